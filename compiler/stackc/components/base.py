@@ -1,0 +1,138 @@
+"""What every component is: typed fields, ports, a signature on symbolic shapes, and a PyTorch module.
+
+A new component is one class in the file of its family under the `@component` decorator; registration, the schema, the
+documentation and the property test follow from it. Nothing here or in a family file imports torch at import time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
+
+from stackc.types import Dim, TensorType
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """Where an arrow enters. A variadic port stands last and takes any number of arrows, in written order."""
+
+    name: str
+    optional: bool = False
+    variadic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A demand on a size that only the dims contract can meet: at least `minimum`, at most `maximum`."""
+
+    dim: Dim
+    reason: str
+    minimum: int = 1
+    maximum: int | None = None
+
+
+_NOTHING: Mapping[str, TensorType] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a component makes of its inputs.
+
+    `parameters` and `buffers` go by the names that the real module gives them, in its order; `flops` counts 2 a
+    multiply-add, of matrix products and convolutions only.
+    """
+
+    outputs: tuple[TensorType, ...]
+    parameters: Mapping[str, TensorType] = field(default_factory=lambda: _NOTHING)
+    buffers: Mapping[str, TensorType] = field(default_factory=lambda: _NOTHING)
+    flops: Dim = field(default_factory=lambda: Dim.of(0))
+    limits: tuple[Limit, ...] = ()
+
+
+class Misfit(Exception):
+    """The inputs or the fields of a component do not go together; said in the user's terms.
+
+    `field` or `port` name the culprit where there is one, so that the caret points at it.
+    """
+
+    def __init__(
+        self, message: str, *, code: str = "T201", field: str | None = None, port: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message, self.code, self.field, self.port, self.hint = message, code, field, port, hint
+
+
+class Component:
+    """The base of all components; see `@component` for how one is declared."""
+
+    op: ClassVar[str]
+    family: ClassVar[str]
+    ports: ClassVar[tuple[Port, ...]]
+    outputs: ClassVar[tuple[str, ...]] = ("y",)
+
+    def signature(self, *inputs: Any, **named: Any) -> Signature:
+        """Types, parameters and FLOPs for `TensorType`s in the order of `ports`, None at an optional port left open.
+
+        Raises `Misfit` where the inputs or the fields do not go together. Each component spells its inputs out.
+        """
+        raise NotImplementedError(type(self).__name__)
+
+    def module(self, *inputs: Any, **named: Any) -> nn.Module:
+        """The PyTorch module for these inputs; its forward takes the connected inputs, None where one is open."""
+        raise NotImplementedError(type(self).__name__)
+
+
+REGISTRY: dict[str, type[Component]] = {}
+
+C = TypeVar("C", bound=type[Component])
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def component(op: str, *ports: Port | str, outputs: tuple[str, ...] = ("y",)) -> Callable[[C], C]:
+    """Declare a component: its op name and its ports. The class becomes a frozen dataclass of keyword fields."""
+
+    def declare(cls: C) -> C:
+        cls = dataclass(frozen=True, kw_only=True)(cls)
+        cls.op, cls.outputs = op, outputs
+        cls.family = cls.__module__.rpartition(".")[2]
+        cls.ports = tuple(Port(p) if isinstance(p, str) else p for p in ports)
+        if op in REGISTRY:
+            raise ValueError(f"two components are called {op}")
+        REGISTRY[op] = cls
+        return cls
+
+    return declare
+
+
+def fixed(dim: Dim, what: str, *, port: str | None = None) -> int:
+    """The number that a size is; a Misfit where it is known only at run time, since parameters need numbers."""
+    if dim.constant is None:
+        raise Misfit(
+            f"{what} is '{dim}', known only at run time; it has to be a number here",
+            port=port,
+            hint="write the size as a number or a param in the shape of the input",
+        )
+    return dim.constant
+
+
+def require_float(x: TensorType, port: str = "x") -> None:
+    """A Misfit unless the elements are floating-point numbers."""
+    if not x.is_float:
+        raise Misfit(
+            f"needs floating-point numbers, and gets {x}",
+            code="T203",
+            port=port,
+            hint="an embedding turns ids into vectors" if x.dtype.startswith("int") else None,
+        )
+
+
+def axis_of(axis: int, x: TensorType, *, field: str = "axis") -> int:
+    """`axis` counted from 0; a Misfit where the tensor has no such axis."""
+    if not -x.rank <= axis < x.rank:
+        raise Misfit(f"axis {axis} is outside {x}, which has {x.rank} axes", field=field)
+    return axis % x.rank

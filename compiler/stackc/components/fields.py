@@ -1,0 +1,135 @@
+"""The fields of a component as data: what a spec may write there, with range, default and meaning.
+
+Read off the annotations of the class once; the resolver decodes by it, and the JSON Schema is generated from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from stackc.components.base import Component
+from stackc.types import Dim
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Bounds of a number: `minimum` included, `maximum` included unless `below` is set instead."""
+
+    minimum: float = -math.inf
+    maximum: float = math.inf
+    below: float = math.inf
+
+    def problem(self, value: float) -> str | None:
+        """What is wrong with `value`, or None."""
+        if value < self.minimum:
+            return f"has to be at least {self.minimum:g}"
+        if value > self.maximum:
+            return f"has to be at most {self.maximum:g}"
+        return f"has to be below {self.below:g}" if value >= self.below else None
+
+
+Size = Annotated[int, Range(minimum=1)]
+Epsilon = Annotated[float, Range(minimum=0.0)]
+Probability = Annotated[float, Range(minimum=0.0, below=1.0)]
+
+NUMBERS = frozenset({"int", "float", "bool"})
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """One field: `kinds` among int, float, bool, str and none; `choices` where it is one of a few words."""
+
+    name: str
+    kinds: frozenset[str]
+    choices: tuple[str, ...]
+    range: Range
+    doc: str
+    required: bool
+    default: object
+
+    @property
+    def is_text(self) -> bool:
+        """Whether a string in the spec is text with `${…}`; in all other fields it is an expression."""
+        return "str" in self.kinds or bool(self.choices)
+
+    def decode(self, value: object) -> object:
+        """The value as the component takes it; ValueError, in the user's words, where it cannot be one."""
+        if value is None and "none" in self.kinds:
+            return None
+        if self.choices:
+            if value in self.choices:
+                return value
+            raise ValueError(f"{self.name} has to be one of {', '.join(self.choices)}; it is {_said(value)}")
+        if isinstance(value, Dim) and value.constant is not None:
+            value = value.constant
+        decoded = self._number(value)
+        if decoded is None:
+            raise ValueError(f"{self.name} has to be {self.wanted}; it is {_said(value)}")
+        if not isinstance(decoded, str) and (problem := self.range.problem(decoded)):
+            raise ValueError(f"{self.name} {problem}; it is {_said(decoded)}")
+        return decoded
+
+    def _number(self, value: object) -> int | float | str | None:
+        if isinstance(value, bool):
+            return value if "bool" in self.kinds else None
+        if isinstance(value, int):
+            return value if "int" in self.kinds else float(value) if "float" in self.kinds else None
+        if isinstance(value, float):
+            whole = "int" in self.kinds and value.is_integer()
+            return value if "float" in self.kinds else int(value) if whole else None
+        return value if isinstance(value, str) and "str" in self.kinds else None
+
+    @property
+    def wanted(self) -> str:
+        """The kinds in words."""
+        words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
+        return " or ".join(word for kind, word in words.items() if kind in self.kinds)
+
+
+def _said(value: object) -> str:
+    if isinstance(value, Dim):
+        return f"'{value}', known only at run time"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"'{value}'" if isinstance(value, str) else "empty" if value is None else str(value)
+
+
+@cache
+def fields_of(component: type[Component]) -> dict[str, FieldSpec]:
+    """The fields of a component class by name, in written order."""
+    hints = get_type_hints(component, include_extras=True)
+    return {f.name: _field(f, hints[f.name]) for f in dataclasses.fields(component)}  # type: ignore[arg-type]  # every component is a dataclass
+
+
+def _field(f: dataclasses.Field[Any], hint: Any) -> FieldSpec:
+    kinds: set[str] = set()
+    choices: list[str] = []
+    span, doc = Range(), ""
+
+    def walk(hint: Any) -> None:
+        nonlocal span, doc
+        origin = get_origin(hint)
+        if origin is Annotated:
+            inner, *extras = get_args(hint)
+            for extra in extras:
+                if isinstance(extra, Range):
+                    span = extra
+                elif isinstance(extra, str):
+                    doc = extra
+            walk(inner)
+        elif origin in (Union, UnionType):
+            for part in get_args(hint):
+                walk(part)
+        elif origin is Literal:
+            choices.extend(get_args(hint))
+        else:
+            kinds.add("none" if hint is NoneType else hint.__name__)
+
+    walk(hint)
+    required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    return FieldSpec(f.name, frozenset(kinds), tuple(choices), span, doc, required, None if required else f.default)

@@ -1,0 +1,279 @@
+"""Shapes with names in them: the algebra of dims, and the type of a tensor.
+
+A `Dim` is a polynomial with integer coefficients over *atoms*. An atom is a symbol of the dims contract or an opaque
+floor division; two dims are equal exactly when their canonical forms are. A symbol declared with `multiple_of: m` enters
+as m·(symbol/m), so that dividing it by a factor of m is exact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Union
+
+DTYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "bool")
+FLOATS = ("float32", "float64", "float16", "bfloat16")
+BYTES = {"float32": 4, "float64": 8, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "bool": 1}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Symbol:
+    """A dim of the contract, divided by its `multiple_of`: the atom of h (multiple_of 16) is h/16."""
+
+    name: str
+    multiple_of: int = 1
+
+    def __str__(self) -> str:
+        return self.name if self.multiple_of == 1 else f"{self.name}/{self.multiple_of}"
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """floor(numerator / divisor) where nothing could be divided out: equal only to itself."""
+
+    numerator: Dim
+    divisor: int
+
+    def __str__(self) -> str:
+        return f"({self.numerator})//{self.divisor}"
+
+
+Atom = Union[Symbol, Floor]
+Monomial = tuple[Atom, ...]  # a product, sorted; () is 1
+DimLike = Union["Dim", int]
+
+
+@dataclass(frozen=True, eq=False)
+class Dim:
+    """A sum of products: the terms, sorted, no coefficient zero."""
+
+    terms: tuple[tuple[Monomial, int], ...]
+
+    # -- construction
+
+    @staticmethod
+    def of(value: DimLike) -> Dim:
+        """The dim of an integer; a dim as it is."""
+        return value if isinstance(value, Dim) else _dim({(): value})
+
+    @staticmethod
+    def symbol(name: str, multiple_of: int = 1) -> Dim:
+        """A dim of the contract, as a value to calculate with."""
+        return _dim({(Symbol(name, multiple_of),): multiple_of})
+
+    # -- arithmetic
+
+    def __add__(self, other: DimLike) -> Dim:
+        total = dict(self.terms)
+        for monomial, coefficient in Dim.of(other).terms:
+            total[monomial] = total.get(monomial, 0) + coefficient
+        return _dim(total)
+
+    __radd__ = __add__
+
+    def __neg__(self) -> Dim:
+        return _dim({monomial: -coefficient for monomial, coefficient in self.terms})
+
+    def __sub__(self, other: DimLike) -> Dim:
+        return self + -Dim.of(other)
+
+    def __rsub__(self, other: DimLike) -> Dim:
+        return Dim.of(other) - self
+
+    def __mul__(self, other: DimLike) -> Dim:
+        product: dict[Monomial, int] = {}
+        for left, a in self.terms:
+            for right, b in Dim.of(other).terms:
+                monomial = tuple(sorted(left + right, key=str))
+                product[monomial] = product.get(monomial, 0) + a * b
+        return _dim(product)
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, divisor: DimLike) -> Dim:
+        """floor((a·k + c)/b) is (a/b)·k + floor(c/b) where b divides a; what is left over stays an opaque term."""
+        by = Dim.of(divisor).constant
+        if by is None or by < 1:
+            raise ValueError(f"a dim can be divided by a whole number of 1 or more, not by {divisor}")
+        exact = {m: c // by for m, c in self.terms if m and c % by == 0}
+        rest = _dim({m: c for m, c in self.terms if m and c % by} | {(): self._free})
+        if rest.constant is not None:
+            return _dim(exact | {(): rest.constant // by})
+        whole, remainder = divmod(self._free, by)
+        opaque = _dim({m: c for m, c in rest.terms if m} | {(): remainder})
+        common = math.gcd(by, *(c for _, c in opaque.terms))
+        reduced = _dim({m: c // common for m, c in opaque.terms})
+        return _dim(exact | {(Floor(reduced, by // common),): 1}) + whole
+
+    def __rfloordiv__(self, other: int) -> Dim:
+        by = self.constant
+        if by is None:
+            raise ValueError(f"{other} cannot be divided by the dim {self}")
+        return Dim.of(other) // by
+
+    def exactly(self, divisor: int) -> Dim | None:
+        """self / divisor where it divides without a remainder at every size, else None."""
+        if any(coefficient % divisor for _, coefficient in self.terms):
+            return None
+        return _dim({monomial: coefficient // divisor for monomial, coefficient in self.terms})
+
+    # -- queries
+
+    @property
+    def _free(self) -> int:
+        return next((c for m, c in self.terms if not m), 0)
+
+    @property
+    def constant(self) -> int | None:
+        """The number this is, or None where it depends on a symbol."""
+        if not self.terms:
+            return 0
+        return self.terms[0][1] if len(self.terms) == 1 and not self.terms[0][0] else None
+
+    def symbols(self) -> dict[str, int]:
+        """Every symbol in it with its `multiple_of`, sorted by name."""
+        found: dict[str, int] = {}
+        for monomial, _ in self.terms:
+            for atom in monomial:
+                found |= {atom.name: atom.multiple_of} if isinstance(atom, Symbol) else atom.numerator.symbols()
+        return dict(sorted(found.items()))
+
+    def evaluate(self, sizes: Mapping[str, int]) -> int:
+        """The number at given sizes of the symbols."""
+        return sum(c * math.prod(_evaluate(atom, sizes) for atom in m) for m, c in self.terms)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, int):
+            return self.constant == other
+        return isinstance(other, Dim) and self.terms == other.terms
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.terms) if self.constant is None else hash(self.constant)
+
+    def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
+        ordered = [t for t in self.terms if t[0]] + [t for t in self.terms if not t[0]]
+        text = " + ".join(_product(m, c) for m, c in ordered) or "0"
+        return text.replace("+ -", "- ")
+
+    def __repr__(self) -> str:
+        return f"Dim({self})"
+
+
+def _dim(terms: Mapping[Monomial, int]) -> Dim:
+    kept = [(m, c) for m, c in terms.items() if c]
+    return Dim(tuple(sorted(kept, key=lambda term: tuple(map(str, term[0])))))
+
+
+def _evaluate(atom: Atom, sizes: Mapping[str, int]) -> int:
+    if isinstance(atom, Symbol):
+        return sizes[atom.name] // atom.multiple_of
+    return atom.numerator.evaluate(sizes) // atom.divisor
+
+
+def _product(monomial: Monomial, coefficient: int) -> str:
+    """The product as people write it: 16·(h/16) is h, 8·(h/16) is h/2."""
+    divisor, factors = 1, []
+    for atom in monomial:
+        if isinstance(atom, Symbol):
+            divisor *= atom.multiple_of
+            factors.append(atom.name)
+        else:
+            factors.append(str(atom))
+    common = math.gcd(coefficient, divisor)
+    coefficient, divisor = coefficient // common, divisor // common
+    sign = "-" if coefficient < 0 else ""
+    number = [str(abs(coefficient))] if abs(coefficient) != 1 or not factors else []
+    return sign + "*".join(number + factors) + (f"/{divisor}" if divisor > 1 else "")
+
+
+Shape = tuple[Dim, ...]
+
+
+def shape(*dims: DimLike) -> Shape:
+    """A shape from integers and dims."""
+    return tuple(Dim.of(d) for d in dims)
+
+
+def product(dims: Iterable[DimLike]) -> Dim:
+    """The product of dims: 1 of none."""
+    total = Dim.of(1)
+    for dim in dims:
+        total = total * dim
+    return total
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """What flows along an arrow: element type and shape."""
+
+    dtype: str
+    shape: Shape
+
+    @property
+    def rank(self) -> int:
+        """The number of dims."""
+        return len(self.shape)
+
+    @property
+    def is_float(self) -> bool:
+        """Whether the elements are floating-point numbers."""
+        return self.dtype in FLOATS
+
+    def with_shape(self, *dims: DimLike) -> TensorType:
+        """The same element type in another shape."""
+        return TensorType(self.dtype, shape(*dims))
+
+    def with_last(self, size: DimLike) -> TensorType:
+        """The same tensor with another size of the last dim."""
+        return TensorType(self.dtype, (*self.shape[:-1], Dim.of(size)))
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+@dataclass(frozen=True, slots=True)
+class DimRange:
+    """What the dims contract says of one symbol: both ends included, `maximum` None for no upper end."""
+
+    minimum: int = 1
+    maximum: int | None = None
+    multiple_of: int = 1
+
+    @property
+    def least(self) -> int:
+        """The smallest legal size."""
+        return -(-self.minimum // self.multiple_of) * self.multiple_of
+
+
+DimContract = Mapping[str, DimRange]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The least and the largest value a dim can take under a contract."""
+
+    contract: DimContract = field(default_factory=dict)
+
+    def least(self, dim: Dim) -> int:
+        """The smallest value at the smallest sizes; every dim that shapes are made of grows with its symbols."""
+        return dim.evaluate({name: self.contract.get(name, DimRange()).least for name in dim.symbols()})
+
+    def largest(self, dim: Dim) -> int | None:
+        """The largest value, None where a symbol has no upper end."""
+        sizes: dict[str, int] = {}
+        for name in dim.symbols():
+            maximum = self.contract.get(name, DimRange()).maximum
+            if maximum is None:
+                return None
+            sizes[name] = maximum
+        return dim.evaluate(sizes)
