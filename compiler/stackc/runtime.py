@@ -14,7 +14,7 @@ Array = np.ndarray[Any, Any]
 
 
 def evaluate(model: bytes, feeds: Mapping[str, Array]) -> list[Array]:
-    """The outputs, in order, of a small serialized model: one run on the CPU, one thread, the graph as it is written."""
+    """The outputs, in order, of a small serialized model: one run on the CPU, the graph as it is written."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
