@@ -1,0 +1,62 @@
+"""Arrays by name in .npz files: read without running anything that is in them, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from stackc.diagnostics import Diagnostic, SpecError
+from stackc.runtime.feeds import Array, Feeds
+
+_HINT = "numpy.savez(path, NAME=array, ...) writes one"
+# What numpy and zipfile raise for a file that is cut off, damaged, encrypted, or claims to be larger than it is.
+_BROKEN = (ValueError, EOFError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+
+
+def read_npz(path: Path) -> dict[str, Array]:
+    """The arrays of an .npz file by name. Raises SpecError R421 where it cannot be read, R422 where it is no .npz."""
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if not isinstance(loaded, np.lib.npyio.NpzFile):
+            raise SpecError(Diagnostic("R422", f"{path} holds one array without a name", hint=_HINT))
+        with loaded:
+            return {name: _array(path, name, loaded[name]) for name in loaded.files}
+    except OSError as error:
+        raise SpecError(Diagnostic("R421", f"cannot read {path}: {error.strerror or error}")) from error
+    except _BROKEN as error:
+        raise SpecError(Diagnostic("R422", f"{path} is not a whole .npz file: {error}", hint=_HINT)) from error
+
+
+def _array(path: Path, name: str, member: object) -> Array:
+    if not isinstance(member, np.ndarray):
+        raise SpecError(Diagnostic("R422", f"'{name}' in {path} is not an array", hint=_HINT))
+    return member
+
+
+def write_npz(path: Path, arrays: Feeds) -> None:
+    """Write arrays by name, the same bytes for the same arrays. Raises SpecError R423 where it cannot be written."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        try:
+            with temporary.open("wb") as file:
+                _write(file, arrays)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise SpecError(Diagnostic("R423", f"cannot write {path}: {error.strerror or error}")) from error
+
+
+def _write(file: BinaryIO, arrays: Feeds) -> None:
+    """What numpy.savez writes; that takes the names as keywords, and some names are its own parameters."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)

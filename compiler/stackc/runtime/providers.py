@@ -1,0 +1,168 @@
+"""Execution providers: which one opens on this machine, and for one that does not, the cause and the mend.
+
+ONNX Runtime itself goes on with the CPU, in silence, where a provider does not open. Here that is an error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import platform
+import re
+import sys
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from stackc.diagnostics import Diagnostic, SpecError, near
+from stackc.runtime.libraries import load, needed
+
+Provider = Literal["cpu", "cuda", "tensorrt"]
+PROVIDERS: tuple[Provider, ...] = get_args(Provider)
+
+# On an Ampere GPU or a newer one, ONNX Runtime rounds float32 products to TF32's 10 bits by default; float32 has to
+# mean float32, as it does in PyTorch.
+_CUDA = ("CUDAExecutionProvider", {"use_tf32": "0"})
+_LADDERS: dict[Provider, list[Any]] = {
+    "cpu": ["CPUExecutionProvider"],
+    "cuda": [_CUDA, "CPUExecutionProvider"],
+    "tensorrt": ["TensorrtExecutionProvider", _CUDA, "CPUExecutionProvider"],
+}
+_NAMES: dict[Provider, str] = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
+DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+
+_DRIVER_HINT = "`nvidia-smi` shows GPU and driver; CUDA 13 needs driver 580 or later; `--provider cpu` needs neither"
+
+# A model of one Identity node; opening it opens the provider and nothing else.
+PROBE = (
+    b'\x08\x08:;\n\x10\n\x01x\x12\x01y"\x08Identity\x12\x05probeZ\x0f\n\x01x\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01'
+    b"b\x0f\n\x01y\x12\n\n\x08\x08\x01\x12\x04\n\x02\x08\x01B\x04\n\x00\x10\r"
+)
+
+
+def onnxruntime() -> Any:
+    """The onnxruntime module, its log muted: what it logs as an error comes back as an exception or from `obstacle`."""
+    import onnxruntime as ort
+
+    ort.set_default_logger_severity(4)
+    return ort
+
+
+@cache
+def failures() -> tuple[type[Exception], ...]:
+    """The exceptions that ONNX Runtime raises; its own have no common base."""
+    state = onnxruntime().capi.onnxruntime_pybind11_state
+    own = [c for c in vars(state).values() if isinstance(c, type) and issubclass(c, Exception)]
+    return (*own, RuntimeError, ValueError)
+
+
+def cause(error: Exception) -> str:
+    """The text of ONNX Runtime's exception in one line, without its numbering."""
+    return " ".join(re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error)).split())
+
+
+def open_with(provider: Provider, model: str | bytes, options: Any) -> Any:
+    """An `onnxruntime.InferenceSession` of the model on the provider; RuntimeError where another one opened instead."""
+    session = onnxruntime().InferenceSession(model, options, providers=_LADDERS[provider], enable_fallback=0)
+    opened = session.get_providers()
+    if opened[0] != _NAMES[provider]:
+        raise RuntimeError(f"ONNX Runtime opened {', '.join(opened)} in place of {_NAMES[provider]}")
+    return session
+
+
+def name_of(execution_provider: str) -> str:
+    """stackc's word for an execution provider: CUDAExecutionProvider is "cuda"; its own name where there is none."""
+    return next((short for short, name in _NAMES.items() if name == execution_provider), execution_provider)
+
+
+def choose(provider: str) -> tuple[Provider, str]:
+    """The provider to open and the reason for it: the one asked for, or for "auto" CUDA where it opens, else the CPU.
+
+    Raises SpecError R400 for an unknown word, R401 to R404 where the provider asked for does not open.
+    """
+    if provider == "auto":
+        problem = obstacle("cuda")
+        return ("cpu", f"not cuda: {problem.message}") if problem else ("cuda", "the CUDA provider opens here")
+    for known in PROVIDERS:
+        if provider == known:
+            if problem := obstacle(known):
+                raise SpecError(problem)
+            return known, "asked for"
+    hint = near(provider, ("auto", *PROVIDERS))
+    raise SpecError(Diagnostic("R400", f"there is no provider '{provider}'", hint=hint))
+
+
+@cache
+def obstacle(provider: Provider) -> Diagnostic | None:
+    """What keeps the provider from opening here, with the mend; None where it opens. Looked into once a process."""
+    ort = onnxruntime()
+    if _NAMES[provider] not in ort.get_available_providers():
+        return _not_in_this_build(provider)
+    if provider != "cpu":
+        if absent := load(DRIVER):
+            return Diagnostic("R403", f"there is no NVIDIA driver here ({absent})", hint=_DRIVER_HINT)
+        said = preload()
+        if missing := _missing(provider):
+            return _libraries_missing(provider, missing)
+    else:
+        said = ""
+    try:
+        open_with(provider, PROBE, None)
+    except failures() as error:
+        message = f"the {provider} provider does not open: {cause(error)} {said}".rstrip()
+        return Diagnostic("R404", message, hint=_DRIVER_HINT)
+    return None
+
+
+def provider_library(provider: Provider) -> Path | None:
+    """The shared object of a provider that has one of its own, None where it has none or ELF is not in use."""
+    path = Path(onnxruntime().__file__).parent / "capi" / f"libonnxruntime_providers_{provider}.so"
+    return path if sys.platform == "linux" and path.is_file() else None
+
+
+def preload() -> str:
+    """Load the CUDA, cuDNN and TensorRT libraries that pip installed, where no search path leads; what was said of it."""
+    ort, said = onnxruntime(), io.StringIO()
+    with contextlib.redirect_stdout(said):  # preload_dlls prints what it cannot load
+        ort.preload_dlls()
+    folder = find_spec("tensorrt_libs")
+    library = provider_library("tensorrt")
+    if folder and folder.submodule_search_locations and library:
+        for name in needed(library):
+            path = Path(folder.submodule_search_locations[0], name)
+            if path.is_file():
+                load(str(path))
+    return " ".join(said.getvalue().split())
+
+
+def _missing(provider: Provider) -> tuple[str, ...]:
+    library = provider_library(provider)
+    return tuple(name for name in needed(library) if load(name)) if library else ()
+
+
+def _libraries_missing(provider: Provider, missing: tuple[str, ...]) -> Diagnostic:
+    message = f"the {provider} provider does not open: {', '.join(missing)} not found"
+    return Diagnostic("R402", message, hint=f"pip install {packages(missing)}")
+
+
+def packages(missing: tuple[str, ...]) -> str:
+    """What pip has to install to bring the libraries: the extras of onnxruntime-gpu, or a TensorRT of the right major."""
+    tensorrt = [name for name in missing if name.startswith(("libnvinfer", "libnvonnxparser"))]
+    wanted = ["'onnxruntime-gpu[cuda,cudnn]'"] if len(tensorrt) < len(missing) else []
+    if tensorrt:
+        cuda, major = onnxruntime().cuda_version.partition(".")[0], tensorrt[0].rpartition(".")[2]
+        wanted.append(f"'tensorrt-cu{cuda}=={major}.*'")
+    return " ".join(wanted)
+
+
+def _not_in_this_build(provider: Provider) -> Diagnostic:
+    ort = onnxruntime()
+    message = f"{ort.package_name} {ort.__version__}, as it is installed here, has no {provider} provider"
+    wheels = sys.platform == "win32" or (sys.platform == "linux" and platform.machine() == "x86_64")
+    hint = "pip uninstall onnxruntime onnxruntime-gpu; pip install 'onnxruntime-gpu[cuda,cudnn]'"
+    return Diagnostic("R401", message, hint=hint if wheels else "there are wheels with it for x86-64 Linux and Windows")

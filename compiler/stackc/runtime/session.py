@@ -1,0 +1,138 @@
+"""Sessions: a model opened on a provider, run, timed and asked where its nodes went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stackc.diagnostics import Diagnostic, SpecError
+from stackc.runtime.feeds import Array, Feeds, ValueInfo
+from stackc.runtime.providers import Provider, cause, choose, failures, name_of, onnxruntime, open_with
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A model, open: `provider` is what really opened, `reason` why it was taken."""
+
+    inputs: tuple[ValueInfo, ...]
+    outputs: tuple[ValueInfo, ...]
+    provider: Provider
+    reason: str
+    _session: Any = field(repr=False)
+
+    def run(self, feeds: Feeds) -> dict[str, Array]:
+        """The outputs by name. Raises SpecError R406 with ONNX Runtime's word where it cannot run."""
+        try:
+            values = self._session.run(None, dict(feeds))
+        except failures() as error:
+            raise SpecError(Diagnostic("R406", f"the model does not run on these inputs: {cause(error)}")) from error
+        return {output.name: value for output, value in zip(self.outputs, values, strict=True)}
+
+    def bind(self, feeds: Feeds) -> Callable[[], None]:
+        """A call that runs the model on inputs that lie on its device already, and leaves the outputs there.
+
+        It returns when the device is done. This is what speed is measured with.
+        """
+        ort, session = onnxruntime(), self._session
+        device = "cpu" if self.provider == "cpu" else "cuda"
+        binding = session.io_binding()
+        for name, array in feeds.items():
+            binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array, device, 0))
+        for output in self.outputs:
+            binding.bind_output(output.name, device)
+
+        def run() -> None:
+            session.run_with_iobinding(binding)
+            binding.synchronize_outputs()
+
+        return run
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a node of the model went: the provider by stackc's word for it."""
+
+    node: str
+    op_type: str
+    provider: str
+
+
+def open_session(
+    model: Path | bytes, provider: str = "auto", *, threads: int | None = None, deterministic: bool = False
+) -> Session:
+    """Open a model, from its file or serialized, on a provider: "cpu", "cuda", "tensorrt", or "auto".
+
+    `threads` is the number for one operation, all cores where it is None; `deterministic` forbids kernels whose result
+    changes from run to run. Raises SpecError R400 to R404 where the provider does not open, R405 where the model does not.
+    """
+    chosen, reason = choose(provider)
+    if isinstance(model, Path) and not model.is_file():
+        raise SpecError(Diagnostic("R405", f"there is no model file {model}"))
+    try:
+        session = open_with(chosen, model if isinstance(model, bytes) else str(model), _options(threads, deterministic))
+    except failures() as error:
+        what = "the model" if isinstance(model, bytes) else str(model)
+        raise SpecError(Diagnostic("R405", f"ONNX Runtime cannot open {what}: {cause(error)}")) from error
+    inputs, outputs = tuple(map(_value, session.get_inputs())), tuple(map(_value, session.get_outputs()))
+    return Session(inputs, outputs, chosen, reason, session)
+
+
+def _options(threads: int | None, deterministic: bool) -> Any:
+    options = onnxruntime().SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.use_deterministic_compute = deterministic
+    # Threads that spin on after a run take the cores from whatever runs next: eager PyTorch, timed in turns with a
+    # session, was three times slower on two cores.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    return options
+
+
+_ELEMENTS = {"float": "float32", "double": "float64"}
+
+
+def _value(argument: Any) -> ValueInfo:
+    """`tensor(float)` becomes float32; a type that is no tensor keeps ONNX Runtime's word for it."""
+    element = argument.type.removeprefix("tensor(").removesuffix(")")
+    return ValueInfo(argument.name, _ELEMENTS.get(element, element), tuple(argument.shape or ()))
+
+
+def placement(session: Session) -> tuple[Placement, ...]:
+    """Every node of the model with its provider, as they were assigned after constant folding, before fusions."""
+    return tuple(
+        Placement(node.name, node.op_type, name_of(part.ep_name))
+        for part in session._session.get_provider_graph_assignment_info()
+        for node in part.get_nodes()
+    )
+
+
+def strays(session: Session, paths: Iterable[str]) -> dict[str, tuple[Placement, ...]]:
+    """The nodes that went to another provider than the session's, by component.
+
+    A node belongs to the longest of the component paths that its name begins with, to "" where there is none.
+    """
+    known = set(paths)
+    found: dict[str, tuple[Placement, ...]] = {}
+    for node in placement(session):
+        if node.provider != session.provider:
+            path = _owner(node.node, known)
+            found[path] = (*found.get(path, ()), node)
+    return found
+
+
+def _owner(node: str, paths: set[str]) -> str:
+    ends = [i for i, c in enumerate(node) if c in "./"] + [len(node)]
+    return next((node[:end] for end in reversed(ends) if node[:end] in paths), "")
+
+
+def evaluate(model: bytes, feeds: Feeds) -> list[Array]:
+    """The outputs, in order, of a small serialized model: one run on the CPU, the graph as it is written."""
+    ort = onnxruntime()
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    outputs: list[Array] = session.run(None, dict(feeds))
+    return outputs
