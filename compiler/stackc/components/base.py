@@ -36,6 +36,9 @@ class Limit:
     maximum: int | None = None
 
 
+INTEGERS = ("int64", "int32")
+MASKS = (*INTEGERS, "bool")
+
 _NOTHING: Mapping[str, TensorType] = MappingProxyType({})
 
 
@@ -61,7 +64,13 @@ class Misfit(Exception):
     """
 
     def __init__(
-        self, message: str, *, code: str = "T201", field: str | None = None, port: str | None = None, hint: str | None = None
+        self,
+        message: str,
+        *,
+        code: str = "T201",
+        field: str | None = None,
+        port: str | None = None,
+        hint: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message, self.code, self.field, self.port, self.hint = message, code, field, port, hint
@@ -89,14 +98,14 @@ class Component:
 
 REGISTRY: dict[str, type[Component]] = {}
 
-C = TypeVar("C", bound=type[Component])
+C = TypeVar("C", bound=Component)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
-def component(op: str, *ports: Port | str, outputs: tuple[str, ...] = ("y",)) -> Callable[[C], C]:
+def component(op: str, *ports: Port | str, outputs: tuple[str, ...] = ("y",)) -> Callable[[type[C]], type[C]]:
     """Declare a component: its op name and its ports. The class becomes a frozen dataclass of keyword fields."""
 
-    def declare(cls: C) -> C:
+    def declare(cls: type[C]) -> type[C]:
         cls = dataclass(frozen=True, kw_only=True)(cls)
         cls.op, cls.outputs = op, outputs
         cls.family = cls.__module__.rpartition(".")[2]
@@ -136,3 +145,46 @@ def axis_of(axis: int, x: TensorType, *, field: str = "axis") -> int:
     if not -x.rank <= axis < x.rank:
         raise Misfit(f"axis {axis} is outside {x}, which has {x.rank} axes", field=field)
     return axis % x.rank
+
+
+def features_of(x: TensorType, port: str = "x") -> int:
+    """The number of features, the size of the last axis; a Misfit where there is none or it is no number."""
+    if not x.rank:
+        raise Misfit(f"needs [..., features], and gets {x}", port=port)
+    return fixed(x.shape[-1], "the feature axis", port=port)
+
+
+def require_layout(x: TensorType, layout: str, port: str = "x") -> None:
+    """A Misfit unless the tensor has as many axes as `layout` names, as in "[batch, seq, dim]"."""
+    if x.rank != layout.count(",") + 1:
+        raise Misfit(f"needs {layout}, and gets {x}", port=port)
+
+
+def require_integer(x: TensorType, port: str = "x") -> None:
+    """A Misfit unless the elements are whole numbers."""
+    if x.dtype not in INTEGERS:
+        raise Misfit(f"needs whole numbers, {' or '.join(INTEGERS)}, and gets {x}", code="T203", port=port)
+
+
+def require_mask(mask: TensorType, port: str = "mask") -> None:
+    """A Misfit unless the elements are whole numbers or booleans, of which nonzero keeps a position."""
+    if mask.dtype not in MASKS:
+        raise Misfit(
+            f"needs a mask of whole numbers or booleans, and gets {mask}",
+            code="T203",
+            port=port,
+            hint="a mask is 1 where a position counts and 0 where it is padding; it is not added to scores",
+        )
+
+
+def require_divisor(divisor: int, size: int, *, field: str, of: str) -> None:
+    """A Misfit unless `divisor`, the value of `field`, divides `size`; the hint has the nearest numbers that do."""
+    if size % divisor:
+        below = next(n for n in range(min(divisor, size), 0, -1) if size % n == 0)
+        above = next((n for n in range(divisor, size + 1) if size % n == 0), None)
+        raise Misfit(
+            f"{field} {divisor} does not divide {of} {size}",
+            code="T202",
+            field=field,
+            hint=f"{below} and {above} do" if above else f"{below} does",
+        )

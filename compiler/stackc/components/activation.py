@@ -1,0 +1,132 @@
+"""Activations and dropout: elementwise, or along one axis, without parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from stackc.components.base import Component, Signature, axis_of, component, require_float
+from stackc.components.fields import Probability
+from stackc.types import TensorType
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Elementwise(Component):
+    """The base of what takes floating-point numbers and keeps their type."""
+
+    def signature(self, x: TensorType) -> Signature:
+        """The same type."""
+        require_float(x)
+        return Signature((x,))
+
+
+@component("relu", "x")
+class Relu(Elementwise):
+    """y = max(x, 0).
+
+    x: [...] → y: the same. Nair, Hinton 2010.
+    """
+
+    def module(self, x: TensorType) -> nn.Module:
+        """torch.nn.ReLU."""
+        from torch import nn
+
+        return nn.ReLU()
+
+
+@component("gelu", "x")
+class Gelu(Elementwise):
+    """y = x · Φ(x), Φ the distribution function of the normal distribution.
+
+    `approximate: tanh` is y = x/2 · (1 + tanh(√(2/π) · (x + 0.044715·x³))), as in GPT-2.
+    x: [...] → y: the same. Hendrycks, Gimpel 2016, arXiv:1606.08415.
+    """
+
+    approximate: Annotated[Literal["none", "tanh"], "exact, or by a tanh"] = "none"
+
+    def module(self, x: TensorType) -> nn.Module:
+        """torch.nn.GELU."""
+        from torch import nn
+
+        return nn.GELU(self.approximate)
+
+
+@component("tanh", "x")
+class Tanh(Elementwise):
+    """y = tanh(x).
+
+    x: [...] → y: the same.
+    """
+
+    def module(self, x: TensorType) -> nn.Module:
+        """torch.nn.Tanh."""
+        from torch import nn
+
+        return nn.Tanh()
+
+
+@component("sigmoid", "x")
+class Sigmoid(Elementwise):
+    """y = 1 / (1 + exp(−x)).
+
+    x: [...] → y: the same.
+    """
+
+    def module(self, x: TensorType) -> nn.Module:
+        """torch.nn.Sigmoid."""
+        from torch import nn
+
+        return nn.Sigmoid()
+
+
+@component("silu", "x")
+class Silu(Elementwise):
+    """y = x / (1 + exp(−x)), also called swish.
+
+    x: [...] → y: the same. Elfwing et al. 2017, arXiv:1702.03118.
+    """
+
+    def module(self, x: TensorType) -> nn.Module:
+        """torch.nn.SiLU."""
+        from torch import nn
+
+        return nn.SiLU()
+
+
+@component("softmax", "x")
+class Softmax(Component):
+    """yᵢ = exp(xᵢ) / Σⱼ exp(xⱼ) along an axis.
+
+    x: [...] → y: the same, with sum 1 along the axis. Bridle 1990.
+    """
+
+    axis: Annotated[int, "the axis to sum over, counted from 0, or from the end if negative"] = -1
+
+    def signature(self, x: TensorType) -> Signature:
+        """The same type."""
+        require_float(x)
+        axis_of(self.axis, x)
+        return Signature((x,))
+
+    def module(self, x: TensorType) -> nn.Module:
+        """torch.nn.Softmax."""
+        from torch import nn
+
+        return nn.Softmax(self.axis)
+
+
+@component("dropout", "x")
+class Dropout(Elementwise):
+    """In training, each element is zero with probability p and else divided by 1 − p; in evaluation y = x.
+
+    x: [...] → y: the same. Srivastava et al. 2014, JMLR 15.
+    """
+
+    p: Annotated[Probability, "the probability of zero"] = 0.5
+
+    def module(self, x: TensorType) -> nn.Module:
+        """torch.nn.Dropout."""
+        from torch import nn
+
+        return nn.Dropout(self.p)

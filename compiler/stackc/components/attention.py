@@ -1,0 +1,125 @@
+"""Scaled dot-product attention with several heads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from stackc.components.base import (
+    Component,
+    Misfit,
+    Port,
+    Signature,
+    component,
+    features_of,
+    require_divisor,
+    require_float,
+    require_layout,
+    require_mask,
+)
+from stackc.components.fields import Probability, Size
+from stackc.components.linear import linear_flops, linear_parameters
+from stackc.types import Dim, TensorType, product
+
+if TYPE_CHECKING:
+    from torch import nn
+
+MASK_LAYOUTS = "[batch, keys], [batch, queries, keys] or [batch, heads, queries, keys]"
+
+
+@component("attention", "x", Port("context", optional=True), Port("mask", optional=True))
+class Attention(Component):
+    """y = W_o·concat_h(softmax(q_h·k_hᵀ / √head_dim)·v_h) + b_o with q = W_q·x, k = W_k·c, v = W_v·c, biases added.
+
+    x: [batch, queries, dim], context c: [batch, keys, …], by default x itself → y: [batch, queries, dim].
+    mask: [batch, keys], [batch, queries, keys] or [batch, heads, queries, keys], where queries and heads may be 1; a
+    query attends to a key where it is nonzero, and to all keys alike where a query has none.
+    Vaswani et al. 2017, arXiv:1706.03762; with kv_heads, groups of heads share keys and values: Ainslie et al. 2023,
+    arXiv:2305.13245.
+    """
+
+    heads: Annotated[Size, "heads of the queries"]
+    kv_heads: Annotated[Size | None, "heads of the keys and values, a divisor of heads; by default as many"] = None
+    head_dim: Annotated[Size | None, "features of a head; by default dim / heads"] = None
+    causal: Annotated[bool, "a position attends to itself and those before it only"] = False
+    bias: Annotated[bool, "learn biases in the four linear maps"] = True
+    dropout: Annotated[Probability, "the probability of dropout of an attention weight, in training"] = 0.0
+
+    def signature(self, x: TensorType, context: TensorType | None = None, mask: TensorType | None = None) -> Signature:
+        """The type of x; linear parameters under `q`, `k`, `v` and `out`."""
+        source = self._source(x, context)
+        if mask is not None:
+            self._require_fitting(mask, x, source)
+        dim, wide, narrow = features_of(x), self.heads * self._head_dim(x), self._kv_heads * self._head_dim(x)
+        of = features_of(source, "context")
+        parameters = (
+            linear_parameters(dim, wide, self.bias, x.dtype, "q.")
+            | linear_parameters(of, narrow, self.bias, x.dtype, "k.")
+            | linear_parameters(of, narrow, self.bias, x.dtype, "v.")
+            | linear_parameters(wide, dim, self.bias, x.dtype, "out.")
+        )
+        projections = 2 * linear_flops(x, wide) + 2 * linear_flops(source, narrow)
+        scores_and_mix = 4 * product(x.shape[:2]) * source.shape[1] * wide
+        return Signature((x,), parameters, flops=projections + scores_and_mix)
+
+    def module(self, x: TensorType, context: TensorType | None = None, mask: TensorType | None = None) -> nn.Module:
+        """Four torch.nn.Linear around torch.nn.functional.scaled_dot_product_attention."""
+        from stackc.modules.attention import Attention
+
+        return Attention(
+            features_of(x),
+            features_of(self._source(x, context), "context"),
+            self.heads,
+            self._kv_heads,
+            self._head_dim(x),
+            self.causal,
+            self.bias,
+            self.dropout,
+        )
+
+    @property
+    def _kv_heads(self) -> int:
+        if self.kv_heads is None:
+            return self.heads
+        require_divisor(self.kv_heads, self.heads, field="kv_heads", of="heads")
+        return self.kv_heads
+
+    def _head_dim(self, x: TensorType) -> int:
+        if self.head_dim is not None:
+            return self.head_dim
+        require_divisor(self.heads, features_of(x), field="heads", of="dim")
+        return features_of(x) // self.heads
+
+    def _source(self, x: TensorType, context: TensorType | None) -> TensorType:
+        """Where keys and values come from: the context, or x itself."""
+        require_float(x)
+        require_layout(x, "[batch, queries, dim]")
+        if context is None:
+            return x
+        require_layout(context, "[batch, keys, features]", "context")
+        if context.dtype != x.dtype:
+            raise Misfit(f"x is {x} and context {context}: one element type is needed", code="T203", port="context")
+        if context.shape[0] != x.shape[0]:
+            raise Misfit(f"x is {x} and context {context}: the batch has to be the same", port="context")
+        if self.causal:
+            raise Misfit(
+                "causal attention has no meaning with a context, whose positions are not those of x",
+                code="T205",
+                field="causal",
+                hint="take out `causal: true`, or the arrow into context",
+            )
+        return context
+
+    def _require_fitting(self, mask: TensorType, x: TensorType, source: TensorType) -> None:
+        """A Misfit unless the mask has one of its three layouts, in the sizes of the queries and keys."""
+        require_mask(mask)
+        batch, queries, keys = x.shape[0], x.shape[1], source.shape[1]
+        layouts: dict[int, tuple[tuple[Dim | int, ...], ...]] = {
+            2: ((batch,), (keys,)),
+            3: ((batch,), (1, queries), (keys,)),
+            4: ((batch,), (1, self.heads), (1, queries), (keys,)),
+        }
+        if mask.rank not in layouts:
+            raise Misfit(f"needs a mask {MASK_LAYOUTS}, and gets {mask}", port="mask")
+        if any(size not in allowed for size, allowed in zip(mask.shape, layouts[mask.rank], strict=True)):
+            needed = ", ".join(str(allowed[-1]) for allowed in layouts[mask.rank])
+            raise Misfit(f"needs a mask [{needed}], and gets {mask}", port="mask")

@@ -1,0 +1,96 @@
+"""Affine maps of the features, and the feed-forward network made of two of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from stackc.components.base import Component, Signature, component, features_of, require_float
+from stackc.components.fields import Probability, Size
+from stackc.types import Dim, TensorType, product
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Activation = Literal["gelu", "gelu_tanh", "relu", "silu", "sigmoid", "tanh"]
+
+
+def linear_parameters(inputs: int, outputs: int, bias: bool, dtype: str, prefix: str = "") -> dict[str, TensorType]:
+    """The parameters of a torch.nn.Linear: weight [outputs, inputs], and bias [outputs] where there is one."""
+    weight, one = TensorType(dtype, (Dim.of(outputs), Dim.of(inputs))), TensorType(dtype, (Dim.of(outputs),))
+    return {f"{prefix}weight": weight} | ({f"{prefix}bias": one} if bias else {})
+
+
+def linear_flops(x: TensorType, outputs: int) -> Dim:
+    """2 a multiply-add of x·Wᵀ with W [outputs, features]."""
+    return 2 * product(x.shape) * outputs
+
+
+@component("linear", "x")
+class Linear(Component):
+    """y = x·Wᵀ + b, on the last axis.
+
+    x: [..., features] → y: [..., out].
+    """
+
+    out: Annotated[Size, "features of y"]
+    bias: Annotated[bool, "learn a bias b"] = True
+
+    def signature(self, x: TensorType) -> Signature:
+        """The last axis becomes `out`; weight [out, features], bias [out]."""
+        require_float(x)
+        parameters = linear_parameters(features_of(x), self.out, self.bias, x.dtype)
+        return Signature((x.with_last(self.out),), parameters, flops=linear_flops(x, self.out))
+
+    def module(self, x: TensorType) -> nn.Module:
+        """torch.nn.Linear."""
+        from torch import nn
+
+        return nn.Linear(features_of(x), self.out, self.bias)
+
+
+@component("mlp", "x")
+class Mlp(Component):
+    """y = W₂·dropout(activation(W₁·x + b₁)) + b₂, on the last axis: the feed-forward network of a transformer.
+
+    x: [..., features] → y: [..., out]. Vaswani et al. 2017, arXiv:1706.03762, section 3.3.
+    """
+
+    hidden: Annotated[Size, "features between the two maps"]
+    out: Annotated[Size | None, "features of y; by default as many as x has"] = None
+    activation: Annotated[Activation, "the function between the two maps"] = "gelu"
+    dropout: Annotated[Probability, "the probability of dropout after the activation, in training"] = 0.0
+    bias: Annotated[bool, "learn the biases b₁ and b₂"] = True
+
+    def signature(self, x: TensorType) -> Signature:
+        """The last axis becomes `out`; `up` and `down` have the parameters of a linear each."""
+        require_float(x)
+        features = features_of(x)
+        out = self.out or features
+        up = linear_parameters(features, self.hidden, self.bias, x.dtype, "up.")
+        down = linear_parameters(self.hidden, out, self.bias, x.dtype, "down.")
+        flops = linear_flops(x, self.hidden) + linear_flops(x.with_last(self.hidden), out)
+        return Signature((x.with_last(out),), up | down, flops=flops)
+
+    def module(self, x: TensorType) -> nn.Module:
+        """Two torch.nn.Linear, `up` and `down`, with the activation between them."""
+        from stackc.modules.linear import Mlp
+
+        features = features_of(x)
+        return Mlp(features, self.hidden, self.out or features, self._activation(), self.dropout, self.bias)
+
+    def _activation(self) -> nn.Module:
+        from torch import nn
+
+        match self.activation:
+            case "gelu":
+                return nn.GELU()
+            case "gelu_tanh":
+                return nn.GELU("tanh")
+            case "relu":
+                return nn.ReLU()
+            case "silu":
+                return nn.SiLU()
+            case "sigmoid":
+                return nn.Sigmoid()
+            case "tanh":
+                return nn.Tanh()

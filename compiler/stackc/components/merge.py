@@ -1,0 +1,189 @@
+"""Components that let values through, or make one value of several: what `merge:` and the stacking component use.
+
+Elementwise ones broadcast as NumPy, PyTorch and ONNX do: axes are matched from the last one, and go together where they
+are equal or one of them is 1. Element types are never converted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from stackc.components.base import Component, Misfit, Port, Signature, axis_of, component, require_float
+from stackc.types import Dim, Shape, TensorType
+
+if TYPE_CHECKING:
+    from torch import nn
+
+MERGES = {"sum": "add", "mean": "mean", "concat": "concat", "mul": "mul", "weighted": "weighted_sum"}
+"""What the words of `merge:` and of the modes of `stack` are called as components."""
+
+SEVERAL = Port("x", variadic=True)
+
+
+@component("identity", "x")
+class Identity(Component):
+    """y = x.
+
+    x: [...] → y: the same.
+    """
+
+    def signature(self, x: TensorType) -> Signature:
+        """The same type."""
+        return Signature((x,))
+
+    def module(self, x: TensorType) -> nn.Module:
+        """torch.nn.Identity."""
+        from torch import nn
+
+        return nn.Identity()
+
+
+@component("add", SEVERAL)
+class Add(Component):
+    """y = x₁ + x₂ + … + x_N.
+
+    x: [...] each → y: their shapes broadcast. With sub-models as inputs, the residual connection of He et al. 2015,
+    arXiv:1512.03385, and the stacking component h = h₁ + h₂ + … + h_N.
+    """
+
+    def signature(self, *x: TensorType) -> Signature:
+        """The broadcast type."""
+        _require_numbers(self.op, x)
+        return Signature((_broadcast(self.op, x),))
+
+    def module(self, *x: TensorType) -> nn.Module:
+        """The sum as a module."""
+        from stackc.modules.merge import Add
+
+        return Add()
+
+
+@component("mul", SEVERAL)
+class Mul(Component):
+    """y = x₁ · x₂ · … · x_N, elementwise.
+
+    x: [...] each → y: their shapes broadcast.
+    """
+
+    def signature(self, *x: TensorType) -> Signature:
+        """The broadcast type."""
+        _require_numbers(self.op, x)
+        return Signature((_broadcast(self.op, x),))
+
+    def module(self, *x: TensorType) -> nn.Module:
+        """The product as a module."""
+        from stackc.modules.merge import Mul
+
+        return Mul()
+
+
+@component("mean", SEVERAL)
+class Mean(Component):
+    """y = (x₁ + x₂ + … + x_N) / N, elementwise over the inputs.
+
+    x: [...] each → y: their shapes broadcast.
+    """
+
+    def signature(self, *x: TensorType) -> Signature:
+        """The broadcast type."""
+        _require_floats(x)
+        return Signature((_broadcast(self.op, x),))
+
+    def module(self, *x: TensorType) -> nn.Module:
+        """The mean as a module."""
+        from stackc.modules.merge import Mean
+
+        return Mean()
+
+
+@component("weighted_sum", SEVERAL)
+class WeightedSum(Component):
+    """y = γ · Σᵢ sᵢ·xᵢ with s = softmax(weight): a learned mix, which starts as the mean.
+
+    x: [...] each → y: their shapes broadcast. The scalar mix of ELMo, Peters et al. 2018, arXiv:1802.05365, equation 1.
+    """
+
+    def signature(self, *x: TensorType) -> Signature:
+        """The broadcast type; weight [inputs], gamma []."""
+        _require_floats(x)
+        mixed = _broadcast(self.op, x)
+        return Signature((mixed,), {"weight": mixed.with_shape(len(x)), "gamma": mixed.with_shape()})
+
+    def module(self, *x: TensorType) -> nn.Module:
+        """The scalar mix as a module."""
+        from stackc.modules.merge import WeightedSum
+
+        return WeightedSum(len(x))
+
+
+@component("concat", SEVERAL)
+class Concat(Component):
+    """y = the inputs one after another along an axis, in the order of the arrows.
+
+    x: [..., nᵢ, ...] each → y: [..., n₁ + n₂ + … + n_N, ...]; all other axes equal.
+    """
+
+    axis: Annotated[int, "the axis to join along, counted from 0, or from the end if negative"] = -1
+
+    def signature(self, *x: TensorType) -> Signature:
+        """The sizes along the axis added up."""
+        first = x[0]
+        axis = axis_of(self.axis, first)
+        _require_same_dtype(self.op, x)
+        for other in x[1:]:
+            if other.rank != first.rank or _without(axis, other) != _without(axis, first):
+                raise Misfit(
+                    f"concat cannot join {first} and {other} along axis {self.axis}",
+                    port="x",
+                    hint="all axes but that one have to be equal",
+                )
+        joined = sum((t.shape[axis] for t in x), Dim.of(0))
+        return Signature((first.with_shape(*first.shape[:axis], joined, *first.shape[axis + 1 :]),))
+
+    def module(self, *x: TensorType) -> nn.Module:
+        """The concatenation as a module."""
+        from stackc.modules.merge import Concat
+
+        return Concat(self.axis)
+
+
+def _without(axis: int, x: TensorType) -> Shape:
+    return x.shape[:axis] + x.shape[axis + 1 :]
+
+
+def _require_floats(x: tuple[TensorType, ...]) -> None:
+    for t in x:
+        require_float(t)
+
+
+def _require_numbers(op: str, x: tuple[TensorType, ...]) -> None:
+    for t in x:
+        if t.dtype == "bool":
+            raise Misfit(f"{op} needs numbers, and gets {t}", code="T203", port="x")
+
+
+def _require_same_dtype(op: str, x: tuple[TensorType, ...]) -> None:
+    for other in x[1:]:
+        if other.dtype != x[0].dtype:
+            raise Misfit(f"{op} needs one element type, and gets {x[0]} and {other}", code="T203", port="x")
+
+
+def _broadcast(op: str, x: tuple[TensorType, ...]) -> TensorType:
+    """The common type of the inputs; a Misfit that names two of them where they do not go together."""
+    _require_same_dtype(op, x)
+    rank = max(t.rank for t in x)
+    common = tuple(_common_size(op, x, axis) for axis in range(-rank, 0))
+    return x[0].with_shape(*common)
+
+
+def _common_size(op: str, x: tuple[TensorType, ...], axis: int) -> Dim:
+    """The size that the inputs share at `axis`, counted from the end; inputs of lower rank have 1 there."""
+    sizes = {t.shape[axis]: t for t in reversed(x) if t.rank >= -axis and t.shape[axis] != 1}
+    if len(sizes) > 1:
+        (_, other), (_, first) = list(sizes.items())[-2:]
+        raise Misfit(
+            f"{op} cannot combine {first} and {other}: {first.shape[axis]} is not {other.shape[axis]} at axis {axis}",
+            port="x",
+            hint="sizes have to be equal, or one of them 1",
+        )
+    return next(iter(sizes), Dim.of(1))

@@ -1,0 +1,92 @@
+"""From a vector a position to one vector, and vectors to unit length."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from stackc.components.base import (
+    Component,
+    Misfit,
+    Port,
+    Signature,
+    axis_of,
+    component,
+    require_float,
+    require_layout,
+    require_mask,
+)
+from stackc.components.fields import Epsilon
+from stackc.types import TensorType
+
+if TYPE_CHECKING:
+    from torch import nn
+
+SEQUENCE = "[batch, seq, dim]"
+
+
+@component("mean_pool", "x", Port("mask", optional=True))
+class MeanPool(Component):
+    """y = Σᵢ mᵢ·xᵢ / max(Σᵢ mᵢ, 1) with mᵢ = 1 where mask[i] is nonzero and 0 elsewhere: the mean over the positions.
+
+    x: [batch, seq, dim], mask: [batch, seq] → y: [batch, dim]; without a mask every position counts, and where the mask
+    is all zero, y is zero. Reimers, Gurevych 2019, arXiv:1908.10084.
+    """
+
+    def signature(self, x: TensorType, mask: TensorType | None = None) -> Signature:
+        """The sequence axis goes."""
+        require_float(x)
+        require_layout(x, SEQUENCE)
+        if mask is not None:
+            require_mask(mask)
+            if mask.shape != x.shape[:2]:
+                needed = mask.with_shape(*x.shape[:2])
+                raise Misfit(f"needs a mask {needed} for {x}, and gets {mask}", port="mask")
+        return Signature((x.with_shape(x.shape[0], x.shape[2]),))
+
+    def module(self, x: TensorType, mask: TensorType | None = None) -> nn.Module:
+        """The masked mean as a module."""
+        from stackc.modules.pool import MeanPool
+
+        return MeanPool()
+
+
+@component("cls_pool", "x")
+class ClsPool(Component):
+    """y = x[:, 0]: the first position speaks for all, as BERT's [CLS] token does.
+
+    x: [batch, seq, dim] → y: [batch, dim]. Devlin et al. 2018, arXiv:1810.04805.
+    """
+
+    def signature(self, x: TensorType) -> Signature:
+        """The sequence axis goes."""
+        require_layout(x, SEQUENCE)
+        return Signature((x.with_shape(x.shape[0], x.shape[2]),))
+
+    def module(self, x: TensorType) -> nn.Module:
+        """The selection as a module."""
+        from stackc.modules.pool import ClsPool
+
+        return ClsPool()
+
+
+@component("l2_normalize", "x")
+class L2Normalize(Component):
+    """y = x / max(‖x‖₂, eps) along an axis: vectors of length 1, whose dot product is their cosine.
+
+    x: [...] → y: the same.
+    """
+
+    axis: Annotated[int, "the axis of the vectors, counted from 0, or from the end if negative"] = -1
+    eps: Annotated[Epsilon, "the least norm to divide by"] = 1e-12
+
+    def signature(self, x: TensorType) -> Signature:
+        """The same type."""
+        require_float(x)
+        axis_of(self.axis, x)
+        return Signature((x,))
+
+    def module(self, x: TensorType) -> nn.Module:
+        """torch.nn.functional.normalize as a module."""
+        from stackc.modules.pool import L2Normalize
+
+        return L2Normalize(self.axis, self.eps)

@@ -1,0 +1,69 @@
+"""Attention with several heads."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Attention(nn.Module):
+    """Scaled dot-product attention, of x to itself or to a context, where a mask is nonzero."""
+
+    def __init__(
+        self,
+        dim: int,
+        context_dim: int,
+        heads: int,
+        kv_heads: int,
+        head_dim: int,
+        causal: bool = False,
+        bias: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.q = nn.Linear(dim, heads * head_dim, bias)
+        self.k = nn.Linear(context_dim, kv_heads * head_dim, bias)
+        self.v = nn.Linear(context_dim, kv_heads * head_dim, bias)
+        self.out = nn.Linear(heads * head_dim, dim, bias)
+        self.head_dim = head_dim
+        self.grouped = kv_heads != heads
+        self.causal = causal
+        self.dropout = dropout
+
+    def forward(self, x: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        """x [batch, queries, dim], context [batch, keys, context_dim] → [batch, queries, dim]."""
+        source = x if context is None else context
+        q = self.split_heads(self.q(x))  # [batch, heads, queries, head_dim]
+        k = self.split_heads(self.k(source))  # [batch, kv_heads, keys, head_dim]
+        v = self.split_heads(self.v(source))
+        mixed = F.scaled_dot_product_attention(
+            q,
+            k,
+            v,
+            attn_mask=None if mask is None else self.additive_mask(mask, q),
+            dropout_p=self.dropout if self.training else 0.0,
+            is_causal=self.causal and mask is None,
+            enable_gqa=self.grouped,
+        )
+        y: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return y
+
+    def split_heads(self, x: Tensor) -> Tensor:
+        """[batch, seq, heads * head_dim] → [batch, heads, seq, head_dim]."""
+        return x.view(*x.shape[:2], -1, self.head_dim).transpose(1, 2)
+
+    def additive_mask(self, mask: Tensor, q: Tensor) -> Tensor:
+        """What to add to the scores, [batch, 1 or heads, queries, keys]: 0 to attend, else far below any score.
+
+        So a row without any key stays finite. All masks are joined as booleans before, since two such numbers added are
+        −inf; half the least number, because ONNX Runtime's Attention makes zeros of a row that holds the least one
+        only; and the queries are written out, since it does not broadcast over them.
+        """
+        attend = mask.ne(0)
+        if mask.dim() == 2:
+            attend = attend[:, None, None, :]
+        elif mask.dim() == 3:
+            attend = attend[:, None, :, :]
+        attend = attend.expand(-1, -1, q.shape[2], -1)
+        if self.causal:
+            attend = attend & attend.new_ones(q.shape[2], attend.shape[3]).tril()
+        return q.new_zeros(()).masked_fill(~attend, torch.finfo(q.dtype).min / 2)
