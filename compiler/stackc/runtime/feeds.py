@@ -18,7 +18,7 @@ Feeds = Mapping[str, Array]
 
 @dataclass(frozen=True, slots=True)
 class ValueInfo:
-    """An input or output of a model: a size in `shape` is a number, the name of a dim, or None where nothing is known."""
+    """An input or output of a model; a size in `shape` is a number, the name of a dim, or None if unknown."""
 
     name: str
     dtype: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +28,9 @@ class Library:
     problem: str | None
 
 
-def resolve(path: Path) -> tuple[Library, ...]:
-    """Each library that the file names, tried: with its own dependencies it is loaded into this process."""
-    return tuple(Library(name, load(name)) for name in needed(path))
+def resolve(names: Iterable[str]) -> tuple[Library, ...]:
+    """Each library tried: with its own dependencies it is loaded into this process."""
+    return tuple(Library(name, load(name)) for name in names)
 
 
 def load(name: str) -> str | None:

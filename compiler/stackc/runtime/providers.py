@@ -10,13 +10,14 @@ import io
 import platform
 import re
 import sys
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from stackc.diagnostics import Diagnostic, SpecError, near
-from stackc.runtime.libraries import load, needed
+from stackc.runtime.libraries import Library, load, needed, resolve
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
 PROVIDERS: tuple[Provider, ...] = get_args(Provider)
@@ -51,6 +52,22 @@ def onnxruntime() -> Any:
 
     ort.set_default_logger_severity(4)
     return ort
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """The ONNX Runtime that is installed: `cuda` is the version it was built for, `providers` what was built in."""
+
+    package: str
+    version: str
+    cuda: str | None
+    providers: tuple[str, ...]
+
+
+def build() -> Build:
+    """The ONNX Runtime that is installed."""
+    ort = onnxruntime()
+    return Build(ort.package_name, ort.__version__, ort.cuda_version or None, tuple(ort.get_available_providers()))
 
 
 @cache
@@ -100,8 +117,7 @@ def choose(provider: str) -> tuple[Provider, str]:
 @cache
 def obstacle(provider: Provider) -> Diagnostic | None:
     """What keeps the provider from opening here, with the mend; None where it opens. Looked into once a process."""
-    ort = onnxruntime()
-    if _NAMES[provider] not in ort.get_available_providers():
+    if _NAMES[provider] not in build().providers:
         return _not_in_this_build(provider)
     if provider != "cpu":
         if absent := load(DRIVER):
@@ -126,7 +142,7 @@ def provider_library(provider: Provider) -> Path | None:
 
 
 def preload() -> str:
-    """Load the CUDA, cuDNN and TensorRT libraries that pip installed, where no search path leads; what was said of it."""
+    """Load the CUDA, cuDNN and TensorRT libraries that pip installed, off any search path; what was said of it."""
     ort, said = onnxruntime(), io.StringIO()
     with contextlib.redirect_stdout(said):  # preload_dlls prints what it cannot load
         ort.preload_dlls()
@@ -140,9 +156,19 @@ def preload() -> str:
     return " ".join(said.getvalue().split())
 
 
+def cuda_libraries() -> tuple[Library, ...]:
+    """Every library that the CUDA provider names, tried: those it is linked with, and those it opens at first use."""
+    library = provider_library("cuda")
+    if library is None:
+        return ()
+    preload()
+    cufft = "libcufft.so.11" if (build().cuda or "").startswith("12.") else "libcufft.so.12"
+    return resolve((*needed(library), "libcudnn.so.9", cufft))
+
+
 def _missing(provider: Provider) -> tuple[str, ...]:
     library = provider_library(provider)
-    return tuple(name for name in needed(library) if load(name)) if library else ()
+    return tuple(found.name for found in resolve(needed(library)) if found.problem) if library else ()
 
 
 def _libraries_missing(provider: Provider, missing: tuple[str, ...]) -> Diagnostic:
@@ -151,18 +177,17 @@ def _libraries_missing(provider: Provider, missing: tuple[str, ...]) -> Diagnost
 
 
 def packages(missing: tuple[str, ...]) -> str:
-    """What pip has to install to bring the libraries: the extras of onnxruntime-gpu, or a TensorRT of the right major."""
+    """What pip has to install for the libraries: the extras of onnxruntime-gpu, or a TensorRT of the right major."""
     tensorrt = [name for name in missing if name.startswith(("libnvinfer", "libnvonnxparser"))]
     wanted = ["'onnxruntime-gpu[cuda,cudnn]'"] if len(tensorrt) < len(missing) else []
     if tensorrt:
-        cuda, major = onnxruntime().cuda_version.partition(".")[0], tensorrt[0].rpartition(".")[2]
+        cuda, major = (build().cuda or "").partition(".")[0], tensorrt[0].rpartition(".")[2]
         wanted.append(f"'tensorrt-cu{cuda}=={major}.*'")
     return " ".join(wanted)
 
 
 def _not_in_this_build(provider: Provider) -> Diagnostic:
-    ort = onnxruntime()
-    message = f"{ort.package_name} {ort.__version__}, as it is installed here, has no {provider} provider"
+    message = f"{build().package} {build().version}, as it is installed here, has no {provider} provider"
     wheels = sys.platform == "win32" or (sys.platform == "linux" and platform.machine() == "x86_64")
     hint = "pip uninstall onnxruntime onnxruntime-gpu; pip install 'onnxruntime-gpu[cuda,cudnn]'"
     return Diagnostic("R401", message, hint=hint if wheels else "there are wheels with it for x86-64 Linux and Windows")

@@ -65,7 +65,8 @@ def open_session(
     """Open a model, from its file or serialized, on a provider: "cpu", "cuda", "tensorrt", or "auto".
 
     `threads` is the number for one operation, all cores where it is None; `deterministic` forbids kernels whose result
-    changes from run to run. Raises SpecError R400 to R404 where the provider does not open, R405 where the model does not.
+    changes from run to run. Raises SpecError R400 to R404 where the provider does not open, R405 where the model
+    does not.
     """
     chosen, reason = choose(provider)
     if isinstance(model, Path) and not model.is_file():

@@ -1,0 +1,132 @@
+"""The artifact, exported/NAME/: sealed, opened again with all that can be wrong with it, and run without PyTorch."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stackc.diagnostics import Collector, Diagnostic, SpecError
+from stackc.manifest import Broken, Manifest, parse_manifest, write_manifest
+from stackc.runtime import Array, Feeds, check_feeds, open_session
+from stackc.staging import MARK, recover
+
+MODEL = "model.onnx"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A folder that was opened: its manifest could be read and its files are there."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def model(self) -> Path:
+        """The ONNX model; its external data, if any, lies beside it."""
+        return self.folder / MODEL
+
+
+def sha256(path: Path) -> str:
+    """The hash of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def seal(folder: Path, manifest: Manifest) -> Manifest:
+    """Write the manifest to a folder that is otherwise complete, with the hash of every file in it."""
+    files = {path.relative_to(folder).as_posix(): sha256(path) for path in _files(folder)}
+    sealed = dataclasses.replace(manifest, files=files)
+    (folder / MARK).write_text(write_manifest(sealed), encoding="utf-8")
+    return sealed
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MARK)
+
+
+def load_artifact(path: Path) -> Artifact:
+    """Open an artifact, putting it in its place first where a build was killed in the middle of that.
+
+    Raises SpecError: A601 there is no such folder, A602 it is no artifact, A603 its manifest is broken, A604 a file is
+    missing, A605 a file or the model's data lies outside the folder. What the files hold is `verify_files`' matter.
+    """
+    recover(path)
+    if not path.is_dir():
+        hint = "`stackc build SPEC` makes one" if not path.exists() else "it has to be the folder, exported/NAME"
+        raise SpecError(Diagnostic("A601", f"there is no artifact at {path}", hint=hint))
+    artifact = Artifact(path, _manifest(path))
+    found = Collector()
+    for name in (MODEL, *artifact.manifest.files):
+        if _leaves(path, name):
+            found.error("A605", f"{path}: '{name}' lies outside the artifact")
+        elif not (path / name).is_file():
+            found.error("A604", f"{path}: '{name}' is missing", hint="build it again")
+    found.raise_if_any()
+    _refuse_outside_data(artifact)
+    return artifact
+
+
+def _manifest(path: Path) -> Manifest:
+    try:
+        return parse_manifest((path / MARK).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        hint = "`stackc build` writes an artifact to exported/NAME"
+        raise SpecError(Diagnostic("A602", f"{path} is not an artifact: it has no {MARK}", hint=hint)) from error
+    except (Broken, UnicodeDecodeError, OSError) as error:
+        raise SpecError(Diagnostic("A603", f"{path / MARK} is broken: {error}", hint="build it again")) from error
+
+
+def _leaves(folder: Path, name: str) -> bool:
+    """Whether a name leads out of the folder: by `..`, as an absolute path or through a symbolic link."""
+    return not (folder / name).resolve().is_relative_to(folder.resolve())
+
+
+def _refuse_outside_data(artifact: Artifact) -> None:
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
+
+    try:
+        model = onnx.load(artifact.model, load_external_data=False)
+    except DecodeError as error:
+        raise SpecError(Diagnostic("A606", f"{artifact.model} is not an ONNX model", hint="build it again")) from error
+    found = Collector()
+    for tensor in _tensors(model):
+        for entry in tensor.external_data:
+            if entry.key == "location" and _leaves(artifact.folder, entry.value):
+                found.error("A605", f"{artifact.model}: the data of '{tensor.name}' lies outside, at {entry.value}")
+    found.raise_if_any()
+
+
+def _tensors(message: Any) -> Iterator[Any]:
+    """Every TensorProto below a protobuf message, wherever a model may hold one: subgraphs, functions, attributes."""
+    for descriptor, value in message.ListFields():
+        if descriptor.message_type is not None:
+            for part in [value] if hasattr(value, "ListFields") else value:
+                if descriptor.message_type.name == "TensorProto":
+                    yield part
+                else:
+                    yield from _tensors(part)
+
+
+def verify_files(artifact: Artifact) -> None:
+    """Raise SpecError A606 for every file that is not what the manifest says, A609 for one that it does not name."""
+    found = Collector()
+    named = artifact.manifest.files
+    for path in _files(artifact.folder):
+        name = path.relative_to(artifact.folder).as_posix()
+        if name not in named:
+            found.error("A609", f"{artifact.folder}: '{name}' is not in the manifest")
+        elif sha256(path) != named[name]:
+            found.error("A606", f"{path} has changed since it was built", hint="build it again")
+    found.raise_if_any()
+
+
+def run_artifact(path: Path, feeds: Feeds, provider: str = "auto", *, threads: int | None = None) -> dict[str, Array]:
+    """The outputs of the model by name, without PyTorch. Raises what `load_artifact`, `check_feeds` and sessions do."""
+    artifact = load_artifact(path)
+    check_feeds(artifact.manifest.inputs, feeds, artifact.manifest.dims)
+    return open_session(artifact.model, provider, threads=threads).run(feeds)

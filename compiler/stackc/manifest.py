@@ -1,0 +1,144 @@
+"""manifest.json: what an artifact was made of, by whom, and what it promises."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from stackc.runtime import ValueInfo
+from stackc.types import DimRange
+
+FORMAT = 1
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All that manifest.json says. Hashes are SHA-256, in hexadecimal digits.
+
+    `versions` has stackc, torch, onnx and onnxruntime; `files` has every other file of the folder; `provider` and
+    `reason` say what the proof ran on, and `parity` is its summary, any JSON value.
+    """
+
+    name: str
+    versions: Mapping[str, str]
+    spec: str
+    weights: str | None
+    dims: Mapping[str, DimRange]
+    inputs: tuple[ValueInfo, ...]
+    outputs: tuple[ValueInfo, ...]
+    opset: int
+    provider: str
+    reason: str
+    parity: Any = None
+    files: Mapping[str, str] = _EMPTY
+
+
+class Broken(Exception):
+    """The text is not a manifest; the message says where and why."""
+
+
+def write_manifest(manifest: Manifest) -> str:
+    """The manifest as JSON text: the same text for the same manifest."""
+    tree = {f.name: getattr(manifest, f.name) for f in dataclasses.fields(manifest)}
+    tree |= {
+        "format": FORMAT,
+        "versions": dict(manifest.versions),
+        "files": dict(manifest.files),
+        "dims": {name: _range(dim) for name, dim in manifest.dims.items()},
+        "inputs": [dataclasses.asdict(value) for value in manifest.inputs],
+        "outputs": [dataclasses.asdict(value) for value in manifest.outputs],
+    }
+    return json.dumps(tree, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _range(dim: DimRange) -> dict[str, int | None]:
+    return {"min": dim.minimum, "max": dim.maximum, "multiple_of": dim.multiple_of}
+
+
+def parse_manifest(text: str) -> Manifest:
+    """The manifest of JSON text. Raises Broken where it is none, or of a later format than this version reads."""
+    try:
+        tree = json.loads(text)
+    except ValueError as error:
+        raise Broken(f"it is not JSON: {error}") from error
+    root = _Tree(tree, "")
+    if (version := root.get("format", int)) > FORMAT:
+        raise Broken(f"it has format {version}, and this version of stackc reads {FORMAT}: update stackc")
+    return Manifest(
+        name=root.get("name", str),
+        versions=root.mapping("versions", _text),
+        spec=root.get("spec", str),
+        weights=root.optional("weights", str),
+        dims=root.mapping("dims", _dim),
+        inputs=root.sequence("inputs", _value),
+        outputs=root.sequence("outputs", _value),
+        opset=root.get("opset", int),
+        provider=root.get("provider", str),
+        reason=root.get("reason", str),
+        parity=root.entries().get("parity"),
+        files=root.mapping("files", _text),
+    )
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """A value of the JSON tree with its path, so that what is wrong can be said with its place."""
+
+    value: Any
+    path: str
+
+    def expect(self, kind: type[T]) -> T:
+        if isinstance(self.value, bool) or not isinstance(self.value, kind):
+            raise Broken(f"{self.path or 'all of it'} has to be {_WORDS[kind]}")
+        return self.value
+
+    def entries(self) -> dict[str, Any]:
+        return self.expect(dict)
+
+    def child(self, key: str) -> _Tree:
+        return _Tree(self.entries().get(key), f"{self.path}.{key}".lstrip("."))
+
+    def get(self, key: str, kind: type[T]) -> T:
+        return self.child(key).expect(kind)
+
+    def optional(self, key: str, kind: type[T]) -> T | None:
+        child = self.child(key)
+        return None if child.value is None else child.expect(kind)
+
+    def mapping(self, key: str, read: Callable[[_Tree], T]) -> Mapping[str, T]:
+        child = self.child(key)
+        return MappingProxyType({name: read(child.child(name)) for name in child.entries()})
+
+    def sequence(self, key: str, read: Callable[[_Tree], T]) -> tuple[T, ...]:
+        child = self.child(key)
+        items = child.expect(list)
+        return tuple(read(_Tree(item, f"{child.path}[{i}]")) for i, item in enumerate(items))
+
+
+_WORDS: dict[type, str] = {str: "text", int: "a whole number", dict: "an object", list: "a list"}
+
+
+def _text(tree: _Tree) -> str:
+    return tree.expect(str)
+
+
+def _dim(tree: _Tree) -> DimRange:
+    return DimRange(tree.get("min", int), tree.optional("max", int), tree.get("multiple_of", int))
+
+
+def _value(tree: _Tree) -> ValueInfo:
+    return ValueInfo(tree.get("name", str), tree.get("dtype", str), tree.sequence("shape", _size))
+
+
+def _size(tree: _Tree) -> int | str | None:
+    if tree.value is None or isinstance(tree.value, str):
+        return tree.value
+    return tree.expect(int)
