@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
+from stackc import __version__
 from stackc.runtime.libraries import Library
 from stackc.runtime.providers import DRIVER, PROVIDERS, Provider, build, cuda_libraries, obstacle, packages
 
@@ -37,7 +38,8 @@ def diagnose() -> tuple[Row, ...]:
 
 def _versions() -> Iterator[Row]:
     yield Row("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
-    for package in ("stackc", "torch", "onnx", "onnxscript"):
+    yield Row("stackc", "ok", __version__)
+    for package in ("torch", "onnx", "onnxscript"):
         installed = _version(package)
         yield Row(package, "ok" if installed else "missing", installed or "", None if installed else "pip install .")
 

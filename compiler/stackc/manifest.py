@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -13,7 +13,6 @@ from stackc.runtime import ValueInfo
 from stackc.types import DimRange
 
 FORMAT = 1
-_EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Manifest:
     provider: str
     reason: str
     parity: Any = None
-    files: Mapping[str, str] = _EMPTY
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 class Broken(Exception):

@@ -21,21 +21,23 @@ _BROKEN = (ValueError, EOFError, KeyError, RuntimeError, MemoryError, zipfile.Ba
 def read_npz(path: Path) -> dict[str, Array]:
     """The arrays of an .npz file by name. Raises SpecError R421 where it cannot be read, R422 where it is no .npz."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if not isinstance(loaded, np.lib.npyio.NpzFile):
-            raise SpecError(Diagnostic("R422", f"{path} holds one array without a name", hint=_HINT))
-        with loaded:
-            return {name: _array(path, name, loaded[name]) for name in loaded.files}
+        with path.open("rb") as file:  # numpy itself does not close a file that it finds broken
+            return _arrays(path, np.load(file, allow_pickle=False))
     except OSError as error:
         raise SpecError(Diagnostic("R421", f"cannot read {path}: {error.strerror or error}")) from error
     except _BROKEN as error:
         raise SpecError(Diagnostic("R422", f"{path} is not a whole .npz file: {error}", hint=_HINT)) from error
 
 
-def _array(path: Path, name: str, member: object) -> Array:
-    if not isinstance(member, np.ndarray):
-        raise SpecError(Diagnostic("R422", f"'{name}' in {path} is not an array", hint=_HINT))
-    return member
+def _arrays(path: Path, loaded: object) -> dict[str, Array]:
+    if not isinstance(loaded, np.lib.npyio.NpzFile):
+        raise SpecError(Diagnostic("R422", f"{path} holds one array without a name", hint=_HINT))
+    with loaded:
+        arrays = {name: loaded[name] for name in loaded.files}
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise SpecError(Diagnostic("R422", f"'{name}' in {path} is not an array", hint=_HINT))
+    return arrays
 
 
 def write_npz(path: Path, arrays: Feeds) -> None:

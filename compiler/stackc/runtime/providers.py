@@ -121,7 +121,7 @@ def obstacle(provider: Provider) -> Diagnostic | None:
         return _not_in_this_build(provider)
     if provider != "cpu":
         if absent := load(DRIVER):
-            return Diagnostic("R403", f"there is no NVIDIA driver here ({absent})", hint=_DRIVER_HINT)
+            return Diagnostic("R403", f"no NVIDIA driver was found ({absent})", hint=_DRIVER_HINT)
         said = preload()
         if missing := _missing(provider):
             return _libraries_missing(provider, missing)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from stackc.diagnostics import Diagnostic, SpecError
 from stackc.runtime.feeds import Array, Feeds, ValueInfo
@@ -30,24 +32,36 @@ class Session:
             raise SpecError(Diagnostic("R406", f"the model does not run on these inputs: {cause(error)}")) from error
         return {output.name: value for output, value in zip(self.outputs, values, strict=True)}
 
-    def bind(self, feeds: Feeds) -> Callable[[], None]:
-        """A call that runs the model on inputs that lie on its device already, and leaves the outputs there.
-
-        It returns when the device is done. This is what speed is measured with.
-        """
-        ort, session = onnxruntime(), self._session
+    def bind(self, feeds: Feeds) -> Bound:
+        """The model on inputs that are put on its device now, once. This is what speed is measured with."""
+        ort = onnxruntime()
         device = "cpu" if self.provider == "cpu" else "cuda"
-        binding = session.io_binding()
-        for name, array in feeds.items():
-            binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array, device, 0))
+        values = {n: ort.OrtValue.ortvalue_from_numpy(np.asarray(a, order="C"), device, 0) for n, a in feeds.items()}
+        binding = self._session.io_binding()
+        for name, value in values.items():
+            binding.bind_ortvalue_input(name, value)
         for output in self.outputs:
             binding.bind_output(output.name, device)
+        return Bound(self, binding, tuple(values.values()))
 
-        def run() -> None:
-            session.run_with_iobinding(binding)
-            binding.synchronize_outputs()
 
-        return run
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A session with its inputs: to call it is to run it once, and leaves the outputs on the device."""
+
+    session: Session
+    _binding: Any = field(repr=False)
+    _inputs: tuple[Any, ...] = field(repr=False)  # kept alive: on the CPU the binding only points into the arrays
+
+    def __call__(self) -> None:
+        """Run, and return when the device is done."""
+        self.session._session.run_with_iobinding(self._binding)
+        self._binding.synchronize_outputs()
+
+    def outputs(self) -> dict[str, Array]:
+        """What the last run left on the device, copied from there, by name."""
+        values = self._binding.copy_outputs_to_cpu()
+        return {output.name: value for output, value in zip(self.session.outputs, values, strict=True)}
 
 
 @dataclass(frozen=True, slots=True)

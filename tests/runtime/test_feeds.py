@@ -1,0 +1,79 @@
+"""Feeds that do not fit, each with its whole text."""
+
+import numpy as np
+import pytest
+
+from stackc.diagnostics import SpecError
+from stackc.runtime import Feeds, ValueInfo, check_feeds
+from stackc.types import DimRange
+
+INPUTS = (ValueInfo("ids", "int64", ("batch", "seq")), ValueInfo("mask", "int64", ("batch", "seq")))
+ROWS = (ValueInfo("x", "float32", ("rows", 3)),)
+CONTRACT = {"batch": DimRange(1, 4), "seq": DimRange(2, 16, 2)}
+
+
+def ones(*shape: int, dtype: str = "int64") -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
+    return np.ones(shape, dtype)
+
+
+def problems(inputs: tuple[ValueInfo, ...], feeds: Feeds) -> list[tuple[str, str, str | None]]:
+    with pytest.raises(SpecError) as raised:
+        check_feeds(inputs, feeds, CONTRACT)
+    return [(d.code, d.message, d.hint) for d in raised.value.diagnostics]
+
+
+@pytest.mark.parametrize("sizes", [(1, 2), (4, 16), (3, 6)])
+def test_feeds_that_fit(sizes: tuple[int, int]) -> None:
+    check_feeds(INPUTS, {"ids": ones(*sizes), "mask": ones(*sizes)}, CONTRACT)
+
+
+def test_a_dim_that_no_contract_names_takes_any_size() -> None:
+    check_feeds(ROWS, {"x": ones(0, 3, dtype="float32")})
+
+
+def test_error_missing_and_unknown_are_told_together() -> None:
+    assert problems(INPUTS, {"ids": ones(1, 2), "maks": ones(1, 2)}) == [
+        ("R412", "the model has no input 'maks'", "did you mean 'mask'?"),
+        ("R411", "input 'mask' is missing", "it takes int64[batch, seq]"),
+    ]
+
+
+def test_error_dtype() -> None:
+    assert problems(ROWS, {"x": ones(2, 3, dtype="float64")}) == [
+        ("R413", "input 'x' takes float32, not float64", "convert it with .astype('float32')")
+    ]
+
+
+def test_error_byte_order() -> None:
+    assert problems(ROWS, {"x": ones(2, 3, dtype=">f4")})[0][1] == "input 'x' takes float32, not >f4"
+
+
+def test_error_rank() -> None:
+    assert problems(ROWS, {"x": ones(3, dtype="float32")}) == [
+        ("R414", "input 'x' takes 2 dims, not 1: (3,)", "it takes float32[rows, 3]")
+    ]
+
+
+def test_error_fixed_size() -> None:
+    assert problems(ROWS, {"x": ones(2, 4, dtype="float32")}) == [
+        ("R415", "axis 1 of input 'x' has to be 3; it is 4", "it takes float32[rows, 3]")
+    ]
+
+
+def test_error_one_name_two_sizes() -> None:
+    assert problems(INPUTS, {"ids": ones(1, 4), "mask": ones(1, 6)}) == [
+        ("R416", "dim 'seq' is 6 at axis 1 of input 'mask' and 4 at axis 1 of input 'ids'", "one name is one size")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ((1, 1), "dim 'seq' has to be at least 2; it is 1 at axis 1 of input 'ids'"),
+        ((5, 2), "dim 'batch' has to be at most 4; it is 5 at axis 0 of input 'ids'"),
+        ((1, 7), "dim 'seq' has to be a multiple of 2; it is 7 at axis 1 of input 'ids'"),
+    ],
+)
+def test_error_outside_the_contract_is_told_once(sizes: tuple[int, int], message: str) -> None:
+    found = problems(INPUTS, {"ids": ones(*sizes), "mask": ones(*sizes)})
+    assert found == [("R417", message, "the spec says so under `dims:`")]

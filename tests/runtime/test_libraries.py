@@ -1,0 +1,52 @@
+"""The DT_NEEDED names, against what the loader itself says of the running interpreter."""
+
+import ctypes.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stackc.runtime import libraries
+from stackc.runtime.providers import DRIVER, cuda_libraries, provider_library
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="ELF is the format of Linux")
+
+
+@linux
+@pytest.mark.skipif(shutil.which("readelf") is None, reason="there is no readelf here to compare with")
+def test_needed_is_what_readelf_prints() -> None:
+    extension = Path(sys.modules["_ctypes"].__file__ or "")
+    printed = subprocess.run(["readelf", "-d", extension], capture_output=True, text=True, check=True).stdout
+    expected = [line.split("[")[1].rstrip("]") for line in printed.splitlines() if "(NEEDED)" in line]
+    assert expected
+    assert list(libraries.needed(extension)) == expected
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x7fELF", b"not an ELF file, but long enough to be taken for the header of one...."]
+)
+def test_error_not_elf(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "libnot.so"
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match="ELF"):
+        libraries.needed(file)
+
+
+def test_resolve_tells_missing_from_found() -> None:
+    c_library = ctypes.util.find_library("c") or "msvcrt"
+    found, missing = libraries.resolve((c_library, "libnothere.so.1"))
+    assert found.problem is None
+    assert missing.problem is not None
+    assert "libnothere.so.1" in missing.problem
+
+
+@linux
+def test_every_library_of_the_cuda_provider_resolves_but_the_drivers() -> None:
+    """Needs no GPU: where the extras of onnxruntime-gpu are not installed, libcurand is the first to be missing."""
+    if provider_library("cuda") is None:
+        pytest.skip("this build of ONNX Runtime has no CUDA provider")
+    named = cuda_libraries()
+    assert {"libcudart", "libcublas", "libcurand", "libcudnn"} <= {library.name.split(".")[0] for library in named}
+    assert [library for library in named if library.problem and library.name != DRIVER] == []
