@@ -254,6 +254,14 @@ class DimRange:
         """The smallest legal size."""
         return -(-self.minimum // self.multiple_of) * self.multiple_of
 
+    def allows(self, size: int) -> bool:
+        """Whether `size` is legal."""
+        return self.minimum <= size <= (self.maximum or size) and size % self.multiple_of == 0
+
+    def __str__(self) -> str:
+        end = f"up to {self.maximum}" if self.maximum else "up"
+        return f"from {self.minimum} {end}" + (f", a multiple of {self.multiple_of}" if self.multiple_of > 1 else "")
+
 
 DimContract = Mapping[str, DimRange]
 

@@ -1,0 +1,93 @@
+"""What a node's entry says beside its op and fields: how arrows merge, what parameters are made of, what is tied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from stackc.components import REGISTRY
+from stackc.components.base import Component
+from stackc.components.merge import MERGES
+from stackc.components.reparam import MinMax, Reparam, Standardize
+from stackc.diagnostics import SpecError, near
+from stackc.graph.model import Tie
+from stackc.graph.scope import Scope, component_of
+from stackc.spec.document import NodeEntry
+from stackc.spec.tree import Entry, Value
+
+_REPARAMS = ("standardize", "minmax")
+
+
+def merge_of(entry: NodeEntry, scope: Scope) -> Component | None:
+    """The component of `merge: sum`, or of `merge: {op: concat, axis: 1}`; None, noted, where it is none."""
+    value = entry.merge
+    assert value is not None
+    fields = dict(value.data) if isinstance(value.data, Mapping) else {}
+    named = fields.pop("op").value if "op" in fields else value
+    name = scope.text(named, f"nodes.{entry.name}.merge")
+    if name not in MERGES:
+        if name is not None:
+            scope.found.error("N310", f"no merge is called '{name}'", named.span, near(name, MERGES))
+        return None
+    return component_of(REGISTRY[MERGES[name]], fields, scope, f"the merge of '{entry.name}'", value.span)
+
+
+def ties_of(entry: NodeEntry | None, scope: Scope) -> dict[str, Tie]:
+    """Parameters of the node that are another one: `tie: {weight: embed.weight}`."""
+    ties = {}
+    for name, item in (entry.tie if entry else {}).items():
+        if path := scope.text(item.value, f"tie.{name}"):
+            ties[name] = Tie(path, item.value.span)
+    return ties
+
+
+def reparams_of(entry: NodeEntry | None, scope: Scope) -> tuple[tuple[str, Reparam], ...]:
+    """What the node's parameters are made of: `reparam: {weight: standardize}`, or with options in a mapping."""
+    found = []
+    for name, item in (entry.reparam if entry else {}).items():
+        kind, options = _reparam_kind(item.value, scope)
+        if kind not in _REPARAMS:
+            message = f"no reparametrization is called '{kind}'"
+            scope.found.error("N310", message, item.value.span, near(kind, _REPARAMS))
+            continue
+        try:
+            found.append((name, _minmax(options) if kind == "minmax" else _standardize(options, scope)))
+        except ValueError as error:
+            scope.found.error("N310", f"{kind}: {error}", item.value.span)
+        except SpecError as error:
+            scope.found.extend(error)
+    return tuple(found)
+
+
+def _reparam_kind(value: Value, scope: Scope) -> tuple[str, Value | None]:
+    if isinstance(value.data, Mapping) and len(value.data) == 1:
+        ((kind, entry),) = value.data.items()
+        return kind, entry.value
+    return scope.text(value, "reparam") or "", None
+
+
+def _standardize(options: Value | None, scope: Scope) -> Standardize:
+    fields: Mapping[str, Entry] = options.data if options and isinstance(options.data, Mapping) else {}
+    if unknown := [name for name in fields if name not in ("axes", "eps")]:
+        raise ValueError(f"no option '{unknown[0]}'; it takes axes and eps")
+    axes = fields["axes"].value if "axes" in fields else None
+    eps = scope.number(fields["eps"].value) if "eps" in fields else Standardize().eps
+    if isinstance(eps, bool) or not isinstance(eps, (int, float)) or eps < 0:
+        raise ValueError("eps has to be a number of 0 or more")
+    return Standardize(None if axes is None or axes.data == "all" else _numbers(axes, int), float(eps))
+
+
+def _minmax(options: Value | None) -> MinMax:
+    if options is None:
+        return MinMax()
+    ends = _numbers(options, (int, float))
+    if len(ends) != 2:
+        raise ValueError("it takes the two ends of a range, for example `minmax: [-1, 1]`")
+    return MinMax(float(ends[0]), float(ends[1]))
+
+
+def _numbers(value: Value, kind: type[int] | tuple[type[int], type[float]]) -> tuple[int, ...]:
+    items = value.data if isinstance(value.data, tuple) else (value,)
+    numbers = tuple(item.data for item in items if isinstance(item.data, kind) and not isinstance(item.data, bool))
+    if len(numbers) != len(items):
+        raise ValueError("a list of numbers is wanted")
+    return numbers  # type: ignore[return-value]  # narrowed by `kind` above

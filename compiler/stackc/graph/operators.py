@@ -1,0 +1,111 @@
+"""What the op of a node names: a component, a block of the spec, or a stack; and which ports each of them has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Union
+
+from stackc.components import REGISTRY
+from stackc.components.base import Component, Port
+from stackc.diagnostics import near
+from stackc.graph.scope import Scope
+from stackc.spec.document import BlockDecl, NodeEntry
+from stackc.spec.drawing import Drawn
+from stackc.spec.tree import Value
+
+
+@dataclass(frozen=True)
+class StackOf:
+    """A stack of sub-models: one op repeated, or a list of different ones, each with the place where it is named."""
+
+    members: tuple[tuple[Operator, Value], ...]
+
+
+Operator = Union[type[Component], BlockDecl, StackOf]
+
+
+def name_of(operator: Operator) -> str:
+    """The op as a spec writes it."""
+    if isinstance(operator, BlockDecl):
+        return operator.body.name
+    return "stack" if isinstance(operator, StackOf) else operator.op
+
+
+def ports_of(operator: Operator) -> tuple[Port, ...]:
+    """The ports of an op, the one for unlabelled arrows first. A stack has those of all its members."""
+    if isinstance(operator, BlockDecl):
+        return tuple(Port(p.name, optional=p.optional) for p in operator.ports)
+    if not isinstance(operator, StackOf):
+        return operator.ports
+    first, *rest = ports_of(operator.members[0][0])
+    ports = {first.name: Port(first.name)}
+    for port in [*rest, *(p for member, _ in operator.members[1:] for p in ports_of(member)[1:])]:
+        known = ports.get(port.name)
+        ports[port.name] = Port(port.name, optional=port.optional and (known is None or known.optional))
+    return tuple(ports.values())
+
+
+def outputs_of(operator: Operator) -> tuple[str, ...]:
+    """The names of an op's outputs that a spec may write; taps come beside them."""
+    if isinstance(operator, BlockDecl):
+        return tuple(o.name for o in operator.body.outputs) or ("y",)
+    return ("y",) if isinstance(operator, StackOf) else operator.outputs
+
+
+def find_operator(drawn: Drawn, entry: NodeEntry | None, scope: Scope) -> Operator | None:
+    """The op of a node: `op:` of its entry, else its label, else its id; None, noted under N301, where none names one."""
+    if entry and entry.op:
+        text = scope.text(entry.op, f"nodes.{drawn.id}.op")
+        return None if text is None else _operator(text, entry.op, entry, scope)
+    for name in (drawn.label, drawn.id):
+        if name and (name in scope.blocks or name in REGISTRY or name == "stack"):
+            return _operator(name, Value(name, drawn.span), entry, scope)
+    shown = f"'{drawn.id}' ({drawn.label})" if drawn.label else f"'{drawn.id}'"
+    guess = near(drawn.label or drawn.id, known_ops(scope))
+    hint = f"write its op under nodes: `{drawn.id}: {{op: …}}`" + (f"; {guess}" if guess else "")
+    message = f"what is {shown}? Neither its label nor its id names a component or a block"
+    scope.found.error("N301", message, drawn.span, hint)
+    return None
+
+
+def find_named(text: str, place: Value, scope: Scope) -> Operator | None:
+    """The component or block of that name; None, noted under N301, where there is none."""
+    if text in scope.blocks:
+        return scope.blocks[text]
+    if text in REGISTRY:
+        return REGISTRY[text]
+    hint = near(text, known_ops(scope)) or "`stackc ops` lists the components"
+    scope.found.error("N301", f"no component or block is called '{text}'", place.span, hint)
+    return None
+
+
+def known_ops(scope: Scope) -> list[str]:
+    """Every name that an op may have."""
+    return sorted({*REGISTRY, *scope.blocks, "stack"})
+
+
+def _operator(text: str, place: Value, entry: NodeEntry | None, scope: Scope) -> Operator | None:
+    if text == "stack" and text not in scope.blocks:
+        return _stack(entry, place, scope)
+    return find_named(text, place, scope)
+
+
+def _stack(entry: NodeEntry | None, place: Value, scope: Scope) -> Operator | None:
+    of = entry.fields.get("of") if entry else None
+    if of is None:
+        hint = "write what it repeats, for example `of: layer, repeat: 6`"
+        scope.found.error("N311", "a stack needs the field 'of'", place.span, hint)
+        return None
+    values = of.value.data if isinstance(of.value.data, tuple) else (of.value,)
+    if not values:
+        scope.found.error("N310", "the list of sub-models is empty", of.value.span)
+    members: list[tuple[Operator, Value]] = []
+    for value in values:
+        named = value.data["op"].value if isinstance(value.data, Mapping) and "op" in value.data else value
+        text = scope.text(named, "a sub-model")
+        if text == "stack":
+            scope.found.error("N301", "a stack in a stack: give the inner one a block of its own", named.span)
+        elif text and (operator := find_named(text, named, scope)):
+            members.append((operator, value))
+    return StackOf(tuple(members)) if members and len(members) == len(values) else None

@@ -1,0 +1,142 @@
+"""Arrows → ports: which value enters a node where, what a drawing gives, and the order in which it can be run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from stackc.components.base import Port
+from stackc.diagnostics import Collector, Note, Span, near
+from stackc.graph.model import Kind, run_order
+from stackc.graph.scope import Scope
+from stackc.spec.document import Body, InputDecl, OutputDecl
+from stackc.spec.drawing import Arrow
+from stackc.spec.names import check_name
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A value on its way into a port: output `out` (None for the first) of a node or input of the same drawing."""
+
+    port: str
+    source: str
+    out: str | None
+    span: Span
+
+
+def drawn_nodes(body: Body, inputs: Sequence[str], found: Collector) -> list[str]:
+    """The ids of the drawing that are nodes, in order of mention. Notes N302 for an entry that is drawn nowhere."""
+    names = [name for name in body.drawing.nodes if name not in inputs]
+    for name in names:
+        check_name(name, "a node", body.drawing.nodes[name].span, found)
+    for name, entry in body.nodes.items():
+        if name in inputs:
+            hint = "what an input is stands under `inputs:`"
+            found.error("N302", f"'{name}' is an input, not a node", entry.span, hint)
+        elif name not in body.drawing.nodes:
+            found.error("N302", f"no node '{name}' is drawn", entry.span, near(name, names))
+    return names
+
+
+def drawn_arrows(
+    body: Body, inputs: Sequence[str], closed: frozenset[str], declared: Mapping[str, InputDecl], names: Sequence[str], scope: Scope
+) -> list[Arrow]:
+    """The arrows of the drawing, and those that inputs name by `to:`; not the ones from inputs left open.
+
+    Notes N302 for an arrow into an input or to a node that is not drawn, N308 for an input that nobody takes.
+    """
+    found = scope.found
+    arrows = []
+    for name, decl in declared.items():
+        for value in decl.to:
+            node, _, port = (scope.text(value, f"inputs.{name}.to") or "").partition(".")
+            if node in names:
+                arrows.append(Arrow(name, node, text=port or None, span=value.span))
+            elif node:
+                found.error("N302", f"the input '{name}' goes to '{node}', which is no node", value.span, near(node, names))
+    arrows += [arrow for arrow in body.drawing.arrows if arrow.source not in closed]
+    for arrow in arrows:
+        if arrow.target in inputs or arrow.target in closed:
+            message = f"an arrow into '{arrow.target}', which is an input"
+            found.error("N302", message, arrow.span, "turn the arrow round, or give the node another name")
+    taken = {arrow.source for arrow in arrows} | {output.source for output in body.outputs}
+    for name in inputs:
+        if name not in taken:
+            span = declared[name].span if name in declared else body.span
+            hint = f"draw an arrow from it, or write the node it feeds: `{name}: {{…, to: NODE}}`" if name in declared else None
+            found.error("N308", f"nobody takes the input '{name}'", span, hint)
+    return arrows
+
+
+def assign_ports(
+    arrows: Sequence[Arrow], ports: Mapping[str, tuple[Port, ...]], found: Collector
+) -> dict[str, list[Feed]]:
+    """Every arrow at the port its label names, else at the first. `ports` has the nodes whose op is known.
+
+    Notes N303 for a label that is no port.
+    """
+    feeds: dict[str, list[Feed]] = {name: [] for name in ports}
+    for arrow in arrows:
+        if arrow.target not in ports:
+            continue
+        names = [port.name for port in ports[arrow.target]]
+        port = arrow.into or names[0]
+        if port in names:
+            feeds[arrow.target].append(Feed(port, arrow.source, arrow.out, arrow.span))
+        else:
+            hint = near(port, names)
+            found.error("N303", f"'{arrow.target}' has no port '{port}'", arrow.span, hint)
+    return feeds
+
+
+def order_of(
+    body: Body, inputs: Sequence[str], names: Sequence[str], arrows: Sequence[Arrow], found: Collector
+) -> list[str]:
+    """The nodes in running order; none where they go in a circle (N305, printed as one)."""
+    edges = {(arrow.source, arrow.target): arrow.span for arrow in arrows}
+    for name in names:
+        if (entry := body.nodes.get(name)) and entry.same_as:
+            edges.setdefault((str(entry.same_as.data), name), entry.same_as.span)
+    known = {*inputs, *names}
+    order, cycle = run_order([*inputs, *names], [edge for edge in edges if known.issuperset(edge)])
+    if cycle:
+        steps = list(zip(cycle, [*cycle[1:], cycle[0]], strict=True))
+        notes = [Note(f"{source} → {target}", edges[source, target]) for source, target in steps]
+        message = f"the drawing goes in a circle: {' → '.join([*cycle, cycle[0]])}"
+        hint = "a network runs from inputs to outputs: take one of these arrows away"
+        found.error("N305", message, edges[steps[-1]], hint, *notes)
+    return [name for name in order if name not in inputs]
+
+
+def output_sources(
+    body: Body, kind: Kind, inputs: Sequence[str], names: Sequence[str], arrows: Sequence[Arrow], found: Collector
+) -> tuple[OutputDecl, ...]:
+    """What the drawing gives: its declared outputs, else its only sink, called by its id in a spec and `y` in a block.
+
+    Notes N313 for an output that is no node or a choice that is open, N308 for a node whose value nobody takes.
+    """
+    used = {arrow.source for arrow in arrows}
+    sinks = [name for name in names if name not in used]
+    if not body.outputs:
+        if len(sinks) == 1:
+            return (OutputDecl(sinks[0] if kind == "spec" else "y", sinks[0], body.drawing.nodes[sinks[0]].span),)
+        if sinks:
+            notes = [Note(f"'{name}' leads nowhere", body.drawing.nodes[name].span) for name in sinks]
+            message = f"which of {', '.join(sinks)} is the output?"
+            found.error("N313", message, body.span, f"write `outputs: {sinks[-1]}`, or a list of them", *notes)
+        return ()
+    sound = []
+    for output in body.outputs:
+        head = output.source.partition(".")[0]
+        if head in names or output.source in inputs:
+            sound.append(output)
+        else:
+            message = f"the output '{output.name}' names no node: '{head}'"
+            found.error("N313", message, output.span, near(head, names))
+    taken = {output.source.partition(".")[0] for output in sound}
+    if len(sound) == len(body.outputs):
+        for name in sinks:
+            if name not in taken:
+                hint = f"draw an arrow from it, make it an output, or take '{name}' away"
+                found.error("N308", f"nobody takes the value of '{name}'", body.drawing.nodes[name].span, hint)
+    return tuple(sound)

@@ -1,0 +1,125 @@
+"""A spec as data: what both skins, YAML and Mermaid, are read into. Every part keeps its place in the file.
+
+Values that may hold expressions stay `Value`s here: they are evaluated by the resolver, where params have values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stackc.diagnostics import Span
+from stackc.spec.drawing import Drawing
+from stackc.spec.tree import Entry, Value
+
+LANGUAGE_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DimDecl:
+    """The contract of one dim: both ends included."""
+
+    name: str
+    minimum: int
+    maximum: int | None
+    multiple_of: int
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class ParamDecl:
+    """A param with its default; a default of null means that it has to be given."""
+
+    name: str
+    default: Value
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class InputDecl:
+    """An input of the model. `to` names nodes it feeds beside the arrows of the drawing."""
+
+    name: str
+    dtype: str
+    shape: tuple[Value, ...]
+    to: tuple[Value, ...]
+    below: Value | None
+    values: tuple[int, ...] | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class NodeEntry:
+    """What a spec says of a node beside the drawing. `fields` are what its op takes, keyed as written."""
+
+    name: str
+    span: Span
+    op: Value | None = None
+    merge: Value | None = None
+    tie: Mapping[str, Entry] = field(default_factory=dict)
+    same_as: Value | None = None
+    reparam: Mapping[str, Entry] = field(default_factory=dict)
+    fields: Mapping[str, Entry] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputDecl:
+    """An output: `source` is a node id, or the path of a tap (`encoder.3`)."""
+
+    name: str
+    source: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class PortDecl:
+    """An input of a block; an optional one may be left open, and the arrows from it go with it."""
+
+    name: str
+    optional: bool
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A drawing with what is said of its nodes: the main part of a spec and of each of its blocks."""
+
+    name: str
+    drawing: Drawing
+    nodes: Mapping[str, NodeEntry]
+    outputs: tuple[OutputDecl, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class BlockDecl:
+    """A sub-model with a name, params and input ports of its own."""
+
+    body: Body
+    params: Mapping[str, ParamDecl]
+    ports: tuple[PortDecl, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsDecl:
+    """Where parameters come from. `names` leads from patterns of stackc's names to patterns of the file's names."""
+
+    file: Value | None
+    names: Mapping[str, Entry]
+    ignore: tuple[Value, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A whole spec."""
+
+    name: str
+    file: str
+    dims: Mapping[str, DimDecl]
+    params: Mapping[str, ParamDecl]
+    inputs: Mapping[str, InputDecl]
+    body: Body
+    blocks: Mapping[str, BlockDecl]
+    weights: WeightsDecl | None
+    span: Span
