@@ -1,0 +1,232 @@
+"""Mermaid's flowcharts → `Drawing`. The grammar stands in the docstrings of the functions, from the top down.
+
+S101  no header, or another diagram          S107  a link that no data can follow
+S102  cannot be read here                    S108  two labels for one node
+S103  a bracket, quote or brace left open    S109  subgraph without its id, its end or its place
+S104  a label that Mermaid cannot read       S110  an id that Mermaid reads as something else
+S105  an arrow without source or target      S111  the text of an arrow
+S106  an arrow to or from a subgraph         S112  properties in @{…}
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NoReturn
+
+from stackc.spec.drawing import Drawing, Line
+from stackc.spec.labels import read_bracketed, read_properties
+from stackc.spec.links import Link, read_link
+from stackc.spec.sketch import OpenGroup, Sketch
+from stackc.spec.tokens import SyntaxFault, Tokenizer
+
+_DIRECTIONS = {"TD": "TB", "<": "RL", ">": "LR", "^": "BT", "v": "TB"}
+_COMMENT = re.compile(r"^[^\S\n]*%%(?!\{)(?P<text>[^\n]+)$", re.MULTILINE)
+_DIRECTIVE = re.compile(r"%%\{(?:[^}]|\}(?!%%))*+\}%%")
+# An `x` or `o` that Mermaid takes for the tail of the arrow right behind it.
+_TAIL = re.compile(r"(?:^|(?<=[^\x00-\x7f]))[0-9]*[xo]$")
+_STATEMENTS = ("SUBGRAPH", "END", "DIRECTION", "STYLING", "ACCESSIBILITY")
+
+
+def read_drawing(text: str, *, file: str, line: int = 1, column: int = 1, header: bool = True) -> Drawing:
+    """The drawing of a diagram whose first character stands at `line` and `column` of `file`.
+
+    `column` is the indent of an embedded block, the same for all of its lines. `header` says whether the diagram has
+    to begin with `graph LR` or the like. Raises SpecError with every problem found, S101 to S112, and S008 for names.
+    """
+    places = Tokenizer(text, file, line, column)
+    comments = tuple(Line(m["text"].strip(), places.span(*m.span("text"))) for m in _COMMENT.finditer(text))
+    text = _blank(_COMMENT, text)
+    directives = [Line(m[0], places.span(*m.span())) for m in _DIRECTIVE.finditer(text)]
+    reader = _Reader(Tokenizer(_blank(_DIRECTIVE, text), file, line, column), Sketch(styling=directives))
+    direction = reader.header(required=header)
+    reader.statements()
+    return reader.sketch.drawing(direction, comments)
+
+
+def _blank(pattern: re.Pattern[str], text: str) -> str:
+    """`text` with spaces in place of what `pattern` finds, so that every other character keeps its place."""
+    return pattern.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
+
+
+@dataclass
+class _Reader:
+    tokens: Tokenizer
+    sketch: Sketch
+
+    # -- the diagram
+
+    def header(self, *, required: bool) -> str | None:
+        """Header = ("graph" | "flowchart" | "flowchart-elk") [direction] (";" | newline)."""
+        tokens = self.tokens
+        tokens.read("BREAK")
+        if match := tokens.read("HEADER"):
+            return _DIRECTIONS.get(match["direction"], match["direction"])
+        start = tokens.position
+        if match := tokens.read("BROKEN_HEADER"):
+            span = tokens.span(start, match.end())
+            self.sketch.found.error("S101", "this header cannot be read", span, "write `graph LR`, and the arrows below it")
+        elif required:
+            span = tokens.span(start, tokens.line_end(start))
+            self.sketch.found.error("S101", "a flowchart begins with `graph LR` or the like", span, "write it above this line")
+            if tokens.check("OTHER_DIAGRAM"):
+                tokens.position = len(tokens.text)
+        return None
+
+    def statements(self) -> None:
+        """Statements = (statement | ";" | newline)*."""
+        self.tokens.read("BREAK")
+        while not self.tokens.at_end:
+            try:
+                self._statement()
+            except SyntaxFault as fault:
+                self.sketch.found.diagnostics.append(fault.diagnostic)
+                self.tokens.recover(fault.resume)
+            self.tokens.read("BREAK")
+
+    def _statement(self) -> None:
+        """Statement = subgraph | "end" | direction | styling | accessibility | link properties | chain."""
+        tokens = self.tokens
+        start = tokens.position
+        if tokens.read("SUBGRAPH"):
+            self._subgraph(start)
+        elif tokens.read("END"):
+            self._end(start)
+        elif match := tokens.read("DIRECTION"):
+            self._direction(match["direction"], start)
+        elif tokens.read("STYLING") or tokens.read("ACCESSIBILITY") or self._link_properties():
+            self._keep(tokens.text[start : tokens.position].strip(), start)
+        else:
+            self._chain()
+
+    def _keep(self, text: str, start: int) -> None:
+        self.sketch.styling.append(Line(text, self.tokens.span(start, self.tokens.position)))
+
+    def _link_properties(self) -> bool:
+        """Link properties = link-id "@{" yaml "}": how a link is drawn."""
+        match = self.tokens.check("LINK_PROPERTIES") if self.sketch.arrow_ids else None
+        if match is None or match["id"] not in self.sketch.arrow_ids:
+            return False
+        self.tokens.position = match.end()
+        return True
+
+    # -- subgraphs
+
+    def _subgraph(self, start: int) -> None:
+        """Subgraph = "subgraph" (id | title | id "[" label "]"), then its statements up to "end"."""
+        tokens = self.tokens
+        tokens.read("SPACE")
+        match = tokens.read("MARKDOWN") or tokens.read("QUOTED") or tokens.read("TITLE")
+        name, label = match["text"].strip() if match else "", None
+        span = tokens.span(start, tokens.position)
+        if re.search(r"\s", name) or name.startswith("`"):
+            name, label = "", name
+        self.sketch.open_group(group := OpenGroup(name or None, label, span))
+        if not match or (tokens.startswith("[") and not name):
+            tokens.fail(
+                "S109", "a subgraph needs an id of one word", span, "for example `subgraph encoder[The encoder]`"
+            )
+        if tokens.startswith("["):
+            group.label = read_bracketed(tokens, start)[1]
+        self._end_of_statement()
+
+    def _end(self, start: int) -> None:
+        """End = "end", which closes the innermost subgraph."""
+        if not self.sketch.open:
+            span = self.tokens.span(start, start + 3)
+            self.tokens.fail("S109", "`end` without a subgraph", span, "`end` closes a subgraph; call a node `end_`")
+        self.sketch.close_group()
+
+    def _direction(self, direction: str, start: int) -> None:
+        """Direction = "direction" ("LR" | "RL" | "TB" | "BT" | "TD"). Outside subgraphs Mermaid gives it no meaning."""
+        if self.sketch.open:
+            self.sketch.open[-1].direction = _DIRECTIONS.get(direction, direction)
+        else:
+            self._keep(f"direction {direction}", start)
+
+    # -- chains
+
+    def _chain(self) -> None:
+        """Chain = nodes (link nodes)*."""
+        if self.tokens.check("LINK"):
+            self.tokens.fail(
+                "S105", "an arrow without a source", self.tokens.span(self.tokens.position), "write a node before it"
+            )
+        sources = self._nodes()
+        while link := read_link(self.tokens, self.sketch.found):
+            targets = self._targets(link)
+            self.sketch.connect(sources, link, targets)
+            sources = targets
+        self._end_of_statement()
+
+    def _targets(self, link: Link) -> list[str]:
+        """Targets = nodes, on the next line at the latest, and on the same line after `|text|`."""
+        tokens = self.tokens
+        behind = tokens.position
+        tokens.read("SPACE" if link.piped else "GAP")
+        next_line = "\n" in tokens.text[behind : tokens.position]
+        if not tokens.check("ID") or (next_line and any(map(tokens.check, _STATEMENTS))):
+            tokens.fail("S105", "an arrow without a target", link.span, "write a node behind it", resume=behind)
+        return self._nodes()
+
+    def _nodes(self) -> list[str]:
+        """Nodes = node (" & " node)*."""
+        nodes = [self._node()]
+        while self.tokens.read("AND"):
+            nodes.append(self._node())
+        return nodes
+
+    def _node(self) -> str:
+        """Node = id [bracketed label] [":::" class] ["@{" properties "}"]."""
+        tokens, sketch = self.tokens, self.sketch
+        start = tokens.position
+        match = tokens.read("ID")
+        if not match:
+            self._unreadable()
+        id, span = match[0], tokens.span(start, match.end())
+        sketch.mention(id, span)
+        if _TAIL.search(id) and tokens.check("GLUED_LINK"):
+            sketch.found.error(
+                "S110", f"Mermaid reads '{id[-1]}' as the tail of the arrow", span, "put a space before the arrow"
+            )
+        if tokens.check("BRACKET"):
+            opening = tokens.position
+            shape, label = read_bracketed(tokens, start)
+            sketch.describe(id, shape, label, tokens.span(opening, tokens.position))
+        if styled := tokens.read("CLASS"):
+            self._keep(f"class {id} {styled['name']}", styled.start())
+        if tokens.startswith("@{"):
+            self._properties(id)
+        return id
+
+    def _properties(self, id: str) -> None:
+        start = self.tokens.position
+        shape, label, rest = read_properties(self.tokens, id)
+        self.sketch.describe(id, shape, label, self.tokens.span(start, self.tokens.position))
+        if rest:
+            self._keep(rest, start)
+
+    # -- what cannot be read
+
+    def _end_of_statement(self) -> None:
+        self.tokens.read("SPACE")
+        if not self.tokens.at_end and self.tokens.text[self.tokens.position] not in ";\n":
+            self._unreadable()
+
+    def _unreadable(self) -> NoReturn:
+        tokens = self.tokens
+        start = tokens.position
+        here = tokens.span(start)
+        if tokens.at_end or tokens.text[start] == "\n":
+            tokens.fail("S102", "a node is missing at the end of the line", here)
+        if tokens.startswith("%%"):
+            tokens.fail("S102", "a comment needs a line of its own, and a text", here, resume=tokens.line_end(start))
+        if match := tokens.check("FOREIGN_ARROW"):
+            tokens.fail("S102", f"'{match[0]}' is no arrow of Mermaid", tokens.span(start, match.end()), "write `-->`")
+        if tokens.check("BRACKET") and tokens.text[start - 1 : start].isspace():
+            hint = "write the bracket right behind the id"
+            tokens.fail(
+                "S102", "a label has to follow its node without a space", here, hint, resume=tokens.line_end(start)
+            )
+        hint = "between two nodes there is ` & `, with spaces, or an arrow" if tokens.startswith("&") else None
+        tokens.fail("S102", f"cannot read '{tokens.text[start]}' here", here, hint)
