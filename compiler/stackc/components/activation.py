@@ -118,7 +118,7 @@ class Softmax(Component):
 
 @component("dropout", "x")
 class Dropout(Elementwise):
-    """In training, each element is zero with probability p and else divided by 1 − p; in evaluation y = x.
+    """y = x in evaluation; in training y = x·m / (1 − p) with m 0 at probability p and else 1, for each element.
 
     x: [...] → y: the same. Srivastava et al. 2014, JMLR 15.
     """

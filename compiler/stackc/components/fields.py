@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -99,11 +98,16 @@ def _said(value: object) -> str:
     return f"'{value}'" if isinstance(value, str) else "empty" if value is None else str(value)
 
 
-@cache
+_FIELDS: dict[type[Component], dict[str, FieldSpec]] = {}
+
+
 def fields_of(component: type[Component]) -> dict[str, FieldSpec]:
     """The fields of a component class by name, in written order."""
-    hints = get_type_hints(component, include_extras=True)
-    return {f.name: _field(f, hints[f.name]) for f in dataclasses.fields(component)}  # type: ignore[arg-type]  # every component is a dataclass
+    if component not in _FIELDS:
+        hints = get_type_hints(component, include_extras=True)
+        described = dataclasses.fields(component)  # type: ignore[arg-type]  # every component is a dataclass
+        _FIELDS[component] = {f.name: _field(f, hints[f.name]) for f in described}
+    return _FIELDS[component]
 
 
 def _field(f: dataclasses.Field[Any], hint: Any) -> FieldSpec:

@@ -178,12 +178,15 @@ def _broadcast(op: str, x: tuple[TensorType, ...]) -> TensorType:
 
 def _common_size(op: str, x: tuple[TensorType, ...], axis: int) -> Dim:
     """The size that the inputs share at `axis`, counted from the end; inputs of lower rank have 1 there."""
-    sizes = {t.shape[axis]: t for t in reversed(x) if t.rank >= -axis and t.shape[axis] != 1}
-    if len(sizes) > 1:
-        (_, other), (_, first) = list(sizes.items())[-2:]
-        raise Misfit(
-            f"{op} cannot combine {first} and {other}: {first.shape[axis]} is not {other.shape[axis]} at axis {axis}",
-            port="x",
-            hint="sizes have to be equal, or one of them 1",
-        )
-    return next(iter(sizes), Dim.of(1))
+    sized = [t for t in x if t.rank >= -axis and t.shape[axis] != 1]
+    if not sized:
+        return Dim.of(1)
+    size = sized[0].shape[axis]
+    for other in sized[1:]:
+        if other.shape[axis] != size:
+            raise Misfit(
+                f"{op} cannot combine {sized[0]} and {other}: {size} is not {other.shape[axis]} at axis {axis}",
+                port="x",
+                hint="sizes have to be equal, or one of them 1",
+            )
+    return size

@@ -1,6 +1,5 @@
 """Parametrizations: a parameter as a function of the one that is trained, for torch.nn.utils.parametrize."""
 
-import torch
 from torch import Tensor, nn
 
 
@@ -31,5 +30,6 @@ class MinMaxScaled(nn.Module):
     def forward(self, w: Tensor) -> Tensor:
         """low + (high − low) · (w − min(w)) / (max(w) − min(w)); `low` where all elements are equal."""
         least, largest = w.min(), w.max()
-        span = (largest - least).clamp(min=torch.finfo(w.dtype).tiny)
+        span = largest - least
+        span = span.masked_fill(span == 0, 1)
         return self.low + (self.high - self.low) * (w - least) / span

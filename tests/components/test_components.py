@@ -1,0 +1,67 @@
+"""What holds for every component: its documentation, its fields, and what importing it costs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import stackc.components
+from stackc.components import REGISTRY
+from stackc.components.base import Component, Limit, Misfit, require_divisor
+from stackc.components.fields import fields_of
+from stackc.types import Dim
+
+
+@pytest.fixture(params=sorted(REGISTRY))
+def component(request: pytest.FixtureRequest) -> type[Component]:
+    return REGISTRY[request.param]
+
+
+def test_documentation_gives_formula_and_shapes(component: type[Component]) -> None:
+    doc = component.__doc__ or ""
+    assert doc.startswith("y"), "the formula comes first"
+    assert "→ y: " in doc, "shapes of inputs and output"
+
+
+def test_fields_are_documented(component: type[Component]) -> None:
+    assert [name for name, field in fields_of(component).items() if not field.doc] == []
+
+
+def test_defaults_are_legal(component: type[Component]) -> None:
+    for field in fields_of(component).values():
+        if not field.required:
+            assert field.decode(field.default) == field.default
+
+
+def test_first_port_is_x_and_always_connected(component: type[Component]) -> None:
+    first, *others = component.ports
+    assert (first.name, first.optional) == ("x", False)
+    assert all(port.optional for port in others)
+
+
+def test_every_family_file_is_imported() -> None:
+    files = {path.stem for path in Path(stackc.components.__path__[0]).glob("*.py")}
+    families = {component.family for component in REGISTRY.values()}
+    assert files - families == {"__init__", "base", "fields", "reparam"}
+
+
+def test_import_loads_no_torch() -> None:
+    code = "import sys, stackc.components, stackc.components.reparam; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("divisor", "size", "hint"),
+    [(10, 768, "8 and 12 do"), (7, 12, "6 and 12 do"), (5, 4, "4 does"), (2, 7, "1 and 7 do")],
+)
+def test_error_indivisible_proposes_the_nearest_divisors(divisor: int, size: int, hint: str) -> None:
+    with pytest.raises(Misfit) as caught:
+        require_divisor(divisor, size, field="heads", of="dim")
+    misfit = caught.value
+    assert misfit.message == f"heads {divisor} does not divide dim {size}"
+    assert (misfit.code, misfit.field, misfit.hint) == ("T202", "heads", hint)
+
+
+def test_limits_compare_by_value() -> None:
+    assert Limit(Dim.symbol("seq"), "why", maximum=8) == Limit(Dim.symbol("seq"), "why", maximum=8)

@@ -1,0 +1,57 @@
+"""Linear maps and the feed-forward network, against closed forms."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from stackc.components.activation import Gelu, Relu
+from stackc.components.base import Misfit
+from stackc.components.linear import Linear, Mlp
+from stackc.types import Dim, TensorType, shape
+
+Refused = Callable[..., Misfit]
+
+BATCH, SEQ = Dim.symbol("batch"), Dim.symbol("seq")
+X = TensorType("float32", shape(BATCH, SEQ, 8))
+
+
+def test_mlp_is_two_maps_with_a_tanh_gelu_between() -> None:
+    torch.manual_seed(0)
+    module = Mlp(hidden=12, out=5, activation="gelu_tanh").module(X).double()
+    x = torch.randn(2, 3, 8, dtype=torch.float64)
+    w = {name: p.detach().numpy() for name, p in module.named_parameters()}
+    h = x.numpy() @ w["up.weight"].T + w["up.bias"]
+    h = h / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (h + 0.044715 * h**3)))
+    np.testing.assert_allclose(module(x).detach(), h @ w["down.weight"].T + w["down.bias"], rtol=1e-12)
+
+
+def test_mlp_keeps_the_features_by_default() -> None:
+    signature = Mlp(hidden=32).signature(X)
+    assert signature.outputs == (X,)
+    assert str(signature.flops) == str(2 * 2 * BATCH * SEQ * 8 * 32)
+
+
+def test_mlp_drops_out_in_training_only() -> None:
+    module = Mlp(hidden=64, dropout=0.5).module(X)
+    x = torch.randn(2, 3, 8)
+    assert not torch.equal(module(x), module(x))
+    module.eval()
+    assert torch.equal(module(x), module(x))
+
+
+def test_error_features_known_only_at_run_time(refused: Refused) -> None:
+    misfit = refused(Linear(out=3), X.with_last(SEQ))
+    assert misfit.message == "the feature axis is 'seq', known only at run time; it has to be a number here"
+    assert (misfit.code, misfit.port) == ("T201", "x")
+
+
+def test_error_no_features(refused: Refused) -> None:
+    assert refused(Linear(out=3), X.with_shape()).message == "needs [..., features], and gets float32[]"
+
+
+def test_error_ids_are_no_vectors(refused: Refused) -> None:
+    for component in (Linear(out=3), Mlp(hidden=3), Relu(), Gelu()):
+        misfit = refused(component, TensorType("int64", shape(BATCH, SEQ)))
+        assert misfit.message == "needs floating-point numbers, and gets int64[batch, seq]"
+        assert (misfit.code, misfit.port, misfit.hint) == ("T203", "x", "an embedding turns ids into vectors")

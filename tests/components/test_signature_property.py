@@ -1,0 +1,323 @@
+"""Every component's signature is held to its real module: shapes, dtypes, parameters, buffers, FLOPs, at two sizes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from stackc.components import REGISTRY
+from stackc.components.base import Component, Signature
+from stackc.types import FLOATS, Dim, DimLike, TensorType, shape
+
+SYMBOLS = [Dim.symbol(name) for name in ("batch", "seq", "keys", "width", "height")]
+BATCH, SEQ, KEYS = SYMBOLS[:3]
+DTYPES = {name: getattr(torch, name) for name in ("float32", "float64", "int64", "int32", "bool")}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A component and the types of its inputs, None at an open port."""
+
+    component: Component
+    inputs: tuple[TensorType | None, ...]
+
+    @property
+    def signature(self) -> Signature:
+        return self.component.signature(*self.inputs)
+
+
+# -- legal configurations
+
+CASES: dict[str, SearchStrategy[Case]] = {}
+Op = type[Any]  # the fields are different in each class
+Draw = Callable[[DrawFn, Op], Case]
+
+small = st.integers(1, 6)
+floats = st.sampled_from(["float32", "float64"])
+integers = st.sampled_from(["int64", "int32"])
+masks = st.sampled_from(["int64", "int32", "bool"])
+
+
+def cases(*ops: str) -> Callable[[Draw], Draw]:
+    """Register a way to draw cases for these ops."""
+
+    def register(draw_case: Draw) -> Draw:
+        for op in ops:
+            CASES[op] = st.composite(draw_case)(REGISTRY[op])
+        return draw_case
+
+    return register
+
+
+def dims(draw: DrawFn, rank: int) -> list[Dim]:
+    """Different symbols, numbers among them now and then."""
+    symbols = draw(st.permutations(SYMBOLS))[:rank]
+    return [Dim.of(draw(small)) if draw(st.integers(0, 4)) == 0 else symbol for symbol in symbols]
+
+
+def with_features(draw: DrawFn, least: int, most: int, size: int, lowest_axis: int = 0) -> tuple[tuple[Dim, ...], int]:
+    """A shape with `size` at some axis, and that axis, counted from either end."""
+    rank = draw(st.integers(least, most))
+    axis = draw(st.integers(lowest_axis, rank - 1))
+    sizes = dims(draw, rank)
+    sizes[axis] = Dim.of(size)
+    return tuple(sizes), draw(st.sampled_from([axis, axis - rank]))
+
+
+@cases("identity")
+def _identity(draw: DrawFn, op: Op) -> Case:
+    dtype = draw(st.sampled_from(sorted(DTYPES)))
+    return Case(op(), (TensorType(dtype, tuple(dims(draw, draw(st.integers(0, 4))))),))
+
+
+@cases("relu", "tanh", "sigmoid", "silu")
+def _elementwise(draw: DrawFn, op: Op) -> Case:
+    return Case(op(), (TensorType(draw(floats), tuple(dims(draw, draw(st.integers(0, 4))))),))
+
+
+@cases("gelu")
+def _gelu(draw: DrawFn, op: Op) -> Case:
+    x = TensorType(draw(floats), tuple(dims(draw, draw(st.integers(0, 4)))))
+    return Case(op(approximate=draw(st.sampled_from(["none", "tanh"]))), (x,))
+
+
+@cases("dropout")
+def _dropout(draw: DrawFn, op: Op) -> Case:
+    x = TensorType(draw(floats), tuple(dims(draw, draw(st.integers(0, 4)))))
+    return Case(op(p=draw(st.sampled_from([0.0, 0.1, 0.9]))), (x,))
+
+
+@cases("softmax", "l2_normalize")
+def _along_an_axis(draw: DrawFn, op: Op) -> Case:
+    rank = draw(st.integers(1, 4))
+    x = TensorType(draw(floats), tuple(dims(draw, rank)))
+    return Case(op(axis=draw(st.integers(-rank, rank - 1))), (x,))
+
+
+@cases("add", "mul", "mean", "weighted_sum")
+def _broadcast(draw: DrawFn, op: Op) -> Case:
+    dtype = draw(floats if op.op in ("mean", "weighted_sum") else floats | integers)
+    full = dims(draw, draw(st.integers(0, 4)))
+    inputs = []
+    for _ in range(draw(st.integers(1, 4))):
+        dropped = draw(st.integers(0, len(full)))
+        inputs.append(TensorType(dtype, shape(*(1 if draw(st.booleans()) else d for d in full[dropped:]))))
+    return Case(op(), tuple(inputs))
+
+
+@cases("concat")
+def _concat(draw: DrawFn, op: Op) -> Case:
+    dtype = draw(st.sampled_from(sorted(DTYPES)))
+    sizes, axis = with_features(draw, 1, 4, 1)
+    inputs = []
+    for _ in range(draw(st.integers(1, 4))):
+        joined: list[DimLike] = list(sizes)
+        joined[axis] = draw(small) + draw(st.sampled_from([Dim.of(0), SEQ, 2 * KEYS]))
+        inputs.append(TensorType(dtype, shape(*joined)))
+    return Case(op(axis=axis), tuple(inputs))
+
+
+@cases("linear")
+def _linear(draw: DrawFn, op: Op) -> Case:
+    # From rank 2 on: the counter of torch knows no matrix-vector product.
+    x = TensorType(draw(floats), shape(*dims(draw, draw(st.integers(1, 3))), draw(small)))
+    return Case(op(out=draw(small), bias=draw(st.booleans())), (x,))
+
+
+@cases("mlp")
+def _mlp(draw: DrawFn, op: Op) -> Case:
+    x = TensorType(draw(floats), shape(*dims(draw, draw(st.integers(1, 3))), draw(small)))
+    component = op(
+        hidden=draw(small),
+        out=draw(st.none() | small),
+        activation=draw(st.sampled_from(["gelu", "gelu_tanh", "relu", "silu", "sigmoid", "tanh"])),
+        dropout=draw(st.sampled_from([0.0, 0.5])),
+        bias=draw(st.booleans()),
+    )
+    return Case(component, (x,))
+
+
+@cases("embedding")
+def _embedding(draw: DrawFn, op: Op) -> Case:
+    x = TensorType(draw(integers), tuple(dims(draw, draw(st.integers(0, 3)))))
+    return Case(op(vocab=draw(small), dim=draw(small)), (x,))
+
+
+@cases("learned_position")
+def _learned_position(draw: DrawFn, op: Op) -> Case:
+    longest, dim = draw(st.integers(1, 8)), draw(small)
+    if draw(st.booleans()):
+        return Case(op(max=longest, dim=dim), (TensorType(draw(integers), shape(BATCH, SEQ)),))
+    x = TensorType(draw(floats), shape(BATCH, SEQ, draw(small)))
+    return Case(op(max=longest, dim=draw(st.none() | st.just(dim))), (x,))
+
+
+@cases("layer_norm", "rms_norm")
+def _over_features(draw: DrawFn, op: Op) -> Case:
+    sizes, axis = with_features(draw, 1, 4, draw(small))
+    last = axis in (-1, len(sizes) - 1)
+    options: dict[str, Any] = {"bias": draw(st.booleans())} if op.op == "layer_norm" else {}
+    component = op(axis=None if last and draw(st.booleans()) else axis, affine=draw(st.booleans()), **options)
+    return Case(component, (TensorType(draw(floats), sizes),))
+
+
+@cases("batch_norm", "instance_norm", "group_norm")
+def _over_positions(draw: DrawFn, op: Op) -> Case:
+    groups, share = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    least = 3 if op.op == "instance_norm" else 2
+    sizes, axis = with_features(draw, least, 5, groups * share, lowest_axis=1)
+    options: dict[str, Any] = {"groups": groups} if op.op == "group_norm" else {}
+    component = op(
+        axis=None if len(sizes) == 2 and draw(st.booleans()) else axis, affine=draw(st.booleans()), **options
+    )
+    return Case(component, (TensorType(draw(floats), sizes),))
+
+
+@cases("attention")
+def _attention(draw: DrawFn, op: Op) -> Case:
+    kv_heads, group, width, dtype = draw(st.integers(1, 3)), draw(st.integers(1, 3)), draw(small), draw(floats)
+    heads = kv_heads * group
+    head_dim = draw(st.none() | small)
+    x = TensorType(dtype, shape(BATCH, SEQ, draw(small) if head_dim else heads * width))
+    context = TensorType(dtype, shape(BATCH, KEYS, draw(small))) if draw(st.booleans()) else None
+    layouts = _mask_layouts(draw, heads, KEYS if context else SEQ)
+    component = op(
+        heads=heads,
+        kv_heads=None if group == 1 and draw(st.booleans()) else kv_heads,
+        head_dim=head_dim,
+        causal=context is None and draw(st.booleans()),
+        bias=draw(st.booleans()),
+    )
+    sizes = draw(st.none() | st.sampled_from(layouts))
+    return Case(component, (x, context, None if sizes is None else TensorType(draw(masks), sizes)))
+
+
+def _mask_layouts(draw: DrawFn, heads: int, keys: Dim) -> list[tuple[Dim, ...]]:
+    queries = draw(st.sampled_from([SEQ, Dim.of(1)]))
+    over_heads = draw(st.sampled_from([heads, 1]))
+    return [shape(BATCH, keys), shape(BATCH, queries, keys), shape(BATCH, over_heads, queries, keys)]
+
+
+@cases("mean_pool")
+def _mean_pool(draw: DrawFn, op: Op) -> Case:
+    x = TensorType(draw(floats), shape(BATCH, SEQ, draw(small)))
+    return Case(op(), (x, TensorType(draw(masks), x.shape[:2]) if draw(st.booleans()) else None))
+
+
+@cases("cls_pool")
+def _cls_pool(draw: DrawFn, op: Op) -> Case:
+    return Case(op(), (TensorType(draw(st.sampled_from(sorted(DTYPES))), tuple(dims(draw, 3))),))
+
+
+# -- the real thing
+
+
+class NoFloat32(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves its constructor untyped
+    """Fails as soon as any operation makes a float32 tensor."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for tensor in made if isinstance(made, tuple | list) else (made,):
+            assert not isinstance(tensor, Tensor) or tensor.dtype != torch.float32, f"{func} makes float32"
+        return made
+
+
+def element_type(case: Case) -> str:
+    """The floating-point type that the model is held in: that of the inputs, float32 where they have none."""
+    return next((x.dtype for x in case.inputs if x and x.is_float), "float32")
+
+
+def filled(case: Case, sizes: Mapping[str, int], dtype: str) -> list[Tensor | None]:
+    """Random inputs at these sizes; floats in `dtype`, whole numbers below what the component allows."""
+    below = getattr(case.component, "vocab", 2)
+
+    def fill(x: TensorType | None) -> Tensor | None:
+        if x is None:
+            return None
+        size = [d.evaluate(sizes) for d in x.shape]
+        return torch.randn(size, dtype=DTYPES[dtype]) if x.is_float else torch.randint(below, size).to(DTYPES[x.dtype])
+
+    return [fill(x) for x in case.inputs]
+
+
+def said(types: Mapping[str, TensorType], sizes: Mapping[str, int]) -> list[tuple[str, tuple[int, ...], torch.dtype]]:
+    return [(name, tuple(d.evaluate(sizes) for d in t.shape), DTYPES[t.dtype]) for name, t in types.items()]
+
+
+def seen(tensors: Any) -> list[tuple[str, tuple[int, ...], torch.dtype]]:
+    return [(name, tuple(t.shape), t.dtype) for name, t in tensors]
+
+
+def run(module: nn.Module, inputs: list[Tensor | None]) -> tuple[Tensor, int]:
+    """The output, and the FLOPs that torch counts; fused attention kernels are off, since it knows only some."""
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        y = module(*inputs)
+    return y, counter.get_total_flops()
+
+
+def draw_sizes(draw: DrawFn, signature: Signature) -> dict[str, int]:
+    """A size for each symbol, all different, within the limits."""
+    numbers = draw(st.permutations(range(1, 8)))
+    sizes = {symbol: number for s, number in zip(SYMBOLS, numbers, strict=False) for symbol in s.symbols()}
+    for limit in signature.limits:
+        size = limit.dim.evaluate(sizes)
+        assume(limit.minimum <= size and (limit.maximum is None or size <= limit.maximum))
+    return sizes
+
+
+def test_every_component_has_cases() -> None:
+    assert CASES.keys() == REGISTRY.keys()
+
+
+@pytest.mark.parametrize("op", sorted(REGISTRY))
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_signature_is_what_the_module_does(op: str, data: st.DataObject) -> None:
+    case = data.draw(CASES[op])
+    signature, dtype = case.signature, element_type(case)
+    module = case.component.module(*case.inputs).eval().to(DTYPES[dtype])
+    assert seen(module.named_parameters()) == said(signature.parameters, {})
+    assert seen(module.named_buffers()) == said(signature.buffers, {})
+    for _ in range(2):
+        sizes = data.draw(st.composite(draw_sizes)(signature), label="sizes")
+        y, flops = run(module, filled(case, sizes, dtype))
+        assert seen([("y", y)]) == said({"y": signature.outputs[0]}, sizes)
+        assert flops == signature.flops.evaluate(sizes)
+
+
+@pytest.mark.parametrize("op", sorted(REGISTRY))
+@settings(max_examples=10, deadline=None)
+@given(data=st.data())
+def test_module_is_float64_all_through_and_keeps_no_state_in_eval(op: str, data: st.DataObject) -> None:
+    case = data.draw(CASES[op])
+    module = case.component.module(*case.inputs).eval().double()
+    before = {name: t.clone() for name, t in module.state_dict().items()}
+    inputs = filled(case, data.draw(st.composite(draw_sizes)(case.signature), label="sizes"), "float64")
+    with NoFloat32():  # type: ignore[no-untyped-call]  # as above
+        first, second = module(*inputs), module(*inputs)
+    torch.testing.assert_close(first, second, rtol=0, atol=0, equal_nan=True)
+    torch.testing.assert_close(module.state_dict(), before, rtol=0, atol=0)
+    assert first.dtype == torch.float64 or case.signature.outputs[0].dtype not in FLOATS
+
+
+@pytest.mark.parametrize("op", sorted(REGISTRY))
+@settings(max_examples=5, deadline=None)
+@given(data=st.data())
+def test_every_parameter_takes_part(op: str, data: st.DataObject) -> None:
+    case = data.draw(CASES[op])
+    module = case.component.module(*case.inputs).eval().double()
+    y = module(*filled(case, data.draw(st.composite(draw_sizes)(case.signature), label="sizes"), "float64"))
+    if case.signature.parameters:
+        y.sum().backward()
+        assert [name for name, p in module.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
