@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,8 @@ def load_artifact(path: Path) -> Artifact:
     """Open an artifact, putting it in its place first where a build was killed in the middle of that.
 
     Raises SpecError: A601 there is no such folder, A602 it is no artifact, A603 its manifest is broken, A604 a file is
-    missing, A605 a file or the model's data lies outside the folder. What the files hold is `verify_files`' matter.
+    missing, A605 a file or the model's data lies outside the folder, A610 the model cannot be read. Whether the files
+    are the ones that were built, `verify_files` tells.
     """
     recover(path)
     if not path.is_dir():
@@ -63,7 +65,7 @@ def load_artifact(path: Path) -> Artifact:
     for name in (MODEL, *artifact.manifest.files):
         if _leaves(path, name):
             found.error("A605", f"{path}: '{name}' lies outside the artifact")
-        elif not (path / name).is_file():
+        elif not os.path.isfile(path / name):  # False, too, for a name that no file can have
             found.error("A604", f"{path}: '{name}' is missing", hint="build it again")
     found.raise_if_any()
     _refuse_outside_data(artifact)
@@ -82,7 +84,10 @@ def _manifest(path: Path) -> Manifest:
 
 def _leaves(folder: Path, name: str) -> bool:
     """Whether a name leads out of the folder: by `..`, as an absolute path or through a symbolic link."""
-    return not (folder / name).resolve().is_relative_to(folder.resolve())
+    try:
+        return not (folder / name).resolve().is_relative_to(folder.resolve())
+    except ValueError:  # a NUL character: it leads nowhere
+        return True
 
 
 def _refuse_outside_data(artifact: Artifact) -> None:
@@ -91,8 +96,10 @@ def _refuse_outside_data(artifact: Artifact) -> None:
 
     try:
         model = onnx.load(artifact.model, load_external_data=False)
-    except DecodeError as error:
-        raise SpecError(Diagnostic("A606", f"{artifact.model} is not an ONNX model", hint="build it again")) from error
+    except (DecodeError, OSError) as error:
+        raise SpecError(
+            Diagnostic("A610", f"{artifact.model} cannot be read: {error}", hint="build it again")
+        ) from error
     found = Collector()
     for tensor in _tensors(model):
         for entry in tensor.external_data:

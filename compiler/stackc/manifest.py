@@ -63,7 +63,7 @@ def parse_manifest(text: str) -> Manifest:
     """The manifest of JSON text. Raises Broken where it is none, or of a later format than this version reads."""
     try:
         tree = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Broken(f"it is not JSON: {error}") from error
     root = _Tree(tree, "")
     if (version := root.get("format", int)) > FORMAT:
@@ -130,7 +130,10 @@ def _text(tree: _Tree) -> str:
 
 
 def _dim(tree: _Tree) -> DimRange:
-    return DimRange(tree.get("min", int), tree.optional("max", int), tree.get("multiple_of", int))
+    multiple_of = tree.get("multiple_of", int)
+    if multiple_of < 1:
+        raise Broken(f"{tree.path}.multiple_of has to be at least 1")
+    return DimRange(tree.get("min", int), tree.optional("max", int), multiple_of)
 
 
 def _value(tree: _Tree) -> ValueInfo:

@@ -1,6 +1,7 @@
 """What opens, and what is said of what does not; machines without a GPU are simulated, so that this runs on all."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import onnx
 import pytest
@@ -8,6 +9,7 @@ from onnx import TensorProto, helper
 
 from stackc.diagnostics import Diagnostic, SpecError
 from stackc.runtime import providers
+from stackc.runtime.libraries import Library
 from stackc.runtime.providers import Build, Provider, choose, obstacle, open_with
 
 
@@ -23,10 +25,6 @@ def the_problem(provider: Provider) -> Diagnostic:
         choose(provider)
     (diagnostic,) = raised.value.diagnostics
     return diagnostic
-
-
-def loader_without(*names: str) -> object:
-    return lambda name: f"{name}: cannot open" if name in names else None
 
 
 def test_probe_is_one_identity_node() -> None:
@@ -69,46 +67,59 @@ def test_error_not_in_this_build(monkeypatch: pytest.MonkeyPatch) -> None:
 GPU_BUILD = Build("onnxruntime-gpu", "1.31.1", "13.0", tuple(providers._NAMES.values()))
 
 
-def test_error_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+def without(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
+    """A machine with the GPU build of ONNX Runtime that lacks some libraries."""
     monkeypatch.setattr(providers, "build", lambda: GPU_BUILD)
-    monkeypatch.setattr(providers, "DRIVER", "libnothere.so.1")
-    problem = the_problem("cuda")
-    assert problem.code == "R403"
-    assert problem.message.startswith("no NVIDIA driver was found (libnothere.so.1")
-    assert "--provider cpu" in (problem.hint or "")
+    monkeypatch.setattr(providers, "DRIVER", "libcuda.so.1")
+    monkeypatch.setattr(providers, "load", lambda name: "cannot open" if name in missing else None)
+    monkeypatch.setattr(providers, "preload", lambda: "")
+    monkeypatch.setattr(providers, "resolve", lambda names: [Library(n, "no" if n in missing else None) for n in names])
+    monkeypatch.setattr(providers, "provider_library", lambda provider: Path("lib.so"))
+    monkeypatch.setattr(providers, "needed", lambda path: ("libc.so.6", *missing))
+
+
+CUDA, TENSORRT = "'onnxruntime-gpu[cuda,cudnn]'", "'tensorrt-cu13==10.*'"
 
 
 @pytest.mark.parametrize(
     ("provider", "missing", "hint"),
     [
-        ("cuda", ("libcurand.so.10", "libcublas.so.13"), "pip install 'onnxruntime-gpu[cuda,cudnn]'"),
-        ("tensorrt", ("libnvinfer.so.10", "libnvonnxparser.so.10"), "pip install 'tensorrt-cu13==10.*'"),
-        (
-            "tensorrt",
-            ("libcudart.so.13", "libnvinfer.so.10"),
-            "pip install 'onnxruntime-gpu[cuda,cudnn]' 'tensorrt-cu13==10.*'",
-        ),
+        ("cuda", ("libcurand.so.10", "libnvrtc.so.13"), f"pip install {CUDA}"),
+        ("tensorrt", ("libnvinfer.so.10", "libnvonnxparser.so.10"), f"pip install {TENSORRT}"),
+        ("tensorrt", ("libcudart.so.13", "libnvinfer.so.10"), f"pip install {CUDA} {TENSORRT}"),
     ],
 )
 def test_error_libraries_missing(
     monkeypatch: pytest.MonkeyPatch, provider: Provider, missing: tuple[str, ...], hint: str
 ) -> None:
-    monkeypatch.setattr(providers, "build", lambda: GPU_BUILD)
-    monkeypatch.setattr(providers, "load", lambda name: None)
-    monkeypatch.setattr(providers, "preload", lambda: "")
-    monkeypatch.setattr(providers, "_missing", lambda provider: missing)
+    without(monkeypatch, *missing)
     expected = f"the {provider} provider does not open: {', '.join(missing)} not found"
     assert the_problem(provider) == Diagnostic("R402", expected, hint=hint)
+
+
+def test_error_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "libcuda.so.1")
+    assert the_problem("cuda") == Diagnostic(
+        "R403",
+        "the cuda provider does not open: no NVIDIA driver was found (libcuda.so.1)",
+        hint="`nvidia-smi` shows GPU and driver; CUDA 13 needs driver 580 or later; `--provider cpu` needs neither",
+    )
+
+
+def test_error_tensorrt_names_its_package_even_without_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "libcuda.so.1", "libnvinfer.so.10")
+    problem = the_problem("tensorrt")
+    assert problem.message == (
+        "the tensorrt provider does not open: no NVIDIA driver was found (libcuda.so.1); libnvinfer.so.10 not found"
+    )
+    assert (problem.hint or "").endswith(f"pip install {TENSORRT}")
 
 
 def test_error_cause_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise RuntimeError("[ONNXRuntimeError] : 11 : EP_FAIL : CUDA failure 35: CUDA driver version is insufficient\n")
 
-    monkeypatch.setattr(providers, "build", lambda: GPU_BUILD)
-    monkeypatch.setattr(providers, "load", lambda name: None)
-    monkeypatch.setattr(providers, "preload", lambda: "")
-    monkeypatch.setattr(providers, "_missing", lambda provider: ())
+    without(monkeypatch)
     monkeypatch.setattr(providers, "open_with", refuse)
     problem = the_problem("cuda")
     assert problem.code == "R404"
@@ -116,13 +127,16 @@ def test_error_cause_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_auto_takes_the_cpu_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(providers, "build", lambda: GPU_BUILD)
-    monkeypatch.setattr(providers, "DRIVER", "libnothere.so.1")
-    provider, reason = choose("auto")
-    assert provider == "cpu"
-    assert reason.startswith("not cuda: no NVIDIA driver was found")
+    without(monkeypatch, "libcuda.so.1")
+    assert choose("auto") == ("cpu", "no NVIDIA driver was found (libcuda.so.1)")
+
+
+def test_auto_names_what_a_machine_with_a_gpu_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "libcurand.so.10")
+    assert choose("auto") == ("cpu", "the cuda provider does not open: libcurand.so.10 not found")
 
 
 def test_auto_takes_cuda_where_it_opens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(providers, "obstacle", lambda provider: None)
-    assert choose("auto") == ("cuda", "the CUDA provider opens here")
+    without(monkeypatch)
+    monkeypatch.setattr(providers, "open_with", lambda *_: None)
+    assert choose("auto") == ("cuda", "an NVIDIA GPU is here, and the CUDA provider opens")

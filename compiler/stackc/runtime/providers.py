@@ -103,8 +103,10 @@ def choose(provider: str) -> tuple[Provider, str]:
     Raises SpecError R400 for an unknown word, R401 to R404 where the provider asked for does not open.
     """
     if provider == "auto":
+        if load(DRIVER):  # a glance, before libraries of a gigabyte are loaded
+            return "cpu", f"no NVIDIA driver was found ({DRIVER})"
         problem = obstacle("cuda")
-        return ("cpu", f"not cuda: {problem.message}") if problem else ("cuda", "the CUDA provider opens here")
+        return ("cpu", problem.message) if problem else ("cuda", "an NVIDIA GPU is here, and the CUDA provider opens")
     for known in PROVIDERS:
         if provider == known:
             if problem := obstacle(known):
@@ -119,14 +121,11 @@ def obstacle(provider: Provider) -> Diagnostic | None:
     """What keeps the provider from opening here, with the mend; None where it opens. Looked into once a process."""
     if _NAMES[provider] not in build().providers:
         return _not_in_this_build(provider)
+    said = ""
     if provider != "cpu":
-        if absent := load(DRIVER):
-            return Diagnostic("R403", f"no NVIDIA driver was found ({absent})", hint=_DRIVER_HINT)
         said = preload()
         if missing := _missing(provider):
             return _libraries_missing(provider, missing)
-    else:
-        said = ""
     try:
         open_with(provider, PROBE, None)
     except failures() as error:
@@ -167,13 +166,22 @@ def cuda_libraries() -> tuple[Library, ...]:
 
 
 def _missing(provider: Provider) -> tuple[str, ...]:
+    """The driver, and the libraries that the provider is linked with, as far as they are not here."""
     library = provider_library(provider)
-    return tuple(found.name for found in resolve(needed(library)) if found.problem) if library else ()
+    names = dict.fromkeys((DRIVER, *(needed(library) if library else ())))
+    return tuple(found.name for found in resolve(names) if found.problem)
 
 
 def _libraries_missing(provider: Provider, missing: tuple[str, ...]) -> Diagnostic:
-    message = f"the {provider} provider does not open: {', '.join(missing)} not found"
-    return Diagnostic("R402", message, hint=f"pip install {packages(missing)}")
+    causes, mends = [], []
+    if driver := DRIVER in missing:
+        causes.append(f"no NVIDIA driver was found ({DRIVER})")
+        mends.append(_DRIVER_HINT)
+    if libraries := tuple(name for name in missing if name != DRIVER):
+        causes.append(f"{', '.join(libraries)} not found")
+        mends.append(f"pip install {packages(libraries)}")
+    message = f"the {provider} provider does not open: {'; '.join(causes)}"
+    return Diagnostic("R403" if driver else "R402", message, hint="; ".join(mends))
 
 
 def packages(missing: tuple[str, ...]) -> str:

@@ -1,0 +1,123 @@
+"""manifest.json: a reviewed text, the way back from it, and what is said of a broken one."""
+
+import dataclasses
+import json
+
+import pytest
+
+from stackc.manifest import Broken, Manifest, parse_manifest, write_manifest
+from stackc.runtime import ValueInfo
+from stackc.types import DimRange
+
+MANIFEST = Manifest(
+    name="seed",
+    versions={"torch": "2.14.1", "onnx": "1.23.2"},
+    spec="ab" * 32,
+    weights=None,
+    dims={"seq": DimRange(2, None, 4), "batch": DimRange(1, 64)},
+    inputs=(ValueInfo("x", "float32", ("batch", "seq", 128)),),
+    outputs=(ValueInfo("和", "float32", (None, 128)),),
+    opset=23,
+    provider="cpu",
+    reason="asked for",
+    parity={"passed": True, "ratio": 1.1},
+    files={"model.onnx": "cd" * 32},
+)
+
+TEXT = """{
+  "dims": {
+    "batch": {
+      "max": 64,
+      "min": 1,
+      "multiple_of": 1
+    },
+    "seq": {
+      "max": null,
+      "min": 2,
+      "multiple_of": 4
+    }
+  },
+  "files": {
+    "model.onnx": "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd"
+  },
+  "format": 1,
+  "inputs": [
+    {
+      "dtype": "float32",
+      "name": "x",
+      "shape": [
+        "batch",
+        "seq",
+        128
+      ]
+    }
+  ],
+  "name": "seed",
+  "opset": 23,
+  "outputs": [
+    {
+      "dtype": "float32",
+      "name": "和",
+      "shape": [
+        null,
+        128
+      ]
+    }
+  ],
+  "parity": {
+    "passed": true,
+    "ratio": 1.1
+  },
+  "provider": "cpu",
+  "reason": "asked for",
+  "spec": "abababababababababababababababababababababababababababababababab",
+  "versions": {
+    "onnx": "1.23.2",
+    "torch": "2.14.1"
+  },
+  "weights": null
+}
+"""
+
+
+def test_the_text_is_this_one() -> None:
+    assert write_manifest(MANIFEST) == TEXT
+
+
+def test_the_text_leads_back() -> None:
+    assert parse_manifest(TEXT) == MANIFEST
+    weighted = dataclasses.replace(MANIFEST, weights="ef" * 32, parity=None, files={})
+    assert parse_manifest(write_manifest(weighted)) == weighted
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"opset": 23', '"opset": "23"', "opset has to be a whole number"),
+        ('"opset": 23', '"opset": true', "opset has to be a whole number"),
+        ('"multiple_of": 4', '"multiple_of": 0', "dims.seq.multiple_of has to be at least 1"),
+        ('"min": 2', '"min": "two"', "dims.seq.min has to be a whole number"),
+        ('"max": 64', '"max": 6.4', "dims.batch.max has to be a whole number"),
+        ('"name": "x"', '"label": "x"', "inputs[0].name has to be text"),
+        ("        128\n      ]\n    }\n  ],\n  " + '"name"', "[]]}],\n" + '"name"', "inputs[0].shape[2] has to be"),
+        ('"provider": "cpu"', '"provider": 1', "provider has to be text"),
+        ('"format": 1', '"format": 2', "it has format 2, and this version of stackc reads 1: update stackc"),
+    ],
+)
+def test_error_names_the_place(old: str, new: str, message: str) -> None:
+    assert old in TEXT
+    with pytest.raises(Broken) as raised:
+        parse_manifest(TEXT.replace(old, new))
+    assert str(raised.value).startswith(message)
+
+
+@pytest.mark.parametrize("text", ["", "{", "not json", TEXT[:-40], "[" * 100_000])
+def test_error_not_json(text: str) -> None:
+    with pytest.raises(Broken, match=r"^it is not JSON: "):
+        parse_manifest(text)
+
+
+@pytest.mark.parametrize("tree", [[], None, 1, "text"])
+def test_error_not_an_object(tree: object) -> None:
+    with pytest.raises(Broken, match=r"^all of it has to be an object$"):
+        parse_manifest(json.dumps(tree))
