@@ -1,6 +1,9 @@
 """Timing, on a clock that the test turns: the statistics are compared with closed forms, never with a real duration."""
 
 import math
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -8,7 +11,7 @@ import numpy as np
 import onnx
 import pytest
 
-from stackc.bench import Timing, eager_candidate, measure, session_candidate
+from stackc.bench import Timing, _others, _Usage, eager_candidate, measure, session_candidate
 from stackc.runtime import open_session
 
 
@@ -95,6 +98,25 @@ def test_the_verdict(factor: float, verdict: str) -> None:
     assert report["ratios"][0]["verdict"] == verdict
     assert report["milliseconds"]["eager"]["p50"] == pytest.approx(1000, rel=0.05)
     assert report["milliseconds"]["eager"]["rounds"] == 200
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts the time of all processors in /proc/stat")
+def test_other_programs_at_work_are_told() -> None:
+    """One second on a real clock: another process that does nothing but count keeps one core busy."""
+    other = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        busy = measure({"sleep": lambda: time.sleep(0.01)}, seconds=1).others
+    finally:
+        other.kill()
+        other.wait()
+    assert busy is not None
+    assert busy > 0.4
+
+
+def test_what_this_process_does_is_not_others() -> None:
+    before, after = _Usage(wall=10.0, machine=100.0, own=5.0), _Usage(wall=12.0, machine=103.0, own=7.0)
+    assert _others(before, after) == 0.5, "3 s at work on all cores, 2 of them here, in 2 s"
+    assert _others(None, None) is None
 
 
 def test_eager_and_session_do_the_same_work() -> None:

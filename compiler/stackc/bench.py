@@ -7,10 +7,13 @@ there is no difference to speak of, and the word for it is noise.
 from __future__ import annotations
 
 import gc
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,10 +74,15 @@ class Ratio:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What `measure` saw: a timing a candidate, in order, and the ratio of each to the first."""
+    """What `measure` saw: a timing a candidate, in order, and the ratio of each to the first.
+
+    `others` is how many cores other programs kept busy meanwhile, None where the system does not tell. Figures of more
+    than one thread mean little unless it is near 0: a thread that waits for its turn holds up all others of its team.
+    """
 
     timings: Mapping[str, Timing]
     ratios: tuple[Ratio, ...]
+    others: float | None
 
     def to_json(self) -> dict[str, Any]:
         """The figures, in milliseconds, for a report."""
@@ -87,7 +95,7 @@ class Comparison:
             | {"verdict": r.verdict}
             for r in self.ratios
         ]
-        return {"milliseconds": rows, "ratios": ratios}
+        return {"milliseconds": rows, "ratios": ratios, "busy_cores_of_others": self.others}
 
 
 def measure(
@@ -104,10 +112,12 @@ def measure(
     """
     with _without_garbage_collection():
         _warm_up(candidates, seconds, clock)
+        before = _usage()
         table = _rounds(candidates, seconds, rounds, clock)
+        others = _others(before, _usage())
     timings = {name: Timing(column) for name, column in zip(candidates, table.T, strict=True)}
-    first, *others = timings
-    return Comparison(timings, tuple(_compare(name, first, timings, seed) for name in others))
+    first, *compared = timings
+    return Comparison(timings, tuple(_compare(name, first, timings, seed) for name in compared), others)
 
 
 @contextmanager
@@ -120,6 +130,32 @@ def _without_garbage_collection() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+@dataclass(frozen=True, slots=True)
+class _Usage:
+    """Seconds since some moment: on the wall, of all processors at work, of them for this process."""
+
+    wall: float
+    machine: float
+    own: float
+
+
+def _usage() -> _Usage | None:
+    """What Linux has counted so far; None on other systems."""
+    if sys.platform != "linux":
+        return None
+    columns = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, columns)
+    ticks = user + nice + system + irq + softirq + steal
+    return _Usage(time.perf_counter(), ticks / os.sysconf("SC_CLK_TCK"), time.process_time())
+
+
+def _others(before: _Usage | None, after: _Usage | None) -> float | None:
+    if before is None or after is None:
+        return None
+    others = (after.machine - before.machine) - (after.own - before.own)
+    return max(0.0, others / (after.wall - before.wall))
 
 
 def _warm_up(candidates: Mapping[str, Candidate], seconds: float, clock: Clock) -> None:
