@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import linecache
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
@@ -70,6 +73,21 @@ class _Lowering:
             assert isinstance(made, type) and issubclass(made, nn.Module)
             self.classes[typed] = made
         return self.classes[typed]
+
+
+def load_weights(module: nn.Module, weights: Mapping[str, npt.NDArray[np.generic]]) -> nn.Module:
+    """The module, built on the device "meta", with the given tensors in the place of its own; tied ones stay tied."""
+    names: dict[torch.Tensor, list[str]] = {}
+    for name, parameter in module.named_parameters(remove_duplicate=False):
+        names.setdefault(parameter, []).append(name)
+    aliases = {name: group for group in names.values() for name in group}
+    for name, array in weights.items():
+        tensor = torch.from_numpy(np.array(array))
+        value = nn.Parameter(tensor) if name in aliases else tensor
+        for path in aliases.get(name, [name]):
+            place, _, local = path.rpartition(".")
+            setattr(module.get_submodule(place), local, value)
+    return module
 
 
 def _tie(module: nn.Module, path: str, owner: str) -> None:

@@ -1,0 +1,71 @@
+"""The command line: a lazy click group. A command's module is imported when the command is run, not before."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from stackc import __version__
+
+COMMANDS = {
+    "build": "Build a spec: check, lower, export, prove, measure, package.",
+    "check": "Check a spec, and tell its parameters and FLOPs.",
+    "show": "Draw a spec: Mermaid on the screen, SVG or PNG in a file.",
+    "run": "Run an artifact on inputs from an .npz file.",
+    "doctor": "Tell what of this installation works, and how to mend the rest.",
+}
+"""Every command with its line in the help; `stackc.cli.NAME` holds it as `command`."""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name alone until one is asked for, and turns diagnostics into messages."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the work."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"stackc.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands for `--help`, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the nearest name where there is no such command."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from stackc.diagnostics import near
+
+            ctx.fail(f"no command '{args[0]}'; {near(args[0], COMMANDS) or 'see --help'}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="stackc")
+def cli() -> None:
+    """A compiler for neural-network graphs: the drawing is the source, a proven ONNX model the result."""
+
+
+def main() -> None:
+    """The entry point. Exit status 0 done, 1 the spec or the proof failed, 2 wrong usage."""
+    # SpecError is looked up only when something was raised: --help needs nothing of stackc but this file.
+    try:
+        cli()
+    except Exception as error:
+        from stackc.diagnostics import SpecError
+
+        if not isinstance(error, SpecError):
+            raise
+        from stackc.cli.report import report_diagnostics
+
+        report_diagnostics(error)
+        sys.exit(1)

@@ -257,7 +257,7 @@ class _Builder:
             id=name,
             body=body,
             inlets=inlets,
-            span=drawn.span,
+            span=entry.source if entry and entry.source else drawn.span,
             label=drawn.label,
             op=name_of(operator),
             reparams=reparams_of(entry, self.scope),

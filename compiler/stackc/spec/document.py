@@ -50,7 +50,10 @@ class InputDecl:
 
 @dataclass(frozen=True, slots=True)
 class NodeEntry:
-    """What a spec says of a node beside the drawing. `fields` are what its op takes, keyed as written."""
+    """What a spec says of a node beside the drawing. `fields` are what its op takes, keyed as written.
+
+    `source` is the place that a lock names as the node's origin, to which everything then leads back.
+    """
 
     name: str
     span: Span
@@ -58,6 +61,7 @@ class NodeEntry:
     merge: Value | None = None
     tie: Mapping[str, Entry] = field(default_factory=dict)
     same_as: Value | None = None
+    source: Span | None = None
     reparam: Mapping[str, Entry] = field(default_factory=dict)
     fields: Mapping[str, Entry] = field(default_factory=dict)
 

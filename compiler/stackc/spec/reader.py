@@ -34,7 +34,7 @@ YAML_SUFFIXES = (".yaml", ".yml")
 _DOCUMENT_KEYS = (
     "stackc", "name", "dims", "params", "inputs", "graph", "nodes", "blocks", "outputs", "weights", "description",
 )  # fmt: skip
-_NODE_KEYS = ("op", "merge", "tie", "same_as", "reparam")
+_NODE_KEYS = ("op", "merge", "tie", "same_as", "reparam", "source")
 
 
 @dataclass(frozen=True)
@@ -184,6 +184,7 @@ class _Reader:
             merge=getter.value("merge"),
             tie=getter.inner("tie").entries,
             same_as=getter.value("same_as"),
+            source=_place(getter.text("source")),
             reparam=getter.inner("reparam").entries,
             fields={k: entry for k, entry in getter.entries.items() if k not in _NODE_KEYS},
         )
@@ -221,3 +222,9 @@ class _Reader:
             if not isinstance(entry.value.data, str):
                 getter.inner("map").wrong(key, "the pattern of a name in the file", entry.value)
         return WeightsDecl(getter.value("file"), names, getter.values("ignore") or (), getter.span)
+
+
+def _place(text: str | None) -> Span | None:
+    """`file:line`, as locks write it; None where it is anything else."""
+    file, _, line = (text or "").rpartition(":")
+    return Span(file, int(line)) if file and line.isdecimal() else None

@@ -1,0 +1,187 @@
+"""`stackc build`: every stage in order, from the text of a spec to an artifact that is proven and measured.
+
+    check_spec      text → program                 front.py
+    open_weights    file → named tensors           weights.py
+    lower           typed graph → nn.Module        lower.py
+    export          program → ONNX file            export/
+    prove           module against file            proof/
+    measure         module against file            bench.py
+    package         everything → exported/NAME/    artifact.py
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stackc.artifact import MODEL, seal, sha256
+from stackc.front import Checked, Overrides, check_spec
+from stackc.lock import write_lock
+from stackc.manifest import Manifest
+from stackc.runtime import Session, ValueInfo, open_session, write_npz
+from stackc.staging import staged
+from stackc.versions import tool_versions
+from stackc.view.svg import draw_svg
+from stackc.weights import Weights, match_weights, open_weights
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from stackc.bench import Comparison
+    from stackc.export import Exported
+    from stackc.proof.parity import Parity
+    from stackc.proof.points import Point
+    from stackc.types import TensorType
+
+LOCK, DRAWING, VECTORS, REPORT = "spec.lock.yaml", "graph.svg", "testvectors.npz", "report.json"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a build is asked for beside its spec."""
+
+    overrides: Overrides = field(default_factory=Overrides)
+    weights: Path | None = None
+    out: Path = Path("exported")
+    seed: int = 0
+    opset: int = 23
+    provider: str = "auto"
+    verify: bool = True
+    measure: bool = True
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Built:
+    """A finished build: the folder, and what every stage found."""
+
+    folder: Path
+    checked: Checked
+    exported: Exported
+    session: Session
+    parity: Parity | None
+    speed: Comparison | None
+    measured: Point | None
+
+
+Report = Callable[[str, str], None]
+"""Told the name of each stage when it is done, and what it came to."""
+
+
+def build(path: Path, options: Options, report: Report) -> Built:
+    """Build the artifact of a spec. Raises SpecError where a stage fails; the earlier artifact then stands."""
+    checked = check_spec(path, options.overrides)
+    report("check", f"{len(checked.program.calls):,} components, {checked.cost.parameters:,} parameters")
+    weights = _weights(checked, options)
+    if weights is not None:
+        report("weights", f"{len(weights):,} tensors")
+    module = _lower(checked, weights, options.seed)
+    report("lower", "weights from the file" if weights is not None else f"random weights, seed {options.seed}")
+    with staged(options.out / checked.document.name) as folder:
+        exported = _export(checked, module, folder, options)
+        report("export", f"{exported.units} distinct components, {exported.nodes:,} ONNX nodes, opset {options.opset}")
+        session = open_session(folder / MODEL, options.provider, threads=options.threads)
+        report("open", f"{session.provider}: {session.reason}")
+        parity = _prove(checked, module, session, folder, options) if options.verify else None
+        if parity:
+            report("prove", f"{len(parity.rows)} comparisons, {_distance(parity)}")
+        speed, point = _measure(checked, module, folder, options) if options.measure else (None, None)
+        if speed:
+            report("measure", str(speed.ratios[0]))
+        _package(checked, session, parity, speed, folder, options)
+    return Built(options.out / checked.document.name, checked, exported, session, parity, speed, point)
+
+
+def _weights(checked: Checked, options: Options) -> Weights | None:
+    """The weights of the file that the command line names, or else the spec; None where neither does."""
+    path, span, decl = options.weights, None, checked.document.weights
+    if path is None:
+        if decl is None or decl.file is None:
+            return None
+        path, span = Path(checked.source.file).parent / str(decl.file.data), decl.file.span
+    return match_weights(open_weights(path, span), checked.program.tensors(), decl, path.name, span)
+
+
+def _lower(checked: Checked, weights: Weights | None, seed: int) -> nn.Module:
+    from stackc.lower import load_weights, lower
+
+    module = lower(checked.typed, seed=seed, device="meta" if weights is not None else "cpu")
+    return load_weights(module, weights) if weights is not None else module
+
+
+def _export(checked: Checked, module: nn.Module, folder: Path, options: Options) -> Exported:
+    from stackc.export import export
+
+    tensors = {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
+    return export(checked.program, tensors, folder, opset=options.opset)
+
+
+def _prove(checked: Checked, module: nn.Module, session: Session, folder: Path, options: Options) -> Parity:
+    from stackc.proof.parity import prove
+
+    parity = prove(checked.program, module, session, checked.ranges, seed=options.seed)
+    named = {f"input.{k}": v for k, v in parity.inputs.items()} | {f"output.{k}": v for k, v in parity.outputs.items()}
+    write_npz(folder / VECTORS, named)
+    return parity
+
+
+def _distance(parity: Parity) -> str:
+    worst = parity.worst
+    if worst.verdict.torch == 0.0:
+        return "ONNX Runtime as exact as PyTorch"
+    return f"ONNX Runtime at most {worst.verdict.ratio:.1f}× as far from the truth as PyTorch"
+
+
+def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options) -> tuple[Comparison, Point]:
+    import os
+
+    import torch
+
+    from stackc.bench import eager_candidate, measure, session_candidate
+    from stackc.proof.points import draw, points_of
+
+    threads = options.threads or os.cpu_count() or 1
+    point = points_of(checked.program)[-1]
+    feeds = draw(checked.program, checked.ranges, point, seed=options.seed)
+    inputs = [torch.from_numpy(feeds[name]) for name in checked.program.inputs]
+    session = open_session(folder / MODEL, options.provider, threads=threads)
+    candidates = {"eager": eager_candidate(module, inputs, threads), "onnx": session_candidate(session, feeds)}
+    return measure(candidates, seconds=2.0), point
+
+
+def _package(
+    checked: Checked, session: Session, parity: Parity | None, speed: Comparison | None, folder: Path, options: Options
+) -> None:
+    (folder / LOCK).write_text(write_lock(checked), encoding="utf-8")
+    (folder / DRAWING).write_text(draw_svg(checked.typed), encoding="utf-8")
+    if speed:
+        (folder / REPORT).write_text(json.dumps(speed.to_json(), indent=2) + "\n", encoding="utf-8")
+    seal(folder, _manifest(checked, session, parity, options))
+
+
+def _manifest(checked: Checked, session: Session, parity: Parity | None, options: Options) -> Manifest:
+    outputs = {name: checked.program.types[value] for name, value in checked.program.outputs.items()}
+    return Manifest(
+        name=checked.document.name,
+        versions=tool_versions(),
+        spec=hashlib.sha256(checked.source.text.encode()).hexdigest(),
+        weights=sha256(options.weights) if options.weights else None,
+        dims=checked.program.contract,
+        inputs=_values(checked.program.inputs),
+        outputs=_values(outputs),
+        opset=options.opset,
+        provider=session.provider,
+        reason=session.reason,
+        parity=parity.summary() if parity else None,
+    )
+
+
+def _values(types: Mapping[str, TensorType]) -> tuple[ValueInfo, ...]:
+    """Names, element types and shapes as the manifest has them: a number, or the name of a dim."""
+    return tuple(
+        ValueInfo(name, t.dtype, tuple(str(dim) if dim.constant is None else dim.constant for dim in t.shape))
+        for name, t in types.items()
+    )

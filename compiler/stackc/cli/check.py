@@ -1,0 +1,35 @@
+"""stackc check SPEC."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from stackc.cli.options import json_option, override_options, spec_argument
+from stackc.cli.report import count
+from stackc.front import Overrides, check_spec
+
+
+@click.command("check")
+@spec_argument
+@override_options
+@json_option
+def command(spec: Path, overrides: Overrides, as_json: bool) -> None:
+    """Check SPEC: names, arrows, shapes and types. Tells parameters and FLOPs; imports no PyTorch."""
+    checked = check_spec(spec, overrides)
+    program, cost = checked.program, checked.cost
+    outputs = {name: str(program.types[value]) for name, value in program.outputs.items()}
+    if as_json:
+        inputs = {name: str(t) for name, t in program.inputs.items()}
+        facts = {"name": program.name, "inputs": inputs, "outputs": outputs, "components": len(program.calls)}
+        click.echo(json.dumps(facts | {"parameters": cost.parameters, "flops": str(cost.flops)}, ensure_ascii=False))
+        return
+    click.echo(f"{program.name}: sound")
+    for name, type_ in program.inputs.items():
+        click.echo(f"  in   {name}: {type_}")
+    for name, text in outputs.items():
+        click.echo(f"  out  {name}: {text}")
+    click.echo(f"  {len(program.calls):,} components, {cost.parameters:,} parameters ({count(cost.parameters)})")
+    click.echo(f"  FLOPs: {cost.flops}")

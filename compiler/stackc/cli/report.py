@@ -1,0 +1,39 @@
+"""What commands print: diagnostics with their lines, and numbers as people read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stackc.diagnostics import SpecError, render
+
+
+def report_diagnostics(error: SpecError) -> None:
+    """Print every diagnostic on the error stream, with the lines of the files they speak of."""
+    files = {span.file for d in error.diagnostics for span in [d.span, *(n.span for n in d.notes)] if span}
+    sources = {file: text for file in files if (text := _text(file)) is not None}
+    for diagnostic in error.diagnostics:
+        first, *rest = render(diagnostic, sources).split("\n")
+        click.echo(click.style(first, fg="red", bold=True), err=True)
+        for line in rest:
+            click.echo(click.style(line, fg="cyan") if line.startswith("help:") else line, err=True)
+        click.echo(err=True)
+    count = len(error.diagnostics)
+    click.echo(f"{count} error{'s' if count > 1 else ''}", err=True)
+
+
+def _text(file: str) -> str | None:
+    """The text of a file that a span names; None where that is no file, as for the command line."""
+    try:
+        return Path(file).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def count(number: float) -> str:
+    """A large number as people write it: 109,482,240 is 109.5 M."""
+    for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= limit:
+            return f"{number / limit:.1f} {unit}"
+    return f"{number:,.0f}"

@@ -1,0 +1,26 @@
+"""stackc run ARTIFACT."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stackc.cli.options import provider_option, threads_option
+
+
+@click.command("run")
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("-i", "--input", "source", type=click.Path(path_type=Path), required=True, help="An .npz with an array for every input.")
+@click.option("-o", "--output", "target", type=click.Path(path_type=Path), required=True, help="The .npz to write the outputs to.")
+@provider_option
+@threads_option
+def command(artifact: Path, source: Path, target: Path, provider: str, threads: int | None) -> None:
+    """Run ARTIFACT (exported/NAME) on the arrays of an .npz file; imports no PyTorch."""
+    from stackc.artifact import run_artifact
+    from stackc.runtime import read_npz, write_npz
+
+    outputs = run_artifact(artifact, read_npz(source), provider, threads=threads)
+    write_npz(target, outputs)
+    for name, array in outputs.items():
+        click.echo(f"{name}: {array.dtype}{list(array.shape)}")

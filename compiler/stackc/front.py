@@ -1,0 +1,58 @@
+"""The stages left of PyTorch, in order: text → document → graph → typed graph → program. Instant, and torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from stackc.graph.check import TypedGraph, check
+from stackc.graph.cost import Cost, cost_of
+from stackc.graph.model import Graph
+from stackc.graph.program import Program, flatten
+from stackc.graph.ranges import ValueRange, value_ranges
+from stackc.graph.resolve import resolve
+from stackc.spec.document import Document
+from stackc.spec.reader import Source, load_source, read
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What the command line sets: params (`--set layers=2`, as written) and sizes of dims (`--dims seq=128`)."""
+
+    params: Mapping[str, str] = field(default_factory=dict)
+    dims: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A spec that has passed every check, with what each stage made of it."""
+
+    source: Source
+    document: Document
+    graph: Graph
+    typed: TypedGraph
+    program: Program
+    ranges: Mapping[str, ValueRange]
+
+    @cached_property
+    def cost(self) -> Cost:
+        """Parameters and FLOPs of the whole model."""
+        return cost_of(self.typed.root)[self.typed.root]
+
+
+def check_spec(path: Path, overrides: Overrides | None = None) -> Checked:
+    """Every stage up to the program. Raises SpecError with all that the first failing stage has found."""
+    return check_source(load_source(path), overrides)
+
+
+def check_source(source: Source, overrides: Overrides | None = None) -> Checked:
+    """As `check_spec`, of a text that is in memory already."""
+    overrides = overrides or Overrides()
+    document = read(source)
+    graph = resolve(document, overrides.params, overrides.dims)
+    typed = check(graph)
+    program = flatten(typed)
+    ranges = value_ranges(document, graph.params, program)
+    return Checked(source, document, graph, typed, program, ranges)
