@@ -126,6 +126,16 @@ def test_error_cause_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert problem.message == "the cuda provider does not open: CUDA failure 35: CUDA driver version is insufficient"
 
 
+def test_error_what_onnx_runtime_only_logs_is_asked_of_the_loader(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("ONNX Runtime opened CPUExecutionProvider in place of CUDAExecutionProvider")
+
+    without(monkeypatch)
+    monkeypatch.setattr(providers, "load", lambda name: "undefined symbol: x" if name == "lib.so" else None)
+    monkeypatch.setattr(providers, "open_with", refuse)
+    assert the_problem("cuda").message.endswith("in place of CUDAExecutionProvider; undefined symbol: x")
+
+
 def test_auto_takes_the_cpu_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, "libcuda.so.1")
     assert choose("auto") == ("cpu", "no NVIDIA driver was found (libcuda.so.1)")

@@ -121,15 +121,16 @@ def obstacle(provider: Provider) -> Diagnostic | None:
     """What keeps the provider from opening here, with the mend; None where it opens. Looked into once a process."""
     if _NAMES[provider] not in build().providers:
         return _not_in_this_build(provider)
-    said = ""
-    if provider != "cpu":
-        said = preload()
-        if missing := _missing(provider):
-            return _libraries_missing(provider, missing)
+    said = preload() if provider != "cpu" else ""
+    if provider != "cpu" and (missing := _missing(provider)):
+        return _libraries_missing(provider, missing)
     try:
         open_with(provider, PROBE, None)
     except failures() as error:
-        message = f"the {provider} provider does not open: {cause(error)} {said}".rstrip()
+        # Where ONNX Runtime cannot load a provider it only logs why: the loader, asked again, says it once more.
+        library = provider_library(provider)
+        causes = (cause(error), said, (load(str(library)) if library else "") or "")
+        message = f"the {provider} provider does not open: {'; '.join(filter(None, causes))}"
         return Diagnostic("R404", message, hint=_DRIVER_HINT)
     return None
 
