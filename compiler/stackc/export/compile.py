@@ -1,0 +1,63 @@
+"""Units → objects, in one call of torch.onnx.export however many there are.
+
+torch is imported when there is something to compile, not with this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from stackc.diagnostics import Collector, Diagnostic, Span, SpecError
+from stackc.export.objects import Object
+from stackc.export.units import Unit
+
+# what a module, the tracer and the exporter have been seen to raise; a user's own module may raise any of them
+_FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError, AssertionError)
+
+
+def compile_units(units: Mapping[Unit, Span]) -> dict[Unit, Object]:
+    """The object of every unit; the span is the place in the spec that a diagnostic points at.
+
+    Raises SpecError with an E501 for each unit that cannot be exported.
+    """
+    if not units:
+        return {}
+    from stackc.export.exhibit import Unexportable
+
+    try:
+        return _together(list(units))
+    except (*_FAILURES, Unexportable):
+        return _one_by_one(units)
+
+
+def _together(units: list[Unit]) -> dict[Unit, Object]:
+    from stackc.export.cut import cut
+    from stackc.export.gallery import export_gallery
+
+    objects: dict[Unit, Object] = {}
+    for opset in sorted({unit.opset for unit in units}):
+        group = [unit for unit in units if unit.opset == opset]
+        model, wirings = export_gallery(group, opset)
+        objects.update(zip(group, cut(model, wirings), strict=True))
+    return objects
+
+
+def _one_by_one(units: Mapping[Unit, Span]) -> dict[Unit, Object]:
+    """One unit that fails, fails the call: each for itself, to find out which one it is."""
+    from stackc.export.exhibit import Unexportable
+
+    objects: dict[Unit, Object] = {}
+    found = Collector()
+    for unit, span in units.items():
+        try:
+            objects.update(_together([unit]))
+        except (*_FAILURES, Unexportable) as error:
+            found.extend(SpecError(_blame(unit, span, error)))
+    found.raise_if_any()
+    return objects
+
+
+def _blame(unit: Unit, span: Span, error: Exception) -> Diagnostic:
+    reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    types = ", ".join(str(x) for x in unit.inputs if x is not None)
+    return Diagnostic("E501", f"{unit.component.op} of {types} cannot be exported: {reason}", span)

@@ -1,0 +1,94 @@
+"""Whether the dims contract implies what a compiled unit relies on.
+
+A constraint is a text over `x0_1`, the size of axis 1 of input 0. It is tried at many sizes that the contract allows,
+the least and the largest among them and those around every number in its text: a branch on a size, or an equality of
+two polynomials, that holds at all of them is taken to hold. Size 1 is left to the proof, which always runs it: an
+exporter's assumptions about it (`x0_1 != 1`) are not about what is calculated.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import simpleeval
+
+from stackc.types import Dim, DimContract, DimRange, Symbol, TensorType
+
+_FUNCTIONS: dict[str, Callable[..., object]] = {
+    "Eq": operator.eq, "Ne": operator.ne, "Min": min, "Max": max, "Mod": operator.mod, "PythonMod": operator.mod,
+    "FloorDiv": operator.floordiv, "CleanDiv": operator.floordiv,
+}  # fmt: skip
+
+
+class Inexpressible(ValueError):
+    """A constraint that calls for something that sizes alone do not give."""
+
+
+def holds(constraint: str, sizes: Mapping[str, int]) -> bool:
+    """Whether it holds at these sizes of the axes. Inexpressible where it is no arithmetic of them."""
+    evaluator = simpleeval.SimpleEval(functions=_FUNCTIONS, names=dict(sizes))
+    try:
+        return bool(evaluator.eval(constraint))
+    except (simpleeval.InvalidExpression, SyntaxError, TypeError) as error:
+        raise Inexpressible(constraint) from error
+
+
+def counterexample(
+    constraint: str, inputs: Sequence[TensorType | None], contract: DimContract
+) -> Mapping[str, int] | None:
+    """Sizes of the contract's dims at which the constraint fails, None where it holds at all that were tried."""
+    axes = {name: _dim(name, inputs) for name in dict.fromkeys(re.findall(r"x\d+_\d+", constraint))}
+    symbols = {name: contract.get(name, DimRange()) for dim in axes.values() for name in dim.symbols()}
+    numbers = [int(number) for number in re.findall(r"(?<![\w])\d+", constraint)]
+    for sizes in _points(symbols, axes.values(), numbers):
+        if not holds(constraint, {name: dim.evaluate(sizes) for name, dim in axes.items()}):
+            return sizes
+    return None
+
+
+def spelled(constraint: str, inputs: Sequence[TensorType | None]) -> str:
+    """The constraint over the names of the contract's dims."""
+    return re.sub(r"x\d+_\d+", lambda found: str(_dim(found[0], inputs)), constraint)
+
+
+def _dim(name: str, inputs: Sequence[TensorType | None]) -> Dim:
+    port, axis = map(int, name[1:].split("_"))
+    x = inputs[port]
+    assert x is not None, f"{name} is an axis of an open port"
+    return x.shape[axis]
+
+
+def _points(
+    symbols: Mapping[str, DimRange], axes: Iterable[Dim], numbers: Sequence[int]
+) -> Iterator[Mapping[str, int]]:
+    """Legal sizes: every candidate of each symbol, beside others that stay at their least, middle and largest one."""
+    reached = _reaching(axes, numbers)
+    candidates = {name: _candidates(limits, reached.get(name, ())) for name, limits in symbols.items()}
+    for share in (0.0, 0.5, 1.0):
+        rest = {name: sizes[int(share * (len(sizes) - 1))] for name, sizes in candidates.items()}
+        yield rest
+        for name, sizes in candidates.items():
+            yield from ({**rest, name: size} for size in sizes)
+
+
+def _reaching(axes: Iterable[Dim], numbers: Sequence[int]) -> dict[str, list[int]]:
+    """The sizes of symbols at which an axis that is a multiple of one passes a number of the constraint."""
+    found: dict[str, list[int]] = {}
+    for dim in axes:
+        for monomial, coefficient in dim.terms:
+            if len(monomial) == 1 and isinstance(atom := monomial[0], Symbol):
+                sizes = [number * atom.multiple_of // coefficient for number in numbers]
+                found.setdefault(atom.name, []).extend(sizes)
+    return found
+
+
+def _candidates(limits: DimRange, reached: Sequence[int]) -> list[int]:
+    step = limits.multiple_of
+    least = max(limits.least, -(-2 // step) * step)
+    largest = max(limits.least, limits.maximum // step * step) if limits.maximum is not None else None
+    wanted = [*range(least, least + 32 * step, step), *(1 << power for power in range(17)), *reached]
+    near = {size // step * step + shift * step for size in wanted for shift in (-1, 0, 1)}
+    top = largest if largest is not None else max(near)
+    return sorted({size for size in near if least <= size <= top} | {min(least, top), top})

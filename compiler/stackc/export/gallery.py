@@ -1,0 +1,85 @@
+"""The gallery: one PyTorch module that runs every unit on inputs of its own, exported by one call of torch.onnx.export.
+
+Parameters and buffers are inputs of the gallery, so that no weight is baked into the graph.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import onnx
+import torch
+import torch.fx.experimental._config as symbolic_shapes
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from stackc.export.cut import Wiring
+from stackc.export.exhibit import Exhibit, exhibit
+from stackc.export.guards import guards_of
+from stackc.export.units import Unit
+
+
+class Gallery(nn.Module):
+    """Every exhibit on its own slice of a flat list of tensors."""
+
+    def __init__(self, exhibits: Sequence[Exhibit]) -> None:
+        super().__init__()
+        self.exhibits = exhibits
+
+    def forward(self, tensors: list[Tensor]) -> list[Tensor]:
+        """The outputs of all exhibits, one after the other."""
+        given = iter(tensors)
+        return [y for e in self.exhibits for y in e.run(list(itertools.islice(given, len(e.tensors))))]
+
+
+def export_gallery(units: Sequence[Unit], opset: int) -> tuple[onnx.ModelProto, list[Wiring]]:
+    """One graph of all units, and where each of them sits in it. Raises whatever the modules and the exporter raise."""
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+    exhibits = [exhibit(unit, mode) for unit in units]
+    tensors = [tensor for e in exhibits for tensor in e.tensors]
+    dynamic = [axes for e in exhibits for axes in _dynamic_axes(e)]
+    # size 1 is a size like any other; without this the exporter takes every dim to be at least 2
+    with symbolic_shapes.patch(backed_size_oblivious=True), torch.no_grad():  # type: ignore[attr-defined]  # made at run time
+        program = torch.export.export(Gallery(exhibits).eval(), (tensors,), dynamic_shapes=(dynamic,))
+    constraints = guards_of(program, exhibits)
+    with _quiet("torch.onnx"):
+        exported = torch.onnx.export(program, opset_version=opset, dynamo=True, optimize=True, verbose=False)
+    assert exported is not None
+    model = exported.model_proto
+    return model, _wirings(model.graph, exhibits, constraints)
+
+
+def _dynamic_axes(exhibit: Exhibit) -> list[Any]:
+    """What is dynamic of each of `exhibit.tensors`: of the state nothing, of an input every axis without a number."""
+    inputs = [x for x in exhibit.unit.inputs if x is not None]
+    axes = [{axis: torch.export.Dim.AUTO for axis, dim in enumerate(x.shape) if dim.constant is None} for x in inputs]
+    return [None] * len(exhibit.state) + axes
+
+
+def _wirings(
+    graph: onnx.GraphProto, exhibits: Sequence[Exhibit], constraints: Sequence[tuple[str, ...]]
+) -> list[Wiring]:
+    """By position alone: the exporter renames an input whose value is an output as well."""
+    inputs, outputs = (iter([value.name for value in values]) for values in (graph.input, graph.output))
+    wirings = []
+    for e, texts in zip(exhibits, constraints, strict=True):
+        names = dict(zip(itertools.islice(inputs, len(e.tensors)), e.names, strict=True))
+        wirings.append(Wiring(names, tuple(itertools.islice(outputs, e.outputs)), texts))
+    assert not [*inputs, *outputs], "the exporter dropped or added an input or output of the gallery"
+    return wirings
+
+
+@contextlib.contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Keep a logger from telling the user of optional packages that are not installed."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,155 @@
+"""Program + objects → one ONNX graph: every call gets its unit's nodes under its own path, wired as the spec has it.
+
+All names come from the program: nodes and values from paths, dims from the contract, initializers from the state_dict.
+Every node is stamped with its path in the spec and the line it was written on. Linear in the number of calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import onnx
+
+import stackc
+from stackc.diagnostics import Collector
+from stackc.export.constraints import counterexample, spelled
+from stackc.export.objects import IR_VERSION, Cone, Object
+from stackc.export.prologue import transposition
+from stackc.export.storage import Storage, Stored, plan_storage, source_of
+from stackc.export.template import Stamps, Template, put_down, stamps
+from stackc.export.units import Unit
+from stackc.export.values import roots_of, type_proto
+from stackc.graph.program import Call, Program
+
+
+@dataclass(frozen=True, eq=False)
+class Linked:
+    """A model without its weights, and what has to be stored of them, in order."""
+
+    model: onnx.ModelProto
+    weights: tuple[Stored, ...]
+
+
+def link(program: Program, units: Sequence[Unit], objects: Mapping[Unit, Object], *, opset: int) -> Linked:
+    """The whole model; `units` has the unit of each call, in order.
+
+    Raises SpecError: E502 where the dims contract allows sizes that a unit was not compiled for.
+    """
+    compiled = [objects[unit] for unit in units]
+    require_constraints(program, compiled)
+    storage = plan_storage(zip(program.calls, compiled, strict=True))
+    linker = _Linker(program, storage, roots_of(zip(program.calls, compiled, strict=True)))
+    linker.declare_inputs()
+    for call, parts in zip(program.calls, compiled, strict=True):
+        linker.place(call, parts)
+    linker.declare_outputs()
+    model = onnx.ModelProto(ir_version=IR_VERSION, producer_name="stackc", producer_version=stackc.__version__)
+    model.graph.CopyFrom(linker.graph)
+    model.opset_import.add(domain="", version=opset)
+    return Linked(model, tuple(storage.forms.values()))
+
+
+def require_constraints(program: Program, compiled: Sequence[Object]) -> None:
+    """What torch.export found to hold of the sizes has to follow from the dims contract."""
+    found = Collector()
+    tried: set[object] = set()
+    for call, parts in zip(program.calls, compiled, strict=True):
+        if not parts.constraints:
+            continue
+        inputs = tuple(program.types[name] if name is not None else None for name in call.inputs)
+        if (parts.constraints, inputs) in tried:
+            continue
+        tried.add((parts.constraints, inputs))
+        for constraint in parts.constraints:
+            sizes = counterexample(constraint, inputs, program.contract)
+            if sizes is not None:
+                at = ", ".join(f"{name} = {size}" for name, size in sizes.items())
+                said = f"'{call.path}' branches on its sizes and was compiled for {spelled(constraint, inputs)}"
+                hint = "narrow the dims contract to the sizes that are meant"
+                found.error("E502", f"{said}; the dims contract allows {at or 'other sizes'}", call.span, hint)
+    found.raise_if_any()
+
+
+@dataclass
+class _Linker:
+    """One graph in the making. `values` leads from the values of the program to those of the graph."""
+
+    program: Program
+    storage: Storage
+    roots: Mapping[str, str]
+    graph: onnx.GraphProto = field(default_factory=onnx.GraphProto)
+    values: dict[str, str] = field(default_factory=dict)
+    templates: dict[int, Template] = field(default_factory=dict)
+    constants: dict[bytes, str] = field(default_factory=dict)
+    exposed: dict[str, str] = field(default_factory=dict)
+    makers: dict[str, Call] = field(default_factory=dict)
+
+    def declare_inputs(self) -> None:
+        """Name the graph and its inputs, and decide which value gets the name of an output."""
+        self.graph.name = self.program.name
+        for name, type in self.program.inputs.items():
+            self.values[name] = name
+            self.graph.input.add(name=name, type=type_proto(type))
+        for output, value in self.program.outputs.items():
+            self.exposed.setdefault(self.roots.get(value, value), output)
+
+    def place(self, call: Call, parts: Object) -> None:
+        """Put down the nodes of one call."""
+        template = self.templates.get(id(parts))
+        if template is None:
+            template = self.templates[id(parts)] = Template.of(parts)
+        marks = stamps(call)
+        names = {"": ""}
+        names |= {f"x{port}": self.values[value] for port, value in enumerate(call.inputs) if value is not None}
+        names |= {f"p.{name}": self.storage.tensor(source_of(call, name)) for name in parts.parameters}
+        names |= {tensor.name: self.constant(tensor, key) for tensor, key in template.constants}
+        for cone in parts.cones:
+            names |= self.results(cone, call, marks)
+        names |= {local: call.path + suffix for local, suffix in template.suffixes.items()}
+        self.name_outputs(call, parts, names)
+        put_down(template, self.graph, call.path, marks, names)
+
+    def results(self, cone: Cone, call: Call, marks: Stamps) -> dict[str, str]:
+        """The values that stand for a cone's results: initializers, or a transposition that is left to the graph."""
+        sources = tuple(source_of(call, parameter) for parameter in cone.parameters)
+        names = self.storage.results(cone, sources)
+        if names is None:
+            node = self.graph.node.add()
+            node.CopyFrom(transposition(cone))
+            names = (f"{call.path}/{cone.parameters[0]}/Transpose",)
+            node.name, node.input[0], node.output[0] = names[0], self.storage.tensor(sources[0]), names[0]
+            node.metadata_props.extend(marks)
+        return dict(zip(cone.results, names, strict=True))
+
+    def name_outputs(self, call: Call, parts: Object, names: dict[str, str]) -> None:
+        """Give the call's values their names in the graph; one that is only passed on has its name already."""
+        for value, local in zip(call.outputs, parts.outputs, strict=True):
+            self.makers[value] = call
+            if local[0] == "v" and value not in self.roots:
+                names[local] = self.exposed.get(value) or self.inner_name(value)
+                if value not in self.exposed:
+                    self.graph.value_info.add(name=names[local], type=type_proto(self.program.types[value]))
+            self.values[value] = names[local]
+
+    def inner_name(self, value: str) -> str:
+        """The value's own name, unless an output of the model that is another value has it."""
+        return f"{value}/value" if value in self.program.outputs else value
+
+    def constant(self, tensor: onnx.TensorProto, key: bytes) -> str:
+        """The initializer that holds a constant: one for all equal ones."""
+        if key not in self.constants:
+            self.constants[key] = f"constant/{len(self.constants)}"
+            self.graph.initializer.add().CopyFrom(tensor)
+            self.graph.initializer[-1].name = self.constants[key]
+        return self.constants[key]
+
+    def declare_outputs(self) -> None:
+        """The outputs in the order of the program; what no node makes under the output's name gets an Identity."""
+        for output, value in self.program.outputs.items():
+            made = self.values[value]
+            if made != output or output in self.program.inputs:
+                self.graph.node.add(op_type="Identity", name=f"{output}/Identity", input=[made], output=[output])
+                maker = self.makers.get(value)
+                self.graph.node[-1].metadata_props.extend(stamps(maker) if maker else ())
+            self.graph.output.add(name=output, type=type_proto(self.program.types[value]))

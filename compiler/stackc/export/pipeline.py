@@ -1,0 +1,71 @@
+"""The export stage from end to end: units → compile → link → write."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from stackc.diagnostics import Span
+from stackc.export.compile import compile_units
+from stackc.export.link import link
+from stackc.export.units import Unit, units_of
+from stackc.export.write import INLINE_LIMIT, write
+from stackc.graph.program import Program
+from stackc.types import BYTES, product
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export has made: its files, the model first; its size in units and nodes; seconds by stage."""
+
+    paths: tuple[Path, ...]
+    units: int
+    nodes: int
+    opset: int
+    seconds: Mapping[str, float]
+
+
+def export(program: Program, weights: Mapping[str, np.ndarray[Any, Any]], folder: Path, *, opset: int = 23) -> Exported:
+    """Write the program as an ONNX model into an existing folder.
+
+    `weights` has every parameter and buffer by its name in the state_dict; it is read one tensor at a time. Raises
+    SpecError E501 (a component cannot be exported) and E502 (it was compiled for fewer sizes than the contract allows).
+    """
+    clock = _Clock({})
+    units = clock("units", lambda: units_of(program, opset))
+    objects = clock("compile", lambda: compile_units(spans_of(program, units)))
+    linked = clock("link", lambda: link(program, units, objects, opset=opset))
+    inline = weight_bytes(program) <= INLINE_LIMIT
+    paths = clock("write", lambda: write(linked, weights, folder, inline=inline))
+    return Exported(paths, len(objects), len(linked.model.graph.node), opset, clock.seconds)
+
+
+def spans_of(program: Program, units: list[Unit]) -> dict[Unit, Span]:
+    """The distinct units, each with the place in the spec of the first call that needs it."""
+    spans: dict[Unit, Span] = {}
+    for call, unit in zip(program.calls, units, strict=True):
+        spans.setdefault(unit, call.span)
+    return spans
+
+
+def weight_bytes(program: Program) -> int:
+    """The size of all parameters and buffers, each counted once however many calls share it."""
+    return sum(BYTES[tensor.dtype] * product(tensor.shape).evaluate({}) for tensor in program.tensors().values())
+
+
+@dataclass(frozen=True)
+class _Clock:
+    seconds: dict[str, float]
+
+    def __call__(self, stage: str, run: Callable[[], T]) -> T:
+        start = time.perf_counter()
+        result = run()
+        self.seconds[stage] = time.perf_counter() - start
+        return result

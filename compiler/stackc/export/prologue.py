@@ -1,0 +1,78 @@
+"""Running the prologue: what a model calculates from its parameters alone is calculated here, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from stackc.export.objects import Cone
+from stackc.runtime import evaluate
+
+Array = np.ndarray[Any, Any]
+
+
+def run_cone(cone: Cone, parameters: Sequence[Array]) -> list[Array]:
+    """The results of a part of the prologue on one call's parameters, in the order of `cone.results`.
+
+    Moving elements about is left to numpy; anything that calculates goes through ONNX Runtime, in one run.
+    """
+    model = _model(cone.model)
+    if all(node.op_type in _MOVES for node in model.graph.node):
+        return _moved(model.graph, parameters)
+    names = [value.name for value in model.graph.input]
+    return evaluate(cone.model, dict(zip(names, parameters, strict=True)))
+
+
+def transposition(cone: Cone) -> onnx.NodeProto | None:
+    """The one node of a cone that only transposes its parameter, None of any other."""
+    nodes = _model(cone.model).graph.node
+    return nodes[0] if len(nodes) == 1 and nodes[0].op_type == "Transpose" else None
+
+
+@lru_cache(maxsize=256)
+def _model(serialized: bytes) -> onnx.ModelProto:
+    model = onnx.ModelProto()
+    model.ParseFromString(serialized)
+    return model
+
+
+def _moved(graph: onnx.GraphProto, parameters: Sequence[Array]) -> list[Array]:
+    values = dict(zip((value.name for value in graph.input), parameters, strict=True))
+    values |= {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    for node in graph.node:
+        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        made = _MOVES[node.op_type]([values[name] for name in node.input], attributes, len(node.output))
+        values.update(zip(node.output, made, strict=True))
+    return [values[value.name] for value in graph.output]
+
+
+Move = Callable[[list[Array], dict[str, Any], int], Sequence[Array]]
+
+
+def _split(inputs: list[Array], attributes: dict[str, Any], count: int) -> Sequence[Array]:
+    x, axis = inputs[0], attributes.get("axis", 0)
+    if len(inputs) > 1:
+        return np.split(x, np.cumsum(inputs[1])[:-1], axis)
+    size = -(-x.shape[axis] // count)
+    return np.split(x, range(size, size * count, size), axis)
+
+
+def _reshape(inputs: list[Array], attributes: dict[str, Any], count: int) -> Sequence[Array]:
+    x, sizes = inputs[0], inputs[1].tolist()
+    if not attributes.get("allowzero", 0):
+        sizes = [x.shape[axis] if size == 0 else size for axis, size in enumerate(sizes)]
+    return [x.reshape(sizes)]
+
+
+_MOVES: dict[str, Move] = {
+    "Transpose": lambda inputs, attributes, _: [inputs[0].transpose(attributes.get("perm"))],
+    "Reshape": _reshape,
+    "Split": _split,
+    "Squeeze": lambda inputs, _, __: [inputs[0].squeeze(tuple(inputs[1]) if len(inputs) > 1 else None)],
+    "Unsqueeze": lambda inputs, _, __: [np.expand_dims(inputs[0], tuple(inputs[1]))],
+}

@@ -1,0 +1,103 @@
+"""In which form each tensor of the state_dict is stored: as it is, or as the prologue of its calls leaves it.
+
+A tensor that every call uses in one form is stored in that form alone, under its own name. Where calls differ (the
+embedding that is the head of the model as well), transposing it is left to the graph, so that it is stored once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from stackc.export.objects import Cone, Object
+from stackc.export.prologue import transposition
+from stackc.graph.program import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is written of tensors of the state_dict: `names` are initializers, `cone` None for a tensor as it is."""
+
+    names: tuple[str, ...]
+    sources: tuple[str, ...]
+    cone: Cone | None
+
+
+Form = tuple[bytes, tuple[str, ...]]
+"""A tensor after a part of the prologue, b"" for none, run on tensors of the state_dict."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Every stored form of a program, in the order of first use."""
+
+    forms: Mapping[Form, Stored]
+
+    def tensor(self, source: str) -> str:
+        """The initializer that holds a tensor as it is."""
+        return self.forms[b"", (source,)].names[0]
+
+    def results(self, cone: Cone, sources: tuple[str, ...]) -> tuple[str, ...] | None:
+        """The initializers that hold the results of a cone; None where it is left to the graph."""
+        stored = self.forms.get((cone.model, sources))
+        return stored.names if stored else None
+
+
+def source_of(call: Call, parameter: str) -> str:
+    """The name in the state_dict of what the module of a call names `parameter`."""
+    return call.parameters[parameter] if parameter in call.parameters else call.buffers[parameter]
+
+
+def plan_storage(uses: Iterable[tuple[Call, Object]]) -> Storage:
+    """Decide for every tensor that the program's calls use."""
+    wanted = _Wanted()
+    for call, compiled in uses:
+        for parameter in compiled.parameters:
+            wanted.add(None, (source_of(call, parameter),))
+        for cone in compiled.cones:
+            wanted.add(cone, tuple(source_of(call, parameter) for parameter in cone.parameters))
+    return Storage(wanted.stored())
+
+
+@dataclass
+class _Wanted:
+    forms: dict[Form, Cone | None] = field(default_factory=dict)
+    of: dict[str, set[Form]] = field(default_factory=dict)
+
+    def add(self, cone: Cone | None, sources: tuple[str, ...]) -> None:
+        form = (cone.model if cone else b"", sources)
+        if form not in self.forms:
+            self.forms[form] = cone
+            for source in sources:
+                self.of.setdefault(source, set()).add(form)
+
+    def stored(self) -> dict[Form, Stored]:
+        kept: dict[Form, Cone | None] = {}
+        for (model, sources), cone in self.forms.items():
+            shared = len(self.of[sources[0]]) > 1
+            if cone is not None and shared and transposition(cone):
+                kept[b"", sources] = None
+            else:
+                kept[model, sources] = cone
+        taken = {sources[0] for (_, sources), cone in kept.items() if cone is None}
+        stored: dict[Form, Stored] = {}
+        for (model, sources), cone in kept.items():
+            names = (sources[0],) if cone is None else _names(cone, plain_name(sources[0]), taken)
+            taken.update(names)
+            stored[model, sources] = Stored(names, sources, cone)
+        return stored
+
+
+def plain_name(name: str) -> str:
+    """A parameter's name without what a reparametrization adds: `parametrizations.weight.original` is `weight`."""
+    return re.sub(r"\bparametrizations\.([^.]+)\.original$", r"\1", name)
+
+
+def _names(cone: Cone, name: str, taken: set[str]) -> tuple[str, ...]:
+    """The tensor's own name for a single result, where no other form has it; else numbered ones."""
+    if len(cone.results) == 1 and name not in taken:
+        return (name,)
+    numbers = (f"{name}/{number}" for number in range(len(taken) + len(cone.results)))
+    free = [numbered for numbered in numbers if numbered not in taken]
+    return tuple(free[: len(cone.results)])

@@ -1,0 +1,137 @@
+"""Which components of a program are distinct: every unit is compiled once, however many calls it has.
+
+Two calls are one unit when they have the same component and fields, the same reparametrizations and the same input
+types up to the names of dims: `seq` and `tokens` are both `d0` here. Nothing in this file imports torch or onnx.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import stackc
+from stackc.components.base import Component
+from stackc.components.reparam import Reparam
+from stackc.graph.program import Call, Program
+from stackc.types import Dim, Symbol, TensorType, product
+
+COMPILERS = ("torch", "onnx", "onnxscript", "onnx-ir")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One component to compile. `inputs` stand in port order, None at a port left open; their dims are d0, d1, …"""
+
+    component: Component
+    reparams: tuple[tuple[str, Reparam], ...]
+    inputs: tuple[TensorType | None, ...]
+    opset: int
+
+    @property
+    def key(self) -> str:
+        """A hash of everything that can change what this unit compiles to, the versions of the compilers included."""
+        kind = type(self.component)
+        said = [
+            stackc_digest(),
+            source_digest(kind.__module__),
+            f"{kind.__module__}.{kind.__qualname__}",
+            repr(self.component),
+        ]
+        said += [repr(self.reparams), str([str(x) for x in self.inputs]), str(_multiples(self.inputs)), str(self.opset)]
+        said += [f"{name} {version(name)}" for name in COMPILERS]
+        return hashlib.sha256("\0".join(said).encode()).hexdigest()
+
+
+def unit_of(call: Call, types: Mapping[str, TensorType], opset: int) -> Unit:
+    """The unit that a call is an instance of."""
+    inputs = [types[name] if name is not None else None for name in call.inputs]
+    new = _renaming(dim for x in inputs if x for dim in x.shape)
+    renamed = [TensorType(x.dtype, tuple(new[dim] for dim in x.shape)) if x else None for x in inputs]
+    return Unit(call.component, call.reparams, tuple(renamed), opset)
+
+
+def units_of(program: Program, opset: int) -> list[Unit]:
+    """The unit of each call, in order. Calls that look alike by name are only looked at once."""
+    known: dict[tuple[object, ...], Unit] = {}
+    units: list[Unit] = []
+    for call in program.calls:
+        key = (
+            call.component,
+            call.reparams,
+            *(program.types[name] if name is not None else None for name in call.inputs),
+        )
+        if key not in known:
+            known[key] = unit_of(call, program.types, opset)
+        units.append(known[key])
+    return units
+
+
+def _renaming(dims: Iterable[Dim]) -> dict[Dim, Dim]:
+    """Every dim by its name in the unit.
+
+    A dim that shares no symbol with any other becomes a symbol of its own, with the number that always divides it: that
+    is what makes `seq` and `height*width + 1` one. Dims that do share symbols (h and 2·h) stay expressions over renamed
+    symbols, since the component may rely on how they hang together.
+    """
+    distinct = list(dict.fromkeys(dims))
+    uses: dict[str, int] = {}
+    for dim in distinct:
+        for name in dim.symbols():
+            uses[name] = uses.get(name, 0) + 1
+    symbols: dict[str, Dim] = {}
+    renamed: dict[Dim, Dim] = {}
+    count = 0
+    for dim in distinct:
+        if dim.constant is not None:
+            renamed[dim] = dim
+        elif all(uses[name] == 1 for name in dim.symbols()):
+            renamed[dim] = Dim.symbol(f"d{count}", math.gcd(*(coefficient for _, coefficient in dim.terms)))
+            count += 1
+        else:
+            for name, multiple_of in dim.symbols().items():
+                if name not in symbols:
+                    symbols[name] = Dim.symbol(f"d{count}", multiple_of)
+                    count += 1
+            renamed[dim] = _substituted(dim, symbols)
+    return renamed
+
+
+def _substituted(dim: Dim, symbols: Mapping[str, Dim]) -> Dim:
+    """The same expression over other symbols, each a multiple of what the one before it is."""
+    total = Dim.of(0)
+    for monomial, coefficient in dim.terms:
+        atoms: list[Dim] = []
+        for atom in monomial:
+            if isinstance(atom, Symbol):
+                atoms.append(symbols[atom.name] // atom.multiple_of)
+            else:
+                atoms.append(_substituted(atom.numerator, symbols) // atom.divisor)
+        total = total + product(atoms) * coefficient
+    return total
+
+
+def _multiples(inputs: Iterable[TensorType | None]) -> dict[str, int]:
+    return {name: m for x in inputs if x for dim in x.shape for name, m in dim.symbols().items()}
+
+
+@cache
+def stackc_digest() -> str:
+    """A hash of the source of this package: any change of it may change what is compiled."""
+    root = Path(stackc.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def source_digest(module: str) -> str:
+    """A hash of the file of an imported Python module, of nothing where it has none."""
+    path = getattr(sys.modules[module], "__file__", None)
+    return hashlib.sha256(Path(path).read_bytes() if path else b"").hexdigest()

@@ -1,0 +1,66 @@
+"""Linked model + weights → files: one tensor is read, run through its prologue, written and dropped at a time.
+
+Weights of up to 100 MB in all stay inside of model.onnx; beyond that they stand beside it in model.onnx.data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from stackc.export.link import Linked
+from stackc.export.prologue import run_cone
+
+Array = np.ndarray[Any, Any]
+
+MODEL, DATA = "model.onnx", "model.onnx.data"
+INLINE_LIMIT = 100_000_000
+# large tensors start where every system can map them into memory (Windows in steps of 64 KiB)
+LARGE, LARGE_ALIGNMENT, SMALL_ALIGNMENT = 1 << 20, 1 << 16, 64
+
+
+def write(linked: Linked, weights: Mapping[str, Array], folder: Path, *, inline: bool) -> tuple[Path, ...]:
+    """Write the model, and its data beside it unless `inline`; the files that were written.
+
+    `weights` is asked for one tensor of the state_dict at a time, and may read it then.
+    """
+    model = onnx.ModelProto()
+    model.CopyFrom(linked.model)
+    paths = [folder / MODEL]
+    if inline:
+        for name, array in stored_arrays(linked, weights):
+            model.graph.initializer.append(numpy_helper.from_array(array, name))
+    else:
+        paths.append(folder / DATA)
+        with paths[-1].open("wb") as file:
+            model.graph.initializer.extend(_external(file, stored_arrays(linked, weights)))
+    paths[0].write_bytes(model.SerializeToString(deterministic=True))
+    onnx.checker.check_model(str(paths[0]), full_check=True)
+    return tuple(paths)
+
+
+def stored_arrays(linked: Linked, weights: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
+    """The initializers that hold weights, by name, in the order they are stored."""
+    for stored in linked.weights:
+        sources = [weights[source] for source in stored.sources]
+        results = sources if stored.cone is None else run_cone(stored.cone, sources)
+        for name, array in zip(stored.names, results, strict=True):
+            yield name, np.ascontiguousarray(array).reshape(array.shape)
+
+
+def _external(file: BinaryIO, arrays: Iterable[tuple[str, Array]]) -> Iterator[onnx.TensorProto]:
+    for name, array in arrays:
+        alignment = LARGE_ALIGNMENT if array.nbytes >= LARGE else SMALL_ALIGNMENT
+        file.write(bytes(-file.tell() % alignment))
+        offset = file.tell()
+        file.write(array.reshape(-1).view(np.uint8).data)
+        tensor = onnx.TensorProto(name=name, dims=array.shape, data_location=onnx.TensorProto.EXTERNAL)
+        tensor.data_type = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
+        for key, value in (("location", DATA), ("offset", offset), ("length", array.nbytes)):
+            tensor.external_data.add(key=key, value=str(value))
+        yield tensor
