@@ -149,8 +149,8 @@ def test_error_kv_heads_do_not_divide_heads(refused: Refused) -> None:
 
 def test_error_causal_with_context(refused: Refused) -> None:
     misfit = refused(Attention(heads=3, causal=True), X, CONTEXT)
-    assert misfit.message == "causal attention has no meaning with a context, whose positions are not those of x"
-    assert (misfit.code, misfit.field) == ("T205", "causal")
+    assert misfit.message == "causal has no meaning with a context, whose positions are not those of x"
+    assert (misfit.code, misfit.field) == ("T208", "causal")
 
 
 def test_error_context_of_another_batch_or_type(refused: Refused) -> None:

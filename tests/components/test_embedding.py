@@ -47,7 +47,7 @@ def test_positions_take_dim_and_element_type_from_vectors() -> None:
 
 def test_positions_limit_the_sequence() -> None:
     signature = LearnedPosition(max=12, dim=4).signature(IDS)
-    assert signature.limits == (Limit(SEQ, "learned_position has a table of 12 positions", maximum=12),)
+    assert signature.limits == (Limit(SEQ, "its table has 12 positions", maximum=12),)
 
 
 def test_error_embedding_of_vectors(refused: Refused) -> None:

@@ -102,8 +102,8 @@ class Attention(Component):
             raise Misfit(f"x is {x} and context {context}: the batch has to be the same", port="context")
         if self.causal:
             raise Misfit(
-                "causal attention has no meaning with a context, whose positions are not those of x",
-                code="T205",
+                "causal has no meaning with a context, whose positions are not those of x",
+                code="T208",
                 field="causal",
                 hint="take out `causal: true`, or the arrow into context",
             )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """Where an arrow enters. A variadic port stands last and takes any number of arrows, in written order."""
+    """Where an arrow enters. A variadic port stands last and takes one or more arrows, in written order."""
 
     name: str
     optional: bool = False
@@ -58,7 +58,7 @@ class Signature:
 
 
 class Misfit(Exception):
-    """The inputs or the fields of a component do not go together; said in the user's terms.
+    """The inputs or the fields of a component do not go together; said in the user's terms, behind the node's name.
 
     `field` or `port` name the culprit where there is one, so that the caret points at it.
     """

@@ -52,7 +52,7 @@ class LearnedPosition(Component):
             raise Misfit(f"needs [batch, seq] or [batch, seq, features], and gets {x}", port="x")
         weight = TensorType(x.dtype if x.is_float else "float32", shape(self.max, self._dim(x)))
         seq = x.shape[1]
-        limit = Limit(seq, f"learned_position has a table of {self.max} positions", maximum=self.max)
+        limit = Limit(seq, f"its table has {self.max} positions", maximum=self.max)
         return Signature((weight.with_shape(1, seq, self._dim(x)),), {"weight": weight}, limits=(limit,))
 
     def module(self, x: TensorType) -> nn.Module:

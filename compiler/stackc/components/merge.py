@@ -48,8 +48,8 @@ class Add(Component):
 
     def signature(self, *x: TensorType) -> Signature:
         """The broadcast type."""
-        _require_numbers(self.op, x)
-        return Signature((_broadcast(self.op, x),))
+        _require_numbers(x)
+        return Signature((_broadcast(x),))
 
     def module(self, *x: TensorType) -> nn.Module:
         """The sum as a module."""
@@ -67,8 +67,8 @@ class Mul(Component):
 
     def signature(self, *x: TensorType) -> Signature:
         """The broadcast type."""
-        _require_numbers(self.op, x)
-        return Signature((_broadcast(self.op, x),))
+        _require_numbers(x)
+        return Signature((_broadcast(x),))
 
     def module(self, *x: TensorType) -> nn.Module:
         """The product as a module."""
@@ -87,7 +87,7 @@ class Mean(Component):
     def signature(self, *x: TensorType) -> Signature:
         """The broadcast type."""
         _require_floats(x)
-        return Signature((_broadcast(self.op, x),))
+        return Signature((_broadcast(x),))
 
     def module(self, *x: TensorType) -> nn.Module:
         """The mean as a module."""
@@ -106,7 +106,7 @@ class WeightedSum(Component):
     def signature(self, *x: TensorType) -> Signature:
         """The broadcast type; weight [inputs], gamma []."""
         _require_floats(x)
-        mixed = _broadcast(self.op, x)
+        mixed = _broadcast(x)
         return Signature((mixed,), {"weight": mixed.with_shape(len(x)), "gamma": mixed.with_shape()})
 
     def module(self, *x: TensorType) -> nn.Module:
@@ -129,11 +129,11 @@ class Concat(Component):
         """The sizes along the axis added up."""
         first = x[0]
         axis = axis_of(self.axis, first)
-        _require_same_dtype(self.op, x)
+        _require_same_dtype(x)
         for other in x[1:]:
             if other.rank != first.rank or _without(axis, other) != _without(axis, first):
                 raise Misfit(
-                    f"concat cannot join {first} and {other} along axis {self.axis}",
+                    f"cannot join {first} and {other} along axis {self.axis}",
                     port="x",
                     hint="all axes but that one have to be equal",
                 )
@@ -156,27 +156,27 @@ def _require_floats(x: tuple[TensorType, ...]) -> None:
         require_float(t)
 
 
-def _require_numbers(op: str, x: tuple[TensorType, ...]) -> None:
+def _require_numbers(x: tuple[TensorType, ...]) -> None:
     for t in x:
         if t.dtype == "bool":
-            raise Misfit(f"{op} needs numbers, and gets {t}", code="T203", port="x")
+            raise Misfit(f"needs numbers, and gets {t}", code="T203", port="x")
 
 
-def _require_same_dtype(op: str, x: tuple[TensorType, ...]) -> None:
+def _require_same_dtype(x: tuple[TensorType, ...]) -> None:
     for other in x[1:]:
         if other.dtype != x[0].dtype:
-            raise Misfit(f"{op} needs one element type, and gets {x[0]} and {other}", code="T203", port="x")
+            raise Misfit(f"needs one element type, and gets {x[0]} and {other}", code="T203", port="x")
 
 
-def _broadcast(op: str, x: tuple[TensorType, ...]) -> TensorType:
+def _broadcast(x: tuple[TensorType, ...]) -> TensorType:
     """The common type of the inputs; a Misfit that names two of them where they do not go together."""
-    _require_same_dtype(op, x)
+    _require_same_dtype(x)
     rank = max(t.rank for t in x)
-    common = tuple(_common_size(op, x, axis) for axis in range(-rank, 0))
+    common = tuple(_common_size(x, axis) for axis in range(-rank, 0))
     return x[0].with_shape(*common)
 
 
-def _common_size(op: str, x: tuple[TensorType, ...], axis: int) -> Dim:
+def _common_size(x: tuple[TensorType, ...], axis: int) -> Dim:
     """The size that the inputs share at `axis`, counted from the end; inputs of lower rank have 1 there."""
     sized = [t for t in x if t.rank >= -axis and t.shape[axis] != 1]
     if not sized:
@@ -185,7 +185,7 @@ def _common_size(op: str, x: tuple[TensorType, ...], axis: int) -> Dim:
     for other in sized[1:]:
         if other.shape[axis] != size:
             raise Misfit(
-                f"{op} cannot combine {sized[0]} and {other}: {size} is not {other.shape[axis]} at axis {axis}",
+                f"cannot combine {sized[0]} and {other}: {size} is not {other.shape[axis]} at axis {axis}",
                 port="x",
                 hint="sizes have to be equal, or one of them 1",
             )

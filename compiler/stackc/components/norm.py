@@ -36,25 +36,25 @@ def _last(axis: int | None, x: TensorType) -> int:
     return axis_of(-1 if axis is None else axis, x)
 
 
-def _channel(axis: int | None, x: TensorType, op: str) -> int:
+def _channel(axis: int | None, x: TensorType) -> int:
     """The feature axis where the convention is axis 1; it has to be written where the rank leaves it open."""
     if x.rank < 2:
-        raise Misfit(f"{op} needs [batch, features, ...], and gets {x}", port="x")
+        raise Misfit(f"needs [batch, features, ...], and gets {x}", port="x")
     if axis is None and x.rank != 2:
         raise Misfit(
-            f"{op} of {x}: which axis holds the features?",
+            f"which axis of {x} holds the features?",
             code="T204",
             port="x",
             hint="write `axis: 1` for channels first, `axis: -1` for features last",
         )
     channel = axis_of(1 if axis is None else axis, x)
     if channel == 0:
-        raise Misfit(f"{op} cannot take the batch axis as its features", field="axis")
+        raise Misfit("the batch axis cannot hold the features", field="axis")
     return channel
 
 
-def _features(x: TensorType, axis: int, op: str) -> int:
-    return fixed(x.shape[axis], f"the feature axis of {op}", port="x")
+def _features(x: TensorType, axis: int) -> int:
+    return fixed(x.shape[axis], "the feature axis", port="x")
 
 
 def _positions(x: TensorType, axis: int) -> Dim:
@@ -85,7 +85,7 @@ class LayerNorm(Component):
     def signature(self, x: TensorType) -> Signature:
         """The same type; weight and bias [features]."""
         require_float(x)
-        size = _features(x, _last(self.axis, x), self.op)
+        size = _features(x, _last(self.axis, x))
         names = ("weight", "bias")[: 1 + self.bias] if self.affine else ()
         return Signature((x,), _vectors(size, x.dtype, *names))
 
@@ -96,7 +96,7 @@ class LayerNorm(Component):
         from stackc.modules.norm import LayerNormAlong
 
         axis = _last(self.axis, x)
-        size = _features(x, axis, self.op)
+        size = _features(x, axis)
         if axis == x.rank - 1:
             return nn.LayerNorm(size, self.eps, self.affine, self.bias)
         return LayerNormAlong(axis, size, self.eps, self.affine, self.bias)
@@ -116,7 +116,7 @@ class RmsNorm(Component):
     def signature(self, x: TensorType) -> Signature:
         """The same type; weight [features]."""
         require_float(x)
-        size = _features(x, _last(self.axis, x), self.op)
+        size = _features(x, _last(self.axis, x))
         return Signature((x,), _vectors(size, x.dtype, "weight") if self.affine else {})
 
     def module(self, x: TensorType) -> nn.Module:
@@ -126,7 +126,7 @@ class RmsNorm(Component):
         from stackc.modules.norm import RMSNormAlong
 
         axis = _last(self.axis, x)
-        size = _features(x, axis, self.op)
+        size = _features(x, axis)
         if axis == x.rank - 1:
             return nn.RMSNorm(size, self.eps, self.affine)
         return RMSNormAlong(axis, size, self.eps, self.affine)
@@ -148,7 +148,7 @@ class BatchNorm(Component):
     def signature(self, x: TensorType) -> Signature:
         """The same type; weight and bias [features], and the running statistics as buffers."""
         require_float(x)
-        size = _features(x, _channel(self.axis, x, self.op), self.op)
+        size = _features(x, _channel(self.axis, x))
         buffers = _vectors(size, x.dtype, "running_mean", "running_var")
         buffers["num_batches_tracked"] = TensorType("int64", ())
         return Signature((x,), _weight_and_bias(size, x.dtype, self.affine), buffers)
@@ -159,8 +159,8 @@ class BatchNorm(Component):
 
         from stackc.modules.norm import BatchNormAlong
 
-        axis = _channel(self.axis, x, self.op)
-        size = _features(x, axis, self.op)
+        axis = _channel(self.axis, x)
+        size = _features(x, axis)
         stock = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}
         if axis == 1 and x.rank in stock:
             return stock[x.rank](size, self.eps, self.momentum, self.affine)
@@ -182,15 +182,15 @@ class InstanceNorm(Component):
     def signature(self, x: TensorType) -> Signature:
         """The same type; weight and bias [features] if affine."""
         require_float(x)
-        axis = _channel(self.axis, x, self.op)
-        size = _features(x, axis, self.op)
+        axis = _channel(self.axis, x)
+        size = _features(x, axis)
         if x.rank == 2:
             raise Misfit(
-                f"instance_norm of {x}: a sample has no positions to take statistics over",
+                f"a sample of {x} has no positions to take statistics over",
                 port="x",
                 hint="layer_norm takes them over the features, batch_norm over the batch",
             )
-        limit = Limit(_positions(x, axis), "instance_norm takes statistics over the positions of a sample", minimum=2)
+        limit = Limit(_positions(x, axis), "it takes statistics over the positions of a sample", minimum=2)
         return Signature((x,), _weight_and_bias(size, x.dtype, self.affine), limits=(limit,))
 
     def module(self, x: TensorType) -> nn.Module:
@@ -199,8 +199,8 @@ class InstanceNorm(Component):
 
         from stackc.modules.norm import InstanceNormAlong
 
-        axis = _channel(self.axis, x, self.op)
-        size = _features(x, axis, self.op)
+        axis = _channel(self.axis, x)
+        size = _features(x, axis)
         stock = {3: nn.InstanceNorm1d, 4: nn.InstanceNorm2d, 5: nn.InstanceNorm3d}
         if axis == 1 and x.rank in stock:
             return stock[x.rank](size, self.eps, affine=self.affine)
@@ -222,11 +222,11 @@ class GroupNorm(Component):
     def signature(self, x: TensorType) -> Signature:
         """The same type; weight and bias [features]."""
         require_float(x)
-        axis = _channel(self.axis, x, self.op)
-        size = _features(x, axis, self.op)
+        axis = _channel(self.axis, x)
+        size = _features(x, axis)
         require_divisor(self.groups, size, field="groups", of="features")
         values = x.shape[0] * (size // self.groups) * _positions(x, axis)
-        limit = Limit(values, "group_norm takes statistics over the values of a group", minimum=2)
+        limit = Limit(values, "it takes statistics over the values of a group", minimum=2)
         return Signature((x,), _weight_and_bias(size, x.dtype, self.affine), limits=(limit,))
 
     def module(self, x: TensorType) -> nn.Module:
@@ -235,8 +235,8 @@ class GroupNorm(Component):
 
         from stackc.modules.norm import GroupNormAlong
 
-        axis = _channel(self.axis, x, self.op)
-        size = _features(x, axis, self.op)
+        axis = _channel(self.axis, x)
+        size = _features(x, axis)
         if axis == 1:
             return nn.GroupNorm(self.groups, size, self.eps, self.affine)
         return GroupNormAlong(axis, self.groups, size, self.eps, self.affine)
