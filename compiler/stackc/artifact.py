@@ -57,8 +57,9 @@ def load_artifact(path: Path) -> Artifact:
     are the ones that were built, `verify_files` tells.
     """
     recover(path)
-    if not path.is_dir():
-        hint = "`stackc build SPEC` makes one" if not path.exists() else "it has to be the folder, exported/NAME"
+    if not os.path.isdir(path):
+        there = os.path.lexists(path)
+        hint = "it has to be the folder, exported/NAME" if there else "`stackc build SPEC` makes one"
         raise SpecError(Diagnostic("A601", f"there is no artifact at {path}", hint=hint))
     artifact = Artifact(path, _manifest(path))
     found = Collector()

@@ -59,12 +59,13 @@ def staged(target: Path) -> Iterator[Path]:
 def recover(target: Path) -> None:
     """Put the earlier folder back where a build was killed between setting it aside and putting the new one there."""
     target = Path(os.path.realpath(target))
-    if target.exists():
+    if os.path.lexists(target):
         return
-    for workspace in _workspaces(target):
-        if (workspace / "old").is_dir() and (lock := _claim(workspace)) is not None:
-            _put_back(workspace, target)
-            os.close(lock)
+    with _written(target):
+        for workspace in _workspaces(target):
+            if (workspace / "old").is_dir() and (lock := _claim(workspace)) is not None:
+                _put_back(workspace, target)
+                os.close(lock)
 
 
 @contextlib.contextmanager
@@ -76,20 +77,22 @@ def _written(target: Path) -> Iterator[None]:
 
 
 def _refuse_strangers(target: Path) -> None:
-    if not os.path.lexists(target) or (target / MARK).is_file():
+    try:
+        names = os.listdir(target)
+    except FileNotFoundError:
         return
-    if target.is_dir() and not any(target.iterdir()):
-        return
-    raise SpecError(
-        Diagnostic("A607", f"{target} is there and is not an artifact; nothing was written", hint="choose another name")
-    )
+    except NotADirectoryError:
+        names = [target.name]
+    if names and MARK not in names:
+        message = f"{target} is there and is not an artifact; nothing was written"
+        raise SpecError(Diagnostic("A607", message, hint="choose another name"))
 
 
 # -- the build's own folder
 
 
 def _workspaces(target: Path) -> list[Path]:
-    if not target.parent.is_dir():
+    if not os.path.isdir(target.parent):
         return []
     own = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}")
     return [child for child in target.parent.iterdir() if own.fullmatch(child.name)]

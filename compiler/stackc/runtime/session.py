@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,7 +84,7 @@ def open_session(
     does not.
     """
     chosen, reason = choose(provider)
-    if isinstance(model, Path) and not model.is_file():
+    if isinstance(model, Path) and not os.path.isfile(model):
         raise SpecError(Diagnostic("R405", f"there is no model file {model}"))
     try:
         session = open_with(chosen, model if isinstance(model, bytes) else str(model), _options(threads, deterministic))
