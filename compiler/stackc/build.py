@@ -1,16 +1,17 @@
 """`stackc build`: every stage in order, from the text of a spec to an artifact that is proven and measured.
 
-    check_spec      text → program                 front.py
-    open_weights    file → named tensors           weights.py
-    lower           typed graph → nn.Module        lower.py
-    export          program → ONNX file            export/
-    prove           module against file            proof/
-    measure         module against file            bench.py
-    package         everything → exported/NAME/    artifact.py
+check_spec      text → program                 front.py
+open_weights    file → named tensors           weights.py
+lower           typed graph → nn.Module        lower.py
+export          program → ONNX file            export/
+prove           module against file            proof/
+measure         module against file            bench.py
+package         everything → exported/NAME/    artifact.py
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -93,8 +93,4 @@ class _Names:
 
 
 def _made(region: Region) -> list[Wire]:
-    return [
-        Wire(node.id, number)
-        for node in region.nodes.values()
-        for number in range(len(node.body.outputs))
-    ]
+    return [Wire(node.id, number) for node in region.nodes.values() for number in range(len(node.body.outputs))]

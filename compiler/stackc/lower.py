@@ -70,7 +70,8 @@ class _Lowering:
             namespace: dict[str, object] = {"nn": nn, "__name__": "stackc.lowered"}
             exec(compile(source, file, "exec"), namespace)
             made = namespace[name]
-            assert isinstance(made, type) and issubclass(made, nn.Module)
+            assert isinstance(made, type)
+            assert issubclass(made, nn.Module)
             self.classes[typed] = made
         return self.classes[typed]
 
@@ -94,5 +95,3 @@ def _tie(module: nn.Module, path: str, owner: str) -> None:
     """Let the parameter at `path` be the very Parameter at `owner`."""
     place, _, name = path.rpartition(".")
     setattr(module.get_submodule(place), name, module.get_parameter(owner))
-
-

@@ -1,8 +1,8 @@
 """Shapes with names in them: the algebra of dims, and the type of a tensor.
 
 A `Dim` is a polynomial with integer coefficients over *atoms*. An atom is a symbol of the dims contract or an opaque
-floor division; two dims are equal exactly when their canonical forms are. A symbol declared with `multiple_of: m` enters
-as m·(symbol/m), so that dividing it by a factor of m is exact.
+floor division; two dims are equal exactly when their canonical forms are. A symbol declared with `multiple_of: m`
+enters as m·(symbol/m), so that dividing it by a factor of m is exact.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Union
+from typing import TypeAlias
 
 DTYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "bool")
+INPUT_DTYPES = ("float32", "int64", "int32", "bool")  # modules are made in float32
 FLOATS = ("float32", "float64", "float16", "bfloat16")
 BYTES = {"float32": 4, "float64": 8, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "bool": 1}
 
@@ -40,9 +41,9 @@ class Floor:
         return f"({self.numerator})//{self.divisor}"
 
 
-Atom = Union[Symbol, Floor]
+Atom: TypeAlias = Symbol | Floor
 Monomial = tuple[Atom, ...]  # a product, sorted; () is 1
-DimLike = Union["Dim", int]
+DimLike: TypeAlias = "Dim | int"
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,9 @@ SUFFIXES = (".safetensors", ".npz", ".pt", ".pth", ".bin")
 class TensorFile(Protocol):
     """Named tensors that are read one at a time."""
 
-    shapes: Mapping[str, tuple[int, ...]]
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """The shape of every tensor by name."""
 
     def read(self, name: str) -> Array:
         """One tensor, as the file has it."""
@@ -54,7 +56,9 @@ class Weights(Mapping[str, Array]):
 def open_weights(path: Path, span: Span | None = None) -> TensorFile:
     """A file of tensors by its suffix. SpecError W804 where there is none or it is broken."""
     if not path.is_file():
-        raise SpecError(Diagnostic("W804", f"no weights at {path}", span, "a file, by --weights or under `weights: {file: …}`"))
+        raise SpecError(
+            Diagnostic("W804", f"no weights at {path}", span, "a file, by --weights or under `weights: {file: …}`")
+        )
     if path.suffix not in SUFFIXES:
         hint = f"stackc reads {', '.join(SUFFIXES)}"
         raise SpecError(Diagnostic("W804", f"{path.name}: weights of an unknown kind", span, hint))
@@ -65,7 +69,9 @@ def open_weights(path: Path, span: Span | None = None) -> TensorFile:
     except _BROKEN as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         message = f"{path} is broken or not what its name says: {reason}"
-        raise SpecError(Diagnostic("W804", message, span, "is the file whole? Compare its size with the original")) from None
+        raise SpecError(
+            Diagnostic("W804", message, span, "is the file whole? Compare its size with the original")
+        ) from None
 
 
 class _Unreadable(Exception):
@@ -86,7 +92,8 @@ class _SafetensorsFile:
 
         try:
             with safe_open(path, framework="numpy") as file:
-                return _SafetensorsFile(path, {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()})
+                names: list[str] = list(file.keys())
+                return _SafetensorsFile(path, {name: tuple(file.get_slice(name).get_shape()) for name in names})
         except SafetensorError as error:
             raise _Unreadable(str(error)) from None
 

@@ -19,9 +19,18 @@ if TYPE_CHECKING:
 @spec_argument
 @override_options
 @click.option("--weights", type=click.Path(path_type=Path), help="A file of tensors: .safetensors, .npz, .pt.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), default=Path("exported"), show_default=True, help="Where NAME/ goes.")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("exported"),
+    show_default=True,
+    help="Where NAME/ goes.",
+)
 @click.option("--opset", type=click.IntRange(18, 23), default=23, show_default=True, help="The ONNX opset of the file.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of random weights and of the inputs of the proof.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Of random weights and of the inputs of the proof."
+)
 @provider_option
 @threads_option
 @click.option("--no-verify", is_flag=True, help="Leave the proof out.")
@@ -62,7 +71,9 @@ def _tables(built: Built) -> None:
 
     console = Console()
     if built.parity:
-        table = Table("output", "sizes", "PyTorch − truth", "ONNX − truth", "allowed", "spec", title="Parity with float64")
+        table = Table(
+            "output", "sizes", "PyTorch − truth", "ONNX − truth", "allowed", "spec", title="Parity with float64"
+        )
         for row in built.parity.rows:
             numbers = [f"{x:.1e}" for x in (row.verdict.torch, row.verdict.onnx, row.verdict.allowed)]
             table.add_row(row.output, str(row.point), *numbers, row.place)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from stackc.front import Overrides
+    pass
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,13 +23,17 @@ provider_option = click.option(
     show_default=True,
     help="ONNX Runtime's execution provider; one that is asked for and does not open is an error.",
 )
-threads_option = click.option("--threads", type=click.IntRange(min=1), help="Threads for one operation; default: all cores.")
+threads_option = click.option(
+    "--threads", type=click.IntRange(min=1), help="Threads for one operation; default: all cores."
+)
 
 
 def override_options(command: F) -> F:
     """`--set` and `--dims`, handed to the command as `overrides`."""
 
-    @click.option("--set", "params", multiple=True, metavar="NAME=VALUE", callback=_pairs, help="Set a param of the spec.")
+    @click.option(
+        "--set", "params", multiple=True, metavar="NAME=VALUE", callback=_pairs, help="Set a param of the spec."
+    )
     @click.option("--dims", "dims", multiple=True, metavar="NAME=SIZE", callback=_sizes, help="Fix the size of a dim.")
     @wraps(command)
     def with_overrides(*args: Any, params: dict[str, str], dims: dict[str, int], **kwargs: Any) -> Any:

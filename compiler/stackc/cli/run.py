@@ -11,8 +11,17 @@ from stackc.cli.options import provider_option, threads_option
 
 @click.command("run")
 @click.argument("artifact", type=click.Path(path_type=Path))
-@click.option("-i", "--input", "source", type=click.Path(path_type=Path), required=True, help="An .npz with an array for every input.")
-@click.option("-o", "--output", "target", type=click.Path(path_type=Path), required=True, help="The .npz to write the outputs to.")
+@click.option(
+    "-i",
+    "--input",
+    "source",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="An .npz with an array for every input.",
+)
+@click.option(
+    "-o", "--output", "target", type=click.Path(path_type=Path), required=True, help="The .npz to write the outputs to."
+)
 @provider_option
 @threads_option
 def command(artifact: Path, source: Path, target: Path, provider: str, threads: int | None) -> None:

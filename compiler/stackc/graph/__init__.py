@@ -1,0 +1,1 @@
+"""Document → typed graph → flat program: names, arrows, types and costs, without PyTorch."""

@@ -84,7 +84,9 @@ class _Checker:
                     continue
                 signatures[node.id], outputs = signature, signature.outputs
             types |= {Wire(node.id, number): type_ for number, type_ in enumerate(outputs)}
-        if not all(wire in types for wire in region.outputs.values()) or len(signatures) + len(bodies) < len(region.nodes):
+        if not all(wire in types for wire in region.outputs.values()) or len(signatures) + len(bodies) < len(
+            region.nodes
+        ):
             return None
         typed = TypedRegion(region, inputs, signatures, bodies, tuple(types[wire] for wire in region.outputs.values()))
         for node in region.nodes.values():
@@ -117,14 +119,17 @@ class _Checker:
     def limit(self, node: Node, limit: Limit) -> None:
         """Note T205 where the dims contract allows a size that a component cannot take."""
         least, largest = self.bounds.least(limit.dim), self.bounds.largest(limit.dim)
+        names = ", ".join(limit.dim.symbols()) or str(limit.dim)
         if least < limit.minimum:
-            hint = f"declare it in the contract: `dims: {{{limit.dim}: {{min: {limit.minimum}}}}}`"
+            hint = f"declare it in the contract: `dims: {{{names}: {{min: {limit.minimum}}}}}`"
             message = f"'{node.id}' ({node.op}): {limit.reason}, and {limit.dim} may be {least}"
             self.found.error("T205", message, node.span, hint)
         if limit.maximum is not None and (largest is None or largest > limit.maximum):
-            hint = f"declare it in the contract: `dims: {{{limit.dim}: {{max: {limit.maximum}}}}}`"
+            hint = f"declare it in the contract: `dims: {{{names}: {{max: {limit.maximum}}}}}`"
             up_to = "may be any size" if largest is None else f"may be {largest}"
-            self.found.error("T205", f"'{node.id}' ({node.op}): {limit.reason}, and {limit.dim} {up_to}", node.span, hint)
+            self.found.error(
+                "T205", f"'{node.id}' ({node.op}): {limit.reason}, and {limit.dim} {up_to}", node.span, hint
+            )
 
     def ties(self, typed: TypedRegion, node: Node) -> None:
         """Note T207 where a tied parameter does not exist or is of another type than its owner."""

@@ -70,7 +70,9 @@ def _instantiate(
 # -- blocks
 
 
-def _block(context: Context, block: BlockDecl, fields: Mapping[str, Entry], scope: Scope, place: Place) -> Region | None:
+def _block(
+    context: Context, block: BlockDecl, fields: Mapping[str, Entry], scope: Scope, place: Place
+) -> Region | None:
     name = name_of(block)
     if name in context.open:
         circle = " → ".join([*context.open[context.open.index(name) :], name])
@@ -137,7 +139,9 @@ class _Stacker:
                     carried = Wire(name)
         if self.plan.combine:
             combine = self.plan.combine
-            nodes[self.plan.mode] = self.node(self.plan.mode, type(combine), {}, self.context.root, heads, self.place.span)
+            nodes[self.plan.mode] = self.node(
+                self.plan.mode, type(combine), {}, self.context.root, heads, self.place.span
+            )
             if (node := nodes[self.plan.mode]) is not None:
                 nodes[self.plan.mode] = replace(node, body=combine, implied=True)
             if self.plan.norm:
@@ -150,7 +154,13 @@ class _Stacker:
         return self.node(name, norm.operator, norm.fields, norm.scope, [wire], norm.span)
 
     def node(
-        self, name: str, operator: Operator, fields: Mapping[str, Entry], scope: Scope, carried: Sequence[Wire | None], span: Span
+        self,
+        name: str,
+        operator: Operator,
+        fields: Mapping[str, Entry],
+        scope: Scope,
+        carried: Sequence[Wire | None],
+        span: Span,
     ) -> Node | None:
         first, *rest = ports_of(operator)
         inlets = [Inlet(first.name, wire, span) for wire in carried]
@@ -169,7 +179,13 @@ class _Stacker:
 
 
 def _drawing(
-    context: Context, body: doc.Body, kind: Kind, scope: Scope, inputs: tuple[str, ...], closed: frozenset[str], taps: frozenset[str]
+    context: Context,
+    body: doc.Body,
+    kind: Kind,
+    scope: Scope,
+    inputs: tuple[str, ...],
+    closed: frozenset[str],
+    taps: frozenset[str],
 ) -> Region | None:
     """The region of a drawing: a stage of its own for names, ports, outputs, order and nodes, all problems noted."""
     found = context.found
@@ -242,10 +258,9 @@ class _Builder:
         drawn, entry, operator = self.body.drawing.nodes[name], self.body.nodes.get(name), self.operators[name]
         inlets = self.inlets(name, entry, ports_of(operator), isinstance(operator, (BlockDecl, StackOf)))
         given = entry.fields if entry else {}
-        place = Place(
-            frozenset(inlet.port for inlet in inlets or () if inlet.wire), self.wanted.get(name, frozenset()), f"'{name}'",
-            entry.span if entry else drawn.span,
-        )  # fmt: skip
+        connected = frozenset(inlet.port for inlet in inlets or () if inlet.wire)
+        at = entry.span if entry else drawn.span
+        place = Place(connected, self.wanted.get(name, frozenset()), f"'{name}'", at)
         body = _instantiate(self.context, operator, given, self.scope, place)
         same_as = str(entry.same_as.data) if entry and entry.same_as else None
         if same_as and same_as in self.nodes:
@@ -266,7 +281,9 @@ class _Builder:
             fields={key: value.value.span for key, value in given.items()},
         )
 
-    def inlets(self, name: str, entry: NodeEntry | None, ports: Sequence[Port], region: bool) -> tuple[Inlet, ...] | None:
+    def inlets(
+        self, name: str, entry: NodeEntry | None, ports: Sequence[Port], region: bool
+    ) -> tuple[Inlet, ...] | None:
         """Inlets in port order; None, noted, where a port is empty (N307) or several arrows meet unmerged (N306)."""
         inlets: list[Inlet] = []
         span, sound = self.body.drawing.nodes[name].span, True

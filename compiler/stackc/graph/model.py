@@ -1,8 +1,8 @@
 """The graph of a model: regions of nodes, wired. The only home of networkx.
 
-A region is the inside of a spec, a block or a stack. Regions are shared: all repeats of a layer with the same params have
-the same region as their body, so that a model of a thousand layers is resolved, typed and drawn as one layer. Paths
-(`encoder.3.attn`) exist only where the graph is walked.
+A region is the inside of a spec, a block or a stack. Regions are shared: all repeats of a layer with the same params
+have the same region as their body, so that a model of a thousand layers is resolved, typed and drawn as one layer.
+Paths (`encoder.3.attn`) exist only where the graph is walked.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, Union
+from typing import Literal, TypeAlias
 
 import networkx as nx
 
@@ -32,7 +32,7 @@ class Wire:
 
 @dataclass(frozen=True, slots=True)
 class Inlet:
-    """One place where a value enters a node; a variadic port has as many as arrows, an open optional port one of None."""
+    """Where a value enters a node; a variadic port has as many as arrows, an open optional port one without a wire."""
 
     port: str
     wire: Wire | None
@@ -40,7 +40,7 @@ class Inlet:
 
 
 Kind = Literal["spec", "block", "stack"]
-Body = Union[Component, "Region"]
+Body: TypeAlias = "Component | Region"
 
 
 @dataclass(frozen=True, slots=True)

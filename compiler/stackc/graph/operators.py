@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Union
+from typing import TypeAlias
 
 from stackc.components import REGISTRY
 from stackc.components.base import Component, Port
@@ -22,7 +22,7 @@ class StackOf:
     members: tuple[tuple[Operator, Value], ...]
 
 
-Operator = Union[type[Component], BlockDecl, StackOf]
+Operator: TypeAlias = type[Component] | BlockDecl | StackOf
 
 
 def name_of(operator: Operator) -> str:
@@ -54,7 +54,7 @@ def outputs_of(operator: Operator) -> tuple[str, ...]:
 
 
 def find_operator(drawn: Drawn, entry: NodeEntry | None, scope: Scope) -> Operator | None:
-    """The op of a node: `op:` of its entry, else its label, else its id; None, noted under N301, where none names one."""
+    """The op of a node: `op:` of its entry, else its label, else its id; None, noted (N301), where none names one."""
     if entry and entry.op:
         text = scope.text(entry.op, f"nodes.{drawn.id}.op")
         return None if text is None else _operator(text, entry.op, entry, scope)

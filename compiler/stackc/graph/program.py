@@ -1,7 +1,7 @@
 """The typed graph written out flat: one `Call` for every component of the model, in an order that can be run.
 
-Repeats share one body in the typed graph; here each has its own path, and with it its own weights. Everything that walks
-a model component by component (loading weights, linking, proving, reports) walks this.
+Repeats share one body in the typed graph; here each has its own path, and with it its own weights. Everything that
+walks a model component by component (loading weights, linking, proving, reports) walks this.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Call:
     """One component at work under its path.
 
     `inputs` are names of values, one a port (a variadic port has as many as it has arrows), None at an open one;
-    `outputs` are the names of the values it makes. `parameters` and `buffers` lead from the local name ("weight") to the
-    name in the state_dict of the model ("encoder.3.attn.q.weight"); a tied or shared one leads to its owner's.
+    `outputs` are the names of the values it makes. `parameters` and `buffers` lead from the local name ("weight") to
+    the name in the state_dict of the model ("encoder.3.attn.q.weight"); a tied or shared one leads to its owner's.
     """
 
     path: str
@@ -60,7 +60,7 @@ class Program:
 
 
 def flatten(typed: TypedGraph) -> Program:
-    """The program of a typed graph. Values are called by the path of the node that makes them, inputs by their names."""
+    """The program of a typed graph. Values are called by the path of the node that makes them, inputs by name."""
     walker = _Walker()
     inputs = typed.graph.inputs
     values = walker.region(typed.root, "", "", {Wire(name): name for name in inputs})

@@ -43,7 +43,9 @@ def value_ranges(document: Document, names: Mapping[str, Bound], program: Progra
         said = _said(decl, Scope(names, document.blocks, found))
         ranges[name] = said or ValueRange(least or _UNSAID)
         if said and least is not None and said.below > least:
-            message = f"the input '{name}' may hold {said.below - 1}, and the smallest table it enters has {least} entries"
+            message = (
+                f"the input '{name}' may hold {said.below - 1}, and the smallest table it enters has {least} entries"
+            )
             place = decl.below.span if decl.below else decl.span
             found.error("T206", message, place, f"write `below: {least}`, or make the table larger")
     found.raise_if_any()

@@ -46,7 +46,7 @@ def resolve(
 
 
 def _dims(document: Document, sizes: Mapping[str, int], found: Collector) -> tuple[DimContract, dict[str, Bound]]:
-    """The contract, undeclared dims of the inputs' shapes included, and the value of each name; a size given fixes it."""
+    """The contract, undeclared dims of the inputs' shapes included, and what each name stands for."""
     contract = {d.name: DimRange(d.minimum, d.maximum, d.multiple_of) for d in document.dims.values()}
     for decl in document.inputs.values():
         for value in decl.shape:

@@ -1,4 +1,4 @@
-"""Names and their values while a spec is resolved: params, dims, and the fields of a node that are written with them."""
+"""Names and their values while a spec is resolved: params, dims, and the fields of a node written with them."""
 
 from __future__ import annotations
 
@@ -82,8 +82,10 @@ def bind_params(
     return bound
 
 
-def component_of(op: type[Component], given: Mapping[str, Entry], scope: Scope, what: str, span: Span) -> Component | None:
-    """The component with its fields decoded; None, noted, where one is unknown (N309), missing (N311) or wrong (N310)."""
+def component_of(
+    op: type[Component], given: Mapping[str, Entry], scope: Scope, what: str, span: Span
+) -> Component | None:
+    """The component, its fields decoded; None, noted, where one is unknown (N309), missing (N311) or wrong (N310)."""
     specs, found, values, sound = fields_of(op), scope.found, {}, True
     for name, entry in given.items():
         if name not in specs:

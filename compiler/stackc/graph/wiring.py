@@ -39,7 +39,12 @@ def drawn_nodes(body: Body, inputs: Sequence[str], found: Collector) -> list[str
 
 
 def drawn_arrows(
-    body: Body, inputs: Sequence[str], closed: frozenset[str], declared: Mapping[str, InputDecl], names: Sequence[str], scope: Scope
+    body: Body,
+    inputs: Sequence[str],
+    closed: frozenset[str],
+    declared: Mapping[str, InputDecl],
+    names: Sequence[str],
+    scope: Scope,
 ) -> list[Arrow]:
     """The arrows of the drawing, and those that inputs name by `to:`; not the ones from inputs left open.
 
@@ -53,7 +58,9 @@ def drawn_arrows(
             if node in names:
                 arrows.append(Arrow(name, node, text=port or None, span=value.span))
             elif node:
-                found.error("N302", f"the input '{name}' goes to '{node}', which is no node", value.span, near(node, names))
+                found.error(
+                    "N302", f"the input '{name}' goes to '{node}', which is no node", value.span, near(node, names)
+                )
     arrows += [arrow for arrow in body.drawing.arrows if arrow.source not in closed]
     for arrow in arrows:
         if arrow.target in inputs or arrow.target in closed:
@@ -63,7 +70,11 @@ def drawn_arrows(
     for name in inputs:
         if name not in taken:
             span = declared[name].span if name in declared else body.span
-            hint = f"draw an arrow from it, or write the node it feeds: `{name}: {{…, to: NODE}}`" if name in declared else None
+            hint = (
+                f"draw an arrow from it, or write the node it feeds: `{name}: {{…, to: NODE}}`"
+                if name in declared
+                else None
+            )
             found.error("N308", f"nobody takes the input '{name}'", span, hint)
     return arrows
 

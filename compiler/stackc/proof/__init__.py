@@ -1,0 +1,1 @@
+"""The ONNX file held against the eager module: points, draws, tolerance, parity."""

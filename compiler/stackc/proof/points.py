@@ -17,7 +17,16 @@ Array = npt.NDArray[np.generic]
 
 FLOP_BUDGET = 25e9  # of one forward pass at the largest point: a second or two of eager float64 on two cores
 SIZE_BUDGET = 64  # where the contract names no largest size
-_PRIMES = (3, 13, 7, 11, 5, 17, 19, 23)  # odd sizes that differ, so that two dims which are mixed up do not agree by chance
+_PRIMES = (
+    3,
+    13,
+    7,
+    11,
+    5,
+    17,
+    19,
+    23,
+)  # odd sizes that differ, so that two dims which are mixed up do not agree by chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +95,9 @@ def _whole_numbers(random: np.random.Generator, allowed: ValueRange, shape: tupl
     return random.choice(np.array(allowed.choices), shape)
 
 
-def draws(program: Program, ranges: Mapping[str, ValueRange], *, seed: int = 0) -> Iterator[tuple[Point, dict[str, Array]]]:
+def draws(
+    program: Program, ranges: Mapping[str, ValueRange], *, seed: int = 0
+) -> Iterator[tuple[Point, dict[str, Array]]]:
     """Every point with its inputs; the empty draw only where an input has choices, of which a mask is one."""
     choosy = any(r.choices for r in ranges.values())
     for point in points_of(program):

@@ -61,7 +61,7 @@ def _measure(output: Array, single: Array, truth: Array) -> Verdict:
     return Verdict(torch, onnx, allowed, problem)
 
 
-def _distance(value: Array, truth: Array) -> float:
+def _distance(value: Array, truth: npt.NDArray[np.float64]) -> float:
     return float(np.abs(value.astype(np.float64) - truth).max(initial=0.0))
 
 

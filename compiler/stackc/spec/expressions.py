@@ -7,15 +7,15 @@ import math
 import operator
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Union
+from typing import Any, TypeAlias
 
 import simpleeval
 
 from stackc.diagnostics import Diagnostic, Span, SpecError, near
 from stackc.types import Dim
 
-Number = Union[int, float, bool, Dim]
-Bound = Union[Number, str, None]
+Number: TypeAlias = int | float | bool | Dim
+Bound: TypeAlias = Number | str | None
 Scope = Mapping[str, Bound]
 
 MAX_LENGTH = 400
@@ -30,8 +30,8 @@ def _divide(a: Number, b: Number) -> Number:
         return quotient
     if isinstance(a, Dim) or isinstance(b, Dim):
         raise ValueError(f"{a} cannot be divided by {b}")
-    quotient = a / b
-    return int(quotient) if quotient.is_integer() else quotient
+    ratio = a / b
+    return int(ratio) if ratio.is_integer() else ratio
 
 
 def _power(a: Number, b: Number) -> Number:
@@ -62,7 +62,12 @@ _OPERATORS: dict[type[ast.AST], Callable[..., object]] = {
     ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }  # fmt: skip
-_FUNCTIONS: dict[str, Callable[..., object]] = {"min": min, "max": max, "ceil": _round(math.ceil), "floor": _round(math.floor)}
+_FUNCTIONS: dict[str, Callable[..., object]] = {
+    "min": min,
+    "max": max,
+    "ceil": _round(math.ceil),
+    "floor": _round(math.floor),
+}
 _CONSTANTS = {"true": True, "false": False}
 _NODES = ("Expression", "Expr", "BinOp", "UnaryOp", "BoolOp", "Compare", "Call", "Name", "Constant")
 
@@ -70,7 +75,9 @@ _NODES = ("Expression", "Expr", "BinOp", "UnaryOp", "BoolOp", "Compare", "Call",
 def evaluate(text: str, scope: Scope, span: Span) -> Bound:
     """The value of a bare expression. SpecError X001 (not an expression), X002 (unknown name), X003 (no value)."""
     if len(text) > MAX_LENGTH:
-        raise SpecError(Diagnostic("X001", f"an expression has at most {MAX_LENGTH} characters; this has {len(text)}", span))
+        raise SpecError(
+            Diagnostic("X001", f"an expression has at most {MAX_LENGTH} characters; this has {len(text)}", span)
+        )
     if text in scope:
         return scope[text]
     evaluator = simpleeval.SimpleEval(operators=_OPERATORS, functions=_FUNCTIONS, names=dict(_CONSTANTS) | dict(scope))

@@ -22,7 +22,7 @@ from stackc.spec.tokens import SyntaxFault, Tokenizer
 
 _DIRECTIONS = {"TD": "TB", "<": "RL", ">": "LR", "^": "BT", "v": "TB"}
 _COMMENT = re.compile(r"^[^\S\n]*%%(?!\{)(?P<text>[^\n]+)$", re.MULTILINE)
-_DIRECTIVE = re.compile(r"%%\{(?:[^}]|\}(?!%%))*+\}%%")
+_DIRECTIVE = re.compile(r"%%\{(?:[^}%]|\}(?!%%)|%(?!%\{))*+\}%%")
 # An `x` or `o` that Mermaid takes for the tail of the arrow right behind it.
 _TAIL = re.compile(r"(?:^|(?<=[^\x00-\x7f]))[0-9]*[xo]$")
 _STATEMENTS = ("SUBGRAPH", "END", "DIRECTION", "STYLING", "ACCESSIBILITY")
@@ -32,7 +32,8 @@ def read_drawing(text: str, *, file: str, line: int = 1, column: int = 1, header
     """The drawing of a diagram whose first character stands at `line` and `column` of `file`.
 
     `column` is the indent of an embedded block, the same for all of its lines. `header` says whether the diagram has
-    to begin with `graph LR` or the like. Raises SpecError with every problem found, S101 to S112, and S008 for names.
+    to begin with `graph LR` or the like. Raises SpecError with every problem found, the first thousand at most: S101 to
+    S112, and S008 for names.
     """
     places = Tokenizer(text, file, line, column)
     comments = tuple(Line(m["text"].strip(), places.span(*m.span("text"))) for m in _COMMENT.finditer(text))
@@ -65,10 +66,14 @@ class _Reader:
         start = tokens.position
         if match := tokens.read("BROKEN_HEADER"):
             span = tokens.span(start, match.end())
-            self.sketch.found.error("S101", "this header cannot be read", span, "write `graph LR`, and the arrows below it")
+            self.sketch.found.error(
+                "S101", "this header cannot be read", span, "write `graph LR`, and the arrows below it"
+            )
         elif required:
             span = tokens.span(start, tokens.line_end(start))
-            self.sketch.found.error("S101", "a flowchart begins with `graph LR` or the like", span, "write it above this line")
+            self.sketch.found.error(
+                "S101", "a flowchart begins with `graph LR` or the like", span, "write it above this line"
+            )
             if tokens.check("OTHER_DIAGRAM"):
                 tokens.position = len(tokens.text)
         return None
@@ -76,7 +81,7 @@ class _Reader:
     def statements(self) -> None:
         """Statements = (statement | ";" | newline)*."""
         self.tokens.read("BREAK")
-        while not self.tokens.at_end:
+        while not self.tokens.at_end and not self.sketch.is_hopeless:
             try:
                 self._statement()
             except SyntaxFault as fault:
@@ -153,7 +158,7 @@ class _Reader:
                 "S105", "an arrow without a source", self.tokens.span(self.tokens.position), "write a node before it"
             )
         sources = self._nodes()
-        while link := read_link(self.tokens, self.sketch.found):
+        while not self.sketch.is_hopeless and (link := read_link(self.tokens, self.sketch.found)):
             targets = self._targets(link)
             self.sketch.connect(sources, link, targets)
             sources = targets
@@ -224,9 +229,7 @@ class _Reader:
         if match := tokens.check("FOREIGN_ARROW"):
             tokens.fail("S102", f"'{match[0]}' is no arrow of Mermaid", tokens.span(start, match.end()), "write `-->`")
         if tokens.check("BRACKET") and tokens.text[start - 1 : start].isspace():
-            hint = "write the bracket right behind the id"
-            tokens.fail(
-                "S102", "a label has to follow its node without a space", here, hint, resume=tokens.line_end(start)
-            )
-        hint = "between two nodes there is ` & `, with spaces, or an arrow" if tokens.startswith("&") else None
+            message = "a label has to follow its node without a space"
+            tokens.fail("S102", message, here, "write the bracket right behind the id", resume=tokens.line_end(start))
+        hint = "between two nodes stands ` & `, with spaces, or an arrow" if tokens.startswith("&") else None
         tokens.fail("S102", f"cannot read '{tokens.text[start]}' here", here, hint)

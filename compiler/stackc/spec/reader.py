@@ -26,7 +26,7 @@ from stackc.spec.mermaid_reader import read_drawing
 from stackc.spec.names import check_name
 from stackc.spec.tree import Value
 from stackc.spec.yaml_reader import read_yaml
-from stackc.types import DTYPES
+from stackc.types import INPUT_DTYPES
 
 MERMAID_SUFFIXES = (".mmd", ".mermaid")
 YAML_SUFFIXES = (".yaml", ".yml")
@@ -90,13 +90,17 @@ class _Reader:
         if drawing is None:
             root.only(*_DOCUMENT_KEYS)
         elif "graph" in root.entries:
-            self.found.error("S004", "the drawing of a Mermaid spec is its body", root.entries["graph"].key, "move the arrows below")
+            self.found.error(
+                "S004", "the drawing of a Mermaid spec is its body", root.entries["graph"].key, "move the arrows below"
+            )
         else:
             root.only(*(key for key in _DOCUMENT_KEYS if key != "graph"))
         self.version(root)
         name = root.text("name") or Path(self.source.file).stem
         if not re.match(r"[\w-][\w.-]*$", name):
-            self.found.error("S008", f"'{name}' cannot be the name of a spec: its artifact is a folder of that name", root.span)
+            self.found.error(
+                "S008", f"'{name}' cannot be the name of a spec: its artifact is a folder of that name", root.span
+            )
         document = Document(
             name=name,
             file=self.source.file,
@@ -118,7 +122,9 @@ class _Reader:
     def version(self, root: Getter) -> None:
         value = root.value("stackc")
         if value is None:
-            self.found.error("S007", "a spec begins with its language version", root.span, f"write `stackc: {LANGUAGE_VERSION}`")
+            self.found.error(
+                "S007", "a spec begins with its language version", root.span, f"write `stackc: {LANGUAGE_VERSION}`"
+            )
         elif value.data != LANGUAGE_VERSION:
             hint = f"this stackc reads version {LANGUAGE_VERSION}"
             self.found.error("S007", f"language version {value.data} is unknown", value.span, hint)
@@ -142,9 +148,9 @@ class _Reader:
     def input(self, name: str, getter: Getter) -> InputDecl:
         getter.only("dtype", "shape", "to", "below", "values", "description")
         dtype = getter.text("dtype") or "float32"
-        if dtype not in DTYPES:
+        if dtype not in INPUT_DTYPES:
             place = getter.entries["dtype"].value.span
-            self.found.error("S005", f"'{dtype}' is no element type", place, near(dtype, DTYPES))
+            self.found.error("S005", f"'{dtype}' is no element type of an input", place, near(dtype, INPUT_DTYPES))
             dtype = "float32"
         shape = getter.values("shape")
         if shape is None:
@@ -161,7 +167,9 @@ class _Reader:
         if value is None or not isinstance(value.data, str) or not value.data.strip():
             place = value.span if value else getter.span
             what = getter.path or "a spec"
-            self.found.error("S006", f"{what} has no arrows", place, "write them under `graph: |`, for example `x --> y[linear]`")
+            self.found.error(
+                "S006", f"{what} has no arrows", place, "write them under `graph: |`, for example `x --> y[linear]`"
+            )
             return self.drawing("", place, header=False)
         return self.drawing(value.data, value.block or value.span, header=False)
 

@@ -17,6 +17,10 @@ _OWN_WORDS = (MERMAID_WORDS - {"default", "direction"}) | {"interpolate", "_self
 _RESERVED = re.compile(rf"{_TOKEN}({'|'.join(sorted(_OWN_WORDS))})(?![A-Za-z0-9_])")
 
 
+MOST_PROBLEMS = 1000
+DEEPEST = 64
+
+
 @dataclass(eq=False)
 class OpenGroup:
     """A subgraph whose statements are being read; `mentioned` are the ids in them, in order."""
@@ -40,8 +44,14 @@ class Sketch:
     styling: list[Line] = field(default_factory=list)
     open: list[OpenGroup] = field(default_factory=list)
     groups: list[OpenGroup] = field(default_factory=list)
-    closed: int = 0
+    group_spans: dict[str, Span] = field(default_factory=dict)
     owner: dict[str, str] = field(default_factory=dict)
+    closed: int = 0
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether there are so many problems that nobody would read more of them."""
+        return len(self.found.diagnostics) >= MOST_PROBLEMS
 
     # -- nodes
 
@@ -98,10 +108,13 @@ class Sketch:
 
     def open_group(self, group: OpenGroup) -> None:
         """The statements that follow are those of `group`."""
-        if group.id and (earlier := next((g for g in self.groups if g.id == group.id), None)):
-            self.found.error(
-                "S109", f"two subgraphs are called '{group.id}'", group.span, None, Note("the first", earlier.span)
-            )
+        if len(self.open) == DEEPEST:
+            self.found.error("S109", f"subgraphs are more than {DEEPEST} deep inside each other", group.span)
+        if group.id and group.id in self.group_spans:
+            first = Note("the first", self.group_spans[group.id])
+            self.found.error("S109", f"two subgraphs are called '{group.id}'", group.span, None, first)
+        elif group.id:
+            self.group_spans[group.id] = group.span
         self.open.append(group)
         self.groups.append(group)
 
@@ -135,9 +148,13 @@ class Sketch:
                     hint = "an arrow joins two nodes: name the node inside that it means"
                     self.found.error("S106", f"an arrow {preposition} the subgraph '{end}'", arrow.span, hint)
         for id, group in groups.items():
-            above, seen = self.owner.get(id), set()
-            while above in groups and above not in seen:
-                seen.add(above)
-                above = self.owner.get(above)
-            if id in seen and not self.found.diagnostics:
+            if not self.found.diagnostics and self._is_inside_itself(id):
                 self.found.error("S109", f"the subgraph '{id}' is inside itself", group.span)
+
+    def _is_inside_itself(self, id: str) -> bool:
+        above = self.owner.get(id)
+        for _ in range(DEEPEST):
+            if above is None or above == id:
+                break
+            above = self.owner.get(above)
+        return above is not None

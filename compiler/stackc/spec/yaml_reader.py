@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import yaml
 
@@ -47,7 +48,10 @@ def read_yaml(text: str, *, file: str, line: int = 1) -> Value:
 
 @dataclass
 class _Reader:
-    """Builds the tree from parser events. It recurses once a level, so MAX_DEPTH bounds the stack as well."""
+    """Builds the tree from parser events. It recurses once a level, so MAX_DEPTH bounds the stack as well.
+
+    Events are `Any`: their stubs leave out what they have, the anchors and the marks.
+    """
 
     file: str
     offset: int
@@ -57,7 +61,7 @@ class _Reader:
     sizes: dict[str, int] = field(default_factory=dict)
     count: int = 0
 
-    def document(self, events: Iterator[yaml.Event]) -> Value:
+    def document(self, events: Iterator[Any]) -> Value:
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 value = self.value(next(events), events, 0)
@@ -69,7 +73,7 @@ class _Reader:
                 return value
         return Value({}, Span(self.file, self.offset + 1))
 
-    def value(self, event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Value:
+    def value(self, event: Any, events: Iterator[Any], depth: int) -> Value:
         self.count += 1
         if depth > MAX_DEPTH or self.count > MAX_VALUES:
             what = f"nested deeper than {MAX_DEPTH}" if depth > MAX_DEPTH else f"more than {MAX_VALUES:,} values"
@@ -85,7 +89,7 @@ class _Reader:
             self.sizes[event.anchor] = self.count - before + 1
         return value
 
-    def content(self, event: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Value:
+    def content(self, event: Any, events: Iterator[Any], depth: int) -> Value:
         if isinstance(event, yaml.ScalarEvent):
             return self.scalar(event)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -95,7 +99,7 @@ class _Reader:
             return Value(tuple(items), self.span(event))
         return self.mapping(event, events, depth)
 
-    def mapping(self, start: yaml.Event, events: Iterator[yaml.Event], depth: int) -> Value:
+    def mapping(self, start: Any, events: Iterator[Any], depth: int) -> Value:
         entries: dict[str, Entry] = {}
         while not isinstance(event := next(events), yaml.MappingEndEvent):
             span = self.span(event)
@@ -108,17 +112,21 @@ class _Reader:
             entries[event.value] = entry
         return Value(entries, self.span(start))
 
-    def alias(self, event: yaml.Event) -> Value:
+    def alias(self, event: Any) -> Value:
         """The anchored value again; what it holds counts again, so that aliases of aliases meet MAX_VALUES."""
         value = self.anchors.get(event.anchor)
         if value is None:
-            raise SpecError(Diagnostic("S001", f"the alias *{event.anchor} stands for itself or nothing", self.span(event)))
+            raise SpecError(
+                Diagnostic("S001", f"the alias *{event.anchor} stands for itself or nothing", self.span(event))
+            )
         self.count += self.sizes[event.anchor]
         if self.count > MAX_VALUES:
-            raise SpecError(Diagnostic("S003", f"the spec is too big: more than {MAX_VALUES:,} values", self.span(event)))
+            raise SpecError(
+                Diagnostic("S003", f"the spec is too big: more than {MAX_VALUES:,} values", self.span(event))
+            )
         return value
 
-    def scalar(self, event: yaml.ScalarEvent) -> Value:
+    def scalar(self, event: Any) -> Value:
         span = self.span(event)
         if event.style in ("|", ">"):
             return Value(event.value, span, self.block(event))
@@ -126,7 +134,7 @@ class _Reader:
             return Value(event.value, span, Span(span.file, span.line, span.column + 1))
         return Value(plain(event.value), span, span)
 
-    def block(self, event: yaml.ScalarEvent) -> Span:
+    def block(self, event: Any) -> Span:
         """The place of the first character of a block's text: the first line after `|` that is not blank."""
         number = event.start_mark.line + 1
         while number < len(self.lines) and not self.lines[number].strip():
@@ -134,7 +142,7 @@ class _Reader:
         text = self.lines[number] if number < len(self.lines) else ""
         return Span(self.file, self.offset + event.start_mark.line + 2, len(text) - len(text.lstrip()) + 1)
 
-    def span(self, event: yaml.Event) -> Span:
+    def span(self, event: Any) -> Span:
         start, end = event.start_mark, event.end_mark
         last = end.column + 1 if end.line == start.line else 0
         return Span(self.file, self.offset + start.line + 1, start.column + 1, last)
