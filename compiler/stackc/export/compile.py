@@ -9,10 +9,12 @@ from collections.abc import Mapping
 
 from stackc.diagnostics import Collector, Diagnostic, Span, SpecError
 from stackc.export.objects import Object
-from stackc.export.units import Unit
+from stackc.export.units import Unexportable, Unit
 
 # what a module, the tracer and the exporter have been seen to raise; a user's own module may raise any of them
-_FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError, AssertionError)
+_FAILURES = (
+    Unexportable, RuntimeError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError, AssertionError,
+)  # fmt: skip
 
 
 def compile_units(units: Mapping[Unit, Span]) -> dict[Unit, Object]:
@@ -22,11 +24,9 @@ def compile_units(units: Mapping[Unit, Span]) -> dict[Unit, Object]:
     """
     if not units:
         return {}
-    from stackc.export.exhibit import Unexportable
-
     try:
         return _together(list(units))
-    except (*_FAILURES, Unexportable):
+    except _FAILURES:
         return _one_by_one(units)
 
 
@@ -44,20 +44,21 @@ def _together(units: list[Unit]) -> dict[Unit, Object]:
 
 def _one_by_one(units: Mapping[Unit, Span]) -> dict[Unit, Object]:
     """One unit that fails, fails the call: each for itself, to find out which one it is."""
-    from stackc.export.exhibit import Unexportable
-
     objects: dict[Unit, Object] = {}
     found = Collector()
     for unit, span in units.items():
         try:
             objects.update(_together([unit]))
-        except (*_FAILURES, Unexportable) as error:
+        except _FAILURES as error:
             found.extend(SpecError(_blame(unit, span, error)))
     found.raise_if_any()
     return objects
 
 
 def _blame(unit: Unit, span: Span, error: Exception) -> Diagnostic:
-    reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    types = ", ".join(str(x) for x in unit.inputs if x is not None)
-    return Diagnostic("E501", f"{unit.component.op} of {types} cannot be exported: {reason}", span)
+    """The exporter wraps what has happened in advice about itself: the innermost cause says it best."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    reason = next((line.strip() for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
+    return Diagnostic("E501", f"{unit.component.op} cannot be exported: {reason}", span)

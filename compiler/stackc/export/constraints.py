@@ -8,6 +8,7 @@ exporter's assumptions about it (`x0_1 != 1`) are not about what is calculated.
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +19,9 @@ from stackc.types import Dim, DimContract, DimRange, Symbol, TensorType
 
 _FUNCTIONS: dict[str, Callable[..., object]] = {
     "Eq": operator.eq, "Ne": operator.ne, "Min": min, "Max": max, "Mod": operator.mod, "PythonMod": operator.mod,
-    "FloorDiv": operator.floordiv, "CleanDiv": operator.floordiv,
+    "FloorDiv": operator.floordiv, "CleanDiv": operator.floordiv, "IntTrueDiv": operator.truediv, "ToFloat": float,
+    "FloatTrueDiv": operator.truediv, "FloatPow": operator.pow, "PowByNatural": operator.pow, "TruncToInt": int,
+    "FloorToInt": math.floor, "CeilToInt": math.ceil,
 }  # fmt: skip
 
 

@@ -14,18 +14,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
 from torch.nn.utils.parametrize import register_parametrization
 
 from stackc.components.base import Limit
-from stackc.export.units import Unit
+from stackc.export.units import Unexportable, Unit
 from stackc.types import Dim, TensorType
 
 _PRIMES = (7, 11, 13, 17, 19, 23, 29, 31)
-
-
-class Unexportable(Exception):
-    """A unit that cannot be compiled, and why, in words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +62,8 @@ class Exhibit:
 def exhibit(unit: Unit, mode: FakeTensorMode) -> Exhibit:
     """Build a unit's module and inputs, and run it once without numbers.
 
-    Raises Unexportable where it changes its own state in eval mode.
+    Raises Unexportable where it changes its own state in eval mode, or does one thing or another by what values it
+    is given.
     """
     with mode:
         module = _module(unit)
@@ -123,7 +120,10 @@ def _meets(limit: Limit, sizes: Mapping[str, int]) -> bool:
 def _require_stateless(exhibit: Exhibit) -> None:
     """Refuse a module that changes its state in eval mode: exported, the change would vanish in silence."""
     before = {name: (id(tensor), tensor._version) for name, tensor in _state(exhibit.module)}
-    outputs = _flat(exhibit.module(*exhibit.inputs))
+    try:
+        outputs = _flat(exhibit.module(*exhibit.inputs))
+    except (DataDependentOutputException, DynamicOutputShapeException) as error:
+        raise Unexportable(f"what it does depends on the values of its inputs: {error}") from None
     after = {name: (id(tensor), tensor._version) for name, tensor in _state(exhibit.module)}
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     if changed:

@@ -39,15 +39,18 @@ class Gallery(nn.Module):
 def export_gallery(units: Sequence[Unit], opset: int) -> tuple[onnx.ModelProto, list[Wiring]]:
     """One graph of all units, and where each of them sits in it. Raises whatever the modules and the exporter raise."""
     mode = FakeTensorMode(allow_non_fake_inputs=True)
-    exhibits = [exhibit(unit, mode) for unit in units]
+    with _quiet("torch"):
+        return _exported([exhibit(unit, mode) for unit in units], opset)
+
+
+def _exported(exhibits: Sequence[Exhibit], opset: int) -> tuple[onnx.ModelProto, list[Wiring]]:
     tensors = [tensor for e in exhibits for tensor in e.tensors]
     dynamic = [axes for e in exhibits for axes in _dynamic_axes(e)]
     # size 1 is a size like any other; without this the exporter takes every dim to be at least 2
     with symbolic_shapes.patch(backed_size_oblivious=True), torch.no_grad():  # type: ignore[attr-defined]  # made at run time
         program = torch.export.export(Gallery(exhibits).eval(), (tensors,), dynamic_shapes=(dynamic,))
     constraints = guards_of(program, exhibits)
-    with _quiet("torch.onnx"):
-        exported = torch.onnx.export(program, opset_version=opset, dynamo=True, optimize=True, verbose=False)
+    exported = torch.onnx.export(program, opset_version=opset, dynamo=True, optimize=True, verbose=False)
     assert exported is not None
     model = exported.model_proto
     return model, _wirings(model.graph, exhibits, constraints)
@@ -75,10 +78,10 @@ def _wirings(
 
 @contextlib.contextmanager
 def _quiet(name: str) -> Iterator[None]:
-    """Keep a logger from telling the user of optional packages that are not installed."""
+    """Keep a logger from telling of optional packages that are not installed, and of errors that are raised as well."""
     logger = logging.getLogger(name)
     level = logger.level
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:

@@ -13,7 +13,8 @@ import torch
 from torch.export import ExportedProgram
 
 from stackc.export.constraints import Inexpressible, holds
-from stackc.export.exhibit import Exhibit, Unexportable
+from stackc.export.exhibit import Exhibit
+from stackc.export.units import Unexportable
 from stackc.types import Dim
 
 
@@ -88,7 +89,10 @@ def _asked(axes: Sequence[Axis]) -> Iterator[sympy.Basic]:
 
 
 def _text(condition: sympy.Basic, named: Mapping[sympy.Symbol, Axis]) -> str:
-    return str(condition.xreplace({symbol: axis.symbol for symbol, axis in named.items()}))
+    condition = condition.xreplace({symbol: axis.symbol for symbol, axis in named.items()})
+    if isinstance(condition, (sympy.Eq, sympy.Ne)):
+        return f"{condition.lhs} {condition.rel_op} {condition.rhs}"
+    return str(condition)
 
 
 def _require_checkable(exhibit: Exhibit, texts: Sequence[str] | Mapping[str, None]) -> None:

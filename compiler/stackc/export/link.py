@@ -34,20 +34,30 @@ class Linked:
 def link(program: Program, units: Sequence[Unit], objects: Mapping[Unit, Object], *, opset: int) -> Linked:
     """The whole model; `units` has the unit of each call, in order.
 
-    Raises SpecError: E502 where the dims contract allows sizes that a unit was not compiled for.
+    Raises SpecError: E502 where the dims contract allows sizes that a unit was not compiled for, E503 where an output
+    has the name of an input.
     """
     compiled = [objects[unit] for unit in units]
+    require_names(program)
     require_constraints(program, compiled)
     storage = plan_storage(zip(program.calls, compiled, strict=True))
-    linker = _Linker(program, storage, roots_of(zip(program.calls, compiled, strict=True)))
+    model = onnx.ModelProto(ir_version=IR_VERSION, producer_name="stackc", producer_version=stackc.__version__)
+    model.opset_import.add(domain="", version=opset)
+    linker = _Linker(program, storage, roots_of(zip(program.calls, compiled, strict=True)), model.graph)
     linker.declare_inputs()
     for call, parts in zip(program.calls, compiled, strict=True):
         linker.place(call, parts)
     linker.declare_outputs()
-    model = onnx.ModelProto(ir_version=IR_VERSION, producer_name="stackc", producer_version=stackc.__version__)
-    model.graph.CopyFrom(linker.graph)
-    model.opset_import.add(domain="", version=opset)
     return Linked(model, tuple(storage.forms.values()))
+
+
+def require_names(program: Program) -> None:
+    """ONNX tells values apart by their names, inputs and outputs among them."""
+    found = Collector()
+    for name in program.outputs.keys() & program.inputs.keys():
+        maker = next((call.span for call in program.calls if program.outputs[name] in call.outputs), None)
+        found.error("E503", f"the output '{name}' has the name of an input", maker, "give the output another name")
+    found.raise_if_any()
 
 
 def require_constraints(program: Program, compiled: Sequence[Object]) -> None:
@@ -78,7 +88,7 @@ class _Linker:
     program: Program
     storage: Storage
     roots: Mapping[str, str]
-    graph: onnx.GraphProto = field(default_factory=onnx.GraphProto)
+    graph: onnx.GraphProto
     values: dict[str, str] = field(default_factory=dict)
     templates: dict[int, Template] = field(default_factory=dict)
     constants: dict[bytes, str] = field(default_factory=dict)
@@ -148,7 +158,7 @@ class _Linker:
         """The outputs in the order of the program; what no node makes under the output's name gets an Identity."""
         for output, value in self.program.outputs.items():
             made = self.values[value]
-            if made != output or output in self.program.inputs:
+            if made != output:
                 self.graph.node.add(op_type="Identity", name=f"{output}/Identity", input=[made], output=[output])
                 maker = self.makers.get(value)
                 self.graph.node[-1].metadata_props.extend(stamps(maker) if maker else ())

@@ -48,6 +48,10 @@ class Unit:
         return hashlib.sha256("\0".join(said).encode()).hexdigest()
 
 
+class Unexportable(Exception):
+    """A unit that cannot be compiled, and why, in words."""
+
+
 def unit_of(call: Call, types: Mapping[str, TensorType], opset: int) -> Unit:
     """The unit that a call is an instance of."""
     inputs = [types[name] if name is not None else None for name in call.inputs]
