@@ -96,7 +96,10 @@ def read_properties(tokens: Tokenizer, id: str) -> tuple[str | None, str | None,
     shape, label = entries.pop("shape", None), entries.pop("label", None)
     if shape is not None and shape not in NAMES:
         tokens.fail("S112", f"Mermaid knows no shape '{shape}'", span, near(str(shape), NAMES))
-    rest = ", ".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in entries.items())
+    rest = ", ".join(
+        f"{key}: {json.dumps(clean(value) if isinstance(value, str) else value, ensure_ascii=False)}"
+        for key, value in entries.items()
+    )
     written = None if label is None else clean(label if isinstance(label, str) else json.dumps(label))
     return None if shape is None else str(shape), written, f"{id}@{{ {rest} }}" if rest else None
 

@@ -1,11 +1,18 @@
 """Mermaid's flowcharts → `Drawing`. The grammar stands in the docstrings of the functions, from the top down.
 
-S101  no header, or another diagram          S107  a link that no data can follow
-S102  cannot be read here                    S108  two labels for one node
-S103  a bracket, quote or brace left open    S109  subgraph without its id, its end or its place
-S104  a label that Mermaid cannot read       S110  an id that Mermaid reads as something else
-S105  an arrow without source or target      S111  the text of an arrow
-S106  an arrow to or from a subgraph         S112  properties in @{…}
+- S101 no header, or another diagram
+- S102 cannot be read here
+- S103 a bracket, quote or brace left open
+- S104 a label that Mermaid cannot read
+- S105 an arrow without source or target
+- S106 an arrow to or from a subgraph
+- S107 a link that no data can follow
+- S108 two labels for one node
+- S109 a subgraph without its id, its end or its place
+- S110 an id that Mermaid reads as something else
+- S111 the text of an arrow
+- S112 properties in `@{…}`
+- S113 more than stackc reads
 """
 
 from __future__ import annotations
@@ -14,17 +21,18 @@ import re
 from dataclasses import dataclass
 from typing import NoReturn
 
+from stackc.diagnostics import Collector
 from stackc.spec.drawing import Drawing, Line
 from stackc.spec.labels import read_bracketed, read_properties
 from stackc.spec.links import Link, read_link
+from stackc.spec.mermaid_source import prepare
 from stackc.spec.sketch import OpenGroup, Sketch
-from stackc.spec.tokens import SyntaxFault, Tokenizer
+from stackc.spec.tokens import RULES, SyntaxFault, Tokenizer
 
 _DIRECTIONS = {"TD": "TB", "<": "RL", ">": "LR", "^": "BT", "v": "TB"}
-_COMMENT = re.compile(r"^[^\S\n]*%%(?!\{)(?P<text>[^\n]+)$", re.MULTILINE)
-_DIRECTIVE = re.compile(r"%%\{(?:[^}%]|\}(?!%%)|%(?!%\{))*+\}%%")
 # An `x` or `o` that Mermaid takes for the tail of the arrow right behind it.
 _TAIL = re.compile(r"(?:^|(?<=[^\x00-\x7f]))[0-9]*[xo]$")
+_TRAILING_END = re.compile(r"(?:^|[^A-Za-z0-9_-])[0-9]*end$")
 _STATEMENTS = ("SUBGRAPH", "END", "DIRECTION", "STYLING", "ACCESSIBILITY")
 
 
@@ -33,21 +41,14 @@ def read_drawing(text: str, *, file: str, line: int = 1, column: int = 1, header
 
     `column` is the indent of an embedded block, the same for all of its lines. `header` says whether the diagram has
     to begin with `graph LR` or the like. Raises SpecError with every problem found, the first thousand at most: S101 to
-    S112, and S008 for names.
+    S113, and S008 for names.
     """
-    places = Tokenizer(text, file, line, column)
-    comments = tuple(Line(m["text"].strip(), places.span(*m.span("text"))) for m in _COMMENT.finditer(text))
-    text = _blank(_COMMENT, text)
-    directives = [Line(m[0], places.span(*m.span())) for m in _DIRECTIVE.finditer(text)]
-    reader = _Reader(Tokenizer(_blank(_DIRECTIVE, text), file, line, column), Sketch(styling=directives))
+    source = prepare(text, Tokenizer(text, file, line, column).span)
+    sketch = Sketch(Collector([*source.swallowed]), styling=[*source.directives])
+    reader = _Reader(Tokenizer(source.text, file, line, column), sketch)
     direction = reader.header(required=header)
     reader.statements()
-    return reader.sketch.drawing(direction, comments)
-
-
-def _blank(pattern: re.Pattern[str], text: str) -> str:
-    """`text` with spaces in place of what `pattern` finds, so that every other character keeps its place."""
-    return pattern.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
+    return sketch.drawing(direction, source.comments)
 
 
 @dataclass
@@ -98,7 +99,7 @@ class _Reader:
         elif tokens.read("END"):
             self._end(start)
         elif match := tokens.read("DIRECTION"):
-            self._direction(match["direction"], start)
+            self._direction(match, start)
         elif tokens.read("STYLING") or tokens.read("ACCESSIBILITY") or self._link_properties():
             self._keep(tokens.text[start : tokens.position].strip(), start)
         else:
@@ -122,10 +123,12 @@ class _Reader:
         tokens = self.tokens
         tokens.read("SPACE")
         match = tokens.read("MARKDOWN") or tokens.read("QUOTED") or tokens.read("TITLE")
-        name, label = match["text"].strip() if match else "", None
+        title = match["text"].strip() if match else ""
         span = tokens.span(start, tokens.position)
-        if re.search(r"\s", name) or name.startswith("`"):
-            name, label = "", name
+        if match and match.re is RULES["TITLE"] and _TRAILING_END.search(title):
+            tokens.fail("S110", "Mermaid reads `end` on over the line", span, "put the title in quotes")
+        name = "" if re.search(r"\s", title) else title.strip("`")
+        label = None if name == title else title
         self.sketch.open_group(group := OpenGroup(name or None, label, span))
         if not match or (tokens.startswith("[") and not name):
             tokens.fail(
@@ -142,8 +145,14 @@ class _Reader:
             self.tokens.fail("S109", "`end` without a subgraph", span, "`end` closes a subgraph; call a node `end_`")
         self.sketch.close_group()
 
-    def _direction(self, direction: str, start: int) -> None:
+    def _direction(self, match: re.Match[str], start: int) -> None:
         """Direction = "direction" ("LR" | "RL" | "TB" | "BT" | "TD"). Outside subgraphs Mermaid gives it no meaning."""
+        direction = match["direction"]
+        if match["rest"].strip("; \t"):
+            span = self.tokens.span(match.start("rest"), match.end("rest"))
+            self.tokens.fail(
+                "S102", "Mermaid skips what follows a direction on its line", span, "write it on the next line"
+            )
         if self.sketch.open:
             self.sketch.open[-1].direction = _DIRECTIONS.get(direction, direction)
         else:

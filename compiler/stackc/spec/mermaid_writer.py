@@ -1,48 +1,95 @@
-"""`Drawing` → Mermaid's text, one statement a line: reading it gives an equal drawing.
+"""`Drawing` → Mermaid's text, one statement a line. Reading that text gives an equal drawing.
 
-A node is described where an arrow first names it, on a line of its own where the order of nodes asks for that. Comments
-stand above the arrow that they stood above; subgraphs, which only name their members, and lines of style come last.
+A node is described where an arrow first names it, or on a line of its own where the order of the nodes asks for one.
+Comments stand above the arrow that they stood above. Subgraphs, which name their members, and styles come last.
 """
 
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator
 
 from stackc.spec.drawing import Arrow, Drawing, Drawn, Group, Line
-from stackc.spec.shapes import BRACKETS
+from stackc.spec.shapes import BRACKETS, NAMES
 
 _INDENT = "    "
-_OPENINGS = {shape: (opening, closing) for opening, by in BRACKETS.items() for closing, shape in by.items()}
-# Texts that Mermaid reads without quotes; all others are quoted.
-_PLAIN = re.compile(r"\w(?:[\w .,+*:=-]*\w)?")
-_PLAIN_ID = re.compile(r"[\w.-]+")
+_BRACKETS_OF = {shape: (opening, closing) for opening, ends in BRACKETS.items() for closing, shape in ends.items()}
+# What Mermaid reads without quotes, wherever it stands; every other text is quoted.
+_PLAIN_TEXT = re.compile(r"[^\W_][\w .,+*=-]*")
+_PLAIN_ID = re.compile(r"[\w-]+")
 
 
 def write_drawing(drawing: Drawing) -> str:
-    """The Mermaid text of a drawing, header included."""
+    """The Mermaid text of a drawing, with a header."""
     header = f"flowchart {drawing.direction}" if drawing.direction else "flowchart"
-    return "\n".join([header, *(_INDENT + line for line in _lines(drawing))]) + "\n"
+    return "\n".join([header, *(_INDENT + line for line in _statements(drawing))]) + "\n"
 
 
-def _lines(drawing: Drawing) -> Iterator[str]:
-    yield from _nodes_and_arrows(drawing)
-    inside = {member for group in drawing.groups.values() for member in group.members}
+def _statements(drawing: Drawing) -> Iterator[str]:
+    yield from _chart(deque(drawing.nodes.values()), drawing.arrows, deque(drawing.comments))
+    nested = {member for group in drawing.groups.values() for member in group.members}
     for id, group in drawing.groups.items():
-        if id not in inside:
+        if id not in nested:
             yield from _group(group, drawing)
     for line in drawing.styling:
         yield line.text
 
 
-def _nodes_and_arrows(drawing: Drawing) -> Iterator[str]:
-    fresh, comments = list(reversed(drawing.nodes.values())), list(reversed(drawing.comments))
-    for arrow in drawing.arrows:
-        yield from _comments(comments, arrow.span.line)
-        described = {}
-        for node in _until_mentioned(fresh, arrow):
-            if node.id == arrow.source or (node.id == arrow.target and (described or node is not arrow)):
-                described[node.id] = node
-        yield ""
-    yield from map(_node, reversed(fresh))
-    yield from _comments(comments, None)
+def _chart(nodes: deque[Drawn], arrows: tuple[Arrow, ...], comments: deque[Line]) -> Iterator[str]:
+    """The arrows in order; each node that is not yet mentioned comes with, or before, the first arrow at it."""
+    waiting = {node.id for node in nodes}
+    for arrow in arrows:
+        while comments and comments[0].span.line < arrow.span.line:
+            yield f"%% {comments.popleft().text}"
+        before: list[Drawn] = []
+        while waiting & {arrow.source, arrow.target}:
+            before.append(nodes.popleft())
+            waiting.remove(before[-1].id)
+        target = _node(before.pop()) if before and before[-1].id == arrow.target else arrow.target
+        source = arrow.source
+        if before and before[-1].id == source and not (arrow.id and _has_properties(before[-1])):
+            source = _node(before.pop())
+        yield from map(_node, before)
+        yield f"{source} {_link(arrow)} {target}"
+    yield from map(_node, nodes)
+    yield from (f"%% {comment.text}" for comment in comments)
+
+
+def _node(node: Drawn) -> str:
+    """`id`, `id[label]`, or with properties for a shape that has no brackets, or no label to put in them."""
+    properties = f"@{{ shape: {node.shape} }}" if _has_properties(node) else ""
+    if node.label is None:
+        assert node.shape in NAMES, f"{node.shape} brackets have a label in them"
+        return node.id + properties
+    opening, closing = _BRACKETS_OF.get(node.shape, _BRACKETS_OF["rect"])
+    return f"{node.id}{opening}{_text(node.label)}{closing}{properties}"
+
+
+def _has_properties(node: Drawn) -> bool:
+    """Whether the shape is written as `@{ shape: … }`; behind that, Mermaid reads no link with an id."""
+    return node.shape not in _BRACKETS_OF or (node.label is None and node.shape != "rect")
+
+
+def _link(arrow: Arrow) -> str:
+    """`-->`, `-->|text|`, with id, stroke and length where they were drawn."""
+    line = {"normal": "-" * (arrow.length + 1), "thick": "=" * (arrow.length + 1), "dotted": f"-{'.' * arrow.length}-"}
+    id = f"{arrow.id}@" if arrow.id else ""
+    text = f"|{_text(arrow.text)}|" if arrow.text else ""
+    return f"{id}{line[arrow.stroke]}>{text}"
+
+
+def _text(text: str) -> str:
+    return text if _PLAIN_TEXT.fullmatch(text) else f'"{text or " "}"'
+
+
+def _group(group: Group, drawing: Drawing) -> Iterator[str]:
+    """Subgraph, direction, members, end."""
+    label = "" if group.label is None else f"[{_text(group.label)}]"
+    yield f"subgraph {group.id if _PLAIN_ID.fullmatch(group.id) else _text(group.id)}{label}"
+    if group.direction:
+        yield f"{_INDENT}direction {group.direction}"
+    for member in group.members:
+        inner = drawing.groups.get(member)
+        yield from (_INDENT + line for line in (_group(inner, drawing) if inner else [member]))
+    yield "end"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import product
 
 from stackc.diagnostics import Collector, Note, Span
 from stackc.spec.drawing import Arrow, Drawing, Drawn, Group, Line
@@ -13,11 +14,19 @@ from stackc.spec.names import MERMAID_WORDS, check_name
 # Mermaid begins a new token at the start of an id, after digits there, and after every letter that is not ASCII;
 # where a token begins, it looks for its own words first.
 _TOKEN = r"(?:^|(?<=[^\x00-\x7f]))[0-9]*"
-_OWN_WORDS = (MERMAID_WORDS - {"default", "direction"}) | {"interpolate", "_self", "_blank", "_parent", "_top"}
+_OWN_WORDS = (MERMAID_WORDS - {"default", "direction"}) | {
+    "interpolate",
+    "swimlane-beta",
+    "_self",
+    "_blank",
+    "_parent",
+    "_top",
+}
 _RESERVED = re.compile(rf"{_TOKEN}({'|'.join(sorted(_OWN_WORDS))})(?![A-Za-z0-9_])")
 
 
 MOST_PROBLEMS = 1000
+MOST_ARROWS = 250_000
 DEEPEST = 64
 
 
@@ -91,25 +100,24 @@ class Sketch:
 
     def connect(self, sources: list[str], link: Link, targets: list[str]) -> None:
         """Arrows from each source to each target. The id of the link goes to one of them, as Mermaid gives it."""
-        for source in sources:
-            for target in targets:
-                if link.stroke == INVISIBLE:
-                    self.styling.append(Line(f"{source} ~~~ {target}", link.span))
-                    continue
-                id = (
-                    link.id
-                    if source == sources[-1] and target == targets[0] and link.id not in self.arrow_ids
-                    else None
-                )
-                self.arrow_ids |= {id} if id else set()
-                self.arrows.append(Arrow(source, target, link.text, id, link.stroke, link.length, link.span))
+        if len(self.arrows) + len(sources) * len(targets) > MOST_ARROWS:
+            self.found.error("S113", f"a drawing has at most {MOST_ARROWS:,} arrows", link.span)
+            return
+        for source, target in product(sources, targets):
+            if link.stroke == INVISIBLE:
+                self.styling.append(Line(f"{source} ~~~ {target}", link.span))
+                continue
+            named = source == sources[-1] and target == targets[0] and link.id not in self.arrow_ids
+            id = link.id if named else None
+            self.arrow_ids |= {id} if id else set()
+            self.arrows.append(Arrow(source, target, link.text, id, link.stroke, link.length, link.span))
 
     # -- groups
 
     def open_group(self, group: OpenGroup) -> None:
         """The statements that follow are those of `group`."""
         if len(self.open) == DEEPEST:
-            self.found.error("S109", f"subgraphs are more than {DEEPEST} deep inside each other", group.span)
+            self.found.error("S113", f"subgraphs are more than {DEEPEST} deep inside each other", group.span)
         if group.id and group.id in self.group_spans:
             first = Note("the first", self.group_spans[group.id])
             self.found.error("S109", f"two subgraphs are called '{group.id}'", group.span, None, first)

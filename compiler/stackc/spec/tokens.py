@@ -17,7 +17,7 @@ from stackc.spec.shapes import BRACKETS
 _ARROW = r"[xo<]?(?:--+[-xo>]|==+[=xo>]|-?\.++-[xo>]?)"
 _LINK = rf"(?:{_ARROW}|~~~+)"
 _OPENING = r"(?:--|==|-\.)"
-_LINK_ID = r"(?:(?P<id>[\w-]++)@)?"
+_BEFORE_LINK = r"(?:[^\S\n]++(?P<id>[\w-]++)@|\s*+)"
 _WORD = r"(?:\w|-(?![->.]))++"
 _BRACED = r'@\{(?P<yaml>[^}"^]*+(?:"[^"]*+"[^}"^]*+)*+)\}'
 
@@ -36,13 +36,13 @@ RULES = {
         "OTHER_DIAGRAM": r"[\w-]+\s*(?:\n|\Z)",
         "SUBGRAPH": rf"subgraph(?![\w-])(?!\s*+(?:{_LINK}|{_OPENING}|&))",
         "END": rf"end(?![\w-])(?!\s*+(?:{_LINK}|{_OPENING}|&))",
-        "DIRECTION": r"direction[^\S\n]++(?P<direction>LR|RL|TB|BT|TD)(?!\w)[^;\n]*+",
+        "DIRECTION": r"direction[^\S\n]++(?P<direction>LR|RL|TB|BT|TD)(?!\w)(?P<rest>[^\n]*+)",
         "STYLING": rf"(?:classDef|class|style|linkStyle|click)[^\S\n]++(?!{_LINK}|{_OPENING}|&)"
-        r'(?:[^";\n#]++|"[^"\n]*+"|#\w++;(?=[^\S\n]*+[^\s;])|["#])++',
+        r'(?:[^";\n]++|"[^"\n]*+"|")++',
         "ACCESSIBILITY": r"(?:accTitle\s*+:|accDescr\s*+:)[^\n]*+|accDescr\s*+\{[^}]*+\}",
         "TITLE": r"(?P<text>(?:\w|[^\S\n]|[!#$%&'*+.`?\\/:-])++)",
         # nodes
-        "ID": r"(?!%%)(?:\w|[!#$%&'*+.`?\\/,]|:(?!::)|-(?![->.])|=(?!=))++",
+        "ID": r"(?!%%)(?:\w|[^\x00-\x7f\s→⟶⇒]|[!#$%&'*+.`?\\/,]|:(?!::)|-(?![->.])|=(?!=))++",
         "AND": r"[^\S\n]++&[^\S\n]++",
         "CLASS": rf":::(?P<name>{_WORD})",
         "PROPERTIES": _BRACED,
@@ -51,20 +51,20 @@ RULES = {
         "BRACKET": "|".join(map(re.escape, BRACKETS)),
         "MARKDOWN": r'"(?P<text>`[^`"]*+`)"',
         "QUOTED": r'"(?P<text>[^"]++)"',
-        "TEXT": r'(?P<text>[^][(){}|"]*+)',
+        "TEXT": r'(?P<text>(?:(?!\s*+~~~)[^][(){}|"]++)?)',
         "ODD_TEXT": r'(?P<text>[^][(){}|"\n]*+)',
         "SLANTED_TEXT": r"(?P<text>(?:[^][(){}\\/]|[\\/](?!\]))*+)",
         "ELLIPSE_TEXT": r'(?P<text>(?:[^][(){}"-]|-(?!\)))*+)',
         # links
-        "LINK": rf"\s*+{_LINK_ID}(?P<arrow>{_LINK})",
-        "TEXT_LINK": rf"\s*+{_LINK_ID}(?P<tail>[xo<]?)(?P<opening>{_OPENING})[^\S\n]*+",
+        "LINK": rf"{_BEFORE_LINK}(?P<arrow>{_LINK})",
+        "TEXT_LINK": rf"{_BEFORE_LINK}(?P<tail>[xo<]?)(?P<opening>{_OPENING})[^\S\n]*+",
         "GLUED_LINK": rf"{_LINK}|{_OPENING}",
         "QUOTED --": r'"(?P<text>[^"]++)"\s*+(?P<arrow>[xo<]?--+[-xo>])',
         "QUOTED ==": r'"(?P<text>[^"]++)"\s*+(?P<arrow>[xo<]?==+[=xo>])',
         "QUOTED -.": r'"(?P<text>[^"]++)"\s*+(?P<arrow>[xo<]?-?\.++-[xo>]?)',
         "TEXT --": r'(?P<text>(?:[^-"\n]|-(?!-))*+)(?P<arrow>--+[-xo>])',
-        "TEXT ==": r'(?P<text>(?:[^="\n]|=(?!=))*+)(?P<arrow>==+[=xo>])',
-        "TEXT -.": r'(?P<text>(?:[^."\n]|\.++(?!-))*+)(?P<arrow>\.++-[xo>]?)',
+        "TEXT ==": r'(?P<text>[^="\n]*+)(?P<arrow>==+[=xo>])',
+        "TEXT -.": r'(?P<text>[^."\n]*+)(?P<arrow>\.++-[xo>]?)',
         # what other languages write for an arrow
         "FOREIGN_ARROW": r"<?[-=]+>|[→⟶⇒]|--?(?!\S)",
     }.items()
