@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from stackc.proof.points import Point
     from stackc.types import TensorType
 
+MEASURED_FLOPS = 4e9  # of one forward pass: a tenth of a second, so that a build does not wait for its timing
 LOCK, DRAWING, VECTORS, REPORT = "spec.lock.yaml", "graph.svg", "testvectors.npz", "report.json"
 
 
@@ -145,12 +146,12 @@ def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options
     from stackc.proof.points import draw, points_of
 
     threads = options.threads or os.cpu_count() or 1
-    point = points_of(checked.program)[-1]
+    point = points_of(checked.program, budget=MEASURED_FLOPS)[-1]
     feeds = draw(checked.program, checked.ranges, point, seed=options.seed)
     inputs = [torch.from_numpy(feeds[name]) for name in checked.program.inputs]
     session = open_session(folder / MODEL, options.provider, threads=threads)
     candidates = {"eager": eager_candidate(module, inputs, threads), "onnx": session_candidate(session, feeds)}
-    return measure(candidates, seconds=2.0), point
+    return measure(candidates, seconds=2.0, rounds=(10, 1000)), point
 
 
 def _package(
