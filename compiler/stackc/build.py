@@ -23,6 +23,7 @@ from stackc.front import Checked, Overrides, check_spec
 from stackc.lock import write_lock
 from stackc.manifest import Manifest
 from stackc.runtime import Session, ValueInfo, open_session, write_npz
+from stackc.runtime.providers import choose
 from stackc.staging import staged
 from stackc.versions import tool_versions
 from stackc.view.svg import draw_svg
@@ -75,6 +76,7 @@ Report = Callable[[str, str], None]
 
 def build(path: Path, options: Options, report: Report) -> Built:
     """Build the artifact of a spec. Raises SpecError where a stage fails; the earlier artifact then stands."""
+    choose(options.provider)  # before the long work: a provider that does not open is an error of its own
     checked = check_spec(path, options.overrides)
     report("check", f"{len(checked.program.calls):,} components, {checked.cost.parameters:,} parameters")
     weights = _weights(checked, options)

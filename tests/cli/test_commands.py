@@ -1,0 +1,128 @@
+"""The commands as a shell runs them: exit status, messages, files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+
+from stackc.build import Options, build
+from stackc.cli import COMMANDS, LazyGroup, cli
+
+SPECS = Path(__file__).parents[2] / "specs"
+
+
+def stackc(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "stackc", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    options = Options(out=tmp_path_factory.mktemp("built"), verify=False, measure=False)
+    return build(SPECS / "stacked.yaml", options, lambda stage, found: None).folder
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_and_stands_in_the_readme(name: str) -> None:
+    assert isinstance(cli, LazyGroup)
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    assert command.name == name
+    assert command.help
+    assert all(option.help for option in command.params if isinstance(option, click.Option))
+    assert f"stackc {name}" in (SPECS.parent / "README.md").read_text(encoding="utf-8")
+
+
+def test_check_says_what_the_model_is() -> None:
+    done = stackc("check", SPECS / "bert_base.yaml", "--json")
+    facts = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert facts["parameters"] == 109_482_240
+    assert facts["outputs"]["last_hidden_state"] == "float32[batch, seq, 768]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["check", "missing.yaml"], 1, "error[S009]: no spec at missing.yaml"),
+        (["build", SPECS / "seed.mmd", "--set", "norm=layer_nrom"], 1, "did you mean 'layer_norm'?"),
+        (["build", SPECS / "seed.mmd", "--dims", "seq=1"], 1, "error[T205]"),
+        (["build", SPECS / "seed.mmd", "--set", "norm"], 2, "'norm' is not NAME=VALUE"),
+        (["build", SPECS / "seed.mmd", "--opset", "12"], 2, "12 is not in the range 18<=x<=23"),
+        (["build", SPECS / "minilm.yaml", "--weights", "gone.safetensors"], 1, "error[W804]: no weights at gone.safetensors"),
+        (["build", SPECS / "seed.mmd", "--provider", "cuda"], 1, "the cuda provider does not open"),
+        (["biuld", SPECS / "seed.mmd"], 2, "did you mean 'build'?"),
+        (["check"], 2, "Missing argument 'SPEC'"),
+    ],
+)
+def test_mistakes_are_one_message_and_nothing_is_written(
+    arguments: list[str | Path], status: int, message: str, tmp_path: Path
+) -> None:
+    if "cuda" in arguments and stackc("doctor", "--json").stdout.count('"opens"') > 1:
+        pytest.skip("CUDA opens here, so asking for it is no mistake")
+    done = stackc(*arguments, cwd=tmp_path)
+    assert done.returncode == status, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
+    assert not left - {"exported"}
+
+
+def test_a_truncated_weight_file_is_refused(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    path = tmp_path / "cut.safetensors"
+    save_file({f"layers.{i}.{n}": torch.zeros(128, 128) for i in range(3) for n in ("weight", "bias")}, path)
+    path.write_bytes(path.read_bytes()[:10_000])
+    done = stackc("build", SPECS / "stacked.yaml", "--weights", path, "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert "error[W804]" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_run_without_torch(artifact: Path, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).standard_normal((5, 128)).astype(np.float32)
+    np.savez(tmp_path / "x.npz", x=x)
+    code = (
+        "import sys; from stackc.cli import cli\n"
+        f"cli(['run', {str(artifact)!r}, '-i', {str(tmp_path / 'x.npz')!r}, '-o', {str(tmp_path / 'y.npz')!r}],"
+        " standalone_mode=False)\nassert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "layers: float32[5, 128]\n"
+    with np.load(tmp_path / "y.npz") as outputs:
+        assert outputs["layers"].shape == (5, 128)
+
+
+@pytest.mark.parametrize(
+    ("feeds", "message"),
+    [
+        ({"y": np.zeros((1, 128), np.float32)}, "error[R412]: the model has no input 'y'"),
+        ({"x": np.zeros((1, 127), np.float32)}, "error[R415]"),
+        ({"x": np.zeros((1, 128), np.float64)}, "error[R413]"),
+        ({"x": np.zeros((65, 128), np.float32)}, "error[R417]"),
+        ({"x": np.zeros(128, np.float32)}, "error[R414]"),
+    ],
+)
+def test_wrong_inputs_of_run(feeds: dict[str, np.ndarray], message: str, artifact: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", **feeds)  # type: ignore[arg-type]  # numpy types keywords as its own option
+    done = stackc("run", artifact, "-i", tmp_path / "x.npz", "-o", tmp_path / "y.npz")
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "y.npz").exists()
+
+
+def test_doctor_tells_every_provider() -> None:
+    rows = {row["subject"]: row for row in json.loads(stackc("doctor", "--json").stdout)}
+    assert rows["provider cpu"]["state"] == "ok"
+    assert {"provider cuda", "provider tensorrt", "torch", "onnxruntime"} <= rows.keys()
