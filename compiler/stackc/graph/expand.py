@@ -261,10 +261,11 @@ class _Builder:
         connected = frozenset(inlet.port for inlet in inlets or () if inlet.wire)
         at = entry.span if entry else drawn.span
         place = Place(connected, self.wanted.get(name, frozenset()), f"'{name}'", at)
-        body = _instantiate(self.context, operator, given, self.scope, place)
-        same_as = str(entry.same_as.data) if entry and entry.same_as else None
-        if same_as and same_as in self.nodes:
-            body = self.nodes[same_as].body
+        if entry and entry.same_as:
+            again = self.again(entry, place)
+            body = again.body if again else None
+        else:
+            again, body = None, _instantiate(self.context, operator, given, self.scope, place)
         if inlets is None or body is None:
             return
         self.named.add(name)
@@ -275,11 +276,31 @@ class _Builder:
             span=entry.source if entry and entry.source else drawn.span,
             label=drawn.label,
             op=name_of(operator),
-            reparams=reparams_of(entry, self.scope),
+            reparams=again.reparams if again else reparams_of(entry, self.scope),
             ties=ties_of(entry, self.scope),
-            same_as=same_as,
+            same_as=again.id if again else None,
             fields={key: value.value.span for key, value in given.items()},
         )
+
+    def again(self, entry: NodeEntry, place: Place) -> Node | None:
+        """The node whose module this one calls again; None, noted, where it cannot be that one."""
+        assert entry.same_as is not None
+        other, found = self.nodes.get(str(entry.same_as.data)), self.context.found
+        own = [*entry.fields, *(["tie"] if entry.tie else []), *(["reparam"] if entry.reparam else [])]
+        if own:
+            message = f"{place.what} is the same module as '{entry.same_as.data}' and has no '{own[0]}' of its own"
+            found.error("N310", message, entry.same_as.span, "leave it away, or leave `same_as` away")
+        elif other and (place.taps or {i.port for i in other.inlets if i.wire} != place.connected):
+            message = f"{place.what} is the same module as '{other.id}', and needs the same ports"
+            found.error(
+                "N310",
+                message,
+                entry.same_as.span,
+                f"'{other.id}' has {', '.join(i.port for i in other.inlets if i.wire)}",
+            )
+        else:
+            return other
+        return None
 
     def inlets(
         self, name: str, entry: NodeEntry | None, ports: Sequence[Port], region: bool

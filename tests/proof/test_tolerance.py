@@ -1,0 +1,54 @@
+"""The rule of the proof on numbers whose verdict is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stackc.proof.tolerance import judge
+
+TRUTH = np.array([1.0, -2.0, 4.0])
+SINGLE = (TRUTH + [0.0, 1e-6, 0.0]).astype(np.float32)
+
+
+def single(*values: float) -> np.ndarray:
+    return np.array(values, dtype=np.float32)
+
+
+def test_twice_pytorch_s_error_and_eight_units_in_the_last_place() -> None:
+    verdict = judge(SINGLE, SINGLE, TRUTH)
+    assert verdict.problem is None
+    assert verdict.ratio == 1.0
+    ulp_of_4 = 2.0**-21
+    assert verdict.allowed == pytest.approx(2 * verdict.torch + 8 * ulp_of_4)
+
+
+@pytest.mark.parametrize(("distance", "passes"), [(5.5e-6, True), (6.5e-6, False)])
+def test_the_edge(distance: float, passes: bool) -> None:
+    output = (TRUTH + [0.0, 0.0, distance]).astype(np.float32)
+    assert (judge(output, SINGLE, TRUTH).problem is None) is passes
+
+
+@pytest.mark.parametrize(
+    ("output", "problem"),
+    [
+        (single(1, -2), "has the shape [2], and PyTorch's [3]"),
+        (np.array([1.0, -2, 4]), "is float64, and PyTorch's float32"),
+        (single(1, np.nan, 4), "NaN or Inf on one side only"),
+        (single(1, np.inf, 4), "NaN or Inf on one side only"),
+    ],
+)
+def test_what_no_tolerance_forgives(output: np.ndarray, problem: str) -> None:
+    assert judge(output, SINGLE, TRUTH).problem == problem
+
+
+def test_infinities_have_to_agree_in_sign_and_nan_in_place() -> None:
+    both = single(np.inf, np.nan, 1)
+    assert judge(both, both, both.astype(np.float64)).problem is None
+    assert judge(single(-np.inf, np.nan, 1), both, both.astype(np.float64)).problem == "NaN or Inf on one side only"
+
+
+def test_whole_numbers_are_equal_or_wrong() -> None:
+    ids = np.array([3, 1, 2])
+    assert judge(ids, ids, ids).problem is None
+    assert judge(np.array([3, 2, 2]), ids, ids).problem == "1 of 3 whole numbers differ"

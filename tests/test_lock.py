@@ -1,0 +1,58 @@
+"""A lock says all that was resolved: read again, it is the same program, and its nodes lead to the first spec."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from stackc.diagnostics import Span
+from stackc.front import Checked, Source, check_source, check_spec
+from stackc.graph.program import Call
+from stackc.lock import write_lock
+
+SPECS = Path(__file__).parents[1] / "specs"
+EVERYTHING = """\
+stackc: 1
+name: everything
+dims: {h: {min: 16, max: 64, multiple_of: 16}}
+inputs: {x: {shape: [batch, h, 8]}, ids: {dtype: int64, shape: [batch, h], below: 100}, keep: {dtype: bool, shape: [batch, h]}}
+graph: |
+  x --> s[stack] --> y[add]
+  ids --> e[embedding] --> y
+  x --> a[linear] --> b[linear] --> again --> y
+  s -->|0.inner:x| y
+  keep -->|mask| s
+nodes:
+  s: {of: [layer, layer], repeat: 2, with: {heads: "2**(index % 2)"}, norm: rms_norm, norm_every: 2}
+  e: {vocab: 100, dim: 8}
+  a: {out: 8, reparam: {weight: {standardize: {axes: [1], eps: 1e-4}}}}
+  b: {out: 8, tie: {bias: a.bias}}
+  again: {same_as: b}
+blocks:
+  layer:
+    params: {heads: 1}
+    inputs: [x, mask?]
+    graph: |
+      x --> inner[attention] --> y[gelu]
+      mask -->|mask| inner
+    nodes: {inner: {heads: heads, causal: true}, y: {approximate: tanh}}
+outputs: {out: y, tap: s.2.inner}
+"""
+
+
+def placeless(checked: Checked) -> list[tuple[Call, str]]:
+    return [(dataclasses.replace(call, span=Span("", 0)), str(call.span)) for call in checked.program.calls]
+
+
+@pytest.mark.parametrize("name", [*sorted(path.name for path in SPECS.iterdir()), "everything"])
+def test_a_lock_read_again_is_the_same_program(name: str) -> None:
+    checked = check_source(Source("e.yaml", EVERYTHING)) if name == "everything" else check_spec(SPECS / name)
+    text = write_lock(checked)
+    again = check_source(Source("elsewhere.lock.yaml", text))
+    assert placeless(again) == placeless(checked)
+    assert again.program.outputs == checked.program.outputs
+    assert again.program.contract == checked.program.contract
+    assert dict(again.ranges) == dict(checked.ranges)
+    assert write_lock(again).split("\n", 1)[1] == text.split("\n", 1)[1]
