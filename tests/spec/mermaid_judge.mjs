@@ -1,5 +1,5 @@
-// What Mermaid itself makes of flowcharts. In a folder with `npm install mermaid@11 jsdom`: node mermaid_judge.mjs < SNIPPETS.json > ANSWERS.json
-// SNIPPETS.json is a list of texts; each answer has the vertices, edges and subgraphs, or the first line of the refusal.
+// What Mermaid itself makes of flowcharts. In a folder with `npm install mermaid@11 jsdom`: node …/mermaid_judge.mjs < mermaid_corpus.json
+// prints the corpus with the answer to each `text` made anew: its vertices, edges and subgraphs, or `refused`.
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
@@ -22,14 +22,15 @@ async function answer(text) {
   return {
     direction: db.getDirection(),
     vertices: [...db.getVertices().values()].map((v) => [v.id, written(v.text), v.type ?? null]),
-    edges: db.getEdges().map((e) => [e.start, e.end, written(e.text), e.type, e.stroke, e.length, e.isUserDefinedId ? e.id : null]),
+    edges: db.getEdges().map((e) => [e.start, e.end, written(e.text), e.stroke, e.length, e.isUserDefinedId ? e.id : null]),
     subgraphs: db.getSubGraphs().map((g) => [g.id, written(g.title), [...g.nodes].sort(), g.dir ?? null]),
   };
 }
 
-const answers = [];
-for (const text of JSON.parse(readFileSync(0, "utf8"))) {
-  answers.push(await answer(text).catch((error) => ({ error: String(error.message).split("\n")[0] })));
-}
 const { version } = JSON.parse(readFileSync(require.resolve("mermaid/package.json"), "utf8"));
-process.stdout.write(JSON.stringify({ mermaid: version, answers }));
+const flowcharts = [];
+for (const { text } of JSON.parse(readFileSync(0, "utf8")).flowcharts) {
+  const judged = await answer(text).catch((error) => ({ refused: String(error.message).split("\n")[0] }));
+  flowcharts.push(JSON.stringify({ text, ...judged }));
+}
+process.stdout.write(`{"mermaid": "${version}", "flowcharts": [\n${flowcharts.join(",\n")}\n]}\n`);

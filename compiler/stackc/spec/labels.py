@@ -89,7 +89,7 @@ def read_properties(tokens: Tokenizer, id: str) -> tuple[str | None, str | None,
     except SpecError as error:
         tokens.fail(
             "S112",
-            f"these properties are no YAML: {error.diagnostics[0].message}",
+            f"these properties cannot be read: {error.diagnostics[0].message}",
             span,
             "`@{ shape: circle, label: text }`",
         )

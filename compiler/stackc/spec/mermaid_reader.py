@@ -33,6 +33,10 @@ _DIRECTIONS = {"TD": "TB", "<": "RL", ">": "LR", "^": "BT", "v": "TB"}
 # An `x` or `o` that Mermaid takes for the tail of the arrow right behind it.
 _TAIL = re.compile(r"(?:^|(?<=[^\x00-\x7f]))[0-9]*[xo]$")
 _TRAILING_END = re.compile(r"(?:^|[^A-Za-z0-9_-])[0-9]*end$")
+_HINTS = {
+    "&": "between two nodes stands ` & `, with spaces, or an arrow",
+    '"': 'an id has no quotes; a label may have them: `a["label"]`',
+}
 _STATEMENTS = ("SUBGRAPH", "END", "DIRECTION", "STYLING", "ACCESSIBILITY")
 
 
@@ -125,11 +129,16 @@ class _Reader:
         match = tokens.read("MARKDOWN") or tokens.read("QUOTED") or tokens.read("TITLE")
         title = match["text"].strip() if match else ""
         span = tokens.span(start, tokens.position)
-        if match and match.re is RULES["TITLE"] and _TRAILING_END.search(title):
-            tokens.fail("S110", "Mermaid reads `end` on over the line", span, "put the title in quotes")
         name = "" if re.search(r"\s", title) else title.strip("`")
         label = None if name == title else title
         self.sketch.open_group(group := OpenGroup(name or None, label, span))
+        if match and match.re is RULES["TITLE"] and _TRAILING_END.search(title):
+            tokens.fail(
+                "S110",
+                "Mermaid reads a title that ends in 'end' on into the next line",
+                span,
+                "put the title in quotes",
+            )
         if not match or (tokens.startswith("[") and not name):
             tokens.fail(
                 "S109", "a subgraph needs an id of one word", span, "for example `subgraph encoder[The encoder]`"
@@ -162,10 +171,9 @@ class _Reader:
 
     def _chain(self) -> None:
         """Chain = nodes (link nodes)*."""
-        if self.tokens.check("LINK"):
-            self.tokens.fail(
-                "S105", "an arrow without a source", self.tokens.span(self.tokens.position), "write a node before it"
-            )
+        if arrow := self.tokens.check("LINK"):
+            hint = "write a node before it; one called 'o' or 'x' needs a space before its arrow"
+            self.tokens.fail("S105", "an arrow without a source", self.tokens.span(*arrow.span("arrow")), hint)
         sources = self._nodes()
         while not self.sketch.is_hopeless and (link := read_link(self.tokens, self.sketch.found)):
             targets = self._targets(link)
@@ -186,7 +194,9 @@ class _Reader:
     def _nodes(self) -> list[str]:
         """Nodes = node (" & " node)*."""
         nodes = [self._node()]
-        while self.tokens.read("AND"):
+        while joint := self.tokens.read("AND"):
+            if not self.tokens.check("ID"):
+                self.tokens.fail("S102", "a node is missing behind `&`", self.tokens.span(joint.end() - 2))
             nodes.append(self._node())
         return nodes
 
@@ -240,5 +250,7 @@ class _Reader:
         if tokens.check("BRACKET") and tokens.text[start - 1 : start].isspace():
             message = "a label has to follow its node without a space"
             tokens.fail("S102", message, here, "write the bracket right behind the id", resume=tokens.line_end(start))
-        hint = "between two nodes stands ` & `, with spaces, or an arrow" if tokens.startswith("&") else None
+        hint = _HINTS.get(
+            tokens.text[start], "between two nodes stands an arrow, `a --> b`; a label has brackets, `a[label]`"
+        )
         tokens.fail("S102", f"cannot read '{tokens.text[start]}' here", here, hint)

@@ -79,9 +79,9 @@ class Sketch:
             hint = "make it the label: `node[" + id + "]`"
             self.found.error("S110", f"Mermaid cannot read '{odd[0]}' in an id", span, hint)
         elif id not in MERMAID_WORDS and (word := _RESERVED.search(id)):
-            self.found.error(
-                "S110", f"Mermaid reads the word '{word[1]}' in the id '{id}'", span, "call it by another name"
-            )
+            message = f"Mermaid reads the word '{word[1]}' in the id '{id}'"
+            proposal = f"{id[: word.end()]}_{id[word.end() :].removeprefix('-')}"
+            self.found.error("S110", message, span, f"call it '{proposal}'")
         else:
             check_name(id, "a node", span, self.found)
 

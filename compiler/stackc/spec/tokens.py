@@ -30,8 +30,9 @@ RULES = {
         "GAP": r"\s*+",
         "REST_OF_STATEMENT": r"[^;\n]*+",
         # statements by their first word, unless a link follows it: then the word is meant as a node
-        "HEADER": r"(?:graph|flowchart-elk|flowchart)(?:[^\S\n]*+(?P<direction>(?:LR|RL|TB|BT|TD|BR|v)(?!\w)|[<>^]))?"
-        r"[^\S\n]*+(?:\n|\Z|(?(direction);|(?!)))",
+        "HEADER": r"(?:graph|flowchart-elk|flowchart)(?!\w)"
+        r"(?:[^\S\n]*+(?P<direction>(?:LR|RL|TB|BT|TD|BR|v)(?!\w)|[<>^]))?"
+        r"(?:[^\S\n]*+(?:\n|\Z)|(?(direction);|(?!)))",
         "BROKEN_HEADER": rf"(?:graph|flowchart)(?!\w)(?!\s*+(?:{_LINK}|{_OPENING}|&))[^;\n]*+",
         "OTHER_DIAGRAM": r"[\w-]+\s*(?:\n|\Z)",
         "SUBGRAPH": rf"subgraph(?![\w-])(?!\s*+(?:{_LINK}|{_OPENING}|&))",
