@@ -1,0 +1,1 @@
+"""Typed graph → picture: Mermaid, DOT, SVG and PNG, without PyTorch."""

@@ -1,0 +1,89 @@
+"""What stands on a box and on an arrow: the user's own names first, then what the node is, then what it costs."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+
+from stackc.components.reparam import Reparam
+from stackc.graph.check import TypedRegion
+from stackc.graph.cost import Cost, size_of
+from stackc.graph.model import Inlet, Node, Region
+from stackc.types import Dim
+from stackc.view.figures import flops_text, parameters_text, type_text
+from stackc.view.picture import Arrow
+
+_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_ENTITY = re.compile(r"#(\w+);")
+
+
+def plain(label: str) -> str:
+    """A label of a drawing as the text that Mermaid shows: entity codes decoded, breaks as line ends."""
+    text = _BREAK.sub("\n", label.strip("`"))
+    return _ENTITY.sub(lambda code: html.unescape(f"&#{code[1]};" if code[1].isdecimal() else f"&{code[1]};"), text)
+
+
+def title_of(node: Node, region: Region) -> str:
+    """The label that the user gave, else the id; a member of a stack has neither, and is called by its op.
+
+    A label that names the op (`embed[embedding]`) is no label.
+    """
+    if node.label and node.label != node.op:
+        return plain(node.label)
+    return node.op if region.kind == "stack" else node.id
+
+
+def lines_of(node: Node, title: str, cost: Cost) -> tuple[str, ...]:
+    """Below the title: the op with the fields that the spec writes, what its parameters are made of, what it costs."""
+    kind = node.body.name if isinstance(node.body, Region) and node.body.kind == "stack" else node.op
+    what = [] if kind == title else [kind]
+    what += [f"{name} {_text(getattr(node.body, name))}" for name in node.fields if hasattr(node.body, name)]
+    what += [f"{name}: {_reparam_text(reparam)}" for name, reparam in node.reparams]
+    what += [f"{name} of {tie.path}" for name, tie in node.ties.items()]
+    what += [f"same as {node.same_as}"] if node.same_as else []
+    return tuple(line for line in (" · ".join(what), *cost_lines(cost)) if line)
+
+
+def cost_lines(cost: Cost) -> tuple[str, ...]:
+    """Parameters and FLOPs, those that there are."""
+    lines = [parameters_text(cost.parameters)] if cost.parameters else []
+    return tuple(lines + ([flops_text(cost.flops)] if cost.flops != 0 else []))
+
+
+def cost_of_copies(typed: TypedRegion, copies: Sequence[Node], costs: Mapping[TypedRegion, Cost]) -> Cost:
+    """What equal nodes cost together; one that is the same module as another has no parameters of its own."""
+    each = _cost(typed, copies[0], costs)
+    own = sum(not copy.same_as for copy in copies)
+    return Cost(each.parameters * own, each.flops * len(copies))
+
+
+def arrow_between(source: str, target: str, typed: TypedRegion, node: Node, inlet: Inlet, told: str | None) -> Arrow:
+    """The arrow from one box to another for an inlet of the node, with the ports where they are not the first ones.
+
+    `told` is the name of the input or port that the arrow comes from, which has told the type already.
+    """
+    assert inlet.wire, "an open port has no arrow"
+    port = "" if inlet.port in (node.inlets[0].port, told) else inlet.port
+    if inlet.wire.output:
+        names = list(typed.region.nodes[inlet.wire.node].body.outputs)
+        port = f"{names[inlet.wire.output]}:{inlet.port}"
+    return Arrow(source, target, port, "" if told is not None else type_text(typed.type_of(inlet.wire)))
+
+
+def _cost(typed: TypedRegion, node: Node, costs: Mapping[TypedRegion, Cost]) -> Cost:
+    if node.id in typed.bodies:
+        return costs[typed.bodies[node.id]]
+    signature = typed.signatures[node.id]
+    own = (size_of(type_) for name, type_ in signature.parameters.items() if name not in node.ties)
+    return Cost(sum(own), Dim.of(signature.flops))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
+
+
+def _reparam_text(reparam: Reparam) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(reparam).__name__).lower()

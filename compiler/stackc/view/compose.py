@@ -1,0 +1,177 @@
+"""Typed graph → picture: which blocks and stacks are open, and at which box every arrow begins and ends."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from stackc.components.base import Component
+from stackc.graph.check import TypedGraph, TypedRegion
+from stackc.graph.cost import Cost, cost_of
+from stackc.graph.model import Inlet, Node, Region, Wire
+from stackc.spec.document import Document
+from stackc.spec.drawing import Drawing
+from stackc.view.around import mark_around
+from stackc.view.captions import arrow_between, cost_lines, cost_of_copies, lines_of, plain, title_of
+from stackc.view.folding import Run, fold
+from stackc.view.picture import Arrow, Box, Cluster, Part, Picture
+
+SYMBOLS = {"add": "+", "mul": "×", "concat": "‖", "mean": "mean", "weighted": "Σ"}
+"""What stands in the small circle of a merge that no one drew."""
+
+Ends = dict[Wire, str]
+"""The box at which each value of a region begins."""
+
+
+def compose(typed: TypedGraph, depth: int = 1) -> Picture:
+    """The picture of a checked spec. `depth` 1 leaves all blocks and stacks closed, each further level opens one more.
+
+    A stack of equal members is one level with its member, and drawn as one of them. A stack of equal components
+    stays a box.
+    """
+    document = typed.graph.document
+    composer = _Composer(document, cost_of(typed.root))
+    parts = composer.whole(typed.root, depth)
+    subtitle = " · ".join(cost_lines(composer.costs[typed.root]))
+    direction = (document.body.drawing.direction or "TB").replace("TD", "TB")
+    return Picture(document.name, subtitle, direction, parts, mark_around(composer.arrows))
+
+
+@dataclass(frozen=True)
+class _Composer:
+    """`arrows` gathers what is drawn; `told` has the title of each box that tells the type of what leaves it."""
+
+    document: Document
+    costs: Mapping[TypedRegion, Cost]
+    arrows: list[Arrow] = field(default_factory=list)
+    told: dict[str, str] = field(default_factory=dict)
+
+    def whole(self, typed: TypedRegion, depth: int) -> tuple[Part, ...]:
+        """The parts of the whole model: its inputs, its nodes, its outputs."""
+        region = typed.region
+        types = zip(region.inputs, typed.inputs, strict=True)
+        boxes: dict[str, Part] = {name: Box(name, name, (str(type_),), "input", "input") for name, type_ in types}
+        self.told.update({name: name for name in region.inputs})
+        ends = {Wire(name): name for name in region.inputs}
+        parts = self.region(typed, fold(typed), "", depth, ends, boxes)
+        outputs = []
+        for (name, wire), type_ in zip(region.outputs.items(), typed.outputs, strict=True):
+            outputs.append(Box(f"output {name}", name, (str(type_),), "output", "output"))
+            self.arrows.append(Arrow(ends[wire], f"output {name}"))
+        return (*parts, *outputs)
+
+    def region(
+        self, typed: TypedRegion, runs: Sequence[Run], path: str, depth: int, ends: Ends, placed: dict[str, Part]
+    ) -> tuple[Part, ...]:
+        """The parts of a region after those `placed` already, in the groups of its drawing. Fills in `ends`."""
+        for run in runs:
+            parts = self.run(typed, run, path, depth, ends)
+            if len(runs) > 1 and len(run.first) > 1:
+                id = f"{run.first[0].id}…{run.repeats[-1][-1].id}"
+                parts = {id: Cluster(path + id, "in turn", (), "stack", tuple(parts.values()), len(run.repeats))}
+            placed |= parts
+        drawing = self.drawing(typed.region)
+        return _grouped(placed, drawing, _merged_into(typed.region), path) if drawing else tuple(placed.values())
+
+    def run(self, typed: TypedRegion, run: Run, path: str, depth: int, ends: Ends) -> dict[str, Part]:
+        """The parts of one repeat, by node. What leaves the last repeat leaves the one that is drawn."""
+        parts: dict[str, Part] = {}
+        for copies in zip(*run.repeats, strict=True):
+            drawn = copies[0]
+            part, made = self.node(typed, copies if run.only else (drawn,), path, depth, ends)
+            parts[drawn.id] = part
+            for id in (drawn.id,) if run.beside else (drawn.id, copies[-1].id):
+                ends |= {Wire(id, number): end for number, end in enumerate(made)}
+        return parts
+
+    def node(
+        self, typed: TypedRegion, copies: Sequence[Node], path: str, depth: int, ends: Ends
+    ) -> tuple[Part, Sequence[str]]:
+        """Equal nodes as one box, or one cluster where they are opened; and the box that makes each of its outputs."""
+        node = copies[0]
+        id, body = path + node.id, typed.bodies.get(node.id)
+        title = SYMBOLS.get(node.op, node.op) if node.implied else title_of(node, typed.region)
+        lines = () if node.implied else lines_of(node, title, cost_of_copies(typed, copies, self.costs))
+        if body is not None:
+            runs = fold(body)
+            repeat = len(copies) * (len(runs[0].repeats) if len(runs) == 1 else 1)
+            if depth > 1 and _opens(runs):
+                parts, made = self.inside(typed, node, body, runs, id, depth, ends)
+                return Cluster(id, title, lines, body.region.kind, parts, repeat), made
+            box = Box(id, title, lines, "model", body.region.kind, repeat)
+            outputs = len(body.outputs)
+        else:
+            assert isinstance(node.body, Component)
+            box = Box(id, title, lines, "merge" if node.implied else "component", node.body.family, len(copies))
+            outputs = len(typed.signatures[node.id].outputs)
+        for inlet in node.inlets:
+            if inlet.wire and inlet.wire in ends:  # of members folded into one, only that one has an arrow to the merge
+                self.arrow(ends[inlet.wire], id, typed, node, inlet)
+        return box, [id] * outputs
+
+    def inside(
+        self, typed: TypedRegion, node: Node, body: TypedRegion, runs: Sequence[Run], id: str, depth: int, ends: Ends
+    ) -> tuple[tuple[Part, ...], Sequence[str]]:
+        """What is in an opened block or stack, and the box that makes each of its outputs.
+
+        An arrow that forks inside gets a port to fork at; else it goes right to the box that takes it.
+        """
+        drawn = [inner for run in runs for inner in run.first]
+        takers = Counter(inlet.wire for inner in drawn for inlet in inner.inlets)
+        inner_ends: Ends = {}
+        ports: dict[str, Part] = {}
+        for inlet in node.inlets:
+            if inlet.wire:
+                source = inner_ends[Wire(inlet.port)] = ends[inlet.wire]
+                if takers[Wire(inlet.port)] > 1:
+                    port = f"{id}.{inlet.port}"
+                    self.arrow(source, port, typed, node, inlet)
+                    ports[inlet.port] = Box(port, inlet.port, (), "port", "port")
+                    inner_ends[Wire(inlet.port)], self.told[port] = port, inlet.port
+        whole_is_one = len(runs) == 1 and runs[0].only is not None
+        parts = self.region(body, runs, f"{id}.", depth if whole_is_one else depth - 1, inner_ends, ports)
+        if whole_is_one and isinstance(parts[-1], Cluster):
+            parts = (*parts[:-1], *parts[-1].parts)
+        return parts, [inner_ends[wire] for wire in body.region.outputs.values()]
+
+    def arrow(self, source: str, target: str, typed: TypedRegion, node: Node, inlet: Inlet) -> None:
+        """Draw an arrow for what enters a node by an inlet."""
+        self.arrows.append(arrow_between(source, target, typed, node, inlet, self.told.get(source)))
+
+    def drawing(self, region: Region) -> Drawing | None:
+        """What the user drew of a region; nothing of a stack."""
+        if region.kind == "spec":
+            return self.document.body.drawing
+        block = self.document.blocks.get(region.name) if region.kind == "block" else None
+        return block.body.drawing if block else None
+
+
+def _opens(runs: Sequence[Run]) -> bool:
+    """Whether there is more to see inside: a stack of equal components says all on its box."""
+    only = runs[0].only if len(runs) == 1 else None
+    return only is None or isinstance(only.body, Region)
+
+
+def _merged_into(region: Region) -> dict[str, str]:
+    """Of each merge that no one drew, the node that takes it: it stands in the group of that node."""
+    takes = [(inlet.wire.node, node.id) for node in region.nodes.values() for inlet in node.inlets if inlet.wire]
+    return {merge: taker for merge, taker in takes if merge in region.nodes and region.nodes[merge].implied}
+
+
+def _grouped(placed: Mapping[str, Part], drawing: Drawing, merged: Mapping[str, str], path: str) -> tuple[Part, ...]:
+    """The parts of a region in the groups that the user drew, empty groups left out."""
+    owner = {member: group.id for group in drawing.groups.values() for member in group.members}
+    members: dict[str | None, list[Part]] = {}
+    for id, part in placed.items():
+        members.setdefault(owner.get(merged.get(id, id)), []).append(part)
+
+    def gather(group_id: str | None) -> tuple[Part, ...]:
+        parts = members.get(group_id, [])
+        for group in drawing.groups.values():
+            if owner.get(group.id) == group_id and (inner := gather(group.id)):
+                title = plain(group.label if group.label is not None else group.id)
+                parts.append(Cluster(path + group.id, title, (), "group", inner))
+        return tuple(parts)
+
+    return gather(None)

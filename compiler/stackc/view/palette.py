@@ -1,0 +1,51 @@
+"""The colours of a picture: one hue a family, pale inside, dark enough at the edge to be told apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Colour:
+    """Of a box or a cluster: the inside, the edge, and the title on it."""
+
+    fill: str
+    stroke: str
+    text: str
+
+
+INK, FAINT, PAPER, LINE = "#1f2933", "#5f6c7b", "#ffffff", "#8792a1"
+"""Titles, what stands below them and on arrows, the ground, the arrows."""
+
+_FAMILIES = {
+    "input": Colour("#ffffff", "#52606d", INK),
+    "output": Colour("#323f4b", "#323f4b", "#ffffff"),
+    "port": Colour("#ffffff", "#9aa5b1", FAINT),
+    "embedding": Colour("#fdf0d5", "#d9992b", INK),
+    "linear": Colour("#dceafb", "#4a86cf", INK),
+    "attention": Colour("#fbdfd6", "#d9694a", INK),
+    "norm": Colour("#e0f2e4", "#4f9d69", INK),
+    "activation": Colour("#f9e3f0", "#bf5a9c", INK),
+    "merge": Colour("#eceff3", "#7b8794", INK),
+    "pool": Colour("#d9f1f1", "#35949b", INK),
+    "block": Colour("#ebe6fa", "#7d63c4", INK),
+    "stack": Colour("#e2e3fb", "#5b55c2", INK),
+}
+_OTHER = Colour("#f0ece2", "#8d8266", INK)
+
+
+def colour_of(family: str) -> Colour:
+    """The colour of a family of components, of a kind of model or of a form; the same for all that have none."""
+    return _FAMILIES.get(family, _OTHER)
+
+
+_FRAMES = {
+    "block": Colour("#faf8fe", "#c3b6e8", "#5b3fa8"),
+    "stack": Colour("#f6f6fe", "#aeb0ea", "#443ea6"),
+}
+_GROUP = Colour("#f7f8fa", "#c5ced8", FAINT)
+
+
+def frame_of(family: str) -> Colour:
+    """The colour of the frame around an opened block or stack, or around a group of the drawing."""
+    return _FRAMES.get(family, _GROUP)
