@@ -33,9 +33,8 @@ def read_bracketed(tokens: Tokenizer, statement: int) -> tuple[str, str]:
         _unclosed(tokens, start, opening)
     tokens.position += len(closing)
     if not text["text"]:
-        tokens.fail(
-            "S104", "an empty label", tokens.span(start, tokens.position), 'leave the brackets out, or write `" "`'
-        )
+        span = tokens.span(start, tokens.position)
+        tokens.fail("S104", "an empty label", span, 'leave the brackets out, or write `" "`')
     if not quoted and "@" in text["text"]:
         _check_at(tokens, statement, start)
     return BRACKETS[opening][closing], clean(text["text"])
@@ -56,7 +55,7 @@ def _unclosed(tokens: Tokenizer, start: int, opening: str) -> NoReturn:
     closing = " or ".join(f"`{closing}`" for closing in BRACKETS[opening])
     if tokens.startswith('""'):
         tokens.fail("S104", "an empty label", bracket, 'leave the brackets out, or write `" "`', resume=resume)
-    if tokens.startswith('"') and '"' not in tokens.text[stop + 1 :]:
+    if tokens.startswith('"') and tokens.text.find('"', stop + 1) < 0:
         tokens.fail("S103", "a quote that is never closed", tokens.span(stop), resume=resume)
     if stop < resume:
         message = f"'{tokens.text[stop]}' cannot stand in this label"
@@ -87,12 +86,8 @@ def read_properties(tokens: Tokenizer, id: str) -> tuple[str | None, str | None,
     try:
         entries = _entries(match["yaml"], tokens.file)
     except SpecError as error:
-        tokens.fail(
-            "S112",
-            f"these properties cannot be read: {error.diagnostics[0].message}",
-            span,
-            "`@{ shape: circle, label: text }`",
-        )
+        message = f"these properties cannot be read: {error.diagnostics[0].message}"
+        tokens.fail("S112", message, span, "for example `@{ shape: circle, label: text }`")
     shape, label = entries.pop("shape", None), entries.pop("label", None)
     if shape is not None and shape not in NAMES:
         tokens.fail("S112", f"Mermaid knows no shape '{shape}'", span, near(str(shape), NAMES))

@@ -39,7 +39,7 @@ def read_link(tokens: Tokenizer, found: Collector) -> Link | None:
         tail, piped = match["tail"], False
     else:
         return None
-    span = tokens.span(match.start("id" if match["id"] else match.lastgroup or 0), tokens.position)
+    span = tokens.span(match.end() - len(match[0].lstrip()), tokens.position)
     if not arrow.startswith("~"):
         _check_heads(tail + arrow, span, found)
     return Link(*_kind(arrow), match["id"], _checked(text, span, found), piped, span)
@@ -57,9 +57,8 @@ def _kind(arrow: str) -> tuple[str, int]:
 
 def _check_heads(arrow: str, span: Span, found: Collector) -> None:
     if arrow[0] == "<" and arrow[-1] == ">":
-        found.error(
-            "S107", f"data flows one way: '{arrow}' points both ways", span, "write `-->`, and a second arrow back"
-        )
+        hint = "write `-->`, and a second arrow back"
+        found.error("S107", f"data flows one way: '{arrow}' points both ways", span, hint)
     elif arrow[-1] in "xo":
         hint = f"write `-->`; before a text or node that begins with '{arrow[-1]}', put a space"
         found.error("S107", f"data cannot follow '{arrow}': it ends in '{arrow[-1]}'", span, hint)
@@ -82,14 +81,9 @@ def _piped_text(tokens: Tokenizer) -> str | None:
     match = tokens.read("MARKDOWN") or tokens.read("QUOTED") or tokens.read("TEXT")
     assert match is not None, "a text may be empty"
     if not tokens.startswith("|") or not match["text"]:
-        message = 'the text of an arrow is `|text|`, with quotes where it has brackets: `|"text"|`'
-        tokens.fail(
-            "S111",
-            "this text of an arrow cannot be read",
-            tokens.span(start, tokens.position),
-            message,
-            resume=tokens.line_end(start),
-        )
+        span, resume = tokens.span(start, tokens.position), tokens.line_end(start)
+        hint = 'the text of an arrow is `|text|`, with quotes where it has brackets: `|"text"|`'
+        tokens.fail("S111", "this text of an arrow cannot be read", span, hint, resume=resume)
     tokens.position += 1
     return match["text"]
 
@@ -101,11 +95,9 @@ def _inline_text(tokens: Tokenizer, opening: re.Match[str]) -> tuple[str, str]:
     match = quoted or tokens.read(f"TEXT {kind}")
     start = opening.start("opening")
     if not match or not match["text"].strip():
-        span = tokens.span(start, start + 2)
+        span, resume = tokens.span(start, start + 2), tokens.line_end(start)
         hint = "an arrow is `-->`, with a text `-- text -->` or `-->|text|`"
-        tokens.fail(
-            "S111", f"'{kind}' begins a text that no arrow ends on its line", span, hint, resume=tokens.line_end(start)
-        )
+        tokens.fail("S111", f"'{kind}' begins a text that no arrow ends on its line", span, hint, resume=resume)
     text, arrow = match["text"], match["arrow"]
     if not quoted and kind == "-.":
         text = text.removesuffix("-")

@@ -27,11 +27,11 @@ from stackc.spec.labels import read_bracketed, read_properties
 from stackc.spec.links import Link, read_link
 from stackc.spec.mermaid_source import prepare
 from stackc.spec.sketch import OpenGroup, Sketch
-from stackc.spec.tokens import RULES, SyntaxFault, Tokenizer
+from stackc.spec.tokens import RULES, TOKEN_START, SyntaxFault, Tokenizer
 
 _DIRECTIONS = {"TD": "TB", "<": "RL", ">": "LR", "^": "BT", "v": "TB"}
 # An `x` or `o` that Mermaid takes for the tail of the arrow right behind it.
-_TAIL = re.compile(r"(?:^|(?<=[^\x00-\x7f]))[0-9]*[xo]$")
+_TAIL = re.compile(rf"{TOKEN_START}[xo]$")
 _TRAILING_END = re.compile(r"(?:^|[^A-Za-z0-9_-])[0-9]*end$")
 _HINTS = {
     "&": "between two nodes stands ` & `, with spaces, or an arrow",
@@ -71,14 +71,12 @@ class _Reader:
         start = tokens.position
         if match := tokens.read("BROKEN_HEADER"):
             span = tokens.span(start, match.end())
-            self.sketch.found.error(
-                "S101", "this header cannot be read", span, "write `graph LR`, and the arrows below it"
-            )
+            hint = "write `graph LR`, and the arrows below it"
+            self.sketch.found.error("S101", "this header cannot be read", span, hint)
         elif required:
             span = tokens.span(start, tokens.line_end(start))
-            self.sketch.found.error(
-                "S101", "a flowchart begins with `graph LR` or the like", span, "write it above this line"
-            )
+            hint = "write it above this line"
+            self.sketch.found.error("S101", "a flowchart begins with `graph LR` or the like", span, hint)
             if tokens.check("OTHER_DIAGRAM"):
                 tokens.position = len(tokens.text)
         return None

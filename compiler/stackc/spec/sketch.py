@@ -10,20 +10,11 @@ from stackc.diagnostics import Collector, Note, Span
 from stackc.spec.drawing import Arrow, Drawing, Drawn, Group, Line
 from stackc.spec.links import INVISIBLE, Link
 from stackc.spec.names import MERMAID_WORDS, check_name
+from stackc.spec.tokens import TOKEN_START
 
-# Mermaid begins a new token at the start of an id, after digits there, and after every letter that is not ASCII;
-# where a token begins, it looks for its own words first.
-_TOKEN = r"(?:^|(?<=[^\x00-\x7f]))[0-9]*"
-_OWN_WORDS = (MERMAID_WORDS - {"default", "direction"}) | {
-    "interpolate",
-    "swimlane-beta",
-    "_self",
-    "_blank",
-    "_parent",
-    "_top",
-}
-_RESERVED = re.compile(rf"{_TOKEN}({'|'.join(sorted(_OWN_WORDS))})(?![A-Za-z0-9_])")
-
+_LINK_TARGETS = {"_self", "_blank", "_parent", "_top"}
+_OWN_WORDS = (MERMAID_WORDS - {"default", "direction"}) | {"interpolate", "swimlane-beta"} | _LINK_TARGETS
+_RESERVED = re.compile(rf"{TOKEN_START}({'|'.join(sorted(_OWN_WORDS))})(?![A-Za-z0-9_])")
 
 MOST_PROBLEMS = 1000
 MOST_ARROWS = 250_000
@@ -116,8 +107,6 @@ class Sketch:
 
     def open_group(self, group: OpenGroup) -> None:
         """The statements that follow are those of `group`."""
-        if len(self.open) == DEEPEST:
-            self.found.error("S113", f"subgraphs are more than {DEEPEST} deep inside each other", group.span)
         if group.id and group.id in self.group_spans:
             first = Note("the first", self.group_spans[group.id])
             self.found.error("S109", f"two subgraphs are called '{group.id}'", group.span, None, first)
@@ -140,7 +129,7 @@ class Sketch:
 
     def drawing(self, direction: str | None, comments: tuple[Line, ...]) -> Drawing:
         """The finished drawing; SpecError with all that was found."""
-        for group in self.open:
+        for group in [] if self.is_hopeless else self.open:
             self.found.error("S109", "a subgraph without its `end`", group.span, "write `end` after its last line")
         groups = {g.id: Group(g.id, g.label, g.members, g.direction, g.span) for g in self.groups if g.id}
         self._check_groups(groups)
@@ -155,14 +144,17 @@ class Sketch:
                 if end in groups:
                     hint = "an arrow joins two nodes: name the node inside that it means"
                     self.found.error("S106", f"an arrow {preposition} the subgraph '{end}'", arrow.span, hint)
-        for id, group in groups.items():
-            if not self.found.diagnostics and self._is_inside_itself(id):
-                self.found.error("S109", f"the subgraph '{id}' is inside itself", group.span)
+        if not self.found.diagnostics:
+            self._check_nesting(groups)
 
-    def _is_inside_itself(self, id: str) -> bool:
-        above = self.owner.get(id)
-        for _ in range(DEEPEST):
-            if above is None or above == id:
+    def _check_nesting(self, groups: dict[str, Group]) -> None:
+        for id, group in groups.items():
+            above, depth = self.owner.get(id), 1
+            while above and above != id and depth < DEEPEST:
+                above, depth = self.owner.get(above), depth + 1
+            if above == id:
+                self.found.error("S109", f"the subgraph '{id}' is inside itself", group.span)
                 break
-            above = self.owner.get(above)
-        return above is not None
+            if above:
+                self.found.error("S113", f"subgraphs are more than {DEEPEST} deep inside each other", group.span)
+                break

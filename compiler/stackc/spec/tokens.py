@@ -14,6 +14,10 @@ from typing import NoReturn
 from stackc.diagnostics import Diagnostic, Span
 from stackc.spec.shapes import BRACKETS
 
+# Mermaid begins a new token at the start of an id, after digits there, and after every letter that is not ASCII;
+# where a token begins, it looks for its own words and arrows first.
+TOKEN_START = r"(?:^|(?<=[^\x00-\x7f]))[0-9]*"
+
 _ARROW = r"[xo<]?(?:--+[-xo>]|==+[=xo>]|-?\.++-[xo>]?)"
 _LINK = rf"(?:{_ARROW}|~~~+)"
 _OPENING = r"(?:--|==|-\.)"
