@@ -66,23 +66,23 @@ def command(
 
 def _tables(built: Built) -> None:
     """Parity and speed as tables."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(highlight=False)
     if built.parity:
         table = Table(
-            "output", "sizes", "PyTorch − truth", "ONNX − truth", "allowed", "spec", title="Parity with float64"
+            "output", "sizes", "PyTorch", "ONNX", "allowed", "made by", box=SIMPLE_HEAD, padding=0, pad_edge=False
         )
         for row in built.parity.rows:
             numbers = [f"{x:.1e}" for x in (row.verdict.torch, row.verdict.onnx, row.verdict.allowed)]
-            table.add_row(row.output, str(row.point), *numbers, row.place)
-        console.print(table)
+            table.add_row(row.output, str(row.point), *numbers, Path(row.place).name)
+        console.print("Largest distance from the truth, the module in float64:", table)
     if built.speed:
-        title = f"Speed at {built.measured}, {built.session.provider}"
-        table = Table("candidate", "p50 ms", "p90 ms", "p99 ms", title=title)
+        table = Table("", "p50 ms", "p90 ms", "p99 ms", box=SIMPLE_HEAD, padding=0, pad_edge=False)
         for name, timing in built.speed.timings.items():
             table.add_row(name, *(f"{timing.percentile(p) * 1e3:.2f}" for p in (50, 90, 99)))
-        console.print(table)
+        console.print(f"Speed at {built.measured}:", table)
         for ratio in built.speed.ratios:
-            console.print(str(ratio), highlight=False)
+            console.print(str(ratio))
