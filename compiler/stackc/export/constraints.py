@@ -23,6 +23,7 @@ _FUNCTIONS: dict[str, Callable[..., object]] = {
     "FloatTrueDiv": operator.truediv, "FloatPow": operator.pow, "PowByNatural": operator.pow, "TruncToInt": int,
     "FloorToInt": math.floor, "CeilToInt": math.ceil,
 }  # fmt: skip
+_NODES = ("Expr", "BinOp", "UnaryOp", "BoolOp", "Compare", "Call", "Name", "Constant")
 
 
 class Inexpressible(ValueError):
@@ -32,6 +33,7 @@ class Inexpressible(ValueError):
 def holds(constraint: str, sizes: Mapping[str, int]) -> bool:
     """Whether it holds at these sizes of the axes. Inexpressible where it is no arithmetic of them."""
     evaluator = simpleeval.SimpleEval(functions=_FUNCTIONS, names=dict(sizes))
+    evaluator.nodes = {kind: run for kind, run in evaluator.nodes.items() if kind.__name__ in _NODES}
     try:
         return bool(evaluator.eval(constraint))
     except (simpleeval.InvalidExpression, SyntaxError, TypeError) as error:
@@ -43,7 +45,8 @@ def counterexample(
 ) -> Mapping[str, int] | None:
     """Sizes of the contract's dims at which the constraint fails, None where it holds at all that were tried."""
     axes = {name: _dim(name, inputs) for name in dict.fromkeys(re.findall(r"x\d+_\d+", constraint))}
-    symbols = {name: contract.get(name, DimRange()) for dim in axes.values() for name in dim.symbols()}
+    multiples = {name: multiple for dim in axes.values() for name, multiple in dim.symbols().items()}
+    symbols = {name: contract.get(name, DimRange(multiple_of=multiple)) for name, multiple in multiples.items()}
     numbers = [int(number) for number in re.findall(r"(?<![\w])\d+", constraint)]
     for sizes in _points(symbols, axes.values(), numbers):
         if not holds(constraint, {name: dim.evaluate(sizes) for name, dim in axes.items()}):

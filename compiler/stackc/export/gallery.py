@@ -20,6 +20,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from stackc.export.cut import Wiring
 from stackc.export.exhibit import Exhibit, exhibit
 from stackc.export.guards import guards_of
+from stackc.export.sizes import Axis, ask_first, shared_sizes
 from stackc.export.units import Unit
 
 
@@ -53,7 +54,13 @@ def _exported(exhibits: Sequence[Exhibit], opset: int) -> tuple[onnx.ModelProto,
     exported = torch.onnx.export(program, opset_version=opset, dynamo=True, optimize=True, verbose=False)
     assert exported is not None
     model = exported.model_proto
-    return model, _wirings(model.graph, exhibits, constraints)
+    wirings = _wirings(model.graph, exhibits, constraints)
+    shared: dict[Axis, Axis] = {}
+    for e, wiring in zip(exhibits, wirings, strict=True):
+        connected = [x for x in e.unit.inputs if x is not None]
+        shared |= shared_sizes(dict(zip(list(wiring.names)[len(e.state) :], connected, strict=True)))
+    ask_first(model.graph.node, shared)
+    return model, wirings
 
 
 def _dynamic_axes(exhibit: Exhibit) -> list[Any]:

@@ -1,0 +1,241 @@
+"""Units → objects: what a unit is compiled to does not depend on its company, and what cannot be compiled is blamed."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from typing import Any
+
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from stackc.components.activation import Dropout, Gelu, Relu
+from stackc.components.attention import Attention
+from stackc.components.embedding import Embedding, LearnedPosition
+from stackc.components.linear import Linear
+from stackc.components.merge import Add, Identity
+from stackc.components.norm import BatchNorm, InstanceNorm, LayerNorm
+from stackc.components.pool import MeanPool
+from stackc.components.reparam import Standardize
+from stackc.diagnostics import Span, SpecError
+from stackc.export.compile import compile_units
+from stackc.export.nodes import subgraphs
+from stackc.export.objects import Object
+from stackc.export.units import Unit
+from stackc.types import Dim, TensorType, shape
+
+SPAN = Span("spec.yaml", 3)
+
+
+def compiled(*units: Unit) -> list[Object]:
+    objects = compile_units(dict.fromkeys(units, SPAN))
+    return [objects[unit] for unit in units]
+
+
+@pytest.fixture
+def units(typed: Any, probe: Any) -> list[Unit]:
+    """Units that share constants, sizes, parameters' names and awkward habits."""
+    x, mask = typed("d0", "d1", 32), typed("d0", "d1", dtype="int64")
+
+    def branch(a: torch.Tensor) -> torch.Tensor:
+        captured = a * 2
+        chosen: torch.Tensor = torch.cond(a.sum() > 0, lambda b: b + captured, lambda b: b * 2, (a,))
+        return chosen
+
+    def made(component: Any, *inputs: Any, reparams: Any = ()) -> Unit:
+        return Unit(component, reparams, inputs, 23)
+
+    return [
+        made(LayerNorm(), x),
+        made(Linear(out=16), x),
+        made(Linear(out=16), x, reparams=(("weight", Standardize()),)),
+        made(Linear(out=16), typed("d0", 32)),
+        made(Identity(), x),
+        made(Dropout(p=0.1), x),
+        made(Gelu(), x),
+        made(Add(), x, x),
+        made(Add(), x, x, x),
+        made(Embedding(vocab=9, dim=4), mask),
+        made(LearnedPosition(max=64), x),
+        made(Attention(heads=4), x, None, mask),
+        made(Attention(heads=4, causal=True), x, None, None),
+        made(BatchNorm(), typed("d0", 32)),
+        made(InstanceNorm(axis=2), x),
+        made(MeanPool(), x, mask),
+        made(Relu(), typed(2, 3)),
+        made(probe(branch, x), x),
+        made(probe(lambda a: (a.topk(2)[1], a, a * 2), mask, x, x), x),
+        made(probe(lambda a: a * 2 if a.shape[1] > 5 else a, x), x),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_unit_is_the_same_in_any_company(units: list[Unit], seed: int) -> None:
+    everything = dict(zip(units, compiled(*units), strict=True))
+    draw = random.Random(seed)
+    company = draw.sample(units, draw.randint(2, len(units) - 1))
+    for unit, other in zip(company, compiled(*company), strict=True):
+        assert other.to_bytes() == everything[unit].to_bytes(), unit.component
+    alone = draw.choice(units)
+    assert compiled(alone)[0].to_bytes() == everything[alone].to_bytes(), alone.component
+
+
+def test_objects_stand_on_their_own(units: list[Unit]) -> None:
+    """Constants are shared in the gallery, and values captured by bodies of If: each object has what it needs."""
+    for unit, made in zip(units, compiled(*units), strict=True):
+        known = {f"x{port}" for port, x in enumerate(unit.inputs) if x} | {tensor.name for tensor in made.constants}
+        known |= {result for cone in made.cones for result in cone.results} | {""}
+        assert_closed(made.nodes, known)
+        assert set(made.outputs) <= known | {name for node in made.nodes for name in node.output}
+
+
+def assert_closed(nodes: Any, known: set[str]) -> None:
+    known = set(known)
+    for node in nodes:
+        assert not node.metadata_props
+        assert not node.name
+        assert all(name in known or name.startswith("p.") for name in node.input), (node, known)
+        for graph in subgraphs(node):
+            assert_closed(graph.node, known | {tensor.name for tensor in graph.initializer})
+        known |= set(node.output)
+
+
+def test_outputs_that_are_inputs(typed: Any, probe: Any) -> None:
+    x = typed("d0", 4)
+    swap = Unit(probe(lambda a, b: (b, a, b * 1.5), x, x, x), (), (x, x), 23)
+    (made,) = compiled(swap)
+    assert made.outputs == ("x1", "x0", "v0")
+
+
+def test_nothing_of_a_layer_is_allocated(typed: Any) -> None:
+    """400 GB of embedding, and a matrix to make a key of."""
+    ids = typed("d0", dtype="int64")
+    huge = Unit(Embedding(vocab=10**8, dim=1000), (), (ids,), 23)
+    assert [node.op_type for node in compiled(huge)[0].nodes] == ["Gather"]
+
+
+def test_same_bytes_under_any_hash_seed() -> None:
+    code = """
+import hashlib
+from stackc.components.attention import Attention
+from stackc.components.linear import Linear
+from stackc.components.reparam import Standardize
+from stackc.diagnostics import Span
+from stackc.export.compile import compile_units
+from stackc.export.units import Unit
+from stackc.types import Dim, TensorType, shape
+x = TensorType("float32", shape(Dim.symbol("d0"), Dim.symbol("d1"), 32))
+rows = TensorType("float32", shape(Dim.symbol("d0"), 32))
+units = [Unit(Attention(heads=4), (), (x, None, None), 18), Unit(Linear(out=3), (("weight", Standardize()),), (x,), 18)]
+units.append(Unit(Linear(out=3), (), (rows,), 18))
+for unit, made in compile_units(dict.fromkeys(units, Span("", 1))).items():
+    print(hashlib.sha256(made.to_bytes()).hexdigest())
+"""
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert said[0] == said[1]
+    assert len(said[0].split()) == 3
+
+
+def test_prologue_is_split_off(typed: Any) -> None:
+    x = typed("d0", "d1", 32)
+    plain, normalized = compiled(
+        Unit(Linear(out=16), (), (x,), 23), Unit(Linear(out=16), (("weight", Standardize()),), (x,), 23)
+    )
+    for made, parameter in ((plain, "weight"), (normalized, "parametrizations.weight.original")):
+        assert [node.op_type for node in made.nodes] == ["MatMul", "Add"]
+        assert made.parameters == ("bias",)
+        (cone,) = made.cones
+        assert cone.parameters == (parameter,)
+        onnx.checker.check_model(onnx.load_from_string(cone.model), full_check=True)
+
+
+def test_branch_on_a_size_leaves_a_constraint(typed: Any, probe: Any) -> None:
+    x = typed("d0", "d1")
+    asked: list[Any] = [
+        lambda a: a * 2 if a.shape[1] > 20 else a,
+        lambda a: a * 2 if a.shape[1] == 20 else a,
+        lambda a: sum(a[:, i] for i in range(a.shape[1])),
+        lambda a: a * 2 if a.shape[0] * 3 > a.shape[1] and a.shape[1] / 2 < 9 else a,
+    ]
+    found = [made.constraints for made in compiled(*(Unit(probe(body, x), (), (x,), 23) for body in asked))]
+    assert found[:2] == [("x0_1 <= 20",), ("x0_1 != 20",)]
+    assert found[2] == ("x0_1 == 11",)
+    assert found[3] == ("3*x0_0 > x0_1", "(IntTrueDiv(x0_1, 2)) < 9.0")
+
+
+def test_sizes_that_follow_from_others_leave_a_constraint(typed: Any, probe: Any) -> None:
+    """The dims of these types say nothing of each other; what was traced does."""
+    n = Dim.symbol("d0", 2)
+    x, y = TensorType("float32", shape(n)), TensorType("float32", shape(n // 2))
+    unit = Unit(probe(lambda a, b: a[: a.shape[0] // 2] * b, y), (), (x, y), 23)
+    assert compiled(unit)[0].constraints == ("Min(x0_0, (x0_0//2)) == x1_0",)
+
+
+class Reassigns(nn.Module):
+    count: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.zeros(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.count = self.count + 1
+        return x + self.count
+
+
+class InPlace(Reassigns):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.count += 1
+        return x + self.count
+
+
+def fails(x: torch.Tensor) -> torch.Tensor:
+    raise KeyError("no such thing\nand a second line")
+
+
+REFUSED = [
+    (Reassigns, "probe cannot be exported: it changes its own state in eval mode: count"),
+    (InPlace, "probe cannot be exported: it changes its own state in eval mode: count"),
+    (lambda x: (x, x), "probe cannot be exported: it gives 2 outputs, and its signature says 1"),
+    (lambda x: x[x > 0], "what it does depends on the values of its inputs: aten.nonzero.default"),
+    (lambda x: x * 2 if x.sum().item() > 0 else x, "depends on the values of its inputs: aten._local_scalar_dense"),
+    (lambda x: torch.special.airy_ai(x), "No ONNX function found for <OpOverload(op='aten.special_airy_ai'"),
+    (lambda x: x @ x, "a and b must have same reduction dim"),
+    (fails, "no such thing"),
+]
+
+
+@pytest.mark.parametrize(("body", "message"), REFUSED)
+def test_error_names_the_line(typed: Any, probe: Any, capfd: Any, body: Any, message: str) -> None:
+    x = typed("d0", "d1")
+    bad = Unit(probe(body, x), (), (x,), 23)
+    with pytest.raises(SpecError) as caught:
+        compile_units({Unit(Relu(), (), (x,), 23): Span("spec.yaml", 1), bad: Span("spec.yaml", 2)})
+    (diagnostic,) = caught.value.diagnostics
+    assert (diagnostic.code, diagnostic.span) == ("E501", Span("spec.yaml", 2))
+    assert message in diagnostic.message
+    assert "\n" not in diagnostic.message
+    assert capfd.readouterr() == ("", "")
+
+
+def test_every_unit_that_fails_is_told(typed: Any, probe: Any) -> None:
+    x = typed("d0", "d1")
+    units = {
+        Unit(probe(body, x), (), (x,), 23): Span("spec.yaml", line) for line, (body, _) in enumerate(REFUSED[:4], 1)
+    }
+    with pytest.raises(SpecError) as caught:
+        compile_units(units)
+    assert [d.span.line for d in caught.value.diagnostics if d.span] == [1, 2, 3, 4]

@@ -1,0 +1,153 @@
+"""The files: weights beside the model once they are large, one tensor at a time, the same bytes every time."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from stackc.components.embedding import Embedding
+from stackc.components.linear import Linear
+from stackc.export import export
+from stackc.export import write as writing
+from stackc.export.compile import compile_units
+from stackc.export.link import Linked, link
+from stackc.export.pipeline import spans_of, weight_bytes
+from stackc.export.units import units_of
+from stackc.graph.program import Program
+
+Array = np.ndarray[Any, Any]
+FEEDS = {"ids": np.array([[1, 2, 0]])}
+
+
+@pytest.fixture
+def program(written: Any, draft: Any, typed: Any) -> Program:
+    drafts = {
+        "embed": draft(Embedding(vocab=600, dim=512), ("ids",)),
+        "up": draft(Linear(out=300), ("embed",)),
+        "down": draft(Linear(out=3), ("up",)),
+    }
+    made: Program = written({"ids": typed("batch", "seq", dtype="int64")}, drafts, {"y": "down"})
+    return made
+
+
+@pytest.fixture
+def linked(program: Program) -> Linked:
+    units = units_of(program, 23)
+    return link(program, units, compile_units(spans_of(program, units)), opset=23)
+
+
+@pytest.fixture
+def weights(program: Program, random_weights: Any) -> dict[str, Array]:
+    drawn: dict[str, Array] = random_weights(program)
+    return drawn
+
+
+def run(path: Path) -> Array:
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (y,) = session.run(None, FEEDS)
+    return np.asarray(y)
+
+
+def test_weights_inside_and_beside_are_the_same_model(linked: Linked, weights: Any, tmp_path: Path) -> None:
+    folders = [tmp_path / "inside", tmp_path / "beside"]
+    for folder in folders:
+        folder.mkdir()
+    (inside,) = writing.write(linked, weights, folders[0], inline=True)
+    beside, data = writing.write(linked, weights, folders[1], inline=False)
+    assert [path.name for path in (inside, beside, data)] == ["model.onnx", "model.onnx", "model.onnx.data"]
+    np.testing.assert_array_equal(run(inside), run(beside))
+    assert beside.stat().st_size < 10_000
+    data.unlink()
+    graph = onnx.load(str(beside), load_external_data=False).graph
+    assert {t.name for t in graph.initializer if t.external_data} == weights.keys()
+
+
+def test_data_is_aligned_and_does_not_overlap(linked: Linked, weights: Any, tmp_path: Path) -> None:
+    beside, data = writing.write(linked, weights, tmp_path, inline=False)
+    end = 0
+    for tensor in onnx.load(str(beside), load_external_data=False).graph.initializer:
+        place = {entry.key: entry.value for entry in tensor.external_data}
+        offset, length = int(place["offset"]), int(place["length"])
+        assert place["location"] == "model.onnx.data"
+        assert offset >= end
+        assert offset % (65536 if length >= 1 << 20 else 64) == 0
+        end = offset + length
+    assert end == data.stat().st_size
+
+
+def test_checker_needs_no_weights(linked: Linked, weights: Any, tmp_path: Path) -> None:
+    beside, data = writing.write(linked, weights, tmp_path, inline=False)
+    data.write_bytes(b"")
+    onnx.checker.check_model(str(beside), full_check=True)
+
+
+class Watched(Mapping[str, Array]):
+    """Weights that are made when they are asked for; counts how many are alive."""
+
+    def __init__(self, weights: Mapping[str, Array]) -> None:
+        self.weights, self.alive, self.most = weights, [], 0  # type: ignore[var-annotated]  # weak references below
+
+    def __getitem__(self, name: str) -> Array:
+        import weakref
+
+        array = self.weights[name].copy()
+        self.alive = [ref for ref in self.alive if ref() is not None] + [weakref.ref(array)]
+        self.most = max(self.most, len(self.alive))
+        return array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.weights)
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+
+def test_weights_stream(linked: Linked, weights: Any, tmp_path: Path) -> None:
+    watched = Watched(weights)
+    writing.write(linked, watched, tmp_path, inline=False)
+    assert watched.most <= 2, "the one being written, and the one before it until its name is taken"
+
+
+@pytest.mark.parametrize("inline", [True, False])
+def test_same_input_same_bytes(program: Program, weights: Any, tmp_path: Path, inline: bool) -> None:
+    said = []
+    for number in range(2):
+        units = units_of(program, 23)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        made = link(program, units, compile_units(spans_of(program, units)), opset=23)
+        said.append([path.read_bytes() for path in writing.write(made, weights, folder, inline=inline)])
+    assert said[0] == said[1]
+
+
+def test_large_weights_go_beside_the_model(
+    program: Program, weights: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert weight_bytes(program) == sum(array.nbytes for array in weights.values())
+    from stackc.export import pipeline
+
+    monkeypatch.setattr(pipeline, "INLINE_LIMIT", weight_bytes(program))
+    assert len(export(program, weights, tmp_path).paths) == 1
+    monkeypatch.setattr(pipeline, "INLINE_LIMIT", weight_bytes(program) - 1)
+    exported = export(program, weights, tmp_path)
+    assert len(exported.paths) == 2
+    assert (exported.units, exported.opset) == (3, 23)
+    assert list(exported.seconds) == ["units", "compile", "link", "write"]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64", "int64", "bool"])
+def test_bytes_of_every_element_type(tmp_path: Path, dtype: str) -> None:
+    array = np.arange(6).reshape(2, 3).astype(dtype)
+    with (tmp_path / "model.onnx.data").open("wb") as file:
+        tensors = list(writing._external(file, itertools.chain([("a", array), ("b", array[0, 0].reshape(()))])))
+    loaded = [onnx.numpy_helper.to_array(tensor, str(tmp_path)) for tensor in tensors]
+    np.testing.assert_array_equal(loaded[0], array)
+    assert loaded[1].shape == ()
+    assert [a.dtype for a in loaded] == [array.dtype, array.dtype]
