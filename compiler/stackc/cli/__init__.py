@@ -14,6 +14,7 @@ COMMANDS = {
     "check": "Check a spec, and tell its parameters and FLOPs.",
     "show": "Draw a spec: Mermaid on the screen, SVG or PNG in a file.",
     "run": "Run an artifact on inputs from an .npz file.",
+    "schema": "Print the JSON Schema of specs, for editors.",
     "doctor": "Tell what of this installation works, and how to mend the rest.",
 }
 """Every command with its line in the help; `stackc.cli.NAME` holds it as `command`."""

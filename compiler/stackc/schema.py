@@ -1,0 +1,223 @@
+"""The JSON Schema (2020-12) of a spec in YAML, for editors: completion, hover, red lines.
+
+No legal spec is refused by it. What a schema cannot say (names, arrows, shapes) is left to `stackc check`. A node whose
+op stands in the drawing alone is offered the fields of all components. One thing is out of its reach: a block that
+bears the name of a component, and hides it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from inspect import getdoc
+from typing import Any
+
+from stackc.components import REGISTRY
+from stackc.components.base import Component
+from stackc.components.fields import FieldSpec, fields_of
+from stackc.components.merge import MERGES
+from stackc.reference.keys import BLOCK, DIM, INPUT, NODE, SPEC, STACK, WEIGHTS, Key
+from stackc.spec.expressions import MAX_LENGTH
+from stackc.spec.names import EXPRESSION_WORDS, MERMAID_WORDS, MODULE_NAMES
+
+Json = dict[str, Any]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+STACK_MEANING = "Sub-models composed: one repeated, or different ones, in series or side by side."
+
+
+def schema() -> Json:
+    """The schema of a whole spec, its parts under `$defs`; `op.NAME` are the fields of a component."""
+    return {
+        "$schema": DIALECT,
+        "title": "stackc spec",
+        "description": "A neural-network graph that stackc compiles to ONNX.",
+        **_mapping(SPEC),
+        "$defs": _definitions(),
+    }
+
+
+def _definitions() -> Json:
+    return {
+        "expression": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MAX_LENGTH,
+            "description": "an expression over params and dims, such as `4*dim`",
+        },
+        "interpolated": {"type": "string", "pattern": r"\$\{", "description": "text with `${name}` in it"},
+        "size": {"anyOf": [{"type": "integer", "minimum": 1}, _ref("expression")]},
+        "texts": {"type": ["object", "null"], "additionalProperties": {"type": "string"}},
+        "name": _name(MODULE_NAMES | MERMAID_WORDS, r"^[^\s.]+$"),
+        "symbol": _name(EXPRESSION_WORDS, r"^[^\s.\-]+$"),
+        "params": _named({"type": ["string", "number", "boolean", "null"]}, "symbol"),
+        "dims": _named(_mapping(DIM), "symbol"),
+        "inputs": {**_named(_mapping(INPUT)), "type": "object", "minProperties": 1},
+        "blocks": _named(_mapping(BLOCK)),
+        "nodes": _named(_ref("node")),
+        "outputs": _outputs(),
+        "weights": {**_mapping(WEIGHTS), "type": ["object", "null"]},
+        "op": _op(),
+        "node": _node(),
+        "member": _member(),
+        "merge": _merge(),
+        "reparams": {"type": ["object", "null"], "additionalProperties": _ref("reparam")},
+        "reparam": _reparam(),
+        "op.stack": {"description": STACK_MEANING, "properties": {k: _key(key) for k, key in STACK.items()}},
+        **{f"op.{op}": _fields(component) for op, component in REGISTRY.items()},
+    }
+
+
+# -- mappings of the language
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _key(key: Key) -> Json:
+    default = f" Default: {key.default}." if key.default else ""
+    return {**key.schema, "description": f"{_sentence(key.meaning)}{default}"}
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _mapping(keys: Mapping[str, Key]) -> Json:
+    """A mapping with these keys and no others."""
+    return {
+        "type": "object",
+        "properties": {name: _key(key) for name, key in keys.items()},
+        "required": [name for name, key in keys.items() if key.required],
+        "additionalProperties": False,
+    }
+
+
+def _named(value: Json, names: str = "name") -> Json:
+    """A mapping from names that the user gives; a value that says nothing may be left out if it needs no key."""
+    if value.get("type") == "object" and not value["required"]:
+        value = {**value, "type": ["object", "null"]}
+    return {"type": ["object", "null"], "propertyNames": _ref(names), "additionalProperties": value}
+
+
+def _name(taken: frozenset[str], pattern: str) -> Json:
+    return {"type": "string", "pattern": pattern, "not": {"enum": sorted(taken)}}
+
+
+def _outputs() -> Json:
+    named = {"type": "object", "additionalProperties": {"type": "string"}}
+    return {"anyOf": [{"type": ["string", "null"]}, {"type": "array", "items": {"type": "string"}}, named]}
+
+
+# -- nodes and what they are
+
+
+def _op() -> Json:
+    """Any text, since blocks are ops as well; the components are listed, so that an editor proposes them."""
+    known = {op: _summary(component) for op, component in REGISTRY.items()} | {"stack": STACK_MEANING}
+    return {"anyOf": [*({"const": op, "description": known[op]} for op in sorted(known)), {"type": "string"}]}
+
+
+def _summary(component: type[Component]) -> str:
+    return (getdoc(component) or "").partition("\n\n")[0].replace("\n", " ")
+
+
+def _node() -> Json:
+    """What may stand beside a node: the fields of its op where the entry names it, else those of any op."""
+    fields = {op: fields_of(component) for op, component in REGISTRY.items()}
+    anything: Json = {name: True for op in fields for name in fields[op]} | {name: True for name in STACK}
+    for name in anything:
+        takers = [op for op in sorted(fields) if name in fields[op]] + ["stack"] * (name in STACK)
+        anything[name] = {"description": f"A field of {', '.join(takers)}."}
+    return {
+        "type": ["object", "null"],
+        "properties": {name: _key(key) for name, key in NODE.items()},
+        "allOf": [
+            {"if": {"not": {"required": ["op"]}}, "then": {"properties": anything}},
+            *_by_op([*NODE], needs=True, unless={"not": {"required": ["same_as"]}}),
+        ],
+    }
+
+
+def _member() -> Json:
+    """A sub-model of a stack: an op, or a mapping with its fields. Others may come by `with`, so none is demanded."""
+    op = {"op": {**_key(NODE["op"])}}
+    written = {"type": "object", "required": ["op"], "properties": op, "allOf": _by_op(["op"], needs=False)}
+    return {"anyOf": [_ref("op"), written]}
+
+
+def _by_op(beside: list[str], *, needs: bool, unless: Json | None = None) -> list[Json]:
+    """For each op: where `op` names it, its fields and the keys `beside` them are all that may stand there."""
+    rules = []
+    for op in [*REGISTRY, "stack"]:
+        fields = [*fields_of(REGISTRY[op])] if op in REGISTRY else [*STACK]
+        rule = {**_ref(f"op.{op}"), "propertyNames": {"enum": [*fields, *beside]}}
+        if needs and (required := _required(op)):
+            rule["required"] = required
+        rules.append({"if": {"properties": {"op": {"const": op}}, "required": ["op"], **(unless or {})}, "then": rule})
+    return rules
+
+
+def _required(op: str) -> list[str]:
+    if op == "stack":
+        return [name for name, key in STACK.items() if key.required]
+    return [name for name, spec in fields_of(REGISTRY[op]).items() if spec.required]
+
+
+def _merge() -> Json:
+    words = [*MERGES]
+    fields: Json = {}
+    for op in MERGES.values():
+        fields |= _fields(REGISTRY[op])["properties"]
+    properties = {"op": {"enum": words}, **fields}
+    written = {"type": "object", "properties": properties, "required": ["op"], "additionalProperties": False}
+    return {"anyOf": [{"enum": words}, _ref("interpolated"), written]}
+
+
+def _reparam() -> Json:
+    """Standardize and minmax, by name or as a mapping of that one key with its options."""
+    axes = {"anyOf": [{"const": "all"}, {"type": ["integer", "null"]}, {"type": "array", "items": {"type": "integer"}}]}
+    options = {"axes": axes, "eps": {"anyOf": [{"type": "number", "minimum": 0}, _ref("expression")]}}
+    ends = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+    kinds = {
+        "standardize": {"type": ["object", "null"], "properties": options, "additionalProperties": False},
+        "minmax": {"anyOf": [ends, {"type": "null"}]},
+    }
+    written = {"type": "object", "properties": kinds, "additionalProperties": False, "minProperties": 1}
+    return {"anyOf": [{"enum": [*kinds]}, _ref("interpolated"), {**written, "maxProperties": 1}]}
+
+
+# -- fields of components
+
+
+def _fields(component: type[Component]) -> Json:
+    properties = {name: field_schema(spec) for name, spec in fields_of(component).items()}
+    return {"description": getdoc(component), "properties": properties}
+
+
+def field_schema(spec: FieldSpec) -> Json:
+    """What a spec may write for a field: a value of its kinds within its range, an expression, or `${…}` for text."""
+    forms: list[Json] = []
+    if spec.choices:
+        forms += [{"enum": [*spec.choices]}, _ref("interpolated")]
+    if spec.kinds & {"int", "float"}:
+        forms.append({"type": "number" if "float" in spec.kinds else "integer", **_bounds(spec)})
+    if "bool" in spec.kinds:
+        forms.append({"type": "boolean"})
+    if not spec.choices:
+        forms.append({"type": "string"} if "str" in spec.kinds else _ref("expression"))
+    if "none" in spec.kinds:
+        forms.append({"type": "null"})
+    described: Json = {"anyOf": forms, "description": _sentence(spec.doc)} if spec.doc else {"anyOf": forms}
+    return described if spec.required else {**described, "default": spec.default}
+
+
+def _bounds(spec: FieldSpec) -> Json:
+    bounds = {
+        "minimum": spec.range.minimum,
+        "maximum": spec.range.maximum,
+        "exclusiveMaximum": spec.range.below,
+    }
+    finite = {name: end for name, end in bounds.items() if math.isfinite(end)}
+    return {name: int(end) if end == int(end) else end for name, end in finite.items()}

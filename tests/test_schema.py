@@ -1,0 +1,182 @@
+"""The schema against the specs, against wrong ones, and against what the reader and the components take."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from stackc.components import REGISTRY
+from stackc.components.fields import fields_of
+from stackc.diagnostics import SpecError
+from stackc.front import Overrides, check_source
+from stackc.graph import entries, stacks
+from stackc.reference.keys import KEYS
+from stackc.schema import DIALECT, schema
+from stackc.spec import reader
+from stackc.spec.source import Source
+from stackc.spec.tree import Value
+from stackc.spec.yaml_reader import read_yaml
+
+SPECS = Path(__file__).parents[1] / "specs"
+SCHEMA = schema()
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+
+
+def plain(value: Value) -> Any:
+    """The tree of a YAML text as JSON has it."""
+    if isinstance(value.data, Mapping):
+        return {key: plain(entry.value) for key, entry in value.data.items()}
+    return [plain(item) for item in value.data] if isinstance(value.data, tuple) else value.data
+
+
+def red(text: str) -> list[str]:
+    """Where an editor would draw red lines."""
+    return [error.json_path for error in VALIDATOR.iter_errors(plain(read_yaml(text, file="spec.yaml")))]
+
+
+def test_it_is_a_schema() -> None:
+    assert SCHEMA["$schema"] == DIALECT
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    assert json.loads(json.dumps(SCHEMA)) == SCHEMA
+
+
+@pytest.mark.parametrize("path", sorted(SPECS.glob("*.yaml")), ids=lambda path: path.name)
+def test_every_spec_is_valid(path: Path) -> None:
+    assert red(path.read_text(encoding="utf-8")) == []
+
+
+BASE = """\
+stackc: 1
+dims: {seq: {min: 2, max: 64}}
+params: {dim: 16, kind: layer_norm, free: null}
+inputs:
+  x: {shape: [batch, seq, dim], dtype: float32}
+  m: {shape: [batch, seq], dtype: int64, values: [0, 1], to: [a.mask]}
+graph: |
+  x --> a --> s[stack] --> n --> y[linear]
+  x --> n
+nodes:
+  a: {op: attention, heads: dim // 4, causal: false, dropout: 0}
+  s: {op: stack, of: [b, {op: mlp, hidden: 4*dim}], mode: sum, norm: {op: rms_norm}, repeat: 2}
+  n: {op: "${kind}", merge: sum, eps: 1e-5}
+  y: {out: 2, reparam: {weight: {standardize: {axes: all}}}}
+blocks:
+  b:
+    inputs: [x]
+    graph: x --> z[linear]
+    nodes: {z: {out: dim}}
+outputs: {y: y, inner: s.0}
+weights: {map: {y.*: head.*}, ignore: ["pooler.**"]}
+"""
+
+
+def test_what_the_checker_takes_is_not_red() -> None:
+    assert red(BASE) == []
+    check_source(Source("spec.yaml", BASE), Overrides(params={"free": "1"}))
+
+
+WRONG = [
+    ("stackc: 1\n", "stackc: 2\n"),
+    ("stackc: 1\n", ""),
+    ("dims:", "dimz:"),
+    ("{min: 2, max: 64}", "{min: 0}"),
+    ("{min: 2, max: 64}", "{min: two}"),
+    ("{min: 2, max: 64}", "{least: 2}"),
+    ("{min: 2, max: 64}", "[2, 64]"),
+    ("dim: 16,", "min: 16,"),
+    ("dim: 16,", "dim: [16],"),
+    ("dtype: float32", "dtype: float"),
+    ("dtype: float32", "type: float32"),
+    ("shape: [batch, seq, dim], ", ""),
+    ("[batch, seq, dim]", "[batch, 0, dim]"),
+    ("[batch, seq, dim]", "[batch, 1.5, dim]"),
+    ("values: [0, 1]", "values: [0, one]"),
+    ("  x: {shape", "  end: {shape"),
+    ("graph: x --> z[linear]", "graph: [x, z]"),
+    ("heads: dim // 4", "heads: 0"),
+    ("heads: dim // 4", "heads: 2.5"),
+    ("heads: dim // 4", "head: 4"),
+    ("heads: dim // 4, ", ""),
+    ("causal: false", "causal: 1"),
+    ("dropout: 0", "dropout: 1"),
+    ("dropout: 0", "dropout: -0.1"),
+    ("mode: sum", "mode: max"),
+    ("mode: sum", "mode: 1"),
+    ("repeat: 2", "repeat: 0"),
+    ("of: [b, {op: mlp, hidden: 4*dim}]", "of: [b, {op: mlp, hiden: 4*dim}]"),
+    ("of: [b, {op: mlp, hidden: 4*dim}]", "of: {hidden: 3}"),
+    ("norm: {op: rms_norm}", "norm: {op: rms_norm, eps: -1}"),
+    ("{standardize: {axes: all}}", "{standardise: {axes: all}}"),
+    ("{standardize: {axes: all}}", "{standardize: {axes: some}}"),
+    ("{standardize: {axes: all}}", "{minmax: [0]}"),
+    ("weight: {standardize", "bias: standardised, weight: {standardize"),
+    ("merge: sum", "merge: minus"),
+    ("merge: sum", "merge: {op: concat, axes: 1}"),
+    ("n: {op:", "type: {op:"),
+    ("    inputs: [x]\n", ""),
+    ("    graph: x --> z[linear]\n", ""),
+    ("nodes: {z: {out: dim}}", "node: {z: {out: dim}}"),
+    ("outputs: {y: y, inner: s.0}", "outputs: {y: 3}"),
+    ("weights: {map:", "weights: {maps:"),
+    ("{y.*: head.*}", "{y.*: 3}"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong"), WRONG)
+def test_what_the_checker_refuses_is_red(right: str, wrong: str) -> None:
+    assert right in BASE
+    text = BASE.replace(right, wrong, 1)
+    assert red(text)
+    with pytest.raises(SpecError):
+        check_source(Source("spec.yaml", text), Overrides(params={"free": "1"}))
+
+
+def test_what_a_schema_cannot_know_is_left_alone() -> None:
+    """Fields of a node whose op stands in the drawing, or is a block or `${…}`, may be anything."""
+    assert red("stackc: 1\ninputs: {x: {shape: 3}}\ngraph: x --> y[b]\nnodes: {y: {whatever: [1]}}\n") == []
+    assert red('stackc: 1\ninputs: {x: {shape: 3}}\ngraph: x --> y\nnodes: {y: {op: "${b}", whatever: 1}}\n') == []
+
+
+# -- nothing is said twice without being held together
+
+
+def keys_in_source(name: str) -> set[str]:
+    """The keys that a method of the reader takes: the arguments of its `only`."""
+    (cls,) = [
+        n for n in ast.walk(ast.parse(inspect.getsource(reader))) if isinstance(n, ast.ClassDef) and n.name == "_Reader"
+    ]
+    (method,) = [n for n in cls.body if isinstance(n, ast.FunctionDef) and n.name == name]
+    calls = [n for n in ast.walk(method) if isinstance(n, ast.Call)]
+    only = [n for n in calls if isinstance(n.func, ast.Attribute) and n.func.attr == "only"]
+    return {a.value for call in only for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)}
+
+
+@pytest.mark.parametrize("name", ["dim", "input", "block", "weights"])
+def test_the_keys_are_those_of_the_reader(name: str) -> None:
+    assert set(KEYS[name]) == keys_in_source(name)
+
+
+def test_the_keys_are_those_of_document_node_and_stack() -> None:
+    assert set(KEYS["spec"]) == set(reader._DOCUMENT_KEYS)
+    assert set(KEYS["node"]) == set(reader._NODE_KEYS)
+    assert set(KEYS["stack"]) == set(stacks._FIELDS)
+    assert set(SCHEMA["$defs"]["reparam"]["anyOf"][0]["enum"]) == set(entries._REPARAMS)
+
+
+@pytest.mark.parametrize("op", REGISTRY)
+def test_every_component_is_in_it(op: str) -> None:
+    assert op in [choice.get("const") for choice in SCHEMA["$defs"]["op"]["anyOf"]]
+    described = SCHEMA["$defs"][f"op.{op}"]
+    assert described["description"]
+    assert set(described["properties"]) == set(fields_of(REGISTRY[op]))
+    for name, spec in fields_of(REGISTRY[op]).items():
+        field = described["properties"][name]
+        assert field["description"]
+        assert ("default" in field) == (not spec.required)
