@@ -36,8 +36,9 @@ def title_of(node: Node, region: Region) -> str:
 
 def lines_of(node: Node, title: str, cost: Cost) -> tuple[str, ...]:
     """Below the title: the op with the fields that the spec writes, what its parameters are made of, what it costs."""
-    kind = node.body.name if isinstance(node.body, Region) and node.body.kind == "stack" else node.op
-    what = [] if kind == title else [kind]
+    what = [] if node.op == title else [node.op]
+    if isinstance(node.body, Region) and node.body.kind == "stack":
+        what = [node.body.name] + ["one module, shared"] * any(inner.same_as for inner in node.body.nodes.values())
     what += [f"{name} {_text(getattr(node.body, name))}" for name in node.fields if hasattr(node.body, name)]
     what += [f"{name}: {_reparam_text(reparam)}" for name, reparam in node.reparams]
     what += [f"{name} of {tie.path}" for name, tie in node.ties.items()]

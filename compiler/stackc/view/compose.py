@@ -11,7 +11,7 @@ from stackc.graph.check import TypedGraph, TypedRegion
 from stackc.graph.cost import Cost, cost_of
 from stackc.graph.model import Inlet, Node, Region, Wire
 from stackc.spec.document import Document
-from stackc.spec.drawing import Drawing
+from stackc.spec.drawing import Drawing, Group
 from stackc.view.around import mark_around
 from stackc.view.captions import arrow_between, cost_lines, cost_of_copies, lines_of, plain, title_of
 from stackc.view.folding import Run, fold
@@ -66,24 +66,25 @@ class _Composer:
     ) -> tuple[Part, ...]:
         """The parts of a region after those `placed` already, in the groups of its drawing. Fills in `ends`."""
         for run in runs:
-            parts = self.run(typed, run, path, depth, ends)
-            if len(runs) > 1 and len(run.first) > 1:
-                id = f"{run.first[0].id}…{run.repeats[-1][-1].id}"
-                parts = {id: Cluster(path + id, "in turn", (), "stack", tuple(parts.values()), len(run.repeats))}
-            placed |= parts
+            placed |= self.run(typed, run, path, depth, ends)
         drawing = self.drawing(typed.region)
         return _grouped(placed, drawing, _merged_into(typed.region), path) if drawing else tuple(placed.values())
 
     def run(self, typed: TypedRegion, run: Run, path: str, depth: int, ends: Ends) -> dict[str, Part]:
-        """The parts of one repeat, by node. What leaves the last repeat leaves the one that is drawn."""
-        parts: dict[str, Part] = {}
-        for copies in zip(*run.repeats, strict=True):
-            drawn = copies[0]
-            part, made = self.node(typed, copies if run.only else (drawn,), path, depth, ends)
-            parts[drawn.id] = part
-            for id in (drawn.id,) if run.beside else (drawn.id, copies[-1].id):
-                ends |= {Wire(id, number): end for number, end in enumerate(made)}
-        return parts
+        """One repeat of a run, framed if it has several nodes. What leaves the last repeat leaves this one."""
+        first, last = run.repeats[0], run.repeats[-1]
+        if run.inner:
+            parts = [part for inner in run.inner for part in self.run(typed, inner, path, depth, ends).values()]
+            id = f"{first[0].id}…{last[-1].id}"
+            drawn: dict[str, Part] = {id: Cluster(path + id, "in turn", (), "stack", tuple(parts), len(run.repeats))}
+        else:
+            part, made = self.node(typed, [copy for (copy,) in run.repeats], path, depth, ends)
+            drawn = {first[0].id: part}
+            ends |= {Wire(first[0].id, number): end for number, end in enumerate(made)}
+        if len(run.repeats) > 1 and not run.beside:
+            same = {node.id: copy.id for node, copy in zip(first, last, strict=True)}
+            ends |= {Wire(same[wire.node], wire.output): end for wire, end in ends.items() if wire.node in same}
+        return drawn
 
     def node(
         self, typed: TypedRegion, copies: Sequence[Node], path: str, depth: int, ends: Ends
@@ -95,11 +96,11 @@ class _Composer:
         lines = () if node.implied else lines_of(node, title, cost_of_copies(typed, copies, self.costs))
         if body is not None:
             runs = fold(body)
-            repeat = len(copies) * (len(runs[0].repeats) if len(runs) == 1 else 1)
-            if depth > 1 and _opens(runs):
+            if depth > 1 and _opens(body, runs):
                 parts, made = self.inside(typed, node, body, runs, id, depth, ends)
+                repeat = len(copies) * (len(runs[0].repeats) if len(runs) == 1 else 1)
                 return Cluster(id, title, lines, body.region.kind, parts, repeat), made
-            box = Box(id, title, lines, "model", body.region.kind, repeat)
+            box = Box(id, title, lines, "model", body.region.kind, len(copies) * _times(body, runs))
             outputs = len(body.outputs)
         else:
             assert isinstance(node.body, Component)
@@ -117,7 +118,7 @@ class _Composer:
 
         An arrow that forks inside gets a port to fork at; else it goes right to the box that takes it.
         """
-        drawn = [inner for run in runs for inner in run.first]
+        drawn = [inner for run in runs for inner in run.drawn()]
         takers = Counter(inlet.wire for inner in drawn for inlet in inner.inlets)
         inner_ends: Ends = {}
         ports: dict[str, Part] = {}
@@ -129,9 +130,10 @@ class _Composer:
                     self.arrow(source, port, typed, node, inlet)
                     ports[inlet.port] = Box(port, inlet.port, (), "port", "port")
                     inner_ends[Wire(inlet.port)], self.told[port] = port, inlet.port
-        whole_is_one = len(runs) == 1 and runs[0].only is not None
-        parts = self.region(body, runs, f"{id}.", depth if whole_is_one else depth - 1, inner_ends, ports)
-        if whole_is_one and isinstance(parts[-1], Cluster):
+        folded = runs[0] if len(runs) == 1 and body.region.kind == "stack" else None
+        below = depth if folded and folded.only else depth - 1
+        parts = self.region(body, runs, f"{id}.", below, inner_ends, ports)
+        if folded and isinstance(parts[-1], Cluster):  # whose frame is that of the stack
             parts = (*parts[:-1], *parts[-1].parts)
         return parts, [inner_ends[wire] for wire in body.region.outputs.values()]
 
@@ -147,10 +149,18 @@ class _Composer:
         return block.body.drawing if block else None
 
 
-def _opens(runs: Sequence[Run]) -> bool:
+def _opens(body: TypedRegion, runs: Sequence[Run]) -> bool:
     """Whether there is more to see inside: a stack of equal components says all on its box."""
-    only = runs[0].only if len(runs) == 1 else None
+    only = runs[0].only if len(runs) == 1 and body.region.kind == "stack" else None
     return only is None or isinstance(only.body, Region)
+
+
+def _times(body: TypedRegion, runs: Sequence[Run]) -> int:
+    """How often a closed stack has what it is of; its members are called by their index."""
+    members = {node.op for node in body.region.nodes.values() if node.id.isdecimal()}
+    if body.region.kind == "stack" and len(members) == 1:
+        return sum(id.isdecimal() for id in body.region.nodes)
+    return len(runs[0].repeats) if len(runs) == 1 else 1
 
 
 def _merged_into(region: Region) -> dict[str, str]:
@@ -160,18 +170,21 @@ def _merged_into(region: Region) -> dict[str, str]:
 
 
 def _grouped(placed: Mapping[str, Part], drawing: Drawing, merged: Mapping[str, str], path: str) -> tuple[Part, ...]:
-    """The parts of a region in the groups that the user drew, empty groups left out."""
+    """The parts of a region in the groups that the user drew, each where its first member stands; no empty ones."""
     owner = {member: group.id for group in drawing.groups.values() for member in group.members}
-    members: dict[str | None, list[Part]] = {}
-    for id, part in placed.items():
-        members.setdefault(owner.get(merged.get(id, id)), []).append(part)
+    members: dict[str | None, dict[str, None]] = {}
+    for id in placed:
+        child, parent = id, owner.get(merged.get(id, id))
+        while parent is not None:
+            members.setdefault(parent, {})[child] = None
+            child, parent = parent, owner.get(parent)
+        members.setdefault(None, {})[child] = None
 
-    def gather(group_id: str | None) -> tuple[Part, ...]:
-        parts = members.get(group_id, [])
-        for group in drawing.groups.values():
-            if owner.get(group.id) == group_id and (inner := gather(group.id)):
-                title = plain(group.label if group.label is not None else group.id)
-                parts.append(Cluster(path + group.id, title, (), "group", inner))
-        return tuple(parts)
+    def gather(parent: str | None) -> tuple[Part, ...]:
+        return tuple(placed[child] if child in placed else group(drawing.groups[child]) for child in members[parent])
+
+    def group(drawn: Group) -> Cluster:
+        title = plain(drawn.label if drawn.label is not None else drawn.id)
+        return Cluster(path + drawn.id, title, (), "group", gather(drawn.id))
 
     return gather(None)

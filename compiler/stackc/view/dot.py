@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from collections import Counter
 from collections.abc import Iterator
 
 from stackc.graph.check import TypedGraph
@@ -32,18 +31,20 @@ def write_dot(picture: Picture) -> str:
     trunks = _trunks(picture)
     for number, arrow in enumerate(picture.arrows):
         label = f", label={_table(html.escape(arrow.label), label_size(arrow.label))}" if arrow.label else ""
-        weight = 4 if number in trunks else 1
+        weight = 8 if number in trunks else 1
         ends = f"{_quoted(arrow.source)} -> {_quoted(arrow.target)}"
         lines.append(f"    {ends} [id={number}, weight={weight}{label}]")
     return "\n".join([*lines, "}"]) + "\n"
 
 
 def _trunks(picture: Picture) -> set[int]:
-    """The arrows to draw straight: not those around others, nor several that meet in a merge on equal terms."""
+    """The arrows to draw straight: the first into each box; none where several meet in a merge on equal terms."""
     merges = {box.id for box in picture.boxes() if box.family == "merge"}
-    straight = [(number, arrow.target) for number, arrow in enumerate(picture.arrows) if not arrow.around]
-    count = Counter(target for _, target in straight)
-    return {number for number, target in straight if target not in merges or count[target] == 1}
+    entering: dict[str, list[int]] = {}
+    for number, arrow in enumerate(picture.arrows):
+        if not arrow.around:
+            entering.setdefault(arrow.target, []).append(number)
+    return {numbers[0] for target, numbers in entering.items() if target not in merges or len(numbers) == 1}
 
 
 def _part(part: Part, level: int) -> Iterator[str]:

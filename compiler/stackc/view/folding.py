@@ -19,21 +19,21 @@ _LONGEST_PERIOD = 64
 class Run:
     """A stretch of nodes, and how often it comes: `repeats[0]` is the one to draw, the others are equal to it.
 
-    `beside` tells members side by side from repeats one after the other.
+    A stretch of several nodes is made of `inner` runs. `beside` tells members side by side from repeats in series.
     """
 
     repeats: tuple[tuple[Node, ...], ...]
+    inner: tuple[Run, ...] = ()
     beside: bool = False
-
-    @property
-    def first(self) -> tuple[Node, ...]:
-        """The stretch that is drawn."""
-        return self.repeats[0]
 
     @property
     def only(self) -> Node | None:
         """The node that is all of the stretch, None where there are several."""
-        return self.first[0] if len(self.first) == 1 else None
+        return None if self.inner else self.repeats[0][0]
+
+    def drawn(self) -> tuple[Node, ...]:
+        """The nodes that are drawn, each for all that are equal to it."""
+        return tuple(node for run in self.inner for node in run.drawn()) or self.repeats[0]
 
 
 def fold(typed: TypedRegion) -> tuple[Run, ...]:
@@ -41,20 +41,26 @@ def fold(typed: TypedRegion) -> tuple[Run, ...]:
     nodes = tuple(typed.region.nodes.values())
     if typed.region.kind != "stack":
         return tuple(Run(((node,),)) for node in nodes)
-    merge = next((node for node in nodes if node.implied), None)
-    return _fold_beside(typed, nodes, merge) if merge else _fold_series(typed, nodes)
-
-
-def _fold_series(typed: TypedRegion, nodes: Sequence[Node]) -> tuple[Run, ...]:
-    before = [typed.region.inputs[0], *(node.id for node in nodes)]
-    keys = [_key(typed, node, Wire(carried)) for node, carried in zip(nodes, before, strict=False)]
     tapped = {wire.node for wire in typed.region.outputs.values()}
+    merge = next((node for node in nodes if node.implied), None)
+    if merge:
+        return _fold_beside(typed, nodes, merge, tapped)
+    carried = [Wire(typed.region.inputs[0]), *(Wire(node.id) for node in nodes)]
+    keys = [_key(typed, node, wire) for node, wire in zip(nodes, carried, strict=False)]
+    return _fold_series(nodes, keys, [node.id in tapped for node in nodes])
+
+
+def _fold_series(nodes: Sequence[Node], keys: Sequence[Hashable], tapped: Sequence[bool]) -> tuple[Run, ...]:
+    """`keys` are equal for nodes that do the same; `tapped` are those whose value leaves the stack from within."""
     runs: list[Run] = []
     start = 0
     while start < len(nodes):
-        period, count = _longest(keys, [node.id in tapped for node in nodes], start)
-        ends = range(start, start + period * count, period)
-        runs.append(Run(tuple(tuple(nodes[i : i + period]) for i in ends)))
+        begins = nodes[start].id.isdecimal()  # with a member, not with the norm behind one
+        period, count = _longest(keys, tapped, start) if begins else (1, 1)
+        starts = range(start, start + period * count, period)
+        repeats = tuple(tuple(nodes[i : i + period]) for i in starts)
+        inner = _fold_series(repeats[0], keys[start : start + period], [False] * period) if period > 1 else ()
+        runs.append(Run(repeats, inner))
         start += period * count
     return tuple(runs)
 
@@ -63,22 +69,21 @@ def _longest(keys: Sequence[Hashable], tapped: Sequence[bool], start: int) -> tu
     """Period and count of the repetition from `start` on that covers most; the shortest period of those that do."""
     best = (1, 1)
     for period in range(1, min(_LONGEST_PERIOD, (len(keys) - start) // 2) + 1):
-        count, end = 1, start + period
-        while keys[end : end + period] == keys[start : start + period] and not any(tapped[end - period : end]):
+        stretch, count, end = keys[start : start + period], 1, start + period
+        while keys[end : end + period] == stretch and not any(tapped[start : end + period - 1]):
             count, end = count + 1, end + period
         if count > 1 and period * count > best[0] * best[1]:
             best = (period, count)
     return best
 
 
-def _fold_beside(typed: TypedRegion, nodes: Sequence[Node], merge: Node) -> tuple[Run, ...]:
+def _fold_beside(typed: TypedRegion, nodes: Sequence[Node], merge: Node, tapped: set[str]) -> tuple[Run, ...]:
     members = {inlet.wire.node for inlet in merge.inlets if inlet.wire}
-    tapped = {wire.node for wire in typed.region.outputs.values()}
-    runs: dict[Hashable, list[Node]] = {}
+    equal: dict[Hashable, list[Node]] = {}
     for node in nodes:
-        alone = node.id not in members or node.id in tapped
-        runs.setdefault(node.id if alone else _key(typed, node, None), []).append(node)
-    return tuple(Run(tuple((node,) for node in equal), beside=True) for equal in runs.values())
+        folds = node.id in members and node.id not in tapped
+        equal.setdefault(_key(typed, node, None) if folds else node.id, []).append(node)
+    return tuple(Run(tuple((node,) for node in same), beside=True) for same in equal.values())
 
 
 def _key(typed: TypedRegion, node: Node, carried: Wire | None) -> Hashable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ def draw_mermaid(typed: TypedGraph, depth: int = 1) -> str:
 def write_mermaid(picture: Picture) -> str:
     """The flowchart of a picture: the same picture, the same text."""
     writer = _Writer(_names(picture.parts))
-    title = f"---\ntitle: {_quoted(picture.title)}\n---\n"
+    title = f"---\ntitle: {json.dumps(picture.title, ensure_ascii=False)}\n---\n"
     head = f"%% {picture.subtitle}\n" if picture.subtitle else ""
     lines = [line for part in picture.parts for line in writer.part(part, 1)]
     lines += [writer.arrow(arrow.source, arrow.target, arrow.label) for arrow in picture.arrows]
@@ -40,7 +41,7 @@ def write_mermaid(picture: Picture) -> str:
 
 @dataclass(frozen=True)
 class _Writer:
-    """`names` leads from ids to ids that Mermaid can read."""
+    """`names` leads from ids to ids that every reader of Mermaid can read."""
 
     names: dict[str, str]
 
@@ -51,7 +52,7 @@ class _Writer:
             text = "\n".join([heading(part), *part.lines])
             yield f"{indent}{self.names[part.id]}{left}{_quoted(text)}{right}:::{part.family}"
             return
-        text = " · ".join([heading(part), *part.lines])
+        text = " · ".join([heading(part), *part.lines[:1]])  # more would be wrapped onto what is inside
         yield f"{indent}subgraph {self.names[part.id]}[{_quoted(text)}]"
         for inner in part.parts:
             yield from self.part(inner, level + 1)
@@ -63,11 +64,11 @@ class _Writer:
 
 
 def _names(parts: tuple[Part, ...]) -> dict[str, str]:
-    """An id for every part: its path, what Mermaid cannot read replaced, numbered where two would be the same."""
+    """An id for every part: its path with underscores, numbered where two would be the same."""
     names: dict[str, str] = {}
     taken: set[str] = set()
     for part in walk(parts):
-        base = name = re.sub(r"[^\w.]", "_", part.id)
+        base = name = re.sub(r"\W", "_", part.id)
         number = 2
         while name in taken:
             name, number = f"{base}_{number}", number + 1

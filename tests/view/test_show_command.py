@@ -1,0 +1,53 @@
+"""`stackc show` as a shell runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from click.testing import CliRunner, Result
+
+from stackc.cli.show import command
+from stackc.diagnostics import SpecError
+
+SPECS = Path(__file__).parents[2] / "specs"
+
+
+def show(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def test_it_prints_mermaid() -> None:
+    done = show(SPECS / "seed.mmd", "--set", "norm=batch_norm", "--dims", "batch=1,seq=4")
+    assert done.exit_code == 0
+    assert "flowchart LR\n" in done.stdout
+    assert 'F("归一化组件<br/>batch_norm · axis -1<br/>256 parameters"):::norm' in done.stdout
+    assert '-->|"[1, 4, 128]"|' in done.stdout
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png", "mmd", "dot", "SVG"])
+def test_it_writes_what_the_name_ends_in(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"seed.{suffix}"
+    done = show(SPECS / "seed.mmd", "-o", path, "--depth", "2")
+    assert done.exit_code == 0
+    assert done.stdout == f"wrote {path}\n"
+    data = path.read_bytes()
+    starts = {"svg": b"<svg ", "png": b"\x89PNG", "mmd": b"---\ntitle: ", "dot": b'digraph "seed" {'}
+    assert data.startswith(starts[suffix.lower()])
+    if suffix.lower() == "svg":
+        assert ElementTree.fromstring(data).find(".//{*}g[@class='frame block']") is not None
+
+
+def test_error_a_format_that_it_cannot_write(tmp_path: Path) -> None:
+    done = show(SPECS / "seed.mmd", "-o", tmp_path / "seed.pdf")
+    assert done.exit_code == 2
+    assert "has to end in one of .svg, .png, .mmd, .dot" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_error_a_place_that_it_cannot_write(tmp_path: Path) -> None:
+    done = show(SPECS / "seed.mmd", "-o", tmp_path / "missing" / "seed.svg")
+    assert isinstance(done.exception, SpecError)
+    assert str(done.exception).endswith("seed.svg: No such file or directory")
+    assert "V103" in str(done.exception)
