@@ -15,6 +15,7 @@ COMMANDS = {
     "show": "Draw a spec: Mermaid on the screen, SVG or PNG in a file.",
     "run": "Run an artifact on inputs from an .npz file.",
     "schema": "Print the JSON Schema of specs, for editors.",
+    "ops": "List the components; tell one: formula, ports, fields, an example.",
     "doctor": "Tell what of this installation works, and how to mend the rest.",
 }
 """Every command with its line in the help; `stackc.cli.NAME` holds it as `command`."""

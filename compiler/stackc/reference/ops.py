@@ -1,0 +1,135 @@
+"""What a component is, read off its class: formula, ports, fields, parameters, papers, an example."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from inspect import getdoc
+
+from stackc.components import REGISTRY
+from stackc.components.base import Component, Port
+from stackc.components.fields import FieldSpec, Range, fields_of
+from stackc.reference.examples import example_of
+from stackc.reference.keys import STACK
+
+
+@dataclass(frozen=True)
+class FieldRow:
+    """One field as people read it; `default` is empty for one that has to be given."""
+
+    name: str
+    value: str
+    default: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class OpPage:
+    """All that there is to say of one op. `parameters` and `outputs` are those of the example."""
+
+    op: str
+    family: str
+    formula: str
+    text: str
+    papers: tuple[str, ...]
+    ports: tuple[Port, ...]
+    outputs: Mapping[str, str]
+    fields: tuple[FieldRow, ...]
+    parameters: Mapping[str, str]
+    example: str
+
+
+def families() -> dict[str, tuple[str, ...]]:
+    """The ops by family, both in alphabetical order; `stack` is one of them, and its own family."""
+    grouped: dict[str, list[str]] = {"stack": ["stack"]}
+    for op, component in REGISTRY.items():
+        grouped.setdefault(component.family, []).append(op)
+    return {family: tuple(sorted(grouped[family])) for family in sorted(grouped)}
+
+
+def formula_of(op: str) -> str:
+    """The formula, the first paragraph of the docstring, on one line."""
+    return STACK_FORMULA if op == "stack" else _paragraphs(REGISTRY[op])[0]
+
+
+def page_of(op: str) -> OpPage:
+    """The page of an op: a component, or `stack`. KeyError for anything else."""
+    if op == "stack":
+        return _STACK_PAGE
+    component = REGISTRY[op]
+    formula, *rest = _paragraphs(component)
+    example = example_of(component)
+    made = zip(component.outputs, map(str, example.signature.outputs), strict=True)
+    return OpPage(
+        op,
+        component.family,
+        formula,
+        "\n".join(rest),
+        tuple(f"https://arxiv.org/abs/{id}" for id in re.findall(r"arXiv:(\d{4}\.\d{4,5})", getdoc(component) or "")),
+        component.ports,
+        dict(made),
+        tuple(map(field_row, fields_of(component).values())),
+        {name: str(type_) for name, type_ in example.signature.parameters.items()},
+        example.spec,
+    )
+
+
+def _paragraphs(component: type[Component]) -> list[str]:
+    return [" ".join(part.split()) for part in (getdoc(component) or "").split("\n\n")]
+
+
+def field_row(spec: FieldSpec) -> FieldRow:
+    """A field in words."""
+    value = " ".join(filter(None, [_kinds(spec), _range(spec.range)]))
+    return FieldRow(spec.name, value, "" if spec.required else _literal(spec.default), spec.doc)
+
+
+def _kinds(spec: FieldSpec) -> str:
+    words = {"int": "whole number", "float": "number", "bool": "true or false", "str": "text"}
+    return " or ".join([*(word for kind, word in words.items() if kind in spec.kinds), *spec.choices])
+
+
+def _range(range: Range) -> str:
+    if math.isfinite(range.below):
+        return f"{range.minimum:g} ≤ · < {range.below:g}"
+    low, high = math.isfinite(range.minimum), math.isfinite(range.maximum)
+    if low and high:
+        return f"{range.minimum:g} … {range.maximum:g}"
+    return f"≥ {range.minimum:g}" if low else f"≤ {range.maximum:g}" if high else ""
+
+
+def _literal(value: object) -> str:
+    """A default as YAML writes it."""
+    return (
+        {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
+    )
+
+
+STACK_FORMULA = "y = f_N(… f₂(f₁(x))) in series; side by side y = f₁(x) + f₂(x) + … + f_N(x), or another merge of them."
+
+_STACK_PAGE = OpPage(
+    "stack",
+    "stack",
+    STACK_FORMULA,
+    "The stacking component: sub-models composed, one repeated or a list of different ones. The first port is carried "
+    "from one to the next, all other ports go to every one. `encoder.3` names the output of the fourth sub-model.",
+    (),
+    (Port("x"),),
+    {"y": "what the last sub-model, or the merge, gives"},
+    tuple(
+        FieldRow(name, key.value, key.default or ("" if key.required else "none"), key.meaning)
+        for name, key in STACK.items()
+    ),
+    {},
+    """\
+stackc: 1
+inputs:
+  x: {shape: [batch, 64]}
+graph: |
+  x --> y[stack]
+nodes:
+  y: {of: linear, repeat: 6, with: {out: 64}, norm: layer_norm, norm_every: 2}
+""",
+)
