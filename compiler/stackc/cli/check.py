@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from stackc.cli.options import json_option, override_options, spec_argument
+from stackc.cli.options import diagnostics_option, override_options, spec_argument
 from stackc.cli.report import count
 from stackc.front import Overrides, check_spec
 
@@ -15,7 +15,7 @@ from stackc.front import Overrides, check_spec
 @click.command("check")
 @spec_argument
 @override_options
-@json_option
+@diagnostics_option
 def command(spec: Path, overrides: Overrides, as_json: bool) -> None:
     """Check SPEC: names, arrows, shapes and types. Tells parameters and FLOPs; imports no PyTorch."""
     checked = check_spec(spec, overrides)
@@ -24,7 +24,11 @@ def command(spec: Path, overrides: Overrides, as_json: bool) -> None:
     if as_json:
         inputs = {name: str(t) for name, t in program.inputs.items()}
         facts = {"name": program.name, "inputs": inputs, "outputs": outputs, "components": len(program.calls)}
-        click.echo(json.dumps(facts | {"parameters": cost.parameters, "flops": str(cost.flops)}, ensure_ascii=False))
+        click.echo(
+            json.dumps(
+                facts | {"parameters": cost.parameters, "flops": str(cost.flops), "diagnostics": []}, ensure_ascii=False
+            )
+        )
         return
     click.echo(f"{program.name}: sound")
     for name, type_ in program.inputs.items():

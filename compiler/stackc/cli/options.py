@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
-
-if TYPE_CHECKING:
-    pass
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,6 +41,37 @@ def override_options(command: F) -> F:
         return command(*args, overrides=Overrides(params, dims), **kwargs)
 
     return with_overrides  # type: ignore[return-value]  # click passes keywords, which no type of a decorator says
+
+
+def diagnostics_option(command: F) -> F:
+    """`--format`: how diagnostics are told; `json` and `github` go to the standard output.
+
+    The command gets `as_json`, which `--json` sets as well.
+    """
+
+    @click.option(
+        "--format", "form", type=click.Choice(["text", "json", "github"]), default="text", show_default=True,
+        help="How mistakes are told: with their lines, as JSON, or as annotations of a GitHub workflow.",
+    )  # fmt: skip
+    @json_option
+    @wraps(command)
+    def with_format(*args: Any, form: str, as_json: bool, **kwargs: Any) -> Any:
+        from stackc.cli.report import diagnostics_as_json, github_annotation
+        from stackc.diagnostics import SpecError
+
+        as_json = as_json or form == "json"
+        try:
+            return command(*args, as_json=as_json, **kwargs)
+        except SpecError as error:
+            if as_json:
+                click.echo(json.dumps({"diagnostics": diagnostics_as_json(error)}, ensure_ascii=False))
+            elif form == "github":
+                click.echo("\n".join(map(github_annotation, error.diagnostics)))
+            else:
+                raise
+            sys.exit(1)
+
+    return with_format  # type: ignore[return-value]  # click passes keywords, which no type of a decorator says
 
 
 def _pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:

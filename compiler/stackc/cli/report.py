@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import click
 
-from stackc.diagnostics import SpecError, render
+from stackc.diagnostics import Diagnostic, SpecError, render
 
 
 def report_diagnostics(error: SpecError) -> None:
@@ -21,6 +23,28 @@ def report_diagnostics(error: SpecError) -> None:
         click.echo(err=True)
     count = len(error.diagnostics)
     click.echo(f"{count} error{'s' if count > 1 else ''}", err=True)
+
+
+def diagnostics_as_json(error: SpecError) -> list[dict[str, Any]]:
+    """The diagnostics for programs: code, message, span (file, line, column, end), hint, notes."""
+    return [dataclasses.asdict(diagnostic) for diagnostic in error.diagnostics]
+
+
+def github_annotation(diagnostic: Diagnostic) -> str:
+    """The diagnostic as a command of GitHub's workflows, which shows it at its line of a pull request."""
+    place = {"title": diagnostic.code}
+    if diagnostic.span and diagnostic.span.line:
+        span = diagnostic.span
+        place = {"file": span.file, "line": str(span.line), "col": str(span.column)} | place
+    lines = [diagnostic.message, *(f"{note.span}: {note.message}" for note in diagnostic.notes)]
+    lines += [f"help: {diagnostic.hint}"] if diagnostic.hint else []
+    properties = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in place.items())
+    return f"::error {properties}::{_escaped(chr(10).join(lines))}"
+
+
+def _escaped(text: str, more: str = "") -> str:
+    """Percent-encoded as workflow commands want it: %, line ends, and in properties `:` and `,`."""
+    return "".join(f"%{ord(c):02X}" if c in f"%\r\n{more}" else c for c in text)
 
 
 def _text(file: str) -> str | None:

@@ -1,0 +1,79 @@
+"""`stackc check --format`: the same diagnostics for people, for programs, and for a pull request."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from stackc.cli import cli
+from stackc.cli.report import github_annotation
+from stackc.diagnostics import Diagnostic, Note, Span
+
+WRONG = """\
+stackc: 1
+inputs: {x: {shape: [batch, 8]}}
+graph: |
+  x --> a[linear] --> b[tanh]
+  x --> b
+nodes: {a: {out: 8, outt: 9}}
+"""
+
+
+@pytest.fixture
+def wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    Path("wrong.yaml").write_text(WRONG, encoding="utf-8")
+    return "wrong.yaml"
+
+
+def test_json_has_every_diagnostic(wrong: str) -> None:
+    done = CliRunner().invoke(cli, ["check", wrong, "--format", "json"])
+    assert done.exit_code == 1
+    assert done.stderr == ""
+    merge, field = sorted(json.loads(done.stdout)["diagnostics"], key=lambda d: str(d["code"]))
+    assert (merge["code"], merge["span"]["line"]) == ("N306", 5)
+    assert [note["span"]["line"] for note in merge["notes"]][:1] == [4]
+    assert field == {
+        "code": "N309",
+        "message": "'a' (linear) has no field 'outt'",
+        "span": {"file": "wrong.yaml", "line": 6, "column": 21, "end": 25},
+        "hint": "did you mean 'out'?",
+        "notes": [],
+    }
+
+
+def test_json_of_a_sound_spec_has_none() -> None:
+    spec = Path(__file__).parents[2] / "specs" / "stacked.yaml"
+    facts = json.loads(CliRunner().invoke(cli, ["check", str(spec), "--format", "json"]).stdout)
+    assert facts["diagnostics"] == []
+    assert facts == json.loads(CliRunner().invoke(cli, ["check", str(spec), "--json"]).stdout)
+
+
+def test_github_annotates_the_lines(wrong: str) -> None:
+    done = CliRunner().invoke(cli, ["check", wrong, "--format", "github"])
+    assert done.exit_code == 1
+    merge, field = done.stdout.splitlines()
+    assert merge.startswith("::error file=wrong.yaml,line=5,col=3,title=N306::2 arrows meet at the port 'x' of 'b'%0A")
+    assert field.startswith("::error file=wrong.yaml,line=6,col=21,title=N309::'a' (linear) has no field 'outt'%0A")
+    assert field.endswith("%0Ahelp: did you mean 'out'?")
+
+
+def test_github_s_own_characters_are_encoded() -> None:
+    # https://github.com/actions/toolkit: escapeData and escapeProperty of core/src/command.ts
+    note = Note("100% so", Span("a.yaml", 2))
+    diagnostic = Diagnostic("X001", "one\r\ntwo: 3,4", Span("C:\\a,b.yaml", 1, 2, 3), None, (note,))
+    assert github_annotation(diagnostic) == (
+        "::error file=C%3A\\a%2Cb.yaml,line=1,col=2,title=X001::one%0D%0Atwo: 3,4%0Aa.yaml:2: 100%25 so"
+    )
+    assert github_annotation(Diagnostic("S009", "gone")) == "::error title=S009::gone"
+
+
+def test_text_is_the_default(wrong: str) -> None:
+    from stackc.diagnostics import SpecError
+
+    done = CliRunner().invoke(cli, ["check", wrong])
+    assert isinstance(done.exception, SpecError)
+    assert [d.code for d in done.exception.diagnostics] == ["N306", "N309"]
