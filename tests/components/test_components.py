@@ -37,13 +37,14 @@ def test_defaults_are_legal(component: type[Component]) -> None:
 def test_first_port_is_x_and_always_connected(component: type[Component]) -> None:
     first, *others = component.ports
     assert (first.name, first.optional) == ("x", False)
-    assert all(port.optional for port in others)
+    assert all(not port.variadic for port in component.ports[:-1]), "a variadic port takes all inlets that are left"
+    assert len({first.name, *(port.name for port in others)}) == len(component.ports)
 
 
 def test_every_family_file_is_imported() -> None:
     files = {path.stem for path in Path(stackc.components.__path__[0]).glob("*.py")}
     families = {component.family for component in REGISTRY.values()}
-    assert files - families == {"__init__", "base", "fields", "reparam"}
+    assert files - families == {"__init__", "base", "fields", "reparam", "windows"}
 
 
 def test_import_loads_no_torch() -> None:

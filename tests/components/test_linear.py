@@ -7,7 +7,7 @@ import torch
 
 from stackc.components.activation import Gelu, Relu
 from stackc.components.base import Misfit
-from stackc.components.linear import Linear, Mlp
+from stackc.components.linear import Linear, Mlp, Scale
 from stackc.types import Dim, TensorType, shape
 
 Refused = Callable[..., Misfit]
@@ -55,3 +55,18 @@ def test_error_ids_are_no_vectors(refused: Refused) -> None:
         misfit = refused(component, TensorType("int64", shape(BATCH, SEQ)))
         assert misfit.message == "needs floating-point numbers, and gets int64[batch, seq]"
         assert (misfit.code, misfit.port, misfit.hint) == ("T203", "x", "an embedding turns ids into vectors")
+
+
+def test_gated_mlp_is_swiglu() -> None:
+    torch.manual_seed(0)
+    module = Mlp(hidden=12, activation="silu", gated=True, bias=False).module(X).double()
+    x = torch.randn(2, 3, 8, dtype=torch.float64)
+    w = {name: p.detach().numpy() for name, p in module.named_parameters()}
+    gate, up = x.numpy() @ w["gate.weight"].T, x.numpy() @ w["up.weight"].T
+    expected = (gate / (1 + np.exp(-gate)) * up) @ w["down.weight"].T
+    np.testing.assert_allclose(module(x).detach(), expected, rtol=1e-12)
+
+
+def test_scale() -> None:
+    x = torch.randn(2, 3, 8, dtype=torch.float64)
+    np.testing.assert_allclose(Scale(factor=0.5, offset=-1.0).module(X)(x), x.numpy() / 2 - 1, rtol=1e-15)

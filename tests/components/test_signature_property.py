@@ -19,7 +19,7 @@ from stackc.components.base import Component, Signature
 from stackc.types import FLOATS, Dim, DimLike, TensorType, shape
 
 SYMBOLS = [Dim.symbol(name) for name in ("batch", "seq", "keys", "width", "height")]
-BATCH, SEQ, KEYS = SYMBOLS[:3]
+BATCH, SEQ, KEYS, WIDTH, HEIGHT = SYMBOLS
 DTYPES = {name: getattr(torch, name) for name in ("float32", "float64", "int64", "int32", "bool")}
 
 
@@ -79,7 +79,7 @@ def _identity(draw: DrawFn, op: Op) -> Case:
     return Case(op(), (TensorType(dtype, tuple(dims(draw, draw(st.integers(0, 4))))),))
 
 
-@cases("relu", "tanh", "sigmoid", "silu")
+@cases("relu", "tanh", "sigmoid", "silu", "leaky_relu", "elu")
 def _elementwise(draw: DrawFn, op: Op) -> Case:
     return Case(op(), (TensorType(draw(floats), tuple(dims(draw, draw(st.integers(0, 4))))),))
 
@@ -88,6 +88,28 @@ def _elementwise(draw: DrawFn, op: Op) -> Case:
 def _gelu(draw: DrawFn, op: Op) -> Case:
     x = TensorType(draw(floats), tuple(dims(draw, draw(st.integers(0, 4)))))
     return Case(op(approximate=draw(st.sampled_from(["none", "tanh"]))), (x,))
+
+
+@cases("prelu")
+def _prelu(draw: DrawFn, op: Op) -> Case:
+    if draw(st.booleans()):
+        return Case(op(), (TensorType(draw(floats), tuple(dims(draw, draw(st.integers(0, 4))))),))
+    x = TensorType(draw(floats), shape(BATCH, draw(small), *dims(draw, 4)[: draw(st.integers(0, 2))]))
+    return Case(op(per_channel=True), (x,))
+
+
+@cases("glu")
+def _glu(draw: DrawFn, op: Op) -> Case:
+    sizes, axis = with_features(draw, 1, 4, 1)
+    halved = list(sizes)
+    halved[axis] = 2 * (Dim.of(draw(small)) if draw(st.booleans()) else WIDTH)
+    return Case(op(axis=axis), (TensorType(draw(floats), tuple(halved)),))
+
+
+@cases("scale")
+def _scale(draw: DrawFn, op: Op) -> Case:
+    x = TensorType(draw(floats), tuple(dims(draw, draw(st.integers(0, 4)))))
+    return Case(op(factor=draw(st.sampled_from([0.0, 0.5, -3.0])), offset=draw(st.sampled_from([0.0, 1.5]))), (x,))
 
 
 @cases("dropout")
@@ -142,8 +164,153 @@ def _mlp(draw: DrawFn, op: Op) -> Case:
         activation=draw(st.sampled_from(["gelu", "gelu_tanh", "relu", "silu", "sigmoid", "tanh"])),
         dropout=draw(st.sampled_from([0.0, 0.5])),
         bias=draw(st.booleans()),
+        gated=draw(st.booleans()),
     )
     return Case(component, (x,))
+
+
+@cases("dot", "cosine_similarity")
+def _pair(draw: DrawFn, op: Op) -> Case:
+    sizes, axis = with_features(draw, 1, 4, draw(small))
+    dtype = draw(floats)
+    from_end = axis if axis < 0 else axis - len(sizes)
+    other = shape(*(1 if i != from_end % len(sizes) and draw(st.booleans()) else d for i, d in enumerate(sizes)))
+    lower = other[draw(st.integers(0, len(sizes) + from_end)) :] if axis < 0 else other
+    return Case(op(axis=axis), (TensorType(dtype, sizes), TensorType(dtype, lower)))
+
+
+@cases("matmul")
+def _matmul(draw: DrawFn, op: Op) -> Case:
+    dtype, transposed, before = draw(floats), draw(st.booleans()), draw(st.integers(0, 2))
+    m, k, n = (draw(st.sampled_from([SEQ, KEYS, Dim.of(draw(small))])) for _ in range(3))
+    outer = shape(BATCH, 3)[:before]
+    x = TensorType(dtype, (*outer, m, k))
+    other = TensorType(dtype, (*outer, *((n, k) if transposed else (k, n))))
+    return Case(op(transposed=transposed), (x, other))
+
+
+# -- images and sequences, channels first
+
+
+def positions(draw: DrawFn, rank: int) -> list[Dim]:
+    """Sizes of length or height and width: symbols, multiples of them, and numbers."""
+    sizes = [Dim.of(draw(st.integers(4, 9))), SEQ, 4 * SEQ, WIDTH + 2, 8 * HEIGHT]
+    return [draw(st.sampled_from(sizes)) for _ in range(rank - 2)]
+
+
+@cases("conv1d", "conv2d")
+def _conv(draw: DrawFn, op: Op) -> Case:
+    rank = {"conv1d": 3, "conv2d": 4}[op.op]
+    groups, same = draw(st.integers(1, 3)), draw(st.booleans())
+    x = TensorType(draw(floats), shape(BATCH, groups * draw(small), *positions(draw, rank)))
+    component = op(
+        out=groups * draw(small),
+        kernel=draw(st.sampled_from([1, 3]) if same else st.integers(1, 4)),
+        stride=1 if same else draw(st.integers(1, 3)),
+        padding="same" if same else draw(st.integers(0, 3)),
+        dilation=draw(st.integers(1, 2)) if same else 1,
+        groups=groups,
+        bias=draw(st.booleans()),
+    )
+    return Case(component, (x,))
+
+
+@cases("conv_transpose2d")
+def _conv_transpose2d(draw: DrawFn, op: Op) -> Case:
+    groups, stride, kernel = draw(st.integers(1, 3)), draw(st.integers(1, 3)), draw(st.integers(1, 4))
+    x = TensorType(draw(floats), shape(BATCH, groups * draw(small), *positions(draw, 4)))
+    component = op(
+        out=groups * draw(small),
+        kernel=kernel,
+        stride=stride,
+        padding=draw(st.integers(0, (kernel - 1) // 2)),
+        output_padding=draw(st.integers(0, stride - 1)),
+        groups=groups,
+        bias=draw(st.booleans()),
+    )
+    return Case(component, (x,))
+
+
+@cases("patch_embed")
+def _patch_embed(draw: DrawFn, op: Op) -> Case:
+    patch = draw(st.integers(1, 3))
+    x = TensorType(draw(floats), shape(BATCH, draw(small), patch * SEQ, patch * draw(small)))
+    return Case(op(patch=patch, dim=draw(small), bias=draw(st.booleans())), (x,))
+
+
+@cases("max_pool2d", "avg_pool2d")
+def _window_pool(draw: DrawFn, op: Op) -> Case:
+    x = TensorType(draw(floats), shape(BATCH, draw(small), *positions(draw, 4)))
+    kernel = draw(st.integers(1, 4))
+    component = op(kernel=kernel, stride=draw(st.none() | st.integers(1, 3)), padding=draw(st.integers(0, kernel // 2)))
+    return Case(component, (x,))
+
+
+@cases("global_avg_pool", "global_max_pool")
+def _global_pool(draw: DrawFn, op: Op) -> Case:
+    return Case(op(), (TensorType(draw(floats), tuple(dims(draw, draw(st.integers(3, 5))))),))
+
+
+@cases("upsample")
+def _upsample(draw: DrawFn, op: Op) -> Case:
+    x = TensorType(draw(floats), shape(BATCH, draw(small), *positions(draw, 4)))
+    return Case(op(scale=draw(st.integers(1, 3)), mode=draw(st.sampled_from(["nearest", "bilinear"]))), (x,))
+
+
+# -- layout
+
+
+@cases("flatten")
+def _flatten(draw: DrawFn, op: Op) -> Case:
+    rank = draw(st.integers(1, 4))
+    start = draw(st.integers(0, rank - 1))
+    end = draw(st.integers(start, rank - 1))
+    component = op(start=draw(st.sampled_from([start, start - rank])), end=draw(st.sampled_from([end, end - rank])))
+    return Case(component, (TensorType(draw(st.sampled_from(sorted(DTYPES))), tuple(dims(draw, rank))),))
+
+
+@cases("unflatten")
+def _unflatten(draw: DrawFn, op: Op) -> Case:
+    size = draw(st.integers(1, 4))
+    sizes, axis = with_features(draw, 1, 4, 1)
+    split = list(sizes)
+    split[axis] = size * (Dim.of(draw(small)) if draw(st.booleans()) else WIDTH)
+    return Case(op(axis=axis, size=size), (TensorType(draw(st.sampled_from(sorted(DTYPES))), tuple(split)),))
+
+
+@cases("transpose")
+def _transpose(draw: DrawFn, op: Op) -> Case:
+    rank = draw(st.integers(1, 4))
+    axes = st.integers(-rank, rank - 1)
+    x = TensorType(draw(st.sampled_from(sorted(DTYPES))), tuple(dims(draw, rank)))
+    return Case(op(axis0=draw(axes), axis1=draw(axes)), (x,))
+
+
+@cases("permute")
+def _permute(draw: DrawFn, op: Op) -> Case:
+    rank = draw(st.integers(1, 4))
+    order = draw(st.sampled_from([" ", ", "])).join(map(str, draw(st.permutations(range(rank)))))
+    return Case(op(order=order), (TensorType(draw(st.sampled_from(sorted(DTYPES))), tuple(dims(draw, rank))),))
+
+
+@cases("select")
+def _select(draw: DrawFn, op: Op) -> Case:
+    size = draw(small)
+    sizes, axis = with_features(draw, 1, 4, size)
+    index = draw(st.integers(-size, size - 1))
+    return Case(op(axis=axis, index=index), (TensorType(draw(st.sampled_from(sorted(DTYPES))), sizes),))
+
+
+@cases("slice")
+def _slice(draw: DrawFn, op: Op) -> Case:
+    size, rest = draw(small), draw(st.integers(0, 3))
+    sizes, axis = with_features(draw, 1, 4, size + rest)
+    start = draw(st.integers(0, rest))
+    component = op(axis=axis, start=draw(st.sampled_from([start, start - size - rest])), size=size)
+    return Case(component, (TensorType(draw(st.sampled_from(sorted(DTYPES))), sizes),))
+
+
+# -- embeddings
 
 
 @cases("embedding")

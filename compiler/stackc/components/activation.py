@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from stackc.components.base import Component, Signature, axis_of, component, require_float
+from stackc.components.base import Component, Misfit, Signature, axis_of, component, fixed, require_float
 from stackc.components.fields import Probability
 from stackc.types import TensorType
 
@@ -92,6 +92,89 @@ class Silu(Elementwise):
         from torch import nn
 
         return nn.SiLU()
+
+
+@component("leaky_relu", "x")
+class LeakyRelu(Elementwise):
+    """y = max(x, 0) + slope · min(x, 0).
+
+    x: [...] → y: the same. Maas, Hannun, Ng 2013.
+    """
+
+    slope: Annotated[float, "the slope left of 0"] = 0.01
+
+    def module(self, x: TensorType) -> nn.Module:
+        """torch.nn.LeakyReLU."""
+        from torch import nn
+
+        return nn.LeakyReLU(self.slope)
+
+
+@component("elu", "x")
+class Elu(Elementwise):
+    """y = x for x > 0, alpha · (exp(x) − 1) elsewhere.
+
+    x: [...] → y: the same. Clevert, Unterthiner, Hochreiter 2015, arXiv:1511.07289.
+    """
+
+    alpha: Annotated[float, "minus the value far left of 0"] = 1.0
+
+    def module(self, x: TensorType) -> nn.Module:
+        """torch.nn.ELU."""
+        from torch import nn
+
+        return nn.ELU(self.alpha)
+
+
+@component("prelu", "x")
+class Prelu(Component):
+    """y = max(x, 0) + weight · min(x, 0): a leaky relu that learns its slope.
+
+    x: [...] → y: the same. He et al. 2015, arXiv:1502.01852.
+    """
+
+    per_channel: Annotated[bool, "a slope for each entry of axis 1, instead of one for all"] = False
+
+    def signature(self, x: TensorType) -> Signature:
+        """The same type; weight [1], or [channels]."""
+        require_float(x)
+        return Signature((x,), {"weight": x.with_shape(self._slopes(x))})
+
+    def module(self, x: TensorType) -> nn.Module:
+        """torch.nn.PReLU."""
+        from torch import nn
+
+        return nn.PReLU(self._slopes(x))
+
+    def _slopes(self, x: TensorType) -> int:
+        if self.per_channel and x.rank < 2:
+            raise Misfit(f"needs [batch, channels, ...], and gets {x}", port="x")
+        return fixed(x.shape[1], "the channel axis", port="x") if self.per_channel else 1
+
+
+@component("glu", "x")
+class Glu(Component):
+    """y = a · sigmoid(b), a and b the halves of x along an axis: the gated linear unit.
+
+    x: [..., 2·n, ...] → y: [..., n, ...]. Dauphin et al. 2016, arXiv:1612.08083.
+    """
+
+    axis: Annotated[int, "the axis to halve, counted from 0, or from the end if negative"] = -1
+
+    def signature(self, x: TensorType) -> Signature:
+        """Half the size along the axis."""
+        require_float(x)
+        axis = axis_of(self.axis, x)
+        half = x.shape[axis].exactly(2)
+        if half is None:
+            raise Misfit(f"{x.shape[axis]}, axis {self.axis} of {x}, has no half", code="T202", port="x")
+        return Signature((x.with_shape(*x.shape[:axis], half, *x.shape[axis + 1 :]),))
+
+    def module(self, x: TensorType) -> nn.Module:
+        """torch.nn.GLU."""
+        from torch import nn
+
+        return nn.GLU(self.axis)
 
 
 @component("softmax", "x")

@@ -53,16 +53,19 @@ class FieldSpec:
 
     @property
     def is_text(self) -> bool:
-        """Whether a string in the spec is text with `${…}`; in all other fields it is an expression."""
+        """Whether a string in the spec is text with `${…}`; in all other fields it is an expression.
+
+        A field that takes words beside numbers is text: `padding: same`, `padding: ${kernel // 2}`.
+        """
         return "str" in self.kinds or bool(self.choices)
 
     def decode(self, value: object) -> object:
         """The value as the component takes it; ValueError, in the user's words, where it cannot be one."""
         if value is None and "none" in self.kinds:
             return None
-        if self.choices:
-            if value in self.choices:
-                return value
+        if isinstance(value, str) and value in self.choices:
+            return value
+        if self.choices and not self.kinds & NUMBERS:
             raise ValueError(f"{self.name} has to be one of {', '.join(self.choices)}; it is {_said(value)}")
         if isinstance(value, Dim) and value.constant is not None:
             value = value.constant
@@ -87,7 +90,7 @@ class FieldSpec:
     def wanted(self) -> str:
         """The kinds in words."""
         words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
-        return " or ".join(word for kind, word in words.items() if kind in self.kinds)
+        return " or ".join([*(word for kind, word in words.items() if kind in self.kinds), *self.choices])
 
 
 def _said(value: object) -> str:

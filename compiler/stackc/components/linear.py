@@ -48,35 +48,62 @@ class Linear(Component):
         return nn.Linear(features_of(x), self.out, self.bias)
 
 
+@component("scale", "x")
+class Scale(Component):
+    """y = factor·x + offset, with two numbers that are not learned.
+
+    x: [...] → y: the same.
+    """
+
+    factor: Annotated[float, "what every element is multiplied by"]
+    offset: Annotated[float, "what is added to every element"] = 0.0
+
+    def signature(self, x: TensorType) -> Signature:
+        """The same type."""
+        require_float(x)
+        return Signature((x,))
+
+    def module(self, x: TensorType) -> nn.Module:
+        """Product and sum as a module."""
+        from stackc.modules.linear import Scale
+
+        return Scale(self.factor, self.offset)
+
+
 @component("mlp", "x")
 class Mlp(Component):
     """y = W₂·dropout(activation(W₁·x + b₁)) + b₂, on the last axis: the feed-forward network of a transformer.
 
-    x: [..., features] → y: [..., out]. Vaswani et al. 2017, arXiv:1706.03762, section 3.3.
+    `gated` is y = W₂·dropout(activation(W₃·x + b₃) · (W₁·x + b₁)) + b₂: SwiGLU with silu, GEGLU with gelu.
+    x: [..., features] → y: [..., out]. Vaswani et al. 2017, arXiv:1706.03762, section 3.3; gated: Shazeer 2020,
+    arXiv:2002.05202.
     """
 
     hidden: Annotated[Size, "features between the two maps"]
     out: Annotated[Size | None, "features of y; by default as many as x has"] = None
     activation: Annotated[Activation, "the function between the two maps"] = "gelu"
     dropout: Annotated[Probability, "the probability of dropout after the activation, in training"] = 0.0
-    bias: Annotated[bool, "learn the biases b₁ and b₂"] = True
+    bias: Annotated[bool, "learn the biases"] = True
+    gated: Annotated[bool, "multiply by a third map, to which the activation goes over"] = False
 
     def signature(self, x: TensorType) -> Signature:
-        """The last axis becomes `out`; `up` and `down` have the parameters of a linear each."""
+        """The last axis becomes `out`; `up`, `down` and, gated, `gate` have the parameters of a linear each."""
         require_float(x)
         features = features_of(x)
         out = self.out or features
         up = linear_parameters(features, self.hidden, self.bias, x.dtype, "up.")
         down = linear_parameters(self.hidden, out, self.bias, x.dtype, "down.")
-        flops = linear_flops(x, self.hidden) + linear_flops(x.with_last(self.hidden), out)
-        return Signature((x.with_last(out),), up | down, flops=flops)
+        gate = linear_parameters(features, self.hidden, self.bias, x.dtype, "gate.") if self.gated else {}
+        flops = (1 + self.gated) * linear_flops(x, self.hidden) + linear_flops(x.with_last(self.hidden), out)
+        return Signature((x.with_last(out),), gate | up | down, flops=flops)
 
     def module(self, x: TensorType) -> nn.Module:
-        """Two torch.nn.Linear, `up` and `down`, with the activation between them."""
-        from stackc.modules.linear import Mlp
+        """torch.nn.Linear, `up` and `down`, with the activation between them; gated, a third one, `gate`."""
+        from stackc.modules.linear import GatedMlp, Mlp
 
         features = features_of(x)
-        return Mlp(features, self.hidden, self.out or features, self._activation(), self.dropout, self.bias)
+        kind = GatedMlp if self.gated else Mlp
+        return kind(features, self.hidden, self.out or features, self._activation(), self.dropout, self.bias)
 
     def _activation(self) -> nn.Module:
         from torch import nn

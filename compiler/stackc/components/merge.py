@@ -49,7 +49,7 @@ class Add(Component):
     def signature(self, *x: TensorType) -> Signature:
         """The broadcast type."""
         _require_numbers(x)
-        return Signature((_broadcast(x),))
+        return Signature((broadcast(x),))
 
     def module(self, *x: TensorType) -> nn.Module:
         """The sum as a module."""
@@ -68,7 +68,7 @@ class Mul(Component):
     def signature(self, *x: TensorType) -> Signature:
         """The broadcast type."""
         _require_numbers(x)
-        return Signature((_broadcast(x),))
+        return Signature((broadcast(x),))
 
     def module(self, *x: TensorType) -> nn.Module:
         """The product as a module."""
@@ -86,8 +86,8 @@ class Mean(Component):
 
     def signature(self, *x: TensorType) -> Signature:
         """The broadcast type."""
-        _require_floats(x)
-        return Signature((_broadcast(x),))
+        require_floats(x)
+        return Signature((broadcast(x),))
 
     def module(self, *x: TensorType) -> nn.Module:
         """The mean as a module."""
@@ -105,8 +105,8 @@ class WeightedSum(Component):
 
     def signature(self, *x: TensorType) -> Signature:
         """The broadcast type; weight [inputs], gamma []."""
-        _require_floats(x)
-        mixed = _broadcast(x)
+        require_floats(x)
+        mixed = broadcast(x)
         return Signature((mixed,), {"weight": mixed.with_shape(len(x)), "gamma": mixed.with_shape()})
 
     def module(self, *x: TensorType) -> nn.Module:
@@ -151,7 +151,8 @@ def _without(axis: int, x: TensorType) -> Shape:
     return x.shape[:axis] + x.shape[axis + 1 :]
 
 
-def _require_floats(x: tuple[TensorType, ...]) -> None:
+def require_floats(x: tuple[TensorType, ...]) -> None:
+    """A Misfit unless the elements of each are floating-point numbers."""
     for t in x:
         require_float(t)
 
@@ -168,7 +169,7 @@ def _require_same_dtype(x: tuple[TensorType, ...]) -> None:
             raise Misfit(f"needs one element type, and gets {x[0]} and {other}", code="T203", port="x")
 
 
-def _broadcast(x: tuple[TensorType, ...]) -> TensorType:
+def broadcast(x: tuple[TensorType, ...]) -> TensorType:
     """The common type of the inputs; a Misfit that names two of them where they do not go together."""
     _require_same_dtype(x)
     rank = max(t.rank for t in x)

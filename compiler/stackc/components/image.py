@@ -1,0 +1,127 @@
+"""Images made smaller and larger, channels first: pooling over windows and over all positions, resampling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from stackc.components.base import Component, Misfit, Signature, component, require_float
+from stackc.components.fields import Range, Size
+from stackc.components.windows import places, require_channels_first, window_limits
+from stackc.types import TensorType
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Window = Annotated[Size, "positions of the window along each axis"]
+Stride = Annotated[Size | None, "positions from one place of the window to the next; by default those of the window"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowPool(Component):
+    """The base of pooling over the square windows of an image."""
+
+    kernel: Window
+    stride: Stride = None
+    padding: Annotated[int, Range(minimum=0), "positions on either side of an axis, at most half a window"] = 0
+
+    def signature(self, x: TensorType) -> Signature:
+        """A position a window."""
+        require_float(x)
+        require_channels_first(x, 4)
+        if 2 * self.padding > self.kernel:
+            raise Misfit(f"padding {self.padding} is more than half of the window {self.kernel}", field="padding")
+        sizes = places(x, self.kernel, self.stride or self.kernel, self.padding)
+        return Signature((x.with_shape(*x.shape[:2], *sizes),), limits=window_limits(x, self.kernel, self.padding))
+
+
+@component("max_pool2d", "x")
+class MaxPool2d(WindowPool):
+    """y[i, j] = max over k, l below kernel of x[stride·i + k − padding, stride·j + l − padding], −∞ outside of x.
+
+    x: [batch, channels, height, width] → y: [batch, channels, (height + 2·padding − kernel) // stride + 1, the same of
+    the width]. Ranzato et al. 2007.
+    """
+
+    def module(self, x: TensorType) -> nn.Module:
+        """torch.nn.MaxPool2d."""
+        from torch import nn
+
+        return nn.MaxPool2d(self.kernel, self.stride, self.padding)
+
+
+@component("avg_pool2d", "x")
+class AvgPool2d(WindowPool):
+    """y[i, j] = mean over k, l below kernel of x[stride·i + k − padding, stride·j + l − padding], 0 outside of x.
+
+    x: [batch, channels, height, width] → y: [batch, channels, (height + 2·padding − kernel) // stride + 1, the same of
+    the width]. LeCun et al. 1989.
+    """
+
+    def module(self, x: TensorType) -> nn.Module:
+        """torch.nn.AvgPool2d."""
+        from torch import nn
+
+        return nn.AvgPool2d(self.kernel, self.stride, self.padding)
+
+
+class GlobalPool(Component):
+    """The base of pooling over all positions."""
+
+    def signature(self, x: TensorType) -> Signature:
+        """The axes of the positions go."""
+        require_float(x)
+        if x.rank < 3:
+            raise Misfit(f"needs [batch, channels, ...positions], and gets {x}", port="x")
+        return Signature((x.with_shape(*x.shape[:2]),))
+
+
+@component("global_avg_pool", "x")
+class GlobalAvgPool(GlobalPool):
+    """y[c] = the mean of x[c] over all positions.
+
+    x: [batch, channels, ...positions] → y: [batch, channels]. Lin, Chen, Yan 2013, arXiv:1312.4400.
+    """
+
+    def module(self, x: TensorType) -> nn.Module:
+        """The mean as a module."""
+        from stackc.modules.image import GlobalAvgPool
+
+        return GlobalAvgPool()
+
+
+@component("global_max_pool", "x")
+class GlobalMaxPool(GlobalPool):
+    """y[c] = the maximum of x[c] over all positions.
+
+    x: [batch, channels, ...positions] → y: [batch, channels].
+    """
+
+    def module(self, x: TensorType) -> nn.Module:
+        """The maximum as a module."""
+        from stackc.modules.image import GlobalMaxPool
+
+        return GlobalMaxPool()
+
+
+@component("upsample", "x")
+class Upsample(Component):
+    """y[i, j] = x at (i + ½) / scale − ½, (j + ½) / scale − ½: the nearest position, or those around it by distance.
+
+    x: [batch, channels, height, width] → y: [batch, channels, scale·height, scale·width].
+    """
+
+    scale: Annotated[Size, "how many positions along each axis one becomes"]
+    mode: Annotated[Literal["nearest", "bilinear"], "the nearest position, or a mean of the four around"] = "nearest"
+
+    def signature(self, x: TensorType) -> Signature:
+        """Height and width `scale` times as large."""
+        require_float(x)
+        require_channels_first(x, 4)
+        return Signature((x.with_shape(*x.shape[:2], *(size * self.scale for size in x.shape[2:])),))
+
+    def module(self, x: TensorType) -> nn.Module:
+        """torch.nn.Upsample."""
+        from torch import nn
+
+        return nn.Upsample(scale_factor=self.scale, mode=self.mode)

@@ -1,0 +1,100 @@
+"""Convolutions, against sums written out and the sizes of torch, and what they refuse."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from stackc.components.base import Misfit
+from stackc.components.conv import Conv1d, Conv2d, ConvTranspose2d, PatchEmbed
+from stackc.types import Bounds, Dim, DimRange, TensorType, shape
+
+Refused = Callable[..., Misfit]
+
+BATCH, LENGTH = Dim.symbol("batch"), Dim.symbol("length")
+H16, W16 = Dim.symbol("height", 16), Dim.symbol("width", 16)
+IMAGE = TensorType("float32", shape(BATCH, 3, H16, W16))
+SEQUENCE = TensorType("float32", shape(BATCH, 4, LENGTH))
+
+
+def test_conv1d_is_the_sum_of_its_docstring() -> None:
+    torch.manual_seed(0)
+    component = Conv1d(out=2, kernel=3, stride=2, padding=2, dilation=2)
+    module = component.module(SEQUENCE).double()
+    x = torch.randn(1, 4, 7, dtype=torch.float64)
+    w, b = (p.detach().numpy() for p in module.parameters())
+    padded = np.pad(x[0].numpy(), ((0, 0), (2, 2)))
+    expected = [[(w[o] * padded[:, 2 * i : 2 * i + 5 : 2]).sum() + b[o] for i in range(4)] for o in range(2)]
+    np.testing.assert_allclose(module(x)[0].detach(), expected, rtol=1e-12)
+
+
+def test_sizes_are_halved_and_doubled_without_a_remainder() -> None:
+    half = Conv2d(out=8, kernel=3, stride=2, padding=1).signature(IMAGE).outputs[0]
+    assert str(half) == "float32[batch, 8, height/2, width/2]"
+    assert ConvTranspose2d(out=3, kernel=2, stride=2).signature(half).outputs == (IMAGE,)
+    assert ConvTranspose2d(out=3, kernel=3, stride=2, padding=1, output_padding=1).signature(half).outputs == (IMAGE,)
+
+
+@pytest.mark.parametrize(("kernel", "dilation"), [(1, 1), (3, 1), (5, 3), (2, 2)])
+def test_same_keeps_the_sizes(kernel: int, dilation: int) -> None:
+    component = Conv2d(out=3, kernel=kernel, dilation=dilation, padding="same")
+    assert component.signature(IMAGE).outputs == (IMAGE,)
+
+
+def test_depthwise_weights_see_one_channel() -> None:
+    signature = Conv2d(out=3, kernel=3, groups=3, padding="same", bias=False).signature(IMAGE)
+    assert {name: str(t) for name, t in signature.parameters.items()} == {"weight": "float32[3, 1, 3, 3]"}
+    assert signature.flops == 2 * 9 * 3 * BATCH * H16 * W16
+
+
+def test_patches_go_row_by_row() -> None:
+    module = PatchEmbed(patch=2, dim=4, bias=False).module(IMAGE.with_shape(1, 1, 4, 6)).double()
+    x = torch.arange(24, dtype=torch.float64).reshape(1, 1, 4, 6)
+    w = module.get_parameter("proj.weight").detach().flatten(1)
+    patches = [x[0, 0, i : i + 2, j : j + 2].flatten() for i in (0, 2) for j in (0, 2, 4)]
+    torch.testing.assert_close(module(x)[0].detach(), torch.stack(patches) @ w.T)
+    y = PatchEmbed(patch=16, dim=4).signature(IMAGE).outputs[0]
+    assert y.shape[1] == (H16 // 16) * (W16 // 16)
+
+
+def test_error_no_padding_keeps_the_sizes(refused: Refused) -> None:
+    misfit = refused(Conv2d(out=3, kernel=4, padding="same"), IMAGE)
+    assert (misfit.message, misfit.field) == ("no padding keeps the sizes with a kernel of 4", "padding")
+    assert misfit.hint == "an odd kernel does: 3 or 5"
+    misfit = refused(Conv2d(out=3, kernel=3, stride=2, padding="same"), IMAGE)
+    assert misfit.message == "padding same has no meaning at stride 2"
+
+
+def test_error_kernel_longer_than_the_image(refused: Refused) -> None:
+    misfit = refused(Conv2d(out=3, kernel=7), IMAGE.with_shape(BATCH, 3, 32, 5))
+    assert misfit.message == "a window of 7 is longer than the width of float32[batch, 3, 32, 5] with its padding"
+    (limit,) = Conv1d(out=3, kernel=3, dilation=2, padding=1).signature(SEQUENCE).limits
+    assert (limit.dim, limit.minimum) == (LENGTH, 3)
+    assert Bounds({"length": DimRange(3)}).least(limit.dim) == 3
+
+
+def test_error_groups(refused: Refused) -> None:
+    misfit = refused(Conv2d(out=4, kernel=3, groups=2), IMAGE)
+    assert (misfit.message, misfit.code, misfit.field) == ("groups 2 does not divide channels 3", "T202", "groups")
+    assert refused(Conv2d(out=4, kernel=3, groups=3), IMAGE).message == "groups 3 does not divide out 4"
+
+
+def test_error_layout(refused: Refused) -> None:
+    misfit = refused(Conv2d(out=4, kernel=3), SEQUENCE)
+    assert misfit.message == "needs [batch, channels, height, width], and gets float32[batch, 4, length]"
+    assert refused(Conv1d(out=4, kernel=3), IMAGE).message.startswith("needs [batch, channels, length], and gets")
+
+
+def test_error_output_padding(refused: Refused) -> None:
+    misfit = refused(ConvTranspose2d(out=4, kernel=3, stride=2, output_padding=2), IMAGE)
+    assert (misfit.message, misfit.field) == (
+        "output_padding 2 has to be less than stride or dilation",
+        "output_padding",
+    )
+
+
+def test_error_patches_do_not_fit(refused: Refused) -> None:
+    misfit = refused(PatchEmbed(patch=32, dim=4), IMAGE)
+    assert (misfit.message, misfit.code) == ("patch 32 does not divide the height height", "T202")
+    assert misfit.hint == "declare it in the contract: `dims: {height: {multiple_of: 32}}`"

@@ -1,0 +1,51 @@
+"""Pooling and resampling of images, against NumPy."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from stackc.components.base import Misfit
+from stackc.components.image import AvgPool2d, GlobalAvgPool, GlobalMaxPool, MaxPool2d, Upsample
+from stackc.types import Dim, TensorType, shape
+
+Refused = Callable[..., Misfit]
+
+IMAGE = TensorType("float32", shape(Dim.symbol("batch"), 3, Dim.symbol("height", 2), Dim.symbol("width", 2)))
+
+
+def test_windows_of_two_halve_the_sizes() -> None:
+    x = torch.randn(2, 3, 4, 6, dtype=torch.float64)
+    windows = x.numpy().reshape(2, 3, 2, 2, 3, 2)
+    np.testing.assert_array_equal(MaxPool2d(kernel=2).module(IMAGE)(x), windows.max(axis=(3, 5)))
+    np.testing.assert_allclose(AvgPool2d(kernel=2).module(IMAGE)(x), windows.mean(axis=(3, 5)), rtol=1e-14)
+    assert str(MaxPool2d(kernel=2).signature(IMAGE).outputs[0]) == "float32[batch, 3, height/2, width/2]"
+
+
+def test_what_lies_outside_is_zero_to_the_mean_and_nothing_to_the_maximum() -> None:
+    x = torch.full((1, 1, 2, 2), -1.0)
+    padded = {"kernel": 2, "stride": 2, "padding": 1}
+    assert MaxPool2d(**padded).module(IMAGE)(x).flatten().tolist() == [-1.0] * 4
+    assert AvgPool2d(**padded).module(IMAGE)(x).flatten().tolist() == [-0.25] * 4
+
+
+def test_global_pools() -> None:
+    x = torch.randn(2, 3, 4, 5, dtype=torch.float64)
+    np.testing.assert_allclose(GlobalAvgPool().module(IMAGE)(x), x.numpy().mean(axis=(2, 3)), rtol=1e-13)
+    np.testing.assert_array_equal(GlobalMaxPool().module(IMAGE)(x), x.numpy().max(axis=(2, 3)))
+
+
+def test_upsample() -> None:
+    x = torch.randn(2, 3, 4, 5, dtype=torch.float64)
+    near = Upsample(scale=3).module(IMAGE)(x)
+    np.testing.assert_array_equal(near, x.numpy().repeat(3, axis=2).repeat(3, axis=3))
+    ramp = torch.arange(4.0).expand(1, 1, 4, 4)
+    smooth = Upsample(scale=2, mode="bilinear").module(IMAGE)(ramp)
+    assert smooth[0, 0, 3].tolist() == [0.0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3.0]
+
+
+def test_error_padding_and_layout(refused: Refused) -> None:
+    misfit = refused(MaxPool2d(kernel=3, padding=2), IMAGE)
+    assert (misfit.message, misfit.field) == ("padding 2 is more than half of the window 3", "padding")
+    misfit = refused(GlobalAvgPool(), IMAGE.with_shape(4, 3))
+    assert misfit.message == "needs [batch, channels, ...positions], and gets float32[4, 3]"
