@@ -6,13 +6,17 @@ A stage collects every problem it can see and raises them together as one `SpecE
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from unicodedata import category, combining, east_asian_width
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """A stretch of one line of a file; line and columns count from 1, `end` is the column after the last one."""
+    """A stretch of one line of a file; line and columns count from 1, `end` is the column after the last one.
+
+    Line 0 stands for something that is no file, such as an option of the command line, which `file` then spells out.
+    """
 
     file: str
     line: int
@@ -20,7 +24,7 @@ class Span:
     end: int = 0
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return f"{self.file}:{self.line}" if self.line else self.file
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Diagnostic:
     notes: tuple[Note, ...] = ()
 
     def __str__(self) -> str:
-        place = f"{self.span.file}:{self.span.line}:{self.span.column}: " if self.span else ""
+        place = f"{_position(self.span)}: " if self.span else ""
         return f"{place}error[{self.code}]: {self.message}"
 
 
@@ -59,21 +63,26 @@ class Collector:
     """Gathers the diagnostics of one stage, so that all of them are reported together."""
 
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    _known: set[Diagnostic] = field(default_factory=set, init=False, repr=False)
 
     def error(self, code: str, message: str, span: Span | None = None, hint: str | None = None, *notes: Note) -> None:
         """Note a problem and go on. The same problem at the same place is kept once."""
-        diagnostic = Diagnostic(code, message, span, hint, notes)
-        if diagnostic not in self.diagnostics:
-            self.diagnostics.append(diagnostic)
+        self._add(Diagnostic(code, message, span, hint, notes))
 
     def extend(self, error: SpecError) -> None:
         """Take over what another stage, or a part of this one, has found."""
-        self.diagnostics.extend(d for d in error.diagnostics if d not in self.diagnostics)
+        for diagnostic in error.diagnostics:
+            self._add(diagnostic)
 
     def raise_if_any(self) -> None:
         """End the stage if it found anything, in the order of the file."""
         if self.diagnostics:
             raise SpecError(*sorted(self.diagnostics, key=_place))
+
+    def _add(self, diagnostic: Diagnostic) -> None:
+        if diagnostic not in self._known:
+            self._known.add(diagnostic)
+            self.diagnostics.append(diagnostic)
 
 
 def _place(diagnostic: Diagnostic) -> tuple[str, int, int]:
@@ -81,9 +90,15 @@ def _place(diagnostic: Diagnostic) -> tuple[str, int, int]:
     return (span.file, span.line, span.column) if span else ("", 0, 0)
 
 
+MOST_GUESSED = 2000
+"""How many names are compared with a misspelt one; beyond that a guess would take longer than the check."""
+
+
 def near(name: str, known: Iterable[str]) -> str | None:
     """A hint with the closest known name, or with all of them where they are few."""
     known = sorted(set(known))
+    if len(known) > MOST_GUESSED or len(name) > LONGEST_LINE:
+        return None
     if close := difflib.get_close_matches(name, known, n=1, cutoff=0.6):
         return f"did you mean '{close[0]}'?"
     if 0 < len(known) <= 12:
@@ -91,35 +106,64 @@ def near(name: str, known: Iterable[str]) -> str | None:
     return None
 
 
-def render(diagnostic: Diagnostic, sources: dict[str, str]) -> str:
+LONGEST_LINE = 160
+"""Columns of a source line that are shown; of a longer one, the part around the caret."""
+
+LONGEST_MESSAGE = 600
+
+
+def render(diagnostic: Diagnostic, sources: Mapping[str, str]) -> str:
     """The diagnostic as text, with the line it speaks of and a caret below it.
 
-    `sources` maps the file names of spans to their text; a file that is not in it is named without its line.
+    `sources` maps the file names of spans to their text; a file that is not in it is named without its line. Control
+    characters, which could steer a terminal, are shown as `�`.
     """
-    lines = [f"error[{diagnostic.code}]: {diagnostic.message}"]
+    lines = [f"error[{diagnostic.code}]: {_shown(diagnostic.message)}"]
     if diagnostic.span:
         lines += _excerpt(diagnostic.span, sources)
     for note in diagnostic.notes:
-        lines += [f"note: {note.message}", *_excerpt(note.span, sources)]
+        lines += [f"note: {_shown(note.message)}", *_excerpt(note.span, sources)]
     if diagnostic.hint:
-        lines.append(f"help: {diagnostic.hint}")
+        lines.append(f"help: {_shown(diagnostic.hint)}")
     return "\n".join(lines)
 
 
-def _excerpt(span: Span, sources: dict[str, str]) -> list[str]:
-    rows = [f"  --> {span.file}:{span.line}:{span.column}"]
-    source = sources.get(span.file, "").splitlines()
+def _excerpt(span: Span, sources: Mapping[str, str]) -> list[str]:
+    rows = [f"  --> {_shown(_position(span))}"]
+    source = sources.get(span.file, "").split("\n")
     if 0 < span.line <= len(source):
-        text = source[span.line - 1].expandtabs(1)
+        start, end = span.column - 1, max(span.column, span.end - 1)
+        text, shift = _clipped(_printable(source[span.line - 1].removesuffix("\r")), start)
         gutter = " " * len(str(span.line))
-        lead = _columns(text[: span.column - 1])
-        marked = text[span.column - 1 : span.end - 1] if span.end > span.column else text[span.column - 1 : span.column]
-        rows += [f"{gutter} |", f"{span.line} | {text}", f"{gutter} | {' ' * lead}{'^' * max(1, _columns(marked))}"]
+        lead, marked = _columns(text[: start + shift]), _columns(text[start + shift : end + shift])
+        rows += [f"{gutter} |", f"{span.line} | {text}".rstrip(), f"{gutter} | {' ' * lead}{'^' * max(1, marked)}"]
     return rows
+
+
+def _position(span: Span) -> str:
+    return f"{span.file}:{span.line}:{span.column}" if span.line else span.file
+
+
+def _clipped(text: str, start: int) -> tuple[str, int]:
+    """The part of a long line around the character `start`, and by how much that character has moved."""
+    if len(text) <= LONGEST_LINE:
+        return text, 0
+    first = max(0, min(start - LONGEST_LINE // 2, len(text) - LONGEST_LINE))
+    lead = "…" if first else ""
+    tail = "…" if first + LONGEST_LINE < len(text) else ""
+    return f"{lead}{text[first : first + LONGEST_LINE]}{tail}", len(lead) - first
+
+
+def _printable(text: str) -> str:
+    """`text` on one line: tabs as one space, other control characters as `�`."""
+    return "".join(" " if c == "\t" else "�" if category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in text)
+
+
+def _shown(text: str) -> str:
+    text = text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}…"
+    return text if text.isprintable() else _printable(text)
 
 
 def _columns(text: str) -> int:
     """How many terminal columns `text` takes: East Asian wide characters take two."""
-    from unicodedata import combining, east_asian_width
-
     return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)

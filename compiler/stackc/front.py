@@ -14,7 +14,8 @@ from stackc.graph.program import Program, flatten
 from stackc.graph.ranges import ValueRange, value_ranges
 from stackc.graph.resolve import resolve
 from stackc.spec.document import Document
-from stackc.spec.reader import Source, load_source, read
+from stackc.spec.reader import read
+from stackc.spec.source import Source, load_source
 
 
 @dataclass(frozen=True)

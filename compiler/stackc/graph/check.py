@@ -12,7 +12,7 @@ from stackc.components.base import Limit, Misfit, Signature
 from stackc.components.reparam import Reparam
 from stackc.diagnostics import Collector, Note, Span, near
 from stackc.graph.model import Graph, Node, Region, Wire
-from stackc.types import Bounds, TensorType
+from stackc.types import Bounds, Dim, TensorType
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +91,8 @@ class _Checker:
         typed = TypedRegion(region, inputs, signatures, bodies, tuple(types[wire] for wire in region.outputs.values()))
         for node in region.nodes.values():
             self.ties(typed, node)
+            if node.same_as:
+                self.again(typed, node)
         return typed
 
     def signature(self, region: Region, node: Node, given: Sequence[TensorType | None]) -> Signature | None:
@@ -101,7 +103,7 @@ class _Checker:
             self.misfit(region, node, given, misfit)
             return None
         for limit in signature.limits:
-            self.limit(node, limit)
+            self.limit(region, node, limit)
         return signature
 
     def misfit(self, region: Region, node: Node, given: Sequence[TensorType | None], misfit: Misfit) -> None:
@@ -109,43 +111,69 @@ class _Checker:
         span = node.fields.get(misfit.field or "", node.span)
         if misfit.port and misfit.field not in node.fields:
             span = next((inlet.span for inlet in node.inlets if inlet.port == misfit.port), span)
+        of_parameters = (misfit.field or "").startswith("reparam.")
         notes = [
             Note(f"{inlet.port} is {type_}, from '{inlet.wire.node}'", _origin(region, inlet.wire, node.span))
             for inlet, type_ in zip(node.inlets, given, strict=True)
-            if inlet.wire and type_
+            if inlet.wire and type_ and not of_parameters
         ]
-        self.found.error(misfit.code, f"'{node.id}' ({node.op}): {misfit.message}", span, misfit.hint, *notes)
+        message = f"{_called(region, node)} ({node.op}): {misfit.message}"
+        self.found.error(misfit.code, message, span, misfit.hint, *notes)
 
-    def limit(self, node: Node, limit: Limit) -> None:
+    def limit(self, region: Region, node: Node, limit: Limit) -> None:
         """Note T205 where the dims contract allows a size that a component cannot take."""
         least, largest = self.bounds.least(limit.dim), self.bounds.largest(limit.dim)
-        names = ", ".join(limit.dim.symbols()) or str(limit.dim)
+        what = f"{_called(region, node)} ({node.op}): {limit.reason}, and {limit.dim}"
         if least < limit.minimum:
-            hint = f"declare it in the contract: `dims: {{{names}: {{min: {limit.minimum}}}}}`"
-            message = f"'{node.id}' ({node.op}): {limit.reason}, and {limit.dim} may be {least}"
-            self.found.error("T205", message, node.span, hint)
+            hint = _contract_hint(limit.dim, "min", limit.minimum)
+            self.found.error("T205", f"{what} may be {least}", node.span, hint)
         if limit.maximum is not None and (largest is None or largest > limit.maximum):
-            hint = f"declare it in the contract: `dims: {{{names}: {{max: {limit.maximum}}}}}`"
             up_to = "may be any size" if largest is None else f"may be {largest}"
-            self.found.error(
-                "T205", f"'{node.id}' ({node.op}): {limit.reason}, and {limit.dim} {up_to}", node.span, hint
-            )
+            self.found.error("T205", f"{what} {up_to}", node.span, _contract_hint(limit.dim, "max", limit.maximum))
+
+    def again(self, typed: TypedRegion, node: Node) -> None:
+        """Note T209 where a module that is called again would need other parameters than it has."""
+        assert node.same_as is not None
+        own, first = parameters_of(typed, node.id), parameters_of(typed, node.same_as)
+        for name in own:
+            if own[name] != first.get(name):
+                message = (
+                    f"{_called(typed.region, node)} is the same module as '{node.same_as}', and its inputs ask for "
+                    f"another {name}: {own[name]} instead of {first.get(name, 'none')}"
+                )
+                self.found.error("T209", message, node.span, "give it inputs of the same size, or a module of its own")
+                return
 
     def ties(self, typed: TypedRegion, node: Node) -> None:
         """Note T207 where a tied parameter does not exist or is of another type than its owner."""
         own = parameters_of(typed, node.id)
         for name, tie in node.ties.items():
             owner = parameter_at(typed, tie.path)
-            if name not in own:
+            if name in dict(node.reparams):
+                hint = "take the tie or the normalization away"
+                self.found.error("T207", f"'{node.id}.{name}' is normalized and cannot be tied", tie.key, hint)
+            elif name not in own:
                 message = f"'{node.id}' has no parameter '{name}'"
-                self.found.error("T207", message, tie.span, near(name, own) or "it has no parameters")
+                self.found.error("T207", message, tie.key, near(name, own) or "it has no parameters")
             elif owner is None:
-                head = tie.path.rpartition(".")[0].partition(".")[0]
-                hint = near(head, typed.region.nodes) if head not in typed.region.nodes else None
+                known = [f"{id}.{inner}" for id in typed.region.nodes for inner in parameters_of(typed, id)]
+                hint = near(tie.path, known) or "a tie names a node and its parameter, for example `embed.weight`"
                 self.found.error("T207", f"no parameter is called '{tie.path}' here", tie.span, hint)
             elif owner != own[name]:
                 message = f"'{node.id}.{name}' is {own[name]} and cannot be tied to '{tie.path}', which is {owner}"
-                self.found.error("T207", message, tie.span)
+                self.found.error("T207", message, tie.span, "tied parameters are of one shape and element type")
+
+
+def _called(region: Region, node: Node) -> str:
+    """How messages call a node: sub-models of a stack have no more than a number."""
+    return f"'{node.id}' of the {region.name}" if region.kind == "stack" else f"'{node.id}'"
+
+
+def _contract_hint(dim: Dim, end: str, value: int) -> str:
+    name = str(dim)
+    if name in dim.symbols():
+        return f"declare it in the contract: `dims: {{{name}: {{{end}: {value}}}}}`"
+    return f"narrow {' or '.join(dim.symbols())} under `dims:`" if dim.symbols() else "give it an input of another size"
 
 
 def parameters_of(typed: TypedRegion, id: str) -> dict[str, TensorType]:
@@ -168,10 +196,14 @@ def _reparametrized(signature: Signature, reparams: Sequence[tuple[str, Reparam]
     """The signature with PyTorch's names for what a reparametrized parameter is made of. Raises Misfit."""
     parameters = dict(signature.parameters)
     for name, reparam in reparams:
+        place = f"reparam.{name}"
         if name not in parameters:
             hint = near(name, parameters) or "it has no parameters"
-            raise Misfit(f"it has no parameter '{name}' to normalize", code="T207", hint=hint)
-        reparam.check(parameters[name])
+            raise Misfit(f"it has no parameter '{name}' to normalize", code="T207", hint=hint, field=place)
+        try:
+            reparam.check(parameters[name])
+        except Misfit as misfit:
+            raise Misfit(f"the normalization of '{name}': {misfit.message}", code=misfit.code, field=place) from None
         parameters[f"parametrizations.{name}.original"] = parameters.pop(name)
     return replace(signature, parameters=parameters)
 

@@ -8,10 +8,11 @@ from stackc.components import REGISTRY
 from stackc.components.base import Component
 from stackc.components.merge import MERGES
 from stackc.components.reparam import MinMax, Reparam, Standardize
-from stackc.diagnostics import SpecError, near
+from stackc.diagnostics import Span, SpecError, near
 from stackc.graph.model import Tie
+from stackc.graph.operators import Operator, StackOf, name_of
 from stackc.graph.scope import Scope, component_of
-from stackc.spec.document import NodeEntry
+from stackc.spec.document import BlockDecl, NodeEntry
 from stackc.spec.tree import Entry, Value
 
 _REPARAMS = ("standardize", "minmax")
@@ -23,6 +24,10 @@ def merge_of(entry: NodeEntry, scope: Scope) -> Component | None:
     assert value is not None
     fields = dict(value.data) if isinstance(value.data, Mapping) else {}
     named = fields.pop("op").value if "op" in fields else value
+    if not isinstance(named.data, str):
+        hint = "for example `merge: sum`, or `merge: {op: concat, axis: 1}`"
+        scope.found.error("N310", f"'{entry.name}': merge has to name how arrows merge", named.span, hint)
+        return None
     name = scope.text(named, f"nodes.{entry.name}.merge")
     if name not in MERGES:
         if name is not None:
@@ -36,52 +41,69 @@ def ties_of(entry: NodeEntry | None, scope: Scope) -> dict[str, Tie]:
     ties = {}
     for name, item in (entry.tie if entry else {}).items():
         if path := scope.text(item.value, f"tie.{name}"):
-            ties[name] = Tie(path, item.value.span)
+            ties[name] = Tie(path, item.value.span, item.key)
     return ties
 
 
-def reparams_of(entry: NodeEntry | None, scope: Scope) -> tuple[tuple[str, Reparam], ...]:
+def reparams_of(entry: NodeEntry | None, operator: Operator, scope: Scope) -> tuple[tuple[str, Reparam], ...]:
     """What the node's parameters are made of: `reparam: {weight: standardize}`, or with options in a mapping."""
     found = []
     for name, item in (entry.reparam if entry else {}).items():
-        kind, options = _reparam_kind(item.value, scope)
-        if kind not in _REPARAMS:
-            message = f"no reparametrization is called '{kind}'"
-            scope.found.error("N310", message, item.value.span, near(kind, _REPARAMS))
-            continue
+        if isinstance(operator, (BlockDecl, StackOf)):
+            message = f"'{entry.name if entry else ''}' ({name_of(operator)}) has no parameters of its own to normalize"
+            scope.found.error("N310", message, item.key, "write `reparam` at the nodes inside that have parameters")
+            break
         try:
-            found.append((name, _minmax(options) if kind == "minmax" else _standardize(options, scope)))
+            if reparam := _reparam(item.value, scope):
+                found.append((name, reparam))
         except ValueError as error:
-            scope.found.error("N310", f"{kind}: {error}", item.value.span)
+            scope.found.error("N310", str(error), item.value.span)
         except SpecError as error:
             scope.found.extend(error)
     return tuple(found)
 
 
-def _reparam_kind(value: Value, scope: Scope) -> tuple[str, Value | None]:
+def reparam_places(entry: NodeEntry | None) -> dict[str, Span]:
+    """Where each reparametrization of a node is written, under `reparam.NAME`."""
+    return {f"reparam.{name}": item.key for name, item in (entry.reparam if entry else {}).items()}
+
+
+def _reparam(value: Value, scope: Scope) -> Reparam | None:
+    """The reparametrization; None, noted, where none is named. Raises SpecError and ValueError for its options."""
+    named, options = value, None
     if isinstance(value.data, Mapping) and len(value.data) == 1:
         ((kind, entry),) = value.data.items()
-        return kind, entry.value
-    return scope.text(value, "reparam") or "", None
+        named, options = Value(kind, entry.key), entry.value
+    if not isinstance(named.data, str):
+        raise ValueError("a reparametrization is wanted here, for example `standardize`, or `{minmax: [-1, 1]}`")
+    name = scope.text(named, "reparam")
+    if name not in _REPARAMS:
+        if name is not None:
+            message = f"no reparametrization is called '{name}'"
+            scope.found.error("N310", message, named.span, near(name, _REPARAMS))
+        return None
+    return _minmax(options) if name == "minmax" else _standardize(options, scope)
 
 
 def _standardize(options: Value | None, scope: Scope) -> Standardize:
+    if options and options.data is not None and not isinstance(options.data, Mapping):
+        raise ValueError("standardize takes axes and eps, for example `{standardize: {axes: [1], eps: 1e-5}}`")
     fields: Mapping[str, Entry] = options.data if options and isinstance(options.data, Mapping) else {}
     if unknown := [name for name in fields if name not in ("axes", "eps")]:
-        raise ValueError(f"no option '{unknown[0]}'; it takes axes and eps")
+        raise ValueError(f"standardize has no option '{unknown[0]}'; it takes axes and eps")
     axes = fields["axes"].value if "axes" in fields else None
     eps = scope.number(fields["eps"].value) if "eps" in fields else Standardize().eps
     if isinstance(eps, bool) or not isinstance(eps, (int, float)) or eps < 0:
-        raise ValueError("eps has to be a number of 0 or more")
+        raise ValueError("standardize: eps has to be a number of 0 or more")
     return Standardize(None if axes is None or axes.data == "all" else _numbers(axes, int), float(eps))
 
 
 def _minmax(options: Value | None) -> MinMax:
-    if options is None:
+    if options is None or options.data is None:
         return MinMax()
     ends = _numbers(options, (int, float))
     if len(ends) != 2:
-        raise ValueError("it takes the two ends of a range, for example `minmax: [-1, 1]`")
+        raise ValueError("minmax takes the two ends of a range, for example `minmax: [-1, 1]`")
     return MinMax(float(ends[0]), float(ends[1]))
 
 
@@ -89,5 +111,5 @@ def _numbers(value: Value, kind: type[int] | tuple[type[int], type[float]]) -> t
     items = value.data if isinstance(value.data, tuple) else (value,)
     numbers = tuple(item.data for item in items if isinstance(item.data, kind) and not isinstance(item.data, bool))
     if len(numbers) != len(items):
-        raise ValueError("a list of numbers is wanted")
+        raise ValueError("a list of numbers is wanted here")
     return numbers  # type: ignore[return-value]  # narrowed by `kind` above

@@ -45,10 +45,11 @@ Body: TypeAlias = "Component | Region"
 
 @dataclass(frozen=True, slots=True)
 class Tie:
-    """A parameter that is another one: its path within the region, and where the spec says so."""
+    """A parameter that is another one: its path within the region, where the spec says so, and of which parameter."""
 
     path: str
     span: Span
+    key: Span
 
 
 @dataclass(frozen=True)

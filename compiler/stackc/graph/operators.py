@@ -53,8 +53,11 @@ def outputs_of(operator: Operator) -> tuple[str, ...]:
     return ("y",) if isinstance(operator, StackOf) else operator.outputs
 
 
-def find_operator(drawn: Drawn, entry: NodeEntry | None, scope: Scope) -> Operator | None:
-    """The op of a node: `op:` of its entry, else its label, else its id; None, noted (N301), where none names one."""
+def find_operator(drawn: Drawn, entry: NodeEntry | None, scope: Scope, *, entered: bool = True) -> Operator | None:
+    """The op of a node: `op:` of its entry, else its label, else its id; None, noted (N301), where none names one.
+
+    `entered` says whether an arrow leads to it: where none does, it may be meant as an input.
+    """
     if entry and entry.op:
         text = scope.text(entry.op, f"nodes.{drawn.id}.op")
         return None if text is None else _operator(text, entry.op, entry, scope)
@@ -62,8 +65,9 @@ def find_operator(drawn: Drawn, entry: NodeEntry | None, scope: Scope) -> Operat
         if name and (name in scope.blocks or name in REGISTRY or name == "stack"):
             return _operator(name, Value(name, drawn.span), entry, scope)
     shown = f"'{drawn.id}' ({drawn.label})" if drawn.label else f"'{drawn.id}'"
-    guess = near(drawn.label or drawn.id, known_ops(scope))
-    hint = f"write its op under nodes: `{drawn.id}: {{op: …}}`" + (f"; {guess}" if guess else "")
+    close = near(drawn.label or drawn.id, known_ops(scope))
+    guess = f"; {close}" if close else "" if entered else ", or declare it under `inputs:`"
+    hint = f"write its op under nodes: `{drawn.id}: {{op: …}}`{guess}"
     message = f"what is {shown}? Neither its label nor its id names a component or a block"
     scope.found.error("N301", message, drawn.span, hint)
     return None
@@ -75,7 +79,7 @@ def find_named(text: str, place: Value, scope: Scope) -> Operator | None:
         return scope.blocks[text]
     if text in REGISTRY:
         return REGISTRY[text]
-    hint = near(text, known_ops(scope)) or "`stackc ops` lists the components"
+    hint = near(text, known_ops(scope)) or f"the components are {', '.join(sorted(REGISTRY))}"
     scope.found.error("N301", f"no component or block is called '{text}'", place.span, hint)
     return None
 
@@ -99,10 +103,14 @@ def _stack(entry: NodeEntry | None, place: Value, scope: Scope) -> Operator | No
         return None
     values = of.value.data if isinstance(of.value.data, tuple) else (of.value,)
     if not values:
-        scope.found.error("N310", "the list of sub-models is empty", of.value.span)
+        scope.found.error("N310", "the list of sub-models is empty", of.value.span, "for example `of: [layer, mlp]`")
     members: list[tuple[Operator, Value]] = []
     for value in values:
         named = value.data["op"].value if isinstance(value.data, Mapping) and "op" in value.data else value
+        if not isinstance(named.data, str):
+            hint = "for example `of: layer`, `of: [layer, mlp]`, or `of: {op: linear, out: 3}`"
+            scope.found.error("N310", "a sub-model is the name of a component or block", named.span, hint)
+            continue
         text = scope.text(named, "a sub-model")
         if text == "stack":
             scope.found.error("N301", "a stack in a stack: give the inner one a block of its own", named.span)

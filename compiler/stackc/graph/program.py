@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from stackc.components.base import Component, Signature
 from stackc.components.reparam import Reparam
-from stackc.diagnostics import Span
+from stackc.diagnostics import Diagnostic, Span, SpecError
 from stackc.graph.check import TypedGraph, TypedRegion
 from stackc.graph.model import Node, Region, Wire
 from stackc.types import DimContract, TensorType
@@ -59,8 +59,18 @@ class Program:
         return tensors
 
 
+MOST_CALLS = 200_000
+
+
 def flatten(typed: TypedGraph) -> Program:
-    """The program of a typed graph. Values are called by the path of the node that makes them, inputs by name."""
+    """The program of a typed graph. Values are called by the path of the node that makes them, inputs by name.
+
+    SpecError S003 where it would have more than `MOST_CALLS` components, T207 where ties go in a circle.
+    """
+    count = _count(typed.root, {})
+    if count > MOST_CALLS:
+        message = f"the model has {count:,} components; stackc takes {MOST_CALLS:,}"
+        raise SpecError(Diagnostic("S003", message, typed.root.region.span, "repeat less, or nest fewer blocks"))
     walker = _Walker()
     inputs = typed.graph.inputs
     values = walker.region(typed.root, "", "", {Wire(name): name for name in inputs})
@@ -75,7 +85,7 @@ def flatten(typed: TypedGraph) -> Program:
 @dataclass(frozen=True)
 class _Walker:
     calls: list[Call] = field(default_factory=list)
-    ties: dict[str, str] = field(default_factory=dict)
+    ties: dict[str, tuple[str, Span]] = field(default_factory=dict)
 
     def region(self, typed: TypedRegion, path: str, owner: str, values: dict[Wire, str]) -> dict[Wire, str]:
         """Append the calls of a region; `values` starts with its inputs and is returned with every value inside.
@@ -86,7 +96,7 @@ class _Walker:
         for id, node in typed.region.nodes.items():
             here, owned = path + id, owner + _owner_id(typed.region, node)
             for name, tie in node.ties.items():
-                self.ties[f"{owned}.{name}"] = owner + tie.path
+                self.ties[f"{owned}.{name}"] = owner + tie.path, tie.span
             if id in typed.bodies:
                 body = typed.bodies[id]
                 entering = {Wire(inlet.port): values[inlet.wire] for inlet in node.inlets if inlet.wire}
@@ -117,12 +127,22 @@ class _Walker:
         return outputs
 
     def owner(self, name: str) -> str:
-        """The parameter that a name stands for once ties are followed."""
-        seen = set()
-        while name in self.ties and name not in seen:
-            seen.add(name)
-            name = self.ties[name]
-        return name
+        """The parameter that a name stands for once ties are followed. SpecError T207 where they go in a circle."""
+        chain = [name]
+        while chain[-1] in self.ties:
+            target, span = self.ties[chain[-1]]
+            if target in chain:
+                circle = " → ".join([*chain[chain.index(target) :], target])
+                hint = "one of them has to own the parameter"
+                raise SpecError(Diagnostic("T207", f"the ties go in a circle: {circle}", span, hint))
+            chain.append(target)
+        return chain[-1]
+
+
+def _count(typed: TypedRegion, known: dict[TypedRegion, int]) -> int:
+    if typed not in known:
+        known[typed] = len(typed.signatures) + sum(_count(body, known) for body in typed.bodies.values())
+    return known[typed]
 
 
 def _owner_id(region: Region, node: Node) -> str:

@@ -42,12 +42,11 @@ def value_ranges(document: Document, names: Mapping[str, Bound], program: Progra
         least = min((table.vocab for table in tables.get(name, ())), default=None)
         said = _said(decl, Scope(names, document.blocks, found))
         ranges[name] = said or ValueRange(least or _UNSAID)
-        if said and least is not None and said.below > least:
-            message = (
-                f"the input '{name}' may hold {said.below - 1}, and the smallest table it enters has {least} entries"
-            )
-            place = decl.below.span if decl.below else decl.span
-            found.error("T206", message, place, f"write `below: {least}`, or make the table larger")
+        if said and least is not None and (said.below > least or min(said.choices, default=0) < 0):
+            odd = min(said.choices, default=0) if said.below <= least else said.below - 1
+            message = f"the input '{name}' may hold {odd}, and the smallest table it enters has {least} entries"
+            hint = f"write `below: {least}`, or make the table larger"
+            found.error("T206", message, decl.below.span if decl.below else decl.span, hint)
     found.raise_if_any()
     return ranges
 
@@ -63,6 +62,8 @@ def _said(decl: InputDecl, scope: Scope) -> ValueRange | None:
         scope.found.extend(error)
         return None
     if isinstance(below, bool) or not isinstance(below, int) or below < 1:
-        scope.found.error("S005", f"below has to be a whole number from 1 up, and is {below}", decl.below.span)
+        told = "" if decl.below.written == str(below) else f" ({decl.below.written})"
+        message = f"below has to be a whole number from 1 up, and is {below}{told}"
+        scope.found.error("S005", message, decl.below.span, "a number or a param: the ids are 0 up to it, without it")
         return None
     return ValueRange(below)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from stackc.components import REGISTRY
 from stackc.diagnostics import Collector, Note, Span, SpecError, near
 from stackc.graph.expand import Context, expand
 from stackc.graph.model import Graph
-from stackc.graph.scope import Scope, bind_params
+from stackc.graph.scope import Binding, Scope, bind_params
 from stackc.spec.document import Document, InputDecl
 from stackc.spec.expressions import Bound
+from stackc.spec.names import is_symbol
 from stackc.spec.tree import Entry, Value
 from stackc.spec.yaml_reader import plain
-from stackc.types import Dim, DimContract, DimRange, TensorType
-
-_COMMAND_LINE = Span("<command line>", 0)
+from stackc.types import Bounds, Dim, DimContract, DimRange, TensorType
 
 
 def resolve(
@@ -22,19 +22,17 @@ def resolve(
 ) -> Graph:
     """The graph of a document, with params and dims as overridden (`--set layers=2`, `--dims seq=128`).
 
-    Raises SpecError with everything that is wrong with names, params, arrows and fields.
+    Raises SpecError with everything that is wrong with names, params and dims, or else with inputs, arrows and fields.
     """
     found = Collector()
+    _check_blocks(document, found)
     contract, dims = _dims(document, set_dims or {}, found)
     start = Scope(dims, document.blocks, found)
-    given = {name: Entry(_COMMAND_LINE, Value(plain(text), _COMMAND_LINE)) for name, text in (set_params or {}).items()}
-    params = bind_params(document.params, given, start, start, "the spec", document.span)
-    for name in document.params.keys() & contract.keys():
-        notes = [Note("the dim", document.dims[name].span)] if name in document.dims else []
-        message = f"'{name}' is a param and a dim; a name is one of them"
-        found.error("S008", message, document.params[name].span, None, *notes)
+    params = _params(document, set_params or {}, start)
+    found.raise_if_any()
+    assert params is not None, "bind_params notes what it leaves out"
     scope = start.with_names(params)
-    inputs = {name: _input_type(decl, scope) for name, decl in document.inputs.items()}
+    inputs = {name: _input_type(decl, scope, Bounds(contract)) for name, decl in document.inputs.items()}
     if not inputs:
         hint = "for example `inputs: {x: {shape: [batch, 128]}}`"
         found.error("S006", "the spec has no inputs", document.span, hint)
@@ -45,35 +43,68 @@ def resolve(
     return Graph(document, root, inputs, contract, params)
 
 
+def _check_blocks(document: Document, found: Collector) -> None:
+    """Note S008 for a block that is called like a component: one name, one meaning."""
+    for name, block in document.blocks.items():
+        if name in REGISTRY or name == "stack":
+            message = f"'{name}' cannot be the name of a block: a component is called so"
+            found.error("S008", message, block.body.span, f"call it 'my_{name}'")
+
+
+def _params(document: Document, texts: Mapping[str, str], scope: Scope) -> dict[str, Bound] | None:
+    given = {
+        name: Entry(place := _option("set", name, text), Value(plain(text), place)) for name, text in texts.items()
+    }
+    binding = Binding("the spec", None, "give it by `--set {name}=…`, or write its default")
+    return bind_params(document.params, given, scope, scope, binding)
+
+
 def _dims(document: Document, sizes: Mapping[str, int], found: Collector) -> tuple[DimContract, dict[str, Bound]]:
     """The contract, undeclared dims of the inputs' shapes included, and what each name stands for."""
     contract = {d.name: DimRange(d.minimum, d.maximum, d.multiple_of) for d in document.dims.values()}
     for decl in document.inputs.values():
         for value in decl.shape:
-            if isinstance(value.data, str) and value.data.isidentifier() and value.data not in document.params:
+            if isinstance(value.data, str) and is_symbol(value.data) and value.data not in document.params:
                 contract.setdefault(value.data, DimRange())
     names: dict[str, Bound] = {name: Dim.symbol(name, limits.multiple_of) for name, limits in contract.items()}
     for name, size in sizes.items():
         limits = contract.pop(name, None)
+        place = _option("dims", name, str(size))
         if limits is None:
-            found.error("N312", f"the spec has no dim '{name}'", None, near(name, names))
+            found.error("N312", f"the spec has no dim '{name}'", place, near(name, names))
         elif not limits.allows(size):
-            found.error("T205", f"{name}={size} is outside of the contract of {name}: {limits}", document.span)
+            notes = [Note("its contract", document.dims[name].span)] if name in document.dims else []
+            found.error("T205", f"{name} may be {limits}; it is {size}", place, None, *notes)
         names[name] = Dim.of(size)
     return contract, names
 
 
-def _input_type(decl: InputDecl, scope: Scope) -> TensorType:
-    shape = []
-    for value in decl.shape:
-        try:
-            size = scope.number(value)
-        except SpecError as error:
-            scope.found.extend(error)
-            size = 1
-        if isinstance(size, bool) or not isinstance(size, (int, Dim)) or (isinstance(size, int) and size < 1):
-            hint = "a whole number from 1 up, a dim, or an expression over params and dims"
-            scope.found.error("S005", f"'{value.data}' is no size", value.span, hint)
-            size = 1
-        shape.append(Dim.of(size))
-    return TensorType(decl.dtype, tuple(shape))
+def _option(option: str, name: str, value: str) -> Span:
+    """The place of something that the command line says."""
+    return Span(f"--{option} {name}={value}", 0)
+
+
+def _input_type(decl: InputDecl, scope: Scope, bounds: Bounds) -> TensorType:
+    return TensorType(decl.dtype, tuple(_size(value, scope, bounds) for value in decl.shape))
+
+
+def _size(value: Value, scope: Scope, bounds: Bounds) -> Dim:
+    """A size of a shape; 1, noted (S005), where it is none or may fall below 1."""
+    try:
+        size = scope.number(value)
+    except SpecError as error:
+        scope.found.extend(error)
+        return Dim.of(1)
+    if isinstance(size, bool) or not isinstance(size, (int, Dim)):
+        told = "" if value.written == str(size) else f": it is {size}"
+        hint = "a whole number from 1 up, a dim, or an expression over params and dims"
+        scope.found.error("S005", f"'{value.written}' is no size{told}", value.span, hint)
+        return Dim.of(1)
+    size = Dim.of(size)
+    ends = [end for end in (bounds.least(size), bounds.largest(size)) if end is not None]
+    if min(ends) < 1:
+        told = "" if value.written == str(min(ends)) else f", and may be {min(ends)}"
+        mend = "declare the least size of the dim under `dims:`" if size.constant is None else None
+        scope.found.error("S005", f"a size is at least 1; this is {value.written}{told}", value.span, mend)
+        return Dim.of(1)
+    return size

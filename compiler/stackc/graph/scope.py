@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from stackc.components.base import Component
-from stackc.components.fields import fields_of
-from stackc.diagnostics import Collector, Span, SpecError, near
+from stackc.components.fields import FieldSpec, fields_of
+from stackc.diagnostics import Collector, Diagnostic, Span, SpecError, near
 from stackc.spec.document import BlockDecl, ParamDecl
 from stackc.spec.expressions import Bound, evaluate, interpolate
 from stackc.spec.tree import Entry, Value
@@ -53,33 +53,48 @@ class Scope:
 
 
 def _scalar(value: Value) -> Bound:
-    assert not isinstance(value.data, (tuple, Mapping)), "the reader lets scalars alone pass here"
+    if isinstance(value.data, (tuple, Mapping)):
+        raise SpecError(Diagnostic("S005", f"a single value is wanted here, not {value.kind}", value.span))
     return value.data
 
 
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Who takes params, for messages: `what` it is, and how a value is given. `span` is the place that leaves one out;
+    without it, that is the declaration.
+    """
+
+    what: str
+    span: Span | None
+    hint: str
+
+
 def bind_params(
-    decls: Mapping[str, ParamDecl], given: Mapping[str, Entry], outer: Scope, inner: Scope, what: str, span: Span
-) -> dict[str, Bound]:
+    decls: Mapping[str, ParamDecl], given: Mapping[str, Entry], outer: Scope, inner: Scope, binding: Binding
+) -> dict[str, Bound] | None:
     """The values of params: given ones are read in `outer`, defaults in `inner`, where earlier params are known.
 
-    Notes N312 for a name that is no param and N311 for a param without a value.
+    Notes N312 for a name that is no param and N311 for a param without a value, which leaves no binding at all.
     """
     found = outer.found
     for name in given:
         if name not in decls:
-            found.error("N312", f"{what} has no param '{name}'", given[name].key, near(name, decls))
+            hint = near(name, decls) or "it has no params"
+            found.error("N312", f"{binding.what} has no param '{name}'", given[name].key, hint)
     bound: dict[str, Bound] = {}
     for name, decl in decls.items():
         try:
             default = inner.with_names(bound).value(decl.default, None)
-            bound[name] = outer.value(given[name].value, default) if name in given else default
+            value = outer.value(given[name].value, default) if name in given else default
         except SpecError as error:
             found.extend(error)
-            bound[name] = None
             continue
-        if bound[name] is None:
-            found.error("N311", f"{what} needs a value for '{name}'", span, f"write `{name}: …`")
-    return bound
+        if value is not None:
+            bound[name] = value
+        else:
+            span = given[name].key if name in given else binding.span or decl.span
+            found.error("N311", f"{binding.what} needs a value for '{name}'", span, binding.hint.format(name=name))
+    return bound if len(bound) == len(decls) else None
 
 
 def component_of(
@@ -89,26 +104,39 @@ def component_of(
     specs, found, values, sound = fields_of(op), scope.found, {}, True
     for name, entry in given.items():
         if name not in specs:
-            found.error("N309", f"{what} ({op.op}) has no field '{name}'", entry.key, near(name, specs))
+            hint = near(name, specs) or "it has no fields"
+            found.error("N309", f"{what} ({op.op}) has no field '{name}'", entry.key, hint)
             sound = False
             continue
         try:
-            values[name] = specs[name].decode(_field_value(entry.value, specs[name].is_text, scope))
+            values[name] = _field(specs[name], entry.value, scope)
         except SpecError as error:
             found.extend(error)
             sound = False
         except ValueError as error:
-            found.error("N310", f"{what}: {error}", entry.value.span)
+            found.error("N310", f"{what}: {error}", entry.value.span, _hint(entry.value, scope))
             sound = False
     missing = [name for name, spec in specs.items() if spec.required and name not in given]
     for name in missing:
-        found.error("N311", f"{what} ({op.op}) needs the field '{name}'", span, specs[name].doc or f"write `{name}: …`")
+        meaning = f" ({specs[name].doc})" if specs[name].doc else ""
+        hint = f"write `{name}: …` for it{meaning}"
+        found.error("N311", f"{what} ({op.op}) needs the field '{name}'", span, hint)
     return op(**values) if sound and not missing else None
 
 
-def _field_value(value: Value, is_text: bool, scope: Scope) -> object:
+def _field(spec: FieldSpec, value: Value, scope: Scope) -> object:
+    """The value of a field as the component takes it. Raises SpecError, and ValueError in the user's words."""
     if isinstance(value.data, (tuple, Mapping)):
-        raise ValueError(f"a single value is wanted here, not {value.kind}")
-    if is_text and isinstance(value.data, str):
-        return interpolate(value.data, scope.names, value.span)
-    return scope.number(value)
+        raise ValueError(f"{spec.name} is a single value, not {value.kind}")
+    if isinstance(value.data, str) and spec.is_text:
+        return spec.decode(interpolate(value.data, scope.names, value.span))
+    if spec.kinds == {"bool"} and str(value.data).lower() in ("yes", "no", "on", "off"):
+        raise ValueError(f"{spec.name} has to be true or false; it is '{value.data}'")
+    return spec.decode(scope.number(value))
+
+
+def _hint(value: Value, scope: Scope) -> str | None:
+    """The mend where a param is text that looks like an expression."""
+    if isinstance(value.data, str) and isinstance(text := scope.names.get(value.data), str):
+        return f"a param that is calculated is written `${{…}}`: `{value.data}: ${{{text}}}`"
+    return None

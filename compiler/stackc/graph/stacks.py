@@ -15,8 +15,10 @@ from stackc.graph.operators import Operator, StackOf, find_named, name_of
 from stackc.graph.scope import Scope, component_of
 from stackc.spec.document import BlockDecl
 from stackc.spec.tree import Entry, Value
+from stackc.types import Dim
 
 Mode = Literal["series", "sum", "mean", "concat", "mul", "weighted"]
+MOST_MEMBERS = 10_000
 _FIELDS = ("of", "repeat", "share", "mode", "with", "norm", "norm_every")
 
 
@@ -53,36 +55,46 @@ def plan_stack(stack: StackOf, fields: Mapping[str, Entry], scope: Scope, what: 
     for name in fields:
         if name not in _FIELDS:
             found.error("N309", f"{what} (stack) has no field '{name}'", fields[name].key, near(name, _FIELDS))
-    repeat = _whole(fields, "repeat", 1, scope)
-    share = _flag(fields, scope)
-    mode = scope.text(fields["mode"].value, f"{what}.mode") if "mode" in fields else "series"
-    if mode not in get_args(Mode):
-        at = fields["mode"].value.span
-        found.error("N310", f"no stack mode is called '{mode}'", at, near(str(mode), get_args(Mode)))
+    repeat = _whole(fields, "repeat", scope, most=MOST_MEMBERS // len(stack.members))
+    share, mode = _flag(fields, scope), _mode(fields, scope, what)
     if share and len(stack.members) > 1:
-        found.error("N310", "different sub-models cannot share one module", fields["share"].value.span)
-    if "norm_every" in fields and (mode != "series" or "norm" not in fields):
+        hint = "take `share` away, or name one sub-model"
+        found.error("N310", "different sub-models cannot share one module", fields["share"].key, hint)
+    if "norm_every" in fields and mode and (mode != "series" or "norm" not in fields):
         hint = "it says after how many layers of a series `norm` stands"
         found.error("N310", "norm_every has nothing to say here", fields["norm_every"].key, hint)
     members = _members(stack, fields.get("with"), repeat, scope, what)
-    norm = _norm(fields["norm"].value, scope, what) if "norm" in fields else None
-    every = _whole(fields, "norm_every", 1, scope)
+    norm = _norm(fields["norm"].value, scope) if "norm" in fields else None
+    every = _whole(fields, "norm_every", scope, most=MOST_MEMBERS)
     combine = None
     if mode in MERGES:
         combine = component_of(REGISTRY[MERGES[mode]], {}, scope, what, span)
     if len(found.diagnostics) > before:
         return None
-    return StackPlan(members, mode, combine, share, norm, every)  # type: ignore[arg-type]  # checked against Mode above
+    return StackPlan(members, mode, combine, share, norm, every)  # type: ignore[arg-type]  # checked against Mode
+
+
+def _mode(fields: Mapping[str, Entry], scope: Scope, what: str) -> str | None:
+    if "mode" not in fields:
+        return "series"
+    value = fields["mode"].value
+    mode = scope.text(value, f"the mode of {what}")
+    if mode is not None and mode not in get_args(Mode):
+        scope.found.error("N310", f"no stack mode is called '{mode}'", value.span, near(mode, get_args(Mode)))
+    return mode
 
 
 def _members(stack: StackOf, given: Entry | None, repeat: int, scope: Scope, what: str) -> tuple[Member, ...]:
     passed = given.value.data if given and isinstance(given.value.data, Mapping) else {}
-    if given and not isinstance(given.value.data, Mapping):
-        scope.found.error("S005", f"{what}.with has to be a mapping, and is {given.value.kind}", given.value.span)
+    if given and given.value.data is not None and not isinstance(given.value.data, Mapping):
+        message = f"`with` of {what} has to be a mapping, and is {given.value.kind}"
+        hint = "for example `with: {heads: 8}`"
+        scope.found.error("S005", message, given.value.span, hint)
     for name, entry in passed.items():
         if not any(name in _params_of(operator) for operator, _ in stack.members):
             known = sorted({p for operator, _ in stack.members for p in _params_of(operator)})
-            scope.found.error("N312", f"no sub-model of {what} has a param '{name}'", entry.key, near(name, known))
+            hint = near(name, known) or "they have no params"
+            scope.found.error("N312", f"no sub-model of {what} has a param '{name}'", entry.key, hint)
     members, count = [], repeat * len(stack.members)
     for index in range(count):
         operator, value = stack.members[index % len(stack.members)]
@@ -92,10 +104,14 @@ def _members(stack: StackOf, given: Entry | None, repeat: int, scope: Scope, wha
     return tuple(members)
 
 
-def _norm(value: Value, scope: Scope, what: str) -> Member | None:
+def _norm(value: Value, scope: Scope) -> Member | None:
     fields = _own_fields(value)
     named = value.data["op"].value if isinstance(value.data, Mapping) and "op" in value.data else value
-    text = scope.text(named, f"{what}.norm")
+    if not isinstance(named.data, str):
+        hint = "for example `norm: layer_norm`, or `norm: {op: layer_norm, eps: 1e-6}`"
+        scope.found.error("N310", "norm is the name of a component or block", named.span, hint)
+        return None
+    text = scope.text(named, "norm")
     operator = find_named(text, named, scope) if text else None
     return Member(operator, fields, scope, value.span) if operator else None
 
@@ -111,24 +127,31 @@ def _params_of(operator: Operator) -> set[str]:
     return set() if isinstance(operator, StackOf) else set(fields_of(operator))
 
 
-def _whole(fields: Mapping[str, Entry], name: str, default: int, scope: Scope) -> int:
+def _whole(fields: Mapping[str, Entry], name: str, scope: Scope, *, most: int) -> int:
     if name not in fields:
-        return default
+        return 1
     value = fields[name].value
     try:
-        number = scope.number(value) if not isinstance(value.data, (tuple, Mapping)) else None
+        number = scope.number(value)
     except SpecError as error:
         scope.found.extend(error)
-        return default
-    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-        scope.found.error("N310", f"{name} has to be a whole number from 1 up", value.span)
-        return default
+        return 1
+    number = number.constant if isinstance(number, Dim) else number
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= most:
+        scope.found.error("N310", f"{name} has to be a whole number from 1 to {most}", value.span)
+        return 1
     return number
 
 
 def _flag(fields: Mapping[str, Entry], scope: Scope) -> bool:
-    value = fields["share"].value if "share" in fields else None
-    if value is None or isinstance(value.data, bool):
-        return bool(value and value.data)
-    scope.found.error("N310", "share has to be true or false", value.span)
-    return False
+    if "share" not in fields:
+        return False
+    value = fields["share"].value
+    try:
+        share = value.data if value.data in ("yes", "no", "on", "off") else scope.number(value)
+    except SpecError as error:
+        scope.found.extend(error)
+        return False
+    if not isinstance(share, bool):
+        scope.found.error("N310", "share has to be true or false", value.span)
+    return share is True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from stackc.components.base import Port
@@ -24,7 +24,7 @@ class Feed:
     span: Span
 
 
-def drawn_nodes(body: Body, inputs: Sequence[str], found: Collector) -> list[str]:
+def drawn_nodes(body: Body, inputs: Collection[str], found: Collector) -> list[str]:
     """The ids of the drawing that are nodes, in order of mention. Notes N302 for an entry that is drawn nowhere."""
     names = [name for name in body.drawing.nodes if name not in inputs]
     for name in names:
@@ -40,7 +40,7 @@ def drawn_nodes(body: Body, inputs: Sequence[str], found: Collector) -> list[str
 
 def drawn_arrows(
     body: Body,
-    inputs: Sequence[str],
+    inputs: Mapping[str, Span],
     closed: frozenset[str],
     declared: Mapping[str, InputDecl],
     names: Sequence[str],
@@ -48,35 +48,50 @@ def drawn_arrows(
 ) -> list[Arrow]:
     """The arrows of the drawing, and those that inputs name by `to:`; not the ones from inputs left open.
 
-    Notes N302 for an arrow into an input or to a node that is not drawn, N308 for an input that nobody takes.
+    `inputs` are the connected inputs, each with its place. Notes N302 for an arrow into an input or to a node that is
+    not drawn, N308 for an input that nobody takes, N313 for an arrow from inside an input.
     """
     found = scope.found
+    drawn = [arrow for arrow in body.drawing.arrows if arrow.source not in closed]
     arrows = []
+    for arrow in [*_arrows_by_to(declared, names, scope), *drawn]:
+        if arrow.target in inputs or arrow.target in closed:
+            message = f"an arrow into '{arrow.target}', which is an input"
+            found.error("N302", message, arrow.span, "turn the arrow round, or give the node another name")
+        elif arrow.source in inputs and arrow.out:
+            message = f"the input '{arrow.source}' has no output '{arrow.out}'"
+            found.error("N313", message, arrow.span, f"an input is one value: write `|{arrow.into}|`")
+        else:
+            arrows.append(arrow)
+    taken = {arrow.source for arrow in drawn} | {arrow.source for arrow in arrows}
+    taken |= {output.source for output in body.outputs}
+    for name, span in inputs.items():
+        if name not in taken:
+            hint = "draw an arrow from it" + (f", or write `{name}: {{…, to: NODE}}`" if name in declared else "")
+            found.error("N308", f"nobody takes the input '{name}'", span, hint)
+    return arrows
+
+
+def _arrows_by_to(declared: Mapping[str, InputDecl], names: Sequence[str], scope: Scope) -> Iterator[Arrow]:
     for name, decl in declared.items():
         for value in decl.to:
             node, _, port = (scope.text(value, f"inputs.{name}.to") or "").partition(".")
             if node in names:
-                arrows.append(Arrow(name, node, text=port or None, span=value.span))
+                yield Arrow(name, node, text=port or None, span=value.span)
             elif node:
-                found.error(
-                    "N302", f"the input '{name}' goes to '{node}', which is no node", value.span, near(node, names)
-                )
-    arrows += [arrow for arrow in body.drawing.arrows if arrow.source not in closed]
-    for arrow in arrows:
-        if arrow.target in inputs or arrow.target in closed:
-            message = f"an arrow into '{arrow.target}', which is an input"
-            found.error("N302", message, arrow.span, "turn the arrow round, or give the node another name")
-    taken = {arrow.source for arrow in arrows} | {output.source for output in body.outputs}
-    for name in inputs:
-        if name not in taken:
-            span = declared[name].span if name in declared else body.span
-            hint = (
-                f"draw an arrow from it, or write the node it feeds: `{name}: {{…, to: NODE}}`"
-                if name in declared
-                else None
-            )
-            found.error("N308", f"nobody takes the input '{name}'", span, hint)
-    return arrows
+                message = f"the input '{name}' goes to '{node}', which is no node"
+                scope.found.error("N302", message, value.span, near(node, names))
+
+
+def untouched(body: Body, names: Sequence[str], arrows: Sequence[Arrow], found: Collector) -> set[str]:
+    """Nodes that no arrow leads to or from and that are no output, noted under N308."""
+    touched = {end for arrow in (*body.drawing.arrows, *arrows) for end in (arrow.source, arrow.target)}
+    touched |= {output.source.partition(".")[0] for output in body.outputs}
+    loose = [name for name in names if name not in touched]
+    for name in loose:
+        hint = "draw its arrows, or take it away"
+        found.error("N308", f"no arrow leads to '{name}' or from it", body.drawing.nodes[name].span, hint)
+    return set(loose)
 
 
 def assign_ports(
@@ -84,7 +99,7 @@ def assign_ports(
 ) -> dict[str, list[Feed]]:
     """Every arrow at the port its label names, else at the first. `ports` has the nodes whose op is known.
 
-    Notes N303 for a label that is no port.
+    Notes N303 for a label that is no port; its feed stays, at a port that nobody has.
     """
     feeds: dict[str, list[Feed]] = {name: [] for name in ports}
     for arrow in arrows:
@@ -92,35 +107,46 @@ def assign_ports(
             continue
         names = [port.name for port in ports[arrow.target]]
         port = arrow.into or names[0]
-        if port in names:
-            feeds[arrow.target].append(Feed(port, arrow.source, arrow.out, arrow.span))
-        else:
-            hint = near(port, names)
-            found.error("N303", f"'{arrow.target}' has no port '{port}'", arrow.span, hint)
+        feeds[arrow.target].append(Feed(port, arrow.source, arrow.out, arrow.span))
+        if port not in names:
+            found.error("N303", f"'{arrow.target}' has no port '{port}'", arrow.span, near(port, names))
     return feeds
 
 
 def order_of(
-    body: Body, inputs: Sequence[str], names: Sequence[str], arrows: Sequence[Arrow], found: Collector
+    body: Body,
+    inputs: Collection[str],
+    names: Sequence[str],
+    arrows: Sequence[Arrow],
+    owners: Mapping[str, str],
+    found: Collector,
 ) -> list[str]:
-    """The nodes in running order; none where they go in a circle (N305, printed as one)."""
-    edges = {(arrow.source, arrow.target): arrow.span for arrow in arrows}
-    for name in names:
-        if (entry := body.nodes.get(name)) and entry.same_as:
-            edges.setdefault((str(entry.same_as.data), name), entry.same_as.span)
-    known = {*inputs, *names}
-    order, cycle = run_order([*inputs, *names], [edge for edge in edges if known.issuperset(edge)])
+    """The nodes in running order, each behind the one whose module it calls again (`owners`).
+
+    None where they go in a circle (N305, printed as one), or a node is the same as a later one (N304).
+    """
+    nodes = [*inputs, *names]
+    known = set(nodes)
+    edges = {(arrow.source, arrow.target): arrow.span for arrow in arrows if {arrow.source, arrow.target} <= known}
+    order, cycle = run_order(nodes, edges)
     if cycle:
         steps = list(zip(cycle, [*cycle[1:], cycle[0]], strict=True))
-        notes = [Note(f"{source} → {target}", edges[source, target]) for source, target in steps]
+        notes = [Note(f"{source} → {target}", edges[source, target]) for source, target in steps[:-1]]
         message = f"the drawing goes in a circle: {' → '.join([*cycle, cycle[0]])}"
         hint = "a network runs from inputs to outputs: take one of these arrows away"
         found.error("N305", message, edges[steps[-1]], hint, *notes)
+        return []
+    if owners:
+        order, cycle = run_order(nodes, [*edges, *((owner, name) for name, owner in owners.items())])
+    for name in cycle:
+        if name in owners and owners[name] in cycle and (value := body.nodes[name].same_as):
+            hint = f"write `{owners[name]}: {{same_as: {name}}}`, and at '{name}' what it is"
+            found.error("N304", f"'{name}' is the same as '{owners[name]}', which comes after it", value.span, hint)
     return [name for name in order if name not in inputs]
 
 
 def output_sources(
-    body: Body, kind: Kind, inputs: Sequence[str], names: Sequence[str], arrows: Sequence[Arrow], found: Collector
+    body: Body, kind: Kind, inputs: Collection[str], names: Sequence[str], arrows: Sequence[Arrow], found: Collector
 ) -> tuple[OutputDecl, ...]:
     """What the drawing gives: its declared outputs, else its only sink, called by its id in a spec and `y` in a block.
 
@@ -132,9 +158,10 @@ def output_sources(
         if len(sinks) == 1:
             return (OutputDecl(sinks[0] if kind == "spec" else "y", sinks[0], body.drawing.nodes[sinks[0]].span),)
         if sinks:
-            notes = [Note(f"'{name}' leads nowhere", body.drawing.nodes[name].span) for name in sinks]
+            notes = [Note(f"'{name}' leads nowhere as well", body.drawing.nodes[name].span) for name in sinks[:-1]]
             message = f"which of {', '.join(sinks)} is the output?"
-            found.error("N313", message, body.span, f"write `outputs: {sinks[-1]}`, or a list of them", *notes)
+            hint = f"write `outputs: {sinks[-1]}`, or a list of them"
+            found.error("N313", message, body.drawing.nodes[sinks[-1]].span, hint, *notes)
         return ()
     sound = []
     for output in body.outputs:
@@ -142,8 +169,9 @@ def output_sources(
         if head in names or output.source in inputs:
             sound.append(output)
         else:
-            message = f"the output '{output.name}' names no node: '{head}'"
-            found.error("N313", message, output.span, near(head, names))
+            what = "an input, which has nothing inside" if head in inputs else "no node"
+            known = None if head in inputs else near(head, names)
+            found.error("N313", f"the output '{output.name}' names '{head}', {what}", output.span, known)
     taken = {output.source.partition(".")[0] for output in sound}
     if len(sound) == len(body.outputs):
         for name in sinks:

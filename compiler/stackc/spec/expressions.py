@@ -3,99 +3,77 @@
 from __future__ import annotations
 
 import ast
-import math
-import operator
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+import warnings
+from collections.abc import Mapping
+from typing import TypeAlias
 
 import simpleeval
 
 from stackc.diagnostics import Diagnostic, Span, SpecError, near
+from stackc.spec.arithmetic import FUNCTIONS, OPERATORS, Number, is_bounded
 from stackc.types import Dim
 
-Number: TypeAlias = int | float | bool | Dim
 Bound: TypeAlias = Number | str | None
 Scope = Mapping[str, Bound]
 
 MAX_LENGTH = 400
-MAX_POWER = 64
-
-
-def _divide(a: Number, b: Number) -> Number:
-    """Exact division of dims; the quotient of numbers, whole where it is."""
-    if isinstance(a, Dim) and isinstance(b, int):
-        if (quotient := a.exactly(b)) is None:
-            raise ValueError(f"{b} does not divide {a} at every size; write // to round down")
-        return quotient
-    if isinstance(a, Dim) or isinstance(b, Dim):
-        raise ValueError(f"{a} cannot be divided by {b}")
-    ratio = a / b
-    return int(ratio) if ratio.is_integer() else ratio
-
-
-def _power(a: Number, b: Number) -> Number:
-    if isinstance(a, Dim) or isinstance(b, Dim) or abs(b) > MAX_POWER:
-        raise ValueError(f"{a} ** {b} is too much: powers are of numbers, and up to {MAX_POWER}")
-    return a**b
-
-
-def _round(function: Callable[[float], int]) -> Callable[[Number], Number]:
-    return lambda value: value if isinstance(value, Dim) else function(value)
-
-
-def _of_numbers(function: Callable[[Any, Any], object]) -> Callable[[object, object], object]:
-    """`function`, of numbers and dims alone: a text times a billion is no number, and no small one."""
-
-    def run(a: object, b: object) -> object:
-        if isinstance(a, str) or isinstance(b, str):
-            raise TypeError("text cannot be calculated with")
-        return function(a, b)
-
-    return run
-
-
-_OPERATORS: dict[type[ast.AST], Callable[..., object]] = {
-    ast.Add: _of_numbers(operator.add), ast.Sub: _of_numbers(operator.sub), ast.Mult: _of_numbers(operator.mul),
-    ast.Div: _of_numbers(_divide), ast.FloorDiv: _of_numbers(operator.floordiv), ast.Mod: _of_numbers(operator.mod),
-    ast.Pow: _of_numbers(_power), ast.USub: operator.neg, ast.UAdd: operator.pos, ast.Not: operator.not_,
-    ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-}  # fmt: skip
-_FUNCTIONS: dict[str, Callable[..., object]] = {
-    "min": min,
-    "max": max,
-    "ceil": _round(math.ceil),
-    "floor": _round(math.floor),
-}
 _CONSTANTS = {"true": True, "false": False}
-_NODES = ("Expression", "Expr", "BinOp", "UnaryOp", "BoolOp", "Compare", "Call", "Name", "Constant")
+_ALLOWED = (
+    *OPERATORS, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.And, ast.Or, ast.Compare, ast.Call, ast.Name, ast.Load,
+    ast.Constant,
+)  # fmt: skip
 
 
 def evaluate(text: str, scope: Scope, span: Span) -> Bound:
     """The value of a bare expression. SpecError X001 (not an expression), X002 (unknown name), X003 (no value)."""
-    if len(text) > MAX_LENGTH:
-        raise SpecError(
-            Diagnostic("X001", f"an expression has at most {MAX_LENGTH} characters; this has {len(text)}", span)
-        )
+    text = text.strip()
     if text in scope:
         return scope[text]
-    evaluator = simpleeval.SimpleEval(operators=_OPERATORS, functions=_FUNCTIONS, names=dict(_CONSTANTS) | dict(scope))
-    evaluator.nodes = {kind: run for kind, run in evaluator.nodes.items() if kind.__name__ in _NODES}
     try:
-        value = evaluator.eval(text.strip())
+        names = {**_CONSTANTS, **scope}
+        evaluator = simpleeval.SimpleEval(operators=OPERATORS, functions=FUNCTIONS, names=names)
+        value = evaluator.eval(text, _parsed(text))
     except simpleeval.NameNotDefined as error:
         message = f"'{error.name}' is neither a param nor a dim"
         raise SpecError(Diagnostic("X002", message, _inside(span, text, error.name), near(error.name, scope))) from None
     except (SyntaxError, simpleeval.InvalidExpression, RecursionError, MemoryError) as error:
-        reason = error.msg if isinstance(error, SyntaxError) else str(error) or type(error).__name__
-        hint = "arithmetic, comparison, min, max, ceil and floor over params and dims"
-        raise SpecError(Diagnostic("X001", f"'{text}' is not an expression: {reason}", span, hint)) from None
+        hint = "+ - * / // % **, comparison, and or not, min, max, ceil and floor, over params and dims"
+        raise SpecError(Diagnostic("X001", f"'{text}' is not an expression: {_reason(error)}", span, hint)) from None
     except (ArithmeticError, ValueError, TypeError) as error:
-        raise SpecError(Diagnostic("X003", f"'{text}' has no value: {error}", span)) from None
-    if isinstance(value, (int, float, Dim)):
-        return value
-    raise SpecError(Diagnostic("X003", f"'{text}' has no number as its value", span))
+        raise SpecError(Diagnostic("X003", f"'{text}' has no value: {_obstacle(error)}", span)) from None
+    if not isinstance(value, (int, float, Dim)) or not is_bounded(value):
+        raise SpecError(Diagnostic("X003", f"'{text}' has no number as its value, or one out of bounds", span))
+    return value
+
+
+def _obstacle(error: Exception) -> str:
+    if isinstance(error, ZeroDivisionError):
+        return "it divides by zero"
+    return "a function gets too many numbers, or too few" if isinstance(error, TypeError) else str(error)
+
+
+def _parsed(text: str) -> ast.expr:
+    """The syntax tree; SyntaxError where it is none. The parser of Python also warns, which nobody here would read."""
+    if not text or len(text) > MAX_LENGTH:
+        raise SyntaxError(f"it has more than {MAX_LENGTH} characters" if text else "it is empty")
+    if "\0" in text:
+        raise SyntaxError("it has a control character")
+    with warnings.catch_warnings(action="ignore"):
+        tree = ast.parse(text, mode="eval").body
+    if not all(isinstance(node, _ALLOWED) for node in ast.walk(tree)):
+        raise SyntaxError("it has more than arithmetic and comparison in it")
+    return tree
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return error.msg
+    if isinstance(error, simpleeval.FunctionNotDefined):
+        return f"there is no function '{error.func_name}'"
+    return (
+        "it is nested too deep" if isinstance(error, (RecursionError, MemoryError)) else "it calls what is no function"
+    )
 
 
 _INTERPOLATED = re.compile(r"\$\{([^{}]*)\}")
@@ -111,6 +89,8 @@ def interpolate(text: str, scope: Scope, span: Span) -> Bound:
 def _inside(span: Span, text: str, word: str) -> Span:
     """The place of a word of the expression, where the expression stands as written."""
     match = re.search(rf"\b{re.escape(word)}\b", text)
-    if match is None or span.end - span.column != len(text):
+    quoted = span.end - span.column - len(text)
+    if match is None or quoted not in (0, 2):
         return span
-    return Span(span.file, span.line, span.column + match.start(), span.column + match.end())
+    start = span.column + quoted // 2
+    return Span(span.file, span.line, start + match.start(), start + match.end())

@@ -25,13 +25,16 @@ class Getter:
     found: Collector
 
     @staticmethod
-    def of(value: Value, path: str, found: Collector) -> Getter:
-        """The mapping in `value`; empty, with a diagnostic, where it is something else. Nothing written is empty."""
+    def of(value: Value, path: str, found: Collector, key: Span | None = None) -> Getter:
+        """The mapping in `value`; empty, with a diagnostic, where it is something else. Nothing written is empty.
+
+        Messages about the whole of it point at `key`, or else at its first line.
+        """
         if isinstance(value.data, Mapping):
-            return Getter(value.data, path, value.span, found)
+            return Getter(value.data, path, key or value.span, found)
         if value.data is not None:
-            found.error("S005", f"{path or 'a spec'} has to be a mapping, and is {value.kind}", value.span)
-        return Getter({}, path, value.span, found)
+            _not_a_mapping(value, path, found)
+        return Getter({}, path, key or value.span, found)
 
     def at(self, key: str) -> str:
         """The path of a key in messages."""
@@ -67,22 +70,44 @@ class Getter:
             return default
         if isinstance(value.data, int) and not isinstance(value.data, bool) and value.data >= least:
             return value.data
-        self.found.error("S005", f"{self.at(key)} has to be a whole number from {least} up", value.span)
+        message = f"{self.at(key)} has to be a whole number from {least} up, and is {value.written}"
+        self.found.error("S005", message, value.span)
         return default
 
     def values(self, key: str) -> tuple[Value, ...] | None:
-        """A list, or a single value as a list of one; None where the key is missing."""
+        """A list, or a single value as a list of one; None where there is none."""
         value = self.value(key)
-        if value is None:
+        if value is None or value.data is None:
             return None
         return value.data if isinstance(value.data, tuple) else (value,)
 
+    def texts(self, key: str, wanted: str) -> tuple[Value, ...]:
+        """The texts of a list; what is something else is noted and left out."""
+        texts = []
+        for value in self.values(key) or ():
+            if isinstance(value.data, str):
+                texts.append(value)
+            else:
+                self.wrong(key, wanted, value)
+        return tuple(texts)
+
     def inner(self, key: str) -> Getter:
         """The mapping under a key, empty where it is missing."""
-        value = self.value(key)
-        return Getter.of(value, self.at(key), self.found) if value else Getter({}, self.at(key), self.span, self.found)
+        entry = self.entries.get(key)
+        if entry is None:
+            return Getter({}, self.at(key), self.span, self.found)
+        return Getter.of(entry.value, self.at(key), self.found, entry.key)
 
     def each(self) -> Iterator[tuple[str, Entry, Getter]]:
-        """Every entry with the getter of the mapping in it."""
+        """Every entry that holds a mapping, or nothing, with the getter of it; others are noted and left out."""
         for key, entry in self.entries.items():
-            yield key, entry, Getter.of(entry.value, self.at(key), self.found)
+            if isinstance(entry.value.data, Mapping) or entry.value.data is None:
+                yield key, entry, Getter.of(entry.value, self.at(key), self.found, entry.key)
+            else:
+                _not_a_mapping(entry.value, self.at(key), self.found)
+
+
+def _not_a_mapping(value: Value, path: str, found: Collector) -> None:
+    key = path.rpartition(".")[2]
+    hint = f"write what it says as keys and values: `{key}: {{key: value}}`" if key else "it begins with `stackc: 1`"
+    found.error("S005", f"{path or 'a spec'} has to be a mapping, and is {value.kind}", value.span, hint)

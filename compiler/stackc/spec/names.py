@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import keyword
 import re
+import unicodedata
 
 from stackc.diagnostics import Collector, Span
 
@@ -26,20 +28,38 @@ MERMAID_WORDS = frozenset({
 })
 # fmt: on
 
-_WORD = re.compile(r"[\w-]+$")
+# What a word means in an expression before anyone looks for a param or a dim of that name.
+EXPRESSION_WORDS = frozenset({*keyword.kwlist, "true", "false", "null", "min", "max", "ceil", "floor"})
+
+_WORD = re.compile(r"[\w-]+")
 
 
 def check_name(name: str, what: str, span: Span, found: Collector) -> None:
-    """Note S008 where `name` cannot be the name of a node, an input, a param or a block."""
-    if "." in name or not _WORD.match(name):
-        found.error(
-            "S008", f"'{name}' cannot be the name of {what}", span, "use letters, digits, '_' and '-', of any script"
-        )
+    """Note S008 where `name` cannot be the name of a node, an input or a block."""
+    if not _WORD.fullmatch(name):
+        hint = "use letters, digits, '_' and '-', of any script"
+        found.error("S008", f"'{name}' cannot be the name of {what}", span, hint)
     elif name in MODULE_NAMES or name in MERMAID_WORDS or name.startswith("__"):
         owner = "Mermaid" if name in MERMAID_WORDS else "PyTorch"
         found.error(
-            "S008",
-            f"'{name}' cannot be the name of {what}: {owner} has taken it",
-            span,
-            f"call it '{name.strip('_')}_'",
+            "S008", f"'{name}' cannot be the name of {what}: {owner} has taken it", span, f"call it {_free(name)}"
         )
+
+
+def check_symbol(name: str, what: str, span: Span, found: Collector) -> None:
+    """Note S008 where `name` cannot be the name of a param or a dim, which stand in expressions."""
+    if not is_symbol(name):
+        taken = name in EXPRESSION_WORDS
+        reason = ": it means something else in an expression" if taken else ""
+        hint = f"call it {_free(name)}" if taken else "use letters, digits and '_', and a letter first"
+        found.error("S008", f"'{name}' cannot be the name of {what}{reason}", span, hint)
+
+
+def is_symbol(name: str) -> bool:
+    """Whether an expression reads `name` as one name, and as this one: Python folds look-alike letters (NFKC)."""
+    folded = unicodedata.normalize("NFKC", name)
+    return name.isidentifier() and name == folded and name not in EXPRESSION_WORDS
+
+
+def _free(name: str) -> str:
+    return f"'{name.strip('_')}_'"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
-from stackc.diagnostics import Collector, Diagnostic, Span, SpecError, near
+from stackc.diagnostics import Collector, Diagnostic, Note, Span, SpecError, near
 from stackc.spec.document import (
     LANGUAGE_VERSION,
     BlockDecl,
@@ -23,13 +24,13 @@ from stackc.spec.document import (
 from stackc.spec.drawing import Drawing
 from stackc.spec.getters import Getter
 from stackc.spec.mermaid_reader import read_drawing
-from stackc.spec.names import check_name
+from stackc.spec.names import check_name, check_symbol
+from stackc.spec.source import Source, checked_source
 from stackc.spec.tree import Value
 from stackc.spec.yaml_reader import read_yaml
-from stackc.types import INPUT_DTYPES
+from stackc.types import INPUT_DTYPES, DimRange
 
-MERMAID_SUFFIXES = (".mmd", ".mermaid")
-YAML_SUFFIXES = (".yaml", ".yml")
+LONGEST_NAME = 100
 
 _DOCUMENT_KEYS = (
     "stackc", "name", "dims", "params", "inputs", "graph", "nodes", "blocks", "outputs", "weights", "description",
@@ -37,47 +38,47 @@ _DOCUMENT_KEYS = (
 _NODE_KEYS = ("op", "merge", "tie", "same_as", "reparam", "source")
 
 
-@dataclass(frozen=True)
-class Source:
-    """The text of a spec under the name that messages call it by."""
-
-    file: str
-    text: str
-
-
-def load_source(path: Path) -> Source:
-    """The text of a spec file. SpecError S009 where it cannot be read."""
-    try:
-        return Source(str(path), path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        folder = path.parent if path.parent.is_dir() else Path()
-        specs = [str(p) for p in folder.iterdir() if p.suffix in MERMAID_SUFFIXES + YAML_SUFFIXES]
-        raise SpecError(Diagnostic("S009", f"no spec at {path}", hint=near(str(path), specs))) from None
-    except UnicodeDecodeError as error:
-        raise SpecError(Diagnostic("S009", f"{path} is not UTF-8 text: {error.reason} at byte {error.start}")) from None
-    except OSError as error:
-        raise SpecError(Diagnostic("S009", f"{path} cannot be read: {error.strerror}")) from None
-
-
 def read(source: Source) -> Document:
     """The document of a spec in either skin: Mermaid where the file's name says so, else YAML."""
-    if source.file.endswith(MERMAID_SUFFIXES):
+    source = checked_source(source)
+    if source.skin == "mermaid":
         return _read_mermaid(source)
     return _Reader(source, Collector()).document(read_yaml(source.text, file=source.file), drawing=None)
 
 
-_FRONT_MATTER = re.compile(r"\s*?---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
+# As Mermaid has it: the line that closes the front matter is indented as the one that opens it.
+FRONT_MATTER = re.compile(
+    r"\s*?^(?P<indent>[ \t]*)---[ \t]*\n(?P<keys>.*?)^(?P=indent)---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE
+)
 
 
 def _read_mermaid(source: Source) -> Document:
-    match = _FRONT_MATTER.match(source.text)
-    front, body = (match[1], source.text[match.end() :]) if match else ("", source.text)
-    first = source.text[: match.start(1)].count("\n") + 1 if match else 1
+    match = FRONT_MATTER.match(source.text)
+    if match is None:
+        _no_front_matter(source)
     found = Collector()
     reader = _Reader(source, found)
-    line = source.text[: match.end()].count("\n") + 1 if match else 1
-    drawing = reader.drawing(body, Span(source.file, line), header=True)
-    return reader.document(read_yaml(front, file=source.file, line=first), drawing=drawing)
+    body = re.sub(f"^{match['indent']}", "", source.text[match.end() :], flags=re.MULTILINE)
+    start = Span(source.file, source.text[: match.end()].count("\n") + 1, len(match["indent"]) + 1)
+    drawing = reader.drawing(body, start, header=True) if body.strip() else Drawing()
+    try:
+        line = source.text[: match.start("keys")].count("\n") + 1
+        tree = read_yaml(match["keys"], file=source.file, line=line)
+    except SpecError as error:
+        found.extend(error)
+        found.raise_if_any()
+        raise
+    return reader.document(tree, drawing=drawing)
+
+
+def _no_front_matter(source: Source) -> NoReturn:
+    opened = re.match(r"\s*---[ \t]*$", source.text, re.MULTILINE)
+    place = Span(source.file, source.text[: opened.end()].count("\n") + 1 if opened else 1, 1, 4 if opened else 0)
+    if opened:
+        hint = "write `---` on a line of its own above the diagram"
+        raise SpecError(Diagnostic("S010", "the front matter has no end", place, hint))
+    hint = "write `---`, `stackc: 1`, `inputs: …` and `---`, a line each, above the diagram"
+    raise SpecError(Diagnostic("S010", "a Mermaid spec begins with its front matter", place, hint))
 
 
 @dataclass
@@ -87,62 +88,94 @@ class _Reader:
 
     def document(self, tree: Value, drawing: Drawing | None) -> Document:
         root = Getter.of(tree, "", self.found)
-        if drawing is None:
-            root.only(*_DOCUMENT_KEYS)
-        elif "graph" in root.entries:
-            self.found.error(
-                "S004", "the drawing of a Mermaid spec is its body", root.entries["graph"].key, "move the arrows below"
-            )
-        else:
-            root.only(*(key for key in _DOCUMENT_KEYS if key != "graph"))
+        if not isinstance(tree.data, dict):
+            self.found.raise_if_any()
+        self.keys(root, drawn=drawing is not None)
         self.version(root)
-        name = root.text("name") or Path(self.source.file).stem
-        if not re.match(r"[\w-][\w.-]*$", name):
-            self.found.error(
-                "S008", f"'{name}' cannot be the name of a spec: its artifact is a folder of that name", root.span
-            )
+        name = self.name(root)
         document = Document(
             name=name,
             file=self.source.file,
             dims={key: self.dim(key, getter) for key, _, getter in root.inner("dims").each()},
             params=self.params(root),
             inputs={key: self.input(key, getter) for key, _, getter in root.inner("inputs").each()},
-            body=self.body(name, root, drawing or self.graph(root)),
+            body=self.body(
+                name, root, self.graph(root) if drawing is None else self.drawn(drawing, "the spec", root.span)
+            ),
             blocks={key: self.block(key, getter) for key, _, getter in root.inner("blocks").each()},
             weights=self.weights(root.inner("weights")) if "weights" in root.entries else None,
             span=root.span,
         )
-        for kind, names in (("a dim", document.dims), ("an input", document.inputs), ("a block", document.blocks)):
-            entries = root.inner({"a dim": "dims", "an input": "inputs", "a block": "blocks"}[kind]).entries
-            for key in names:
-                check_name(key, kind, entries[key].key, self.found)
+        self.names(document)
         self.found.raise_if_any()
         return document
 
+    def keys(self, root: Getter, *, drawn: bool) -> None:
+        if drawn and "graph" in root.entries:
+            place = root.entries["graph"].key
+            self.found.error("S004", "the drawing of a Mermaid spec is its body", place, "move the arrows below")
+        root.only(*_DOCUMENT_KEYS)
+
     def version(self, root: Getter) -> None:
+        """Another version of the language ends the reading: nothing else of the spec can be judged."""
         value = root.value("stackc")
         if value is None:
-            self.found.error(
-                "S007", "a spec begins with its language version", root.span, f"write `stackc: {LANGUAGE_VERSION}`"
-            )
-        elif value.data != LANGUAGE_VERSION:
+            hint = f"write `stackc: {LANGUAGE_VERSION}`"
+            self.found.error("S007", "a spec begins with its language version", root.span, hint)
+        elif type(value.data) is not int or value.data != LANGUAGE_VERSION:
             hint = f"this stackc reads version {LANGUAGE_VERSION}"
-            self.found.error("S007", f"language version {value.data} is unknown", value.span, hint)
+            message = f"language version {value.written} is unknown"
+            raise SpecError(Diagnostic("S007", message, value.span, hint))
+
+    def name(self, root: Getter) -> str:
+        value = root.value("name")
+        written = root.text("name") if value else Path(self.source.file).stem
+        if written is not None and not (re.fullmatch(r"[\w-][\w.-]*", written) and len(written) <= LONGEST_NAME):
+            reason = (
+                f"its artifact is a folder of that name, of letters, digits, '_', '.' and '-', {LONGEST_NAME} at most"
+            )
+            proposal = re.sub(r"[^\w.-]+", "_", written).strip("._")[:LONGEST_NAME]
+            message = f"'{written}' cannot be the name of a spec: {reason}"
+            self.found.error(
+                "S008", message, value.span if value else root.span, f"write `name: {proposal or 'model'}`"
+            )
+        return written or ""
+
+    def names(self, document: Document) -> None:
+        """What is called what: every name one that can be borne, and none borne twice."""
+        for key, input in document.inputs.items():
+            check_name(key, "an input", input.span, self.found)
+        for key, block in document.blocks.items():
+            check_name(key, "a block", block.body.span, self.found)
+        for name in document.params.keys() & document.dims.keys():
+            message = f"'{name}' is a param and a dim; a name is one of them"
+            note = Note("the dim", document.dims[name].span)
+            self.found.error("S008", message, document.params[name].span, "give one of them another name", note)
+        for output in document.body.outputs:
+            if output.name in document.inputs and output.source != output.name:
+                note = Note("the input", document.inputs[output.name].span)
+                message = f"'{output.name}' is an input and an output; a name is one of them"
+                self.found.error("S008", message, output.span, "give one of them another name", note)
 
     def dim(self, name: str, getter: Getter) -> DimDecl:
+        check_symbol(name, "a dim", getter.span, self.found)
         getter.only("min", "max", "multiple_of")
         least, most = getter.whole("min", 1, least=1), getter.whole("max", None, least=1)
-        if most is not None and most < least:
-            self.found.error("S006", f"{getter.path} allows no size: min {least} is above max {most}", getter.span)
-        return DimDecl(name, least, most, getter.whole("multiple_of", 1, least=1), getter.span)
+        step = getter.whole("multiple_of", 1, least=1)
+        if most is not None and DimRange(least, most, step).least > most:
+            between = f"no multiple of {step} lies between {least} and {most}" if least <= most else "min is above max"
+            hint = "a dim has sizes from min to max, both included"
+            self.found.error("S006", f"{getter.path} allows no size: {between}", getter.span, hint)
+        return DimDecl(name, least, most, step, getter.span)
 
     def params(self, getter: Getter) -> dict[str, ParamDecl]:
-        params = {}
-        for key, entry in getter.inner("params").entries.items():
+        params, inner = {}, getter.inner("params")
+        for key, entry in inner.entries.items():
+            check_symbol(key, "a param", entry.key, self.found)
             if isinstance(entry.value.data, (dict, tuple)):
-                getter.inner("params").wrong(key, "a number, text, true or false", entry.value)
-            check_name(key, "a param", entry.key, self.found)
-            params[key] = ParamDecl(key, entry.value, entry.key)
+                inner.wrong(key, "a number, text, true or false", entry.value)
+            else:
+                params[key] = ParamDecl(key, entry.value, entry.key)
         return params
 
     def input(self, name: str, getter: Getter) -> InputDecl:
@@ -151,34 +184,68 @@ class _Reader:
         if dtype not in INPUT_DTYPES:
             place = getter.entries["dtype"].value.span
             self.found.error("S005", f"'{dtype}' is no element type of an input", place, near(dtype, INPUT_DTYPES))
-            dtype = "float32"
         shape = getter.values("shape")
         if shape is None:
-            hint = "for example `shape: [batch, 128]`"
+            hint = "for example `shape: [batch, 128]`, and `shape: []` for a single number"
             self.found.error("S006", f"the input '{name}' has no shape", getter.span, hint)
-        values = getter.values("values")
-        numbers = tuple(v.data for v in values or () if isinstance(v.data, int))
-        return InputDecl(
-            name, dtype, shape or (), getter.values("to") or (), getter.value("below"), numbers or None, getter.span
-        )
+        numbers = self.whole_numbers(name, dtype, getter)
+        targets = getter.texts("to", "a node, or a list of nodes")
+        return InputDecl(name, dtype, shape or (), targets, getter.value("below"), numbers, getter.span)
+
+    def whole_numbers(self, name: str, dtype: str, getter: Getter) -> tuple[int, ...] | None:
+        """What `values` lists; None where it is missing. `below` or it may be said, of inputs of whole numbers."""
+        said = [key for key in ("below", "values") if key in getter.entries]
+        if said and dtype == "float32":
+            place = getter.entries[said[0]].key
+            message = f"{getter.at(said[0])} says which whole numbers there are, and '{name}' is {dtype}"
+            self.found.error("S005", message, place, "write `dtype: int64`, or take it away")
+        elif len(said) == 2:
+            place = getter.entries["values"].key
+            self.found.error("S005", f"'{name}' has below and values", place, "keep one of the two")
+        numbers = []
+        for value in getter.values("values") or ():
+            if isinstance(value.data, int) and not isinstance(value.data, bool):
+                numbers.append(value.data)
+            else:
+                getter.wrong("values", "a list of whole numbers", value)
+        return tuple(numbers) or None
 
     def graph(self, getter: Getter) -> Drawing:
         value = getter.value("graph")
-        if value is None or not isinstance(value.data, str) or not value.data.strip():
-            place = value.span if value else getter.span
-            what = getter.path or "a spec"
+        what = "the spec" if not getter.path else f"the block '{getter.path.rpartition('.')[2]}'"
+        if value is None or value.data is None:
+            return self.drawn(Drawing(), what, value.span if value else getter.span)
+        if not isinstance(value.data, str):
+            getter.wrong("graph", "text", value)
+            return Drawing()
+        if value.block is None:
+            hint = "write `graph: |`, and the arrows below it, a line each"
             self.found.error(
-                "S006", f"{what} has no arrows", place, "write them under `graph: |`, for example `x --> y[linear]`"
+                "S005", f"YAML joins the lines of this text into one: {what} has a drawing", value.span, hint
             )
-            return self.drawing("", place, header=False)
-        return self.drawing(value.data, value.block or value.span, header=False)
+            return Drawing()
+        before = len(self.found.diagnostics)
+        drawing = self.drawing(value.data, value.block, header=False)
+        return drawing if len(self.found.diagnostics) > before else self.drawn(drawing, what, value.span)
+
+    def drawn(self, drawing: Drawing, what: str, place: Span) -> Drawing:
+        """The drawing, noted under S006 where nothing is drawn."""
+        if not drawing.nodes and not self.found.diagnostics:
+            hint = "write them under `graph: |`, for example `x --> y[linear]`"
+            hint = "write the diagram below the front matter" if what == "the spec" and self.is_mermaid else hint
+            self.found.error("S006", f"{what} has no arrows", place, hint)
+        return drawing
+
+    @property
+    def is_mermaid(self) -> bool:
+        return self.source.skin == "mermaid"
 
     def drawing(self, text: str, start: Span, *, header: bool) -> Drawing:
         try:
             return read_drawing(text, file=start.file, line=start.line, column=start.column, header=header)
         except SpecError as error:
             self.found.extend(error)
-            return read_drawing("flowchart LR" if header else "", file=start.file, header=header)
+            return Drawing()
 
     def body(self, name: str, getter: Getter, drawing: Drawing) -> Body:
         nodes = {key: self.node(key, entry.key, inner) for key, entry, inner in getter.inner("nodes").each()}
@@ -203,25 +270,40 @@ class _Reader:
         if value is not None and isinstance(value.data, dict):
             named = [(key, entry.value, entry.key) for key, entry in value.data.items()]
         else:
-            named = [(str(v.data), v, v.span) for v in getter.values("outputs") or ()]
-        outputs = []
+            named = [(v.written, v, v.span) for v in getter.values("outputs") or ()]
+        outputs: dict[str, OutputDecl] = {}
         for name, source, span in named:
-            if isinstance(source.data, str):
-                outputs.append(OutputDecl(name, source.data, source.span))
+            if not isinstance(source.data, str):
+                message = f"the output '{name}' has to name a node, and is {source.kind}"
+                self.found.error(
+                    "S005", message, source.span, "write the id of a node, or the path of a tap: `encoder.3`"
+                )
+            elif name in outputs:
+                note = Note("first written here", outputs[name].span)
+                self.found.error("S002", f"the output '{name}' stands twice", span, "keep one of the two", note)
+            elif not re.fullmatch(r"[\w-][\w.-]*", name):
+                hint = "use letters, digits, '_', '.' and '-', of any script"
+                self.found.error("S008", f"'{name}' cannot be the name of an output", span, hint)
             else:
-                self.found.error("S005", f"the output '{name}' has to name a node, and is {source.kind}", span)
-        return tuple(outputs)
+                outputs[name] = OutputDecl(name, source.data, source.span)
+        return tuple(outputs.values())
 
     def block(self, name: str, getter: Getter) -> BlockDecl:
         getter.only("params", "inputs", "graph", "nodes", "outputs", "description")
-        ports = []
-        for value in getter.values("inputs") or ():
-            text = value.data if isinstance(value.data, str) else ""
-            check_name(text.removesuffix("?"), "an input", value.span, self.found)
-            ports.append(PortDecl(text.removesuffix("?"), text.endswith("?"), value.span))
-        if not ports:
+        ports: dict[str, PortDecl] = {}
+        for value in getter.texts("inputs", "a list of names"):
+            text = str(value.data)
+            port = PortDecl(text.removesuffix("?"), text.endswith("?"), value.span)
+            check_name(port.name, "an input", value.span, self.found)
+            if port.name in ports:
+                note = Note("first written here", ports[port.name].span)
+                self.found.error(
+                    "S002", f"the input '{port.name}' stands twice", value.span, "keep one of the two", note
+                )
+            ports[port.name] = port
+        if not getter.values("inputs"):
             self.found.error("S006", f"the block '{name}' has no inputs", getter.span, "for example `inputs: [x]`")
-        return BlockDecl(self.body(name, getter, self.graph(getter)), self.params(getter), tuple(ports))
+        return BlockDecl(self.body(name, getter, self.graph(getter)), self.params(getter), tuple(ports.values()))
 
     def weights(self, getter: Getter) -> WeightsDecl:
         getter.only("file", "map", "ignore")
@@ -229,7 +311,9 @@ class _Reader:
         for key, entry in names.items():
             if not isinstance(entry.value.data, str):
                 getter.inner("map").wrong(key, "the pattern of a name in the file", entry.value)
-        return WeightsDecl(getter.value("file"), names, getter.values("ignore") or (), getter.span)
+        getter.text("file")
+        ignored = getter.texts("ignore", "a list of patterns of names in the file")
+        return WeightsDecl(getter.value("file"), names, ignored, getter.span)
 
 
 def _place(text: str | None) -> Span | None:

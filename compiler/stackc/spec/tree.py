@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from stackc.diagnostics import Span
@@ -15,12 +15,13 @@ Scalar: TypeAlias = str | int | float | bool | None
 class Value:
     """One YAML value. `span` is the place of a scalar, and of the first line of anything longer.
 
-    `block` is the place of the first character of the text of a `|` block, from which its lines count on.
+    `block` is the place of the first character of a text whose lines stand in the file as they are: one on one line, or
+    a `|` block. It is None for a text whose lines YAML joins. Places take no part in equality.
     """
 
     data: Scalar | tuple[Value, ...] | Mapping[str, Entry]
-    span: Span
-    block: Span | None = None
+    span: Span = field(compare=False)
+    block: Span | None = field(default=None, compare=False)
 
     @property
     def kind(self) -> str:
@@ -32,10 +33,17 @@ class Value:
         names = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
         return names.get(type(self.data), "nothing")
 
+    @property
+    def written(self) -> str:
+        """It as a spec writes it, for a message: a scalar itself, anything longer by its kind."""
+        if isinstance(self.data, bool):
+            return "true" if self.data else "false"
+        return str(self.data) if isinstance(self.data, (str, int, float)) else self.kind
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """The value of a key, and where the key stands."""
 
-    key: Span
+    key: Span = field(compare=False)
     value: Value

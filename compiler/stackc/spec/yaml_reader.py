@@ -1,11 +1,12 @@
 """YAML → `Value` tree with places, by PyYAML's C parser, with YAML's traps closed.
 
-`1e-5` is a number, `no` and `on` are strings, a key stands once, tags do nothing, aliases cannot explode, and a text is
-bounded in bytes, depth and values.
+`1e-5` is a number, `no` and `on` are strings, a key stands once, tags are refused, aliases cannot explode, and a text
+is bounded in depth and values.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,12 +17,13 @@ import yaml
 from stackc.diagnostics import Collector, Diagnostic, Note, Span, SpecError
 from stackc.spec.tree import Entry, Scalar, Value
 
-MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_VALUES = 1_000_000
 
-_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]*)$")
-_FLOAT = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$")
+MAX_DIGITS = 40
+
+_INTEGER = re.compile(r"[-+]?[0-9]+(_[0-9]+)*")
+_FLOAT = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, Scalar] = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -30,11 +32,9 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def read_yaml(text: str, *, file: str, line: int = 1) -> Value:
     """The tree of one YAML document whose first line is line `line` of `file`.
 
-    Raises SpecError: S001 syntax, S002 a key twice, S003 too big, too deep or too many values.
+    Raises SpecError: S001 syntax, S002 a key twice, S003 too deep or too many values.
     """
-    if len(text) > MAX_BYTES:
-        raise SpecError(Diagnostic("S003", f"{file} has {len(text):,} characters; a spec has at most {MAX_BYTES:,}"))
-    reader = _Reader(file, line - 1, text.splitlines())
+    reader = _Reader(file, line - 1, text.split("\n"))
     try:
         value = reader.document(yaml.parse(text, Loader=_Loader))
     except yaml.MarkedYAMLError as error:
@@ -42,6 +42,11 @@ def read_yaml(text: str, *, file: str, line: int = 1) -> Value:
     except yaml.reader.ReaderError as error:
         place = reader.at_index(text, error.position)
         raise SpecError(Diagnostic("S001", f"a character that YAML does not allow: {error.reason}", place)) from None
+    except UnicodeEncodeError as error:
+        place = reader.at_index(text, error.start)
+        raise SpecError(
+            Diagnostic("S001", "half of a character: a surrogate stands for nothing alone", place)
+        ) from None
     reader.found.raise_if_any()
     return value
 
@@ -80,6 +85,8 @@ class _Reader:
             raise SpecError(Diagnostic("S003", f"the spec is too big: {what}", self.span(event)))
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event)
+        if event.tag is not None:
+            self.found.error("S001", "a tag has no meaning in a spec", self.span(event), f"take `{event.tag}` away")
         if event.anchor is not None:
             self.anchors[event.anchor] = None
         before = self.count
@@ -116,9 +123,7 @@ class _Reader:
         """The anchored value again; what it holds counts again, so that aliases of aliases meet MAX_VALUES."""
         value = self.anchors.get(event.anchor)
         if value is None:
-            raise SpecError(
-                Diagnostic("S001", f"the alias *{event.anchor} stands for itself or nothing", self.span(event))
-            )
+            raise SpecError(Diagnostic("S001", f"nothing before this is called &{event.anchor}", self.span(event)))
         self.count += self.sizes[event.anchor]
         if self.count > MAX_VALUES:
             raise SpecError(
@@ -128,11 +133,13 @@ class _Reader:
 
     def scalar(self, event: Any) -> Value:
         span = self.span(event)
-        if event.style in ("|", ">"):
+        if event.style == "|":
             return Value(event.value, span, self.block(event))
-        if event.style in ("'", '"'):
-            return Value(event.value, span, Span(span.file, span.line, span.column + 1))
-        return Value(plain(event.value), span, span)
+        joined = event.start_mark.line != event.end_mark.line
+        if event.style is None or event.style == "":
+            return Value(plain(event.value), span, None if joined else span)
+        inside = Span(span.file, span.line, span.column + 1)
+        return Value(event.value, span, None if joined or event.style == ">" else inside)
 
     def block(self, event: Any) -> Span:
         """The place of the first character of a block's text: the first line after `|` that is not blank."""
@@ -152,24 +159,55 @@ class _Reader:
         return Span(self.file, self.offset + before.count("\n") + 1, index - before.rfind("\n"))
 
     def syntax(self, error: yaml.MarkedYAMLError) -> Diagnostic:
-        mark = error.problem_mark or error.context_mark
-        span = Span(self.file, self.offset + mark.line + 1, mark.column + 1) if mark else None
-        message = " ".join(part for part in (error.context, error.problem) if part)
-        return Diagnostic("S001", f"not YAML: {message}", span, _advice(message))
+        """What the parser stumbled over, in words of our own where it is one of the usual slips."""
+        problem = error.problem or error.context or "it cannot be read"
+        place, begin = self.at_mark(error.problem_mark), self.at_mark(error.context_mark)
+        if "unexpected end of stream" in problem:
+            return Diagnostic("S001", "a quote that is never closed", begin or place, "write the closing quote")
+        if "start any token" in problem and place:
+            return Diagnostic("S001", *self.odd_character(place))
+        slips = ((message, hint) for words, message, hint in _SLIPS if words in problem)
+        message, hint = next(slips, (f"not YAML: {problem}", None))
+        notes = (Note("the bracket that is open here", begin),) if begin and "flow" in (error.context or "") else ()
+        return Diagnostic("S001", message, place or begin, hint, notes)
+
+    def odd_character(self, place: Span) -> tuple[str, Span, str]:
+        line = self.lines[place.line - self.offset - 1]
+        if line[place.column - 1] == "\t":
+            return "a tab, where YAML takes spaces alone", place, "indent with spaces"
+        return f"'{line[place.column - 1]}' cannot begin a value", place, "put the value in quotes"
+
+    def at_mark(self, mark: Any) -> Span | None:
+        return Span(self.file, self.offset + mark.line + 1, mark.column + 1) if mark else None
 
 
-def _advice(message: str) -> str | None:
-    if "cannot start any token" in message:
-        return "indent with spaces, and quote text that begins with a special character"
-    if "mapping values are not allowed" in message:
-        return "quote text that contains ': ', or check the indentation"
-    return None
+# Words of the parser → what they mean, and the mend.
+_SLIPS: tuple[tuple[str, str, str | None], ...] = (
+    ("tab character", "a tab, where YAML takes spaces alone", "indent with spaces"),
+    (
+        "mapping values are not allowed",
+        "a second ': ' in one value, or a line indented too far",
+        "put a text that has ': ' in it in quotes, or indent the line like its neighbours",
+    ),
+    ("',' or '}'", "',' or '}' is missing before this", None),
+    ("',' or ']'", "',' or ']' is missing before this", None),
+    ("expected key", "this line is indented unlike those above it", "indent the keys of one mapping alike"),
+    ("<block end>", "this line is indented unlike those above it", "indent the keys of one mapping alike"),
+    ("'-' indicator", "this line is indented unlike those above it", "indent the items of one list alike"),
+    ("expected ':'", "a key without its ':'", "write `key: value`"),
+    ("block sequence entries", "a list cannot begin here", "write it as `[a, b]`, or each `- item` on its own line"),
+    ("node content", "a value is missing here", None),
+    ("escape character", "a backslash that begins no escape", "in single quotes a backslash is itself"),
+    ("<document start>", "text after the end of the document", None),
+)
 
 
 def plain(text: str) -> Scalar:
     """What an unquoted word means: null, true, false, a number, or itself."""
     if text in _WORDS:
         return _WORDS[text]
-    if _INTEGER.match(text) and len(text) < 20:
+    if len(text) > MAX_DIGITS:
+        return text
+    if _INTEGER.fullmatch(text):
         return int(text)
-    return float(text) if _FLOAT.match(text) else text
+    return float(text) if _FLOAT.fullmatch(text) and math.isfinite(float(text)) else text

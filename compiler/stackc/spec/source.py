@@ -1,0 +1,94 @@
+"""The text of a spec: read from its file, and checked to be a text at all."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stackc.diagnostics import Diagnostic, Span, SpecError, near
+from stackc.spec.markdown import Skin, find_spec
+
+MERMAID_SUFFIXES = (".mmd", ".mermaid")
+YAML_SUFFIXES = (".yaml", ".yml")
+MAX_BYTES = 16 * 1024 * 1024
+
+_MARKDOWN = re.compile(r"(?P<file>.+?\.(?:md|markdown))(?:#(?P<name>[^#]*))?", re.IGNORECASE)
+
+_ODD_CHARACTER = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The text of a spec under the name that messages call it by; `fence` is its skin where the file's name
+    does not say it: in Markdown."""
+
+    file: str
+    text: str
+    fence: Skin | None = None
+
+    @property
+    def skin(self) -> Skin:
+        """Mermaid where the fence, or else the file's name, says so; else YAML."""
+        return self.fence or ("mermaid" if self.file.endswith(MERMAID_SUFFIXES) else "yaml")
+
+
+def load_source(path: Path) -> Source:
+    """The text of a spec file, or of a spec in a Markdown file: `FILE.md#NAME`, `FILE.md` where it has just one.
+
+    SpecError S009 where there is none that can be read, S003 where it is too big.
+    """
+    if markdown := _MARKDOWN.fullmatch(path.name):
+        file = path.with_name(markdown["file"])
+        spec = find_spec(str(file), _read_text(file), markdown["name"])
+        return Source(str(file), spec.text, spec.skin)
+    return Source(str(path), _read_text(path))
+
+
+def _read_text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise SpecError(_too_big(str(path)))
+        return data.decode("utf-8-sig")
+    except FileNotFoundError:
+        raise SpecError(
+            Diagnostic("S009", f"no spec at {path}", hint=near(str(path), _specs_in(path.parent)))
+        ) from None
+    except UnicodeDecodeError as error:
+        place = Span(str(path), data.count(b"\n", 0, error.start) + 1)
+        message = f"{path} is not UTF-8 text: {error.reason} at byte {error.start}"
+        raise SpecError(Diagnostic("S009", message, place, "a spec is a text file: save it as UTF-8")) from None
+    except OSError as error:
+        hint = near(str(path), _specs_in(path)) if path.is_dir() else None
+        raise SpecError(Diagnostic("S009", f"{path} cannot be read: {error.strerror}", hint=hint)) from None
+
+
+def checked_source(source: Source) -> Source:
+    """The text with one kind of line end.
+
+    SpecError where it is too big (S003), empty (S006), or has characters that break lines or steer a terminal (S001).
+    """
+    text = re.sub(r"\r\n?", "\n", source.text)
+    if len(text) > MAX_BYTES:
+        raise SpecError(_too_big(source.file))
+    if not text.strip():
+        hint = "it begins with `stackc: 1`, and says `inputs:` and `graph:`"
+        raise SpecError(Diagnostic("S006", "the spec is empty", Span(source.file, 1), hint))
+    if odd := _ODD_CHARACTER.search(text):
+        line, column = text.count("\n", 0, odd.start()) + 1, odd.start() - text.rfind("\n", 0, odd.start())
+        message = f"the character U+{ord(odd[0]):04X} cannot stand in a spec"
+        raise SpecError(Diagnostic("S001", message, Span(source.file, line, column), "take it away"))
+    return replace(source, text=text)
+
+
+def _too_big(file: str) -> Diagnostic:
+    return Diagnostic("S003", f"{file} is too big: a spec has at most {MAX_BYTES:,} bytes")
+
+
+def _specs_in(folder: Path) -> list[str]:
+    try:
+        return [str(path) for path in folder.iterdir() if path.suffix in MERMAID_SUFFIXES + YAML_SUFFIXES]
+    except OSError:
+        return []
