@@ -64,7 +64,7 @@ class Draft:
 MakeProbe = Callable[..., Probe]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def probe() -> MakeProbe:
     """A component from a function of tensors or a class of modules, and the types of its outputs."""
 
@@ -77,7 +77,7 @@ def probe() -> MakeProbe:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def draft() -> type[Draft]:
     return Draft
 
@@ -85,7 +85,7 @@ def draft() -> type[Draft]:
 Write = Callable[..., Program]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def written() -> Write:
     """A program from drafts by path; each stands on a line of its own."""
 
@@ -207,7 +207,7 @@ def same_as_torch(tmp_path: Path) -> Compare:
     return compare
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def typed() -> Callable[..., TensorType]:
     """A type from its dims: a name is a dim of the contract."""
 
@@ -217,6 +217,6 @@ def typed() -> Callable[..., TensorType]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def random_weights() -> Callable[[Program], Arrays]:
     return weights_of

@@ -36,7 +36,7 @@ def compiled(*units: Unit) -> list[Object]:
     return [objects[unit] for unit in units]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def units(typed: Any, probe: Any) -> list[Unit]:
     """Units that share constants, sizes, parameters' names and awkward habits."""
     x, mask = typed("d0", "d1", 32), typed("d0", "d1", dtype="int64")
@@ -73,9 +73,14 @@ def units(typed: Any, probe: Any) -> list[Unit]:
     ]
 
 
+@pytest.fixture(scope="module")
+def everything(units: list[Unit]) -> dict[Unit, Object]:
+    """All of them out of one gallery."""
+    return compile_units(dict.fromkeys(units, SPAN))
+
+
 @pytest.mark.parametrize("seed", range(3))
-def test_a_unit_is_the_same_in_any_company(units: list[Unit], seed: int) -> None:
-    everything = dict(zip(units, compiled(*units), strict=True))
+def test_a_unit_is_the_same_in_any_company(units: list[Unit], everything: dict[Unit, Object], seed: int) -> None:
     draw = random.Random(seed)
     company = draw.sample(units, draw.randint(2, len(units) - 1))
     for unit, other in zip(company, compiled(*company), strict=True):
@@ -84,9 +89,9 @@ def test_a_unit_is_the_same_in_any_company(units: list[Unit], seed: int) -> None
     assert compiled(alone)[0].to_bytes() == everything[alone].to_bytes(), alone.component
 
 
-def test_objects_stand_on_their_own(units: list[Unit]) -> None:
+def test_objects_stand_on_their_own(everything: dict[Unit, Object]) -> None:
     """Constants are shared in the gallery, and values captured by bodies of If: each object has what it needs."""
-    for unit, made in zip(units, compiled(*units), strict=True):
+    for unit, made in everything.items():
         known = {f"x{port}" for port, x in enumerate(unit.inputs) if x} | {tensor.name for tensor in made.constants}
         known |= {result for cone in made.cones for result in cone.results} | {""}
         assert_closed(made.nodes, known)
@@ -223,7 +228,7 @@ def test_error_names_the_line(typed: Any, probe: Any, capfd: Any, body: Any, mes
     x = typed("d0", "d1")
     bad = Unit(probe(body, x), (), (x,), 23)
     with pytest.raises(SpecError) as caught:
-        compile_units({Unit(Relu(), (), (x,), 23): Span("spec.yaml", 1), bad: Span("spec.yaml", 2)})
+        compile_units({bad: Span("spec.yaml", 2)})
     (diagnostic,) = caught.value.diagnostics
     assert (diagnostic.code, diagnostic.span) == ("E501", Span("spec.yaml", 2))
     assert message in diagnostic.message
@@ -237,5 +242,5 @@ def test_every_unit_that_fails_is_told(typed: Any, probe: Any) -> None:
         Unit(probe(body, x), (), (x,), 23): Span("spec.yaml", line) for line, (body, _) in enumerate(REFUSED[:4], 1)
     }
     with pytest.raises(SpecError) as caught:
-        compile_units(units)
+        compile_units({Unit(Relu(), (), (x,), 23): Span("spec.yaml", 9), **units})
     assert [d.span.line for d in caught.value.diagnostics if d.span] == [1, 2, 3, 4]

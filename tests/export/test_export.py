@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import onnx
+import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -131,3 +133,19 @@ def test_a_size_may_become_one(written: Any, draft: Any, typed: Any, probe: Any,
         {"y": "patch"},
     )
     same_as_torch(program, {"batch": 1, "h": 16, "w": 16}, {"batch": 2, "h": 32, "w": 16})
+
+
+def test_layers_do_the_same_with_the_mask_once(written: Any, draft: Any, typed: Any, same_as_torch: Any) -> None:
+    """What all layers make of the mask and its sizes is one calculation to ONNX Runtime, as in a whole-model export."""
+    inputs = {"x": typed("batch", "seq", 8), "mask": typed("batch", "seq", dtype="int64")}
+    drafts = {"l0": draft(Attention(heads=2), ("x", None, "mask"))}
+    drafts |= {f"l{i}": draft(Attention(heads=2), (f"l{i - 1}", None, "mask")) for i in range(1, 5)}
+    compared = same_as_torch(written(inputs, drafts, {"y": "l4"}), *SIZES)
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(compared.path.with_suffix(".optimized"))
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    onnxruntime.InferenceSession(str(compared.path), options, providers=["CPUExecutionProvider"])
+    operators = [node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node]
+    assert operators.count("Attention") == 5
+    assert operators.count("Shape") <= 2
+    assert operators.count("Where") <= 1

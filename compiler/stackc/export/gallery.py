@@ -20,7 +20,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from stackc.export.cut import Wiring
 from stackc.export.exhibit import Exhibit, exhibit
 from stackc.export.guards import guards_of
-from stackc.export.sizes import Axis, ask_first, shared_sizes
+from stackc.export.sizes import Axis, ask_one, shared_sizes
 from stackc.export.units import Unit
 
 
@@ -59,7 +59,7 @@ def _exported(exhibits: Sequence[Exhibit], opset: int) -> tuple[onnx.ModelProto,
     for e, wiring in zip(exhibits, wirings, strict=True):
         connected = [x for x in e.unit.inputs if x is not None]
         shared |= shared_sizes(dict(zip(list(wiring.names)[len(e.state) :], connected, strict=True)))
-    ask_first(model.graph.node, shared)
+    ask_one(model.graph.node, shared)
     return model, wirings
 
 

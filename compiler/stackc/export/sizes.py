@@ -1,7 +1,8 @@
 """Which tensor of a unit is asked for a size that several have.
 
-The exporter asks any of them, depending on what else is in the gallery. Here it becomes the first, so that a unit has
-the same nodes in any company.
+The exporter asks any of them, depending on what else is in the gallery. Here it becomes the last, so that a unit has
+the same nodes in any company. The last, since the first port is what layer hands to layer, and the others (a mask) go
+to all layers alike: what they calculate from the same sizes is then the same to ONNX Runtime too, which does it once.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ Axis = tuple[str, int]
 
 
 def shared_sizes(inputs: Mapping[str, TensorType]) -> dict[Axis, Axis]:
-    """Every axis without a number that a unit's inputs have, to the first of the same dim."""
-    first: dict[Dim, Axis] = {}
-    axes = [(name, axis, dim) for name, x in inputs.items() for axis, dim in enumerate(x.shape)]
-    return {(name, axis): first.setdefault(dim, (name, axis)) for name, axis, dim in axes if dim.constant is None}
+    """Every axis without a number that a unit's inputs have, to the first such axis of the last input with the dim."""
+    asked: dict[Dim, Axis] = {}
+    axes = [(name, axis, dim) for name, x in reversed(list(inputs.items())) for axis, dim in enumerate(x.shape)]
+    return {(name, axis): asked.setdefault(dim, (name, axis)) for name, axis, dim in axes if dim.constant is None}
 
 
-def ask_first(nodes: Iterable[onnx.NodeProto], shared: Mapping[Axis, Axis]) -> None:
-    """Let every Shape node that gives one size ask the first tensor that has it; asked again it becomes an Identity."""
+def ask_one(nodes: Iterable[onnx.NodeProto], shared: Mapping[Axis, Axis]) -> None:
+    """Let every Shape node that gives one size ask the tensor that `shared` says; asked again, it is an Identity."""
     answers: dict[Axis, str] = {}
     for node in nodes:
         if node.op_type != "Shape":
