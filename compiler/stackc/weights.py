@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -35,16 +35,48 @@ class TensorFile(Protocol):
         """One tensor, as the file has it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A tensor of a file, or what a parameter is of it: `NAME.T` transposed, `NAME[1/3]` the second third of axis 0.
+
+    `NAME.T[1/3]` is first transposed, then cut. GPT-2 has its matrices so, queries, keys and values in one.
+    """
+
+    name: str
+    transposed: bool = False
+    piece: int = 0
+    pieces: int = 1
+
+    @staticmethod
+    def of(text: str, names: Container[str]) -> Part:
+        """What the text says; a name that the file has stands for itself."""
+        match = re.fullmatch(r"(.+?)(\.T)?(?:\[(\d+)/(\d+)\])?", text)
+        if text in names or match is None or int(match[3] or 0) >= int(match[4] or 1):
+            return Part(text)
+        return Part(match[1], match[2] is not None, int(match[3] or 0), int(match[4] or 1))
+
+    def shape(self, whole: tuple[int, ...]) -> tuple[int, ...]:
+        """Its shape, for a tensor of this one; that one where it has no such part."""
+        shape = whole[::-1] if self.transposed else whole
+        return (shape[0] // self.pieces, *shape[1:]) if shape and shape[0] % self.pieces == 0 else whole
+
+    def take(self, whole: Array) -> Array:
+        """The part itself."""
+        array = whole.T if self.transposed else whole
+        return np.split(array, self.pieces)[self.piece] if self.pieces > 1 else array
+
+
 @dataclass(frozen=True)
 class Weights(Mapping[str, Array]):
     """The tensors of a model by their names in its state_dict, each read from the file when it is asked for."""
 
     file: TensorFile
-    names: Mapping[str, str]
+    names: Mapping[str, Part]
     types: Mapping[str, TensorType]
 
     def __getitem__(self, name: str) -> Array:
-        return self.file.read(self.names[name]).astype(self.types[name].dtype, copy=False)
+        part = self.names[name]
+        return np.ascontiguousarray(part.take(self.file.read(part.name)), dtype=self.types[name].dtype)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
@@ -156,21 +188,23 @@ def match_weights(
     found = Collector()
     place = span or (decl.span if decl else None)
     rules = [_Rule.of(key, str(entry.value.data)) for key, entry in decl.names.items()] if decl else []
-    names: dict[str, str] = {}
+    names: dict[str, Part] = {}
     for name, type_ in types.items():
         wanted = _file_name(name, rules, file)
-        if wanted not in file.shapes:
+        part = Part.of(wanted, file.shapes)
+        if part.name not in file.shapes:
             as_called = f" ('{wanted}')" if wanted != name else ""
-            hint = near(wanted, [n for n in file.shapes if n not in names.values()])
+            taken = {part.name for part in names.values()}
+            hint = near(wanted, [n for n in file.shapes if n not in taken])
             found.error("W801", f"{where} has no tensor for '{name}'{as_called}", place, hint)
             continue
-        names[name] = wanted
-        shape = tuple(dim.evaluate({}) for dim in type_.shape)
-        if file.shapes[wanted] != shape:
-            message = f"'{name}' is {list(shape)} in the spec and {list(file.shapes[wanted])} in {where}"
-            found.error("W803", message, place)
+        names[name] = part
+        shape, given = tuple(dim.evaluate({}) for dim in type_.shape), part.shape(file.shapes[part.name])
+        if given != shape:
+            message = f"'{name}' is {list(shape)} in the spec and {list(given)} in {where}"
+            found.error("W803", message, place, _transposed_hint(shape, given, wanted))
     ignored = [_pattern(value) for value in (decl.ignore if decl else ())]
-    for name in file.shapes.keys() - set(names.values()):
+    for name in file.shapes.keys() - {part.name for part in names.values()}:
         if not any(pattern.fullmatch(name) for pattern in ignored):
             hint = "map it to a parameter, or name it under `weights: {ignore: […]}`"
             found.error("W802", f"{where} has '{name}', for which the spec has no place", place, hint)
@@ -179,11 +213,15 @@ def match_weights(
     return Weights(file, names, types)
 
 
+def _transposed_hint(shape: tuple[int, ...], given: tuple[int, ...], wanted: str) -> str | None:
+    return f"`{wanted}.T` takes it transposed" if len(shape) > 1 and given[::-1] == shape else None
+
+
 def _file_name(name: str, rules: list[_Rule], file: TensorFile) -> str:
     """The name in the file; a reparametrized parameter goes by its plain name where the file has no original."""
     mapped = _mapped(name, rules)
     plain = re.sub(r"\bparametrizations\.([^.]+)\.original$", r"\1", name)
-    return _mapped(plain, rules) if plain != name and mapped not in file.shapes else mapped
+    return _mapped(plain, rules) if plain != name and Part.of(mapped, file.shapes).name not in file.shapes else mapped
 
 
 def _mapped(name: str, rules: list[_Rule]) -> str:
