@@ -10,6 +10,7 @@ import click
 from stackc import __version__
 
 COMMANDS = {
+    "init": "Turn a bare drawing into a spec to fill in; or write a template.",
     "build": "Build a spec: check, lower, export, prove, measure, package.",
     "check": "Check a spec, and tell its parameters and FLOPs.",
     "show": "Draw a spec: Mermaid on the screen, SVG or PNG in a file.",

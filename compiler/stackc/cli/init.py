@@ -1,0 +1,79 @@
+"""stackc init [DIAGRAM]."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stackc.diagnostics import Diagnostic, SpecError
+
+
+@click.command("init")
+@click.argument("diagram", type=click.Path(path_type=Path), required=False)
+@click.option("--template", metavar="NAME", help="Write this working spec instead; `--list` tells which there are.")
+@click.option("--list", "listed", is_flag=True, help="List the templates.")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="The file to write; default: NAME.spec.mmd, or the template's."
+)
+@click.option("--force", is_flag=True, help="Overwrite the file if there is one.")
+def command(diagram: Path | None, template: str | None, listed: bool, out: Path | None, force: bool) -> None:
+    """Turn DIAGRAM, a bare Mermaid drawing, into a spec to fill in; or write a template, a spec that works.
+
+    The drawing stays as it is. Above it the front matter lists every node that has no op yet, with what it could be,
+    and the inputs that the drawing needs.
+    """
+    if listed:
+        _list()
+    elif template and diagram:
+        raise click.UsageError("a diagram or a template, not both")
+    elif template:
+        _template(template, out, force)
+    elif diagram:
+        _outline(diagram, out, force)
+    else:
+        raise click.UsageError("name a Mermaid file, or a template: `stackc init --template mlp`")
+
+
+def _list() -> None:
+    from stackc.starters import meaning_of, starters
+
+    found = starters()
+    width = max(map(len, found))
+    for name, starter in found.items():
+        click.echo(f"{click.style(name.ljust(width), fg='cyan')}  {meaning_of(starter)}")
+
+
+def _template(name: str, out: Path | None, force: bool) -> None:
+    from stackc.diagnostics import near
+    from stackc.starters import starters
+
+    found = starters()
+    if name not in found:
+        raise click.BadParameter(f"no template is called '{name}'; {near(name, found)}")
+    target = out or Path(found[name].name)
+    _write(target, found[name].read_text(encoding="utf-8"), force)
+    click.echo(f"wrote {target}; next: stackc build {target}")
+
+
+def _outline(diagram: Path, out: Path | None, force: bool) -> None:
+    from stackc.outline import outline
+    from stackc.spec.source import load_source
+
+    source = load_source(diagram)
+    target = out or diagram.with_name(f"{diagram.stem}.spec.mmd")
+    made = outline(source.text, source.file, target.name.partition(".")[0])
+    _write(target, made.text, force)
+    waiting = f"; fill in {', '.join(made.waiting)}" if made.waiting else ""
+    click.echo(f"wrote {target}{waiting}; then: stackc check {target}")
+
+
+def _write(path: Path, text: str, force: bool) -> None:
+    try:
+        with path.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        hint = "--force overwrites it, -o names another file"
+        raise SpecError(Diagnostic("S012", f"{path} is there already", hint=hint)) from None
+    except OSError as error:
+        raise SpecError(Diagnostic("V103", f"cannot write {path}: {error.strerror}")) from error
