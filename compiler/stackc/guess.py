@@ -11,7 +11,7 @@ from stackc.components.base import Port
 from stackc.spec.drawing import Drawn
 
 # Parts of labels → the ops that people mean by them. A block of the user's own is meant by "block".
-_MEANT: Mapping[str, tuple[str, ...]] = {
+MEANT: Mapping[str, tuple[str, ...]] = {
     "transformer": ("block", "stack"),
     "encoder": ("block", "stack"),
     "decoder": ("block", "stack"),
@@ -78,16 +78,14 @@ def meant_by(node: Drawn) -> tuple[str, ...]:
     close = [
         op for word in re.findall(r"[a-z_0-9]{3,}", text) for op in difflib.get_close_matches(word, REGISTRY, 2, 0.75)
     ]
-    meant = [
-        op for part, ops in _MEANT.items() if part in text for op in ops if op in REGISTRY or op in ("block", "stack")
-    ]
+    meant = [op for part, ops in MEANT.items() if part in text for op in ops]
     return tuple(dict.fromkeys([*close, *meant]))
 
 
 def fitting(entering: int) -> tuple[str, ...]:
     """Ops that take this many arrows without labels and without a merge, the usual ones first."""
     usual = ("linear", "mlp", "layer_norm", "gelu", "identity") if entering <= 1 else ("add", "mean", "concat", "mul")
-    return tuple(op for op in usual if op in REGISTRY)
+    return usual
 
 
 def takes(op: str, entering: int) -> bool:

@@ -11,8 +11,10 @@ from click.testing import CliRunner, Result
 
 from stackc.build import Options, build
 from stackc.cli import cli
+from stackc.components import REGISTRY
 from stackc.diagnostics import SpecError
 from stackc.front import check_source, check_spec
+from stackc.guess import MEANT, fitting
 from stackc.outline import outline
 from stackc.spec.reader import read
 from stackc.spec.source import Source
@@ -164,3 +166,8 @@ def test_a_broken_drawing_is_a_diagnostic(folder: Path) -> None:
     assert run.returncode == 1
     assert "broken.mmd:2" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_only_ops_that_exist_are_proposed() -> None:
+    proposed = {op for ops in MEANT.values() for op in ops} | {*fitting(1), *fitting(2)}
+    assert proposed - {"block", "stack"} <= REGISTRY.keys()
