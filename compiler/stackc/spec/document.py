@@ -1,6 +1,7 @@
 """A spec as data: what both skins, YAML and Mermaid, are read into. Every part keeps its place in the file.
 
-Values that may hold expressions stay `Value`s here: they are evaluated by the resolver, where params have values.
+Values that may hold expressions stay `Value`s here: they are evaluated by the resolver, where params have values. Files
+and spans take no part in equality: two documents are equal where they say the same thing, in whichever skin.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class DimDecl:
     minimum: int
     maximum: int | None
     multiple_of: int
-    span: Span
+    span: Span = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class ParamDecl:
 
     name: str
     default: Value
-    span: Span
+    span: Span = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class InputDecl:
     to: tuple[Value, ...]
     below: Value | None
     values: tuple[int, ...] | None
-    span: Span
+    span: Span = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class NodeEntry:
     """
 
     name: str
-    span: Span
+    span: Span = field(compare=False)
     op: Value | None = None
     merge: Value | None = None
     tie: Mapping[str, Entry] = field(default_factory=dict)
@@ -72,7 +73,7 @@ class OutputDecl:
 
     name: str
     source: str
-    span: Span
+    span: Span = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class PortDecl:
 
     name: str
     optional: bool
-    span: Span
+    span: Span = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Body:
     drawing: Drawing
     nodes: Mapping[str, NodeEntry]
     outputs: tuple[OutputDecl, ...]
-    span: Span
+    span: Span = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class WeightsDecl:
     file: Value | None
     names: Mapping[str, Entry]
     ignore: tuple[Value, ...]
-    span: Span
+    span: Span = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +120,11 @@ class Document:
     """A whole spec."""
 
     name: str
-    file: str
+    file: str = field(compare=False)
     dims: Mapping[str, DimDecl]
     params: Mapping[str, ParamDecl]
     inputs: Mapping[str, InputDecl]
     body: Body
     blocks: Mapping[str, BlockDecl]
     weights: WeightsDecl | None
-    span: Span
+    span: Span = field(compare=False)

@@ -55,6 +55,13 @@ def read_drawing(text: str, *, file: str, line: int = 1, column: int = 1, header
     return sketch.drawing(direction, source.comments)
 
 
+def has_header(text: str) -> bool:
+    """Whether a drawing begins with `graph LR` or the like."""
+    tokens = Tokenizer(prepare(text, Tokenizer(text, "").span).text, "")
+    tokens.read("BREAK")
+    return tokens.check("HEADER") is not None
+
+
 @dataclass
 class _Reader:
     tokens: Tokenizer
