@@ -1,0 +1,231 @@
+"""A spec written in its other skin and read again is the same spec, with its comments and the order of its keys."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stackc.diagnostics import SpecError
+from stackc.spec.drawing import Drawing
+from stackc.spec.markdown import Skin
+from stackc.spec.mermaid_writer import write_drawing
+from stackc.spec.reader import read
+from stackc.spec.source import Source, load_source
+from stackc.spec.writer import write_skin
+
+SPECS = sorted((Path(__file__).parents[2] / "specs").iterdir())
+FILES: dict[Skin, str] = {"yaml": "tower.yaml", "mermaid": "tower.mmd"}
+SKINS: tuple[tuple[Skin, Skin], ...] = (("yaml", "mermaid"), ("mermaid", "yaml"))
+
+YAML = """\
+# A tower.
+stackc: 1  # the language
+name: tower
+
+inputs:
+  x: {shape: [batch, 8]}  # one row a sample
+graph: |  # the drawing
+  %% from the left
+  x --> a[linear] --> b["two
+    lines"]
+
+  a --> b
+# what is what
+nodes:
+  a: {out: 8}
+  # the sum
+  b: {op: linear, out: 8, merge: sum}
+"""
+MERMAID = """\
+---
+# A tower.
+stackc: 1  # the language
+name: tower
+
+inputs:
+  x: {shape: [batch, 8]}  # one row a sample
+# the drawing
+# what is what
+nodes:
+  a: {out: 8}
+  # the sum
+  b: {op: linear, out: 8, merge: sum}
+---
+flowchart
+%% from the left
+x --> a[linear] --> b["two
+  lines"]
+
+a --> b
+"""
+BARE = "stackc: 1 # v\ninputs: {x: {shape: [8]}}\ngraph: x --> relu # why\n"
+
+
+def indented(text: str, by: int) -> str:
+    return re.sub("^(?=.)", " " * by, text, flags=re.MULTILINE)
+
+
+def test_yaml_as_mermaid() -> None:
+    assert write_skin(Source("tower.yaml", YAML), "mermaid") == MERMAID
+
+
+def test_mermaid_as_yaml() -> None:
+    entry, *drawing = re.findall(r"graph: \||(?<=the drawing)\n(?s:.*)(?=# what)", YAML)
+    above, below = MERMAID.removeprefix("---\n").partition("---\n")[0].split("# the drawing\n")
+    assert write_skin(Source("tower.mmd", MERMAID), "yaml") == f"{above}{entry}{drawing[0]}# the drawing\n{below}"
+
+
+def test_its_own_skin_keeps_every_character() -> None:
+    assert write_skin(Source("other.yaml", YAML), "yaml") == YAML
+    assert write_skin(Source("other.mmd", MERMAID), "mermaid") == MERMAID
+
+
+@pytest.mark.parametrize(
+    ("file", "written"),
+    [("tower.yaml", "tower"), ("塔.v2.yaml", "塔.v2"), ("1e5.yaml", '"1e5"'), ("true.yaml", '"true"')],
+)
+def test_a_name_that_only_the_file_had_is_written(file: str, written: str) -> None:
+    front = f"stackc: 1 # v\nname: {written}\ninputs: {{x: {{shape: [8]}}}}\n"
+    assert write_skin(Source(file, indented(BARE, 2)), "mermaid") == f"---\n{front}# why\n---\nflowchart\nx --> relu\n"
+
+
+def test_a_header_stays() -> None:
+    source = Source(
+        "t.yaml", BARE.replace("graph: x", "graph: |\n  %% on top\n  graph BT\n    x").replace(" # why", "")
+    )
+    written = write_skin(source, "mermaid")
+    assert written.endswith("---\n%% on top\ngraph BT\n  x --> relu\n")
+    assert write_skin(Source("t.mmd", written), "yaml").endswith("graph: |\n  %% on top\n  graph BT\n    x --> relu\n")
+
+
+def test_a_comment_of_a_text_is_none() -> None:
+    text = "stackc: 1\nname: t\ninputs: {x: {shape: [8]}}\ndescription: |\n  so\n  # so\nnodes: {relu: {}}\n"
+    written = write_skin(Source("t.mmd", f"---\n{text}---\ngraph\nx --> relu\n"), "yaml")
+    assert written == text.replace("nodes:", "graph: |\n  graph\n  x --> relu\nnodes:")
+
+
+def test_json_is_yaml() -> None:
+    rest = '"stackc": 1, "name": "j", "inputs": {"x": {"shape": [8]}}}\n'
+    text = '{"graph": "x --> relu\\nrelu --> y[gelu]", ' + rest
+    written = write_skin(Source("j.yaml", text), "mermaid")
+    assert written == f"---\n{{{rest}---\nflowchart\nx --> relu\nrelu --> y[gelu]\n"
+    again = write_skin(Source("j.mmd", written), "yaml")
+    assert again == '{graph: "x --> relu\\nrelu --> y[gelu]\\n", ' + rest
+    last = '{stackc: 1, name: j, inputs: {x: {shape: [8]}}, # c\n "graph": "x --> relu" }\n'
+    assert write_skin(Source("j.yaml", last), "mermaid").startswith(
+        "---\n{stackc: 1, name: j, inputs: {x: {shape: [8]}}"
+    )
+
+
+def test_the_rarer_ways_of_yaml() -> None:
+    front = "&r # c\nstackc: 1\nname: t\ninputs: {x: {shape: [8]}}\n"
+    graph = "? graph # d\n# e\n: |2-\n     x --> relu\n   relu --> y[gelu]\n"
+    text = f"%YAML 1.2\n--- {front}{graph}\n # f\nnodes: {{}}\n...\n# g\n"
+    written = write_skin(Source("t.yaml", text), "mermaid")
+    assert written == f"---\n{front}# d\n# e\n\n # f\nnodes: {{}}\n# g\n---\nflowchart\nx --> relu\n relu --> y[gelu]\n"
+
+
+@pytest.mark.parametrize(
+    ("graphs", "line"),
+    [
+        ("graph: &g |\n  x --> relu\nblocks: {b: {inputs: [x], graph: *g}}", 4),
+        ("blocks: {b: {inputs: [x], graph: &g x --> relu}}\ngraph: *g", 3),
+    ],
+)
+def test_error_shared_drawing(graphs: str, line: int) -> None:
+    with pytest.raises(SpecError, match="the drawing is shared by a YAML anchor") as caught:
+        write_skin(Source("t.yaml", f"stackc: 1\ninputs: {{x: {{shape: [8]}}}}\n{graphs}\n"), "mermaid")
+    assert caught.value.diagnostics[0].code == "S011"
+    assert str(caught.value.diagnostics[0].span) == f"t.yaml:{line}"
+
+
+def test_error_not_a_spec() -> None:
+    with pytest.raises(SpecError, match="S007"):
+        write_skin(Source("t.yaml", "inputs: {}\n"), "mermaid")
+
+
+# -- both ways
+
+
+def keys_of(text: str) -> list[str]:
+    """The outermost keys in order, but for the one that Mermaid's front matter has not."""
+    return [key for key in re.findall(r"^(\w+):", text, re.MULTILINE) if key != "graph"]
+
+
+def check_both_ways(source: Source, notes: list[str]) -> None:
+    document = read(source)
+    for skin, other in SKINS:
+        written = Source(FILES[skin], write_skin(source, skin))
+        assert read(written) == document
+        assert list(read(written).body.drawing.nodes) == list(document.body.drawing.nodes)
+        assert sorted(re.findall(r"(?:#|%%) note \d+$", written.text, re.MULTILINE)) == sorted(notes)
+        assert keys_of(written.text) == keys_of(source.text)
+        away = write_skin(written, other)
+        back = write_skin(Source(FILES[other], away), skin)
+        assert write_skin(Source(FILES[skin], back), other) == away
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.name)
+def test_specs_both_ways(path: Path) -> None:
+    source = load_source(path)
+    check_both_ways(source, [])
+    other: Skin = "yaml" if source.skin == "mermaid" else "mermaid"
+    assert write_skin(Source(FILES[other], write_skin(source, other)), source.skin) == source.text
+
+
+SECTIONS = {
+    "dims": "dims: {batch: {min: 1}}",
+    "params": "params:\n  width: 8\n  act: gelu",
+    "inputs": "inputs:\n  a: {shape: [batch, width]}",
+    "nodes": "nodes:\n  b: {op: linear, out: 2*width}\n\n  é: {merge: sum}",
+    "blocks": "blocks:\n  tail:\n    inputs: [x]\n    graph: |\n      x --> relu\n      %% in\n",
+    "outputs": "outputs: {y: b}",
+    "weights": "weights: {file: w.safetensors}",
+    "description": "description: |+\n  # first\n\n  --- last\n\n",
+}
+
+
+@st.composite
+def spec_texts(draw: st.DrawFn) -> tuple[Source, list[str]]:
+    """A spec in either skin, and the comments in it."""
+    notes: list[str] = []
+
+    def noted(mark: str) -> str:
+        if not draw(st.booleans()):
+            return ""
+        notes.append(f"{mark} note {len(notes)}")
+        return notes[-1]
+
+    def line(mark: str) -> str:
+        return f"{note}\n" if (note := noted(mark)) else ""
+
+    def section(text: str) -> str:
+        return f"{line('#')}{text}\n{line('#')}"
+
+    names = draw(st.lists(st.sampled_from(sorted(SECTIONS)), unique=True))
+    parts = [section(SECTIONS[name]) for name in dict.fromkeys([*names, "inputs"])]
+    top = line("#") + "stackc: 1" + (f"  {note}" if (note := noted("#")) else "") + "\nname: s\n"
+    drawing = draw(st.from_type(Drawing))
+    body = line("%%") + write_drawing(drawing)
+    if draw(st.booleans()):
+        return Source("s.mmd", f"---\n{top}{''.join(parts)}---\n{body}"), notes
+    if drawing.direction is None and draw(st.booleans()):
+        body = body.replace("flowchart\n", "", 1).lstrip()
+    parts.insert(draw(st.integers(0, len(parts))), graph_entry(draw, body, noted("#")))
+    return Source("s.yaml", top + "".join(parts)), notes
+
+
+def graph_entry(draw: st.DrawFn, body: str, comment: str) -> str:
+    indent = draw(st.integers(1, 4))
+    style = draw(st.sampled_from(["|", "|-", "|+", f"|{indent}"]))
+    return f"graph: {style} {comment}\n{indented(body, indent)}"
+
+
+@settings(max_examples=40, deadline=None)
+@given(spec_texts())
+def test_generated_specs_both_ways(spec: tuple[Source, list[str]]) -> None:
+    check_both_ways(*spec)
