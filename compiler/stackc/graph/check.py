@@ -209,4 +209,5 @@ def _reparametrized(signature: Signature, reparams: Sequence[tuple[str, Reparam]
 
 
 def _origin(region: Region, wire: Wire, default: Span) -> Span:
-    return region.nodes[wire.node].span if wire.node in region.nodes else default
+    """Where the value of a wire comes from: its node, or the declaration of the input."""
+    return region.nodes[wire.node].span if wire.node in region.nodes else region.places.get(wire.node, default)

@@ -243,7 +243,7 @@ def _drawing(
         return None
     wires = {output.name: builder.joiner.wire(output.source) for output in [*outputs, *sorted(inside, key=_name)]}
     sound = {name: wire for name, wire in wires.items() if wire}
-    return Region(body.name, kind, tuple(inputs), builder.joiner.nodes, sound, body.span)
+    return Region(body.name, kind, tuple(inputs), builder.joiner.nodes, sound, body.span, inputs)
 
 
 def _name(output: OutputDecl) -> str:

@@ -78,6 +78,7 @@ class Region:
     """Nodes wired to each other, to named inputs and to named outputs; equal only to itself.
 
     `nodes` stand in an order in which they can be run. Its first outputs are those of the drawing, taps follow.
+    `places` says where the inputs are declared, if anywhere.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Region:
     nodes: Mapping[str, Node]
     outputs: Mapping[str, Wire]
     span: Span
+    places: Mapping[str, Span] = field(default_factory=dict)
 
     @cached_property
     def graph(self) -> nx.MultiDiGraph[str]:

@@ -79,7 +79,7 @@ def find_named(text: str, place: Value, scope: Scope) -> Operator | None:
         return scope.blocks[text]
     if text in REGISTRY:
         return REGISTRY[text]
-    hint = near(text, known_ops(scope)) or f"the components are {', '.join(sorted(REGISTRY))}"
+    hint = near(text, known_ops(scope)) or "`stackc ops` lists the components"
     scope.found.error("N301", f"no component or block is called '{text}'", place.span, hint)
     return None
 

@@ -96,15 +96,16 @@ def _size(value: Value, scope: Scope, bounds: Bounds) -> Dim:
         scope.found.extend(error)
         return Dim.of(1)
     if isinstance(size, bool) or not isinstance(size, (int, Dim)):
-        told = "" if value.written == str(size) else f": it is {size}"
+        told = f": it is {size}" if isinstance(value.data, str) else ""
         hint = "a whole number from 1 up, a dim, or an expression over params and dims"
         scope.found.error("S005", f"'{value.written}' is no size{told}", value.span, hint)
         return Dim.of(1)
     size = Dim.of(size)
     ends = [end for end in (bounds.least(size), bounds.largest(size)) if end is not None]
     if min(ends) < 1:
-        told = "" if value.written == str(min(ends)) else f", and may be {min(ends)}"
-        mend = "declare the least size of the dim under `dims:`" if size.constant is None else None
-        scope.found.error("S005", f"a size is at least 1; this is {value.written}{told}", value.span, mend)
+        fixed = size.constant is not None
+        told = f"'{value.written}' {'is' if fixed else 'may be'} " if isinstance(value.data, str) else "this is "
+        mend = None if fixed else "declare the least size of the dim under `dims:`"
+        scope.found.error("S005", f"a size is at least 1, and {told}{min(ends)}", value.span, mend)
         return Dim.of(1)
     return size

@@ -138,5 +138,5 @@ def _field(spec: FieldSpec, value: Value, scope: Scope) -> object:
 def _hint(value: Value, scope: Scope) -> str | None:
     """The mend where a param is text that looks like an expression."""
     if isinstance(value.data, str) and isinstance(text := scope.names.get(value.data), str):
-        return f"a param that is calculated is written `${{…}}`: `{value.data}: ${{{text}}}`"
+        return f'a param that is calculated is written in `${{…}}`: `{value.data}: "${{{text}}}"`'
     return None

@@ -26,9 +26,12 @@ def _owner(name: str, body: Body, names: Collection[str], found: Collector) -> s
     chain = [name]
     while (entry := body.nodes.get(chain[-1])) and (value := entry.same_as):
         target = value.data
-        if not isinstance(target, str) or target not in names:
-            message = f"'{entry.name}' is the same as '{value.written}', which is no node here"
-            found.error("N304", message, value.span, near(value.written, [n for n in names if n != entry.name]))
+        if not isinstance(target, str):
+            found.error("S005", f"nodes.{entry.name}.same_as has to be text, and is {value.kind}", value.span)
+            return None
+        if target not in names:
+            message = f"'{entry.name}' is the same as '{target}', which is no node here"
+            found.error("N304", message, value.span, near(target, [n for n in names if n != entry.name]))
             return None
         if target in chain:
             circle = [*chain[chain.index(target) :], target]

@@ -138,7 +138,9 @@ def _whole(fields: Mapping[str, Entry], name: str, scope: Scope, *, most: int) -
         return 1
     number = number.constant if isinstance(number, Dim) else number
     if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= most:
-        scope.found.error("N310", f"{name} has to be a whole number from 1 to {most}", value.span)
+        shown = f"'{value.written}'" if isinstance(value.data, str) else value.written
+        message = f"{name} has to be a whole number from 1 to {most:,}; it is {shown}"
+        scope.found.error("N310", message, value.span)
         return 1
     return number
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stackc.components.base import Port
 from stackc.diagnostics import Collector, Note, Span, near
@@ -58,13 +58,13 @@ def drawn_arrows(
         if arrow.target in inputs or arrow.target in closed:
             message = f"an arrow into '{arrow.target}', which is an input"
             found.error("N302", message, arrow.span, "turn the arrow round, or give the node another name")
-        elif arrow.source in inputs and arrow.out:
+            continue
+        if arrow.source in inputs and arrow.out:
             message = f"the input '{arrow.source}' has no output '{arrow.out}'"
             found.error("N313", message, arrow.span, f"an input is one value: write `|{arrow.into}|`")
-        else:
-            arrows.append(arrow)
+        arrows.append(replace(arrow, text=arrow.into) if arrow.source in inputs else arrow)
     taken = {arrow.source for arrow in drawn} | {arrow.source for arrow in arrows}
-    taken |= {output.source for output in body.outputs}
+    taken |= {output.source for output in body.outputs} | {name for name, decl in declared.items() if decl.to}
     for name, span in inputs.items():
         if name not in taken:
             hint = "draw an arrow from it" + (f", or write `{name}: {{…, to: NODE}}`" if name in declared else "")
@@ -169,7 +169,7 @@ def output_sources(
         if head in names or output.source in inputs:
             sound.append(output)
         else:
-            what = "an input, which has nothing inside" if head in inputs else "no node"
+            what = "which is an input, and has nothing inside" if head in inputs else "which is no node"
             known = None if head in inputs else near(head, names)
             found.error("N313", f"the output '{output.name}' names '{head}', {what}", output.span, known)
     taken = {output.source.partition(".")[0] for output in sound}

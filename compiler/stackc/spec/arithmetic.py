@@ -55,7 +55,9 @@ def _quotient(a: Number, b: Number) -> Number:
         raise ValueError(f"{a} cannot be divided by {b}, whose size is known only at run time")
     if isinstance(a, Dim):
         if (quotient := a.exactly(int(b))) is None:
-            raise ValueError(f"{b} does not divide {a} at every size; write // to round down")
+            raise ValueError(
+                f"{b} does not divide {a} at every size; write // to round down, or give it `multiple_of: {b}`"
+            )
         return quotient
     whole = isinstance(a, int) and isinstance(b, int) and a % b == 0
     return a // b if whole else a / b

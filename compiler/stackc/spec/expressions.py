@@ -81,16 +81,25 @@ _INTERPOLATED = re.compile(r"\$\{([^{}]*)\}")
 
 def interpolate(text: str, scope: Scope, span: Span) -> Bound:
     """`text` with every `${expression}` replaced; the typed value itself where the text is one `${…}` and no more."""
+
+    def value(match: re.Match[str]) -> Bound:
+        return evaluate(match[1], scope, _part(span, text, *match.span(1)))
+
     if whole := _INTERPOLATED.fullmatch(text):
-        return evaluate(whole[1], scope, span)
-    return _INTERPOLATED.sub(lambda match: str(evaluate(match[1], scope, span)), text)
+        return value(whole)
+    return _INTERPOLATED.sub(lambda match: str(value(match)), text)
 
 
 def _inside(span: Span, text: str, word: str) -> Span:
-    """The place of a word of the expression, where the expression stands as written."""
+    """The place of a word of the expression."""
     match = re.search(rf"\b{re.escape(word)}\b", text)
-    quoted = span.end - span.column - len(text)
-    if match is None or quoted not in (0, 2):
+    return _part(span, text, *match.span()) if match else span
+
+
+def _part(span: Span, text: str, start: int, end: int) -> Span:
+    """The place of text[start:end], where the text stands in the file as it is, in quotes or without."""
+    quotes = span.end - span.column - len(text)
+    if quotes not in (0, 2):
         return span
-    start = span.column + quoted // 2
-    return Span(span.file, span.line, start + match.start(), start + match.end())
+    begin = span.column + quotes // 2
+    return Span(span.file, span.line, begin + start, begin + end)

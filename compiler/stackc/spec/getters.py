@@ -70,7 +70,8 @@ class Getter:
             return default
         if isinstance(value.data, int) and not isinstance(value.data, bool) and value.data >= least:
             return value.data
-        message = f"{self.at(key)} has to be a whole number from {least} up, and is {value.written}"
+        shown = value.written if isinstance(value.data, (int, float)) else value.kind
+        message = f"{self.at(key)} has to be a whole number from {least} up, and is {shown}"
         self.found.error("S005", message, value.span)
         return default
 
@@ -107,7 +108,19 @@ class Getter:
                 _not_a_mapping(entry.value, self.at(key), self.found)
 
 
+# What stands under the keys of a spec, for the examples in messages.
+_EXAMPLES = {
+    "dims": "{min: 1, max: 512}", "params": "128", "inputs": "{shape: [batch, 128]}", "nodes": "{op: linear, out: 128}",
+    "blocks": "{inputs: [x], graph: x --> y[gelu]}", "tie": "embed.weight", "reparam": "standardize",
+    "map": "encoder.weight", "weights": "model.safetensors",
+}  # fmt: skip
+
+
 def _not_a_mapping(value: Value, path: str, found: Collector) -> None:
-    key = path.rpartition(".")[2]
-    hint = f"write what it says as keys and values: `{key}: {{key: value}}`" if key else "it begins with `stackc: 1`"
-    found.error("S005", f"{path or 'a spec'} has to be a mapping, and is {value.kind}", value.span, hint)
+    above, _, key = path.rpartition(".")
+    if above.rpartition(".")[2] in _EXAMPLES:
+        hint = f"for example `{key}: {_EXAMPLES[above.rpartition('.')[2]]}`"
+    else:
+        hint = f"for example `{key}: {{{'file' if key == 'weights' else 'NAME'}: {_EXAMPLES.get(key, '…')}}}`"
+    message = f"{path or 'a spec'} has to be a mapping, and is {value.kind}"
+    found.error("S005", message, value.span, hint if path else "it begins with `stackc: 1`")

@@ -220,9 +220,8 @@ class _Reader:
             return Drawing()
         if value.block is None:
             hint = "write `graph: |`, and the arrows below it, a line each"
-            self.found.error(
-                "S005", f"YAML joins the lines of this text into one: {what} has a drawing", value.span, hint
-            )
+            message = "YAML joins the lines of this text into one, and a drawing has several"
+            self.found.error("S005", message, value.span, hint)
             return Drawing()
         before = len(self.found.diagnostics)
         drawing = self.drawing(value.data, value.block, header=False)
@@ -274,7 +273,7 @@ class _Reader:
         outputs: dict[str, OutputDecl] = {}
         for name, source, span in named:
             if not isinstance(source.data, str):
-                message = f"the output '{name}' has to name a node, and is {source.kind}"
+                message = f"an output has to name a node, and is {source.kind}"
                 self.found.error(
                     "S005", message, source.span, "write the id of a node, or the path of a tap: `encoder.3`"
                 )

@@ -86,7 +86,8 @@ class _Reader:
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event)
         if event.tag is not None:
-            self.found.error("S001", "a tag has no meaning in a spec", self.span(event), f"take `{event.tag}` away")
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self.found.error("S001", "a tag has no meaning in a spec", self.span(event), f"take `{tag}` away")
         if event.anchor is not None:
             self.anchors[event.anchor] = None
         before = self.count
