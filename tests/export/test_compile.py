@@ -211,6 +211,11 @@ def fails(x: torch.Tensor) -> torch.Tensor:
     raise KeyError("no such thing\nand a second line")
 
 
+def foreign(x: torch.Tensor) -> torch.Tensor:
+    twice: torch.Tensor = torch.onnx.ops.symbolic("com.example::Twice", [x], dtype=x.dtype, shape=x.shape, version=1)
+    return twice
+
+
 REFUSED = [
     (Reassigns, "probe cannot be exported: it changes its own state in eval mode: count"),
     (InPlace, "probe cannot be exported: it changes its own state in eval mode: count"),
@@ -218,6 +223,7 @@ REFUSED = [
     (lambda x: x[x > 0], "what it does depends on the values of its inputs: aten.nonzero.default"),
     (lambda x: x * 2 if x.sum().item() > 0 else x, "depends on the values of its inputs: aten._local_scalar_dense"),
     (lambda x: torch.special.airy_ai(x), "No ONNX function found for <OpOverload(op='aten.special_airy_ai'"),
+    (foreign, "it needs com.example::Twice, which is no operator of ONNX itself"),
     (lambda x: x @ x, "a and b must have same reduction dim"),
     (fails, "no such thing"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from torch import nn
 
 from stackc.components.attention import Attention
 from stackc.components.embedding import Embedding
@@ -137,6 +139,19 @@ def test_a_reparametrized_weight_has_its_plain_name(written: Any, draft: Any, ty
     original = torch.from_numpy(compared.weights["a.parametrizations.weight.original"]).double()
     expected = (original - original.mean()) / (original.std(correction=0) + 1e-5)
     np.testing.assert_allclose(weight, expected.T, rtol=1e-5, atol=1e-6)
+
+
+def test_a_weight_made_of_two_has_its_plain_name(
+    written: Any, draft: Any, typed: Any, probe: Any, same_as_torch: Any
+) -> None:
+    def normalized() -> nn.Module:
+        layer: nn.Module = nn.utils.parametrizations.weight_norm(nn.Linear(8, 8))
+        return layer
+
+    x = typed("batch", "seq", 8)
+    body = replace(probe(nn.Identity, x), make=normalized)
+    compared = same_as_torch(written({"x": x}, {"a": draft(body, ("x",))}, {"y": "a"}), AT)
+    assert set(compared.initializers()) == {"a.weight", "a.bias"}
 
 
 def test_equal_constants_are_stored_once(written: Any, draft: Any, typed: Any, same_as_torch: Any) -> None:

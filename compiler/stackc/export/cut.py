@@ -14,6 +14,7 @@ from onnx import numpy_helper
 
 from stackc.export.nodes import reads, renamed
 from stackc.export.objects import IR_VERSION, Cone, Object
+from stackc.export.units import Unexportable
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Source:
 
 
 def cut(model: onnx.ModelProto, wirings: Sequence[Wiring]) -> list[Object]:
-    """The object of each unit, in order."""
+    """The object of each unit, in order. Unexportable where one needs an operator of another domain than ONNX's own."""
     source = Source.of(model)
     return [_Cut(source, wiring).object() for wiring in wirings]
 
@@ -99,6 +100,8 @@ class _Cut:
         source, self.names = self.source, dict(self.wiring.names)
         outputs = [source.root(name) for name in self.wiring.outputs]
         nodes = source.cone(outputs)
+        if foreign := next((node for node in nodes if node.domain), None):
+            raise Unexportable(f"it needs {foreign.domain}::{foreign.op_type}, which is no operator of ONNX itself")
         early = self.prologue(nodes)
         body = [node for node in nodes if node.output[0] not in early]
         wanted = list(dict.fromkeys([name for node in body for name in source.reads(node)] + outputs))

@@ -38,6 +38,7 @@ def link(program: Program, units: Sequence[Unit], objects: Mapping[Unit, Object]
     has the name of an input.
     """
     compiled = [objects[unit] for unit in units]
+    assert all(parts.opset == opset for parts in compiled), "objects of another opset"
     require_names(program)
     require_constraints(program, compiled)
     storage = plan_storage(zip(program.calls, compiled, strict=True))

@@ -91,7 +91,7 @@ class _Wanted:
 
 def plain_name(name: str) -> str:
     """A parameter's name without what a reparametrization adds: `parametrizations.weight.original` is `weight`."""
-    return re.sub(r"\bparametrizations\.([^.]+)\.original$", r"\1", name)
+    return re.sub(r"\bparametrizations\.([^.]+)\.original\d*$", r"\1", name)
 
 
 def _names(cone: Cone, name: str, taken: set[str]) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ def stored_arrays(linked: Linked, weights: Mapping[str, Array]) -> Iterator[tupl
         sources = [weights[source] for source in stored.sources]
         results = sources if stored.cone is None else run_cone(stored.cone, sources)
         for name, array in zip(stored.names, results, strict=True):
-            yield name, np.ascontiguousarray(array).reshape(array.shape)
+            yield name, np.ascontiguousarray(array).reshape(array.shape)  # which makes a scalar a vector
 
 
 def _external(file: BinaryIO, arrays: Iterable[tuple[str, Array]]) -> Iterator[onnx.TensorProto]:
