@@ -328,6 +328,34 @@ def _learned_position(draw: DrawFn, op: Op) -> Case:
     return Case(op(max=longest, dim=draw(st.none() | st.just(dim))), (x,))
 
 
+@cases("sinusoidal_position")
+def _sinusoidal_position(draw: DrawFn, op: Op) -> Case:
+    if draw(st.booleans()):
+        x = TensorType(draw(floats), shape(BATCH, SEQ, 2 * draw(small)))
+        return Case(op(dim=draw(st.none() | small.map(lambda n: 2 * n))), (x,))
+    x = TensorType(draw(floats), shape(BATCH, 4 * draw(small), HEIGHT, WIDTH))
+    return Case(op(dim=draw(st.none() | small.map(lambda n: 4 * n))), (x,))
+
+
+@cases("relative_position_bias")
+def _relative_position_bias(draw: DrawFn, op: Op) -> Case:
+    dtype = draw(floats | integers)
+    component = op(
+        heads=draw(small),
+        buckets=2 * draw(st.integers(2, 6)),
+        max_distance=draw(st.integers(7, 20)),
+        bidirectional=draw(st.booleans()),
+    )
+    context = TensorType(dtype, shape(BATCH, KEYS)) if draw(st.booleans()) else None
+    return Case(component, (TensorType(dtype, shape(BATCH, SEQ, draw(small))), context))
+
+
+@cases("learned_query")
+def _learned_query(draw: DrawFn, op: Op) -> Case:
+    x = TensorType(draw(floats | integers), (BATCH, *dims(draw, 4)[: draw(st.integers(0, 2))]))
+    return Case(op(count=draw(small), dim=draw(small)), (x,))
+
+
 @cases("layer_norm", "rms_norm")
 def _over_features(draw: DrawFn, op: Op) -> Case:
     sizes, axis = with_features(draw, 1, 4, draw(small))
@@ -363,9 +391,15 @@ def _attention(draw: DrawFn, op: Op) -> Case:
         head_dim=head_dim,
         causal=context is None and draw(st.booleans()),
         bias=draw(st.booleans()),
+        scale=draw(st.none() | st.just(1.0)),
     )
     sizes = draw(st.none() | st.sampled_from(layouts))
-    return Case(component, (x, context, None if sizes is None else TensorType(draw(masks), sizes)))
+    mask = None if sizes is None else TensorType(draw(masks), sizes)
+    keys = KEYS if context else SEQ
+    over = draw(st.sampled_from([BATCH, Dim.of(1)])), Dim.of(draw(st.sampled_from([heads, 1])))
+    bias = TensorType(dtype, (*over, SEQ, keys)) if draw(st.booleans()) else None
+    value = TensorType(dtype, shape(BATCH, keys, draw(small))) if draw(st.booleans()) else None
+    return Case(component, (x, context, mask, bias, value))
 
 
 def _mask_layouts(draw: DrawFn, heads: int, keys: Dim) -> list[tuple[Dim, ...]]:

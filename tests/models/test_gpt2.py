@@ -1,4 +1,4 @@
-"""specs/gpt2.yaml against transformers.GPT2LMHeadModel with the same random state dict, whose matrices it transposes."""
+"""specs/gpt2.yaml against transformers.GPT2LMHeadModel with the same random state dict, its matrices transposed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ SMALL = Overrides(params={"vocab": "97", "dim": "32", "layers": "2", "heads": "4
 def gpt2() -> GPT2LMHeadModel:
     torch.manual_seed(0)
     config = GPT2Config(vocab_size=97, n_embd=32, n_layer=2, n_head=4, bos_token_id=0, eos_token_id=0)
-    model = GPT2LMHeadModel(config).eval()
+    model: GPT2LMHeadModel = GPT2LMHeadModel(config)
+    model.train(False)
     for parameter in model.parameters():  # biases start as zeros
         parameter.data.add_(torch.randn_like(parameter), alpha=0.05)
     return model

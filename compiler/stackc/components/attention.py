@@ -24,15 +24,19 @@ if TYPE_CHECKING:
     from torch import nn
 
 MASK_LAYOUTS = "[batch, keys], [batch, queries, keys] or [batch, heads, queries, keys]"
+OPTIONAL = [Port(name, optional=True) for name in ("context", "mask", "bias", "value")]
 
 
-@component("attention", "x", Port("context", optional=True), Port("mask", optional=True))
+@component("attention", "x", *OPTIONAL)
 class Attention(Component):
-    """y = W_o·concat_h(softmax(q_h·k_hᵀ / √head_dim)·v_h) + b_o with q = W_q·x, k = W_k·c, v = W_v·c, biases added.
+    """y = W_o·concat_h(softmax(scale·q_h·k_hᵀ + bias_h)·v_h) + b_o with q = W_q·x, k = W_k·c, v = W_v·c′, biases added.
 
     x: [batch, queries, dim], context c: [batch, keys, …], by default x itself → y: [batch, queries, dim].
     mask: [batch, keys], [batch, queries, keys] or [batch, heads, queries, keys], where queries and heads may be 1; a
     query attends to a key where it is nonzero, and to all keys alike where a query has none.
+    bias: [batch, heads, queries, keys], where batch and heads may be 1, added to the scores: Raffel et al. 2019,
+    arXiv:1910.10683. value c′: [batch, keys, …], by default c: keys may know positions that values do not, as in
+    Carion et al. 2020, arXiv:2005.12872.
     Vaswani et al. 2017, arXiv:1706.03762; with kv_heads, groups of heads share keys and values: Ainslie et al. 2023,
     arXiv:2305.13245.
     """
@@ -43,37 +47,57 @@ class Attention(Component):
     causal: Annotated[bool, "a position attends to itself and those before it only"] = False
     bias: Annotated[bool, "learn biases in the four linear maps"] = True
     dropout: Annotated[Probability, "the probability of dropout of an attention weight, in training"] = 0.0
+    scale: Annotated[float | None, "what the scores are multiplied by; by default 1 / √head_dim"] = None
 
-    def signature(self, x: TensorType, context: TensorType | None = None, mask: TensorType | None = None) -> Signature:
+    def signature(
+        self,
+        x: TensorType,
+        context: TensorType | None = None,
+        mask: TensorType | None = None,
+        bias: TensorType | None = None,
+        value: TensorType | None = None,
+    ) -> Signature:
         """The type of x; linear parameters under `q`, `k`, `v` and `out`."""
         source = self._source(x, context)
+        values = self._values(source, value)
         if mask is not None:
             self._require_fitting(mask, x, source)
+        if bias is not None:
+            self._require_bias(bias, x, source)
         dim, wide, narrow = features_of(x), self.heads * self._head_dim(x), self._kv_heads * self._head_dim(x)
-        of = features_of(source, "context")
         parameters = (
             linear_parameters(dim, wide, self.bias, x.dtype, "q.")
-            | linear_parameters(of, narrow, self.bias, x.dtype, "k.")
-            | linear_parameters(of, narrow, self.bias, x.dtype, "v.")
+            | linear_parameters(features_of(source, "context"), narrow, self.bias, x.dtype, "k.")
+            | linear_parameters(features_of(values, "value"), narrow, self.bias, x.dtype, "v.")
             | linear_parameters(wide, dim, self.bias, x.dtype, "out.")
         )
-        projections = 2 * linear_flops(x, wide) + 2 * linear_flops(source, narrow)
+        projections = 2 * linear_flops(x, wide) + linear_flops(source, narrow) + linear_flops(values, narrow)
         scores_and_mix = 4 * product(x.shape[:2]) * source.shape[1] * wide
         return Signature((x,), parameters, flops=projections + scores_and_mix)
 
-    def module(self, x: TensorType, context: TensorType | None = None, mask: TensorType | None = None) -> nn.Module:
+    def module(
+        self,
+        x: TensorType,
+        context: TensorType | None = None,
+        mask: TensorType | None = None,
+        bias: TensorType | None = None,
+        value: TensorType | None = None,
+    ) -> nn.Module:
         """Four torch.nn.Linear around torch.nn.functional.scaled_dot_product_attention."""
         from stackc.modules.attention import Attention
 
+        source = self._source(x, context)
         return Attention(
             features_of(x),
-            features_of(self._source(x, context), "context"),
+            features_of(source, "context"),
+            features_of(self._values(source, value), "value"),
             self.heads,
             self._kv_heads,
             self._head_dim(x),
             self.causal,
             self.bias,
             self.dropout,
+            self.scale,
         )
 
     @property
@@ -108,6 +132,26 @@ class Attention(Component):
                 hint="take out `causal: true`, or the arrow into context",
             )
         return context
+
+    def _values(self, source: TensorType, value: TensorType | None) -> TensorType:
+        """Where values come from: a place of their own, or that of the keys."""
+        if value is None:
+            return source
+        require_layout(value, "[batch, keys, features]", "value")
+        if value.dtype != source.dtype or value.shape[:2] != source.shape[:2]:
+            needed = f"{source.dtype}[{source.shape[0]}, {source.shape[1]}, …]"
+            raise Misfit(f"needs values {needed}, one for each key, and gets {value}", port="value")
+        return value
+
+    def _require_bias(self, bias: TensorType, x: TensorType, source: TensorType) -> None:
+        """A Misfit unless the bias has a number for each score, shared by all samples or heads where that axis is 1."""
+        batch, queries, keys = x.shape[0], x.shape[1], source.shape[1]
+        allowed = ((batch, 1), (self.heads, 1), (queries,), (keys,))
+        fits = bias.rank == 4 and all(size in sizes for size, sizes in zip(bias.shape, allowed, strict=True))
+        if bias.dtype != x.dtype or not fits:
+            raise Misfit(
+                f"needs a bias {x.dtype}[{batch}, {self.heads}, {queries}, {keys}], and gets {bias}", port="bias"
+            )
 
     def _require_fitting(self, mask: TensorType, x: TensorType, source: TensorType) -> None:
         """A Misfit unless the mask has one of its three layouts, in the sizes of the queries and keys."""

@@ -11,37 +11,48 @@ class Attention(nn.Module):
     def __init__(
         self,
         dim: int,
-        context_dim: int,
+        key_dim: int,
+        value_dim: int,
         heads: int,
         kv_heads: int,
         head_dim: int,
         causal: bool = False,
         bias: bool = True,
         dropout: float = 0.0,
+        scale: float | None = None,
     ) -> None:
         super().__init__()
         self.q = nn.Linear(dim, heads * head_dim, bias)
-        self.k = nn.Linear(context_dim, kv_heads * head_dim, bias)
-        self.v = nn.Linear(context_dim, kv_heads * head_dim, bias)
+        self.k = nn.Linear(key_dim, kv_heads * head_dim, bias)
+        self.v = nn.Linear(value_dim, kv_heads * head_dim, bias)
         self.out = nn.Linear(heads * head_dim, dim, bias)
         self.head_dim = head_dim
         self.grouped = kv_heads != heads
         self.causal = causal
         self.dropout = dropout
+        self.scale = scale
 
-    def forward(self, x: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        """x [batch, queries, dim], context [batch, keys, context_dim] → [batch, queries, dim]."""
+    def forward(
+        self,
+        x: Tensor,
+        context: Tensor | None = None,
+        mask: Tensor | None = None,
+        bias: Tensor | None = None,
+        value: Tensor | None = None,
+    ) -> Tensor:
+        """x [batch, queries, dim], context [batch, keys, key_dim], value [batch, keys, value_dim] → like x."""
         source = x if context is None else context
         q = self.split_heads(self.q(x))  # [batch, heads, queries, head_dim]
         k = self.split_heads(self.k(source))  # [batch, kv_heads, keys, head_dim]
-        v = self.split_heads(self.v(source))
+        v = self.split_heads(self.v(source if value is None else value))
         mixed = F.scaled_dot_product_attention(
             q,
             k,
             v,
-            attn_mask=None if mask is None else self.additive_mask(mask, q),
+            attn_mask=self.added(mask, bias, q, k),
             dropout_p=self.dropout if self.training else 0.0,
-            is_causal=self.causal and mask is None,
+            is_causal=self.causal and mask is None and bias is None,
+            scale=self.scale,
             enable_gqa=self.grouped,
         )
         y: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
@@ -50,6 +61,15 @@ class Attention(nn.Module):
     def split_heads(self, x: Tensor) -> Tensor:
         """[batch, seq, heads * head_dim] → [batch, heads, seq, head_dim]."""
         return x.view(*x.shape[:2], -1, self.head_dim).transpose(1, 2)
+
+    def added(self, mask: Tensor | None, bias: Tensor | None, q: Tensor, k: Tensor) -> Tensor | None:
+        """What is added to the scores, [batch, 1 or heads, queries, keys]; None where nothing is."""
+        if bias is None:
+            return None if mask is None else self.additive_mask(mask, q)
+        if mask is None and self.causal:
+            mask = torch.ones_like(k[:, 0, :, 0], dtype=torch.bool)
+        bias = bias.expand(q.shape[0], -1, -1, -1)
+        return bias if mask is None else bias + self.additive_mask(mask, q)
 
     def additive_mask(self, mask: Tensor, q: Tensor) -> Tensor:
         """What to add to the scores, [batch, 1 or heads, queries, keys]: 0 to attend, else far below any score.

@@ -1,5 +1,8 @@
-"""Vectors by position."""
+"""Vectors by position, biases by distance, and learned queries."""
 
+from itertools import pairwise
+
+import torch
 from torch import Tensor, nn
 
 
@@ -9,3 +12,71 @@ class LearnedPosition(nn.Embedding):
     def forward(self, x: Tensor) -> Tensor:
         """x [batch, seq, ...] → the vectors of its positions, [1, seq, dim]."""
         return self.weight[: x.shape[1]].unsqueeze(0)
+
+
+class SinusoidalPosition(nn.Module):
+    """Waves of growing length, a sine and a cosine each."""
+
+    def __init__(self, dim: int, base: float = 10000.0) -> None:
+        super().__init__()
+        self.dim = dim
+        self.base = base
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [batch, seq, features] → [1, seq, dim]."""
+        return waves(x, x.shape[1], self.dim, self.base).unsqueeze(0)
+
+
+class SinusoidalPosition2d(nn.Module):
+    """Waves along both axes of an image: half of the features by row, half by column."""
+
+    def __init__(self, dim: int, base: float = 10000.0) -> None:
+        super().__init__()
+        self.dim = dim
+        self.base = base
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [batch, features, height, width] → [1, dim, height, width]."""
+        height, width = x.shape[2:]
+        rows = waves(x, height, self.dim // 2, self.base).unsqueeze(1).expand(-1, width, -1)
+        columns = waves(x, width, self.dim // 2, self.base).expand(height, -1, -1)
+        return torch.cat((rows, columns), dim=-1).permute(2, 0, 1).unsqueeze(0)
+
+
+def waves(like: Tensor, length: int, dim: int, base: float) -> Tensor:
+    """[length, dim] in the type of a tensor: sin and cos of i / base^(2k / dim) in turns."""
+    frequencies = like.new_tensor([base ** (-2 * k / dim) for k in range(dim // 2)])
+    positions = torch.arange(length, dtype=like.dtype, device=like.device)
+    angles = positions.unsqueeze(1) * frequencies
+    return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)
+
+
+class RelativePositionBias(nn.Embedding):
+    """A bias for each head and bucket of distances; `starts` has the least distance of each bucket of a direction."""
+
+    def __init__(self, buckets: int, heads: int, starts: tuple[int, ...], bidirectional: bool = True) -> None:
+        super().__init__(buckets, heads)
+        self.buckets = [bucket for bucket, ends in enumerate(pairwise(starts)) for _ in range(*ends)]
+        self.buckets.append(len(starts) - 1)
+        self.bidirectional = bidirectional
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """x [batch, queries, ...], context [batch, keys, ...] → [1, heads, queries, keys]."""
+        source = x if context is None else context
+        device = self.weight.device
+        keys, queries = (torch.arange(t.shape[1], device=device) for t in (source, x))
+        behind = keys.unsqueeze(0) - queries.unsqueeze(1)  # [queries, keys]
+        distance = behind.abs() if self.bidirectional else (-behind).clamp(min=0)
+        table = torch.tensor(self.buckets, device=device)
+        bucket = table[distance.clamp(max=len(self.buckets) - 1)]
+        if self.bidirectional:
+            bucket = bucket + (behind > 0) * (self.num_embeddings // 2)
+        return super().forward(bucket).permute(2, 0, 1).unsqueeze(0)
+
+
+class LearnedQuery(nn.Embedding):
+    """Learned vectors, the same for every sample."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [batch, ...] → [batch, count, dim]."""
+        return self.weight.expand(x.shape[0], -1, -1)
