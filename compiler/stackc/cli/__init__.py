@@ -18,6 +18,7 @@ COMMANDS = {
     "schema": "Print the JSON Schema of specs, for editors.",
     "ops": "List the components; tell one: formula, ports, fields, an example.",
     "explain": "Explain the code of a message: meaning, example, what to write instead.",
+    "help": "Tell how to write a spec, or what a command does.",
     "doctor": "Tell what of this installation works, and how to mend the rest.",
 }
 """Every command with its line in the help; `stackc.cli.NAME` holds it as `command`."""

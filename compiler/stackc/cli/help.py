@@ -1,0 +1,46 @@
+"""stackc help [TOPIC]."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from stackc.cli import COMMANDS
+
+
+@click.command("help")
+@click.argument("topic", required=False)
+@click.pass_context
+def command(ctx: click.Context, topic: str | None) -> None:
+    """Tell how to write a spec: `stackc help language`; or what a command does: `stackc help COMMAND`."""
+    root = ctx.find_root()
+    if topic is None:
+        click.echo(f"{root.get_help()}\n\nstackc help language: how to write a spec")
+    elif topic == "language":
+        _language()
+    elif (
+        topic in COMMANDS and isinstance(root.command, click.Group) and (found := root.command.get_command(root, topic))
+    ):
+        with click.Context(found, info_name=topic, parent=root) as inner:
+            click.echo(found.get_help(inner))
+    else:
+        from stackc.diagnostics import near
+
+        raise click.BadParameter(f"nothing is called '{topic}'; {near(topic, ['language', *COMMANDS])}")
+
+
+def _language() -> None:
+    """Rendered on a terminal, Markdown elsewhere."""
+    from stackc.reference.language import language
+
+    text = language()
+    if not sys.stdout.isatty():
+        click.echo(text, nl=False)
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    console = Console()
+    with console.pager(styles=True):
+        console.print(Markdown(text))
