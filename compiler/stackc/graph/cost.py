@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from stackc.graph.check import TypedRegion
+from stackc.graph.model import Node
 from stackc.types import Dim, TensorType
 
 
@@ -23,18 +24,24 @@ def cost_of(root: TypedRegion) -> dict[TypedRegion, Cost]:
     costs: dict[TypedRegion, Cost] = {}
     for typed in _inner_first(root, set()):
         parameters, flops = 0, Dim.of(0)
-        for id, node in typed.region.nodes.items():
-            if id in typed.bodies:
-                cost = costs[typed.bodies[id]]
-                own, work = cost.parameters, cost.flops
-            else:
-                signature = typed.signatures[id]
-                own = sum(size_of(t) for name, t in signature.parameters.items() if name not in node.ties)
-                work = signature.flops
-            parameters += 0 if node.same_as else own
-            flops = flops + work
+        for node in typed.region.nodes.values():
+            cost = cost_of_node(typed, node, costs)
+            parameters += 0 if node.same_as else cost.parameters
+            flops = flops + cost.flops
         costs[typed] = Cost(parameters, flops)
     return costs
+
+
+def cost_of_node(typed: TypedRegion, node: Node, costs: Mapping[TypedRegion, Cost]) -> Cost:
+    """The cost of one node of a region, `costs` being those of the regions inside: parameters that it does not tie.
+
+    A node that calls the module of another one again (`same_as`) is told with the parameters of that module.
+    """
+    if node.id in typed.bodies:
+        return costs[typed.bodies[node.id]]
+    signature = typed.signatures[node.id]
+    own = (size_of(type_) for name, type_ in signature.parameters.items() if name not in node.ties)
+    return Cost(sum(own), signature.flops)
 
 
 def size_of(type_: TensorType) -> int:

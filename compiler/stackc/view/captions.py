@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from stackc.components.reparam import Reparam
 from stackc.graph.check import TypedRegion
-from stackc.graph.cost import Cost, size_of
+from stackc.graph.cost import Cost, cost_of_node
 from stackc.graph.model import Inlet, Node, Region
-from stackc.types import Dim
 from stackc.view.figures import flops_text, parameters_text, type_text
 from stackc.view.picture import Arrow
 
@@ -54,7 +53,7 @@ def cost_lines(cost: Cost) -> tuple[str, ...]:
 
 def cost_of_copies(typed: TypedRegion, copies: Sequence[Node], costs: Mapping[TypedRegion, Cost]) -> Cost:
     """What equal nodes cost together; one that is the same module as another has no parameters of its own."""
-    each = _cost(typed, copies[0], costs)
+    each = cost_of_node(typed, copies[0], costs)
     own = sum(not copy.same_as for copy in copies)
     return Cost(each.parameters * own, each.flops * len(copies))
 
@@ -70,14 +69,6 @@ def arrow_between(source: str, target: str, typed: TypedRegion, node: Node, inle
         names = list(typed.region.nodes[inlet.wire.node].body.outputs)
         port = f"{names[inlet.wire.output]}:{inlet.port}"
     return Arrow(source, target, port, "" if told is not None else type_text(typed.type_of(inlet.wire)))
-
-
-def _cost(typed: TypedRegion, node: Node, costs: Mapping[TypedRegion, Cost]) -> Cost:
-    if node.id in typed.bodies:
-        return costs[typed.bodies[node.id]]
-    signature = typed.signatures[node.id]
-    own = (size_of(type_) for name, type_ in signature.parameters.items() if name not in node.ties)
-    return Cost(sum(own), Dim.of(signature.flops))
 
 
 def _text(value: object) -> str:
