@@ -1,0 +1,54 @@
+"""What the proof refuses before it judges a number: a file with other outputs, a module that changes itself."""
+
+from __future__ import annotations
+
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper
+from torch import nn
+
+from stackc.diagnostics import SpecError
+from stackc.front import Source, check_source
+from stackc.proof.parity import prove
+from stackc.runtime import Session, open_session
+
+SPEC = check_source(Source("spec.yaml", "stackc: 1\ninputs: {x: {shape: [batch, 3]}}\ngraph: x --> y[identity]\n"))
+
+
+def session(output: str) -> Session:
+    """y = x, as a model whose output is called `output`."""
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3])
+    y = helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", 3])
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], [output])], "identity", [x], [y])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.checker.check_model(model)
+    return open_session(model.SerializeToString(), "cpu")
+
+
+class Counting(nn.Module):
+    """y = x, and one call more in a buffer, in evaluation too."""
+
+    calls: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return x * 1
+
+
+def test_an_honest_file_passes() -> None:
+    assert prove(SPEC.program, nn.Identity(), session("y"), SPEC.ranges).rows
+
+
+def test_a_file_with_other_outputs() -> None:
+    with pytest.raises(SpecError, match=r"^error\[P702\]: the file gives z, and the spec y$"):
+        prove(SPEC.program, nn.Identity(), session("z"), SPEC.ranges)
+
+
+def test_a_module_that_changes_in_evaluation() -> None:
+    with pytest.raises(SpecError, match=r"^error\[P703\]: running the module in eval mode changes 'calls'"):
+        prove(SPEC.program, Counting(), session("y"), SPEC.ranges)

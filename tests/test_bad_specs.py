@@ -1,0 +1,71 @@
+"""Every mistake that a spec can hold, in a file of its own beside the whole text that stackc says to it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stackc.diagnostics import SpecError, render
+from stackc.front import check_source
+from stackc.reference.codes import code_pages
+from stackc.spec.source import Source
+
+TESTS = Path(__file__).parent
+BAD_SPECS = sorted(path for path in (TESTS / "bad_specs").iterdir() if path.suffix in (".yaml", ".mmd"))
+
+# Codes that no text of a spec alone can bring about, and the test that does. That stackc raises no other codes than
+# those of the catalogue is for tests/reference/test_codes.py to see.
+ELSEWHERE = {
+    "S009": "cli/test_commands.py", "S011": "spec/test_writer.py", "S012": "cli/test_init.py",
+    "W801": "test_weights.py", "W802": "test_weights.py", "W803": "test_weights.py", "W804": "test_weights.py",
+    "E501": "export/test_compile.py", "E502": "export/test_link.py", "E503": "export/test_link.py",
+    "P701": "test_build.py", "P702": "proof/test_refusals.py", "P703": "proof/test_refusals.py",
+    "V101": "view/test_svg.py", "V102": "view/test_svg.py", "V103": "view/test_show_command.py",
+    **dict.fromkeys(("R400", "R401", "R402", "R403", "R404"), "runtime/test_providers.py"),
+    **dict.fromkeys(("R405", "R406"), "runtime/test_session.py"),
+    **dict.fromkeys(("R411", "R412", "R413", "R414", "R415", "R416", "R417"), "runtime/test_feeds.py"),
+    **dict.fromkeys(("R421", "R422", "R423"), "runtime/test_npz.py"),
+    **dict.fromkeys((f"A6{number:02}" for number in range(1, 11) if number not in (7, 8)), "test_artifact.py"),
+    "A607": "test_staging.py", "A608": "test_staging.py",
+}  # fmt: skip
+
+
+def said(path: Path) -> str:
+    """All that stackc says to a spec, as it prints it."""
+    text = path.read_text(encoding="utf-8")
+    with pytest.raises(SpecError) as caught:
+        check_source(Source(path.name, text))
+    return "\n\n".join(render(diagnostic, {path.name: text}) for diagnostic in caught.value.diagnostics) + "\n"
+
+
+@pytest.mark.parametrize("path", BAD_SPECS, ids=lambda path: path.name)
+def test_a_mistake_is_said_in_one_message(path: Path) -> None:
+    text = said(path)
+    assert text == path.with_suffix(".txt").read_text(encoding="utf-8")
+    assert re.findall(r"^error\[(\w+)\]", text, re.MULTILINE) == [path.name[:4]]
+
+
+def test_every_expected_text_has_its_spec() -> None:
+    assert {path.stem for path in BAD_SPECS} == {path.stem for path in (TESTS / "bad_specs").glob("*.txt")}
+
+
+@pytest.mark.parametrize("code", code_pages())
+def test_every_code_has_a_bad_spec_or_a_test_elsewhere(code: str) -> None:
+    has_spec = any(path.name.startswith(code) for path in BAD_SPECS)
+    assert has_spec or code in (TESTS / ELSEWHERE[code]).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["S001_tab.yaml", "S102_foreign_arrow.mmd", "X002_unknown_name.yaml",
+                                  "N301_unknown_label.yaml", "T202_heads_do_not_divide.yaml"])  # fmt: skip
+def test_the_command_prints_it_and_fails_and_writes_nothing(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes((TESTS / "bad_specs" / name).read_bytes())
+    command = [sys.executable, "-m", "stackc", "check", name]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
+    expected = (TESTS / "bad_specs" / name).with_suffix(".txt").read_text(encoding="utf-8")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"{expected}\n1 error\n"
+    assert [path.name for path in tmp_path.iterdir()] == [name]
