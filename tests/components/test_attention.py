@@ -93,6 +93,47 @@ def test_mask_of_each_query_and_of_each_head(x: Tensor) -> None:
     torch.testing.assert_close(ours(x, None, over_heads), expected)
 
 
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+def test_bias_is_added_to_the_scores(x: Tensor, causal: bool, masked: bool) -> None:
+    ours, theirs = twins(Attention(heads=HEADS, causal=causal))
+    bias = torch.randn(1, HEADS, 5, 5, dtype=torch.float64)
+    mask = torch.tensor([[1, 1, 1, 1, 0], [1, 1, 0, 1, 1]]) if masked else torch.ones(2, 5, dtype=torch.int64)
+    added = bias.expand(2, -1, -1, -1).masked_fill(mask[:, None, None] == 0, -torch.inf)
+    if causal:
+        added = added.masked_fill(torch.ones(5, 5, dtype=torch.bool).triu(1), -torch.inf)
+    expected = theirs(x, x, x, attn_mask=added.flatten(0, 1))[0]
+    torch.testing.assert_close(ours(x, None, mask if masked else None, bias), expected)
+
+
+def test_values_of_their_own(x: Tensor, context: Tensor) -> None:
+    ours, theirs = twins(Attention(heads=HEADS), context_dim=8)
+    value = torch.randn_like(context)
+    torch.testing.assert_close(ours(x, context, value=value), theirs(x, context, value)[0])
+
+
+def test_scale_of_the_scores(x: Tensor) -> None:
+    ours, theirs = twins(Attention(heads=HEADS, scale=1.0))
+    with torch.no_grad():
+        theirs.in_proj_weight[:12] *= 2.0  # the square root of head_dim, which torch divides by
+        theirs.in_proj_bias[:12] *= 2.0
+    torch.testing.assert_close(ours(x), theirs(x, x, x)[0])
+
+
+def test_error_bias_of_another_shape(refused: Refused) -> None:
+    misfit = refused(Attention(heads=3), X, CONTEXT, None, X.with_shape(1, 2, SEQ, KEYS))
+    assert misfit.message == "needs a bias float64[batch, 3, seq, keys], and gets float64[1, 2, seq, keys]"
+    assert misfit.port == "bias"
+
+
+def test_error_values_without_a_key_each(refused: Refused) -> None:
+    misfit = refused(Attention(heads=3), X, CONTEXT, None, None, X)
+    assert misfit.message == (
+        "needs values float64[batch, keys, …], one for each key, and gets float64[batch, seq, 12]"
+    )
+    assert misfit.port == "value"
+
+
 def test_grouped_heads_are_those_of_llama(x: Tensor) -> None:
     from transformers.models.llama.modeling_llama import repeat_kv
 

@@ -1,0 +1,84 @@
+"""Every component is built and proven: those that no spec of specs/ has, in one spec of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stackc.build import Options, build
+from stackc.components import REGISTRY
+from stackc.front import check_spec
+
+SPECS = Path(__file__).parents[2] / "specs"
+SPEC = """\
+stackc: 1
+name: others
+dims:
+  batch: {max: 4}
+  height: {min: 8, max: 32, multiple_of: 8}
+  width: {min: 8, max: 32, multiple_of: 8}
+  length: {min: 4, max: 40}
+inputs:
+  image: {shape: [batch, 6, height, width]}
+  wave: {shape: [batch, 6, length]}
+graph: |
+  wave --> conv[conv1d] --> loudest[global_max_pool]
+  wave --> same[conv1d] --> mean_of_all[global_avg_pool]
+  wave --> split[unflatten] --> even[conv2d] --> window[max_pool2d] --> slopes[prelu]
+  wave --> last[slice] --> leaky[leaky_relu] --> smooth[elu]
+  wave --> one[select] --> probabilities[softmax]
+  wave --> grouped[group_norm] --> scaled[instance_norm] --> swish[silu]
+  image --> larger[conv_transpose2d] --> average[avg_pool2d]
+  image --> blocky[upsample] --> flat[flatten] --> turned[transpose]
+  image --> bilinear[upsample] --> last_axis[permute] --> gate[glu] --> swiglu[mlp]
+  image --> patches[patch_embed] --> halved[scale] --> biased[attention]
+  halved --> positions[relative_position_bias] -->|bias| biased
+  patches --> products[matmul]
+  halved -->|other| products
+  patches & halved --> dot
+  patches & halved --> cosine_similarity
+  patches & halved --> product[mul]
+  patches & halved --> middle[mean]
+  patches & halved --> mix[weighted_sum]
+nodes:
+  conv:      {out: 4, kernel: 3, stride: 2, padding: 1}
+  same:      {out: 4, kernel: 3, padding: same, dilation: 2, groups: 2}
+  split:     {axis: 1, size: 2}
+  even:      {out: 4, kernel: 2, stride: 2, padding: 1}
+  window:    {kernel: 2, stride: 1, padding: 1}
+  slopes:    {per_channel: true}
+  last:      {axis: 2, start: -3, size: 2}
+  one:       {axis: 2, index: -1}
+  grouped:   {groups: 3, axis: 1}
+  scaled:    {axis: 1}
+  larger:    {out: 4, kernel: 3, stride: 2, padding: 1, output_padding: 1}
+  average:   {kernel: 3, stride: 2, padding: 1}
+  blocky:    {scale: 3}
+  flat:      {start: 2}
+  bilinear:  {scale: 2, mode: bilinear}
+  last_axis: {order: 0 2 3 1}
+  swiglu:    {hidden: 12, gated: true, activation: silu}
+  patches:   {patch: 4, dim: 8}
+  halved:      {factor: 0.5}
+  biased:    {heads: 2, causal: true, scale: 1}
+  positions: {heads: 2, bidirectional: false}
+  products:  {transposed: true}
+outputs:
+  [loudest, mean_of_all, slopes, smooth, probabilities, swish, average, turned, swiglu, biased, products,
+   dot, cosine_similarity, product, middle, mix]
+"""
+
+
+@pytest.mark.parametrize("opset", [18, 23])
+def test_components_that_no_spec_has(opset: int, tmp_path: Path) -> None:
+    path = tmp_path / "others.yaml"
+    path.write_text(SPEC, encoding="utf-8")
+    built = build(path, Options(out=tmp_path, opset=opset, measure=False), lambda stage, found: None)
+    assert built.parity is not None
+    assert not built.parity.failures
+
+    used = {type(call.component).op for call in built.checked.program.calls}
+    for spec in SPECS.glob("*.yaml"):
+        used |= {type(call.component).op for call in check_spec(spec).program.calls}
+    assert REGISTRY.keys() - used == {"identity", "batch_norm"} - used
