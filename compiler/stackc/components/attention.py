@@ -73,7 +73,9 @@ class Attention(Component):
         )
         projections = 2 * linear_flops(x, wide) + linear_flops(source, narrow) + linear_flops(values, narrow)
         scores_and_mix = 4 * product(x.shape[:2]) * source.shape[1] * wide
-        return Signature((x,), parameters, flops=projections + scores_and_mix)
+        queries, keys = product(x.shape[:2]), product(source.shape[:2])
+        workspace = queries * wide + 2 * keys * narrow + queries * source.shape[1] * self.heads
+        return Signature((x,), parameters, flops=projections + scores_and_mix, workspace=workspace)
 
     def module(
         self,

@@ -47,13 +47,15 @@ class Signature:
     """What a component makes of its inputs.
 
     `parameters` and `buffers` go by the names that the real module gives them, in its order; `flops` counts 2 a
-    multiply-add, of matrix products and convolutions only.
+    multiply-add, of matrix products and convolutions only. `workspace` is how many elements it holds on the way beside
+    inputs and outputs, where that is more than these: the scores of an attention, the hidden features of an MLP.
     """
 
     outputs: tuple[TensorType, ...]
     parameters: Mapping[str, TensorType] = field(default_factory=lambda: _NOTHING)
     buffers: Mapping[str, TensorType] = field(default_factory=lambda: _NOTHING)
     flops: Dim = field(default_factory=lambda: Dim.of(0))
+    workspace: Dim = field(default_factory=lambda: Dim.of(0))
     limits: tuple[Limit, ...] = ()
 
 

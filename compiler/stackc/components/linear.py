@@ -95,7 +95,8 @@ class Mlp(Component):
         down = linear_parameters(self.hidden, out, self.bias, x.dtype, "down.")
         gate = linear_parameters(features, self.hidden, self.bias, x.dtype, "gate.") if self.gated else {}
         flops = (1 + self.gated) * linear_flops(x, self.hidden) + linear_flops(x.with_last(self.hidden), out)
-        return Signature((x.with_last(out),), gate | up | down, flops=flops)
+        between = product(x.shape[:-1]) * self.hidden * (1 + self.gated)
+        return Signature((x.with_last(out),), gate | up | down, flops=flops, workspace=between)
 
     def module(self, x: TensorType) -> nn.Module:
         """torch.nn.Linear, `up` and `down`, with the activation between them; gated, a third one, `gate`."""
