@@ -14,6 +14,7 @@ COMMANDS = {
     "build": "Build a spec: check, lower, export, prove, measure, package.",
     "check": "Check a spec, and tell its parameters and FLOPs.",
     "show": "Draw a spec: Mermaid on the screen, SVG or PNG in a file.",
+    "watch": "Check a spec again at every save, and draw it again.",
     "run": "Run an artifact on inputs from an .npz file.",
     "schema": "Print the JSON Schema of specs, for editors.",
     "ops": "List the components; tell one: formula, ports, fields, an example.",

@@ -1,0 +1,68 @@
+"""stackc watch SPEC."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from stackc.cli.options import override_options, spec_argument
+from stackc.front import Checked, Overrides
+
+
+@click.command("watch")
+@spec_argument
+@override_options
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="A picture to draw again as well: .svg, .png, .mmd, .dot."
+)
+def command(spec: Path, overrides: Overrides, out: Path | None) -> None:
+    """Check SPEC again each time that it is saved, and draw it again; until Ctrl-C."""
+    from stackc.spec.source import load_source
+    from stackc.watch import saves
+
+    draw = _drawer(out) if out else None
+    file = Path(load_source(spec).file)
+    try:
+        for _ in saves(lambda: [file]):
+            click.clear()
+            _check(spec, overrides, draw)
+    except KeyboardInterrupt:
+        click.echo()
+
+
+def _drawer(out: Path) -> Callable[[Checked], None]:
+    from stackc.cli.show import WRITERS
+    from stackc.view.compose import compose
+
+    if (writer := WRITERS.get(out.suffix.lower())) is None:
+        raise click.BadParameter(f"'{out}' has to end in one of {', '.join(WRITERS)}", param_hint="--out")
+
+    def draw(checked: Checked) -> None:
+        drawn = writer(compose(checked.typed, 1))
+        out.write_bytes(drawn.encode() if isinstance(drawn, str) else drawn)
+
+    return draw
+
+
+def _check(spec: Path, overrides: Overrides, draw: Callable[[Checked], None] | None) -> None:
+    from stackc.cli.report import count, report_diagnostics
+    from stackc.diagnostics import SpecError
+    from stackc.front import check_spec
+
+    start = time.perf_counter()
+    try:
+        checked = check_spec(spec, overrides)
+        if draw:
+            draw(checked)
+    except SpecError as error:
+        report_diagnostics(error)
+    except OSError as error:
+        click.echo(f"cannot draw: {error}", err=True)
+    else:
+        milliseconds = (time.perf_counter() - start) * 1000
+        facts = f"{len(checked.program.calls):,} components, {count(checked.cost.parameters)} parameters"
+        sign = click.style("✓", fg="green")
+        click.echo(f"{sign} {time.strftime('%H:%M:%S')} {checked.program.name}: sound, {facts} ({milliseconds:.0f} ms)")

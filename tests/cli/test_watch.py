@@ -1,0 +1,116 @@
+"""`stackc watch`, as a process beside an editor that saves."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SPEC = "stackc: 1\ninputs: {x: {shape: [batch, 8]}}\ngraph: x --> y[linear]\nnodes: {y: {out: 4}}\n"
+
+
+class Watching:
+    """The command at work; what it prints comes line by line."""
+
+    def __init__(self, *arguments: str) -> None:
+        command = [sys.executable, "-m", "stackc", "watch", *arguments]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.lines: queue.Queue[str] = queue.Queue()
+        self.reader = threading.Thread(target=self._read)
+        self.reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as printed:
+            for line in printed:
+                self.lines.put(line)
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.reader.join()
+
+    def line_with(self, part: str) -> str:
+        """The next line that has `part` in it; lines before it are passed over."""
+        while part not in (line := self.lines.get(timeout=20)):
+            pass
+        return line
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Path:
+    path = tmp_path / "model.yaml"
+    path.write_text(SPEC, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def watching(spec: Path) -> Iterator[Watching]:
+    watching = Watching(str(spec), "-o", str(spec.with_suffix(".svg")))
+    yield watching
+    watching.end()
+
+
+def test_it_checks_and_draws_at_every_save_and_ends_on_ctrl_c(spec: Path, watching: Watching) -> None:
+    assert "1 components, 36 parameters" in watching.line_with("model: sound")
+    first = spec.with_suffix(".svg").read_text(encoding="utf-8")
+
+    saved = time.monotonic()
+    spec.write_text(SPEC.replace("out: 4", "out: 16"), encoding="utf-8")
+    assert "1 components, 144 parameters" in watching.line_with("model: sound")
+    assert time.monotonic() - saved < 2  # 0.2 s where nobody else works
+    assert spec.with_suffix(".svg").read_text(encoding="utf-8") != first
+
+    spec.write_text(SPEC.replace("out:", "outt:"), encoding="utf-8")
+    watching.line_with("error[N309]: 'y' (linear) has no field 'outt'")
+
+    replaced = spec.with_suffix(".new")  # as editors save: a new file under the old name
+    replaced.write_text(SPEC, encoding="utf-8")
+    replaced.replace(spec)
+    watching.line_with("36 parameters")
+
+    spec.unlink()
+    watching.line_with("error[S009]")
+    spec.write_text(SPEC, encoding="utf-8")
+    watching.line_with("36 parameters")
+
+    watching.process.send_signal(signal.SIGINT)
+    assert watching.process.wait(timeout=20) == 0
+    assert all("Traceback" not in line for line in watching.lines.queue)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks /proc for the time that a process has used")
+def test_waiting_costs_next_to_nothing(watching: Watching) -> None:
+    watching.line_with("model: sound")
+
+    def used() -> float:
+        fields = Path(f"/proc/{watching.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    time.sleep(0.5)
+    before = used()
+    time.sleep(2)
+    assert used() - before <= 0.1
+
+
+def test_what_cannot_be_watched() -> None:
+    gone = subprocess.run(
+        [sys.executable, "-m", "stackc", "watch", "gone.yaml"], capture_output=True, text=True, check=False
+    )
+    assert gone.returncode == 1
+    assert "error[S009]" in gone.stderr
+
+
+def test_a_picture_of_an_unknown_kind(spec: Path) -> None:
+    command = [sys.executable, "-m", "stackc", "watch", str(spec), "-o", "a.gif"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "'a.gif' has to end in one of .svg" in done.stderr
