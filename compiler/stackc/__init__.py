@@ -1,3 +1,120 @@
-"""stackc: a compiler for neural-network graphs. The drawing is the source; a proven ONNX model is the result."""
+"""stackc: a compiler for neural-network graphs. The drawing is the source; a proven ONNX model is the result.
+
+A function a stage, each as far as its command goes and without printing anything:
+
+    import stackc
+
+    checked = stackc.check("specs/seed.mmd", params={"layers": 2})
+    print(checked.cost.parameters, checked.program.outputs)
+    svg = stackc.show(checked, "svg")
+    built = stackc.compile("specs/seed.mmd")          # exported/seed/, with its proof
+
+What is wrong with a spec is raised as `SpecError`, all of it together. Importing stackc loads none of the stages; each
+loads what it needs when it is first called, and only `compile` needs PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+
+if TYPE_CHECKING:
+    from stackc.build import Built, Options
+    from stackc.diagnostics import Diagnostic, SpecError
+    from stackc.front import Checked
+    from stackc.spec.document import Document
 
 __version__ = "0.1.0"
+__all__ = ["Checked", "Diagnostic", "Document", "SpecError", "check", "compile", "load", "show"]
+
+SpecPath: TypeAlias = str | PathLike[str]
+
+_TYPES = {
+    "Checked": "stackc.front",
+    "Diagnostic": "stackc.diagnostics",
+    "Document": "stackc.spec.document",
+    "SpecError": "stackc.diagnostics",
+}
+
+
+if not TYPE_CHECKING:  # a type checker knows them from above, and with this it would know every name
+
+    def __getattr__(name: str) -> Any:
+        """The types of the stages, imported when they are asked for."""
+        if name not in _TYPES:
+            raise AttributeError(f"module 'stackc' has no attribute '{name}'")
+        from importlib import import_module
+
+        return getattr(import_module(_TYPES[name]), name)
+
+
+def load(spec: SpecPath) -> Document:
+    """The spec as it is written, in YAML, as a Mermaid file, or in Markdown (`README.md#NAME`).
+
+    Raises SpecError with all that cannot be read.
+    """
+    from pathlib import Path
+
+    from stackc.spec.reader import read
+    from stackc.spec.source import load_source
+
+    return read(load_source(Path(spec)))
+
+
+def check(
+    spec: SpecPath, *, params: Mapping[str, object] | None = None, dims: Mapping[str, int] | None = None
+) -> Checked:
+    """The spec checked: its typed graph, its flat program, its cost.
+
+    `params` are values for params of the spec, `dims` fix sizes of dims. Raises SpecError with all that the first
+    failing stage has found.
+    """
+    from pathlib import Path
+
+    from stackc.front import Overrides, check_spec
+
+    written = {name: _written(value) for name, value in (params or {}).items()}
+    return check_spec(Path(spec), Overrides(written, dims or {}))
+
+
+@overload
+def show(spec: SpecPath | Checked, form: Literal["mermaid", "dot", "svg"] = "mermaid", *, depth: int = 1) -> str: ...
+@overload
+def show(spec: SpecPath | Checked, form: Literal["png"], *, depth: int = 1) -> bytes: ...
+def show(
+    spec: SpecPath | Checked, form: Literal["mermaid", "dot", "svg", "png"] = "mermaid", *, depth: int = 1
+) -> str | bytes:
+    """The drawing of a spec, its blocks and stacks opened down to `depth`: text, or the bytes of a PNG."""
+    from stackc.front import Checked
+    from stackc.view.compose import compose
+    from stackc.view.dot import write_dot
+    from stackc.view.mermaid import write_mermaid
+    from stackc.view.png import draw_png
+    from stackc.view.svg import write_svg
+
+    checked = spec if isinstance(spec, Checked) else check(spec)
+    picture = compose(checked.typed, depth)
+    if form == "png":
+        return draw_png(write_svg(picture)).data
+    return {"mermaid": write_mermaid, "dot": write_dot, "svg": write_svg}[form](picture)
+
+
+def compile(spec: SpecPath, options: Options | None = None) -> Built:
+    """The spec built into `exported/NAME/`: exported to ONNX, proven equal to its PyTorch module, and measured.
+
+    `options` is a `stackc.build.Options`: weights, output folder, opset, provider and so on. Raises SpecError, and then
+    leaves an earlier artifact as it was.
+    """
+    from pathlib import Path
+
+    from stackc.build import Options, build
+
+    return build(Path(spec), options or Options(), lambda stage, found: None)
+
+
+def _written(value: object) -> str:
+    """A value as `--set` takes it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)

@@ -1,0 +1,76 @@
+"""`import stackc`: the stages as functions."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import stackc
+from stackc.build import Options
+
+SPECS = Path(__file__).parents[1] / "specs"
+
+
+def test_importing_it_loads_none_of_the_stages() -> None:
+    code = "import sys; before = set(sys.modules); import stackc; print(*sorted(set(sys.modules) - before))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert [name for name in loaded if name.startswith("stackc")] == ["stackc"]
+    heavy = {"numpy", "torch", "onnx", "onnxruntime", "networkx", "yaml", "click", "rich", "simpleeval", "dataclasses"}
+    assert not heavy & set(loaded)
+
+
+def test_load_gives_the_document() -> None:
+    document = stackc.load(str(SPECS / "seed.mmd"))
+    assert isinstance(document, stackc.Document)
+    assert document.name == "seed"
+    assert list(document.body.drawing.nodes) == ["A", "B", "C", "D", "E", "F"]
+
+
+def test_check_takes_values_as_python_has_them() -> None:
+    checked = stackc.check(SPECS / "stacked.yaml", params={"num_layers": 5}, dims={"batch": 2})
+    assert isinstance(checked, stackc.Checked)
+    assert checked.cost.parameters == 5 * (128 * 128 + 128)
+    assert [str(t) for t in checked.program.inputs.values()] == ["float32[2, 128]"]
+
+
+@pytest.mark.parametrize(("value", "bias"), [(True, 4), (False, 0)])
+def test_true_and_false_are_those_of_yaml(value: bool, bias: int, tmp_path: Path) -> None:
+    path = tmp_path / "model.yaml"
+    path.write_text(
+        "stackc: 1\nparams: {bias: true, name: null}\ninputs: {x: {shape: [batch, 8]}}\n"
+        'graph: x --> y[linear] --> z["${name}"]\nnodes: {y: {out: 4, bias: bias}, z: {op: "${name}"}}\n',
+        encoding="utf-8",
+    )
+    assert stackc.check(path, params={"bias": value, "name": "tanh"}).cost.parameters == 32 + bias
+
+
+def test_everything_wrong_is_raised_together(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text("stackc: 1\ninputs: {x: {shape: [4]}}\ngraph: x --> a[tnah] --> b[gleu]\n", encoding="utf-8")
+    with pytest.raises(stackc.SpecError) as raised:
+        stackc.check(path)
+    assert all(isinstance(d, stackc.Diagnostic) for d in raised.value.diagnostics)
+    assert [d.code for d in raised.value.diagnostics] == ["N301", "N301"]
+
+
+def test_show_draws_a_path_or_what_is_checked() -> None:
+    path = SPECS / "seed.mmd"
+    assert stackc.show(path) == stackc.show(stackc.check(path), "mermaid")
+    assert stackc.show(path, "svg", depth=2).startswith("<svg")
+    assert "digraph" in stackc.show(path, "dot")
+    assert stackc.show(path, "png").startswith(b"\x89PNG\r\n")
+
+
+def test_compile_builds_in_silence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    built = stackc.compile(SPECS / "stacked.yaml", Options(out=tmp_path, measure=False))
+    assert built.folder == tmp_path / "stacked"
+    assert (tmp_path / "stacked" / "model.onnx").is_file()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_it_does_not_have() -> None:
+    with pytest.raises(AttributeError, match="module 'stackc' has no attribute 'chekc'"):
+        stackc.chekc  # type: ignore[attr-defined]  # noqa: B018  a name that is none
