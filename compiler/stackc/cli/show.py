@@ -10,6 +10,9 @@ import click
 from stackc.cli.options import override_options, spec_argument
 from stackc.diagnostics import Diagnostic, SpecError
 from stackc.front import Overrides, check_spec
+from stackc.spec.markdown import Skin
+from stackc.spec.source import MERMAID_SUFFIXES, YAML_SUFFIXES, load_source
+from stackc.spec.writer import write_skin
 from stackc.view.compose import compose
 from stackc.view.dot import write_dot
 from stackc.view.mermaid import write_mermaid
@@ -38,35 +41,49 @@ WRITERS: dict[str, Callable[[Picture], str | bytes]] = {
 }
 
 
-def _known_format(ctx: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
-    if path is not None and path.suffix.lower() not in WRITERS:
-        raise click.BadParameter(f"'{path}' has to end in one of {', '.join(WRITERS)}", ctx, option)
-    return path
+SKINS: dict[Skin, tuple[str, ...]] = {"yaml": YAML_SUFFIXES, "mermaid": MERMAID_SUFFIXES}
+
+
+def _check_suffix(out: Path | None, skin: Skin | None) -> None:
+    known = SKINS[skin] if skin else tuple(WRITERS)
+    if out is not None and out.suffix.lower() not in known:
+        raise click.BadParameter(f"'{out}' has to end in one of {', '.join(known)}", param_hint="--out")
 
 
 @click.command("show")
 @spec_argument
 @override_options
 @click.option(
-    "-o", "--out", type=click.Path(path_type=Path), callback=_known_format,
+    "-o", "--out", type=click.Path(path_type=Path),
     help=f"A file to write instead: {', '.join(WRITERS)}.",
 )  # fmt: skip
 @click.option(
     "--depth", type=click.IntRange(min=1), default=1, show_default=True,
     help="How many levels of blocks and stacks to open; 1 leaves all of them closed.",
 )  # fmt: skip
-def command(spec: Path, overrides: Overrides, out: Path | None, depth: int) -> None:
-    """Draw SPEC: Mermaid on the screen, or a picture in a file.
+@click.option(
+    "--as", "skin", type=click.Choice(list(SKINS)),
+    help="Write the spec itself, as YAML or as Mermaid; comments and the order of its keys stay.",
+)  # fmt: skip
+def command(spec: Path, overrides: Overrides, out: Path | None, depth: int, skin: Skin | None) -> None:
+    """Draw SPEC: Mermaid on the screen, or a picture in a file. With --as, write SPEC in its other language.
 
     Shapes stand on the arrows, parameters and FLOPs on the nodes; equal members of a stack are drawn once, with ×12.
     """
-    picture = compose(check_spec(spec, overrides).typed, depth)
+    _check_suffix(out, skin)
+    if skin and (overrides.params or overrides.dims):
+        raise click.UsageError("--as writes the spec as it stands; --set and --dims are for pictures")
+    drawn = write_skin(load_source(spec), skin) if skin else _picture(spec, overrides, out, depth)
     if out is None:
-        click.echo(write_mermaid(picture), nl=False)
+        click.echo(drawn, nl=False)
         return
-    drawn = WRITERS[out.suffix.lower()](picture)
     try:
         out.write_bytes(drawn.encode() if isinstance(drawn, str) else drawn)
     except OSError as error:
         raise SpecError(Diagnostic("V103", f"cannot write {out}: {error.strerror}")) from error
     click.echo(f"wrote {out}")
+
+
+def _picture(spec: Path, overrides: Overrides, out: Path | None, depth: int) -> str | bytes:
+    write = WRITERS[out.suffix.lower()] if out else write_mermaid
+    return write(compose(check_spec(spec, overrides).typed, depth))

@@ -1,0 +1,48 @@
+"""`stackc show --as`: a spec in its other skin, on the screen or in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from stackc.cli.show import command
+
+SPECS = Path(__file__).parents[2] / "specs"
+
+
+def show(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def test_there_and_back_it_is_the_same_file(tmp_path: Path) -> None:
+    path = tmp_path / "seed.yaml"
+    assert show(SPECS / "seed.mmd", "--as", "yaml", "-o", path).stdout == f"wrote {path}\n"
+    assert show(path, "--as", "mermaid").stdout == (SPECS / "seed.mmd").read_text(encoding="utf-8")
+
+
+def test_a_spec_with_mistakes_of_meaning_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "t.yaml"
+    path.write_text("stackc: 1\nname: t\ninputs: {x: {shape: [8]}}\ngraph: x --> rleu\n")
+    done = show(path, "--as", "mermaid")
+    assert done.stdout == "---\nstackc: 1\nname: t\ninputs: {x: {shape: [8]}}\n---\nflowchart\nx --> rleu\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--as", "yaml", "-o", "seed.mmd"], "'seed.mmd' has to end in one of .yaml, .yml"),
+        (["--as", "mermaid", "-o", "seed.svg"], "'seed.svg' has to end in one of .mmd, .mermaid"),
+        (["--as", "yaml", "--set", "dim=64"], "--as writes the spec as it stands; --set and --dims are for pictures"),
+        (["--as", "json"], "'json' is not one of 'yaml', 'mermaid'"),
+    ],
+)
+def test_error_what_does_not_go_together(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = show(SPECS / "seed.mmd", *arguments)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert not list(tmp_path.iterdir())
