@@ -20,11 +20,19 @@ MODULE_NAMES = frozenset({
     "register_load_state_dict_pre_hook", "register_module", "register_parameter", "register_state_dict_post_hook",
     "register_state_dict_pre_hook", "requires_grad_", "set_extra_state", "set_submodule", "share_memory",
     "state_dict", "to", "to_empty", "train", "training", "type", "xpu", "zero_grad",
+    "_apply", "_backward_hooks", "_backward_pre_hooks", "_buffers", "_call_impl", "_compiled_call_impl",
+    "_forward_hooks", "_forward_hooks_always_called", "_forward_hooks_with_kwargs", "_forward_pre_hooks",
+    "_forward_pre_hooks_with_kwargs", "_get_backward_hooks", "_get_backward_pre_hooks", "_get_name",
+    "_is_full_backward_hook", "_load_from_state_dict", "_load_state_dict_post_hooks",
+    "_load_state_dict_pre_hooks", "_maybe_warn_non_full_backward_hook", "_modules", "_named_members",
+    "_non_persistent_buffers_set", "_parameters", "_register_load_state_dict_pre_hook",
+    "_register_state_dict_hook", "_replicate_for_data_parallel", "_save_to_state_dict", "_slow_forward",
+    "_state_dict_hooks", "_state_dict_pre_hooks", "_version", "_wrapped_call_impl",
 })
-# Words at which Mermaid's flowchart grammar reads something else than a node.
+# Words at which Mermaid's flowchart grammar reads something else than a node; a test holds it to Mermaid itself.
 MERMAID_WORDS = frozenset({
-    "end", "class", "classDef", "style", "linkStyle", "click", "subgraph", "graph", "flowchart", "direction",
-    "default", "href", "call",
+    "end", "class", "classDef", "style", "linkStyle", "click", "subgraph", "graph", "flowchart", "flowchart-elk",
+    "href", "call", "interpolate", "swimlane-beta", "_self", "_blank", "_parent", "_top",
 })
 # fmt: on
 

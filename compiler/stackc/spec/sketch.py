@@ -12,9 +12,7 @@ from stackc.spec.links import INVISIBLE, Link
 from stackc.spec.names import MERMAID_WORDS, check_name
 from stackc.spec.tokens import TOKEN_START
 
-_LINK_TARGETS = {"_self", "_blank", "_parent", "_top"}
-_OWN_WORDS = (MERMAID_WORDS - {"default", "direction"}) | {"interpolate", "swimlane-beta"} | _LINK_TARGETS
-_RESERVED = re.compile(rf"{TOKEN_START}({'|'.join(sorted(_OWN_WORDS))})(?![A-Za-z0-9_])")
+_RESERVED = re.compile(rf"{TOKEN_START}({'|'.join(sorted(MERMAID_WORDS))})(?![A-Za-z0-9_])")
 
 MOST_PROBLEMS = 1000
 MOST_ARROWS = 250_000
