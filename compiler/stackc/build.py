@@ -1,7 +1,7 @@
 """`stackc build`: every stage in order, from the text of a spec to an artifact that is proven and measured.
 
 check_spec      text → program                 front.py
-open_weights    file → named tensors           weights.py
+open_weights    file → named tensors           tensor_files.py
 lower           typed graph → nn.Module        lower.py
 export          program → ONNX file            export/
 prove           module against file            proof/
@@ -25,9 +25,10 @@ from stackc.manifest import Manifest
 from stackc.runtime import Session, ValueInfo, open_session, write_npz
 from stackc.runtime.providers import choose
 from stackc.staging import staged
+from stackc.tensor_files import open_weights
 from stackc.versions import tool_versions
 from stackc.view.svg import draw_svg
-from stackc.weights import Weights, match_weights, open_weights
+from stackc.weights import Weights, match_weights
 
 if TYPE_CHECKING:
     from torch import nn

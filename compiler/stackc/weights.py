@@ -1,38 +1,18 @@
-"""Where parameters come from: a file of named tensors, and which of its names each parameter of the model has.
-
-Nothing here imports torch but for files that PyTorch wrote, and those never unpickle code.
-"""
+"""Where parameters come from: which tensor of a file, under which name, each parameter of the model is."""
 
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from stackc.diagnostics import Collector, Diagnostic, Span, SpecError, near
+from stackc.diagnostics import Collector, Diagnostic, Span, near
 from stackc.spec.document import WeightsDecl
 from stackc.spec.tree import Value
-from stackc.types import TensorType
-
-Array = npt.NDArray[np.generic]
-SUFFIXES = (".safetensors", ".npz", ".pt", ".pth", ".bin")
-
-
-class TensorFile(Protocol):
-    """Named tensors that are read one at a time."""
-
-    @property
-    def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """The shape of every tensor by name."""
-
-    def read(self, name: str) -> Array:
-        """One tensor, as the file has it."""
+from stackc.tensor_files import Array, TensorFile
+from stackc.types import FLOATS, TensorType
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +30,7 @@ class Part:
     @staticmethod
     def of(text: str, names: Container[str]) -> Part:
         """What the text says; a name that the file has stands for itself."""
-        match = re.fullmatch(r"(.+?)(\.T)?(?:\[(\d+)/(\d+)\])?", text)
+        match = re.fullmatch(r"(.+?)(\.T)?(?:\[(\d{1,4})/(\d{1,4})\])?", text)
         if text in names or match is None or int(match[3] or 0) >= int(match[4] or 1):
             return Part(text)
         return Part(match[1], match[2] is not None, int(match[3] or 0), int(match[4] or 1))
@@ -85,98 +65,6 @@ class Weights(Mapping[str, Array]):
         return len(self.names)
 
 
-def open_weights(path: Path, span: Span | None = None) -> TensorFile:
-    """A file of tensors by its suffix. SpecError W804 where there is none or it is broken."""
-    if not path.is_file():
-        raise SpecError(
-            Diagnostic("W804", f"no weights at {path}", span, "a file, by --weights or under `weights: {file: …}`")
-        )
-    if path.suffix not in SUFFIXES:
-        hint = f"stackc reads {', '.join(SUFFIXES)}"
-        raise SpecError(Diagnostic("W804", f"{path.name}: weights of an unknown kind", span, hint))
-    try:
-        if path.suffix == ".safetensors":
-            return _SafetensorsFile.open(path)
-        return _NpzFile.open(path) if path.suffix == ".npz" else _TorchFile.open(path)
-    except _BROKEN as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        message = f"{path} is broken or not what its name says: {reason}"
-        raise SpecError(
-            Diagnostic("W804", message, span, "is the file whole? Compare its size with the original")
-        ) from None
-
-
-class _Unreadable(Exception):
-    """A weight file that its library cannot read; the message is the library's."""
-
-
-_BROKEN = (_Unreadable, OSError, ValueError, EOFError, zipfile.BadZipFile)
-
-
-@dataclass(frozen=True)
-class _SafetensorsFile:
-    path: Path
-    shapes: Mapping[str, tuple[int, ...]]
-
-    @staticmethod
-    def open(path: Path) -> _SafetensorsFile:
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, framework="numpy") as file:
-                names: list[str] = list(file.keys())
-                return _SafetensorsFile(path, {name: tuple(file.get_slice(name).get_shape()) for name in names})
-        except SafetensorError as error:
-            raise _Unreadable(str(error)) from None
-
-    def read(self, name: str) -> Array:
-        from safetensors import safe_open
-
-        with safe_open(self.path, framework="numpy") as file:
-            tensor: Array = file.get_tensor(name)
-            return tensor
-
-
-@dataclass(frozen=True)
-class _NpzFile:
-    path: Path
-    shapes: Mapping[str, tuple[int, ...]]
-
-    @staticmethod
-    def open(path: Path) -> _NpzFile:
-        with np.load(path, allow_pickle=False) as file:
-            return _NpzFile(path, {name: file[name].shape for name in file.files})
-
-    def read(self, name: str) -> Array:
-        with np.load(self.path, allow_pickle=False) as file:
-            tensor: Array = file[name]
-            return tensor
-
-
-@dataclass(frozen=True)
-class _TorchFile:
-    tensors: Mapping[str, Array]
-    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-
-    @staticmethod
-    def open(path: Path) -> _TorchFile:
-        import pickle
-
-        import torch
-
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-        except (pickle.UnpicklingError, RuntimeError) as error:
-            raise _Unreadable(str(error)) from None
-        if not isinstance(state, Mapping) or not all(isinstance(t, torch.Tensor) for t in state.values()):
-            raise _Unreadable("it holds something else than a state_dict")
-        tensors = {name: tensor.detach().numpy() for name, tensor in state.items()}
-        return _TorchFile(tensors, {name: tensor.shape for name, tensor in tensors.items()})
-
-    def read(self, name: str) -> Array:
-        return self.tensors[name]
-
-
 def match_weights(
     file: TensorFile, types: Mapping[str, TensorType], decl: WeightsDecl | None, where: str, span: Span | None = None
 ) -> Weights:
@@ -199,18 +87,28 @@ def match_weights(
             found.error("W801", f"{where} has no tensor for '{name}'{as_called}", place, hint)
             continue
         names[name] = part
+        if not _fits(file.dtypes[part.name], type_):
+            message = f"'{name}' is {type_.dtype} in the spec and {file.dtypes[part.name]} in {where}"
+            found.error("W803", message, place, "a float parameter is read from float16, bfloat16, float32 or float64")
+            continue
         shape, given = tuple(dim.evaluate({}) for dim in type_.shape), part.shape(file.shapes[part.name])
         if given != shape:
             message = f"'{name}' is {list(shape)} in the spec and {list(given)} in {where}"
             found.error("W803", message, place, _transposed_hint(shape, given, wanted))
     ignored = [_pattern(value) for value in (decl.ignore if decl else ())]
-    for name in file.shapes.keys() - {part.name for part in names.values()}:
-        if not any(pattern.fullmatch(name) for pattern in ignored):
+    used = {part.name for part in names.values()}
+    for name in file.shapes:
+        if name not in used and not any(pattern.fullmatch(name) for pattern in ignored):
             hint = "map it to a parameter, or name it under `weights: {ignore: […]}`"
             found.error("W802", f"{where} has '{name}', for which the spec has no place", place, hint)
     found.diagnostics[:] = _shortened(found.diagnostics)
     found.raise_if_any()
     return Weights(file, names, types)
+
+
+def _fits(dtype: str, type_: TensorType) -> bool:
+    """Whether elements of a file's type can become those of a tensor: no float comes of an integer, nor the reverse."""
+    return dtype in FLOATS if type_.is_float else dtype.startswith(("int", "uint"))
 
 
 def _transposed_hint(shape: tuple[int, ...], given: tuple[int, ...], wanted: str) -> str | None:

@@ -9,9 +9,10 @@ from onnx import TensorProto, helper
 from torch import nn
 
 from stackc.diagnostics import SpecError
-from stackc.front import Source, check_source
+from stackc.front import check_source
 from stackc.proof.parity import prove
 from stackc.runtime import Session, open_session
+from stackc.spec.source import Source
 
 SPEC = check_source(Source("spec.yaml", "stackc: 1\ninputs: {x: {shape: [batch, 3]}}\ngraph: x --> y[identity]\n"))
 

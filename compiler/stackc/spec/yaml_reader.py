@@ -190,8 +190,16 @@ _SLIPS: tuple[tuple[str, str, str | None], ...] = (
         "a second ': ' in one value, or a line indented too far",
         "put a text that has ': ' in it in quotes, or indent the line like its neighbours",
     ),
-    ("',' or '}'", "',' or '}' is missing before this", None),
-    ("',' or ']'", "',' or ']' is missing before this", None),
+    (
+        "',' or '}'",
+        "',' or '}' is missing before this",
+        "close the bracket, and put a text that has brackets in quotes",
+    ),
+    (
+        "',' or ']'",
+        "',' or ']' is missing before this",
+        "close the bracket, and put a text that has brackets in quotes",
+    ),
     ("expected key", "this line is indented unlike those above it", "indent the keys of one mapping alike"),
     ("<block end>", "this line is indented unlike those above it", "indent the keys of one mapping alike"),
     ("'-' indicator", "this line is indented unlike those above it", "indent the items of one list alike"),
