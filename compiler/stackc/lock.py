@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from stackc.components.reparam import MinMax, Reparam, Standardize
+from stackc.components.reparam import REPARAMS, MinMax, Reparam, Standardize
 from stackc.front import Checked
 from stackc.graph.model import Node, Region, Wire
 from stackc.graph.ranges import ValueRange
@@ -123,9 +123,13 @@ def _input(type_: TensorType, allowed: ValueRange | None) -> str:
 def _reparam(reparam: Reparam) -> str:
     if isinstance(reparam, MinMax):
         return _flow({"minmax": f"[{reparam.low!r}, {reparam.high!r}]"})
-    assert isinstance(reparam, Standardize)
-    axes = "all" if reparam.axes is None else f"[{', '.join(map(str, reparam.axes))}]"
-    return _flow({"standardize": _flow({"axes": axes, "eps": repr(reparam.eps)})})
+    if isinstance(reparam, Standardize):
+        axes = "all" if reparam.axes is None else f"[{', '.join(map(str, reparam.axes))}]"
+        return _flow({"standardize": _flow({"axes": axes, "eps": repr(reparam.eps)})})
+    (name,) = (name for name, kind in REPARAMS.items() if kind is type(reparam))
+    return _flow(
+        {name: _flow({field.name: repr(getattr(reparam, field.name)) for field in dataclasses.fields(reparam)})}
+    )
 
 
 def _weights(decl: WeightsDecl | None) -> list[str]:

@@ -57,7 +57,8 @@ class _Lowering:
             torch.manual_seed(int.from_bytes(digest[:8], "little", signed=True))
             module = node.body.module(*inputs)
         for name, reparam in node.reparams:
-            parametrize.register_parametrization(module, name, reparam.parametrization())
+            owner, _, parameter = name.rpartition(".")
+            parametrize.register_parametrization(module.get_submodule(owner), parameter, reparam.parametrization())
         return module
 
     def class_of(self, typed: TypedRegion) -> type[nn.Module]:

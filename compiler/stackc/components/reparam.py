@@ -5,11 +5,12 @@ They train through torch.nn.utils.parametrize and are folded at export.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stackc.components.base import Misfit, axis_of
-from stackc.types import TensorType
+from stackc.types import TensorType, product
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,10 +18,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reparam:
-    """What a parameter is made of another one by; the original is what is trained and stored."""
+    """What a parameter is made of other ones by; the originals are what is trained and stored."""
 
     def check(self, parameter: TensorType) -> None:
         """Raise `Misfit` where a parameter of this type cannot be normalized so."""
+
+    def originals(self, parameter: TensorType) -> Mapping[str, TensorType]:
+        """What is trained in the place of a parameter of this type, by the names that PyTorch gives it."""
+        return {"original": parameter}
+
+    def buffers(self, parameter: TensorType) -> Mapping[str, TensorType]:
+        """What is stored beside it and not trained, by the names that PyTorch gives it."""
+        return {}
 
     def parametrization(self) -> nn.Module:
         """A module from the original tensor to the one that is used, for `register_parametrization`."""
@@ -72,3 +81,70 @@ class MinMax(Reparam):
         from stackc.modules.reparam import MinMaxScaled
 
         return MinMaxScaled(self.low, self.high)
+
+
+@dataclass(frozen=True, slots=True)
+class WeightNorm(Reparam):
+    """ŵ = g · v / ‖v‖₂, the norm over all axes but one: lengths g are learned apart from directions v.
+
+    The state is that of torch.nn.utils.parametrizations.weight_norm: original0 is g, original1 is v.
+    Salimans, Kingma 2016, arXiv:1602.07868.
+    """
+
+    axis: int = 0
+
+    def check(self, parameter: TensorType) -> None:
+        """The axis has to exist."""
+        axis_of(self.axis, parameter)
+
+    def originals(self, parameter: TensorType) -> Mapping[str, TensorType]:
+        """A length for each entry of the axis, [1, …, n, …, 1], and the directions in the shape of the parameter."""
+        axis = axis_of(self.axis, parameter)
+        lengths = (size if i == axis else 1 for i, size in enumerate(parameter.shape))
+        return {"original0": parameter.with_shape(*lengths), "original1": parameter}
+
+    def parametrization(self) -> nn.Module:
+        """Lengths and directions as a module without parameters."""
+        from stackc.modules.reparam import WeightNormed
+
+        return WeightNormed(self.axis)
+
+
+@dataclass(frozen=True, slots=True)
+class SpectralNorm(Reparam):
+    """ŵ = w / σ(w) with σ the largest singular value of w as a matrix of `axis` against all other axes.
+
+    σ = uᵀ·w·v, where u and v are kept beside w and follow it by power iterations in training. The state is that of
+    torch.nn.utils.parametrizations.spectral_norm. Miyato et al. 2018, arXiv:1802.05957.
+    """
+
+    axis: int = 0
+    iterations: int = 1
+    eps: float = 1e-12
+
+    def check(self, parameter: TensorType) -> None:
+        """The parameter has to be a matrix, or more, and the axis to exist."""
+        axis_of(self.axis, parameter)
+        if parameter.rank < 2:
+            raise Misfit(f"spectral_norm needs a matrix, and gets {parameter}")
+
+    def buffers(self, parameter: TensorType) -> Mapping[str, TensorType]:
+        """The singular vectors: u of the axis, v of all others."""
+        axis = axis_of(self.axis, parameter)
+        others = product(size for i, size in enumerate(parameter.shape) if i != axis)
+        return {"0._u": parameter.with_shape(parameter.shape[axis]), "0._v": parameter.with_shape(others)}
+
+    def parametrization(self) -> nn.Module:
+        """The division as a module whose buffers take their sizes from the first parameter it meets."""
+        from stackc.modules.reparam import SpectralNormed
+
+        return SpectralNormed(self.axis, self.iterations, self.eps)
+
+
+REPARAMS: Mapping[str, type[Reparam]] = {
+    "standardize": Standardize,
+    "minmax": MinMax,
+    "weight_norm": WeightNorm,
+    "spectral_norm": SpectralNorm,
+}
+"""What the words of `reparam:` stand for."""

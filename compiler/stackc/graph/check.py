@@ -194,7 +194,7 @@ def parameter_at(typed: TypedRegion, path: str) -> TensorType | None:
 
 def _reparametrized(signature: Signature, reparams: Sequence[tuple[str, Reparam]]) -> Signature:
     """The signature with PyTorch's names for what a reparametrized parameter is made of. Raises Misfit."""
-    parameters = dict(signature.parameters)
+    parameters, buffers = dict(signature.parameters), dict(signature.buffers)
     for name, reparam in reparams:
         place = f"reparam.{name}"
         if name not in parameters:
@@ -204,8 +204,11 @@ def _reparametrized(signature: Signature, reparams: Sequence[tuple[str, Reparam]
             reparam.check(parameters[name])
         except Misfit as misfit:
             raise Misfit(f"the normalization of '{name}': {misfit.message}", code=misfit.code, field=place) from None
-        parameters[f"parametrizations.{name}.original"] = parameters.pop(name)
-    return replace(signature, parameters=parameters)
+        owner, dot, local = name.rpartition(".")
+        prefix, plain = f"{owner}{dot}parametrizations.{local}.", parameters.pop(name)
+        parameters |= {prefix + original: type_ for original, type_ in reparam.originals(plain).items()}
+        buffers |= {prefix + buffer: type_ for buffer, type_ in reparam.buffers(plain).items()}
+    return replace(signature, parameters=parameters, buffers=buffers)
 
 
 def _origin(region: Region, wire: Wire, default: Span) -> Span:

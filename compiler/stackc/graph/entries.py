@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 from stackc.components import REGISTRY
 from stackc.components.base import Component
 from stackc.components.merge import MERGES
-from stackc.components.reparam import MinMax, Reparam, Standardize
+from stackc.components.reparam import REPARAMS, MinMax, Reparam, Standardize
 from stackc.diagnostics import Span, SpecError, near
 from stackc.graph.model import Tie
 from stackc.graph.operators import Operator, StackOf, name_of
 from stackc.graph.scope import Scope, component_of
 from stackc.spec.document import BlockDecl, NodeEntry
 from stackc.spec.tree import Entry, Value
-
-_REPARAMS = ("standardize", "minmax")
 
 
 def merge_of(entry: NodeEntry, scope: Scope) -> Component | None:
@@ -77,20 +76,54 @@ def _reparam(value: Value, scope: Scope) -> Reparam | None:
     if not isinstance(named.data, str):
         raise ValueError("a reparametrization is wanted here, for example `standardize`, or `{minmax: [-1, 1]}`")
     name = scope.text(named, "reparam")
-    if name not in _REPARAMS:
-        if name is not None:
-            message = f"no reparametrization is called '{name}'"
-            scope.found.error("N310", message, named.span, near(name, _REPARAMS))
+    if name is None:
         return None
-    return _minmax(options) if name == "minmax" else _standardize(options, scope)
+    if name not in REPARAMS:
+        message = f"no reparametrization is called '{name}'"
+        scope.found.error("N310", message, named.span, near(name, REPARAMS))
+        return None
+    if name == "minmax":
+        return _minmax(options)
+    fields = _options(name, options)
+    return _standardize(fields, scope) if name == "standardize" else _numbered(name, fields, scope)
 
 
-def _standardize(options: Value | None, scope: Scope) -> Standardize:
-    if options and options.data is not None and not isinstance(options.data, Mapping):
-        raise ValueError("standardize takes axes and eps, for example `{standardize: {axes: [1], eps: 1e-5}}`")
-    fields: Mapping[str, Entry] = options.data if options and isinstance(options.data, Mapping) else {}
-    if unknown := [name for name in fields if name not in ("axes", "eps")]:
-        raise ValueError(f"standardize has no option '{unknown[0]}'; it takes axes and eps")
+def _options(name: str, options: Value | None) -> Mapping[str, Entry]:
+    """The options by name. ValueError where they are no mapping or one is unknown."""
+    known = [field.name for field in dataclasses.fields(REPARAMS[name])]
+    wanted = f"it takes {', '.join(known[:-1])} and {known[-1]}" if len(known) > 1 else f"it takes {known[0]}"
+    if options is None or options.data is None:
+        return {}
+    if not isinstance(options.data, Mapping):
+        raise ValueError(f"{name}: {wanted}, for example `{{{name}: {_EXAMPLES[name]}}}`")
+    if unknown := [option for option in options.data if option not in known]:
+        raise ValueError(f"{name} has no option '{unknown[0]}'; {wanted}")
+    return options.data
+
+
+_EXAMPLES = {
+    "standardize": "{axes: [1], eps: 1e-5}",
+    "weight_norm": "{axis: 0}",
+    "spectral_norm": "{axis: 0, iterations: 1}",
+}
+
+
+def _numbered(name: str, fields: Mapping[str, Entry], scope: Scope) -> Reparam:
+    """A reparametrization whose options are numbers: whole ones where the default is one."""
+    options = {}
+    for field in dataclasses.fields(REPARAMS[name]):
+        if field.name not in fields:
+            continue
+        number = scope.number(fields[field.name].value)
+        kinds = int if isinstance(field.default, int) else (int, float)
+        if isinstance(number, bool) or not isinstance(number, kinds) or (field.name != "axis" and number < 0):
+            wanted = "a whole number" if kinds is int else "a number"
+            raise ValueError(f"{name}: {field.name} has to be {wanted}{' of 0 or more' * (field.name != 'axis')}")
+        options[field.name] = number
+    return REPARAMS[name](**options)
+
+
+def _standardize(fields: Mapping[str, Entry], scope: Scope) -> Standardize:
     axes = fields["axes"].value if "axes" in fields else None
     eps = scope.number(fields["eps"].value) if "eps" in fields else Standardize().eps
     if isinstance(eps, bool) or not isinstance(eps, (int, float)) or eps < 0:
