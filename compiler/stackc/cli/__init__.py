@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import importlib
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from stackc import __version__
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "init": "Turn a bare drawing into a spec to fill in; or write a template.",
@@ -20,6 +24,7 @@ COMMANDS = {
     "ops": "List the components; tell one: formula, ports, fields, an example.",
     "explain": "Explain the code of a message: meaning, example, what to write instead.",
     "help": "Tell how to write a spec, or what a command does.",
+    "completion": "Print what makes a shell complete commands.",
     "doctor": "Tell what of this installation works, and how to mend the rest.",
 }
 """Every command with its line in the help; `stackc.cli.NAME` holds it as `command`."""
@@ -44,11 +49,18 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands that begin so, without importing any, and the options."""
+        from click.shell_completion import CompletionItem
+
+        commands = [CompletionItem(name, help=line) for name, line in COMMANDS.items() if name.startswith(incomplete)]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, with the nearest name where there is no such command."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
             from stackc.diagnostics import near
 
             ctx.fail(f"no command '{args[0]}'; {near(args[0], COMMANDS) or 'see --help'}")

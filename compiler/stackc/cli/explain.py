@@ -9,11 +9,17 @@ import textwrap
 
 import click
 
-from stackc.cli.options import json_option
+from stackc.cli.options import completing, json_option
+
+
+def _codes() -> list[str]:
+    from stackc.reference.codes import code_pages
+
+    return [*code_pages()]
 
 
 @click.command("explain")
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=completing(_codes))
 @json_option
 def command(code: str | None, as_json: bool) -> None:
     """Explain the CODE of a message: what it means, an example, what to write instead. Without CODE, list all."""

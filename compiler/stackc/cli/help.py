@@ -7,10 +7,11 @@ import sys
 import click
 
 from stackc.cli import COMMANDS
+from stackc.cli.options import completing
 
 
 @click.command("help")
-@click.argument("topic", required=False)
+@click.argument("topic", required=False, shell_complete=completing(lambda: ["language", *COMMANDS]))
 @click.pass_context
 def command(ctx: click.Context, topic: str | None) -> None:
     """Tell how to write a spec: `stackc help language`; or what a command does: `stackc help COMMAND`."""

@@ -6,12 +6,24 @@ from pathlib import Path
 
 import click
 
+from stackc.cli.options import completing
 from stackc.diagnostics import Diagnostic, SpecError
+
+
+def _templates() -> list[str]:
+    from stackc.starters import starters
+
+    return [*starters()]
 
 
 @click.command("init")
 @click.argument("diagram", type=click.Path(path_type=Path), required=False)
-@click.option("--template", metavar="NAME", help="Write this working spec instead; `--list` tells which there are.")
+@click.option(
+    "--template",
+    metavar="NAME",
+    shell_complete=completing(_templates),
+    help="Write this working spec instead; `--list` tells which there are.",
+)
 @click.option("--list", "listed", is_flag=True, help="List the templates.")
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), help="The file to write; default: NAME.spec.mmd, or the template's."

@@ -9,11 +9,17 @@ import textwrap
 
 import click
 
-from stackc.cli.options import json_option
+from stackc.cli.options import completing, json_option
+
+
+def _ops() -> list[str]:
+    from stackc.reference.ops import families
+
+    return [op for ops in families().values() for op in ops]
 
 
 @click.command("ops")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completing(_ops))
 @json_option
 def command(name: str | None, as_json: bool) -> None:
     """List the components by family; with NAME, tell one: formula, ports, fields, parameters, papers, an example."""
@@ -26,7 +32,7 @@ def command(name: str | None, as_json: bool) -> None:
         else:
             _table(listed)
         return
-    if name not in (known := [op for ops in families().values() for op in ops]):
+    if name not in (known := _ops()):
         from stackc.diagnostics import near
 
         raise click.BadParameter(f"no component is called '{name}'; {near(name, known) or 'see `stackc ops`'}")

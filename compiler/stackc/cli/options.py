@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import click
 
@@ -25,6 +25,18 @@ provider_option = click.option(
 threads_option = click.option(
     "--threads", type=click.IntRange(min=1), help="Threads for one operation; default: all cores."
 )
+
+
+Completer: TypeAlias = Callable[[click.Context, click.Parameter, str], list[str]]
+
+
+def completing(names: Callable[[], Iterable[str]]) -> Completer:
+    """What a shell completes an argument with: the names that begin as it does, whatever their case."""
+
+    def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+        return [name for name in names() if name.lower().startswith(incomplete.lower())]
+
+    return complete
 
 
 def override_options(command: F) -> F:

@@ -1,0 +1,74 @@
+"""`stackc completion`: the script for bash, sourced by bash, completes what stands on a command line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from stackc.cli import COMMANDS, cli
+from stackc.components import REGISTRY
+from stackc.starters import starters
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A PATH on which there is `stackc`, as pip puts it there."""
+    folder = tmp_path_factory.mktemp("bin")
+    program = folder / "stackc"
+    program.write_text(f"#!{sys.executable}\nfrom stackc.cli import main\n\nmain()\n", encoding="utf-8")
+    program.chmod(0o755)
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+def completed(path: str, *words: str) -> list[str]:
+    """What bash proposes for the last word."""
+    script = (
+        'source <(stackc completion bash) && COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) && '
+        '_stackc_completion stackc && printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    command = ["bash", "-c", script, "bash", "stackc", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "PATH": path})
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+def test_bash_completes(path: str) -> None:
+    assert completed(path, "") == [*COMMANDS]
+    assert completed(path, "ch") == ["check"]
+    assert completed(path, "check", "--form") == ["--format"]
+    assert completed(path, "check", "--format", "g") == ["github"]
+    assert completed(path, "ops", "layer") == [op for op in ("layer_norm",) if op in REGISTRY]
+    assert completed(path, "explain", "n30")[0] == "N301"
+    assert completed(path, "init", "--template", "") == [*starters()]
+    assert completed(path, "help", "lang") == ["language"]
+    assert completed(path, "nonsense", "") == [*COMMANDS]
+
+
+@pytest.mark.parametrize(
+    ("shell", "part"), [("zsh", "#compdef stackc"), ("fish", "complete --no-files --command stackc")]
+)
+def test_other_shells_have_a_script(shell: str, part: str) -> None:
+    done = CliRunner().invoke(cli, ["completion", shell])
+    assert done.exit_code == 0
+    assert part in done.output
+
+
+def test_an_unknown_shell_is_wrong_usage() -> None:
+    assert CliRunner().invoke(cli, ["completion", "csh"]).exit_code == 2
+
+
+def test_commands_are_completed_without_importing_them() -> None:
+    code = (
+        "import sys; sys.argv = ['stackc']\nfrom stackc.cli import cli\ntry:\n    cli()\nexcept SystemExit:\n    pass\n"
+        "print(*(name for name in sys.modules if name.startswith('stackc')))\n"
+    )
+    line = {"_STACKC_COMPLETE": "bash_complete", "COMP_WORDS": "stackc ", "COMP_CWORD": "1"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | line)
+    assert done.stdout.splitlines()[-1].split() == ["stackc", "stackc.cli"]
