@@ -139,7 +139,7 @@ def test_the_rarer_ways_of_yaml() -> None:
 def test_error_shared_drawing(graphs: str, line: int) -> None:
     with pytest.raises(SpecError, match="the drawing is shared by a YAML anchor") as caught:
         write_skin(Source("t.yaml", f"stackc: 1\ninputs: {{x: {{shape: [8]}}}}\n{graphs}\n"), "mermaid")
-    assert caught.value.diagnostics[0].code == "S011"
+    assert caught.value.diagnostics[0].code == "S013"
     assert str(caught.value.diagnostics[0].span) == f"t.yaml:{line}"
 
 

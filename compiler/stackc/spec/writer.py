@@ -28,7 +28,7 @@ _NO_DIRECTION = "flowchart\n"
 def write_skin(source: Source, skin: Skin) -> str:
     """The text of a spec in either skin, with its name in it, which the name of its file may have said so far.
 
-    Read again it is an equal `Document`. Raises SpecError as `read` does, and S011 where the drawing has a YAML anchor.
+    Read again it is an equal `Document`. Raises SpecError as `read` does, and S013 where the drawing has a YAML anchor.
     """
     source = checked_source(source)
     document = read(source)
@@ -66,7 +66,7 @@ def _to_mermaid(text: str, document: Document) -> str:
     if keys.is_shared("graph"):
         first = next(iter(document.body.drawing.nodes.values()))
         message = "the drawing is shared by a YAML anchor, which no Mermaid spec can do"
-        raise SpecError(Diagnostic("S011", message, first.span, "write the drawing out wherever it is meant"))
+        raise SpecError(Diagnostic("S013", message, first.span, "write the drawing out wherever it is meant"))
     drawing = keys.entries["graph"].value.data
     assert isinstance(drawing, str), "the drawing of a spec that was read is text"
     header = "" if has_header(drawing) else _NO_DIRECTION
