@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from stackc.components.base import Misfit
-from stackc.components.merge import MERGES, Add, Concat, Mean, Mul, WeightedSum
+from stackc.components.merge import SIDE_BY_SIDE, Add, Concat, GatedSum, Mean, Mul, WeightedSum
 from stackc.types import Dim, TensorType, shape
 
 Refused = Callable[..., Misfit]
@@ -25,7 +25,7 @@ def tensors() -> list[torch.Tensor]:
 def test_words_of_merge_name_components() -> None:
     from stackc.components import REGISTRY
 
-    assert set(MERGES.values()) <= REGISTRY.keys()
+    assert set(SIDE_BY_SIDE.values()) <= REGISTRY.keys()
 
 
 def test_sum_product_mean(tensors: list[torch.Tensor]) -> None:
@@ -57,6 +57,27 @@ def test_weighted_sum_is_the_scalar_mix_of_elmo(tensors: list[torch.Tensor]) -> 
     share = np.exp(scores) / np.exp(scores).sum()
     expected = gamma * sum(s * t.numpy() for s, t in zip(share, tensors, strict=True))
     np.testing.assert_allclose(module(*tensors).detach(), expected, rtol=1e-14)
+
+
+def test_gate_weighs_the_branches_at_each_position(tensors: list[torch.Tensor]) -> None:
+    torch.manual_seed(1)
+    module = GatedSum().module(X, X, X, X).double()
+    x = torch.randn(2, 3, 8, dtype=torch.float64)
+    weight, bias = (p.detach().numpy() for p in module.parameters())
+    scores = np.exp(x.numpy() @ weight.T + bias)
+    shares = scores / scores.sum(axis=-1, keepdims=True)
+    expected = sum(shares[..., i : i + 1] * t.numpy() for i, t in enumerate(tensors))
+    np.testing.assert_allclose(module(x, *tensors).detach(), expected, rtol=1e-12)
+
+
+def test_error_branches_differ_or_have_no_gate_each(refused: Refused) -> None:
+    misfit = refused(GatedSum(), X, X, X.with_last(6))
+    assert misfit.message == ("needs branches of one type, and gets float32[batch, seq, 8] and float32[batch, seq, 6]")
+    misfit = refused(GatedSum(), X, X.with_shape(BATCH, 8))
+    assert misfit.message == (
+        "needs branches float32[batch, seq, …] for a gate of float32[batch, seq, 8], and gets float32[batch, 8]"
+    )
+    assert misfit.port == "branch"
 
 
 def test_position_rows_broadcast_over_the_batch() -> None:

@@ -148,6 +148,13 @@ def _concat(draw: DrawFn, op: Op) -> Case:
     return Case(op(axis=axis), tuple(inputs))
 
 
+@cases("gated_sum")
+def _gated_sum(draw: DrawFn, op: Op) -> Case:
+    dtype, before = draw(floats), dims(draw, draw(st.integers(1, 3)))
+    x, branch = (TensorType(dtype, shape(*before, draw(small))) for _ in range(2))
+    return Case(op(bias=draw(st.booleans())), (x, *[branch] * draw(st.integers(1, 4))))
+
+
 @cases("linear")
 def _linear(draw: DrawFn, op: Op) -> Case:
     # From rank 2 on: the counter of torch knows no matrix-vector product.

@@ -8,14 +8,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from stackc.components.base import Component, Misfit, Port, Signature, axis_of, component, require_float
+from stackc.components.base import (
+    Component,
+    Misfit,
+    Port,
+    Signature,
+    axis_of,
+    component,
+    features_of,
+    require_float,
+)
+from stackc.components.linear import linear_flops, linear_parameters
 from stackc.types import Dim, Shape, TensorType
 
 if TYPE_CHECKING:
     from torch import nn
 
 MERGES = {"sum": "add", "mean": "mean", "concat": "concat", "mul": "mul", "weighted": "weighted_sum"}
-"""What the words of `merge:` and of the modes of `stack` are called as components."""
+"""What the words of `merge:` are called as components."""
+
+SIDE_BY_SIDE = MERGES | {"gated": "gated_sum"}
+"""What the modes of `stack` are called as components; a gate reads the input of the stack, which a merge has not."""
 
 SEVERAL = Port("x", variadic=True)
 
@@ -114,6 +127,35 @@ class WeightedSum(Component):
         from stackc.modules.merge import WeightedSum
 
         return WeightedSum(len(x))
+
+
+@component("gated_sum", "x", Port("branch", variadic=True))
+class GatedSum(Component):
+    """y = Σᵢ gᵢ·branchᵢ with g = softmax(W·x + b): at each position, x says how much of each branch is wanted.
+
+    x: [..., features], branch: [..., n] each, their axes but the last those of x → y: [..., n]. The mixture of experts
+    of Jacobs et al. 1991, with every expert at work.
+    """
+
+    bias: Annotated[bool, "learn the bias b"] = True
+
+    def signature(self, x: TensorType, *branch: TensorType) -> Signature:
+        """The type that the branches share; `gate` has the parameters of a linear from features to branches."""
+        require_floats((x, *branch))
+        parameters = linear_parameters(features_of(x), len(branch), self.bias, x.dtype, "gate.")
+        for other in branch:
+            if (other.dtype, other.shape) != (branch[0].dtype, branch[0].shape):
+                raise Misfit(f"needs branches of one type, and gets {branch[0]} and {other}", port="branch")
+        if (branch[0].dtype, branch[0].shape[:-1]) != (x.dtype, x.shape[:-1]):
+            needed = f"{x.dtype}[{', '.join([*map(str, x.shape[:-1]), '…'])}]"
+            raise Misfit(f"needs branches {needed} for a gate of {x}, and gets {branch[0]}", port="branch")
+        return Signature((branch[0],), parameters, flops=linear_flops(x, len(branch)))
+
+    def module(self, x: TensorType, *branch: TensorType) -> nn.Module:
+        """A torch.nn.Linear, `gate`, and the sum it weighs."""
+        from stackc.modules.merge import GatedSum
+
+        return GatedSum(features_of(x), len(branch), self.bias)
 
 
 @component("concat", SEVERAL)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from stackc.components.base import Component
 from stackc.diagnostics import Collector, Span, near
 from stackc.graph.entries import reparam_places, reparams_of, ties_of
 from stackc.graph.inlets import Joiner, check_merge
@@ -161,10 +162,17 @@ class _Stacker:
         if combine := self.plan.combine:
             name = self.plan.mode
             node = self.node(name, type(combine), {}, self.context.root, heads, self.place.span)
-            nodes[name] = replace(node, body=combine, implied=True) if node else None
+            inlets = self.joined(combine, carried, heads)
+            nodes[name] = replace(node, body=combine, inlets=inlets, implied=True) if node else None
             if self.plan.norm:
                 nodes["norm"] = self.norm("norm", Wire(self.plan.mode))
         return nodes
+
+    def joined(self, combine: Component, carried: Wire | None, heads: Sequence[Wire | None]) -> tuple[Inlet, ...]:
+        """Where sub-models side by side are joined: they enter the variadic port, what they are fed with any before."""
+        *before, several = combine.ports
+        wires = [*((port, carried) for port in before), *((several, head) for head in heads)]
+        return tuple(Inlet(port.name, wire, self.place.span) for port, wire in wires)
 
     def shared(self, node: Node | None, first: Node | None) -> Node | None:
         """The first sub-model's module called again; None, noted (N310), where the node is made unlike it."""

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from stackc.components import REGISTRY
 from stackc.components.base import Component
 from stackc.components.fields import fields_of
-from stackc.components.merge import MERGES
+from stackc.components.merge import SIDE_BY_SIDE
 from stackc.diagnostics import Span, SpecError, near
 from stackc.graph.operators import Operator, StackOf, find_named, name_of
 from stackc.graph.scope import Scope, component_of
@@ -17,7 +17,7 @@ from stackc.spec.document import BlockDecl
 from stackc.spec.tree import Entry, Value
 from stackc.types import Dim
 
-Mode = Literal["series", "sum", "mean", "concat", "mul", "weighted"]
+Mode = Literal["series", "sum", "mean", "concat", "mul", "weighted", "gated"]
 MOST_MEMBERS = 10_000
 _FIELDS = ("of", "repeat", "share", "mode", "with", "norm", "norm_every")
 
@@ -67,8 +67,8 @@ def plan_stack(stack: StackOf, fields: Mapping[str, Entry], scope: Scope, what: 
     norm = _norm(fields["norm"].value, scope) if "norm" in fields else None
     every = _whole(fields, "norm_every", scope, most=MOST_MEMBERS)
     combine = None
-    if mode in MERGES:
-        combine = component_of(REGISTRY[MERGES[mode]], {}, scope, what, span)
+    if mode in SIDE_BY_SIDE:
+        combine = component_of(REGISTRY[SIDE_BY_SIDE[mode]], {}, scope, what, span)
     if len(found.diagnostics) > before:
         return None
     return StackPlan(members, mode, combine, share, norm, every)  # type: ignore[arg-type]  # checked against Mode

@@ -44,6 +44,19 @@ class WeightedSum(nn.Module):
         return reduce(torch.add, (weights[i] * each for i, each in enumerate(x)))
 
 
+class GatedSum(nn.Module):
+    """A mix of its branches that a gate decides at each position."""
+
+    def __init__(self, features: int, branches: int, bias: bool = True) -> None:
+        super().__init__()
+        self.gate = nn.Linear(features, branches, bias)
+
+    def forward(self, x: Tensor, *branch: Tensor) -> Tensor:
+        """x [..., features], branches [..., n] → Σᵢ softmax(gate(x))ᵢ · branchᵢ."""
+        shares = torch.softmax(self.gate(x), dim=-1).unbind(-1)  # [...] for each branch
+        return reduce(torch.add, (share.unsqueeze(-1) * each for share, each in zip(shares, branch, strict=True)))
+
+
 class Concat(nn.Module):
     """Its inputs one after another along an axis."""
 
