@@ -24,6 +24,8 @@ LAYERS = [
     ["reference"],
     ["guess", "starters", "watch"],
     ["emit", "schema", "outline", "front", "view", "lock", "runtime"],
+    ["plan"],
+    ["fit", "diff"],
     ["tensor_files", "weights", "staging", "manifest", "artifact", "doctor"],
     ["export", "lower", "bench"],
     ["proof"],

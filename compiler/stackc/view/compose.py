@@ -14,7 +14,7 @@ from stackc.spec.document import Document
 from stackc.spec.drawing import Drawing, Group
 from stackc.view.around import mark_around
 from stackc.view.captions import arrow_between, cost_lines, cost_of_copies, lines_of, plain, title_of
-from stackc.view.folding import Run, fold
+from stackc.view.folding import Run, fold, opens
 from stackc.view.picture import Arrow, Box, Cluster, Part, Picture
 
 SYMBOLS = {"add": "+", "mul": "×", "concat": "‖", "mean": "mean", "weighted": "Σ"}
@@ -96,7 +96,7 @@ class _Composer:
         lines = () if node.implied else lines_of(node, title, cost_of_copies(typed, copies, self.costs))
         if body is not None:
             runs = fold(body)
-            if depth > 1 and _opens(body, runs):
+            if depth > 1 and opens(body, runs):
                 parts, made = self.inside(typed, node, body, runs, id, depth, ends)
                 repeat = len(copies) * (len(runs[0].repeats) if len(runs) == 1 else 1)
                 return Cluster(id, title, lines, body.region.kind, parts, repeat), made
@@ -147,12 +147,6 @@ class _Composer:
             return self.document.body.drawing
         block = self.document.blocks.get(region.name) if region.kind == "block" else None
         return block.body.drawing if block else None
-
-
-def _opens(body: TypedRegion, runs: Sequence[Run]) -> bool:
-    """Whether there is more to see inside: a stack of equal components says all on its box."""
-    only = runs[0].only if len(runs) == 1 and body.region.kind == "stack" else None
-    return only is None or isinstance(only.body, Region)
 
 
 def _times(body: TypedRegion, runs: Sequence[Run]) -> int:

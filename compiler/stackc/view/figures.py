@@ -14,15 +14,28 @@ _LONGEST = 3  # terms of a sum that a picture has room for
 
 def parameters_text(number: int) -> str:
     """`109 M parameters`, with three significant digits."""
-    return f"{_scaled(number)} parameter{'' if number == 1 else 's'}"
+    return f"{scaled(number)} parameter{'' if number == 1 else 's'}"
 
 
 def flops_text(flops: Dim) -> str:
-    """`170 M·batch·seq + 36.9 k·batch·seq² FLOPs`, the highest degree last; of many terms the lowest are left out."""
-    terms = sorted(flops.terms, key=lambda term: (len(term[0]), tuple(map(str, term[0]))))
+    """`170 M·batch·seq + 36.9 k·batch·seq² FLOPs`, as `sum_text` has it."""
+    return f"{sum_text(flops)} FLOPs"
+
+
+def sum_text(number: Dim | int) -> str:
+    """A sum of products, the highest degree last; of many terms the lowest are left out."""
+    terms = sorted(Dim.of(number).terms, key=lambda term: (len(term[0]), tuple(map(str, term[0]))))
     shown = [_term(monomial, coefficient) for monomial, coefficient in terms[-_LONGEST:]]
-    text = " + ".join(["…"] * (len(terms) > _LONGEST) + shown).replace("+ -", "- ")
-    return f"{text or '0'} FLOPs"
+    return " + ".join(["…"] * (len(terms) > _LONGEST) + shown).replace("+ -", "- ") or "0"
+
+
+def bytes_text(number: Dim | int) -> str:
+    """`438 MB` where the number is known, else bytes as `sum_text` has them; a kB is 1,000 bytes."""
+    constant = Dim.of(number).constant
+    if constant is None:
+        return f"{sum_text(number)} B"
+    text = scaled(constant)
+    return f"{text}B" if text[-1].isalpha() else f"{text} B"
 
 
 def type_text(type_: TensorType) -> str:
@@ -31,7 +44,7 @@ def type_text(type_: TensorType) -> str:
     return shape if type_.dtype == "float32" else f"{type_.dtype}{shape}"
 
 
-def _scaled(number: float) -> str:
+def scaled(number: float) -> str:
     """Three significant digits and a unit, `7.09 M`; a number below 1,000 as it is."""
     if abs(number) < 1000:
         return f"{number:.3g}"
@@ -45,4 +58,4 @@ def _term(monomial: Monomial, coefficient: int) -> str:
     divisor = math.prod(atom.multiple_of for atom in monomial if isinstance(atom, Symbol))
     powers = Counter(atom.name if isinstance(atom, Symbol) else str(atom) for atom in monomial)
     factors = [name + (str(power).translate(_SUPERSCRIPTS) if power > 1 else "") for name, power in powers.items()]
-    return "·".join([_scaled(coefficient / divisor), *factors])
+    return "·".join([scaled(coefficient / divisor), *factors])

@@ -50,6 +50,12 @@ def fold(typed: TypedRegion) -> tuple[Run, ...]:
     return _fold_series(nodes, keys, [node.id in tapped for node in nodes])
 
 
+def opens(body: TypedRegion, runs: Sequence[Run]) -> bool:
+    """Whether there is more to see inside: a stack of equal components says all on its box."""
+    only = runs[0].only if len(runs) == 1 and body.region.kind == "stack" else None
+    return only is None or isinstance(only.body, Region)
+
+
 def _fold_series(nodes: Sequence[Node], keys: Sequence[Hashable], tapped: Sequence[bool]) -> tuple[Run, ...]:
     """`keys` are equal for nodes that do the same; `tapped` are those whose value leaves the stack from within."""
     runs: list[Run] = []

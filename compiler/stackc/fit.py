@@ -1,0 +1,150 @@
+"""What fits in a memory: weights, and the most activations that live at once as components run one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from stackc.graph.check import TypedRegion
+from stackc.graph.model import Node, Wire
+from stackc.plan import Plan, Precision, activations
+from stackc.types import DimContract, DimRange, TensorType
+
+Sizes = Mapping[str, int]
+_NO_END = 2**40
+"""A size at which a dim that costs nothing is given up."""
+
+
+Limited = Literal["memory", "contract", "nothing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The largest size of a dim that fits in a memory, the others having the sizes `beside`.
+
+    `largest` is None where not even the least size fits. `limited` tells by what: the memory, the contract, or nothing.
+    """
+
+    dim: str
+    beside: Sizes
+    largest: int | None
+    limited: Limited
+
+
+def smallest_sizes(contract: DimContract) -> dict[str, int]:
+    """The least size of every dim."""
+    return {name: limits.least for name, limits in contract.items()}
+
+
+def largest_sizes(contract: DimContract) -> dict[str, int] | None:
+    """The largest size of every dim; None where one has no end."""
+    ends = {name: limits.maximum for name, limits in contract.items()}
+    bounded = {name: end - end % contract[name].multiple_of for name, end in ends.items() if end is not None}
+    return bounded if len(bounded) == len(ends) else None
+
+
+def fits(plan: Plan, precision: Precision, memory: int) -> Iterator[Fit]:
+    """For each dim left open, the largest size that fits in `memory` bytes: with the others at their least, and, where
+    all of them have an end, at their largest."""
+    weights, contract = plan.total.weights.bytes(precision), plan.contract
+    for name in contract:
+        others = {other: limits for other, limits in contract.items() if other != name}
+        corners = [smallest_sizes(others)]
+        if others and (ends := largest_sizes(others)) is not None:
+            corners.append(ends)
+        for beside in corners:
+
+            def enough(size: int, name: str = name, beside: Sizes = beside) -> bool:
+                return weights + peak(plan.root, {**beside, name: size}, precision) <= memory
+
+            limits = contract[name]
+            largest = _largest(enough, limits.least, limits.multiple_of, limits.maximum or _NO_END)
+            yield Fit(name, beside, largest, _limited_by(limits, largest))
+
+
+def _largest(enough: Callable[[int], bool], least: int, step: int, end: int) -> int | None:
+    """The largest size that is enough, of those from `least` up to `end`, a step apart; memory grows with the size."""
+    if not enough(least):
+        return None
+    low, high, most = 0, 1, (end - least) // step
+    while high < most and enough(least + step * high):
+        low, high = high, 2 * high
+    high = min(high, most)
+    if enough(least + step * high):
+        return least + step * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if enough(least + step * middle) else (low, middle)
+    return least + step * low
+
+
+def _limited_by(limits: DimRange, largest: int | None) -> Limited:
+    if largest is None or largest + limits.multiple_of <= (limits.maximum or _NO_END):
+        return "memory"
+    return "contract" if limits.maximum else "nothing"
+
+
+def peak(root: TypedRegion, sizes: Sizes, precision: Precision) -> int:
+    """The most bytes of values that live at once, the inputs of the model included, at given sizes.
+
+    Components run one after the other in running order, and a value goes when nothing after it takes it. Every output
+    counts as memory of its own, that of a reshape or a dropout too.
+    """
+    return _Peak(sizes, precision).region(root, frozenset())
+
+
+@dataclass(frozen=True)
+class _Peak:
+    sizes: Sizes
+    precision: Precision
+    bytes_of: dict[TensorType, int] = field(default_factory=dict)
+    known: dict[tuple[TypedRegion, frozenset[str]], int] = field(default_factory=dict)
+
+    def region(self, typed: TypedRegion, freed: frozenset[str]) -> int:
+        """The most bytes inside a region with its inputs, of which those `freed` go after their last use here."""
+        key = (typed, freed)
+        if key not in self.known:
+            self.known[key] = self.walked(typed, freed)
+        return self.known[key]
+
+    def walked(self, typed: TypedRegion, freed: frozenset[str]) -> int:
+        last = _last_uses(typed, freed)
+        live = most = sum(map(self.size, typed.inputs))
+        for node in typed.region.nodes.values():
+            going = {wire for wire in _entering(node) if last.get(wire) == node.id}
+            made, within = self.node(typed, node, going)
+            most = max(most, live + within)
+            unused = sum(size for wire, size in made.items() if wire not in last)
+            live += sum(made.values()) - unused - sum(self.size(typed.type_of(wire)) for wire in going)
+        return most
+
+    def node(self, typed: TypedRegion, node: Node, going: set[Wire]) -> tuple[dict[Wire, int], int]:
+        """The sizes of what a node makes, and the most that it needs beside what lives before it."""
+        body = typed.bodies.get(node.id)
+        if body is None:
+            signature = typed.signatures[node.id]
+            sizes = [self.size(type_) for type_ in signature.outputs]
+            workspace = signature.workspace.evaluate(self.sizes) * self.precision.activation
+            return {Wire(node.id, number): size for number, size in enumerate(sizes)}, sum(sizes) + workspace
+        wires = [inlet.wire for inlet in node.inlets]
+        freed = frozenset(i.port for i in node.inlets if i.wire in going and wires.count(i.wire) == 1)
+        sizes = [self.size(type_) for type_ in body.outputs]
+        within = self.region(body, freed) - sum(map(self.size, body.inputs))
+        return {Wire(node.id, number): size for number, size in enumerate(sizes)}, max(within, 0)
+
+    def size(self, type_: TensorType) -> int:
+        if type_ not in self.bytes_of:
+            self.bytes_of[type_] = activations([type_]).bytes(self.precision).evaluate(self.sizes)
+        return self.bytes_of[type_]
+
+
+def _entering(node: Node) -> set[Wire]:
+    return {inlet.wire for inlet in node.inlets if inlet.wire}
+
+
+def _last_uses(typed: TypedRegion, freed: frozenset[str]) -> dict[Wire, str]:
+    """The last node that takes each value, "" for those that stay: outputs, and inputs that are not `freed`."""
+    last = {wire: node.id for node in typed.region.nodes.values() for wire in _entering(node)}
+    kept = [Wire(name) for name in typed.region.inputs if name not in freed]
+    return last | dict.fromkeys([*typed.region.outputs.values(), *kept], "")
