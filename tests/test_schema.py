@@ -14,9 +14,10 @@ import pytest
 
 from stackc.components import REGISTRY
 from stackc.components.fields import fields_of
+from stackc.components.reparam import REPARAMS
 from stackc.diagnostics import SpecError
 from stackc.front import Overrides, check_source
-from stackc.graph import entries, stacks
+from stackc.graph import stacks
 from stackc.reference.keys import KEYS
 from stackc.schema import DIALECT, schema
 from stackc.spec import reader
@@ -66,7 +67,7 @@ nodes:
   a: {op: attention, heads: dim // 4, causal: false, dropout: 0}
   s: {op: stack, of: [b, {op: mlp, hidden: 4*dim}], mode: sum, norm: {op: rms_norm}, repeat: 2}
   n: {op: "${kind}", merge: sum, eps: 1e-5}
-  y: {out: 2, reparam: {weight: {standardize: {axes: all}}}}
+  y: {out: 2, reparam: {weight: {standardize: {axes: all}}, bias: {minmax: [0, 1]}}}
 blocks:
   b:
     inputs: [x]
@@ -115,8 +116,10 @@ WRONG = [
     ("norm: {op: rms_norm}", "norm: {op: rms_norm, eps: -1}"),
     ("{standardize: {axes: all}}", "{standardise: {axes: all}}"),
     ("{standardize: {axes: all}}", "{standardize: {axes: some}}"),
-    ("{standardize: {axes: all}}", "{minmax: [0]}"),
-    ("weight: {standardize", "bias: standardised, weight: {standardize"),
+    ("{standardize: {axes: all}}", "{spectral_norm: {iterations: -1}}"),
+    ("{standardize: {axes: all}}", "{weight_norm: {axes: 0}}"),
+    ("{minmax: [0, 1]}", "{minmax: [0]}"),
+    ("{minmax: [0, 1]}", "standardised"),
     ("merge: sum", "merge: minus"),
     ("merge: sum", "merge: {op: concat, axes: 1}"),
     ("n: {op:", "type: {op:"),
@@ -167,7 +170,7 @@ def test_the_keys_are_those_of_document_node_and_stack() -> None:
     assert set(KEYS["spec"]) == set(reader._DOCUMENT_KEYS)
     assert set(KEYS["node"]) == set(reader._NODE_KEYS)
     assert set(KEYS["stack"]) == set(stacks._FIELDS)
-    assert set(SCHEMA["$defs"]["reparam"]["anyOf"][0]["enum"]) == set(entries._REPARAMS)
+    assert set(SCHEMA["$defs"]["reparam"]["anyOf"][0]["enum"]) == set(REPARAMS)
 
 
 @pytest.mark.parametrize("op", REGISTRY)

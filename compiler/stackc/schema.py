@@ -7,6 +7,7 @@ bears the name of a component, and hides it.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from inspect import getdoc
@@ -16,6 +17,7 @@ from stackc.components import REGISTRY
 from stackc.components.base import Component
 from stackc.components.fields import FieldSpec, fields_of
 from stackc.components.merge import MERGES
+from stackc.components.reparam import REPARAMS, MinMax, Reparam
 from stackc.reference.keys import BLOCK, DIM, INPUT, NODE, SPEC, STACK, WEIGHTS, Key
 from stackc.spec.expressions import MAX_LENGTH
 from stackc.spec.names import EXPRESSION_WORDS, MERMAID_WORDS, MODULE_NAMES
@@ -119,7 +121,7 @@ def _op() -> Json:
     return {"anyOf": [*({"const": op, "description": known[op]} for op in sorted(known)), {"type": "string"}]}
 
 
-def _summary(component: type[Component]) -> str:
+def _summary(component: type[Component | Reparam]) -> str:
     return (getdoc(component) or "").partition("\n\n")[0].replace("\n", " ")
 
 
@@ -176,16 +178,30 @@ def _merge() -> Json:
 
 
 def _reparam() -> Json:
-    """Standardize and minmax, by name or as a mapping of that one key with its options."""
-    axes = {"anyOf": [{"const": "all"}, {"type": ["integer", "null"]}, {"type": "array", "items": {"type": "integer"}}]}
-    options = {"axes": axes, "eps": {"anyOf": [{"type": "number", "minimum": 0}, _ref("expression")]}}
-    ends = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+    """A reparametrization by name, or as a mapping of that one key with its options."""
     kinds = {
-        "standardize": {"type": ["object", "null"], "properties": options, "additionalProperties": False},
-        "minmax": {"anyOf": [ends, {"type": "null"}]},
+        name: {**_reparam_options(reparam), "description": _summary(reparam)} for name, reparam in REPARAMS.items()
     }
     written = {"type": "object", "properties": kinds, "additionalProperties": False, "minProperties": 1}
     return {"anyOf": [{"enum": [*kinds]}, _ref("interpolated"), {**written, "maxProperties": 1}]}
+
+
+def _reparam_options(reparam: type[Reparam]) -> Json:
+    if reparam is MinMax:
+        ends = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+        return {"anyOf": [ends, {"type": "null"}]}
+    options = {field.name: _option(field) for field in dataclasses.fields(reparam)}
+    return {"type": ["object", "null"], "properties": options, "additionalProperties": False}
+
+
+def _option(field: dataclasses.Field[Any]) -> Json:
+    """An option of a reparametrization: axes, an axis counted from either end, or a number of 0 or more."""
+    if field.name == "axes":
+        axes = {"type": "array", "items": {"type": "integer"}}
+        return {"anyOf": [{"const": "all"}, {"type": ["integer", "null"]}, axes]}
+    number = {"type": "integer" if isinstance(field.default, int) else "number"}
+    bounds = {} if field.name == "axis" else {"minimum": 0}
+    return {"anyOf": [number | bounds, _ref("expression")], "default": field.default}
 
 
 # -- fields of components
