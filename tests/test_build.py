@@ -130,7 +130,17 @@ def test_killed_in_the_middle_the_earlier_artifact_stands(tmp_path: Path) -> Non
     """A real `stackc build`, killed with -9 while its new folder is half written."""
     folder = build(SPECS / "normalized.yaml", Options(out=tmp_path, verify=False, measure=False), silent).folder
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    command = [sys.executable, "-m", "stackc", "build", str(SPECS / "normalized.yaml"), "--out", str(tmp_path), "--seed", "9"]
+    command = [
+        sys.executable,
+        "-m",
+        "stackc",
+        "build",
+        str(SPECS / "normalized.yaml"),
+        "--out",
+        str(tmp_path),
+        "--seed",
+        "9",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     end = time.monotonic() + 60
     while not any(tmp_path.glob(".normalized.*/new/model.onnx")):

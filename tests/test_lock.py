@@ -8,16 +8,20 @@ from pathlib import Path
 import pytest
 
 from stackc.diagnostics import Span
-from stackc.front import Checked, Source, check_source, check_spec
+from stackc.front import Checked, check_source, check_spec
 from stackc.graph.program import Call
 from stackc.lock import write_lock
+from stackc.spec.source import Source
 
 SPECS = Path(__file__).parents[1] / "specs"
 EVERYTHING = """\
 stackc: 1
 name: everything
 dims: {h: {min: 16, max: 64, multiple_of: 16}}
-inputs: {x: {shape: [batch, h, 8]}, ids: {dtype: int64, shape: [batch, h], below: 100}, keep: {dtype: bool, shape: [batch, h]}}
+inputs:
+  x: {shape: [batch, h, 8]}
+  ids: {dtype: int64, shape: [batch, h], below: 100}
+  keep: {dtype: bool, shape: [batch, h]}
 graph: |
   x --> s[stack] --> y[add]
   ids --> e[embedding] --> y

@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from stackc.front import Source, check_source, check_spec
+from stackc.front import check_source, check_spec
 from stackc.graph.check import TypedGraph
 from stackc.lower import load_weights, lower
+from stackc.spec.source import Source
 
 SPECS = Path(__file__).parents[1] / "specs"
 

@@ -55,7 +55,11 @@ def test_check_says_what_the_model_is() -> None:
         (["build", SPECS / "seed.mmd", "--dims", "seq=1"], 1, "error[T205]"),
         (["build", SPECS / "seed.mmd", "--set", "norm"], 2, "'norm' is not NAME=VALUE"),
         (["build", SPECS / "seed.mmd", "--opset", "12"], 2, "12 is not in the range 18<=x<=23"),
-        (["build", SPECS / "minilm.yaml", "--weights", "gone.safetensors"], 1, "error[W804]: no weights at gone.safetensors"),
+        (
+            ["build", SPECS / "minilm.yaml", "--weights", "gone.safetensors"],
+            1,
+            "error[W804]: no weights at gone.safetensors",
+        ),
         (["build", SPECS / "seed.mmd", "--provider", "cuda"], 1, "the cuda provider does not open"),
         (["biuld", SPECS / "seed.mmd"], 2, "did you mean 'build'?"),
         (["check"], 2, "Missing argument 'SPEC'"),

@@ -31,7 +31,7 @@ def test_bert_embeddings_equal_those_of_transformers() -> None:
 
     torch.manual_seed(0)
     config = BertConfig(vocab_size=50, hidden_size=16, max_position_embeddings=12, type_vocab_size=2)
-    bert: Any = BertEmbeddings(config).eval()  # type: ignore[no-untyped-call]  # theirs is untyped
+    bert: Any = BertEmbeddings(config).eval()
     bert.LayerNorm = torch.nn.Identity()
     word, kind = Embedding(vocab=50, dim=16), Embedding(vocab=2, dim=16)
     position = LearnedPosition(max=12, dim=16)

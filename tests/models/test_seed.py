@@ -1,4 +1,4 @@
-"""specs/seed.mmd: the article's relation diagram (its section 2.3) as a model, against the same model in plain PyTorch."""
+"""specs/seed.mmd: the article's relation diagram (its section 2.3), against the same model in plain PyTorch."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ class Attention(nn.Module):
 
     def __init__(self, weights: dict[str, torch.Tensor], prefix: str) -> None:
         super().__init__()
-        q, k, v, out = ((weights[f"{prefix}.{n}.weight"], weights[f"{prefix}.{n}.bias"]) for n in ("q", "k", "v", "out"))
+        q, k, v, out = (
+            (weights[f"{prefix}.{n}.weight"], weights[f"{prefix}.{n}.bias"]) for n in ("q", "k", "v", "out")
+        )
         self.attention = nn.MultiheadAttention(128, 4, batch_first=True)
         state = {"in_proj_weight": torch.cat([q[0], k[0], v[0]]), "in_proj_bias": torch.cat([q[1], k[1], v[1]])}
         self.attention.load_state_dict(state | {"out_proj.weight": out[0], "out_proj.bias": out[1]})
@@ -68,8 +70,8 @@ def reference(weights: dict[str, torch.Tensor], norm: str, x: torch.Tensor) -> t
     channels_first = total.transpose(1, 2)
     if norm == "instance_norm":
         return F.instance_norm(channels_first).transpose(1, 2)
-    names = ("running_mean", "running_var", "weight", "bias")
-    return F.batch_norm(channels_first, *(weights[f"F.{n}"] for n in names)).transpose(1, 2)
+    mean, var, weight, bias = (weights[f"F.{n}"] for n in ("running_mean", "running_var", "weight", "bias"))
+    return F.batch_norm(channels_first, mean, var, weight, bias).transpose(1, 2)
 
 
 @pytest.mark.parametrize("opset", [18, 23])

@@ -8,8 +8,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stackc.front import Source, check_source, check_spec
+from stackc.front import check_source, check_spec
 from stackc.proof.points import draws, points_of
+from stackc.spec.source import Source
 
 SPECS = Path(__file__).parents[2] / "specs"
 

@@ -8,7 +8,7 @@ import pytest
 from stackc.proof.tolerance import judge
 
 TRUTH = np.array([1.0, -2.0, 4.0])
-SINGLE = (TRUTH + [0.0, 1e-6, 0.0]).astype(np.float32)
+SINGLE = (TRUTH + np.array([0.0, 1e-6, 0.0])).astype(np.float32)
 
 
 def single(*values: float) -> np.ndarray:
@@ -25,7 +25,7 @@ def test_twice_pytorch_s_error_and_eight_units_in_the_last_place() -> None:
 
 @pytest.mark.parametrize(("distance", "passes"), [(5.5e-6, True), (6.5e-6, False)])
 def test_the_edge(distance: float, passes: bool) -> None:
-    output = (TRUTH + [0.0, 0.0, distance]).astype(np.float32)
+    output = (TRUTH + np.array([0.0, 0.0, distance])).astype(np.float32)
     assert (judge(output, SINGLE, TRUTH).problem is None) is passes
 
 

@@ -39,7 +39,7 @@ def ties_of(entry: NodeEntry | None, scope: Scope) -> dict[str, Tie]:
     """Parameters of the node that are another one: `tie: {weight: embed.weight}`."""
     ties = {}
     for name, item in (entry.tie if entry else {}).items():
-        if path := scope.text(item.value, f"tie.{name}"):
+        if (path := scope.text(item.value, f"tie.{name}")) is not None:
             ties[name] = Tie(path, item.value.span, item.key)
     return ties
 

@@ -60,7 +60,8 @@ class Place:
 def expand(context: Context) -> Region | None:
     """The region of the whole spec; None where something was noted that leaves no region."""
     inputs = {name: decl.span for name, decl in context.document.inputs.items()}
-    return _drawing(context, context.document.body, "spec", context.root, inputs, frozenset(), {})
+    whole = BlockDecl(context.document.body, context.document.params, (), context.document.inputs)
+    return _drawing(context, whole, "spec", context.root, inputs, frozenset(), {})
 
 
 def _instantiate(
@@ -83,7 +84,8 @@ def _instantiate(
 def _block(
     context: Context, block: BlockDecl, fields: Mapping[str, Entry], scope: Scope, place: Place
 ) -> Region | None:
-    name = name_of(block)
+    name, home = name_of(block), scope.library.home_of(block)
+    name = name if home.file == context.document.file else f"{home.file}#{name}"
     if name in context.open:
         circle = " → ".join([*context.open[context.open.index(name) :], name])
         hint = "use a stack to repeat a block"
@@ -93,7 +95,7 @@ def _block(
         context.found.error("S003", f"blocks are nested deeper than {MAX_DEPTH}", place.span)
         return None
     binding = Binding(f"{place.what} ({name})", place.span, "write `{name}: …` for it")
-    params = bind_params(block.params, fields, scope, context.root, binding)
+    params = bind_params(block.params, fields, scope, home, binding)
     if params is None:
         return None
     values = tuple((param, type(value), value) for param, value in params.items())
@@ -102,8 +104,8 @@ def _block(
         inputs = {port.name: port.span for port in block.ports if port.name in place.connected}
         closed = frozenset(port.name for port in block.ports) - place.connected
         context.open.append(name)
-        inner = context.root.with_names(params)
-        context.regions[key] = _drawing(context, block.body, "block", inner, inputs, closed, place.taps)
+        inner = home.with_names(params)
+        context.regions[key] = _drawing(context, block, "block", inner, inputs, closed, place.taps)
         context.open.pop()
     return context.regions[key]
 
@@ -220,7 +222,7 @@ class _Stacker:
 
 def _drawing(
     context: Context,
-    body: doc.Body,
+    block: BlockDecl,
     kind: Kind,
     scope: Scope,
     inputs: Mapping[str, Span],
@@ -229,9 +231,9 @@ def _drawing(
 ) -> Region | None:
     """The region of a drawing: a stage of its own for names, ports, outputs, order and nodes, all problems noted."""
     found = context.found
-    declared = context.document.inputs if kind == "spec" else {}
+    body = block.body
     drawn = drawn_nodes(body, {*inputs, *closed}, found)
-    arrows = drawn_arrows(body, inputs, closed, declared, drawn, scope)
+    arrows = drawn_arrows(body, inputs, closed, block.inputs, drawn, scope)
     loose = untouched(body, drawn, arrows, found)
     names = [name for name in drawn if name not in loose]
     owners = owners_of(body, names, found)

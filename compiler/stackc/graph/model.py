@@ -104,13 +104,14 @@ class Region:
 
 @dataclass(frozen=True)
 class Graph:
-    """A resolved spec: what `resolve` makes of a document and the values of its params."""
+    """A resolved spec: what `resolve` makes of a document, the values of its params, and files that it includes."""
 
     document: Document
     root: Region
     inputs: Mapping[str, TensorType]
     contract: DimContract
     params: Mapping[str, Bound]
+    includes: tuple[str, ...] = ()
 
 
 def run_order(nodes: Iterable[str], arrows: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:

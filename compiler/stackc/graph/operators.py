@@ -9,6 +9,7 @@ from typing import TypeAlias
 from stackc.components import REGISTRY
 from stackc.components.base import Component, Port
 from stackc.diagnostics import near
+from stackc.graph.includes import is_include
 from stackc.graph.scope import Scope
 from stackc.spec.document import BlockDecl, NodeEntry
 from stackc.spec.drawing import Drawn
@@ -79,6 +80,8 @@ def find_named(text: str, place: Value, scope: Scope) -> Operator | None:
         return scope.blocks[text]
     if text in REGISTRY:
         return REGISTRY[text]
+    if is_include(text):
+        return scope.library.find(text, place, scope)
     hint = near(text, known_ops(scope)) or "`stackc ops` lists the components"
     scope.found.error("N301", f"no component or block is called '{text}'", place.span, hint)
     return None
@@ -114,6 +117,6 @@ def _stack(entry: NodeEntry | None, place: Value, scope: Scope) -> Operator | No
         text = scope.text(named, "a sub-model")
         if text == "stack":
             scope.found.error("N301", "a stack in a stack: give the inner one a block of its own", named.span)
-        elif text and (operator := find_named(text, named, scope)):
+        elif text is not None and (operator := find_named(text, named, scope)):
             members.append((operator, value))
     return StackOf(tuple(members)) if members and len(members) == len(values) else None

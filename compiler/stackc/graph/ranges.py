@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from stackc.components.embedding import Embedding
 from stackc.diagnostics import Collector, SpecError
+from stackc.graph.includes import Library
 from stackc.graph.program import Program
 from stackc.graph.scope import Scope
 from stackc.spec.document import Document, InputDecl
@@ -40,7 +41,7 @@ def value_ranges(document: Document, names: Mapping[str, Bound], program: Progra
             continue
         decl = document.inputs[name]
         least = min((table.vocab for table in tables.get(name, ())), default=None)
-        said = _said(decl, Scope(names, document.blocks, found))
+        said = _said(decl, Scope(names, document.blocks, document.file, Library.around(document.file), found))
         ranges[name] = said or ValueRange(least or _UNSAID)
         if said and least is not None and (said.below > least or min(said.choices, default=0) < 0):
             odd = min(said.choices, default=0) if said.below <= least else said.below - 1

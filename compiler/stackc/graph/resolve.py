@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from stackc.components import REGISTRY
 from stackc.diagnostics import Collector, Note, Span, SpecError, near
 from stackc.graph.expand import Context, expand
+from stackc.graph.includes import Library
 from stackc.graph.model import Graph
 from stackc.graph.scope import Binding, Scope, bind_params
 from stackc.spec.document import Document, InputDecl
@@ -27,7 +28,8 @@ def resolve(
     found = Collector()
     _check_blocks(document, found)
     contract, dims = _dims(document, set_dims or {}, found)
-    start = Scope(dims, document.blocks, found)
+    library = Library.around(document.file)
+    start = Scope(dims, document.blocks, document.file, library, found)
     params = _params(document, set_params or {}, start)
     found.raise_if_any()
     assert params is not None, "bind_params notes what it leaves out"
@@ -37,10 +39,11 @@ def resolve(
         hint = "for example `inputs: {x: {shape: [batch, 128]}}`"
         found.error("S006", "the spec has no inputs", document.span, hint)
     found.raise_if_any()
+    library.scopes[document.file] = scope
     root = expand(Context(document, scope))
     found.raise_if_any()
     assert root is not None, "expand notes a diagnostic where it gives nothing"
-    return Graph(document, root, inputs, contract, params)
+    return Graph(document, root, inputs, contract, params, tuple(library.specs))
 
 
 def _check_blocks(document: Document, found: Collector) -> None:

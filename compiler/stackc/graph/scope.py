@@ -8,18 +8,25 @@ from dataclasses import dataclass, replace
 from stackc.components.base import Component
 from stackc.components.fields import FieldSpec, fields_of
 from stackc.diagnostics import Collector, Diagnostic, Span, SpecError, near
-from stackc.spec.document import BlockDecl, ParamDecl
+from stackc.graph.includes import Library
+from stackc.spec.document import BlockDecl, Document, ParamDecl
 from stackc.spec.expressions import Bound, evaluate, interpolate
 from stackc.spec.tree import Entry, Value
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What the names mean at one place of a spec: params and dims, and blocks; problems are noted in `found`."""
+    """What the names mean at one place of a spec: params and dims, blocks, files; problems are noted in `found`."""
 
     names: Mapping[str, Bound]
     blocks: Mapping[str, BlockDecl]
+    file: str
+    library: Library
     found: Collector
+
+    def for_file(self, document: Document) -> Scope:
+        """The scope that another file starts with: its blocks, and no names yet."""
+        return replace(self, names={}, blocks=document.blocks, file=document.file)
 
     def with_names(self, names: Mapping[str, Bound]) -> Scope:
         """This scope with more names, which hide those of the same spelling."""

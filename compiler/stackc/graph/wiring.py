@@ -75,10 +75,12 @@ def drawn_arrows(
 def _arrows_by_to(declared: Mapping[str, InputDecl], names: Sequence[str], scope: Scope) -> Iterator[Arrow]:
     for name, decl in declared.items():
         for value in decl.to:
-            node, _, port = (scope.text(value, f"inputs.{name}.to") or "").partition(".")
+            if (target := scope.text(value, f"inputs.{name}.to")) is None:
+                continue
+            node, _, port = target.partition(".")
             if node in names:
                 yield Arrow(name, node, text=port or None, span=value.span)
-            elif node:
+            else:
                 message = f"the input '{name}' goes to '{node}', which is no node"
                 scope.found.error("N302", message, value.span, near(node, names))
 

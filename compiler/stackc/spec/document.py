@@ -98,11 +98,15 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class BlockDecl:
-    """A sub-model with a name, params and input ports of its own."""
+    """A sub-model with a name, params and input ports of its own.
+
+    `inputs` are the declared ones of a whole spec that stands as a block, for the nodes that they name by `to`.
+    """
 
     body: Body
     params: Mapping[str, ParamDecl]
     ports: tuple[PortDecl, ...]
+    inputs: Mapping[str, InputDecl] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
