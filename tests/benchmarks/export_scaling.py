@@ -119,10 +119,12 @@ def _linear(depths: list[int], rounds: int) -> bool:
         candidates[f"{depth}"] = partial(link, program, units, objects, opset=OPSET)
     compared = measure(candidates, seconds=0, rounds=(rounds, rounds))
     seconds = {int(name): timing.median for name, timing in compared.timings.items()}
-    slope = np.polyfit(np.log(list(seconds)), np.log(list(seconds.values())), 1)[0] if len(seconds) > 1 else np.nan
     for depth, taken in seconds.items():
         print(f"link, {depth} layers: {taken:.3f} s, {taken / depth * 1e6:.0f} µs a layer")
-    print(f"  time grows as layers^{slope:.2f}  [1,000 layers below {LINK_TARGET} s]  {_others(compared)}", flush=True)
+    if len(seconds) > 1:
+        slope = np.polyfit(np.log(list(seconds)), np.log(list(seconds.values())), 1)[0]
+        print(f"  time grows as layers^{slope:.2f}")
+    print(f"  [1,000 layers below {LINK_TARGET} s]  {_others(compared)}", flush=True)
     return seconds.get(1000, 0.0) < LINK_TARGET
 
 
