@@ -23,8 +23,11 @@ def saves(files: Callable[[], Iterable[Path]], interval: float = INTERVAL) -> It
     for until it stays the same for one `interval` in seconds.
     """
     while True:
-        seen = _stamp(files())
+        watched = tuple(files())
+        seen = _stamp(watched)
         yield
+        if (grown := tuple(files())) != watched:
+            seen = _stamp(grown)
         while (now := _stamp(files())) == seen:
             time.sleep(interval)
         while now != seen:

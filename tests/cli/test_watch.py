@@ -87,6 +87,23 @@ def test_it_checks_and_draws_at_every_save_and_ends_on_ctrl_c(spec: Path, watchi
     assert all("Traceback" not in line for line in watching.lines.queue)
 
 
+def test_a_save_of_an_included_file_counts(tmp_path: Path) -> None:
+    whole, part = tmp_path / "whole.yaml", tmp_path / "part.yaml"
+    part.write_text(SPEC, encoding="utf-8")
+    whole.write_text("stackc: 1\ninputs: {x: {shape: [batch, 8]}}\ngraph: x --> y\nnodes: {y: {op: part.yaml}}\n")
+    watching = Watching(str(whole))
+    try:
+        watching.line_with("36 parameters")
+        part.write_text(SPEC.replace("out: 4", "out: 16"), encoding="utf-8")
+        watching.line_with("144 parameters")
+        part.write_text(SPEC.replace("out: 4", "out: none"), encoding="utf-8")
+        watching.line_with("error[X002]")
+        part.write_text(SPEC, encoding="utf-8")
+        watching.line_with("36 parameters")
+    finally:
+        watching.end()
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks /proc for the time that a process has used")
 def test_waiting_costs_next_to_nothing(watching: Watching) -> None:
     watching.line_with("model: sound")

@@ -19,22 +19,25 @@ from stackc.front import Checked, Overrides
     "-o", "--out", type=click.Path(path_type=Path), help="A picture to draw again as well: .svg, .png, .mmd, .dot."
 )
 def command(spec: Path, overrides: Overrides, out: Path | None) -> None:
-    """Check SPEC again each time that it is saved, and draw it again; until Ctrl-C."""
+    """Check SPEC again each time that it, or a file that it includes, is saved, and draw it again; until Ctrl-C."""
     from stackc.spec.source import load_source
     from stackc.watch import saves
 
     draw = _drawer(out) if out else None
-    file = Path(load_source(spec).file)
+    first = Path(load_source(spec).file)
+    files = [first]
     try:
-        for _ in saves(lambda: [file]):
+        for _ in saves(lambda: files):
             click.clear()
-            _check(spec, overrides, draw)
+            if checked := _check(spec, overrides, draw):
+                files[:] = [first, *map(Path, checked.graph.includes)]
     except KeyboardInterrupt:
         click.echo()
 
 
 def _drawer(out: Path) -> Callable[[Checked], None]:
     from stackc.cli.show import WRITERS
+    from stackc.diagnostics import Diagnostic, SpecError
     from stackc.view.compose import compose
 
     if (writer := WRITERS.get(out.suffix.lower())) is None:
@@ -42,12 +45,16 @@ def _drawer(out: Path) -> Callable[[Checked], None]:
 
     def draw(checked: Checked) -> None:
         drawn = writer(compose(checked.typed, 1))
-        out.write_bytes(drawn.encode() if isinstance(drawn, str) else drawn)
+        try:
+            out.write_bytes(drawn.encode() if isinstance(drawn, str) else drawn)
+        except OSError as error:
+            raise SpecError(Diagnostic("V103", f"cannot write {out}: {error.strerror}")) from error
 
     return draw
 
 
-def _check(spec: Path, overrides: Overrides, draw: Callable[[Checked], None] | None) -> None:
+def _check(spec: Path, overrides: Overrides, draw: Callable[[Checked], None] | None) -> Checked | None:
+    """Check, draw and tell; None where the spec is wrong."""
     from stackc.cli.report import count, report_diagnostics
     from stackc.diagnostics import SpecError
     from stackc.front import check_spec
@@ -59,10 +66,9 @@ def _check(spec: Path, overrides: Overrides, draw: Callable[[Checked], None] | N
             draw(checked)
     except SpecError as error:
         report_diagnostics(error)
-    except OSError as error:
-        click.echo(f"cannot draw: {error}", err=True)
-    else:
-        milliseconds = (time.perf_counter() - start) * 1000
-        facts = f"{len(checked.program.calls):,} components, {count(checked.cost.parameters)} parameters"
-        sign = click.style("✓", fg="green")
-        click.echo(f"{sign} {time.strftime('%H:%M:%S')} {checked.program.name}: sound, {facts} ({milliseconds:.0f} ms)")
+        return None
+    milliseconds = (time.perf_counter() - start) * 1000
+    facts = f"{len(checked.program.calls):,} components, {count(checked.cost.parameters)} parameters"
+    sign = click.style("✓", fg="green")
+    click.echo(f"{sign} {time.strftime('%H:%M:%S')} {checked.program.name}: sound, {facts} ({milliseconds:.0f} ms)")
+    return checked
