@@ -59,7 +59,7 @@ class Program:
         return tensors
 
 
-MOST_CALLS = 200_000
+MOST_CALLS = 100_000
 
 
 def flatten(typed: TypedGraph) -> Program:
