@@ -148,7 +148,7 @@ def _usage() -> _Usage | None:
     columns = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
     user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, columns)
     ticks = user + nice + system + irq + softirq + steal
-    return _Usage(time.perf_counter(), ticks / os.sysconf("SC_CLK_TCK"), time.process_time())
+    return _Usage(time.perf_counter(), ticks / os.sysconf("SC_CLK_TCK"), sum(os.times()[:4]))
 
 
 def _others(before: _Usage | None, after: _Usage | None) -> float | None:
