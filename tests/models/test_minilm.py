@@ -72,5 +72,6 @@ def test_two_sentences_of_the_readme(artifact: Path, minilm: Path) -> None:
     tokenizer = Tokenizer.from_file(str(minilm / "tokenizer.json"))
     feeds = encode(tokenizer, ["A cat sits on the mat.", "A kitten rests on a rug.", "The stock market fell sharply."])
     cat, kitten, market = run_artifact(artifact, feeds, "cpu")["sentence_embedding"]
-    assert cat @ kitten > 0.5 > 0.2 > cat @ market
-    print(f"cat, kitten {cat @ kitten:.3f}; cat, market {cat @ market:.3f}")
+    readme = (SPEC.parents[1] / "README.md").read_text(encoding="utf-8")
+    assert f"have similarity {cat @ kitten:.3f}" in readme
+    assert f"have {cat @ market:.3f}" in readme

@@ -1,0 +1,41 @@
+"""What the README shows is what happens: its example, the mistake in it, the commands it names."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def block(first: str) -> str:
+    """The indented block of the README that begins with a line."""
+    match = re.search(rf"(?:^    {re.escape(first)}.*\n)(?:(?:    .*)?\n)*", README, re.MULTILINE)
+    assert match is not None, first
+    return textwrap.dedent(match[0]).strip() + "\n"
+
+
+def check(folder: Path, spec: str) -> subprocess.CompletedProcess[str]:
+    (folder / "classifier.yaml").write_text(spec, encoding="utf-8")
+    command = [sys.executable, "-m", "stackc", "check", "classifier.yaml"]
+    return subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", check=False)
+
+
+def test_the_example_gives_the_output_that_stands_below_it(tmp_path: Path) -> None:
+    assert f"$ stackc check classifier.yaml\n{check(tmp_path, block('stackc: 1')).stdout}" == block("$ stackc check")
+
+
+def test_the_mistake_gives_the_message_that_stands_below_it(tmp_path: Path) -> None:
+    done = check(tmp_path, block("stackc: 1").replace("      x --> add1\n", "      x --> norm1\n"))
+    assert done.returncode == 1
+    assert [line.rstrip() for line in done.stderr.splitlines()] == block("error[N306]").splitlines()
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"\b(?:tests|specs|compiler)/[\w/.]+\w", README))))
+def test_every_file_it_names_is_there(path: str) -> None:
+    assert (Path(__file__).parents[1] / path).exists()
