@@ -1,4 +1,4 @@
-// What Mermaid itself makes of flowcharts. In a folder with `npm install mermaid@11 jsdom`: node …/mermaid_judge.mjs < mermaid_corpus.json
+// What Mermaid itself makes of flowcharts. In a folder with `npm install mermaid@11 jsdom@26`: node …/mermaid_judge.mjs < mermaid_corpus.json
 // prints the corpus with the answer to each `text` made anew: its vertices, edges and subgraphs, or `refused`.
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
@@ -18,6 +18,7 @@ const written = (text) =>
     .replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
 
 async function answer(text) {
+  await mermaid.parse(text);
   const { db } = await mermaid.mermaidAPI.getDiagramFromText(text);
   return {
     direction: db.getDirection(),
