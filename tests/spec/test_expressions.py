@@ -1,0 +1,134 @@
+"""Bare expressions: what they come to, what they refuse, and that nothing else can be reached through them."""
+
+from __future__ import annotations
+
+import pytest
+
+from stackc.diagnostics import SpecError
+from stackc.spec.expressions import Bound, evaluate, interpolate
+from stackc.spec.yaml_reader import read_yaml
+from stackc.types import Dim
+
+SCOPE: dict[str, Bound] = {
+    "dim": 384, "heads": 12, "rate": 0.5, "norm": "layer_norm", "on": True, "seq": Dim.symbol("seq"),
+    "h": Dim.symbol("h", 16), "batch": Dim.of(8), "nothing": None,
+}  # fmt: skip
+
+
+def value(text: str) -> Bound:
+    return evaluate(text, SCOPE, read_yaml(text, file="spec.yaml").span)
+
+
+def refused(text: str) -> str:
+    with pytest.raises(SpecError) as caught:
+        value(text)
+    (diagnostic,) = caught.value.diagnostics
+    return str(diagnostic)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("4*dim", 1536), ("dim // heads", 32), ("dim / heads", 32), ("7 / 2", 3.5), ("-dim", -384), ("2**-1", 0.5),
+        ("dim % 100", 84), ("min(dim, 100)", 100), ("max(dim, 4*heads, 2)", 384), ("ceil(rate)", 1), ("floor(2.7)", 2),
+        ("dim > 3 and heads == 12", True), ("not on", False), ("true", True), ("1 < heads <= 12", True),
+        ("norm == 'layer_norm'", True), ("norm", "layer_norm"), (" dim ", 384), ("batch % 3", 2), ("batch > 7", True),
+        ("nothing", None), ("0x10", 16), ("1_000 + 1e3", 2000.0),
+    ],
+)  # fmt: skip
+def test_what_an_expression_comes_to(text: str, expected: Bound) -> None:
+    result = evaluate(text, SCOPE, read_yaml("x", file="spec.yaml").span)
+    assert result == expected
+    assert type(result) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("4*seq + 2", "4*seq + 2"), ("h // 16 * 2", "h/8"), ("h / 4", "h/4"), ("(seq + 1) // 2", "(seq + 1)//2"),
+     ("ceil(seq)", "seq"), ("2*h // 4", "h/2")],
+)  # fmt: skip
+def test_dims_stay_symbols(text: str, shown: str) -> None:
+    assert str(value(text)) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seq / 2", "2 does not divide seq at every size; write // to round down, or give it `multiple_of: 2`"),
+        ("seq > 3", "the size of seq is known only at run time"),
+        ("seq == 3", "the size of seq is known only at run time"),
+        ("min(seq, 3)", "the size of seq is known only at run time"),
+        ("seq ** 2", "the size of seq is known only at run time"),
+        ("dim // seq", "384 cannot be divided by the dim seq"),
+        ("seq * 0.5", "a dim is calculated with whole numbers alone"),
+        ("dim // 0", "it divides by zero"),
+        ("norm * 3", "text cannot be calculated with"),
+        ("norm < 3", "text cannot be calculated with"),
+        ("nothing + 1", "text cannot be calculated with"),
+        ("(-8) ** 0.5", "it is no real number"),
+        ("9 ** 64 ** 64", "the number is too large"),
+        ("((((9**64)**64)**64)**64)**64", "the number is too large"),
+        ("1e308 * 10", "the number is too large"),
+        ("ceil(1, 2)", "a function gets too many numbers, or too few"),
+        ("min()", "min and max need numbers"),
+    ],
+)
+def test_what_has_no_value(text: str, message: str) -> None:
+    assert refused(text) == f"spec.yaml:1:1: error[X003]: '{text}' has no value: {message}"
+
+
+@pytest.mark.parametrize("text", ["norm if on else dim", "dim.real", "[1, 2]", "lambda: 3", "f'{dim}'", "dim[0]",
+                                  "~dim", "dim << 3", "dim is 3", "min(dim, 3, key=heads)", "min(*[1])"])  # fmt: skip
+def test_more_than_arithmetic_is_refused(text: str) -> None:
+    with pytest.raises(SpecError, match=r"error\[X001\].*it has more than arithmetic and comparison in it"):
+        evaluate(text, SCOPE, read_yaml("x", file="spec.yaml").span)
+
+
+@pytest.mark.parametrize("text", ["dim = 3", "dim := 3", "dim; heads", "dim\nheads", "4 *", "", "(" * 300, "1" * 500,
+                                  "dim\0", "import os", "3 3"])  # fmt: skip
+def test_what_is_no_expression(text: str) -> None:
+    with pytest.raises(SpecError, match=r"error\[X001\]"):
+        evaluate(text, SCOPE, read_yaml("x", file="spec.yaml").span)
+
+
+@pytest.mark.parametrize("text", ["__import__('os')", "open('x')", "print(1)", "eval('1')", "norm()"])
+def test_no_other_function_is_reached(text: str) -> None:
+    with pytest.raises(SpecError, match=r"error\[X001\].*there is no function"):
+        evaluate(text, SCOPE, read_yaml("x", file="spec.yaml").span)
+
+
+@pytest.mark.parametrize("text", ["2j", "'text'", "...", "9" * 300, "None"])
+def test_a_value_is_a_number_of_some_size(text: str) -> None:
+    with pytest.raises(SpecError, match=r"error\[X003\].*has no number as its value, or one out of bounds"):
+        evaluate(text, SCOPE, read_yaml("x", file="spec.yaml").span)
+
+
+def test_dims_do_not_grow_without_end() -> None:
+    """Each param the square of the one before: 2**30 terms if nobody stopped it."""
+    grown: dict[str, Bound] = {"p": Dim.symbol("a") + Dim.symbol("b") // 3}
+
+    def grow() -> None:
+        for _ in range(30):
+            grown["p"] = evaluate("(p + 1) // 5 * p", grown, read_yaml("x", file="spec.yaml").span)
+
+    with pytest.raises(SpecError, match="the number is too large"):
+        grow()
+
+
+def test_an_unknown_name_is_pointed_at() -> None:
+    assert refused("4*dmi + heads") == "spec.yaml:1:3: error[X002]: 'dmi' is neither a param nor a dim"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("${norm}", "layer_norm"), ("${dim}", 384), ("${2*dim}", 768), ("a_${heads}_${norm}", "a_12_layer_norm"),
+     ("plain", "plain"), ("$dim {dim}", "$dim {dim}"), ("${dim", "${dim")],
+)  # fmt: skip
+def test_text_with_expressions_in_it(text: str, expected: Bound) -> None:
+    assert interpolate(text, SCOPE, read_yaml("x", file="spec.yaml").span) == expected
+
+
+def test_a_mistake_in_text_is_pointed_at() -> None:
+    text = "a_${nrom}"
+    with pytest.raises(SpecError, match=r"^spec.yaml:1:6: error\[X002\]"):
+        interpolate(text, SCOPE, read_yaml(f"'{text}'", file="spec.yaml").span)
