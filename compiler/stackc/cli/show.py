@@ -39,13 +39,12 @@ WRITERS: dict[str, Callable[[Picture], str | bytes]] = {
     ".mmd": write_mermaid,
     ".dot": write_dot,
 }
-
-
+SUFFIXES = (*WRITERS, ".html")
 SKINS: dict[Skin, tuple[str, ...]] = {"yaml": YAML_SUFFIXES, "mermaid": MERMAID_SUFFIXES}
 
 
 def _check_suffix(out: Path | None, skin: Skin | None) -> None:
-    known = SKINS[skin] if skin else tuple(WRITERS)
+    known = SKINS[skin] if skin else SUFFIXES
     if out is not None and out.suffix.lower() not in known:
         raise click.BadParameter(f"'{out}' has to end in one of {', '.join(known)}", param_hint="--out")
 
@@ -55,7 +54,7 @@ def _check_suffix(out: Path | None, skin: Skin | None) -> None:
 @override_options
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path),
-    help=f"A file to write instead: {', '.join(WRITERS)}.",
+    help=f"A file to write instead: {', '.join(SUFFIXES)}.",
 )  # fmt: skip
 @click.option(
     "--depth", type=click.IntRange(min=1), default=1, show_default=True,
@@ -85,5 +84,10 @@ def command(spec: Path, overrides: Overrides, out: Path | None, depth: int, skin
 
 
 def _picture(spec: Path, overrides: Overrides, out: Path | None, depth: int) -> str | bytes:
+    if out and out.suffix.lower() == ".html":
+        from stackc.view.html import write_html
+
+        checked = check_spec(spec, overrides)
+        return write_html(checked.typed, {checked.source.file: checked.source.text}, depth)
     write = WRITERS[out.suffix.lower()] if out else write_mermaid
     return write(compose(check_spec(spec, overrides).typed, depth))

@@ -38,8 +38,8 @@ def lines_of(node: Node, title: str, cost: Cost) -> tuple[str, ...]:
     what = [] if node.op == title else [node.op]
     if isinstance(node.body, Region) and node.body.kind == "stack":
         what = [node.body.name] + ["one module, shared"] * any(inner.same_as for inner in node.body.nodes.values())
-    what += [f"{name} {_text(getattr(node.body, name))}" for name in node.fields if hasattr(node.body, name)]
-    what += [f"{name}: {_reparam_text(reparam)}" for name, reparam in node.reparams]
+    what += [f"{name} {field_text(getattr(node.body, name))}" for name in node.fields if hasattr(node.body, name)]
+    what += [f"{name}: {reparam_text(reparam)}" for name, reparam in node.reparams]
     what += [f"{name} of {tie.path}" for name, tie in node.ties.items()]
     what += [f"same as {node.same_as}"] if node.same_as else []
     return tuple(line for line in (" · ".join(what), *cost_lines(cost)) if line)
@@ -71,11 +71,13 @@ def arrow_between(source: str, target: str, typed: TypedRegion, node: Node, inle
     return Arrow(source, target, port, "" if told is not None else type_text(typed.type_of(inlet.wire)))
 
 
-def _text(value: object) -> str:
+def field_text(value: object) -> str:
+    """The value of a field as a spec writes it."""
     if isinstance(value, float):
         return f"{value:g}"
     return str(value).lower() if isinstance(value, bool) or value is None else str(value)
 
 
-def _reparam_text(reparam: Reparam) -> str:
+def reparam_text(reparam: Reparam) -> str:
+    """The name of a reparametrization, as a spec writes it."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(reparam).__name__).lower()

@@ -14,6 +14,7 @@ from stackc.spec.document import Document
 from stackc.spec.drawing import Drawing, Group
 from stackc.view.around import mark_around
 from stackc.view.captions import arrow_between, cost_lines, cost_of_copies, lines_of, plain, title_of
+from stackc.view.figures import type_text
 from stackc.view.folding import Run, fold, opens
 from stackc.view.picture import Arrow, Box, Cluster, Part, Picture
 
@@ -34,8 +35,24 @@ def compose(typed: TypedGraph, depth: int = 1) -> Picture:
     composer = _Composer(document, cost_of(typed.root))
     parts = composer.whole(typed.root, depth)
     subtitle = " · ".join(cost_lines(composer.costs[typed.root]))
-    direction = (document.body.drawing.direction or "TB").replace("TD", "TB")
-    return Picture(document.name, subtitle, direction, parts, mark_around(composer.arrows))
+    return Picture(document.name, subtitle, _direction(document), parts, mark_around(composer.arrows))
+
+
+def compose_inside(document: Document, typed: TypedRegion, costs: Mapping[TypedRegion, Cost]) -> Picture:
+    """The picture of a block or stack by itself, between ports, with all that is in it closed; ids are local."""
+    composer, region = _Composer(document, costs), typed.region
+    ports: dict[str, Part] = {name: Box(name, name, (), "port", "port") for name in region.inputs}
+    ends = {Wire(name): name for name in region.inputs}
+    parts = list(composer.region(typed, fold(typed), "", 1, ends, ports))
+    for name, wire, type_ in zip(region.outputs, region.outputs.values(), typed.outputs, strict=True):
+        title = name if len(region.outputs) > 1 else "out"
+        parts.append(Box(f"output {name}", title, (), "port", "port"))
+        composer.arrows.append(Arrow(ends[wire], f"output {name}", type=type_text(type_)))
+    return Picture(region.name, "", _direction(document), tuple(parts), mark_around(composer.arrows))
+
+
+def _direction(document: Document) -> str:
+    return (document.body.drawing.direction or "TB").replace("TD", "TB")
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,11 @@ _FAMILIES = {
 _OTHER = Colour("#f0ece2", "#8d8266", INK)
 
 
+def families() -> tuple[str, ...]:
+    """Every family and form that has a colour of its own."""
+    return tuple(_FAMILIES)
+
+
 def colour_of(family: str) -> Colour:
     """The colour of a family of components, of a kind of model or of a form; the same for all that have none."""
     return _FAMILIES.get(family, _OTHER)
@@ -53,3 +58,27 @@ _GROUP = Colour("#f7f8fa", "#c5ced8", FAINT)
 def frame_of(family: str) -> Colour:
     """The colour of the frame around an opened block or stack, or around a group of the drawing."""
     return _FRAMES.get(family, _GROUP)
+
+
+DARK_PAPER = "#14181d"
+"""The ground of a dark page."""
+
+_DARK_INK = "#e6eaef"
+
+
+def in_the_dark(colour: Colour) -> Colour:
+    """The same hue on a dark ground: a dim inside, an edge that shines a little, a pale title."""
+    fill, stroke = _mixed(colour.stroke, DARK_PAPER, 0.26), _mixed(colour.stroke, "#ffffff", 0.86)
+    return Colour(fill, stroke, _DARK_INK if colour.text in (INK, FAINT, "#ffffff") else _mixed(stroke, "#ffffff", 0.6))
+
+
+def frame_in_the_dark(colour: Colour) -> Colour:
+    """As `in_the_dark`, of a frame, which is hardly more than its ground."""
+    lit = in_the_dark(colour)
+    return Colour(_mixed(colour.text, DARK_PAPER, 0.12), _mixed(lit.stroke, DARK_PAPER, 0.5), lit.text)
+
+
+def _mixed(one: str, other: str, share: float) -> str:
+    """`share` of one colour, the rest of the other."""
+    pairs = ((int(one[i : i + 2], 16), int(other[i : i + 2], 16)) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(a * share + b * (1 - share)):02x}" for a, b in pairs)

@@ -1,0 +1,90 @@
+"""What there is to know of a node beside its caption: every field, the types at its ports, its parameters, its line."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from stackc.diagnostics import Span
+from stackc.graph.check import TypedRegion
+from stackc.graph.cost import Cost
+from stackc.graph.model import Node, Region, Wire
+from stackc.types import TensorType
+from stackc.view.captions import cost_lines, field_text, reparam_text
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All of it as text, in the order of the spec and of the signature. `written` are the fields the spec writes.
+
+    `place` is the file and line of the spec, `line` the text there.
+    """
+
+    op: str
+    costs: tuple[str, ...]
+    fields: tuple[Pair, ...]
+    written: tuple[str, ...]
+    inputs: tuple[Pair, ...]
+    outputs: tuple[Pair, ...]
+    parameters: tuple[Pair, ...]
+    place: str
+    line: str
+
+
+def facts_of(typed: TypedRegion, node: Node, cost: Cost, sources: Mapping[str, str]) -> Facts:
+    """The facts of a node; `sources` has the texts of the files that spans speak of, as far as they are known."""
+    region = isinstance(node.body, Region)
+    fields = [] if region else [(f.name, field_text(getattr(node.body, f.name))) for f in _fields(node)]
+    fields += [(f"reparam {name}", reparam_text(reparam)) for name, reparam in node.reparams]
+    fields += [("same_as", node.same_as)] if node.same_as else []
+    return Facts(
+        op=node.body.name if isinstance(node.body, Region) and node.body.kind == "stack" else node.op,
+        costs=cost_lines(cost),
+        fields=tuple(fields),
+        written=tuple(node.fields),
+        inputs=tuple(
+            (inlet.port, f"{typed.type_of(inlet.wire)} from {inlet.wire.node}" if inlet.wire else "open")
+            for inlet in node.inlets
+        ),
+        outputs=tuple(_outputs(typed, node)),
+        parameters=tuple(_parameters(typed, node)),
+        place=str(node.span),
+        line=line_at(node.span, sources),
+    )
+
+
+def facts_of_input(name: str, type_: TensorType, span: Span | None, sources: Mapping[str, str]) -> Facts:
+    """The facts of an input of the model."""
+    place, line = (str(span), line_at(span, sources)) if span else ("", "")
+    return Facts("input", (), (), (), (), ((name, str(type_)),), (), place, line)
+
+
+def line_at(span: Span, sources: Mapping[str, str]) -> str:
+    """The line of the spec at a span; empty where the text is not known."""
+    lines = sources.get(span.file, "").split("\n")
+    return lines[span.line - 1].strip() if 0 < span.line <= len(lines) else ""
+
+
+def _fields(node: Node) -> Sequence[dataclasses.Field[object]]:
+    return dataclasses.fields(node.body)  # type: ignore[arg-type]  # every component is a dataclass
+
+
+def _outputs(typed: TypedRegion, node: Node) -> Sequence[Pair]:
+    names = list(node.body.outputs)
+    types = typed.bodies[node.id].outputs if node.id in typed.bodies else typed.signatures[node.id].outputs
+    return [(name, str(typed.type_of(Wire(node.id, i)))) for i, (name, _) in enumerate(zip(names, types, strict=False))]
+
+
+def _parameters(typed: TypedRegion, node: Node) -> Sequence[Pair]:
+    """Of a component; those inside a block or stack are told by its nodes."""
+    if node.id in typed.bodies:
+        return []
+    signature = typed.signatures[node.id]
+    told = [
+        (name, f"{type_}, the same as {node.ties[name].path}" if name in node.ties else str(type_))
+        for name, type_ in signature.parameters.items()
+    ]
+    return told + [(name, f"{type_}, a buffer") for name, type_ in signature.buffers.items()]

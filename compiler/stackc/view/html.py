@@ -1,0 +1,110 @@
+"""A model as one HTML page that needs nothing else: its picture to pan, zoom, fold, unfold and search, and its facts.
+
+The page lays opened blocks out itself, from the levels in it: see pages/layout.js. Whatever comes from the spec is
+escaped by the template, or set as text by the script.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from stackc.graph.check import TypedGraph
+from stackc.view.levels import Level, levels_of
+from stackc.view.palette import (
+    DARK_PAPER,
+    FAINT,
+    INK,
+    LINE,
+    PAPER,
+    Colour,
+    colour_of,
+    families,
+    frame_in_the_dark,
+    frame_of,
+    in_the_dark,
+)
+from stackc.view.picture import Box, Cluster, heading, walk
+from stackc.view.sizes import header_size
+
+
+def write_html(typed: TypedGraph, sources: Mapping[str, str], depth: int = 1) -> str:
+    """The page of a checked spec, with blocks and stacks open at first down to `depth`.
+
+    `sources` has the texts of the spec's files by name, for the lines that nodes come from. Raises SpecError (V101,
+    V102).
+    """
+    title = typed.graph.document.name
+    return render_page("show.html", title=title, view=page_data(typed, sources, depth))
+
+
+def page_data(typed: TypedGraph, sources: Mapping[str, str], depth: int) -> dict[str, Any]:
+    """What the script of a page is given: every level, and how many of them to open."""
+    levels = levels_of(typed, sources)
+    return {
+        "title": levels[0].picture.title,
+        "subtitle": levels[0].picture.subtitle,
+        "depth": depth,
+        "levels": [_level(level) for level in levels],
+    }
+
+
+def render_page(template: str, **values: Any) -> str:
+    """A page of ours; every value is escaped."""
+    light = {"ink": INK, "faint": FAINT, "paper": PAPER, "line": LINE}
+    dark = {"ink": "#e6eaef", "faint": "#9aa7b5", "paper": DARK_PAPER, "line": "#64707e"}
+    colours = {family: (colour_of(family), in_the_dark(colour_of(family))) for family in (*families(), "other")}
+    frames = {kind: (frame_of(kind), frame_in_the_dark(frame_of(kind))) for kind in ("block", "stack", "group")}
+    page = _environment().get_template(template)
+    return page.render(grounds=(light, dark), colours=_themes(colours), frames=_themes(frames), **values)
+
+
+def _themes(pairs: Mapping[str, tuple[Colour, Colour]]) -> tuple[dict[str, Colour], dict[str, Colour]]:
+    return {name: light for name, (light, _) in pairs.items()}, {name: dark for name, (_, dark) in pairs.items()}
+
+
+@cache
+def _environment() -> Environment:
+    loader = PackageLoader("stackc.view", "pages")
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+def _level(level: Level) -> dict[str, Any]:
+    picture, layout = level.picture, level.layout
+    parts = list(walk(picture.parts))
+    return {
+        "width": layout.width,
+        "height": layout.height,
+        "boxes": [_box(part, level) for part in parts if isinstance(part, Box)],
+        "frames": [
+            {"id": part.id, "titles": heading(part).split("\n"), "family": part.family}
+            | asdict(layout.clusters[part.id])
+            for part in parts
+            if isinstance(part, Cluster)
+        ],
+        "arrows": [
+            {"source": arrow.source, "target": arrow.target, "label": arrow.label, "at": curve.label}
+            | {"points": _rounded(curve.points), "tip": _rounded([curve.tip])[0]}
+            for arrow, curve in zip(picture.arrows, layout.curves, strict=True)
+        ],
+    }
+
+
+def _box(box: Box, level: Level) -> dict[str, Any]:
+    known: dict[str, Any] = {"id": box.id, "titles": heading(box).split("\n"), "lines": box.lines, "form": box.form}
+    known |= {"family": box.family if box.family in families() else "other", "repeat": box.repeat}
+    known |= asdict(level.layout.boxes[box.id])
+    if inside := level.inside.get(box.id):
+        cluster = Cluster(box.id, box.title, box.lines, box.family, (), box.repeat)
+        known |= {"inside": {"level": inside.level, "path": inside.path}, "head": header_size(cluster)}
+    if facts := level.facts.get(box.id):
+        known["facts"] = {name: value for name, value in asdict(facts).items() if value}
+    return known
+
+
+def _rounded(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    return [(round(x, 1), round(y, 1)) for x, y in points]

@@ -1,0 +1,87 @@
+"""Typed graph → levels: a laid-out picture for every distinct block and stack, to be opened inside one another.
+
+Equal blocks are one level, however often they come: what a page holds grows with the distinct regions of a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stackc.graph.check import TypedGraph, TypedRegion
+from stackc.graph.cost import Cost, cost_of
+from stackc.graph.model import Node
+from stackc.spec.document import Document
+from stackc.view.captions import cost_of_copies
+from stackc.view.compose import compose, compose_inside
+from stackc.view.facts import Facts, facts_of, facts_of_input
+from stackc.view.folding import Run, fold, opens
+from stackc.view.layout import Layout, lay_out
+from stackc.view.picture import Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What a box opens into: the number of a level, and the path from the box to what is in it (`0.` in a stack)."""
+
+    level: int
+    path: str
+
+
+@dataclass(frozen=True)
+class Level:
+    """One picture with everything in it closed. `inside` and `facts` go by the ids of its boxes."""
+
+    picture: Picture
+    layout: Layout
+    inside: Mapping[str, Inside]
+    facts: Mapping[str, Facts]
+
+
+def levels_of(typed: TypedGraph, sources: Mapping[str, str]) -> tuple[Level, ...]:
+    """The whole model as the first level, then every distinct region inside it. Raises SpecError (V101, V102)."""
+    builder = _Builder(typed.graph.document, cost_of(typed.root), sources)
+    facts = {
+        name: facts_of_input(name, type_, typed.root.region.places.get(name), sources)
+        for name, type_ in zip(typed.root.region.inputs, typed.root.inputs, strict=True)
+    }
+    builder.add(typed.root, compose(typed), facts)
+    return tuple(builder.levels[number] for number in range(len(builder.levels)))
+
+
+@dataclass(frozen=True)
+class _Builder:
+    document: Document
+    costs: Mapping[TypedRegion, Cost]
+    sources: Mapping[str, str]
+    levels: dict[int, Level] = field(default_factory=dict)
+    numbers: dict[TypedRegion, int] = field(default_factory=dict)
+
+    def add(self, typed: TypedRegion, picture: Picture, facts: Mapping[str, Facts]) -> None:
+        """Add the level of a region, and those inside it."""
+        number = self.numbers[typed] = len(self.numbers)
+        inside: dict[str, Inside] = {}
+        known = dict(facts)
+        for copies in (each for run in fold(typed) for each in _copies(run)):
+            node = copies[0]
+            cost = cost_of_copies(typed, copies, self.costs)
+            known[node.id] = facts_of(typed, node, cost, self.sources)
+            if (body := typed.bodies.get(node.id)) and opens(body, fold(body)):
+                inside[node.id] = self.into(body)
+        self.levels[number] = Level(picture, lay_out(picture), inside, known)
+
+    def into(self, body: TypedRegion, path: str = "") -> Inside:
+        """The level of a body; of a stack of equal members, that of the member."""
+        runs = fold(body)
+        if body.region.kind == "stack" and len(runs) == 1 and (only := runs[0].only):
+            return self.into(body.bodies[only.id], f"{path}{only.id}.")
+        if body not in self.numbers:
+            self.add(body, compose_inside(self.document, body, self.costs), {})
+        return Inside(self.numbers[body], path)
+
+
+def _copies(run: Run) -> list[tuple[Node, ...]]:
+    """The nodes that are drawn, each with those it stands for."""
+    if run.inner:
+        return [copies for inner in run.inner for copies in _copies(inner)]
+    return [tuple(node for (node,) in run.repeats)]

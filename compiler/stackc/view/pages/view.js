@@ -1,0 +1,348 @@
+// The page: draws the scene, moves it, folds and unfolds, searches, and tells the facts of a node. Whatever comes from the
+// spec is set as text, never as markup.
+
+const MOST_FOUND = 60;
+const READABLE = 0.45; // the zoom below which texts cannot be read
+const MOST_BOXES = 6000; // that "Unfold" opens, and that the search knows
+
+function svg(tag, attributes = {}, ...children) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+function html(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+/** Every node that could be opened to, from the outside in: {path, box, above}, with the boxes to open for it. */
+function listed(levels) {
+  const found = [];
+  let waiting = [{ number: 0, prefix: "", above: [] }];
+  while (waiting.length && found.length < MOST_BOXES) {
+    const deeper = [];
+    for (const { number, prefix, above } of waiting) {
+      for (const box of levels[number].boxes) {
+        if (!box.facts && box.form !== "output") continue;
+        const path = prefix + box.id;
+        found.push({ path, box, above });
+        if (box.inside) deeper.push({ number: box.inside.level, prefix: `${path}.${box.inside.path}`, above: [...above, path] });
+      }
+    }
+    waiting = deeper;
+  }
+  return found;
+}
+
+function start(host) {
+  const data = JSON.parse(host.querySelector("script").textContent);
+  const find = (selector) => host.querySelector(selector);
+  const [canvas, layer, panel, input, results] = [".canvas", ".scene", "aside", "input", ".search ol"].map(find);
+  const nodes = listed(data.levels);
+  const byPath = new Map(nodes.map((node) => [node.path, node]));
+  const marks = new Map(Object.entries(data.marks ?? {}));
+  const open = new Set(nodes.filter(({ box, above }) => box.inside && above.length < data.depth - 1).map(({ path }) => path));
+  const drawn = new Map(); // path → its element and place in the scene
+  let scene, selected = null, hits = new Set();
+  let camera = { x: 0, y: 0, zoom: 1 };
+
+  // -- drawing
+
+  function caption(group, texts, lines, x, y, anchor) {
+    for (const text of texts) group.append(svg("text", { class: `title ${anchor}`, x, y: (y += 17) - 4 }, text));
+    for (const text of lines) group.append(svg("text", { class: `line ${anchor}`, x, y: (y += 13.5) - 3.5 }, text));
+  }
+
+  function knob(path, x, y) {
+    const sign = open.has(path) ? "M-3.5 0H3.5" : "M-3.5 0H3.5M0 -3.5V3.5";
+    const made = svg("g", { class: "knob", transform: `translate(${x} ${y})`, role: "button", "aria-label": open.has(path) ? "Fold" : "Unfold" });
+    made.append(svg("circle", { r: 8 }), svg("path", { d: sign }));
+    made.addEventListener("click", (event) => { event.stopPropagation(); toggle(path); });
+    made.addEventListener("dblclick", (event) => event.stopPropagation());
+    return made;
+  }
+
+  function marked(path) {
+    if (marks.has(path)) return marks.get(path);
+    return !open.has(path) && [...marks.keys()].some((other) => other.startsWith(`${path}.`)) ? "within" : "";
+  }
+
+  function rect(x, y, width, height, radius) {
+    return svg("rect", { x, y, width, height, rx: radius });
+  }
+
+  function boxOf({ box, path, child, x, y, width, height }) {
+    const kind = child ? "frame opened" : `box ${box.form}`;
+    const group = svg("g", { class: `${kind} ${box.family} ${marked(path)}`, "data-path": path, tabindex: 0, "aria-label": box.titles.join(" ") });
+    if (box.form === "port" || box.form === "merge") {
+      group.append(rect(x, y, width, height, height / 2));
+      group.append(svg("text", { class: `${box.form === "merge" && box.titles[0].length === 1 ? "title" : "small"} middle`, x: x + width / 2, y: y + height / 2 + 4 }, box.titles[0]));
+    } else if (child) {
+      group.append(rect(x, y, width, height, 10));
+      caption(group, box.titles, box.lines, x + 14, y + 8, "");
+      group.append(knob(path, x + width - 16, y + 16));
+    } else {
+      const card = box.repeat > 1 ? 4 : 0;
+      const radius = box.form === "component" || box.form === "model" ? 8 : height / 2;
+      if (card) group.append(rect(x + card, y, width - card, height - card, radius));
+      group.append(rect(x, y + card, width - card, height - card, radius));
+      caption(group, box.titles, box.lines, x + (width - card) / 2, y + card + 8, "middle");
+      if (box.inside) group.append(knob(path, x + width - card, y + card));
+    }
+    drawn.set(path, { group, x, y, width, height });
+    return group;
+  }
+
+  function arrowOf({ points: [first, ...rest], tip }) {
+    const [x, y] = rest.at(-1);
+    const length = Math.hypot(tip[0] - x, tip[1] - y) || 1;
+    const back = [(x - tip[0]) * Math.min(1, 8 / length), (y - tip[1]) * Math.min(1, 8 / length)];
+    const corners = [[tip[0] + back[0] - back[1] * 0.42, tip[1] + back[1] + back[0] * 0.42], tip, [tip[0] + back[0] + back[1] * 0.42, tip[1] + back[1] - back[0] * 0.42]];
+    return [
+      svg("path", { class: "arrow", d: `M${first}C${rest.join(" ")}L${[tip[0] + back[0], tip[1] + back[1]]}` }),
+      svg("path", { class: "tip", d: `M${corners.join(" ")}Z` }),
+    ];
+  }
+
+  function labelOf({ arrow, at: [x, y] }) {
+    return svg("text", { class: "label", x, y: y + 3.3 }, arrow.label);
+  }
+
+  function draw(part, left, top) {
+    const group = svg("g", { transform: `translate(${left} ${top})` });
+    for (const { frame, x, y, width, height } of part.frames) {
+      const made = svg("g", { class: `frame ${["block", "stack"].includes(frame.family) ? frame.family : "group"}` }, rect(x, y, width, height, 10));
+      caption(made, frame.titles, [], x + 14, y + 8, "");
+      group.append(made);
+    }
+    for (const each of part.boxes.filter(({ child }) => child)) {
+      const header = each.box.head[1] + 1.5 * PADDING;
+      group.append(boxOf(each), draw(each.child, each.x + (each.width - each.child.width) / 2, each.y + header));
+    }
+    for (const arrow of part.arrows) group.append(...arrowOf(arrow));
+    for (const each of part.boxes) if (!each.child) group.append(boxOf(each));
+    for (const arrow of part.arrows) if (arrow.at) group.append(labelOf(arrow));
+    return group;
+  }
+
+  function render() {
+    scene = place(data.levels, 0, "", open);
+    drawn.clear();
+    layer.replaceChildren(draw(scene, 0, 0));
+    show();
+  }
+
+  function show() {
+    for (const [path, { group }] of drawn) {
+      group.classList.toggle("selected", path === selected);
+      group.classList.toggle("hit", hits.has(path));
+    }
+  }
+
+  // -- the camera
+
+  function move(next) {
+    camera = { ...camera, ...next };
+    layer.setAttribute("transform", `translate(${camera.x} ${camera.y}) scale(${camera.zoom})`);
+    canvas.classList.toggle("far", camera.zoom < 0.35);
+  }
+
+  function zoomAt(x, y, factor) {
+    const zoom = Math.min(4, Math.max(0.02, camera.zoom * factor));
+    const scale = zoom / camera.zoom;
+    move({ x: x - (x - camera.x) * scale, y: y - (y - camera.y) * scale, zoom });
+  }
+
+  /** Show all of it; no smaller than `least`, from its beginning, where that is too much. */
+  function fit(least = 0) {
+    const { width, height } = canvas.getBoundingClientRect();
+    const zoom = Math.max(least, Math.min(1.25, (width - 60) / scene.width, (height - 110) / scene.height));
+    const [across, down] = [width - scene.width * zoom, height - scene.height * zoom];
+    move({ zoom, x: scene.height > scene.width ? across / 2 : Math.max(30, across / 2), y: Math.max(74, 30 + down / 2) });
+  }
+
+  /** The middle of a box on the screen. */
+  function middle(path) {
+    const { group } = drawn.get(path);
+    const [box, frame] = [group.querySelector("rect").getBoundingClientRect(), canvas.getBoundingClientRect()];
+    return { x: box.x + box.width / 2 - frame.x, y: box.y - frame.y, width: box.width, height: box.height };
+  }
+
+  function centre(path) {
+    const { width, height } = canvas.getBoundingClientRect();
+    if (camera.zoom < 0.6) move({ zoom: 0.9 });
+    const at = middle(path);
+    const right = panel.hidden || width < 700 ? 0 : 180;
+    move({ x: camera.x + width / 2 - right - at.x, y: camera.y + Math.max(height / 2 - at.height / 2, 90) - at.y });
+  }
+
+  // -- folding
+
+  /** Fold or unfold; the upper edge of the box stays where it is on the screen. */
+  function toggle(path) {
+    const before = middle(path);
+    if (!open.delete(path)) open.add(path);
+    render();
+    const after = middle(path);
+    move({ x: camera.x + before.x - after.x, y: camera.y + before.y - after.y });
+  }
+
+  function unfold(all) {
+    open.clear();
+    if (all) for (const { path, box } of nodes) if (box.inside) open.add(path);
+    render();
+    fit(READABLE);
+  }
+
+  // -- a node and its facts
+
+  function table(title, pairs, written) {
+    if (!pairs?.length) return [];
+    const rows = pairs.map(([name, value]) =>
+      html("tr", { class: written && !written.includes(name) ? "default" : "" }, html("td", {}, name), html("td", {}, value)));
+    return [html("h3", {}, title), html("table", {}, ...rows)];
+  }
+
+  function tell({ path, box }) {
+    const facts = box.facts ?? {};
+    const close = html("button", { class: "close", "aria-label": "Close" }, "×");
+    close.addEventListener("click", () => select(null));
+    const place = facts.place ? [html("h3", {}, "Spec"), html("div", { class: "path place" }, facts.place)] : [];
+    const line = facts.line ? [html("code", {}, facts.line)] : [];
+    panel.replaceChildren(
+      close,
+      html("h2", {}, box.titles.join("\n")),
+      html("div", { class: "path" }, path),
+      html("span", { class: `chip ${box.family}` }, facts.op ?? box.form),
+      ...(facts.costs ?? []).map((cost) => html("p", { class: "cost" }, cost)),
+      ...table("Fields", facts.fields, facts.written ?? []),
+      ...table("Inputs", facts.inputs),
+      ...table("Outputs", facts.outputs),
+      ...table("Parameters", facts.parameters),
+      ...place,
+      ...line,
+    );
+  }
+
+  function select(path) {
+    const known = path !== null && byPath.get(path);
+    selected = known ? path : null;
+    panel.hidden = !known;
+    if (known) tell(known);
+    if (!data.quiet) history.replaceState(null, "", known ? `#${encodeURIComponent(path)}` : location.pathname + location.search);
+    show();
+  }
+
+  /** Unfold down to a node, select it and bring it to the middle. */
+  function go(path) {
+    const node = byPath.get(path);
+    if (!node) return;
+    for (const above of node.above) open.add(above);
+    render();
+    select(path);
+    centre(path);
+  }
+
+  // -- searching
+
+  function search() {
+    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const text = ({ path, box }) => [path, ...box.titles, box.facts?.op, box.family].join(" ").toLowerCase();
+    const found = words.length ? nodes.filter((node) => words.every((word) => text(node).includes(word))) : [];
+    hits = new Set(found.map(({ path }) => path));
+    show();
+    results.hidden = !words.length;
+    const rows = found.slice(0, MOST_FOUND).map(({ path, box }) => {
+      const row = html("li", { role: "option", "data-path": path }, html("span", {}, path), html("small", {}, box.facts?.op ?? box.form));
+      row.addEventListener("mousedown", (event) => { event.preventDefault(); choose(row); });
+      return row;
+    });
+    const rest = found.length - rows.length;
+    if (!found.length) rows.push(html("li", { class: "none" }, "nothing is called so"));
+    if (rest > 0) rows.push(html("li", { class: "none" }, `and ${rest} more`));
+    results.replaceChildren(...rows);
+  }
+
+  function choose(row) {
+    results.querySelector("[aria-selected]")?.removeAttribute("aria-selected");
+    row.setAttribute("aria-selected", "true");
+    row.scrollIntoView({ block: "nearest" });
+    go(row.dataset.path);
+  }
+
+  function step(by) {
+    const rows = [...results.querySelectorAll("[data-path]")];
+    const now = rows.findIndex((row) => row.hasAttribute("aria-selected"));
+    if (rows.length) choose(rows[(now + by + rows.length) % rows.length]);
+  }
+
+  // -- the hand
+
+  const boxAt = (event) => event.target.closest?.("[data-path]")?.dataset.path ?? null;
+  let held = null;
+
+  canvas.addEventListener("pointerdown", (event) => {
+    if (event.button === 0) held = { x: event.clientX, y: event.clientY, from: camera, moved: false };
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (!held) return;
+    const [dx, dy] = [event.clientX - held.x, event.clientY - held.y];
+    if (!held.moved && Math.hypot(dx, dy) < 4) return;
+    if (!held.moved) canvas.setPointerCapture(event.pointerId);
+    held.moved = true;
+    canvas.classList.add("moving");
+    move({ x: held.from.x + dx, y: held.from.y + dy });
+  });
+  const release = () => { canvas.classList.remove("moving"); setTimeout(() => { held = null; }); };
+  canvas.addEventListener("pointerup", release);
+  canvas.addEventListener("pointercancel", release);
+  canvas.addEventListener("click", (event) => { if (!held?.moved) select(boxAt(event)); });
+  canvas.addEventListener("dblclick", (event) => {
+    const path = boxAt(event);
+    if (byPath.get(path)?.box.inside) toggle(path);
+  });
+  canvas.addEventListener("wheel", (event) => {
+    event.preventDefault();
+    const frame = canvas.getBoundingClientRect();
+    const lines = event.deltaMode === 1 ? 16 : 1;
+    zoomAt(event.clientX - frame.x, event.clientY - frame.y, Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.0015)));
+  }, { passive: false });
+  canvas.addEventListener("keydown", (event) => {
+    const path = boxAt(event);
+    if (path && event.key === "Enter") select(path);
+    if (path && event.key === " " && byPath.get(path)?.box.inside) {
+      event.preventDefault();
+      toggle(path);
+      drawn.get(path).group.focus();
+    }
+  });
+
+  const closer = (factor) => { const { width, height } = canvas.getBoundingClientRect(); zoomAt(width / 2, height / 2, factor); };
+  const doing = { unfold: () => unfold(true), fold: () => unfold(false), closer: () => closer(1.3), farther: () => closer(1 / 1.3), fit: () => fit() };
+  for (const button of host.querySelectorAll("[data-do]")) button.addEventListener("click", doing[button.dataset.do]);
+  input.addEventListener("input", search);
+  input.addEventListener("focus", search);
+  input.addEventListener("blur", () => { results.hidden = true; });
+  input.addEventListener("keydown", (event) => {
+    const steps = { Enter: 1, ArrowDown: 1, ArrowUp: -1 };
+    if (event.key in steps) { event.preventDefault(); step(steps[event.key]); }
+    if (event.key === "Escape") { input.value = ""; search(); input.blur(); }
+  });
+  if (!data.quiet) document.addEventListener("keydown", (event) => {
+    if (event.target === input || event.ctrlKey || event.metaKey || event.altKey) return;
+    const keys = { "/": () => { event.preventDefault(); input.focus(); }, "+": doing.closer, "-": doing.farther, 0: doing.fit, Escape: () => select(null) };
+    keys[event.key]?.();
+  });
+
+  find("h1").textContent = data.title;
+  find("header p").textContent = data.subtitle;
+  render();
+  fit(READABLE);
+  const asked = decodeURIComponent(location.hash.slice(1));
+  if (!data.quiet && byPath.has(asked)) go(asked);
+  return { go };
+}
