@@ -21,7 +21,7 @@ import re
 from dataclasses import dataclass
 from typing import NoReturn
 
-from stackc.diagnostics import Collector
+from stackc.diagnostics import Collector, SpecError
 from stackc.spec.drawing import Drawing, Line
 from stackc.spec.labels import read_bracketed, read_properties
 from stackc.spec.links import Link, read_link
@@ -95,7 +95,7 @@ class _Reader:
             try:
                 self._statement()
             except SyntaxFault as fault:
-                self.sketch.found.diagnostics.append(fault.diagnostic)
+                self.sketch.found.extend(SpecError(fault.diagnostic))
                 self.tokens.recover(fault.resume)
             self.tokens.read("BREAK")
 
