@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from stackc.components.base import Signature
 from stackc.graph.check import TypedGraph, TypedRegion
@@ -70,6 +71,15 @@ class Needs:
             Weights(weights.matrices * modules, weights.vectors * modules, weights.whole * modules),
             Activations(made.floats * calls, made.whole * calls),
         )
+
+    def facts(self) -> dict[str, Any]:
+        """All of it for programs, bytes by precision; what depends on sizes left open is a text."""
+        return {
+            "parameters": self.cost.parameters,
+            "flops": str(self.cost.flops),
+            "weight_bytes": {name: self.weights.bytes(each) for name, each in PRECISIONS.items()},
+            "activation_bytes": {name: str(self.activations.bytes(each)) for name, each in PRECISIONS.items()},
+        }
 
 
 @dataclass(frozen=True, slots=True)

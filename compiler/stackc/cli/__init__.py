@@ -19,6 +19,7 @@ COMMANDS = {
     "check": "Check a spec, and tell its parameters and FLOPs.",
     "show": "Draw a spec: Mermaid on the screen, SVG or PNG in a file.",
     "watch": "Check a spec again at every save, and draw it again.",
+    "diff": "Tell what differs between two specs.",
     "plan": "Tell parameters, FLOPs and memory by block, and what fits in a memory.",
     "run": "Run an artifact on inputs from an .npz file.",
     "schema": "Print the JSON Schema of specs, for editors.",

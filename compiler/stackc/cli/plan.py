@@ -163,7 +163,7 @@ def _facts(plan: Plan, memory: int | None) -> dict[str, Any]:
         "name": plan.name,
         "inputs": {name: str(type_) for name, type_ in plan.inputs.items()},
         "outputs": {name: str(type_) for name, type_ in plan.outputs.items()},
-        "total": _needs(plan.total),
+        "total": plan.total.facts(),
         "peaks": [
             {"dims": sizes, "bytes": {name: peak(plan.root, sizes, each) for name, each in PRECISIONS.items()}}
             for sizes in corners
@@ -171,7 +171,7 @@ def _facts(plan: Plan, memory: int | None) -> dict[str, Any]:
         "blocks": [
             {"path": row.path, "op": row.op, "repeat": row.repeat, "level": row.level}
             | {"outputs": list(map(str, row.outputs))}
-            | _needs(row.needs)
+            | row.needs.facts()
             for row in plan.rows
         ],
     }
@@ -179,10 +179,3 @@ def _facts(plan: Plan, memory: int | None) -> dict[str, Any]:
         found = {name: list(map(asdict, fits(plan, each, memory))) for name, each in PRECISIONS.items()}
         facts["memory"] = {"bytes": memory, "fits": found}
     return facts
-
-
-def _needs(needs: Needs) -> dict[str, Any]:
-    weights = {name: needs.weights.bytes(precision) for name, precision in PRECISIONS.items()}
-    made = {name: str(needs.activations.bytes(precision)) for name, precision in PRECISIONS.items()}
-    cost = {"parameters": needs.cost.parameters, "flops": str(needs.cost.flops)}
-    return cost | {"weight_bytes": weights, "activation_bytes": made}

@@ -160,9 +160,10 @@ function start(host) {
   /** Show all of it; no smaller than `least`, from its beginning, where that is too much. */
   function fit(least = 0) {
     const { width, height } = canvas.getBoundingClientRect();
-    const zoom = Math.max(least, Math.min(1.25, (width - 60) / scene.width, (height - 110) / scene.height));
-    const [across, down] = [width - scene.width * zoom, height - scene.height * zoom];
-    move({ zoom, x: scene.height > scene.width ? across / 2 : Math.max(30, across / 2), y: Math.max(74, 30 + down / 2) });
+    const top = find("header").offsetHeight + 12;
+    const zoom = Math.max(least, Math.min(1.25, (width - 60) / scene.width, (height - top - 24) / scene.height));
+    const [across, down] = [width - scene.width * zoom, height - top - 24 - scene.height * zoom];
+    move({ zoom, x: scene.height > scene.width ? across / 2 : Math.max(30, across / 2), y: top + Math.max(0, down / 2) });
   }
 
   /** The middle of a box on the screen. */

@@ -1,0 +1,65 @@
+"""stackc diff A B."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stackc.cli.options import json_option, override_options
+from stackc.diagnostics import Diagnostic, SpecError
+from stackc.diff import Difference, compare
+from stackc.diff_report import write_markdown, write_page, write_text
+from stackc.front import Overrides, check_spec
+
+
+@click.command("diff")
+@click.argument("before", metavar="A", type=click.Path(path_type=Path))
+@click.argument("after", metavar="B", type=click.Path(path_type=Path))
+@override_options
+@click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write a page with both pictures side by side.")
+@click.option(
+    "--depth", type=click.IntRange(min=1), default=1, show_default=True,
+    help="How many levels of blocks and stacks to open at first in the page.",
+)  # fmt: skip
+@json_option
+def command(
+    before: Path, after: Path, overrides: Overrides, markdown: bool, html: Path | None, depth: int, as_json: bool
+) -> None:
+    """Tell what differs between two specs: components added, removed, changed, renamed, rewired; parameters and FLOPs.
+
+    --set and --dims count for both. Exit status 0 whether or not they differ.
+    """
+    one, other = check_spec(before, overrides), check_spec(after, overrides)
+    difference = compare(one.typed, other.typed)
+    if html is not None:
+        sources = {checked.source.file: checked.source.text for checked in (one, other)}
+        _write(html, write_page(difference, one.typed, other.typed, sources, depth))
+    if as_json:
+        click.echo(json.dumps(_facts(difference), ensure_ascii=False))
+    elif markdown:
+        click.echo(write_markdown(difference), nl=False)
+    elif html is None:
+        click.echo(write_text(difference), nl=False)
+    else:
+        click.echo(f"wrote {html}")
+
+
+def _write(path: Path, page: str) -> None:
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise SpecError(Diagnostic("V103", f"cannot write {path}: {error.strerror}")) from error
+
+
+def _facts(difference: Difference) -> dict[str, Any]:
+    return {
+        "names": difference.names,
+        "changes": list(map(asdict, difference.changes)),
+        "before": difference.before.facts(),
+        "after": difference.after.facts(),
+    }

@@ -1,0 +1,276 @@
+"""Two typed graphs → what differs between them: components added, removed, changed, renamed, rewired.
+
+Graphs are compared region by region. A pair of regions is compared once, however many layers share it, and its changes
+say how often they come.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from stackc.components.base import Component
+from stackc.graph.check import TypedGraph, TypedRegion
+from stackc.graph.cost import Cost, cost_of, cost_of_node
+from stackc.graph.model import Node, Region, Wire
+from stackc.matching import Digests, Match, match_nodes
+from stackc.plan import Needs, total_of
+from stackc.view.captions import field_text, reparam_text
+
+Kind = Literal["added", "removed", "changed", "renamed", "rewired"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference. `before` and `after` are the paths in the two models, None in the one that has no such thing.
+
+    `op` is what it is: a component, a block, `input`, `output` or `dim`. It comes `repeat` times, and changes the
+    parameters of the whole model by `parameters`.
+    """
+
+    kind: Kind
+    before: str | None
+    after: str | None
+    op: str
+    details: tuple[str, ...] = ()
+    repeat: int = 1
+    parameters: int = 0
+
+    @property
+    def path(self) -> str:
+        """Where it is, in the second model if it is there."""
+        return self.after if self.after is not None else self.before or ""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """All changes, from the outside in, and what both models need."""
+
+    names: tuple[str, str]
+    changes: tuple[Change, ...]
+    before: Needs
+    after: Needs
+
+
+def compare(before: TypedGraph, after: TypedGraph) -> Difference:
+    """The difference between two checked specs."""
+    comparer = _Comparer(Digests(), cost_of(before.root), cost_of(after.root))
+    names = before.graph.document.name, after.graph.document.name
+    match = match_nodes(before.root, after.root, comparer.digests)
+    ends = _ends(before.root, after.root, match)
+    changes = [*_dims(before, after), *ends, *comparer.changes((before.root, after.root))]
+    return Difference(names, tuple(changes), total_of(before), total_of(after))
+
+
+Pair: TypeAlias = tuple[TypedRegion, TypedRegion]
+
+
+@dataclass(frozen=True, slots=True)
+class _Inside:
+    """A pair of regions inside another pair, the ids that lead there, and whether it is a module of its own."""
+
+    before: str
+    after: str
+    pair: Pair
+    own: bool
+
+
+@dataclass(frozen=True)
+class _Local:
+    """What differs right in a pair of regions, under ids, and the pairs inside."""
+
+    changes: tuple[Change, ...]
+    inside: tuple[_Inside, ...]
+
+
+@dataclass(frozen=True)
+class _Comparer:
+    digests: Digests
+    costs_before: Mapping[TypedRegion, Cost]
+    costs_after: Mapping[TypedRegion, Cost]
+    known: dict[Pair, _Local] = field(default_factory=dict)
+
+    def changes(self, root: Pair) -> Iterator[Change]:
+        """Every change, under the path at which it comes first."""
+        order: list[Pair] = []
+        self.visit(root, order)
+        calls, modules = Counter({root: 1}), Counter({root: 1})
+        places = {root: ("", "")}
+        for pair in reversed(order):
+            for change in self.known[pair].changes:
+                yield _placed(change, places[pair], calls[pair], modules[pair])
+            left, right = places[pair]
+            for inner in self.known[pair].inside:
+                calls[inner.pair] += calls[pair]
+                modules[inner.pair] += modules[pair] * inner.own
+                places.setdefault(inner.pair, (f"{left}{inner.before}.", f"{right}{inner.after}."))
+
+    def visit(self, pair: Pair, order: list[Pair]) -> None:
+        """Compare a pair and those inside; `order` gets every pair after all those inside it."""
+        if pair not in self.known:
+            self.known[pair] = self.local(*pair)
+            for inner in self.known[pair].inside:
+                self.visit(inner.pair, order)
+            order.append(pair)
+
+    def local(self, before: TypedRegion, after: TypedRegion) -> _Local:
+        """Compare the nodes of two regions."""
+        match = match_nodes(before, after, self.digests)
+        named = not before.region.kind == after.region.kind == "stack"  # members of stacks have no names
+        changes = [*self.gone(before, match), *self.come(after, match)]
+        inside: list[_Inside] = []
+        for left, right in match.pairs.items():
+            one, other = before.region.nodes[left], after.region.nodes[right]
+            if named and left != right:
+                changes.append(Change("renamed", left, right, other.op))
+            if details := tuple(_changed(before, one, after, other)):
+                more = self.more(before, one, after, other)
+                changes.append(Change("changed", left, right, other.op, details, 1, more))
+            if named and (details := tuple(_rewired(one, other, match))):
+                changes.append(Change("rewired", left, right, other.op, details))
+            if left in before.bodies and right in after.bodies:
+                inside.append(_Inside(left, right, (before.bodies[left], after.bodies[right]), not other.same_as))
+        if before.region.kind != "spec" and (details := tuple(_other_outputs(before.region, after.region, match))):
+            changes.append(Change("rewired", "", "", "output", details))
+        return _Local(tuple(changes if named else _in_turn(changes)), tuple(inside))
+
+    def gone(self, before: TypedRegion, match: Match) -> Iterator[Change]:
+        """What only the first model has."""
+        for id in match.gone:
+            node = before.region.nodes[id]
+            yield Change("removed", id, None, node.op, (), 1, -_own(before, node, self.costs_before))
+
+    def come(self, after: TypedRegion, match: Match) -> Iterator[Change]:
+        """What only the second model has."""
+        for id in match.come:
+            node = after.region.nodes[id]
+            yield Change("added", None, id, node.op, (), 1, _own(after, node, self.costs_after))
+
+    def more(self, before: TypedRegion, one: Node, after: TypedRegion, other: Node) -> int:
+        """By how much the parameters of a node grow; those inside it are told there."""
+        if one.id in before.bodies and other.id in after.bodies:
+            return 0
+        return _own(after, other, self.costs_after) - _own(before, one, self.costs_before)
+
+
+def _own(typed: TypedRegion, node: Node, costs: Mapping[TypedRegion, Cost]) -> int:
+    return 0 if node.same_as else cost_of_node(typed, node, costs).parameters
+
+
+def _placed(change: Change, places: tuple[str, str], calls: int, modules: int) -> Change:
+    """A change of a pair of regions under the paths of the pair, as often as the pair comes."""
+    before, after = (
+        None if id is None else f"{path}{id}".removesuffix(".")
+        for path, id in zip(places, (change.before, change.after), strict=True)
+    )
+    repeat, parameters = change.repeat * calls, change.parameters * modules
+    return dataclasses.replace(change, before=before, after=after, repeat=repeat, parameters=parameters)
+
+
+def _in_turn(changes: Sequence[Change]) -> Iterator[Change]:
+    """The changes of members of a stack, those that come to all or several of them told once, at the first."""
+    same: dict[Hashable, list[Change]] = {}
+    for change in changes:
+        same.setdefault((change.kind, change.op, change.details), []).append(change)
+    for equal in same.values():
+        yield dataclasses.replace(equal[0], repeat=len(equal), parameters=sum(each.parameters for each in equal))
+
+
+# -- one node
+
+
+def _changed(before: TypedRegion, one: Node, after: TypedRegion, other: Node) -> list[str]:
+    """What is different about a node by itself: op, fields, what its parameters are made of; else their shapes."""
+    names = [node.body.name if isinstance(node.body, Region) else node.op for node in (one, other)]
+    told = [f"{names[0]} → {names[1]}"] if names[0] != names[1] else []
+    if isinstance(one.body, Component) and type(one.body) is type(other.body):
+        for f in dataclasses.fields(one.body):  # type: ignore[arg-type]  # every component is a dataclass
+            told += _told(f.name, *(field_text(getattr(node.body, f.name)) for node in (one, other)))
+    if one.id == other.id:
+        told += _told("label", *(node.label if node.label not in (None, node.op) else node.id for node in (one, other)))
+    reparams = [{name: reparam_text(reparam) for name, reparam in node.reparams} for node in (one, other)]
+    ties = [{name: tie.path for name, tie in node.ties.items()} for node in (one, other)]
+    for what, (left, right) in (("reparam", reparams), ("tie", ties)):
+        for name in dict.fromkeys([*left, *right]):
+            told += _told(f"{what} of {name}", left.get(name), right.get(name))
+    told += _told("same_as", one.same_as, other.same_as)
+    return told or _other_shapes(before, one, after, other)
+
+
+def _other_shapes(before: TypedRegion, one: Node, after: TypedRegion, other: Node) -> list[str]:
+    """The first parameter whose type is another one, and how many more there are: weights that no longer fit."""
+    if one.id not in before.signatures or other.id not in after.signatures:
+        return []
+    was, now = before.signatures[one.id].parameters, after.signatures[other.id].parameters
+    found = [told for name in was if name in now for told in _told(name, str(was[name]), str(now[name]))]
+    more = [f"{len(found) - 1} more parameters of another shape"] if len(found) > 1 else []
+    return found[:1] + more
+
+
+def _told(name: str, before: str | None, after: str | None) -> list[str]:
+    return [f"{name}: {before or 'none'} → {after or 'none'}"] if before != after else []
+
+
+# -- wiring
+
+
+def _rewired(one: Node, other: Node, match: Match) -> Iterator[str]:
+    """The ports of a node that something else enters, apart from what is only called otherwise."""
+    for port in dict.fromkeys(inlet.port for inlet in (*one.inlets, *other.inlets)):
+        was, now = ([i.wire for i in node.inlets if i.port == port and i.wire] for node in (one, other))
+        if [_renamed(wire, match) for wire in was] != now:
+            yield f"{port}: from {_sources(was)} → from {_sources(now)}"
+
+
+def _other_outputs(one: Region, other: Region, match: Match) -> Iterator[str]:
+    was, now = list(one.outputs.values()), list(other.outputs.values())
+    if one.kind != "stack" and [_renamed(wire, match) for wire in was] != now:
+        yield f"out: from {_sources(was)} → from {_sources(now)}"
+
+
+def _renamed(wire: Wire, match: Match) -> Wire | None:
+    """The value as the second region calls it; None where it has no such node."""
+    if wire.node in match.gone:
+        return None
+    return Wire(match.pairs.get(wire.node, wire.node), wire.output)
+
+
+def _sources(wires: Sequence[Wire]) -> str:
+    return ", ".join(wire.node + (f":{wire.output}" if wire.output else "") for wire in wires) or "nothing"
+
+
+# -- the model as a whole
+
+
+def _dims(before: TypedGraph, after: TypedGraph) -> Iterator[Change]:
+    """What differs in the dims contract."""
+    was, now = before.graph.contract, after.graph.contract
+    for name in dict.fromkeys([*was, *now]):
+        if name not in now:
+            yield Change("removed", name, None, "dim", (str(was[name]),))
+        elif name not in was:
+            yield Change("added", None, name, "dim", (str(now[name]),))
+        elif was[name] != now[name]:
+            yield Change("changed", name, name, "dim", (f"{was[name]} → {now[name]}",))
+
+
+def _ends(before: TypedRegion, after: TypedRegion, match: Match) -> Iterator[Change]:
+    """What differs in the inputs and outputs of the whole model."""
+    one, other = before.region, after.region
+    inputs = [dict(zip(each.region.inputs, each.inputs, strict=True)) for each in (before, after)]
+    outputs = [dict(zip(each.region.outputs, each.outputs, strict=True)) for each in (before, after)]
+    for op, (was, now) in (("input", inputs), ("output", outputs)):
+        for name in dict.fromkeys([*was, *now]):
+            if name not in now:
+                yield Change("removed", name, None, op, (str(was[name]),))
+            elif name not in was:
+                yield Change("added", None, name, op, (str(now[name]),))
+            elif was[name] != now[name]:
+                yield Change("changed", name, name, op, (f"{was[name]} → {now[name]}",))
+    for name, wire in one.outputs.items():
+        if name in other.outputs and _renamed(wire, match) != other.outputs[name]:
+            details = f"from {_sources([wire])} → from {_sources([other.outputs[name]])}"
+            yield Change("rewired", name, name, "output", (details,))

@@ -1,0 +1,248 @@
+"""Differences between specs: one edit, one change; what was not edited is not told; the figures add up."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from stackc.cli.diff import command
+from stackc.diff import Change, compare
+from stackc.diff_report import write_markdown, write_page, write_text
+from stackc.front import Overrides, check_source, check_spec
+from stackc.graph.check import TypedGraph
+from stackc.spec.source import Source
+
+SPECS = Path(__file__).parents[1] / "specs"
+BASE = """\
+stackc: 1
+name: test
+dims: {batch: {max: 8}}
+inputs: {x: {shape: [batch, 64]}}
+graph: |
+  x --> a[linear] --> b[gelu] --> c[linear] --> d[layer_norm]
+  a --> s[stack] --> e[add]
+  d --> e
+nodes:
+  a: {out: 64}
+  c: {out: 64}
+  s: {of: layer, repeat: 12}
+blocks:
+  layer:
+    inputs: [x]
+    graph: |
+      x --> up[linear] --> act[relu] --> down[linear] --> sum[add]
+      x --> sum
+    nodes: {up: {out: 128}, down: {out: 64}}
+outputs: {y: e}
+"""
+
+
+def typed(text: str) -> TypedGraph:
+    return check_source(Source("test.yaml", text)).typed
+
+
+def edited(*edits: tuple[str, str]) -> TypedGraph:
+    text = BASE
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new)
+    return typed(text)
+
+
+def changes(*edits: tuple[str, str]) -> list[Change]:
+    return list(compare(typed(BASE), edited(*edits)).changes)
+
+
+@pytest.mark.parametrize("path", sorted(SPECS.iterdir()), ids=lambda path: path.name)
+def test_a_spec_does_not_differ_from_itself(path: Path) -> None:
+    found = compare(check_spec(path).typed, check_spec(path).typed)
+    assert not found.changes
+    assert found.before == found.after
+
+
+@pytest.mark.parametrize(
+    ("edits", "expected"),
+    [
+        (
+            [("c[linear] --> d", "c[linear] --> new[tanh] --> d")],
+            [
+                Change("added", None, "new", "tanh"),
+                Change("rewired", "d", "d", "layer_norm", ("x: from c → from new",)),
+            ],
+        ),
+        (
+            [("--> b[gelu] ", "")],
+            [
+                Change("removed", "b", None, "gelu"),
+                Change("rewired", "c", "c", "linear", ("x: from b → from a",)),
+            ],
+        ),
+        (
+            [("a: {out: 64}", "a: {out: 64, bias: false}")],
+            [Change("changed", "a", "a", "linear", ("bias: true → false",), 1, -64)],
+        ),
+        ([("b[gelu]", "b[tanh]")], [Change("changed", "b", "b", "tanh", ("gelu → tanh",))]),
+        ([("b[gelu]", "act[gelu]")], [Change("renamed", "b", "act", "gelu")]),
+        ([("b[gelu]", 'b["activation"]'), ("nodes:\n  a", "nodes:\n  b: {op: gelu}\n  a")],
+         [Change("changed", "b", "b", "gelu", ("label: b → activation",))]),
+        ([("a --> s[stack]", "x --> s[stack]")], [Change("rewired", "s", "s", "stack", ("x: from a → from x",))]),
+        ([("max: 8", "max: 9")], [Change("changed", "batch", "batch", "dim", ("from 1 up to 8 → from 1 up to 9",))]),
+        ([("y: e", "z: e")], [
+            Change("removed", "y", None, "output", ("float32[batch, 64]",)),
+            Change("added", None, "z", "output", ("float32[batch, 64]",)),
+        ]),
+        ([("y: e", "y: e, tap: a")], [Change("added", None, "tap", "output", ("float32[batch, 64]",))]),
+    ],
+)  # fmt: skip
+def test_one_edit_is_one_change(edits: list[tuple[str, str]], expected: list[Change]) -> None:
+    assert changes(*edits) == expected
+
+
+def test_a_change_in_a_layer_is_told_once() -> None:
+    (change,) = changes(("act[relu]", "act[gelu]"))
+    assert change == Change("changed", "s.0.act", "s.0.act", "gelu", ("relu → gelu",), 12)
+    wider = changes(("up: {out: 128}", "up: {out: 256}"))
+    assert [(c.path, c.repeat, c.parameters) for c in wider] == [
+        ("s.0.up", 12, 12 * 128 * 65),
+        ("s.0.down", 12, 12 * 128 * 64),
+    ]
+    assert wider[1].details == ("weight: float32[64, 128] → float32[64, 256]",)
+
+
+def test_more_layers_are_added_to_those_that_are_there() -> None:
+    each = 65 * 128 + 129 * 64
+    assert changes(("repeat: 12", "repeat: 30")) == [Change("added", None, "s.12", "layer", (), 18, 18 * each)]
+    assert changes(("repeat: 12", "repeat: 5")) == [Change("removed", "s.5", None, "layer", (), 7, -7 * each)]
+
+
+def test_a_shared_module_changes_once() -> None:
+    shared = ("repeat: 12", "repeat: 12, share: true")
+    before, after = edited(shared), edited(shared, ("up: {out: 128}", "up: {out: 256, bias: true}"))
+    up, _ = compare(before, after).changes
+    assert (up.repeat, up.parameters) == (12, 128 * 65)
+
+
+def test_a_sub_model_in_the_middle_of_a_list_shifts_no_other() -> None:
+    ofs = [("of: layer, repeat: 12", f"of: [{ops}]") for ops in ("tanh, gelu, relu", "tanh, silu, gelu, relu")]
+    stack, member = compare(edited(ofs[0]), edited(ofs[1])).changes
+    assert stack.details == ("stack of tanh, gelu, relu → stack of tanh, silu, gelu, relu",)
+    assert member == Change("added", None, "s.1", "silu")
+
+
+def test_a_whole_chain_can_be_renamed() -> None:
+    text = BASE
+    for id in "abcdes":
+        text = re.sub(rf"\b{id}\b(?=\[| -->|:|\}}| *$)", f"node_{id}", text, flags=re.MULTILINE)
+    found = compare(typed(BASE), typed(text)).changes
+    assert [(change.kind, change.before, change.after) for change in found] == [
+        ("renamed", id, f"node_{id}") for id in check_order(typed(BASE))
+    ]
+
+
+def check_order(graph: TypedGraph) -> list[str]:
+    return list(graph.root.region.nodes)
+
+
+def test_blocks_are_renamed_with_all_that_is_in_them() -> None:
+    found = changes(("s[stack]", "tower[stack]"), ("  s: {of", "  tower: {of"), ("act[relu]", "nonlinear[relu]"))
+    assert [(c.kind, c.before, c.after, c.repeat) for c in found] == [
+        ("renamed", "s", "tower", 1),
+        ("renamed", "s.0.act", "tower.0.nonlinear", 12),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spec", "params"),
+    [
+        ("gpt2.yaml", {"dim": "1024", "layers": "24", "heads": "16"}),
+        ("bert_base.yaml", {"layers": "3"}),
+        ("unet.yaml", {"width0": "16"}),
+        ("ensemble.yaml", {}),
+    ],
+)
+def test_the_changes_of_parameters_add_up(spec: str, params: dict[str, str]) -> None:
+    found = compare(check_spec(SPECS / spec).typed, check_spec(SPECS / spec, Overrides(params)).typed)
+    grown = found.after.cost.parameters - found.before.cost.parameters
+    assert sum(change.parameters for change in found.changes) == grown
+
+
+def test_unlike_models_add_up_too() -> None:
+    one, other = check_spec(SPECS / "bert_base.yaml").typed, check_spec(SPECS / "t5.yaml").typed
+    found = compare(one, other)
+    grown = found.after.cost.parameters - found.before.cost.parameters
+    assert sum(change.parameters for change in found.changes) == grown
+
+
+def test_a_renamed_model_of_3000_nodes_takes_a_moment() -> None:
+    def chain(letter: str) -> TypedGraph:
+        arrows = "\n".join(f"  {letter}{i} --> {letter}{i + 1}[{'tanh' if i % 2 else 'gelu'}]" for i in range(3000))
+        return typed(
+            f"stackc: 1\nname: t\ninputs: {{x: {{shape: [batch, 8]}}}}\ngraph: |\n  x --> {letter}0[tanh]\n{arrows}\n"
+        )
+
+    one, other = chain("a"), chain("b")
+    start = time.perf_counter()
+    found = compare(one, other).changes
+    assert time.perf_counter() - start < 5
+    assert {change.kind for change in found if change.op != "output"} == {"renamed"}
+
+
+def test_text() -> None:
+    assert write_text(compare(typed(BASE), edited(("b[gelu]", "act[gelu]"), ("repeat: 12", "repeat: 13")))) == """\
+test
+  parameters   207 k → 224 k  +16.6 k (+8.0 %)
+  FLOPs        410 k·batch → 442 k·batch  +32.8 k·batch
+  weights      829 kB → 896 kB  +66.3 kB (+8.0 %)
+  activations  19.7 k·batch B → 21.2 k·batch B  +1.54 k·batch B
+
+  →  renamed  b → act  gelu
+  +  added    s.12     layer  +16.6 k parameters
+"""  # fmt: skip
+
+
+def test_markdown_is_two_tables_that_nothing_can_break() -> None:
+    text = write_markdown(
+        compare(typed(BASE), edited(("b[gelu]", 'b["a|b `c` **d**"]'), ("nodes:\n", "nodes:\n  b: {op: gelu}\n")))
+    )
+    assert "| parameters | 207 k | 207 k |  |" in text
+    assert r"| changed | `b` | `gelu` | `` label: b → a\|b `c` **d** `` |" in text
+    assert write_markdown(compare(typed(BASE), typed(BASE))).endswith("\nNothing differs.\n")
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def specs(tmp_path: Path) -> tuple[Path, Path]:
+    one, other = tmp_path / "one.yaml", tmp_path / "other.yaml"
+    one.write_text(BASE, encoding="utf-8")
+    other.write_text(BASE.replace("c: {out: 64}", "c: {out: 64, bias: false}"), encoding="utf-8")
+    return one, other
+
+
+def test_the_command(specs: tuple[Path, Path], tmp_path: Path) -> None:
+    last = run(*specs).stdout.splitlines()[-1]
+    assert " ".join(last.split()) == "~ changed c linear bias: true → false; -64 parameters"
+    assert run(*specs).exit_code == run(specs[0], specs[0]).exit_code == 0
+    assert run(*specs, "--markdown").stdout.startswith("### `test`\n")
+    facts = json.loads(run(*specs, "--json").stdout)
+    assert facts["after"]["parameters"] - facts["before"]["parameters"] == -64
+    assert facts["changes"][0]["details"] == ["bias: true → false"]
+    done = run(*specs, "--html", tmp_path / "diff.html")
+    assert done.stdout == f"wrote {tmp_path / 'diff.html'}\n"
+    assert (tmp_path / "diff.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_a_page_has_both_pictures_and_marks() -> None:
+    one, other = typed(BASE), edited(("b[gelu]", 'b["</script><b>x"]'), ("nodes:\n", "nodes:\n  b: {op: gelu}\n"))
+    page = write_page(compare(one, other), one, other, {"test.yaml": BASE})
+    assert page.count('<main class="view">') == 2
+    assert page.count("</script>") == page.count("<script") == 3
+    assert "label: b → &lt;/script&gt;&lt;b&gt;x" in page
+    assert page.count('"marks": {"b": "changed"}') == 2

@@ -1,0 +1,39 @@
+"""The page of a difference in a browser: marks in both pictures, and a click on a change leads to it in both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Browser, expect
+
+from stackc.diff import compare
+from stackc.diff_report import write_page
+from stackc.front import check_source, check_spec
+from stackc.spec.source import Source
+
+SPECS = Path(__file__).parents[2] / "specs"
+
+
+def test_changes_are_marked_and_can_be_gone_to(browser: Browser, tmp_path: Path) -> None:
+    one = check_spec(SPECS / "gpt2.yaml")
+    text = one.source.text.replace("hidden: 4*dim", "hidden: 3*dim").replace("ln_f[layer_norm]", "final[rms_norm]")
+    other = check_source(Source("other.yaml", text))
+    path = tmp_path / "diff.html"
+    sources = {each.source.file: each.source.text for each in (one, other)}
+    path.write_text(write_page(compare(one.typed, other.typed), one.typed, other.typed, sources), encoding="utf-8")
+
+    page, troubles = browser.new_page(), list[str]()
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("console", lambda message: troubles.append(message.text))
+    page.goto(path.as_uri())
+    left, right = page.locator(".view").nth(0), page.locator(".view").nth(1)
+    expect(left.locator(".removed")).to_have_attribute("data-path", "ln_f")
+    expect(right.locator(".added")).to_have_attribute("data-path", "final")
+    expect(right.locator(".within")).to_have_attribute("data-path", "h")
+    page.locator("tr.changed", has_text="hidden").click()
+    for side, hidden in ((left, "3072"), (right, "2304")):
+        expect(side.locator("aside .path").first).to_have_text("h.0.mlp")
+        expect(side.locator("aside")).to_contain_text(hidden)
+        expect(side.locator("[data-path='h.0.mlp']")).to_have_class("box component linear changed selected")
+    assert not troubles
+    page.close()
