@@ -10,6 +10,9 @@ from click.testing import CliRunner, Result
 
 from stackc.cli.show import command
 from stackc.diagnostics import SpecError
+from stackc.front import check_spec
+from stackc.view.compose import compose
+from stackc.view.picture import walk
 
 SPECS = Path(__file__).parents[2] / "specs"
 
@@ -51,3 +54,28 @@ def test_error_a_place_that_it_cannot_write(tmp_path: Path) -> None:
     assert isinstance(done.exception, SpecError)
     assert str(done.exception).endswith("seed.svg: No such file or directory")
     assert "V103" in str(done.exception)
+
+
+def test_a_tree_to_read_on_the_screen() -> None:
+    done = show(SPECS / "minilm.yaml", "--tree", "--depth", "2")
+    assert done.exit_code == 0
+    lines = [line.rstrip() for line in done.stdout.splitlines()]
+    assert lines[0].startswith("minilm  22.6 M parameters · ")
+    assert (
+        "├── ● word  embedding · vocab 30522 · dim 384 · 11.7 M parameters  → [batch, seq, 384]  ← input_ids" in lines
+    )
+    assert any(line.startswith("├── ▼ encoder ×6  stack of layer · 10.6 M parameters · ") for line in lines)
+    assert "│   ├── ● add1  add  → [batch, seq, 384]  ← attn, x" in lines
+    assert any(line.endswith("← x, attention_mask as mask") for line in lines)
+
+
+def test_a_tree_has_every_box_once() -> None:
+    picture = compose(check_spec(SPECS / "ensemble.yaml").typed, 3)
+    lines = show(SPECS / "ensemble.yaml", "--tree", "--depth", "3").stdout.splitlines()
+    assert len(lines) == 1 + len(list(walk(picture.parts)))
+
+
+def test_error_a_tree_is_for_the_screen(tmp_path: Path) -> None:
+    done = show(SPECS / "seed.mmd", "--tree", "-o", tmp_path / "x.svg")
+    assert done.exit_code == 2
+    assert "--tree is for the screen" in done.stderr

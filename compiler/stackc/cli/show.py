@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,18 +61,24 @@ def _check_suffix(out: Path | None, skin: Skin | None) -> None:
     "--depth", type=click.IntRange(min=1), default=1, show_default=True,
     help="How many levels of blocks and stacks to open; 1 leaves all of them closed.",
 )  # fmt: skip
+@click.option("--tree", is_flag=True, help="Print a tree to read on the screen instead of Mermaid.")
 @click.option(
     "--as", "skin", type=click.Choice(list(SKINS)),
     help="Write the spec itself, as YAML or as Mermaid; comments and the order of its keys stay.",
 )  # fmt: skip
-def command(spec: Path, overrides: Overrides, out: Path | None, depth: int, skin: Skin | None) -> None:
-    """Draw SPEC: Mermaid on the screen, or a picture in a file. With --as, write SPEC in its other language.
+def command(spec: Path, overrides: Overrides, out: Path | None, depth: int, tree: bool, skin: Skin | None) -> None:
+    """Draw SPEC: Mermaid or a tree on the screen, or a picture in a file. With --as, write SPEC in its other language.
 
     Shapes stand on the arrows, parameters and FLOPs on the nodes; equal members of a stack are drawn once, with ×12.
     """
     _check_suffix(out, skin)
     if skin and (overrides.params or overrides.dims):
         raise click.UsageError("--as writes the spec as it stands; --set and --dims are for pictures")
+    if tree and (skin or out):
+        raise click.UsageError("--tree is for the screen; it goes with neither --as nor --out")
+    if tree:
+        _print_tree(compose(check_spec(spec, overrides).typed, depth))
+        return
     drawn = write_skin(load_source(spec), skin) if skin else _picture(spec, overrides, out, depth)
     if out is None:
         click.echo(drawn, nl=False)
@@ -81,6 +88,15 @@ def command(spec: Path, overrides: Overrides, out: Path | None, depth: int, skin
     except OSError as error:
         raise SpecError(Diagnostic("V103", f"cannot write {out}: {error.strerror}")) from error
     click.echo(f"wrote {out}")
+
+
+def _print_tree(picture: Picture) -> None:
+    from rich.console import Console
+
+    from stackc.view.tree import tree_of
+
+    width = None if sys.stdout.isatty() else 1000  # a pipe has no edge to break lines at
+    Console(highlight=False, width=width).print(tree_of(picture))
 
 
 def _picture(spec: Path, overrides: Overrides, out: Path | None, depth: int) -> str | bytes:
