@@ -70,3 +70,42 @@ def test_the_command_prints_it_and_fails_and_writes_nothing(name: str, tmp_path:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"{expected}\n1 error\n"
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_of_very_many_mistakes_the_first_are_shown(tmp_path: Path) -> None:
+    arrows = "".join(f"  x --> n{number}[foo] --> y\n" for number in range(150))
+    text = f"stackc: 1\ninputs: {{x: {{shape: [batch, 8]}}}}\ngraph: |\n{arrows}  y[add]\n"
+    (tmp_path / "many.yaml").write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "stackc", "check", "many.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
+    assert done.stderr.count("error[N301]") == 100
+    assert done.stderr.endswith("\n150 errors, of which the first 100 are shown\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"stackc: 1\nname: caf\xe9\n", "error[S009]: spec.yaml is not UTF-8 text: invalid continuation byte"),
+        (bytes(range(256)) * 20, "error[S009]: spec.yaml is not UTF-8 text"),
+        (b"a" * 20_000_000, "error[S003]: spec.yaml is too big: a spec has at most 16,777,216 bytes"),
+        (b"\xef\xbb\xbfstackc: 1\r\ninputs: {x: {shape: [b, 8]}}\r\ngraph: |\r\n  x --> y[gellu]\r\n",
+         "error[N301]: what is 'y' (gellu)? Neither its label nor its id names a component or a block\n"
+         "  --> spec.yaml:4:9\n  |\n4 |   x --> y[gellu]\n  |         ^\n"),
+    ],
+    ids=["latin", "binary", "20 MB", "BOM and CRLF"],
+)  # fmt: skip
+def test_odd_files(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_bytes(content)
+    command = [sys.executable, "-m", "stackc", "check", "spec.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(message)
+
+
+def test_a_folder_for_a_spec(tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "seed.mmd").touch()
+    command = [sys.executable, "-m", "stackc", "check", "specs"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error[S009]: specs cannot be read: Is a directory\nhelp: known here: ")

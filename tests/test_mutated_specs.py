@@ -24,7 +24,7 @@ ${x} ${} ${1/0} 4*dim seq seq/2 index stack linear add gelu layer_norm attention
 --- # %% ? > >- |- same_as: tie: reparam: merge: op: of: repeat: with: norm: outputs: inputs: blocks: dims: below:
 values: shape: dtype: int64 float32 [[[[ }}}} ( ) 注意 9**99 min() open('x') standardize sum
 """
-ODD = [*re.findall(r"\S+", _WORDS), "\t", "\n", "\r\n", "\u2028", "\x1b", "\ufeff", " "]
+ODD: list[str] = [*re.findall(r"\S+", _WORDS), "\t", "\n", "\r\n", "\u2028", "\x1b", "\ufeff", " "]
 
 
 def mutated(text: str, draw: random.Random) -> str:

@@ -130,7 +130,7 @@ def render(diagnostic: Diagnostic, sources: Mapping[str, str]) -> str:
 
 def _excerpt(span: Span, sources: Mapping[str, str]) -> list[str]:
     rows = [f"  --> {_shown(_position(span))}"]
-    source = sources.get(span.file, "").split("\n")
+    source = sources[span.file].split("\n") if span.file in sources else []
     if 0 < span.line <= len(source):
         start, end = span.column - 1, max(span.column, span.end - 1)
         text, shift = _clipped(_printable(source[span.line - 1].removesuffix("\r")), start)

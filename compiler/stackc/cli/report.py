@@ -10,19 +10,22 @@ import click
 
 from stackc.diagnostics import Diagnostic, SpecError, render
 
+MOST_SHOWN = 100
+
 
 def report_diagnostics(error: SpecError) -> None:
     """Print every diagnostic on the error stream, with the lines of the files they speak of."""
     files = {span.file for d in error.diagnostics for span in [d.span, *(n.span for n in d.notes)] if span}
     sources = {file: text for file in files if (text := _text(file)) is not None}
-    for diagnostic in error.diagnostics:
+    for diagnostic in error.diagnostics[:MOST_SHOWN]:
         first, *rest = render(diagnostic, sources).split("\n")
         click.echo(click.style(first, fg="red", bold=True), err=True)
         for line in rest:
             click.echo(click.style(line, fg="cyan") if line.startswith("help:") else line, err=True)
         click.echo(err=True)
     count = len(error.diagnostics)
-    click.echo(f"{count} error{'s' if count > 1 else ''}", err=True)
+    unsaid = f", of which the first {MOST_SHOWN} are shown" if count > MOST_SHOWN else ""
+    click.echo(f"{count:,} error{'s' if count > 1 else ''}{unsaid}", err=True)
 
 
 def diagnostics_as_json(error: SpecError) -> list[dict[str, Any]]:

@@ -5,12 +5,13 @@ A region is checked once for each combination of input types it is met with, how
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from stackc.components.base import Limit, Misfit, Signature
 from stackc.components.reparam import Reparam
-from stackc.diagnostics import Collector, Note, Span, near
+from stackc.diagnostics import MOST_GUESSED, Collector, Note, Span, near
 from stackc.graph.model import Graph, Node, Region, Wire
 from stackc.types import Bounds, Dim, TensorType
 
@@ -134,33 +135,31 @@ class _Checker:
     def again(self, typed: TypedRegion, node: Node) -> None:
         """Note T209 where a module that is called again would need other parameters than it has."""
         assert node.same_as is not None
-        own, first = parameters_of(typed, node.id), parameters_of(typed, node.same_as)
-        for name in own:
-            if own[name] != first.get(name):
-                message = (
-                    f"{_called(typed.region, node)} is the same module as '{node.same_as}', and its inputs ask for "
-                    f"another {name}: {own[name]} instead of {first.get(name, 'none')}"
-                )
-                self.found.error("T209", message, node.span, "give it inputs of the same size, or a module of its own")
-                return
+        if found := _unlike(typed, node.same_as, typed, node.id, set()):
+            message = (
+                f"{_called(typed.region, node)} is the same module as '{node.same_as}', and its inputs ask for "
+                f"another {found}"
+            )
+            self.found.error("T209", message, node.span, "give it inputs of the same size, or a module of its own")
 
     def ties(self, typed: TypedRegion, node: Node) -> None:
         """Note T207 where a tied parameter does not exist or is of another type than its owner."""
-        own = parameters_of(typed, node.id)
         for name, tie in node.ties.items():
-            owner = parameter_at(typed, tie.path)
+            own, owner = parameter_at(typed, f"{node.id}.{name}"), parameter_at(typed, tie.path)
             if name in dict(node.reparams):
                 hint = "take the tie or the normalization away"
                 self.found.error("T207", f"'{node.id}.{name}' is normalized and cannot be tied", tie.key, hint)
-            elif name not in own:
-                message = f"'{node.id}' has no parameter '{name}'"
-                self.found.error("T207", message, tie.key, near(name, own) or "it has no parameters")
+            elif own is None:
+                known = list(islice(_parameters(typed, node.id), MOST_GUESSED))
+                hint = (near(name, known) or "a tie names its parameters") if known else "it has no parameters"
+                self.found.error("T207", f"'{node.id}' has no parameter '{name}'", tie.key, hint)
             elif owner is None:
-                known = [f"{id}.{inner}" for id in typed.region.nodes for inner in parameters_of(typed, id)]
-                hint = near(tie.path, known) or "a tie names a node and its parameter, for example `embed.weight`"
+                every = (f"{id}.{inner}" for id in typed.region.nodes for inner in _parameters(typed, id))
+                guess = near(tie.path, islice(every, MOST_GUESSED))
+                hint = guess or "a tie names a node and its parameter, for example `embed.weight`"
                 self.found.error("T207", f"no parameter is called '{tie.path}' here", tie.span, hint)
-            elif owner != own[name]:
-                message = f"'{node.id}.{name}' is {own[name]} and cannot be tied to '{tie.path}', which is {owner}"
+            elif owner != own:
+                message = f"'{node.id}.{name}' is {own} and cannot be tied to '{tie.path}', which is {owner}"
                 self.found.error("T207", message, tie.span, "tied parameters are of one shape and element type")
 
 
@@ -176,12 +175,28 @@ def _contract_hint(dim: Dim, end: str, value: int) -> str:
     return f"narrow {' or '.join(dim.symbols())} under `dims:`" if dim.symbols() else "give it an input of another size"
 
 
-def parameters_of(typed: TypedRegion, id: str) -> dict[str, TensorType]:
-    """The parameters of a node by name; of a region, by path inside it."""
+def _parameters(typed: TypedRegion, id: str) -> Iterator[str]:
+    """The parameters of a node by name; of a region, by path inside it. Of shared regions there may be very many."""
     if id in typed.signatures:
-        return dict(typed.signatures[id].parameters)
-    body = typed.bodies[id]
-    return {f"{inner}.{name}": t for inner in body.region.nodes for name, t in parameters_of(body, inner).items()}
+        yield from typed.signatures[id].parameters
+    else:
+        body = typed.bodies[id]
+        yield from (f"{inner}.{name}" for inner in body.region.nodes for name in _parameters(body, inner))
+
+
+def _unlike(first: TypedRegion, one: str, again: TypedRegion, other: str, seen: set[tuple[int, int]]) -> str | None:
+    """A parameter, in words, that node `other` would need of another type than node `one`, whose module it shares."""
+    if one in first.signatures:
+        had, wanted = first.signatures[one].parameters, again.signatures[other].parameters
+        return next((f"{name}: {t} instead of {had[name]}" for name, t in wanted.items() if had[name] != t), None)
+    inner, outer = first.bodies[one], again.bodies[other]
+    if inner is outer or (id(inner), id(outer)) in seen:
+        return None
+    seen.add((id(inner), id(outer)))
+    for node in inner.region.nodes:
+        if found := _unlike(inner, node, outer, node, seen):
+            return f"{node}.{found}"
+    return None
 
 
 def parameter_at(typed: TypedRegion, path: str) -> TensorType | None:

@@ -6,8 +6,9 @@ of their own. Equal blocks in equal surroundings are expanded once and shared.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 from stackc.components.base import Component
 from stackc.diagnostics import Collector, Span, near
@@ -25,16 +26,23 @@ from stackc.spec.document import BlockDecl, Document, OutputDecl
 from stackc.spec.tree import Entry
 
 MAX_DEPTH = 50
+MOST_NODES = 40_000
+MOST_REGIONS = 5_000
 
 
 @dataclass(frozen=True)
 class Context:
-    """What expanding needs at every depth. `regions` shares equal regions; `open` are the blocks being expanded."""
+    """What expanding needs at every depth.
+
+    `regions` shares equal regions, `open` are the blocks being expanded, `made` counts nodes: blocks that call each
+    other with ever new params would make them without end.
+    """
 
     document: Document
     root: Scope
     regions: dict[object, Region | None] = field(default_factory=dict)
     open: list[str] = field(default_factory=list)
+    made: Iterator[int] = field(default_factory=lambda: count(1))
 
     @property
     def found(self) -> Collector:
@@ -67,6 +75,11 @@ def expand(context: Context) -> Region | None:
 def _instantiate(
     context: Context, operator: Operator, fields: Mapping[str, Entry], scope: Scope, place: Place
 ) -> Body | None:
+    if next(context.made) > MOST_NODES or len(context.regions) > MOST_REGIONS:
+        message = f"the spec comes to more than {MOST_NODES:,} different nodes, or {MOST_REGIONS:,} different blocks"
+        hint = "repeat less, or with params that are the same"
+        context.found.error("S003", message, context.document.body.span, hint)
+        return None
     if isinstance(operator, StackOf):
         return _stack(context, operator, fields, scope, place)
     if isinstance(operator, BlockDecl):

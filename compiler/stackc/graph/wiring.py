@@ -13,6 +13,8 @@ from stackc.spec.document import Body, InputDecl, OutputDecl
 from stackc.spec.drawing import Arrow
 from stackc.spec.names import check_name
 
+MOST_LISTED = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Feed:
@@ -160,10 +162,14 @@ def output_sources(
         if len(sinks) == 1:
             return (OutputDecl(sinks[0] if kind == "spec" else "y", sinks[0], body.drawing.nodes[sinks[0]].span),)
         if sinks:
-            notes = [Note(f"'{name}' leads nowhere as well", body.drawing.nodes[name].span) for name in sinks[:-1]]
-            message = f"which of {', '.join(sinks)} is the output?"
-            hint = f"write `outputs: {sinks[-1]}`, or a list of them"
-            found.error("N313", message, body.drawing.nodes[sinks[-1]].span, hint, *notes)
+            *others, last = sinks[:MOST_LISTED]
+            notes = [Note(f"'{name}' leads nowhere as well", body.drawing.nodes[name].span) for name in others]
+            more = f" and {len(sinks) - MOST_LISTED} more" if len(sinks) > MOST_LISTED else ""
+            message = f"which of {', '.join([*others, last])}{more} is the output?"
+            hint = f"write `outputs: {last}`, or a list of them"
+            found.error("N313", message, body.drawing.nodes[last].span, hint, *notes)
+        elif not names and not inputs:
+            found.error("N313", f"'{body.name}' draws no node, and gives nothing", body.span, "draw what it computes")
         return ()
     sound = []
     for output in body.outputs:
