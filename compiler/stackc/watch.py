@@ -19,15 +19,16 @@ INTERVAL = 0.1
 def saves(files: Callable[[], Iterable[Path]], interval: float = INTERVAL) -> Iterator[None]:
     """Yield now, and again each time that one of the files was written, replaced or removed, for ever.
 
-    `files` is asked each time, since a spec may come to include others. A file that is just being written is waited
-    for until it stays the same for one `interval` in seconds.
+    `files` is asked each time, since a spec may come to include others; where they have become others it yields at
+    once, since a new one may have been saved after it was read. A file that is just being written is waited for until
+    it stays the same for one `interval` in seconds.
     """
     while True:
         watched = tuple(files())
         seen = _stamp(watched)
         yield
-        if (grown := tuple(files())) != watched:
-            seen = _stamp(grown)
+        if tuple(files()) != watched:
+            continue
         while (now := _stamp(files())) == seen:
             time.sleep(interval)
         while now != seen:

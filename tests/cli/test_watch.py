@@ -63,10 +63,8 @@ def test_it_checks_and_draws_at_every_save_and_ends_on_ctrl_c(spec: Path, watchi
     assert "1 components, 36 parameters" in watching.line_with("model: sound")
     first = spec.with_suffix(".svg").read_text(encoding="utf-8")
 
-    saved = time.monotonic()
     spec.write_text(SPEC.replace("out: 4", "out: 16"), encoding="utf-8")
     assert "1 components, 144 parameters" in watching.line_with("model: sound")
-    assert time.monotonic() - saved < 2  # 0.2 s where nobody else works
     assert spec.with_suffix(".svg").read_text(encoding="utf-8") != first
 
     spec.write_text(SPEC.replace("out:", "outt:"), encoding="utf-8")
