@@ -1,1 +1,1 @@
-"""Typed graph → picture: Mermaid, DOT, SVG and PNG, without PyTorch."""
+"""Typed graph → picture: Mermaid, DOT, SVG, PNG, an HTML page, a tree; without PyTorch."""
