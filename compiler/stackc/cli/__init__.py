@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stackc import __version__
+from stackc.diagnostics import SpecError, near
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -63,8 +64,6 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, with the nearest name where there is no such command."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
-            from stackc.diagnostics import near
-
             ctx.fail(f"no command '{args[0]}'; {near(args[0], COMMANDS) or 'see --help'}")
         return super().resolve_command(ctx, args)
 
@@ -77,14 +76,9 @@ def cli() -> None:
 
 def main() -> None:
     """The entry point. Exit status 0 done, 1 the spec or the proof failed, 2 wrong usage."""
-    # SpecError is looked up only when something was raised: --help needs nothing of stackc but this file.
     try:
         cli()
-    except Exception as error:
-        from stackc.diagnostics import SpecError
-
-        if not isinstance(error, SpecError):
-            raise
+    except SpecError as error:
         from stackc.cli.report import report_diagnostics
 
         report_diagnostics(error)
