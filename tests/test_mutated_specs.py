@@ -55,10 +55,10 @@ def test_any_text_is_checked_or_refused_in_words(path: Path) -> None:
         text = original
         for _ in range(draw.choice([1, 1, 2, 5])):
             text = mutated(text, draw)
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             check_source(Source(path.name, text))
         except SpecError as error:
             said += [render(diagnostic, {path.name: text}) for diagnostic in error.diagnostics]
-        assert time.perf_counter() - start < SECONDS, text
+        assert time.process_time() - start < SECONDS, text
     assert all(re.match(r"error\[[SXNT]\d{3}\]: \S", message) for message in said)

@@ -27,7 +27,7 @@ from stackc.spec.tree import Entry
 
 MAX_DEPTH = 50
 MOST_NODES = 40_000
-MOST_REGIONS = 5_000
+MOST_REGIONS = 3_000
 
 
 @dataclass(frozen=True)
