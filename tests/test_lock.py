@@ -29,13 +29,13 @@ graph: |
   s -->|0.inner:x| y
   keep -->|mask| s
 nodes:
-  s: {of: [layer, layer], repeat: 2, with: {heads: "2**(index % 2)"}, norm: rms_norm, norm_every: 2}
+  s: {of: [layer-norm, layer-norm], repeat: 2, with: {heads: "2**(index % 2)"}, norm: rms_norm, norm_every: 2}
   e: {vocab: 100, dim: 8}
   a: {out: 8, reparam: {weight: {standardize: {axes: [1], eps: 1e-4}}}}
   b: {out: 8, tie: {bias: a.bias}}
   again: {same_as: b}
 blocks:
-  layer:
+  layer-norm:
     params: {heads: 1}
     inputs: [x, mask?]
     graph: |

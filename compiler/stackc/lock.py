@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from stackc.components import REGISTRY
 from stackc.components.reparam import REPARAMS, MinMax, Reparam, Standardize
 from stackc.front import Checked
 from stackc.graph.model import Node, Region, Wire
@@ -50,7 +51,7 @@ class _Writer:
         if region not in self.names:
             base = re.sub(r"\W+", "_", region.name)
             body = self.body(region, "    ")
-            taken = set(self.names.values())
+            taken = {*self.names.values(), *REGISTRY, "stack"}
             name = next(n for i in range(len(taken) + 1) if (n := f"{base}_{i}" if i else base) not in taken)
             self.names[region] = name
             self.lines += [f"  {_text(name)}:", f"    inputs: [{', '.join(map(_text, region.inputs))}]", *body]
