@@ -17,9 +17,9 @@ from stackc.reference.keys import STACK
 from stackc.spec.document import LANGUAGE_VERSION
 from stackc.spec.drawing import Drawing, Drawn
 from stackc.spec.mermaid_reader import read_drawing
+from stackc.spec.reader import FRONT_MATTER
 
 OPEN = "…"
-_FRONT_MATTER = re.compile(r"\s*?---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Outline:
 
 def outline(text: str, file: str, name: str) -> Outline:
     """The spec to fill in of a drawing. SpecError where it cannot be read, or is a spec already (S011)."""
-    match = _FRONT_MATTER.match(text)
-    if match and re.search(r"^stackc\s*:", match[1], re.MULTILINE):
+    match = FRONT_MATTER.match(text)
+    if match and re.search(r"^stackc\s*:", match["keys"], re.MULTILINE):
         raise SpecError(
             Diagnostic("S011", f"{file} is a spec already", Span(file, 1), "`stackc check` tells what it lacks")
         )
@@ -41,7 +41,7 @@ def outline(text: str, file: str, name: str) -> Outline:
     line = text[: match.end()].count("\n") + 1 if match else 1
     drawing = read_drawing(body, file=file, line=line, header=True)
     nodes = _nodes(drawing)
-    kept = [f"# {row}" for row in match[1].splitlines()] if match else []
+    kept = [f"# {row}" for row in match["keys"].splitlines()] if match else []
     front = ["---", *kept, f"stackc: {LANGUAGE_VERSION}", f"name: {name}", *_inputs(drawing)]
     front += ["nodes:", *(line for lines in nodes.values() for line in lines)] if nodes else []
     return Outline("\n".join([*front, "---", body]), tuple(node for node, lines in nodes.items() if OPEN in lines[-1]))
