@@ -12,6 +12,7 @@ from stackc.components import (
     norm,
     pool,
     product,
+    recurrent,
 )
 from stackc.components.base import REGISTRY
 
@@ -28,4 +29,5 @@ __all__ = [
     "norm",
     "pool",
     "product",
+    "recurrent",
 ]

@@ -80,10 +80,14 @@ def exhibit(unit: Unit, mode: FakeTensorMode) -> Exhibit:
 
 
 def _module(unit: Unit) -> nn.Module:
+    """The module, with the forward that it offers for an export in the place of its own where it offers one."""
     module = unit.component.module(*unit.inputs)
     for name, reparam in unit.reparams:
         owner, _, parameter = name.rpartition(".")
         register_parametrization(module.get_submodule(owner), parameter, reparam.parametrization())
+    offered = getattr(module, "export_forward", None)
+    if offered is not None and (forward := offered(unit.opset)) is not None:
+        module.forward = forward
     return module.eval()
 
 

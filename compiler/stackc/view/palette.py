@@ -32,6 +32,7 @@ _FAMILIES = {
     "layout": Colour("#e9eaf0", "#6e7191", INK),
     "product": Colour("#f3e3d8", "#a9714b", INK),
     "pool": Colour("#d9f1f1", "#35949b", INK),
+    "recurrent": Colour("#fbe3e3", "#c25b66", INK),
     "block": Colour("#ebe6fa", "#7d63c4", INK),
     "stack": Colour("#e2e3fb", "#5b55c2", INK),
 }

@@ -1,0 +1,119 @@
+"""Recurrent layers with their outputs side by side, and as the one ONNX operator that each of them is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+Tensors = tuple[Tensor, ...]
+Attribute = int | float | str | bool | Sequence[int] | Sequence[float] | Sequence[str] | Sequence[bool]
+
+
+class Lstm(nn.LSTM):
+    """torch.nn.LSTM, batch first."""
+
+    def forward(self, x: Tensor, h0: Tensor | None = None, c0: Tensor | None = None) -> Tensors:  # type: ignore[override]  # the states side by side, no tuple
+        """x [batch, seq, features], states [layers·directions, batch, hidden] → y, h, c."""
+        refresh(self)
+        states = None
+        if h0 is not None or c0 is not None:
+            states = (zeros(self, x) if h0 is None else h0, zeros(self, x) if c0 is None else c0)
+        y, (h, c) = super().forward(x, states)
+        return y, h, c
+
+    def export_forward(self, opset: int) -> Callable[..., Tensors]:
+        """PyTorch's i, f, g, o are i, o, f, c in ONNX."""
+        return lambda x, h0=None, c0=None: onnx_layers(self, "LSTM", (0, 3, 1, 2), {}, x, h0, c0)
+
+
+class Gru(nn.GRU):
+    """torch.nn.GRU, batch first."""
+
+    def forward(self, x: Tensor, h0: Tensor | None = None) -> Tensors:  # type: ignore[override]  # as above
+        """x [batch, seq, features], h0 [layers·directions, batch, hidden] → y, h."""
+        refresh(self)
+        y, h = super().forward(x, h0)
+        return y, h
+
+    def export_forward(self, opset: int) -> Callable[..., Tensors]:
+        """PyTorch's r, z, n are z, r, h in ONNX; the reset gate acts behind the product."""
+        return lambda x, h0=None: onnx_layers(self, "GRU", (1, 0, 2), {"linear_before_reset": 1}, x, h0)
+
+
+class Rnn(nn.RNN):
+    """torch.nn.RNN, batch first."""
+
+    def forward(self, x: Tensor, h0: Tensor | None = None) -> Tensors:  # type: ignore[override]  # as above
+        """x [batch, seq, features], h0 [layers·directions, batch, hidden] → y, h."""
+        refresh(self)
+        y, h = super().forward(x, h0)
+        return y, h
+
+    def export_forward(self, opset: int) -> Callable[..., Tensors]:
+        """One gate, with an activation of its own for every direction."""
+        activations = [self.nonlinearity.capitalize()] * (2 if self.bidirectional else 1)
+        return lambda x, h0=None: onnx_layers(self, "RNN", (0,), {"activations": activations}, x, h0)
+
+
+def refresh(module: nn.RNNBase) -> None:
+    """torch.nn keeps a list of the weights beside them, which a parametrization of one does not reach."""
+    if parametrize.is_parametrized(module):
+        module._flat_weights = [getattr(module, name) for name in module._flat_weights_names]
+
+
+def zeros(module: nn.RNNBase, x: Tensor) -> Tensor:
+    """A first state, [layers·directions, batch, hidden]."""
+    directions = 2 if module.bidirectional else 1
+    return x.new_zeros(module.num_layers * directions, x.shape[0], module.hidden_size)
+
+
+def onnx_layers(
+    module: nn.RNNBase,
+    operator: str,
+    gates: tuple[int, ...],
+    attributes: Mapping[str, Attribute],
+    x: Tensor,
+    *first: Tensor | None,
+) -> Tensors:
+    """What the module calculates as ONNX operators, one a layer, for an export alone: they have no numbers.
+
+    `gates` says which of PyTorch's gates is each of ONNX's, `first` has the states to start from, or None.
+    """
+    directions = 2 if module.bidirectional else 1
+    direction = "bidirectional" if module.bidirectional else "forward"
+    y = x.transpose(0, 1)  # [seq, batch, features]
+    state = [directions, x.shape[0], module.hidden_size]
+    last: list[Tensors] = []
+    for layer in range(module.num_layers):
+        here = slice(layer * directions, (layer + 1) * directions)
+        joined, *states = torch.onnx.ops.symbolic_multi_out(
+            f"::{operator}",
+            [y, *onnx_weights(module, layer, gates), None, *(None if s is None else s[here] for s in first)],
+            {**attributes, "hidden_size": module.hidden_size, "direction": direction},
+            dtypes=[x.dtype] * (1 + len(first)),
+            shapes=[[y.shape[0], *state], *(state for _ in first)],
+        )
+        # [seq, directions, batch, hidden] → [seq, batch, directions·hidden]
+        y = joined.transpose(1, 2).flatten(2) if module.bidirectional else joined.squeeze(1)
+        last.append(tuple(states))
+    return y.transpose(0, 1), *(torch.cat(states) for states in zip(*last, strict=True))
+
+
+def onnx_weights(module: nn.RNNBase, layer: int, gates: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor | None]:
+    """W [directions, gates·hidden, features], R [directions, gates·hidden, hidden], B [directions, 2·gates·hidden]."""
+
+    def reordered(name: str) -> Tensor:
+        parts = getattr(module, name).chunk(len(gates))
+        return torch.cat([parts[gate] for gate in gates])
+
+    suffixes = [f"_l{layer}", f"_l{layer}_reverse"][: 2 if module.bidirectional else 1]
+    inputs, states = (
+        torch.stack([reordered(name + suffix) for suffix in suffixes]) for name in ("weight_ih", "weight_hh")
+    )
+    if not module.bias:
+        return inputs, states, None
+    both = [torch.cat([reordered(f"bias_{name}{suffix}") for name in ("ih", "hh")]) for suffix in suffixes]
+    return inputs, states, torch.stack(both)
