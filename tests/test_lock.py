@@ -28,12 +28,16 @@ graph: |
   x --> a[linear] --> b[linear] --> again --> y
   s -->|0.inner:x| y
   keep -->|mask| s
+  x --> c[reshape] --> d[conv2d] --> e2[permute]
 nodes:
   s: {of: [layer-norm, layer-norm], repeat: 2, with: {heads: "2**(index % 2)"}, norm: rms_norm, norm_every: 2}
   e: {vocab: 100, dim: 8}
   a: {out: 8, reparam: {weight: {standardize: {axes: [1], eps: 1e-4}}}}
   b: {out: 8, tie: {bias: a.bias}}
   again: {same_as: b}
+  c: {shape: [0, 2, -1, 4 * 2]}
+  d: {out: 3, kernel: [3, 2**1], stride: [2, 1], padding: [3 // 2, 0]}
+  e2: {order: [0, -2, 3, 1]}
 blocks:
   layer-norm:
     params: {heads: 1}
@@ -42,7 +46,7 @@ blocks:
       x --> inner[attention] --> y[gelu]
       mask -->|mask| inner
     nodes: {inner: {heads: heads, causal: true}, y: {approximate: tanh}}
-outputs: {out: y, tap: s.2.inner}
+outputs: {out: y, tap: s.2.inner, image: e2}
 """
 
 

@@ -213,20 +213,35 @@ def _fields(component: type[Component]) -> Json:
 
 
 def field_schema(spec: FieldSpec) -> Json:
-    """What a spec may write for a field: a value of its kinds within its range, an expression, or `${…}` for text."""
+    """What a spec may write for a field: a value of its kinds within its range, an expression, or `${…}` for text.
+
+    Beside that, or instead, a list of such values where the field takes one.
+    """
+    forms = _forms(spec) if spec.single else []
+    if spec.listed:
+        forms.append({"type": "array", "items": {"anyOf": _forms(spec.entry(0))}})
+    described: Json = {"anyOf": forms, "description": _sentence(spec.doc)} if spec.doc else {"anyOf": forms}
+    if spec.required:
+        return described
+    return {**described, "default": [*spec.default] if isinstance(spec.default, tuple) else spec.default}
+
+
+def _forms(spec: FieldSpec) -> list[Json]:
+    """The single values of a field. Beside a number, a string is one of the words or an expression."""
     forms: list[Json] = []
     if spec.choices:
-        forms += [{"enum": [*spec.choices]}, _ref("interpolated")]
+        forms += [{"enum": [*spec.choices]}, *([_ref("interpolated")] if spec.is_text else [])]
     if spec.kinds & {"int", "float"}:
         forms.append({"type": "number" if "float" in spec.kinds else "integer", **_bounds(spec)})
     if "bool" in spec.kinds:
         forms.append({"type": "boolean"})
-    if not spec.choices:
-        forms.append({"type": "string"} if "str" in spec.kinds else _ref("expression"))
+    if not spec.is_text:
+        forms.append(_ref("expression"))
+    elif not spec.choices:
+        forms.append({"type": "string"})
     if "none" in spec.kinds:
         forms.append({"type": "null"})
-    described: Json = {"anyOf": forms, "description": _sentence(spec.doc)} if spec.doc else {"anyOf": forms}
-    return described if spec.required else {**described, "default": spec.default}
+    return forms
 
 
 def _bounds(spec: FieldSpec) -> Json:

@@ -5,8 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
-from stackc.components.base import Misfit
+from stackc.components.base import Component, Misfit
 from stackc.components.conv import Conv1d, Conv2d, ConvTranspose2d, PatchEmbed
 from stackc.types import Bounds, Dim, DimRange, TensorType, shape
 
@@ -34,6 +36,36 @@ def test_sizes_are_halved_and_doubled_without_a_remainder() -> None:
     assert str(half) == "float32[batch, 8, height/2, width/2]"
     assert ConvTranspose2d(out=3, kernel=2, stride=2).signature(half).outputs == (IMAGE,)
     assert ConvTranspose2d(out=3, kernel=3, stride=2, padding=1, output_padding=1).signature(half).outputs == (IMAGE,)
+
+
+def test_each_axis_may_have_numbers_of_its_own() -> None:
+    """Height before width, against torch.nn.functional with the weights of the module."""
+    x = torch.randn(2, 4, 16, 17, dtype=torch.float64)
+    image = TensorType("float32", shape(2, 4, 16, 17))
+    forward = Conv2d(out=6, kernel=(3, 2), stride=(2, 3), padding=(1, 0), dilation=(1, 4), groups=2)
+    back = ConvTranspose2d(out=6, kernel=(3, 1), stride=(2, 3), padding=(1, 0), output_padding=(0, 2))
+    patches = PatchEmbed(patch=(4, 17), dim=5)
+
+    def agree(component: Component, expected: Callable[[Tensor, Tensor], Tensor]) -> None:
+        module = component.module(image).double()
+        y = module(x)
+        torch.testing.assert_close(y, expected(*module.parameters()))
+        assert component.signature(image).outputs == (image.with_shape(*y.shape),)
+
+    agree(forward, lambda w, b: F.conv2d(x, w, b, (2, 3), (1, 0), (1, 4), 2))
+    agree(back, lambda w, b: F.conv_transpose2d(x, w, b, (2, 3), (1, 0), (0, 2)))
+    agree(patches, lambda w, b: F.conv2d(x, w, b, (4, 17)).flatten(2).mT)
+    assert Conv2d(out=3, kernel=(3, 5), dilation=(2, 1), padding="same").margin(image) == (2, 2)
+
+
+def test_error_a_list_of_another_length(refused: Refused) -> None:
+    misfit = refused(Conv1d(out=3, kernel=(3, 1)), SEQUENCE)
+    assert misfit.message == "kernel [3, 1] has a number for each of 2 axes, and x has one, length"
+    misfit = refused(Conv2d(out=3, kernel=3, padding=(1,)), IMAGE)
+    assert misfit.message == (
+        "padding [1] has a number for each of 1 axes, and x has 2 axes to slide along, height and width"
+    )
+    assert misfit.field == "padding"
 
 
 @pytest.mark.parametrize(("kernel", "dilation"), [(1, 1), (3, 1), (5, 3), (2, 2)])

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from stackc.components.base import Misfit
 from stackc.components.image import AvgPool2d, GlobalAvgPool, GlobalMaxPool, MaxPool2d, Upsample
@@ -27,6 +28,20 @@ def test_what_lies_outside_is_zero_to_the_mean_and_nothing_to_the_maximum() -> N
     padded = {"kernel": 2, "stride": 2, "padding": 1}
     assert MaxPool2d(**padded).module(IMAGE)(x).flatten().tolist() == [-1.0] * 4
     assert AvgPool2d(**padded).module(IMAGE)(x).flatten().tolist() == [-0.25] * 4
+
+
+def test_each_axis_may_have_numbers_of_its_own() -> None:
+    x = torch.randn(2, 3, 6, 9, dtype=torch.float64)
+    image = TensorType("float32", shape(2, 3, 6, 9))
+    strips = x.numpy().reshape(2, 3, 6, 3, 3).max(axis=4)
+    np.testing.assert_array_equal(MaxPool2d(kernel=(1, 3)).module(image)(x), strips)
+    mean = F.avg_pool2d(x, (3, 2), (1, 2), (1, 0))
+    average = AvgPool2d(kernel=(3, 2), stride=(1, 2), padding=(1, 0))
+    np.testing.assert_array_equal(average.module(image)(x), mean)
+    assert average.signature(image).outputs == (image.with_shape(*mean.shape),)
+    wide = Upsample(scale=(1, 3))
+    np.testing.assert_array_equal(wide.module(image)(x), x.numpy().repeat(3, axis=3))
+    assert wide.signature(image).outputs == (image.with_shape(2, 3, 6, 27),)
 
 
 def test_global_pools() -> None:

@@ -57,6 +57,27 @@ def test_batch_norm_of_images_features_last(image: Tensor) -> None:
     torch.testing.assert_close(ours.state_dict(), theirs.state_dict())
 
 
+@pytest.mark.parametrize(("ours", "theirs"), [(LayerNorm, nn.LayerNorm), (RmsNorm, nn.RMSNorm)])
+def test_over_several_axes(ours: Callable[..., Component], theirs: Callable[..., nn.Module], image: Tensor) -> None:
+    """Axes are taken in the order of x, in whichever order they are written."""
+    type_ = IMAGE.with_shape(BATCH, 3, 5, 6)
+    last = randomized(ours(axis=(-1, 2), eps=1e-3).module(type_))
+    stock = theirs((5, 6), eps=1e-3).double()
+    stock.load_state_dict(last.state_dict())
+    torch.testing.assert_close(last(image), stock(image))
+    between = randomized(ours(axis=(1, 3), eps=1e-3).module(type_))
+    stock = theirs((3, 6), eps=1e-3).double()
+    stock.load_state_dict(between.state_dict())
+    torch.testing.assert_close(between(image), stock(image.transpose(1, 2)).transpose(1, 2))
+
+
+def test_error_axes(refused: Refused) -> None:
+    misfit = refused(LayerNorm(axis=(1, -2)), LAST)
+    assert misfit.message == "axis [1, -2] has to name an axis of float64[batch, seq, 6] or more, each once"
+    assert misfit.field == "axis"
+    assert refused(RmsNorm(axis=()), LAST).message.startswith("axis [] has to name")
+
+
 @pytest.mark.parametrize("affine", [False, True])
 def test_instance_norm_features_last(x: Tensor, affine: bool) -> None:
     ours = randomized(InstanceNorm(axis=-1, affine=affine).module(LAST))

@@ -52,6 +52,12 @@ def test_l2_normalize_makes_length_1() -> None:
     np.testing.assert_allclose(y, x.numpy() / np.where(length == 0, 1, length), rtol=1e-14)
 
 
+def test_l2_normalize_over_several_axes() -> None:
+    x = torch.randn(3, 5, 8, dtype=torch.float64)
+    y = L2Normalize(axis=(0, -1)).module(X)(x).numpy()
+    np.testing.assert_allclose(y, x.numpy() / np.sqrt((x.numpy() ** 2).sum(axis=(0, 2), keepdims=True)), rtol=1e-14)
+
+
 def test_error_mask_of_another_shape(refused: Refused) -> None:
     misfit = refused(MeanPool(), X, MASK.with_shape(SEQ, BATCH))
     assert misfit.message == ("needs a mask int64[batch, seq] for float32[batch, seq, 8], and gets int64[seq, batch]")

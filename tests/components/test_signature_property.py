@@ -1,5 +1,6 @@
 """Every component's signature is held to its real module: shapes, dtypes, parameters, buffers, FLOPs, at two sizes."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -122,6 +123,8 @@ def _dropout(draw: DrawFn, op: Op) -> Case:
 def _along_an_axis(draw: DrawFn, op: Op) -> Case:
     rank = draw(st.integers(1, 4))
     x = TensorType(draw(floats), tuple(dims(draw, rank)))
+    if op.op == "l2_normalize" and draw(st.booleans()):
+        return Case(op(axis=tuple(draw(st.permutations(range(rank)))[: draw(st.integers(1, rank))])), (x,))
     return Case(op(axis=draw(st.integers(-rank, rank - 1))), (x,))
 
 
@@ -205,6 +208,11 @@ def positions(draw: DrawFn, rank: int) -> list[Dim]:
     return [draw(st.sampled_from(sizes)) for _ in range(rank - 2)]
 
 
+def along(draw: DrawFn, numbers: SearchStrategy[int], axes: int) -> int | tuple[int, ...]:
+    """A number for all axes, or one for each of them."""
+    return draw(numbers | st.tuples(*[numbers] * axes))
+
+
 @cases("conv1d", "conv2d")
 def _conv(draw: DrawFn, op: Op) -> Case:
     rank = {"conv1d": 3, "conv2d": 4}[op.op]
@@ -212,10 +220,10 @@ def _conv(draw: DrawFn, op: Op) -> Case:
     x = TensorType(draw(floats), shape(BATCH, groups * draw(small), *positions(draw, rank)))
     component = op(
         out=groups * draw(small),
-        kernel=draw(st.sampled_from([1, 3]) if same else st.integers(1, 4)),
-        stride=1 if same else draw(st.integers(1, 3)),
-        padding="same" if same else draw(st.integers(0, 3)),
-        dilation=draw(st.integers(1, 2)) if same else 1,
+        kernel=along(draw, st.sampled_from([1, 3]) if same else st.integers(1, 4), rank - 2),
+        stride=1 if same else along(draw, st.integers(1, 3), rank - 2),
+        padding="same" if same else along(draw, st.integers(0, 3), rank - 2),
+        dilation=along(draw, st.integers(1, 2), rank - 2) if same else 1,
         groups=groups,
         bias=draw(st.booleans()),
     )
@@ -224,14 +232,16 @@ def _conv(draw: DrawFn, op: Op) -> Case:
 
 @cases("conv_transpose2d")
 def _conv_transpose2d(draw: DrawFn, op: Op) -> Case:
-    groups, stride, kernel = draw(st.integers(1, 3)), draw(st.integers(1, 3)), draw(st.integers(1, 4))
+    groups, kernel = draw(st.integers(1, 3)), draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    stride = along(draw, st.integers(1, 3), 2)
+    least = min(stride) if isinstance(stride, tuple) else stride
     x = TensorType(draw(floats), shape(BATCH, groups * draw(small), *positions(draw, 4)))
     component = op(
         out=groups * draw(small),
         kernel=kernel,
         stride=stride,
-        padding=draw(st.integers(0, (kernel - 1) // 2)),
-        output_padding=draw(st.integers(0, stride - 1)),
+        padding=tuple(draw(st.integers(0, (size - 1) // 2)) for size in kernel),
+        output_padding=along(draw, st.integers(0, least - 1), 2),
         groups=groups,
         bias=draw(st.booleans()),
     )
@@ -240,16 +250,19 @@ def _conv_transpose2d(draw: DrawFn, op: Op) -> Case:
 
 @cases("patch_embed")
 def _patch_embed(draw: DrawFn, op: Op) -> Case:
-    patch = draw(st.integers(1, 3))
-    x = TensorType(draw(floats), shape(BATCH, draw(small), patch * SEQ, patch * draw(small)))
+    patch = along(draw, st.integers(1, 3), 2)
+    height, width = patch if isinstance(patch, tuple) else (patch, patch)
+    x = TensorType(draw(floats), shape(BATCH, draw(small), height * SEQ, width * draw(small)))
     return Case(op(patch=patch, dim=draw(small), bias=draw(st.booleans())), (x,))
 
 
 @cases("max_pool2d", "avg_pool2d")
 def _window_pool(draw: DrawFn, op: Op) -> Case:
     x = TensorType(draw(floats), shape(BATCH, draw(small), *positions(draw, 4)))
-    kernel = draw(st.integers(1, 4))
-    component = op(kernel=kernel, stride=draw(st.none() | st.integers(1, 3)), padding=draw(st.integers(0, kernel // 2)))
+    kernel = along(draw, st.integers(1, 4), 2)
+    least = min(kernel) if isinstance(kernel, tuple) else kernel
+    stride = along(draw, st.integers(1, 3), 2) if draw(st.booleans()) else None
+    component = op(kernel=kernel, stride=stride, padding=along(draw, st.integers(0, least // 2), 2))
     return Case(component, (x,))
 
 
@@ -261,7 +274,7 @@ def _global_pool(draw: DrawFn, op: Op) -> Case:
 @cases("upsample")
 def _upsample(draw: DrawFn, op: Op) -> Case:
     x = TensorType(draw(floats), shape(BATCH, draw(small), *positions(draw, 4)))
-    return Case(op(scale=draw(st.integers(1, 3)), mode=draw(st.sampled_from(["nearest", "bilinear"]))), (x,))
+    return Case(op(scale=along(draw, st.integers(1, 3), 2), mode=draw(st.sampled_from(["nearest", "bilinear"]))), (x,))
 
 
 # -- layout
@@ -278,11 +291,22 @@ def _flatten(draw: DrawFn, op: Op) -> Case:
 
 @cases("unflatten")
 def _unflatten(draw: DrawFn, op: Op) -> Case:
-    size = draw(st.integers(1, 4))
+    size = draw(st.integers(1, 4) | st.tuples(st.integers(1, 3), st.integers(1, 3)))
     sizes, axis = with_features(draw, 1, 4, 1)
     split = list(sizes)
-    split[axis] = size * (Dim.of(draw(small)) if draw(st.booleans()) else WIDTH)
+    split[axis] = (math.prod(size) if isinstance(size, tuple) else size) * (
+        Dim.of(draw(small)) if draw(st.booleans()) else WIDTH
+    )
     return Case(op(axis=axis, size=size), (TensorType(draw(st.sampled_from(sorted(DTYPES))), tuple(split)),))
+
+
+@cases("reshape")
+def _reshape(draw: DrawFn, op: Op) -> Case:
+    """Axes copied, then a number split in two, and a dim and a number joined, of which one may be left over."""
+    first, second, third = (draw(small) for _ in range(3))
+    kept = [BATCH, SEQ][: draw(st.integers(0, 2))]
+    x = TensorType(draw(st.sampled_from(sorted(DTYPES))), shape(*kept, first * second, third * WIDTH))
+    return Case(op(shape=(*(0 for _ in kept), first, second * third, -1)), (x,))
 
 
 @cases("transpose")
@@ -296,8 +320,8 @@ def _transpose(draw: DrawFn, op: Op) -> Case:
 @cases("permute")
 def _permute(draw: DrawFn, op: Op) -> Case:
     rank = draw(st.integers(1, 4))
-    order = draw(st.sampled_from([" ", ", "])).join(map(str, draw(st.permutations(range(rank)))))
-    return Case(op(order=order), (TensorType(draw(st.sampled_from(sorted(DTYPES))), tuple(dims(draw, rank))),))
+    order = [draw(st.sampled_from([axis, axis - rank])) for axis in draw(st.permutations(range(rank)))]
+    return Case(op(order=tuple(order)), (TensorType(draw(st.sampled_from(sorted(DTYPES))), tuple(dims(draw, rank))),))
 
 
 @cases("select")
@@ -363,8 +387,19 @@ def _learned_query(draw: DrawFn, op: Op) -> Case:
     return Case(op(count=draw(small), dim=draw(small)), (x,))
 
 
+def _over_axes(draw: DrawFn, op: Op) -> Case:
+    """Features on several axes."""
+    rank = draw(st.integers(2, 4))
+    axes = draw(st.lists(st.integers(0, rank - 1), min_size=1, max_size=rank, unique=True))
+    sizes = [Dim.of(draw(small)) if axis in axes else size for axis, size in enumerate(dims(draw, rank))]
+    given = tuple(draw(st.sampled_from([axis, axis - rank])) for axis in axes)
+    return Case(op(axis=given, affine=draw(st.booleans())), (TensorType(draw(floats), tuple(sizes)),))
+
+
 @cases("layer_norm", "rms_norm")
 def _over_features(draw: DrawFn, op: Op) -> Case:
+    if draw(st.booleans()):
+        return _over_axes(draw, op)
     sizes, axis = with_features(draw, 1, 4, draw(small))
     last = axis in (-1, len(sizes) - 1)
     options: dict[str, Any] = {"bias": draw(st.booleans())} if op.op == "layer_norm" else {}

@@ -32,6 +32,8 @@ graph: |
   image --> larger[conv_transpose2d] --> average[avg_pool2d]
   image --> blocky[upsample] --> flat[flatten] --> turned[transpose]
   image --> bilinear[upsample] --> last_axis[permute] --> gate[glu] --> swiglu[mlp]
+  image --> oblong[conv2d] --> strips[max_pool2d] --> tall[upsample] --> over_all[layer_norm] --> rows[reshape]
+  rows --> unit_rows[l2_normalize]
   image --> patches[patch_embed] --> halved[scale] --> biased[attention]
   halved --> positions[relative_position_bias] -->|bias| biased
   patches --> products[matmul]
@@ -59,7 +61,13 @@ nodes:
   blocky:    {scale: 3}
   flat:      {start: 2}
   bilinear:  {scale: 2, mode: bilinear}
-  last_axis: {order: 0 2 3 1}
+  oblong:    {out: 4, kernel: [3, 1], stride: [2, 1], padding: [1, 0]}
+  strips:    {kernel: [1, 2]}
+  tall:      {scale: [3, 1]}
+  over_all:  {axis: [1]}
+  rows:      {shape: [0, 2, 2, -1]}
+  unit_rows: {axis: [1, 2]}
+  last_axis: {order: [0, 2, 3, 1]}
   swiglu:    {hidden: 12, gated: true, activation: silu}
   patches:   {patch: 4, dim: 8}
   halved:      {factor: 0.5}
@@ -67,7 +75,7 @@ nodes:
   positions: {heads: 2, bidirectional: false}
   products:  {transposed: true}
 outputs:
-  [loudest, mean_of_all, slopes, smooth, probabilities, swish, average, turned, swiglu, biased, products,
+  [loudest, mean_of_all, slopes, smooth, probabilities, swish, average, turned, swiglu, unit_rows, biased, products,
    dot, cosine_similarity, product, middle, mix, experts]
 """
 

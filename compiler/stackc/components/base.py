@@ -149,6 +149,15 @@ def axis_of(axis: int, x: TensorType, *, field: str = "axis") -> int:
     return axis % x.rank
 
 
+def axes_of(axes: int | tuple[int, ...], x: TensorType, *, field: str = "axis") -> tuple[int, ...]:
+    """One axis or several, counted from 0, in the order of x; a Misfit where there is none, or one twice."""
+    given = axes if isinstance(axes, tuple) else (axes,)
+    counted = sorted(axis_of(axis, x, field=field) for axis in given)
+    if not counted or len(set(counted)) < len(counted):
+        raise Misfit(f"{field} {list(given)} has to name an axis of {x} or more, each once", field=field)
+    return tuple(counted)
+
+
 def features_of(x: TensorType, port: str = "x") -> int:
     """The number of features, the size of the last axis; a Misfit where there is none or it is no number."""
     if not x.rank:

@@ -6,19 +6,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from stackc.components.base import Component, Limit, Misfit, Signature, component, fixed, require_divisor, require_float
-from stackc.components.fields import Range, Size
-from stackc.components.windows import AXES, places, require_channels_first, window_limits
+from stackc.components.fields import Size
+from stackc.components.windows import (
+    AXES,
+    Naturals,
+    Sizes,
+    pair,
+    per_axis,
+    places,
+    require_channels_first,
+    window_limits,
+)
 from stackc.types import Dim, TensorType, product
 
 if TYPE_CHECKING:
     from torch import nn
 
-Natural = Annotated[int, Range(minimum=0)]
-Padding = Annotated[Natural | Literal["same"], "zeros on either side of an axis; `same` keeps the sizes, at stride 1"]
+Padding = Annotated[Naturals | Literal["same"], "zeros on either side of an axis; `same` keeps the sizes, at stride 1"]
 Out = Annotated[Size, "channels of y"]
-Kernel = Annotated[Size, "positions of the kernel along each axis"]
-Stride = Annotated[Size, "positions from one place of the kernel to the next"]
-Dilation = Annotated[Size, "positions from one tap of the kernel to the next"]
+Kernel = Annotated[Sizes, "positions of the kernel along each axis"]
+Stride = Annotated[Sizes, "positions from one place of the kernel to the next"]
+Dilation = Annotated[Sizes, "positions from one tap of the kernel to the next"]
 Groups = Annotated[Size, "groups of channels that do not see each other, a divisor of the channels of x and y"]
 Bias = Annotated[bool, "learn a bias for each channel of y"]
 
@@ -39,9 +47,11 @@ class Convolution(Component):
         """[batch, out, places, …]; weight [out, channels / groups, kernel, …], bias [out]."""
         require_float(x)
         require_channels_first(x, rank)
-        channels, span, padding = self.channels(x), self.dilation * (self.kernel - 1) + 1, self.margin()
-        y = x.with_shape(x.shape[0], self.out, *places(x, span, self.stride, padding))
-        weight = x.with_shape(self.out, channels // self.groups, *[self.kernel] * (rank - 2))
+        channels, kernel, padding = self.channels(x), per_axis(self.kernel, x, "kernel"), self.margin(x)
+        taps = zip(per_axis(self.dilation, x, "dilation"), kernel, strict=True)
+        span = [dilation * (size - 1) + 1 for dilation, size in taps]
+        y = x.with_shape(x.shape[0], self.out, *places(x, span, per_axis(self.stride, x, "stride"), padding))
+        weight = x.with_shape(self.out, channels // self.groups, *kernel)
         bias = {"bias": x.with_shape(self.out)} if self.bias else {}
         flops = 2 * product(y.shape) * product(weight.shape[1:])
         return Signature((y,), {"weight": weight} | bias, flops=flops, limits=window_limits(x, span, padding))
@@ -53,20 +63,23 @@ class Convolution(Component):
         require_divisor(self.groups, self.out, field="groups", of="out")
         return channels
 
-    def margin(self) -> int:
-        """The zeros on either side; a Misfit where no number of them keeps the sizes."""
+    def margin(self, x: TensorType) -> tuple[int, ...]:
+        """The zeros on either side of each axis; a Misfit where no number of them keeps the sizes."""
         if self.padding != "same":
-            return self.padding
-        around = self.dilation * (self.kernel - 1)
-        if self.stride > 1:
-            raise Misfit(f"padding same has no meaning at stride {self.stride}", field="padding", hint=_HALVES)
-        if around % 2:
-            raise Misfit(
-                f"no padding keeps the sizes with a kernel of {self.kernel}",
-                field="padding",
-                hint=f"an odd kernel does: {self.kernel - 1} or {self.kernel + 1}" if self.kernel > 2 else "3 does",
-            )
-        return around // 2
+            return per_axis(self.padding, x, "padding")
+        if max(stride := per_axis(self.stride, x, "stride")) > 1:
+            raise Misfit(f"padding same has no meaning at stride {max(stride)}", field="padding", hint=_HALVES)
+        margins = []
+        kernels, dilations = per_axis(self.kernel, x, "kernel"), per_axis(self.dilation, x, "dilation")
+        for kernel, dilation in zip(kernels, dilations, strict=True):
+            if dilation * (kernel - 1) % 2:
+                raise Misfit(
+                    f"no padding keeps the sizes with a kernel of {kernel}",
+                    field="padding",
+                    hint=f"an odd kernel does: {kernel - 1} or {kernel + 1}" if kernel > 2 else "3 does",
+                )
+            margins.append(dilation * (kernel - 1) // 2)
+        return tuple(margins)
 
 
 _HALVES = "write a number, for example (kernel − 1) // 2, which rounds the sizes divided by the stride up"
@@ -88,29 +101,32 @@ class Conv1d(Convolution):
         """torch.nn.Conv1d."""
         from torch import nn
 
-        sizes = (self.channels(x), self.out, self.kernel, self.stride, self.margin(), self.dilation)
-        return nn.Conv1d(*sizes, self.groups, self.bias)
+        lengths = (self.kernel, self.stride, self.margin(x), self.dilation)
+        kernel, stride, padding, dilation = (per_axis(value, x, "kernel")[0] for value in lengths)
+        return nn.Conv1d(self.channels(x), self.out, kernel, stride, padding, dilation, self.groups, self.bias)
 
 
 @component("conv2d", "x")
 class Conv2d(Convolution):
     """y[o, i, j] = Σ_c Σ_k Σ_l w[o, c, k, l] · x[c, s·i + d·k − p, s·j + d·l − p] + b[o], x being 0 outside.
 
-    Stride s, dilation d, padding p and kernel are those of both axes. x: [batch, channels, height, width]
-    → y: [batch, out, (height + 2·p − d·(kernel − 1) − 1) // s + 1, the same of the width]. LeCun et al. 1989.
+    Stride s, dilation d, padding p and kernel are one number for both axes, or a list of two, height before width.
+    x: [batch, channels, height, width] → y: [batch, out, (height + 2·p − d·(kernel − 1) − 1) // s + 1, the same of the
+    width]. LeCun et al. 1989.
     With as many groups as channels it is depthwise: Howard et al. 2017, arXiv:1704.04861.
     """
 
     def signature(self, x: TensorType) -> Signature:
-        """A square kernel over height and width."""
+        """A kernel over height and width."""
         return self.convolved(x, 4)
 
     def module(self, x: TensorType) -> nn.Module:
         """torch.nn.Conv2d."""
         from torch import nn
 
-        sizes = (self.channels(x), self.out, self.kernel, self.stride, self.margin(), self.dilation)
-        return nn.Conv2d(*sizes, self.groups, self.bias)
+        areas = (self.kernel, self.stride, self.margin(x), self.dilation)
+        kernel, stride, padding, dilation = (pair(value, x, "kernel") for value in areas)
+        return nn.Conv2d(self.channels(x), self.out, kernel, stride, padding, dilation, self.groups, self.bias)
 
 
 @component("conv_transpose2d", "x")
@@ -124,8 +140,8 @@ class ConvTranspose2d(Component):
     out: Out
     kernel: Kernel
     stride: Stride = 1
-    padding: Annotated[Natural, "positions taken off either side of an axis of y"] = 0
-    output_padding: Annotated[Natural, "positions added to the far side of an axis, fewer than stride or dilation"] = 0
+    padding: Annotated[Naturals, "positions taken off either side of an axis of y"] = 0
+    output_padding: Annotated[Naturals, "positions added to the far side of an axis, fewer than stride or dilation"] = 0
     dilation: Dilation = 1
     groups: Groups = 1
     bias: Bias = True
@@ -135,13 +151,16 @@ class ConvTranspose2d(Component):
         require_float(x)
         require_channels_first(x, 4)
         channels = self._channels(x)
-        if self.output_padding >= max(self.stride, self.dilation):
-            message = f"output_padding {self.output_padding} has to be less than stride or dilation"
-            raise Misfit(message, field="output_padding")
-        grown = self.dilation * (self.kernel - 1) + self.output_padding + 1 - 2 * self.padding
-        sizes = [(size - 1) * self.stride + grown for size in x.shape[2:]]
+        names = ("kernel", "stride", "padding", "output_padding", "dilation")
+        windows = zip(x.shape[2:], *(per_axis(getattr(self, name), x, name) for name in names), strict=True)
+        sizes = []
+        for size, kernel, stride, padding, output_padding, dilation in windows:
+            if output_padding >= max(stride, dilation):
+                message = f"output_padding {output_padding} has to be less than stride or dilation"
+                raise Misfit(message, field="output_padding")
+            sizes.append((size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1)
         y = x.with_shape(x.shape[0], self.out, *sizes)
-        weight = x.with_shape(channels, self.out // self.groups, self.kernel, self.kernel)
+        weight = x.with_shape(channels, self.out // self.groups, *per_axis(self.kernel, x, "kernel"))
         bias = {"bias": x.with_shape(self.out)} if self.bias else {}
         flops = 2 * product(x.shape) * product(weight.shape[1:])
         limits = tuple(Limit(size, "its padding takes more off than there is") for size in sizes)
@@ -151,8 +170,10 @@ class ConvTranspose2d(Component):
         """torch.nn.ConvTranspose2d."""
         from torch import nn
 
-        sizes = (self._channels(x), self.out, self.kernel, self.stride, self.padding, self.output_padding)
-        return nn.ConvTranspose2d(*sizes, self.groups, self.bias, self.dilation)
+        areas = (self.kernel, self.stride, self.padding, self.output_padding)
+        kernel, stride, padding, added = (pair(value, x, "kernel") for value in areas)
+        channels, dilation = self._channels(x), pair(self.dilation, x, "dilation")
+        return nn.ConvTranspose2d(channels, self.out, kernel, stride, padding, added, self.groups, self.bias, dilation)
 
     def _channels(self, x: TensorType) -> int:
         channels = fixed(x.shape[1], "the channel axis", port="x")
@@ -169,7 +190,7 @@ class PatchEmbed(Component):
     arXiv:2010.11929.
     """
 
-    patch: Annotated[Size, "height and width of a patch, a divisor of those of the image"]
+    patch: Annotated[Sizes, "height and width of a patch, divisors of those of the image"]
     dim: Annotated[Size, "features of a vector"]
     bias: Annotated[bool, "learn the bias b"] = True
 
@@ -179,7 +200,7 @@ class PatchEmbed(Component):
         require_channels_first(x, 4)
         channels = fixed(x.shape[1], "the channel axis", port="x")
         y = x.with_shape(x.shape[0], product(self._patches(x)), self.dim)
-        weight = x.with_shape(self.dim, channels, self.patch, self.patch)
+        weight = x.with_shape(self.dim, channels, *per_axis(self.patch, x, "patch"))
         bias = {"proj.bias": x.with_shape(self.dim)} if self.bias else {}
         flops = 2 * product(y.shape) * product(weight.shape[1:])
         return Signature((y,), {"proj.weight": weight} | bias, flops=flops)
@@ -188,16 +209,17 @@ class PatchEmbed(Component):
         """A torch.nn.Conv2d whose kernels touch, `proj`, and its positions as a sequence."""
         from stackc.modules.conv import PatchEmbed
 
-        return PatchEmbed(fixed(x.shape[1], "the channel axis", port="x"), self.dim, self.patch, self.bias)
+        channels, patch = fixed(x.shape[1], "the channel axis", port="x"), pair(self.patch, x, "patch")
+        return PatchEmbed(channels, self.dim, patch, self.bias)
 
     def _patches(self, x: TensorType) -> list[Dim]:
         counts = []
-        for name, size in zip(AXES[4], x.shape[2:], strict=True):
-            count = size.exactly(self.patch)
+        for name, size, patch in zip(AXES[4], x.shape[2:], per_axis(self.patch, x, "patch"), strict=True):
+            count = size.exactly(patch)
             if count is None:
                 symbols = ", ".join(size.symbols())
-                hint = f"declare it in the contract: `dims: {{{symbols}: {{multiple_of: {self.patch}}}}}`"
-                message = f"patch {self.patch} does not divide the {name} {size}"
+                hint = f"declare it in the contract: `dims: {{{symbols}: {{multiple_of: {patch}}}}}`"
+                message = f"patch {patch} does not divide the {name} {size}"
                 raise Misfit(message, code="T202", field="patch", hint=hint if symbols else None)
             counts.append(count)
         return counts

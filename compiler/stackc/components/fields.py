@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -33,6 +34,7 @@ class Range:
 
 
 Size = Annotated[int, Range(minimum=1)]
+Natural = Annotated[int, Range(minimum=0)]
 Epsilon = Annotated[float, Range(minimum=0.0)]
 Probability = Annotated[float, Range(minimum=0.0, below=1.0)]
 
@@ -41,7 +43,10 @@ NUMBERS = frozenset({"int", "float", "bool"})
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """One field: `kinds` among int, float, bool, str and none; `choices` where it is one of a few words."""
+    """One field: `kinds` among int, float, bool, str and none; `choices` where it is one of a few words.
+
+    `single` says whether one value may stand there, `listed` whether a list may, each entry of which is such a value.
+    """
 
     name: str
     kinds: frozenset[str]
@@ -50,17 +55,28 @@ class FieldSpec:
     doc: str
     required: bool
     default: object
+    single: bool = True
+    listed: bool = False
 
     @property
     def is_text(self) -> bool:
-        """Whether a string in the spec is text with `${…}`; in all other fields it is an expression.
+        """Whether a string in the spec is text with `${…}`.
 
-        A field that takes words beside numbers is text: `padding: same`, `padding: ${kernel // 2}`.
+        In all other fields it is an expression, but for the words of a field that takes words beside numbers.
         """
-        return "str" in self.kinds or bool(self.choices)
+        return not self.kinds & NUMBERS
+
+    def entry(self, index: int) -> FieldSpec:
+        """The entry of a list, as a field of its own: never a word, nor empty."""
+        kinds = self.kinds - {"none"}
+        return replace(self, name=f"{self.name}[{index}]", kinds=kinds, choices=(), single=True, listed=False)
 
     def decode(self, value: object) -> object:
         """The value as the component takes it; ValueError, in the user's words, where it cannot be one."""
+        if isinstance(value, tuple) and self.listed:
+            return tuple(self.entry(index).decode(item) for index, item in enumerate(value))
+        if not self.single:
+            raise ValueError(f"{self.name} has to be {self.wanted}; it is {_said(value)}")
         if value is None and "none" in self.kinds:
             return None
         if isinstance(value, str) and value in self.choices:
@@ -90,7 +106,15 @@ class FieldSpec:
     def wanted(self) -> str:
         """The kinds in words."""
         words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
-        return " or ".join([*(word for kind, word in words.items() if kind in self.kinds), *self.choices])
+        several = {"int": "a list of whole numbers", "float": "a list of numbers"}
+        single = [word for kind, word in words.items() if kind in self.kinds]
+        lists = [word for kind, word in several.items() if kind in self.kinds]
+        return either(single * self.single + lists * self.listed + [*self.choices])
+
+
+def either(words: Sequence[str]) -> str:
+    """The words, "or" before the last."""
+    return " or ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def _said(value: object) -> str:
@@ -116,10 +140,11 @@ def fields_of(component: type[Component]) -> dict[str, FieldSpec]:
 def _field(f: dataclasses.Field[Any], hint: Any) -> FieldSpec:
     kinds: set[str] = set()
     choices: list[str] = []
-    span, doc = Range(), ""
+    single: set[str] = set()  # kinds and words outside of a tuple
+    span, doc, listed = Range(), "", False
 
-    def walk(hint: Any) -> None:
-        nonlocal span, doc
+    def walk(hint: Any, *, inside: bool = False) -> None:
+        nonlocal span, doc, listed
         origin = get_origin(hint)
         if origin is Annotated:
             inner, *extras = get_args(hint)
@@ -128,15 +153,24 @@ def _field(f: dataclasses.Field[Any], hint: Any) -> FieldSpec:
                     span = extra
                 elif isinstance(extra, str):
                     doc = extra
-            walk(inner)
+            walk(inner, inside=inside)
         elif origin in (Union, UnionType):
             for part in get_args(hint):
-                walk(part)
+                walk(part, inside=inside)
+        elif origin is tuple:
+            listed = True
+            walk(get_args(hint)[0], inside=True)
         elif origin is Literal:
             choices.extend(get_args(hint))
+            single.update(get_args(hint))
         else:
-            kinds.add("none" if hint is NoneType else hint.__name__)
+            name = "none" if hint is NoneType else hint.__name__
+            kinds.add(name)
+            single.update(() if inside else {name})
 
     walk(hint)
     required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-    return FieldSpec(f.name, frozenset(kinds), tuple(choices), span, doc, required, None if required else f.default)
+    default = None if required else f.default
+    return FieldSpec(
+        f.name, frozenset(kinds), tuple(choices), span, doc, required, default, bool(single - {"none"}), listed
+    )

@@ -6,33 +6,39 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from stackc.components.base import Component, Misfit, Signature, component, require_float
-from stackc.components.fields import Range, Size
-from stackc.components.windows import places, require_channels_first, window_limits
+from stackc.components.windows import Naturals, Sizes, pair, places, require_channels_first, window_limits
 from stackc.types import TensorType
 
 if TYPE_CHECKING:
     from torch import nn
 
-Window = Annotated[Size, "positions of the window along each axis"]
-Stride = Annotated[Size | None, "positions from one place of the window to the next; by default those of the window"]
+Window = Annotated[Sizes, "positions of the window along each axis"]
+Stride = Annotated[Sizes | None, "positions from one place of the window to the next; by default those of the window"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class WindowPool(Component):
-    """The base of pooling over the square windows of an image."""
+    """The base of pooling over the windows of an image."""
 
     kernel: Window
     stride: Stride = None
-    padding: Annotated[int, Range(minimum=0), "positions on either side of an axis, at most half a window"] = 0
+    padding: Annotated[Naturals, "positions on either side of an axis, at most half a window"] = 0
 
     def signature(self, x: TensorType) -> Signature:
         """A position a window."""
         require_float(x)
         require_channels_first(x, 4)
-        if 2 * self.padding > self.kernel:
-            raise Misfit(f"padding {self.padding} is more than half of the window {self.kernel}", field="padding")
-        sizes = places(x, self.kernel, self.stride or self.kernel, self.padding)
-        return Signature((x.with_shape(*x.shape[:2], *sizes),), limits=window_limits(x, self.kernel, self.padding))
+        kernel, stride, padding = self.windows(x)
+        for margin, window in zip(padding, kernel, strict=True):
+            if 2 * margin > window:
+                raise Misfit(f"padding {margin} is more than half of the window {window}", field="padding")
+        sizes = places(x, kernel, stride, padding)
+        return Signature((x.with_shape(*x.shape[:2], *sizes),), limits=window_limits(x, kernel, padding))
+
+    def windows(self, x: TensorType) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+        """Kernel, stride and padding, each along height and width."""
+        stride = self.kernel if self.stride is None else self.stride
+        return pair(self.kernel, x, "kernel"), pair(stride, x, "stride"), pair(self.padding, x, "padding")
 
 
 @component("max_pool2d", "x")
@@ -47,7 +53,7 @@ class MaxPool2d(WindowPool):
         """torch.nn.MaxPool2d."""
         from torch import nn
 
-        return nn.MaxPool2d(self.kernel, self.stride, self.padding)
+        return nn.MaxPool2d(*self.windows(x))
 
 
 @component("avg_pool2d", "x")
@@ -62,7 +68,7 @@ class AvgPool2d(WindowPool):
         """torch.nn.AvgPool2d."""
         from torch import nn
 
-        return nn.AvgPool2d(self.kernel, self.stride, self.padding)
+        return nn.AvgPool2d(*self.windows(x))
 
 
 class GlobalPool(Component):
@@ -111,17 +117,19 @@ class Upsample(Component):
     x: [batch, channels, height, width] → y: [batch, channels, scale·height, scale·width].
     """
 
-    scale: Annotated[Size, "how many positions along each axis one becomes"]
+    scale: Annotated[Sizes, "how many positions along each axis one becomes"]
     mode: Annotated[Literal["nearest", "bilinear"], "the nearest position, or a mean of the four around"] = "nearest"
 
     def signature(self, x: TensorType) -> Signature:
         """Height and width `scale` times as large."""
         require_float(x)
         require_channels_first(x, 4)
-        return Signature((x.with_shape(*x.shape[:2], *(size * self.scale for size in x.shape[2:])),))
+        larger = zip(x.shape[2:], pair(self.scale, x, "scale"), strict=True)
+        return Signature((x.with_shape(*x.shape[:2], *(size * scale for size, scale in larger)),))
 
     def module(self, x: TensorType) -> nn.Module:
         """torch.nn.Upsample."""
         from torch import nn
 
-        return nn.Upsample(scale_factor=self.scale, mode=self.mode)
+        height, width = pair(self.scale, x, "scale")
+        return nn.Upsample(scale_factor=(height, width), mode=self.mode)

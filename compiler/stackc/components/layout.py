@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 from stackc.components.base import Component, Limit, Misfit, Signature, axis_of, component
-from stackc.components.fields import Size
+from stackc.components.fields import Range, Size
 from stackc.types import Dim, TensorType, product
 
 if TYPE_CHECKING:
@@ -41,28 +42,63 @@ class Flatten(Component):
 
 @component("unflatten", "x")
 class Unflatten(Component):
-    """y = x with an axis as two, of which the second, of `size`, runs faster: flatten the other way.
+    """y = x with an axis as several, of which the last runs fastest: flatten the other way.
 
-    x: [..., n, ...] → y: [..., n / size, size, ...].
+    x: [..., n, ...] → y: [..., n / size, size, ...], or [..., n / (s₁·…·s_k), s₁, …, s_k, ...] for a list of sizes.
     """
 
     axis: Axis = -1
-    size: Annotated[Size, "the size of the second axis, a divisor of that of x"]
+    size: Annotated[Size | tuple[Size, ...], "the size of each new axis but the first, divisors of that of x"]
 
     def signature(self, x: TensorType) -> Signature:
-        """Two axes in the place of one."""
-        axis = axis_of(self.axis, x)
-        count = x.shape[axis].exactly(self.size)
+        """Several axes in the place of one."""
+        axis, sizes = axis_of(self.axis, x), self._sizes()
+        count = x.shape[axis].exactly(math.prod(sizes))
         if count is None:
-            message = f"size {self.size} does not divide {x.shape[axis]}, axis {self.axis} of {x}"
+            shown = self.size if isinstance(self.size, int) else list(self.size)
+            message = f"size {shown} does not divide {x.shape[axis]}, axis {self.axis} of {x}"
             raise Misfit(message, code="T202", field="size")
-        return Signature((x.with_shape(*x.shape[:axis], count, self.size, *x.shape[axis + 1 :]),))
+        return Signature((x.with_shape(*x.shape[:axis], count, *sizes, *x.shape[axis + 1 :]),))
 
     def module(self, x: TensorType) -> nn.Module:
         """torch.nn.Unflatten."""
         from torch import nn
 
-        return nn.Unflatten(axis_of(self.axis, x), (-1, self.size))
+        return nn.Unflatten(axis_of(self.axis, x), (-1, *self._sizes()))
+
+    def _sizes(self) -> tuple[int, ...]:
+        return (self.size,) if isinstance(self.size, int) else self.size
+
+
+@component("reshape", "x")
+class Reshape(Component):
+    """y = x with its elements, the last axis running fastest, in another shape.
+
+    In `shape`, 0 is the size that x has at that place, and one -1 is what is left over.
+    x: [n₀, n₁, …] → y: [s₀, s₁, …] with n₀·n₁·… = s₀·s₁·…. `shape: [0, 0, heads, dim // heads]` splits the last axis.
+    """
+
+    shape: Annotated[tuple[Annotated[int, Range(minimum=-1)], ...], "the size of each axis of y"]
+
+    def signature(self, x: TensorType) -> Signature:
+        """The sizes of `shape`, those left to x filled in."""
+        if self.shape.count(-1) > 1:
+            raise Misfit(f"shape {list(self.shape)} leaves more than one size open", field="shape")
+        if any(size == 0 and i >= x.rank for i, size in enumerate(self.shape)):
+            raise Misfit(f"shape {list(self.shape)} takes a size that {x} does not have", field="shape")
+        copied = {i for i, size in enumerate(self.shape) if size == 0}
+        before = product(size for i, size in enumerate(x.shape) if i not in copied)
+        left = before.exactly(math.prod(size for size in self.shape if size > 0))
+        if left is None or (-1 not in self.shape and left != 1):
+            raise Misfit(f"the elements of {x} do not make a shape {list(self.shape)}", code="T202", field="shape")
+        sizes = [x.shape[i] if size == 0 else left if size == -1 else size for i, size in enumerate(self.shape)]
+        return Signature((x.with_shape(*sizes),))
+
+    def module(self, x: TensorType) -> nn.Module:
+        """torch.reshape as a module."""
+        from stackc.modules.layout import Reshape
+
+        return Reshape(self.shape)
 
 
 @component("transpose", "x")
@@ -93,10 +129,11 @@ class Transpose(Component):
 class Permute(Component):
     """y = x with its axes in another order: axis i of y is axis order[i] of x.
 
-    x: [n₀, n₁, …] → y: [n of order[0], n of order[1], …]. From channels first to channels last is `order: 0 2 3 1`.
+    x: [n₀, n₁, …] → y: [n of order[0], n of order[1], …]. From channels first to channels last is
+    `order: [0, 2, 3, 1]`.
     """
 
-    order: Annotated[str, "the axes of x, counted from 0, in the order of those of y; blanks between them"]
+    order: Annotated[tuple[int, ...], "the axes of x, counted from 0, in the order of those of y"]
 
     def signature(self, x: TensorType) -> Signature:
         """The sizes in that order."""
@@ -109,11 +146,11 @@ class Permute(Component):
         return Permute(self._axes(x))
 
     def _axes(self, x: TensorType) -> tuple[int, ...]:
-        words = self.order.replace(",", " ").split()
-        if sorted(words) != sorted(map(str, range(x.rank))):
-            wanted = " ".join(map(str, range(x.rank)))
-            raise Misfit(f"order '{self.order}' does not name each axis of {x} once", field="order", hint=wanted)
-        return tuple(map(int, words))
+        axes = tuple(axis_of(axis, x, field="order") for axis in self.order)
+        if sorted(axes) != [*range(x.rank)]:
+            message = f"order {list(self.order)} does not name each axis of {x} once"
+            raise Misfit(message, field="order", hint=f"its axes are {', '.join(map(str, range(x.rank)))}")
+        return axes
 
 
 @component("select", "x")

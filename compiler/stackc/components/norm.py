@@ -14,6 +14,7 @@ from stackc.components.base import (
     Limit,
     Misfit,
     Signature,
+    axes_of,
     axis_of,
     component,
     fixed,
@@ -21,19 +22,25 @@ from stackc.components.base import (
     require_float,
 )
 from stackc.components.fields import Epsilon, Range, Size
-from stackc.types import Dim, TensorType, product
+from stackc.types import Dim, TensorType, product, shape
 
 if TYPE_CHECKING:
     from torch import nn
 
 Axis = Annotated[int | None, "the feature axis, counted from 0, or from the end if negative"]
+Axes = Annotated[int | tuple[int, ...] | None, "the feature axis, or a list of them, counted from 0, or from the end"]
 Eps = Annotated[Epsilon, "added to the variance before its root is taken"]
 Momentum = Annotated[float, Range(minimum=0.0, maximum=1.0), "the share of a new batch in the running statistics"]
 
 
-def _last(axis: int | None, x: TensorType) -> int:
-    """The feature axis where the convention is the last one."""
-    return axis_of(-1 if axis is None else axis, x)
+def _last(axis: int | tuple[int, ...] | None, x: TensorType) -> tuple[int, ...]:
+    """The feature axes, in the order of x, where the convention is the last one."""
+    return axes_of(-1 if axis is None else axis, x)
+
+
+def _is_last(axes: tuple[int, ...], x: TensorType) -> bool:
+    """Whether nothing stands behind the feature axes."""
+    return axes == tuple(range(x.rank - len(axes), x.rank))
 
 
 def _channel(axis: int | None, x: TensorType) -> int:
@@ -57,13 +64,18 @@ def _features(x: TensorType, axis: int) -> int:
     return fixed(x.shape[axis], "the feature axis", port="x")
 
 
+def _sizes(x: TensorType, axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(_features(x, axis) for axis in axes)
+
+
 def _positions(x: TensorType, axis: int) -> Dim:
     """How many positions a sample has: the product of all axes but the batch and the features."""
     return product(size for i, size in enumerate(x.shape) if i not in (0, axis))
 
 
-def _vectors(size: int, dtype: str, *names: str) -> dict[str, TensorType]:
-    return {name: TensorType(dtype, (Dim.of(size),)) for name in names}
+def _vectors(size: int | tuple[int, ...], dtype: str, *names: str) -> dict[str, TensorType]:
+    sizes = size if isinstance(size, tuple) else (size,)
+    return {name: TensorType(dtype, shape(*sizes)) for name in names}
 
 
 def _weight_and_bias(size: int, dtype: str, affine: bool) -> dict[str, TensorType]:
@@ -72,64 +84,64 @@ def _weight_and_bias(size: int, dtype: str, affine: bool) -> dict[str, TensorTyp
 
 @component("layer_norm", "x")
 class LayerNorm(Component):
-    """y = (x − mean(x)) / √(var(x) + eps) · weight + bias, statistics over the feature axis at each position.
+    """y = (x − mean(x)) / √(var(x) + eps) · weight + bias, statistics over the feature axes at each position.
 
-    x: [..., features] → y: the same. Ba, Kiros, Hinton 2016, arXiv:1607.06450.
+    x: [..., features], or features on any axes → y: the same. Ba, Kiros, Hinton 2016, arXiv:1607.06450.
     """
 
-    axis: Axis = None
+    axis: Axes = None
     eps: Eps = 1e-5
     affine: Annotated[bool, "learn weight and bias"] = True
     bias: Annotated[bool, "learn a bias beside the weight"] = True
 
     def signature(self, x: TensorType) -> Signature:
-        """The same type; weight and bias [features]."""
+        """The same type; weight and bias [features], or [f₁, f₂, …]."""
         require_float(x)
-        size = _features(x, _last(self.axis, x))
+        size = _sizes(x, _last(self.axis, x))
         names = ("weight", "bias")[: 1 + self.bias] if self.affine else ()
         return Signature((x,), _vectors(size, x.dtype, *names))
 
     def module(self, x: TensorType) -> nn.Module:
-        """torch.nn.LayerNorm, between transpositions where the feature axis is not the last."""
+        """torch.nn.LayerNorm, between transpositions where the feature axes are not the last."""
         from torch import nn
 
         from stackc.modules.norm import LayerNormAlong
 
-        axis = _last(self.axis, x)
-        size = _features(x, axis)
-        if axis == x.rank - 1:
+        axes = _last(self.axis, x)
+        size = _sizes(x, axes)
+        if _is_last(axes, x):
             return nn.LayerNorm(size, self.eps, self.affine, self.bias)
-        return LayerNormAlong(axis, size, self.eps, self.affine, self.bias)
+        return LayerNormAlong(axes, size, self.eps, self.affine, self.bias)
 
 
 @component("rms_norm", "x")
 class RmsNorm(Component):
-    """y = x / √(mean(x²) + eps) · weight, the mean over the feature axis at each position.
+    """y = x / √(mean(x²) + eps) · weight, the mean over the feature axes at each position.
 
-    x: [..., features] → y: the same. Zhang, Sennrich 2019, arXiv:1910.07467.
+    x: [..., features], or features on any axes → y: the same. Zhang, Sennrich 2019, arXiv:1910.07467.
     """
 
-    axis: Axis = None
+    axis: Axes = None
     eps: Annotated[Epsilon, "added to the mean square before its root is taken"] = 1e-6
     affine: Annotated[bool, "learn the weight"] = True
 
     def signature(self, x: TensorType) -> Signature:
-        """The same type; weight [features]."""
+        """The same type; weight [features], or [f₁, f₂, …]."""
         require_float(x)
-        size = _features(x, _last(self.axis, x))
+        size = _sizes(x, _last(self.axis, x))
         return Signature((x,), _vectors(size, x.dtype, "weight") if self.affine else {})
 
     def module(self, x: TensorType) -> nn.Module:
-        """torch.nn.RMSNorm, between transpositions where the feature axis is not the last."""
+        """torch.nn.RMSNorm, between transpositions where the feature axes are not the last."""
         from torch import nn
 
         from stackc.modules.norm import RMSNormAlong
 
-        axis = _last(self.axis, x)
-        size = _features(x, axis)
-        if axis == x.rank - 1:
+        axes = _last(self.axis, x)
+        size = _sizes(x, axes)
+        if _is_last(axes, x):
             return nn.RMSNorm(size, self.eps, self.affine)
-        return RMSNormAlong(axis, size, self.eps, self.affine)
+        return RMSNormAlong(axes, size, self.eps, self.affine)
 
 
 @component("batch_norm", "x")

@@ -9,7 +9,7 @@ from stackc.components.base import (
     Misfit,
     Port,
     Signature,
-    axis_of,
+    axes_of,
     component,
     require_float,
     require_layout,
@@ -71,18 +71,20 @@ class ClsPool(Component):
 
 @component("l2_normalize", "x")
 class L2Normalize(Component):
-    """y = x / max(‖x‖₂, eps) along an axis: vectors of length 1, whose dot product is their cosine.
+    """y = x / max(‖x‖₂, eps) along an axis, or over several: vectors of length 1, whose dot product is their cosine.
 
     x: [...] → y: the same.
     """
 
-    axis: Annotated[int, "the axis of the vectors, counted from 0, or from the end if negative"] = -1
+    axis: Annotated[
+        int | tuple[int, ...], "the axis of the vectors, or a list of axes, counted from 0, or from the end if negative"
+    ] = -1
     eps: Annotated[Epsilon, "the least norm to divide by"] = 1e-12
 
     def signature(self, x: TensorType) -> Signature:
         """The same type."""
         require_float(x)
-        axis_of(self.axis, x)
+        axes_of(self.axis, x)
         return Signature((x,))
 
     def module(self, x: TensorType) -> nn.Module:

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from stackc.components.base import Limit, Misfit
+from stackc.components.fields import Natural, Size
 from stackc.types import Dim, TensorType
+
+Sizes = Size | tuple[Size, ...]
+"""A size for all axes that a window slides along, or one for each of them."""
+
+Naturals = Natural | tuple[Natural, ...]
+"""The same of numbers from 0 up."""
 
 AXES = {3: ("length",), 4: ("height", "width")}
 """The names of the axes that a window slides along, by the rank of the tensor."""
@@ -16,19 +25,44 @@ def require_channels_first(x: TensorType, rank: int) -> None:
         raise Misfit(f"needs [{layout}], and gets {x}", port="x")
 
 
-def places(x: TensorType, span: int, stride: int, padding: int) -> tuple[Dim, ...]:
+def per_axis(value: int | tuple[int, ...], x: TensorType, field: str) -> tuple[int, ...]:
+    """One number for each axis that a window slides along; a Misfit where a list has more or fewer."""
+    axes = AXES[x.rank]
+    if isinstance(value, int):
+        return (value,) * len(axes)
+    if len(value) != len(axes):
+        there = f"{len(axes)} axes to slide along, {' and '.join(axes)}" if len(axes) > 1 else f"one, {axes[0]}"
+        raise Misfit(
+            f"{field} {list(value)} has a number for each of {len(value)} axes, and x has {there}", field=field
+        )
+    return value
+
+
+def pair(value: int | tuple[int, ...], x: TensorType, field: str) -> tuple[int, int]:
+    """`per_axis` of an image: height, then width."""
+    height, width = per_axis(value, x, field)
+    return height, width
+
+
+def places(x: TensorType, span: Sequence[int], stride: Sequence[int], padding: Sequence[int]) -> tuple[Dim, ...]:
     """floor((size + 2·padding − span) / stride) + 1 for each axis that a window of `span` positions slides along.
 
     A Misfit where the window is longer than an axis whose size is a number.
     """
-    for name, size in zip(AXES[x.rank], x.shape[2:], strict=True):
-        if size.constant is not None and size.constant + 2 * padding < span:
-            raise Misfit(f"a window of {span} is longer than the {name} of {x} with its padding", port="x")
-    return tuple((size + 2 * padding - span) // stride + 1 for size in x.shape[2:])
+    sizes = x.shape[2:]
+    for name, size, window, margin in zip(AXES[x.rank], sizes, span, padding, strict=True):
+        if size.constant is not None and size.constant + 2 * margin < window:
+            raise Misfit(f"a window of {window} is longer than the {name} of {x} with its padding", port="x")
+    steps = zip(sizes, span, stride, padding, strict=True)
+    return tuple((size + 2 * margin - window) // step + 1 for size, window, step, margin in steps)
 
 
-def window_limits(x: TensorType, span: int, padding: int) -> tuple[Limit, ...]:
+def window_limits(x: TensorType, span: Sequence[int], padding: Sequence[int]) -> tuple[Limit, ...]:
     """The demand on every size that the window fits in once."""
-    reason = f"its window is {span} long"
-    limits = (Limit(size, reason, minimum=span - 2 * padding) for size in x.shape[2:] if size.constant is None)
+    windows = zip(x.shape[2:], span, padding, strict=True)
+    limits = (
+        Limit(size, f"its window is {window} long", minimum=window - 2 * margin)
+        for size, window, margin in windows
+        if size.constant is None
+    )
     return tuple(limit for limit in limits if limit.minimum > 1)

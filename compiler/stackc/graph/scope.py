@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -116,12 +117,9 @@ def component_of(
             sound = False
             continue
         try:
-            values[name] = _field(specs[name], entry.value, scope)
+            values[name] = _field(specs[name], entry.value, scope, what)
         except SpecError as error:
             found.extend(error)
-            sound = False
-        except ValueError as error:
-            found.error("N310", f"{what}: {error}", entry.value.span, _hint(entry.value, scope))
             sound = False
     missing = [name for name, spec in specs.items() if spec.required and name not in given]
     for name in missing:
@@ -131,19 +129,40 @@ def component_of(
     return op(**values) if sound and not missing else None
 
 
-def _field(spec: FieldSpec, value: Value, scope: Scope) -> object:
-    """The value of a field as the component takes it. Raises SpecError, and ValueError in the user's words."""
-    if isinstance(value.data, (tuple, Mapping)):
-        raise ValueError(f"{spec.name} is a single value, not {value.kind}")
-    if isinstance(value.data, str) and spec.is_text:
-        return spec.decode(interpolate(value.data, scope.names, value.span))
-    if spec.kinds == {"bool"} and str(value.data).lower() in ("yes", "no", "on", "off"):
-        raise ValueError(f"{spec.name} has to be true or false; it is '{value.data}'")
-    return spec.decode(scope.number(value))
+def _field(spec: FieldSpec, value: Value, scope: Scope, what: str) -> object:
+    """The value of a field as the component takes it. Raises SpecError, N310 for a value that it cannot have."""
+    if isinstance(value.data, tuple) and spec.listed:
+        return tuple(_field(spec.entry(index), item, scope, what) for index, item in enumerate(value.data))
+    try:
+        return spec.decode(_evaluated(spec, value, scope))
+    except ValueError as error:
+        raise SpecError(Diagnostic("N310", f"{what}: {error}", value.span, _hint(spec, value, scope))) from None
 
 
-def _hint(value: Value, scope: Scope) -> str | None:
-    """The mend where a param is text that looks like an expression."""
-    if isinstance(value.data, str) and isinstance(text := scope.names.get(value.data), str):
+def _evaluated(spec: FieldSpec, value: Value, scope: Scope) -> Bound:
+    """What stands there: a number, a word, a text with its `${…}` replaced, else the value of an expression.
+
+    Raises SpecError, and ValueError in the user's words.
+    """
+    text = value.data
+    if isinstance(text, (tuple, Mapping)):
+        raise ValueError(f"{spec.name} is {spec.wanted if spec.listed else 'a single value'}, not {value.kind}")
+    if spec.kinds == {"bool"} and str(text).lower() in ("yes", "no", "on", "off"):
+        raise ValueError(f"{spec.name} has to be true or false; it is '{text}'")
+    if not isinstance(text, str) or text in spec.choices:
+        return _scalar(value)
+    if spec.is_text:
+        return interpolate(text, scope.names, value.span)
+    is_word = re.fullmatch(r"[^\W\d]\w*", text) and text not in (*scope.names, "true", "false")
+    return text if not spec.single or (spec.choices and is_word) else scope.number(value)
+
+
+def _hint(spec: FieldSpec, value: Value, scope: Scope) -> str | None:
+    """The mend where text stands for a list, a word is misspelt, or a param is text that looks like an expression."""
+    if not isinstance(value.data, str):
+        return None
+    if not spec.single:
+        return f"write `{spec.name}: [{', '.join(value.data.replace(',', ' ').split())}]`"
+    if isinstance(text := scope.names.get(value.data), str):
         return f'a param that is calculated is written in `${{…}}`: `{value.data}: "${{{text}}}"`'
-    return None
+    return near(value.data, [*spec.choices, *scope.names]) if spec.choices and not spec.is_text else None

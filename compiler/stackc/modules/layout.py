@@ -15,6 +15,18 @@ class Transpose(nn.Module):
         return x.transpose(*self.axes)
 
 
+class Reshape(nn.Module):
+    """The same elements in another shape: 0 is the size that stood there before, -1 what is left over."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[n₀, n₁, …] → [s₀, s₁, …]."""
+        return x.reshape([size or x.shape[i] for i, size in enumerate(self.shape)])
+
+
 class Permute(nn.Module):
     """The axes in another order."""
 

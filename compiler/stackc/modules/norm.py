@@ -1,30 +1,41 @@
-"""The normalizations of torch.nn, over features that stand on any axis."""
+"""The normalizations of torch.nn, over features that stand on any axis or axes."""
 
 from torch import Tensor, nn
 
 
 class LayerNormAlong(nn.LayerNorm):
-    """Layer normalization of the features on `axis`."""
+    """Layer normalization of the features on `axes`."""
 
-    def __init__(self, axis: int, features: int, eps: float = 1e-5, affine: bool = True, bias: bool = True) -> None:
+    def __init__(
+        self,
+        axes: tuple[int, ...],
+        features: tuple[int, ...],
+        eps: float = 1e-5,
+        affine: bool = True,
+        bias: bool = True,
+    ) -> None:
         super().__init__(features, eps, affine, bias)
-        self.axis = axis
+        self.axes = axes
+        self.last = tuple(range(-len(axes), 0))
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., features, ...] → the same shape."""
-        return super().forward(x.movedim(self.axis, -1)).movedim(-1, self.axis)
+        return super().forward(x.movedim(self.axes, self.last)).movedim(self.last, self.axes)
 
 
 class RMSNormAlong(nn.RMSNorm):
-    """Root mean square normalization of the features on `axis`."""
+    """Root mean square normalization of the features on `axes`."""
 
-    def __init__(self, axis: int, features: int, eps: float = 1e-6, affine: bool = True) -> None:
-        super().__init__(features, eps, affine)
-        self.axis = axis
+    def __init__(
+        self, axes: tuple[int, ...], features: tuple[int, ...], eps: float = 1e-6, affine: bool = True
+    ) -> None:
+        super().__init__(list(features), eps, affine)
+        self.axes = axes
+        self.last = tuple(range(-len(axes), 0))
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., features, ...] → the same shape."""
-        return super().forward(x.movedim(self.axis, -1)).movedim(-1, self.axis)
+        return super().forward(x.movedim(self.axes, self.last)).movedim(self.last, self.axes)
 
 
 class BatchNormAlong(nn.BatchNorm1d):

@@ -28,11 +28,11 @@ class ClsPool(nn.Module):
 class L2Normalize(nn.Module):
     """Vectors made as long as 1."""
 
-    def __init__(self, axis: int = -1, eps: float = 1e-12) -> None:
+    def __init__(self, axis: int | tuple[int, ...] = -1, eps: float = 1e-12) -> None:
         super().__init__()
         self.axis = axis
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        """x / max(‖x‖₂, eps) along the axis."""
-        return F.normalize(x, p=2.0, dim=self.axis, eps=self.eps)
+        """x / max(‖x‖₂, eps) along the axis or axes."""
+        return F.normalize(x, p=2.0, dim=self.axis, eps=self.eps)  # type: ignore[arg-type]  # its stub has no tuples

@@ -35,7 +35,8 @@ _TYPICAL: Mapping[str, object] = {
     "heads": 4,
     "groups": 8,
     "kernel": 3,
-    "order": "0 2 1",
+    "order": (0, 2, 1),
+    "shape": (0, 0, 4, 16),
 }
 
 MOST_TRIES = 2000
@@ -63,7 +64,8 @@ class Example:
         lines += [f"  {name}: {_declared(type_)}" for name, type_ in zip(names, types, strict=True)]
         lines += ["graph: |", *(f"  {arrow}" for arrow in arrows)]
         if self.fields:
-            written = ", ".join(f"{name}: {value}" for name, value in self.fields.items())
+            shown = {name: list(v) if isinstance(v, tuple) else v for name, v in self.fields.items()}
+            written = ", ".join(f"{name}: {value}" for name, value in shown.items())
             lines += ["nodes:", f"  y: {{{written}}}"]
         return "\n".join(lines) + "\n"
 

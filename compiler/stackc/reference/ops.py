@@ -10,7 +10,7 @@ from inspect import getdoc
 
 from stackc.components import REGISTRY
 from stackc.components.base import Component, Port
-from stackc.components.fields import FieldSpec, Range, fields_of
+from stackc.components.fields import FieldSpec, Range, either, fields_of
 from stackc.reference.examples import example_of
 from stackc.reference.keys import STACK
 
@@ -88,7 +88,9 @@ def field_row(spec: FieldSpec) -> FieldRow:
 
 def _kinds(spec: FieldSpec) -> str:
     words = {"int": "whole number", "float": "number", "bool": "true or false", "str": "text"}
-    return " or ".join([*(word for kind, word in words.items() if kind in spec.kinds), *spec.choices])
+    kinds = [word for kind, word in words.items() if kind in spec.kinds]
+    lists = [f"list of {word}s" for word in kinds] if spec.listed else []
+    return either([*(kinds if spec.single else []), *lists, *spec.choices])
 
 
 def _range(range: Range) -> str:
@@ -102,6 +104,8 @@ def _range(range: Range) -> str:
 
 def _literal(value: object) -> str:
     """A default as YAML writes it."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_literal, value))}]"
     return (
         {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
     )

@@ -75,6 +75,8 @@ def field_text(value: object) -> str:
     """The value of a field as a spec writes it."""
     if isinstance(value, float):
         return f"{value:g}"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(field_text, value))}]"
     return str(value).lower() if isinstance(value, bool) or value is None else str(value)
 
 
