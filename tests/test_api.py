@@ -64,6 +64,46 @@ def test_show_draws_a_path_or_what_is_checked() -> None:
     assert stackc.show(path, "png").startswith(b"\x89PNG\r\n")
 
 
+def test_plan_counts_and_tells_what_fits() -> None:
+    plan = stackc.plan(SPECS / "bert_base.yaml", dims={"batch": 1, "seq": 128}, memory="1GiB")
+    assert isinstance(plan, stackc.Plan)
+    assert plan.total.cost.parameters == 109_482_240
+    assert (plan.memory, plan.fits["float32"]) == (2**30, ())  # no size is left open
+    checked = stackc.check(SPECS / "bert_base.yaml", params={"layers": 2})
+    fits = stackc.plan(checked, memory=10**9).fits["float32"]
+    assert [fit.dim for fit in fits] == ["batch", "batch", "seq", "seq"]
+    assert stackc.plan(checked).fits == {}
+    assert max(row.level for row in stackc.plan(checked, depth=2).rows) == 1
+
+
+def test_plan_refuses_what_is_no_memory() -> None:
+    with pytest.raises(ValueError, match="'24 apples' is no memory; write 24GB"):
+        stackc.plan(SPECS / "seed.mmd", memory="24 apples")
+
+
+def test_diff_compares_paths_or_what_is_checked() -> None:
+    shorter = stackc.check(SPECS / "stacked.yaml", params={"num_layers": 2})
+    difference = stackc.diff(SPECS / "stacked.yaml", shorter)
+    assert isinstance(difference, stackc.Difference)
+    assert [(change.kind, change.op) for change in difference.changes] == [("removed", "linear")]
+    assert not stackc.diff(SPECS / "seed.mmd", SPECS / "seed.mmd", params={"dim": 64}).changes
+
+
+def test_params_come_too_late_for_what_is_checked() -> None:
+    checked = stackc.check(SPECS / "seed.mmd")
+    with pytest.raises(TypeError, match="checked already"):
+        stackc.plan(checked, dims={"batch": 2})
+    with pytest.raises(TypeError, match="checked already"):
+        stackc.diff(checked, SPECS / "seed.mmd", params={"dim": 2})
+
+
+def test_no_module_hides_a_function() -> None:
+    """A module of its own name, imported, would stand in the package instead of the function."""
+    folder = Path(stackc.__file__).parent
+    names = {path.stem for path in folder.iterdir()}
+    assert not names & set(stackc.__all__)
+
+
 def test_compile_builds_in_silence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     built = stackc.compile(SPECS / "stacked.yaml", Options(out=tmp_path, measure=False))
     assert built.folder == tmp_path / "stacked"

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stackc.cli.diff import command
-from stackc.diff import Change, compare
+from stackc.comparison import Change, compare
 from stackc.diff_report import write_markdown, write_page, write_text
 from stackc.front import Overrides, check_source, check_spec
 from stackc.graph.check import TypedGraph

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from stackc.cli import table
 from stackc.cli.plan import command
-from stackc.fit import Fit, fits, peak
+from stackc.fit import Fit, peak
 from stackc.front import Overrides, check_source, check_spec
 from stackc.graph.check import TypedGraph
-from stackc.plan import PRECISIONS, Plan, make_plan
+from stackc.needs import PRECISIONS
+from stackc.planning import Plan, make_plan
 from stackc.spec.source import Source
 from stackc.types import Dim
 
@@ -149,28 +151,30 @@ def test_whole_numbers_take_the_same_in_every_precision() -> None:
 
 def test_what_fits_is_the_last_that_does() -> None:
     dims = "dims: {batch: {max: 1000}}"
-    plan = plan_of("x --> a[linear] --> b[linear]", "{a: {out: 256}, b: {out: 512}}", dims)
+    typed = typed_of("x --> a[linear] --> b[linear]", "{a: {out: 256}, b: {out: 512}}", dims)
     weights, each = 4 * (65 * 256 + 257 * 512), 4 * (64 + 256 + 512)
-    assert list(fits(plan, FLOAT32, weights + 10 * each)) == [Fit("batch", {}, 10, "memory")]
-    assert list(fits(plan, FLOAT32, weights + 10 * each - 1)) == [Fit("batch", {}, 9, "memory")]
-    assert list(fits(plan, FLOAT32, weights)) == [Fit("batch", {}, None, "memory")]
-    assert list(fits(plan, FLOAT32, weights + 5000 * each)) == [Fit("batch", {}, 1000, "contract")]
+
+    def fit(memory: int) -> tuple[Fit, ...]:
+        return make_plan(typed, memory=memory).fits["float32"]
+
+    assert fit(weights + 10 * each) == (Fit("batch", {}, 10, "memory"),)
+    assert fit(weights + 10 * each - 1) == (Fit("batch", {}, 9, "memory"),)
+    assert fit(weights) == (Fit("batch", {}, None, "memory"),)
+    assert fit(weights + 5000 * each) == (Fit("batch", {}, 1000, "contract"),)
 
 
 def test_what_fits_is_a_multiple_and_says_beside_what() -> None:
-    plan = make_plan(check_spec(SPECS / "unet.yaml").typed)
-    for fit in fits(plan, FLOAT32, 2 * 10**9):
+    typed = check_spec(SPECS / "unet.yaml").typed
+    plan = make_plan(typed, memory=2 * 10**9)
+    found = plan.fits["float32"]
+    for fit in found:
         assert fit.largest is not None
         limits = plan.contract[fit.dim]
         assert limits.allows(fit.largest)
         more = {**fit.beside, fit.dim: fit.largest + limits.multiple_of}
-        assert (
-            fit.limited == "contract" or plan.total.weights.bytes(FLOAT32) + peak(plan.root, more, FLOAT32) > 2 * 10**9
-        )
-    assert {(fit.dim, tuple(fit.beside.values())) for fit in fits(plan, FLOAT32, 2 * 10**9)} >= {
-        ("height", (1, 16)),
-        ("height", (8, 512)),
-    }
+        needed = plan.total.weights.bytes(FLOAT32) + peak(typed.root, more, FLOAT32)
+        assert fit.limited == "contract" or needed > 2 * 10**9
+    assert {(fit.dim, tuple(fit.beside.values())) for fit in found} >= {("height", (1, 16)), ("height", (8, 512))}
 
 
 def test_the_table() -> None:
@@ -204,6 +208,16 @@ def test_programs_get_every_figure() -> None:
     assert facts["peaks"][1]["dims"] == {"batch": 16, "seq": 1024}
     assert facts["peaks"][1]["bytes"]["float32"] == 4 * (logits + last) + ids
     assert facts["memory"]["fits"]["float32"][0]["limited"] == "contract"
+
+
+def test_a_long_table_is_written_as_a_short_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lines() -> list[str]:
+        done = run(SPECS / "bert_base.yaml", "--depth", "3")
+        return [line.rstrip() for line in done.stdout.splitlines() if line.strip() and "─" not in line]
+
+    short = lines()
+    monkeypatch.setattr(table, "LONG", 2)
+    assert lines() == short
 
 
 @pytest.mark.parametrize("text", ["24XB", "GB", "-3GB", "1.GB", "24iB"])

@@ -7,6 +7,8 @@ A function a stage, each as far as its command goes and without printing anythin
     checked = stackc.check("specs/seed.mmd", params={"layers": 2})
     print(checked.cost.parameters, checked.program.outputs)
     svg = stackc.show(checked, "svg")
+    print(stackc.plan(checked, memory="24GB").fits["float32"])
+    print(stackc.diff("old.yaml", checked).changes)
     built = stackc.compile("specs/seed.mmd")          # exported/seed/, with its proof
 
 What is wrong with a spec is raised as `SpecError`, all of it together. Importing stackc loads none of the stages; each
@@ -21,19 +23,36 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 if TYPE_CHECKING:
     from stackc.build import Built, Options
+    from stackc.comparison import Difference
     from stackc.diagnostics import Diagnostic, SpecError
     from stackc.front import Checked
+    from stackc.planning import Plan
     from stackc.spec.document import Document
 
 __version__ = "0.1.0"
-__all__ = ["Checked", "Diagnostic", "Document", "SpecError", "check", "compile", "load", "show"]
+__all__ = [
+    "Checked",
+    "Diagnostic",
+    "Difference",
+    "Document",
+    "Plan",
+    "SpecError",
+    "check",
+    "compile",
+    "diff",
+    "load",
+    "plan",
+    "show",
+]
 
 SpecPath: TypeAlias = str | PathLike[str]
 
 _TYPES = {
     "Checked": "stackc.front",
     "Diagnostic": "stackc.diagnostics",
+    "Difference": "stackc.comparison",
     "Document": "stackc.spec.document",
+    "Plan": "stackc.planning",
     "SpecError": "stackc.diagnostics",
 }
 
@@ -86,18 +105,49 @@ def show(
     spec: SpecPath | Checked, form: Literal["mermaid", "dot", "svg", "png"] = "mermaid", *, depth: int = 1
 ) -> str | bytes:
     """The drawing of a spec, its blocks and stacks opened down to `depth`: text, or the bytes of a PNG."""
-    from stackc.front import Checked
     from stackc.view.compose import compose
     from stackc.view.dot import write_dot
     from stackc.view.mermaid import write_mermaid
     from stackc.view.png import draw_png
     from stackc.view.svg import write_svg
 
-    checked = spec if isinstance(spec, Checked) else check(spec)
-    picture = compose(checked.typed, depth)
+    picture = compose(_checked(spec).typed, depth)
     if form == "png":
         return draw_png(write_svg(picture)).data
     return {"mermaid": write_mermaid, "dot": write_dot, "svg": write_svg}[form](picture)
+
+
+def plan(
+    spec: SpecPath | Checked,
+    *,
+    params: Mapping[str, object] | None = None,
+    dims: Mapping[str, int] | None = None,
+    memory: int | str | None = None,
+    depth: int = 1,
+) -> Plan:
+    """Parameters, FLOPs and memory of a spec by block, the peaks of its activations, and what fits in a memory.
+
+    `params` and `dims` are as in `check`; a spec that is checked already has its own. `memory` is bytes, or a text like
+    `24GB` or `80GiB`: ValueError where it is neither. Blocks and stacks are opened down to `depth`.
+    """
+    from stackc.fit import memory_of
+    from stackc.planning import make_plan
+
+    size = memory_of(memory) if isinstance(memory, str) else memory
+    return make_plan(_checked(spec, params, dims).typed, depth, size)
+
+
+def diff(
+    before: SpecPath | Checked,
+    after: SpecPath | Checked,
+    *,
+    params: Mapping[str, object] | None = None,
+    dims: Mapping[str, int] | None = None,
+) -> Difference:
+    """What differs between two specs; `params` and `dims` count for both, where they are not checked already."""
+    from stackc.comparison import compare
+
+    return compare(_checked(before, params, dims).typed, _checked(after, params, dims).typed)
 
 
 def compile(spec: SpecPath, options: Options | None = None) -> Built:
@@ -111,6 +161,19 @@ def compile(spec: SpecPath, options: Options | None = None) -> Built:
     from stackc.build import Options, build
 
     return build(Path(spec), options or Options(), lambda stage, found: None)
+
+
+def _checked(
+    spec: SpecPath | Checked, params: Mapping[str, object] | None = None, dims: Mapping[str, int] | None = None
+) -> Checked:
+    """A spec checked, unless it is already; TypeError where such a one is given params or dims, which come too late."""
+    from stackc.front import Checked
+
+    if not isinstance(spec, Checked):
+        return check(spec, params=params, dims=dims)
+    if params or dims:
+        raise TypeError("params and dims go to stackc.check: this spec is checked already")
+    return spec
 
 
 def _written(value: object) -> str:

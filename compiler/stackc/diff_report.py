@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from stackc.diff import Change, Difference
+from stackc.comparison import Change, Difference
 from stackc.graph.check import TypedGraph
-from stackc.plan import PRECISIONS
+from stackc.needs import PRECISIONS
 from stackc.types import Dim
 from stackc.view.figures import bytes_text, scaled, sum_text
 from stackc.view.html import page_data, render_page

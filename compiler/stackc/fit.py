@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal
 
 from stackc.graph.check import TypedRegion
 from stackc.graph.model import Node, Wire
-from stackc.plan import Plan, Precision, activations
+from stackc.needs import PRECISIONS, Precision, activations
 from stackc.types import DimContract, DimRange, TensorType
 
 Sizes = Mapping[str, int]
 _NO_END = 2**40
 """A size at which a dim that costs nothing is given up."""
 
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
+_MEMORY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?I?)B?\s*", re.IGNORECASE)
 
 Limited = Literal["memory", "contract", "nothing"]
 
@@ -32,6 +37,22 @@ class Fit:
     limited: Limited
 
 
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The most bytes of values that live at once at given sizes of the dims, by precision; weights not among them."""
+
+    dims: Sizes
+    bytes: Mapping[str, int]
+
+
+def memory_of(text: str) -> int:
+    """The bytes of `24GB`, `1.5 TB` or `80GiB`. Raises ValueError with a sentence where it is no memory."""
+    match = _MEMORY.fullmatch(text)
+    if match is None or match[2].upper() not in _UNITS:
+        raise ValueError(f"'{text}' is no memory; write 24GB (of 10⁹ bytes) or 24GiB (of 2³⁰)")
+    return int(Decimal(match[1]) * _UNITS[match[2].upper()])
+
+
 def smallest_sizes(contract: DimContract) -> dict[str, int]:
     """The least size of every dim."""
     return {name: limits.least for name, limits in contract.items()}
@@ -44,21 +65,19 @@ def largest_sizes(contract: DimContract) -> dict[str, int] | None:
     return bounded if len(bounded) == len(ends) else None
 
 
-def fits(plan: Plan, precision: Precision, memory: int) -> Iterator[Fit]:
-    """For each dim left open, the largest size that fits in `memory` bytes: with the others at their least, and, where
-    all of them have an end, at their largest."""
-    weights, contract = plan.total.weights.bytes(precision), plan.contract
-    for name in contract:
-        others = {other: limits for other, limits in contract.items() if other != name}
+def fits(root: TypedRegion, contract: DimContract, precision: Precision, memory: int) -> Iterator[Fit]:
+    """For each dim of the contract, the largest size whose peak fits in `memory` bytes, those of weights left out: with
+    the others at their least, and, where all of them have an end, at their largest."""
+    for name, limits in contract.items():
+        others = {other: beside for other, beside in contract.items() if other != name}
         corners = [smallest_sizes(others)]
         if others and (ends := largest_sizes(others)) is not None:
             corners.append(ends)
         for beside in corners:
 
             def enough(size: int, name: str = name, beside: Sizes = beside) -> bool:
-                return weights + peak(plan.root, {**beside, name: size}, precision) <= memory
+                return peak(root, {**beside, name: size}, precision) <= memory
 
-            limits = contract[name]
             largest = _largest(enough, limits.least, limits.multiple_of, limits.maximum or _NO_END)
             yield Fit(name, beside, largest, _limited_by(limits, largest))
 
@@ -91,11 +110,16 @@ def peak(root: TypedRegion, sizes: Sizes, precision: Precision) -> int:
     Components run one after the other in running order, and a value goes when nothing after it takes it. Every output
     counts as memory of its own, that of a reshape or a dropout too.
     """
-    return _Peak(sizes, precision).region(root, frozenset())
+    return _Walk(sizes, precision).region(root, frozenset())
+
+
+def peak_at(root: TypedRegion, sizes: Sizes) -> Peak:
+    """The peak at given sizes in every precision."""
+    return Peak(sizes, {name: peak(root, sizes, precision) for name, precision in PRECISIONS.items()})
 
 
 @dataclass(frozen=True)
-class _Peak:
+class _Walk:
     sizes: Sizes
     precision: Precision
     bytes_of: dict[TensorType, int] = field(default_factory=dict)

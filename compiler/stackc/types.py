@@ -87,7 +87,7 @@ class Dim:
         product: dict[Monomial, int] = {}
         for left, a in self.terms:
             for right, b in Dim.of(other).terms:
-                monomial = tuple(sorted(left + right, key=str))
+                monomial = tuple(sorted(left + right, key=str)) if left and right else left or right
                 product[monomial] = product.get(monomial, 0) + a * b
         return _dim(product)
 
@@ -172,7 +172,9 @@ class Dim:
 
 def _dim(terms: Mapping[Monomial, int]) -> Dim:
     kept = [(m, c) for m, c in terms.items() if c]
-    return Dim(tuple(sorted(kept, key=lambda term: tuple(map(str, term[0])))))
+    if len(kept) > 1:
+        kept.sort(key=lambda term: tuple(map(str, term[0])))
+    return Dim(tuple(kept))
 
 
 def _evaluate(atom: Atom, sizes: Mapping[str, int]) -> int:

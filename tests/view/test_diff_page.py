@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, expect
 
-from stackc.diff import compare
+from stackc.comparison import compare
 from stackc.diff_report import write_page
 from stackc.front import check_source, check_spec
 from stackc.spec.source import Source

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from stackc.cli.options import json_option, override_options
+from stackc.comparison import Difference, compare
 from stackc.diagnostics import Diagnostic, SpecError
-from stackc.diff import Difference, compare
 from stackc.diff_report import write_markdown, write_page, write_text
 from stackc.front import Overrides, check_spec
 

@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import json
-import re
-import shutil
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import click
 
 from stackc.cli.options import json_option, override_options, spec_argument
-from stackc.fit import fits, largest_sizes, peak, smallest_sizes
+from stackc.cli.table import print_table
+from stackc.fit import memory_of
 from stackc.front import Overrides, check_spec
-from stackc.plan import PRECISIONS, Needs, Plan, make_plan
+from stackc.needs import PRECISIONS, Needs
+from stackc.planning import Plan, make_plan
 from stackc.view.figures import bytes_text, scaled, sum_text, type_text
 
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
-_MEMORY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?I?)B?\s*", re.IGNORECASE)
 _LABELS = {"float16": "float16, bfloat16", "int8": "int8 weights"}
 
 
 def _bytes(ctx: click.Context, option: click.Parameter, text: str | None) -> int | None:
-    if text is None:
-        return None
-    match = _MEMORY.fullmatch(text)
-    if match is None or match[2].upper() not in _UNITS:
-        raise click.BadParameter(f"'{text}' is no memory; write 24GB (of 10⁹ bytes) or 24GiB (of 2³⁰)", ctx, option)
-    return int(Decimal(match[1]) * _UNITS[match[2].upper()])
+    try:
+        return None if text is None else memory_of(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, option) from None
 
 
 @click.command("plan")
@@ -53,14 +47,14 @@ def command(spec: Path, overrides: Overrides, depth: int, dtype: str, memory: in
     Sizes that --dims leaves open stay in the figures as names. Activations are all that is made in a forward pass, as
     training keeps it; their peak is what lives at once when only the outputs are wanted.
     """
-    plan = make_plan(check_spec(spec, overrides).typed, depth)
+    plan = make_plan(check_spec(spec, overrides).typed, depth, memory)
     if as_json:
-        click.echo(json.dumps(_facts(plan, memory), ensure_ascii=False))
+        click.echo(json.dumps(_facts(plan), ensure_ascii=False))
         return
     _print_blocks(plan, "float16" if dtype == "bfloat16" else dtype)
     _print_memory(plan)
-    if memory is not None:
-        _print_fits(plan, memory)
+    if plan.memory is not None:
+        _print_fits(plan, plan.memory)
 
 
 # -- for people
@@ -76,7 +70,7 @@ def _print_blocks(plan: Plan, dtype: str) -> None:
             [name, *([row.op] if row.op != name.strip() else []), *([f"×{row.repeat}"] * (row.repeat > 1))]
         )
         rows.append([title, ", ".join(map(type_text, row.outputs)), *_figures(row.needs, dtype)])
-    _print_table(columns, rows, [plan.name, "", *_figures(plan.total, dtype)])
+    print_table(columns, rows, [plan.name, "", *_figures(plan.total, dtype)])
 
 
 def _figures(needs: Needs, dtype: str) -> list[str]:
@@ -87,39 +81,29 @@ def _figures(needs: Needs, dtype: str) -> list[str]:
     return [text if number != 0 else "" for number, text in cells]
 
 
-def _corners(plan: Plan) -> Iterator[dict[str, int]]:
-    """The sizes at which peaks are told: the least, and the largest where they have an end."""
-    yield smallest_sizes(plan.contract)
-    largest = largest_sizes(plan.contract)
-    if plan.contract and largest is not None:
-        yield largest
-
-
 def _print_memory(plan: Plan) -> None:
-    corners = list(_corners(plan))
-    columns = ["memory", "weights", "activations", *(f"peak{_at(sizes)}" for sizes in corners)]
+    columns = ["memory", "weights", "activations", *(f"peak{_at(peak.dims)}" for peak in plan.peaks)]
     rows = []
     for name, precision in PRECISIONS.items():
         made = bytes_text(plan.total.activations.bytes(precision))
-        peaks = [bytes_text(peak(plan.root, sizes, precision)) for sizes in corners]
+        peaks = [bytes_text(peak.bytes[name]) for peak in plan.peaks]
         rows.append([_LABELS.get(name, name), bytes_text(plan.total.weights.bytes(precision)), made, *peaks])
-    _print_table(columns, rows)
+    print_table(columns, rows)
 
 
 def _print_fits(plan: Plan, memory: int) -> None:
     rows = [[_LABELS.get(name, name), told] for name in PRECISIONS for told in _fits_told(plan, name, memory)]
-    _print_table([f"in {bytes_text(memory)}", "what fits, as weights and peak"], rows)
+    print_table([f"in {bytes_text(memory)}", "what fits, as weights and peak"], rows)
 
 
 def _fits_told(plan: Plan, dtype: str, memory: int) -> Iterator[str]:
-    precision, (least, *most) = PRECISIONS[dtype], list(_corners(plan))
-    weights = plan.total.weights.bytes(precision)
-    for sizes, told in ((most[0] if most else least, "fits"), (least, "nothing fits")):
-        needed = weights + peak(plan.root, sizes, precision)
+    weights = plan.total.weights.bytes(PRECISIONS[dtype])
+    for peak, told in ((plan.peaks[-1], "fits"), (plan.peaks[0], "nothing fits")):
+        needed = weights + peak.bytes[dtype]
         if (needed <= memory) == (told == "fits"):
-            yield f"{told}: it takes {bytes_text(needed)}{_at(sizes)}"
+            yield f"{told}: it takes {bytes_text(needed)}{_at(peak.dims)}"
             return
-    for fit in fits(plan, precision, memory):
+    for fit in plan.fits[dtype]:
         if fit.largest is None:
             yield f"no {fit.dim}{_at(fit.beside)}"
         elif fit.limited == "nothing":
@@ -133,41 +117,16 @@ def _at(sizes: Mapping[str, int]) -> str:
     return f" at {', '.join(f'{name} {size:,}' for name, size in sizes.items())}" if sizes else ""
 
 
-def _print_table(columns: list[str], rows: list[list[str]], total: list[str] | None = None) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, show_footer=total is not None, pad_edge=False)
-    for number, column in enumerate(columns):
-        numeric = number > 1 and len(columns) > 2
-        table.add_column(
-            Text(column),
-            Text(total[number] if total else ""),
-            justify="right" if numeric else "left",
-            no_wrap=number == 0,
-        )
-    for row in rows:
-        table.add_row(*map(Text, row))
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 300
-    Console(width=width, highlight=False).print(table)
-
-
 # -- for programs
 
 
-def _facts(plan: Plan, memory: int | None) -> dict[str, Any]:
-    corners = list(_corners(plan))
+def _facts(plan: Plan) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "name": plan.name,
         "inputs": {name: str(type_) for name, type_ in plan.inputs.items()},
         "outputs": {name: str(type_) for name, type_ in plan.outputs.items()},
         "total": plan.total.facts(),
-        "peaks": [
-            {"dims": sizes, "bytes": {name: peak(plan.root, sizes, each) for name, each in PRECISIONS.items()}}
-            for sizes in corners
-        ],
+        "peaks": list(map(asdict, plan.peaks)),
         "blocks": [
             {"path": row.path, "op": row.op, "repeat": row.repeat, "level": row.level}
             | {"outputs": list(map(str, row.outputs))}
@@ -175,7 +134,7 @@ def _facts(plan: Plan, memory: int | None) -> dict[str, Any]:
             for row in plan.rows
         ],
     }
-    if memory is not None:
-        found = {name: list(map(asdict, fits(plan, each, memory))) for name, each in PRECISIONS.items()}
-        facts["memory"] = {"bytes": memory, "fits": found}
+    if plan.memory is not None:
+        found = {name: list(map(asdict, fits)) for name, fits in plan.fits.items()}
+        facts["memory"] = {"bytes": plan.memory, "fits": found}
     return facts

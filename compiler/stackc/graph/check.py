@@ -5,7 +5,7 @@ A region is checked once for each combination of input types it is met with, how
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -57,6 +57,7 @@ class _Checker:
     bounds: Bounds
     found: Collector
     known: dict[tuple[int, tuple[TensorType, ...]], TypedRegion | None] = field(default_factory=dict)
+    signed: dict[Hashable, Signature] = field(default_factory=dict)
 
     def region(self, region: Region, inputs: tuple[TensorType, ...]) -> TypedRegion | None:
         """The typed region; None where a part of it has no types. What depends on such a part is passed over."""
@@ -98,11 +99,14 @@ class _Checker:
 
     def signature(self, region: Region, node: Node, given: Sequence[TensorType | None]) -> Signature | None:
         assert not isinstance(node.body, Region)
-        try:
-            signature = _reparametrized(node.body.signature(*given), node.reparams)
-        except Misfit as misfit:
-            self.misfit(region, node, given, misfit)
-            return None
+        key = node.body, node.reparams, tuple(given)
+        if key not in self.signed:
+            try:
+                self.signed[key] = _reparametrized(node.body.signature(*given), node.reparams)
+            except Misfit as misfit:
+                self.misfit(region, node, given, misfit)
+                return None
+        signature = self.signed[key]
         for limit in signature.limits:
             self.limit(region, node, limit)
         return signature

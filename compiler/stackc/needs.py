@@ -1,20 +1,19 @@
-"""Typed graph → plan: block by block what comes out, what it computes, and what weights and activations take.
+"""What a model needs: parameters and FLOPs, and the memory of weights and activations.
 
-Everything is counted once a distinct region and multiplied, as in graph/cost.py: no plan walks a model flat.
+Everything is counted once a distinct region and multiplied, as in graph/cost.py: nothing walks a model flat.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from stackc.components.base import Signature
 from stackc.graph.check import TypedGraph, TypedRegion
 from stackc.graph.cost import Cost, cost_of, cost_of_node, size_of
-from stackc.graph.model import Node, Wire
-from stackc.types import BYTES, Dim, DimContract, TensorType, product
-from stackc.view.folding import Run, fold, opens
+from stackc.graph.model import Node
+from stackc.types import BYTES, Dim, TensorType, product
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,59 +81,18 @@ class Needs:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A node, or equal ones: `path` is that of the first, `needs` those of all. Rows inside have a higher `level`."""
-
-    path: str
-    op: str
-    repeat: int
-    level: int
-    outputs: tuple[TensorType, ...]
-    needs: Needs
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A whole plan. The sizes left open are those of `contract` that the inputs have."""
-
-    name: str
-    inputs: Mapping[str, TensorType]
-    outputs: Mapping[str, TensorType]
-    rows: tuple[Row, ...]
-    total: Needs
-    contract: DimContract
-    root: TypedRegion
-
-
-def make_plan(typed: TypedGraph, depth: int = 1) -> Plan:
-    """The plan of a checked spec, with blocks and stacks opened down to `depth` as in its drawing."""
-    root, graph = typed.root, typed.graph
-    bill = _Bill(cost_of(root), {})
-    open_dims = {name for type_ in root.inputs for dim in type_.shape for name in dim.symbols()}
-    return Plan(
-        name=graph.document.name,
-        inputs=dict(zip(root.region.inputs, root.inputs, strict=True)),
-        outputs=dict(zip(root.region.outputs, root.outputs, strict=True)),
-        rows=tuple(bill.rows(root, fold(root), "", depth)),
-        total=bill.region(root),
-        contract={name: limits for name, limits in graph.contract.items() if name in open_dims},
-        root=root,
-    )
-
-
-def total_of(typed: TypedGraph) -> Needs:
+def needs_of(typed: TypedGraph) -> Needs:
     """What the whole model needs."""
-    return _Bill(cost_of(typed.root), {}).region(typed.root)
-
-
-Factor = tuple[int, int]
+    return Bill(cost_of(typed.root)).region(typed.root)
 
 
 @dataclass(frozen=True)
-class _Bill:
+class Bill:
+    """Counts what parts of a model need; `costs` has those of all its regions, `known` what was counted before."""
+
     costs: Mapping[TypedRegion, Cost]
-    known: dict[TypedRegion, Needs]
+    known: dict[TypedRegion, Needs] = field(default_factory=dict)
+    alike: dict[Hashable, Needs] = field(default_factory=dict)
 
     def region(self, typed: TypedRegion) -> Needs:
         """The needs of a region."""
@@ -149,55 +107,19 @@ class _Bill:
     def of(self, typed: TypedRegion, copies: tuple[Node, ...]) -> Needs:
         """The needs of equal nodes together; one that is the same module as another has no weights of its own."""
         node = copies[0]
-        if node.id in typed.bodies:
-            each = self.region(typed.bodies[node.id])
-        else:
-            signature = typed.signatures[node.id]
+        each = self.region(typed.bodies[node.id]) if node.id in typed.bodies else self.component(typed, node)
+        modules = sum(not copy.same_as for copy in copies)
+        return each if modules == len(copies) == 1 else each.times(modules, len(copies))
+
+    def component(self, typed: TypedRegion, node: Node) -> Needs:
+        """The needs of a component, counted once for all that are alike."""
+        signature = typed.signatures[node.id]
+        held = tuple(signature.parameters.items()), tuple(signature.buffers.items()), tuple(node.ties)
+        key = signature.outputs, held, signature.flops, signature.workspace
+        if key not in self.alike:
             cost = cost_of_node(typed, node, self.costs)
-            each = Needs(cost, _weights_of(signature, node), _activations_of(signature))
-        return each.times(sum(not copy.same_as for copy in copies), len(copies))
-
-    def rows(
-        self, typed: TypedRegion, runs: Iterable[Run], path: str, depth: int, level: int = 0, factor: Factor = (1, 1)
-    ) -> Iterator[Row]:
-        """The rows of a region of which the model has as many modules, called as often, as `factor` says."""
-        for run in _merged(runs):
-            copies = tuple(node for repeat in run.repeats for node in repeat)
-            node, here = copies[0], path + copies[0].id
-            outputs = tuple(typed.type_of(Wire(node.id, number)) for number in range(_arity(typed, node)))
-            needs = self.of(typed, copies).times(*factor)
-            yield Row(here, node.op, len(copies) * factor[1], level, outputs, needs)
-            body = typed.bodies.get(node.id)
-            if body is not None and depth > 1 and opens(body, fold(body)):
-                times = factor[0] * sum(not copy.same_as for copy in copies), factor[1] * len(copies)
-                yield from self.inside(body, f"{here}.", depth, level + 1, times)
-
-    def inside(self, body: TypedRegion, path: str, depth: int, level: int, factor: Factor) -> Iterator[Row]:
-        """The rows inside a node. A stack of equal members has those of one member, as its drawing has."""
-        runs = fold(body)
-        if len(runs) == 1 and body.region.kind == "stack" and (only := runs[0].only):
-            members = [node for (node,) in runs[0].repeats]
-            times = factor[0] * sum(not member.same_as for member in members), factor[1] * len(members)
-            yield from self.inside(body.bodies[only.id], f"{path}{only.id}.", depth, level, times)
-        else:
-            yield from self.rows(body, runs, path, depth - 1, level, factor)
-
-
-def _merged(runs: Iterable[Run]) -> Iterator[Run]:
-    """The runs of single nodes that a region consists of, those of a repeated stretch with all of its repeats."""
-    for run in runs:
-        start = 0
-        for inner in run.inner:
-            width = len(inner.repeats[0])
-            places = range(start, start + width * len(inner.repeats), width)
-            yield from _merged([Run(tuple(each[i : i + width] for each in run.repeats for i in places), inner.inner)])
-            start = places.stop
-        if not run.inner:
-            yield run
-
-
-def _arity(typed: TypedRegion, node: Node) -> int:
-    return len(typed.bodies[node.id].outputs if node.id in typed.bodies else typed.signatures[node.id].outputs)
+            self.alike[key] = Needs(cost, _weights_of(signature, node), _activations_of(signature))
+        return self.alike[key]
 
 
 def _weights_of(signature: Signature, node: Node) -> Weights:

@@ -17,7 +17,7 @@ from stackc.graph.check import TypedGraph, TypedRegion
 from stackc.graph.cost import Cost, cost_of, cost_of_node
 from stackc.graph.model import Node, Region, Wire
 from stackc.matching import Digests, Match, match_nodes
-from stackc.plan import Needs, total_of
+from stackc.needs import Needs, needs_of
 from stackc.view.captions import field_text, reparam_text
 
 Kind = Literal["added", "removed", "changed", "renamed", "rewired"]
@@ -62,7 +62,7 @@ def compare(before: TypedGraph, after: TypedGraph) -> Difference:
     match = match_nodes(before.root, after.root, comparer.digests)
     ends = _ends(before.root, after.root, match)
     changes = [*_dims(before, after), *ends, *comparer.changes((before.root, after.root))]
-    return Difference(names, tuple(changes), total_of(before), total_of(after))
+    return Difference(names, tuple(changes), needs_of(before), needs_of(after))
 
 
 Pair: TypeAlias = tuple[TypedRegion, TypedRegion]
