@@ -37,6 +37,7 @@ MANIFEST = Manifest(
     inputs=(ValueInfo("x", "float32", ("rows", 4)),),
     outputs=(ValueInfo("y", "float32", ("rows", 3)),),
     opset=18,
+    target="portable",
     provider="cpu",
     reason="asked for",
 )

@@ -18,6 +18,7 @@ MANIFEST = Manifest(
     inputs=(ValueInfo("x", "float32", ("batch", "seq", 128)),),
     outputs=(ValueInfo("和", "float32", (None, 128)),),
     opset=23,
+    target="portable",
     provider="cpu",
     reason="asked for",
     parity={"passed": True, "ratio": 1.1},
@@ -71,6 +72,7 @@ TEXT = """{
   "provider": "cpu",
   "reason": "asked for",
   "spec": "abababababababababababababababababababababababababababababababab",
+  "target": "portable",
   "versions": {
     "onnx": "1.23.2",
     "torch": "2.14.1"

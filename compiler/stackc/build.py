@@ -52,6 +52,7 @@ class Options:
     out: Path = Path("exported")
     seed: int = 0
     opset: int = 23
+    target: str = "portable"
     provider: str = "auto"
     verify: bool = True
     measure: bool = True
@@ -87,7 +88,8 @@ def build(path: Path, options: Options, report: Report) -> Built:
     report("lower", "weights from the file" if weights is not None else f"random weights, seed {options.seed}")
     with staged(options.out / checked.document.name) as folder:
         exported = _export(checked, module, folder, options)
-        report("export", f"{exported.units} distinct components, {exported.nodes:,} ONNX nodes, opset {options.opset}")
+        dialect = f"opset {options.opset}" + (f", target {options.target}" if options.target != "portable" else "")
+        report("export", f"{exported.units} distinct components, {exported.nodes:,} ONNX nodes, {dialect}")
         session = open_session(folder / MODEL, options.provider, threads=options.threads)
         report("open", f"{session.provider}: {session.reason}")
         parity = _prove(checked, module, session, folder, options) if options.verify else None
@@ -121,7 +123,7 @@ def _export(checked: Checked, module: nn.Module, folder: Path, options: Options)
     from stackc.export import export
 
     tensors = {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
-    return export(checked.program, tensors, folder, opset=options.opset)
+    return export(checked.program, tensors, folder, opset=options.opset, target=options.target)
 
 
 def _prove(checked: Checked, module: nn.Module, session: Session, folder: Path, options: Options) -> Parity:
@@ -178,6 +180,7 @@ def _manifest(checked: Checked, session: Session, parity: Parity | None, options
         inputs=_values(checked.program.inputs),
         outputs=_values(outputs),
         opset=options.opset,
+        target=options.target,
         provider=session.provider,
         reason=session.reason,
         parity=parity.summary() if parity else None,

@@ -19,8 +19,8 @@ FORMAT = 1
 class Manifest:
     """All that manifest.json says. Hashes are SHA-256, in hexadecimal digits.
 
-    `versions` has stackc, torch, onnx and onnxruntime; `files` has every other file of the folder; `provider` and
-    `reason` say what the proof ran on, and `parity` is its summary, any JSON value.
+    `versions` has stackc, torch, onnx and onnxruntime; `target` is "portable" or "ort"; `files` has every other file of
+    the folder; `provider` and `reason` say what the proof ran on, and `parity` is its summary, any JSON value.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Manifest:
     inputs: tuple[ValueInfo, ...]
     outputs: tuple[ValueInfo, ...]
     opset: int
+    target: str
     provider: str
     reason: str
     parity: Any = None
@@ -77,6 +78,7 @@ def parse_manifest(text: str) -> Manifest:
         inputs=root.sequence("inputs", _value),
         outputs=root.sequence("outputs", _value),
         opset=root.get("opset", int),
+        target=root.get("target", str),
         provider=root.get("provider", str),
         reason=root.get("reason", str),
         parity=root.entries().get("parity"),

@@ -74,6 +74,7 @@ def test_key_tells_apart_what_compiles_differently(typed: Any) -> None:
         replace(unit, inputs=(typed(Dim.symbol("d0", 2), 8),)),
         replace(unit, inputs=(typed("d0", 8), None)),
         replace(unit, opset=18),
+        replace(unit, target="ort"),
     ]
     keys = {u.key for u in [unit, *others]}
     assert len(keys) == len(others) + 1

@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 )
 @click.option("--opset", type=click.IntRange(18, 23), default=23, show_default=True, help="The ONNX opset of the file.")
 @click.option(
+    "--target",
+    type=click.Choice(["portable", "ort"]),
+    default="portable",
+    show_default=True,
+    help="The operators of the file: ONNX's alone, or ONNX Runtime's own besides, where they are faster.",
+)
+@click.option(
     "--seed", type=int, default=0, show_default=True, help="Of random weights and of the inputs of the proof."
 )
 @provider_option
@@ -37,8 +44,8 @@ if TYPE_CHECKING:
 @click.option("--no-bench", is_flag=True, help="Leave the timing out.")
 @json_option
 def command(
-    spec: Path, overrides: Overrides, weights: Path | None, out: Path, opset: int, seed: int, provider: str,
-    threads: int | None, no_verify: bool, no_bench: bool, as_json: bool,
+    spec: Path, overrides: Overrides, weights: Path | None, out: Path, opset: int, target: str, seed: int,
+    provider: str, threads: int | None, no_verify: bool, no_bench: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Build SPEC into OUT/NAME: an ONNX model that is proven equal to its PyTorch module, and measured.
 
@@ -46,7 +53,10 @@ def command(
     """
     from stackc.build import Options, build
 
-    options = Options(overrides, weights, out, seed, opset, provider, not no_verify, not no_bench, threads)
+    options = Options(
+        overrides=overrides, weights=weights, out=out, seed=seed, opset=opset, target=target, provider=provider,
+        verify=not no_verify, measure=not no_bench, threads=threads,
+    )  # fmt: skip
     start = time.perf_counter()
 
     def report(stage: str, found: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from stackc.diagnostics import Collector, Diagnostic, Span, SpecError
 from stackc.export.objects import Object
-from stackc.export.units import Unexportable, Unit
+from stackc.export.units import DOMAINS, Unexportable, Unit
 
 # what a module, the tracer and the exporter have been seen to raise; a user's own module may raise any of them
 _FAILURES = (
@@ -35,10 +35,10 @@ def _together(units: list[Unit]) -> dict[Unit, Object]:
     from stackc.export.gallery import export_gallery
 
     objects: dict[Unit, Object] = {}
-    for opset in sorted({unit.opset for unit in units}):
-        group = [unit for unit in units if unit.opset == opset]
+    for opset, target in sorted({(unit.opset, unit.target) for unit in units}):
+        group = [unit for unit in units if (unit.opset, unit.target) == (opset, target)]
         model, wirings = export_gallery(group, opset)
-        objects.update(zip(group, cut(model, wirings), strict=True))
+        objects.update(zip(group, cut(model, wirings, DOMAINS[target]), strict=True))
     return objects
 
 

@@ -80,9 +80,12 @@ class Source:
         return ordered
 
 
-def cut(model: onnx.ModelProto, wirings: Sequence[Wiring]) -> list[Object]:
-    """The object of each unit, in order. Unexportable where one needs an operator of another domain than ONNX's own."""
+def cut(model: onnx.ModelProto, wirings: Sequence[Wiring], domains: Sequence[str] = ("",)) -> list[Object]:
+    """The object of each unit, in order. Unexportable where one needs an operator of another domain than these."""
     source = Source.of(model)
+    for node in model.graph.node:
+        if node.domain not in domains:
+            raise Unexportable(f"it needs {node.domain}::{node.op_type}, which is no operator of ONNX itself")
     return [_Cut(source, wiring).object() for wiring in wirings]
 
 
@@ -100,8 +103,6 @@ class _Cut:
         source, self.names = self.source, dict(self.wiring.names)
         outputs = [source.root(name) for name in self.wiring.outputs]
         nodes = source.cone(outputs)
-        if foreign := next((node for node in nodes if node.domain), None):
-            raise Unexportable(f"it needs {foreign.domain}::{foreign.op_type}, which is no operator of ONNX itself")
         early = self.prologue(nodes)
         body = [node for node in nodes if node.output[0] not in early]
         wanted = list(dict.fromkeys([name for node in body for name in source.reads(node)] + outputs))

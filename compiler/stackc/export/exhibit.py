@@ -86,7 +86,7 @@ def _module(unit: Unit) -> nn.Module:
         owner, _, parameter = name.rpartition(".")
         register_parametrization(module.get_submodule(owner), parameter, reparam.parametrization())
     offered = getattr(module, "export_forward", None)
-    if offered is not None and (forward := offered(unit.opset)) is not None:
+    if offered is not None and (forward := offered(unit.opset, unit.target)) is not None:
         module.forward = forward
     return module.eval()
 

@@ -14,7 +14,7 @@ import onnx
 import stackc
 from stackc.diagnostics import Collector
 from stackc.export.constraints import counterexample, spelled
-from stackc.export.objects import IR_VERSION, Cone, Object
+from stackc.export.objects import IR_VERSION, Cone, Object, opset_imports
 from stackc.export.prologue import transposition
 from stackc.export.storage import Storage, Stored, plan_storage, source_of
 from stackc.export.template import Stamps, Template, put_down, stamps
@@ -43,12 +43,12 @@ def link(program: Program, units: Sequence[Unit], objects: Mapping[Unit, Object]
     require_constraints(program, compiled)
     storage = plan_storage(zip(program.calls, compiled, strict=True))
     model = onnx.ModelProto(ir_version=IR_VERSION, producer_name="stackc", producer_version=stackc.__version__)
-    model.opset_import.add(domain="", version=opset)
     linker = _Linker(program, storage, roots_of(zip(program.calls, compiled, strict=True)), model.graph)
     linker.declare_inputs()
     for call, parts in zip(program.calls, compiled, strict=True):
         linker.place(call, parts)
     linker.declare_outputs()
+    model.opset_import.extend(opset_imports(model.graph.node, opset))
     return Linked(model, tuple(storage.forms.values()))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -31,6 +32,12 @@ class Cone:
     parameters: tuple[str, ...]
     results: tuple[str, ...]
     model: bytes
+
+
+def opset_imports(nodes: Iterable[onnx.NodeProto], opset: int) -> list[onnx.OperatorSetIdProto]:
+    """What a model of these nodes has to import: ONNX's own operators first, then version 1 of any other domain."""
+    others = sorted({node.domain for node in nodes if node.domain})
+    return [onnx.OperatorSetIdProto(domain="", version=opset), *(onnx.helper.make_opsetid(d, 1) for d in others)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +65,7 @@ class Object:
     def to_bytes(self) -> bytes:
         """This object as one ONNX model; equal objects have equal bytes."""
         model = onnx.ModelProto(ir_version=IR_VERSION, producer_name=FORMAT)
-        model.opset_import.add(domain="", version=self.opset)
+        model.opset_import.extend(opset_imports(self.nodes, self.opset))
         model.graph.name = "object"
         model.graph.node.extend(self.nodes)
         model.graph.initializer.extend(self.constants)

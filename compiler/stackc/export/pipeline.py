@@ -32,14 +32,21 @@ class Exported:
     seconds: Mapping[str, float]
 
 
-def export(program: Program, weights: Mapping[str, np.ndarray[Any, Any]], folder: Path, *, opset: int = 23) -> Exported:
+def export(
+    program: Program,
+    weights: Mapping[str, np.ndarray[Any, Any]],
+    folder: Path,
+    *,
+    opset: int = 23,
+    target: str = "portable",
+) -> Exported:
     """Write the program as an ONNX model into an existing folder.
 
     `weights` has every parameter and buffer by its name in the state_dict; it is read one tensor at a time. Raises
     SpecError E501 (a component cannot be exported) and E502 (it was compiled for fewer sizes than the contract allows).
     """
     clock = _Clock({})
-    units = clock("units", lambda: units_of(program, opset))
+    units = clock("units", lambda: units_of(program, opset, target))
     objects = clock("compile", lambda: compile_units(spans_of(program, units)))
     linked = clock("link", lambda: link(program, units, objects, opset=opset))
     inline = weight_bytes(program) <= INLINE_LIMIT

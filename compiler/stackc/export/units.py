@@ -21,6 +21,9 @@ from stackc.components.reparam import Reparam
 from stackc.graph.program import Call, Program
 from stackc.types import Dim, Symbol, TensorType, product
 
+DOMAINS = {"portable": ("",), "ort": ("", "com.microsoft")}
+"""The domains of the operators that a file may have by its target: ONNX's own, or ONNX Runtime's besides."""
+
 COMPILERS = ("torch", "onnx", "onnxscript", "onnx-ir")
 
 
@@ -32,6 +35,7 @@ class Unit:
     reparams: tuple[tuple[str, Reparam], ...]
     inputs: tuple[TensorType | None, ...]
     opset: int
+    target: str = "portable"
 
     @property
     def key(self) -> str:
@@ -43,7 +47,8 @@ class Unit:
             f"{kind.__module__}.{kind.__qualname__}",
             repr(self.component),
         ]
-        said += [repr(self.reparams), str([str(x) for x in self.inputs]), str(_multiples(self.inputs)), str(self.opset)]
+        said += [repr(self.reparams), str([str(x) for x in self.inputs]), str(_multiples(self.inputs))]
+        said += [str(self.opset), self.target]
         said += [f"{name} {version(name)}" for name in COMPILERS]
         return hashlib.sha256("\0".join(said).encode()).hexdigest()
 
@@ -52,15 +57,15 @@ class Unexportable(Exception):
     """A unit that cannot be compiled, and why, in words."""
 
 
-def unit_of(call: Call, types: Mapping[str, TensorType], opset: int) -> Unit:
+def unit_of(call: Call, types: Mapping[str, TensorType], opset: int, target: str = "portable") -> Unit:
     """The unit that a call is an instance of."""
     inputs = [types[name] if name is not None else None for name in call.inputs]
     new = _renaming(dim for x in inputs if x for dim in x.shape)
     renamed = [TensorType(x.dtype, tuple(new[dim] for dim in x.shape)) if x else None for x in inputs]
-    return Unit(call.component, call.reparams, tuple(renamed), opset)
+    return Unit(call.component, call.reparams, tuple(renamed), opset, target)
 
 
-def units_of(program: Program, opset: int) -> list[Unit]:
+def units_of(program: Program, opset: int, target: str = "portable") -> list[Unit]:
     """The unit of each call, in order. Calls that look alike by name are only looked at once."""
     known: dict[tuple[object, ...], Unit] = {}
     units: list[Unit] = []
@@ -71,7 +76,7 @@ def units_of(program: Program, opset: int) -> list[Unit]:
             *(program.types[name] if name is not None else None for name in call.inputs),
         )
         if key not in known:
-            known[key] = unit_of(call, program.types, opset)
+            known[key] = unit_of(call, program.types, opset, target)
         units.append(known[key])
     return units
 

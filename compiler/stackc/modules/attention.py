@@ -1,5 +1,9 @@
 """Attention with several heads."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -57,6 +61,53 @@ class Attention(nn.Module):
         )
         y: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return y
+
+    def export_forward(self, opset: int, target: str) -> Callable[..., Tensor] | None:
+        """Where ONNX Runtime's own operators may be used, a forward that moves no heads about."""
+        if target != "ort" or (self.grouped and opset < 23):
+            return None
+
+        def forward(
+            x: Tensor,
+            context: Tensor | None = None,
+            mask: Tensor | None = None,
+            bias: Tensor | None = None,
+            value: Tensor | None = None,
+        ) -> Tensor:
+            source = x if context is None else context
+            q, k, v = self.q(x), self.k(source), self.v(source if value is None else value)
+            added = self.added(mask, bias, self.split_heads(q), self.split_heads(k))
+            plain = added is None and not self.causal and not self.grouped
+            mixed = self.of_onnxruntime(q, k, v, added) if plain or opset < 23 else self.of_onnx(q, k, v, added)
+            y: Tensor = self.out(mixed)
+            return y
+
+        return forward
+
+    def of_onnxruntime(self, q: Tensor, k: Tensor, v: Tensor, added: Tensor | None) -> Tensor:
+        """ONNX Runtime's operator, the faster one where nothing is added to the scores. For an export alone."""
+        scale = {} if self.scale is None else {"scale": self.scale}
+        return torch.onnx.ops.symbolic(
+            "com.microsoft::MultiHeadAttention",
+            (q, k, v) if added is None else (q, k, v, None, None, added),
+            {"num_heads": q.shape[2] // self.head_dim, "unidirectional": int(self.causal and added is None), **scale},
+            dtype=q.dtype,
+            shape=(q.shape[0], q.shape[1], v.shape[2]),
+        )
+
+    def of_onnx(self, q: Tensor, k: Tensor, v: Tensor, added: Tensor | None) -> Tensor:
+        """ONNX's operator on [batch, positions, heads · head_dim], slow in PyTorch itself. For an export alone."""
+        mixed, *_ = torch.onnx.ops.attention(
+            q,
+            k,
+            v,
+            added,
+            is_causal=self.causal and added is None,
+            q_num_heads=q.shape[2] // self.head_dim,
+            kv_num_heads=k.shape[2] // self.head_dim,
+            scale=self.scale,
+        )
+        return mixed
 
     def split_heads(self, x: Tensor) -> Tensor:
         """[batch, seq, heads * head_dim] → [batch, heads, seq, head_dim]."""

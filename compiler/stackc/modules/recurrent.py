@@ -24,7 +24,7 @@ class Lstm(nn.LSTM):
         y, (h, c) = super().forward(x, states)
         return y, h, c
 
-    def export_forward(self, opset: int) -> Callable[..., Tensors]:
+    def export_forward(self, opset: int, target: str) -> Callable[..., Tensors]:
         """PyTorch's i, f, g, o are i, o, f, c in ONNX."""
         return lambda x, h0=None, c0=None: onnx_layers(self, "LSTM", (0, 3, 1, 2), {}, x, h0, c0)
 
@@ -38,7 +38,7 @@ class Gru(nn.GRU):
         y, h = super().forward(x, h0)
         return y, h
 
-    def export_forward(self, opset: int) -> Callable[..., Tensors]:
+    def export_forward(self, opset: int, target: str) -> Callable[..., Tensors]:
         """PyTorch's r, z, n are z, r, h in ONNX; the reset gate acts behind the product."""
         return lambda x, h0=None: onnx_layers(self, "GRU", (1, 0, 2), {"linear_before_reset": 1}, x, h0)
 
@@ -52,7 +52,7 @@ class Rnn(nn.RNN):
         y, h = super().forward(x, h0)
         return y, h
 
-    def export_forward(self, opset: int) -> Callable[..., Tensors]:
+    def export_forward(self, opset: int, target: str) -> Callable[..., Tensors]:
         """One gate, with an activation of its own for every direction."""
         activations = [self.nonlinearity.capitalize()] * (2 if self.bidirectional else 1)
         return lambda x, h0=None: onnx_layers(self, "RNN", (0,), {"activations": activations}, x, h0)

@@ -1,0 +1,59 @@
+"""`--target ort`: every form of attention through ONNX Runtime's own operators, with the numbers of PyTorch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import onnx
+import pytest
+
+from stackc.artifact import load_artifact
+from stackc.build import Options, build
+
+SPEC = """\
+stackc: 1
+name: attentive
+dims: {batch: {max: 4}, seq: {max: 40}, keys: {max: 30}}
+inputs:
+  x:       {shape: [batch, seq, 24]}
+  context: {shape: [batch, keys, 12]}
+  mask:    {shape: [batch, seq], dtype: int64, values: [0, 1]}
+graph: |
+  x --> plain[attention] --> masked[attention] --> causal[attention] --> cross[attention]
+  cross --> grouped[attention] --> padded[attention] --> biased[attention]
+  mask -->|mask| masked & padded
+  context -->|context| cross
+  padded --> near[relative_position_bias] -->|bias| biased
+nodes:
+  plain:   {heads: 4}
+  masked:  {heads: 4}
+  causal:  {heads: 4, causal: true}
+  cross:   {heads: 4, scale: 0.3}
+  grouped: {heads: 4, kv_heads: 2}
+  padded:  {heads: 4, causal: true}
+  near:    {heads: 4}
+  biased:  {heads: 4, causal: true}
+"""
+
+CASES = [
+    ("ort", 23, {"MultiHeadAttention": 2, "Attention": 5}, {"": 23, "com.microsoft": 1}),
+    ("ort", 18, {"MultiHeadAttention": 6, "Attention": 0}, {"": 18, "com.microsoft": 1}),
+    ("portable", 23, {"MultiHeadAttention": 0, "Attention": 7}, {"": 23}),
+    ("portable", 18, {"MultiHeadAttention": 0, "Attention": 0}, {"": 18}),
+]
+
+
+@pytest.mark.parametrize(("target", "opset", "operators", "imports"), CASES)
+def test_attention(target: str, opset: int, operators: dict[str, int], imports: dict[str, int], tmp_path: Path) -> None:
+    spec = tmp_path / "attentive.yaml"
+    spec.write_text(SPEC, encoding="utf-8")
+    built = build(spec, Options(out=tmp_path, opset=opset, target=target, measure=False), lambda stage, found: None)
+    assert built.parity is not None
+    assert not built.parity.failures
+    assert load_artifact(built.folder).manifest.target == target
+
+    model = onnx.load(built.folder / "model.onnx")
+    counted = Counter(node.op_type for node in model.graph.node)
+    assert {op: counted[op] for op in operators} == operators
+    assert {o.domain: o.version for o in model.opset_import} == imports
