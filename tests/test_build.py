@@ -108,8 +108,8 @@ def test_a_model_that_differs_fails_the_build_and_the_earlier_artifact_stands(
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     honest = building._export
 
-    def tampered(checked: Any, module: Any, folder: Path, options: Options) -> Any:
-        exported = honest(checked, module, folder, options)
+    def tampered(checked: Any, tensors: Any, folder: Path, options: Options) -> Any:
+        exported = honest(checked, tensors, folder, options)
         model = onnx.load(folder / "model.onnx")
         (bias,) = (t for t in model.graph.initializer if t.name == "linear.bias")
         array = onnx.numpy_helper.to_array(bias).copy()

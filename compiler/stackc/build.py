@@ -4,9 +4,13 @@ check_spec      text → program                 front.py
 open_weights    file → named tensors           tensor_files.py
 lower           typed graph → nn.Module        lower.py
 export          program → ONNX file            export/
-prove           module against file            proof/
-measure         module against file            bench.py
+open            ONNX file → session            runtime/
+prove           module against session         proof/
+measure         module against session         bench.py
 package         everything → exported/NAME/    artifact.py
+
+The module is there for random weights and for the proof. With weights from a file, compiled components in the cache
+and `verify=False` there is none, nothing is run, and neither PyTorch nor ONNX Runtime is imported.
 """
 
 from __future__ import annotations
@@ -19,10 +23,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackc.artifact import MODEL, seal, sha256
+from stackc.cache import user_cache
 from stackc.front import Checked, Overrides, check_spec
 from stackc.lock import write_lock
 from stackc.manifest import Manifest
-from stackc.runtime import Session, ValueInfo, open_session, write_npz
+from stackc.runtime import Array, Session, ValueInfo, open_session, write_npz
 from stackc.runtime.providers import choose
 from stackc.staging import staged
 from stackc.tensor_files import open_weights
@@ -45,7 +50,7 @@ LOCK, DRAWING, VECTORS, REPORT = "spec.lock.yaml", "graph.svg", "testvectors.npz
 
 @dataclass(frozen=True)
 class Options:
-    """What a build is asked for beside its spec."""
+    """What a build is asked for beside its spec. Without `verify` nothing is run, and so nothing is measured."""
 
     overrides: Overrides = field(default_factory=Overrides)
     weights: Path | None = None
@@ -57,16 +62,17 @@ class Options:
     verify: bool = True
     measure: bool = True
     threads: int | None = None
+    cache: bool = True
 
 
 @dataclass(frozen=True)
 class Built:
-    """A finished build: the folder, and what every stage found."""
+    """A finished build: the folder, and what every stage found; None where the stage was left out."""
 
     folder: Path
     checked: Checked
     exported: Exported
-    session: Session
+    session: Session | None
     parity: Parity | None
     speed: Comparison | None
     measured: Point | None
@@ -78,26 +84,28 @@ Report = Callable[[str, str], None]
 
 def build(path: Path, options: Options, report: Report) -> Built:
     """Build the artifact of a spec. Raises SpecError where a stage fails; the earlier artifact then stands."""
-    choose(options.provider)  # before the long work: a provider that does not open is an error of its own
+    if options.verify:
+        choose(options.provider)  # before the long work: a provider that does not open is an error of its own
     checked = check_spec(path, options.overrides)
     report("check", f"{len(checked.program.calls):,} components, {checked.cost.parameters:,} parameters")
     weights = _weights(checked, options)
     if weights is not None:
         report("weights", f"{len(weights):,} tensors")
-    module = _lower(checked, weights, options.seed)
-    report("lower", "weights from the file" if weights is not None else f"random weights, seed {options.seed}")
+    module = _lower(checked, weights, options.seed) if options.verify or weights is None else None
+    if module is not None:
+        report("lower", "weights from the file" if weights is not None else f"random weights, seed {options.seed}")
+    session, parity, speed, point = None, None, None, None
     with staged(options.out / checked.document.name) as folder:
-        exported = _export(checked, module, folder, options)
-        dialect = f"opset {options.opset}" + (f", target {options.target}" if options.target != "portable" else "")
-        report("export", f"{exported.units} distinct components, {exported.nodes:,} ONNX nodes, {dialect}")
-        session = open_session(folder / MODEL, options.provider, threads=options.threads)
-        report("open", f"{session.provider}: {session.reason}")
-        parity = _prove(checked, module, session, folder, options) if options.verify else None
-        if parity:
+        exported = _export(checked, _tensors(module, weights), folder, options)
+        report("export", _amount(exported, options))
+        if module is not None and options.verify:
+            session = open_session(folder / MODEL, options.provider, threads=options.threads)
+            report("open", f"{session.provider}: {session.reason}")
+            parity = _prove(checked, module, session, folder, options)
             report("prove", f"{len(parity.rows)} comparisons, {_distance(parity)}")
-        speed, point = _measure(checked, module, folder, options) if options.measure else (None, None)
-        if speed:
-            report("measure", str(speed.ratios[0]))
+            if options.measure:
+                speed, point = _measure(checked, module, folder, options)
+                report("measure", str(speed.ratios[0]))
         _package(checked, session, parity, speed, folder, options)
     return Built(options.out / checked.document.name, checked, exported, session, parity, speed, point)
 
@@ -119,11 +127,25 @@ def _lower(checked: Checked, weights: Weights | None, seed: int) -> nn.Module:
     return load_weights(module, weights) if weights is not None else module
 
 
-def _export(checked: Checked, module: nn.Module, folder: Path, options: Options) -> Exported:
+def _tensors(module: nn.Module | None, weights: Weights | None) -> Mapping[str, Array]:
+    """Every parameter and buffer by its name in the state_dict: those of the file, to be read as they are needed."""
+    if weights is not None:
+        return weights
+    assert module is not None, "weights are the file's or the module's"
+    return {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
+
+
+def _export(checked: Checked, tensors: Mapping[str, Array], folder: Path, options: Options) -> Exported:
     from stackc.export import export
 
-    tensors = {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
-    return export(checked.program, tensors, folder, opset=options.opset, target=options.target)
+    cache = user_cache() if options.cache else None
+    return export(checked.program, tensors, folder, opset=options.opset, target=options.target, cache=cache)
+
+
+def _amount(exported: Exported, options: Options) -> str:
+    recalled = f", {exported.recalled} from the cache" if exported.recalled else ""
+    dialect = f"opset {options.opset}" + (f", target {options.target}" if options.target != "portable" else "")
+    return f"{exported.units} distinct components{recalled}, {exported.nodes:,} ONNX nodes, {dialect}"
 
 
 def _prove(checked: Checked, module: nn.Module, session: Session, folder: Path, options: Options) -> Parity:
@@ -160,7 +182,12 @@ def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options
 
 
 def _package(
-    checked: Checked, session: Session, parity: Parity | None, speed: Comparison | None, folder: Path, options: Options
+    checked: Checked,
+    session: Session | None,
+    parity: Parity | None,
+    speed: Comparison | None,
+    folder: Path,
+    options: Options,
 ) -> None:
     (folder / LOCK).write_text(write_lock(checked), encoding="utf-8")
     (folder / DRAWING).write_text(draw_svg(checked.typed), encoding="utf-8")
@@ -169,7 +196,7 @@ def _package(
     seal(folder, _manifest(checked, session, parity, options))
 
 
-def _manifest(checked: Checked, session: Session, parity: Parity | None, options: Options) -> Manifest:
+def _manifest(checked: Checked, session: Session | None, parity: Parity | None, options: Options) -> Manifest:
     outputs = {name: checked.program.types[value] for name, value in checked.program.outputs.items()}
     return Manifest(
         name=checked.document.name,
@@ -181,8 +208,8 @@ def _manifest(checked: Checked, session: Session, parity: Parity | None, options
         outputs=_values(outputs),
         opset=options.opset,
         target=options.target,
-        provider=session.provider,
-        reason=session.reason,
+        provider=session.provider if session else None,
+        reason=session.reason if session else "not opened: built without its proof",
         parity=parity.summary() if parity else None,
     )
 

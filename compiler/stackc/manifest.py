@@ -20,7 +20,8 @@ class Manifest:
     """All that manifest.json says. Hashes are SHA-256, in hexadecimal digits.
 
     `versions` has stackc, torch, onnx and onnxruntime; `target` is "portable" or "ort"; `files` has every other file of
-    the folder; `provider` and `reason` say what the proof ran on, and `parity` is its summary, any JSON value.
+    the folder; `provider` and `reason` say what the proof ran on, None and why where there is none, and `parity` is its
+    summary, any JSON value.
     """
 
     name: str
@@ -32,7 +33,7 @@ class Manifest:
     outputs: tuple[ValueInfo, ...]
     opset: int
     target: str
-    provider: str
+    provider: str | None
     reason: str
     parity: Any = None
     files: Mapping[str, str] = field(default_factory=dict)
@@ -79,7 +80,7 @@ def parse_manifest(text: str) -> Manifest:
         outputs=root.sequence("outputs", _value),
         opset=root.get("opset", int),
         target=root.get("target", str),
-        provider=root.get("provider", str),
+        provider=root.optional("provider", str),
         reason=root.get("reason", str),
         parity=root.entries().get("parity"),
         files=root.mapping("files", _text),

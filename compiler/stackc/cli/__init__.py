@@ -27,6 +27,7 @@ COMMANDS = {
     "ops": "List the components; tell one: formula, ports, fields, an example.",
     "explain": "Explain the code of a message: meaning, example, what to write instead.",
     "help": "Tell how to write a spec, or what a command does.",
+    "cache": "Tell where compiled components are kept, and how many; remove them.",
     "completion": "Print what makes a shell complete commands.",
     "doctor": "Tell what of this installation works, and how to mend the rest.",
 }

@@ -40,12 +40,13 @@ if TYPE_CHECKING:
 )
 @provider_option
 @threads_option
-@click.option("--no-verify", is_flag=True, help="Leave the proof out.")
+@click.option("--no-verify", is_flag=True, help="Run nothing: no proof, no timing, and where it can be no PyTorch.")
 @click.option("--no-bench", is_flag=True, help="Leave the timing out.")
+@click.option("--no-cache", is_flag=True, help="Compile every component anew, and keep none; see `stackc cache`.")
 @json_option
 def command(
     spec: Path, overrides: Overrides, weights: Path | None, out: Path, opset: int, target: str, seed: int,
-    provider: str, threads: int | None, no_verify: bool, no_bench: bool, as_json: bool,
+    provider: str, threads: int | None, no_verify: bool, no_bench: bool, no_cache: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Build SPEC into OUT/NAME: an ONNX model that is proven equal to its PyTorch module, and measured.
 
@@ -55,7 +56,7 @@ def command(
 
     options = Options(
         overrides=overrides, weights=weights, out=out, seed=seed, opset=opset, target=target, provider=provider,
-        verify=not no_verify, measure=not no_bench, threads=threads,
+        verify=not no_verify, measure=not no_bench, threads=threads, cache=not no_cache,
     )  # fmt: skip
     start = time.perf_counter()
 

@@ -1,4 +1,4 @@
-"""The export stage from end to end: units → compile → link → write."""
+"""The export stage from end to end: units → recall or compile → link → write."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from stackc.cache import Cache
 from stackc.diagnostics import Span
-from stackc.export.compile import compile_units
 from stackc.export.link import link
+from stackc.export.recall import recall_or_compile
 from stackc.export.units import Unit, units_of
 from stackc.export.write import INLINE_LIMIT, write
 from stackc.graph.program import Program
@@ -23,10 +24,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export has made: its files, the model first; its size in units and nodes; seconds by stage."""
+    """What an export has made: its files, the model first; its size in units and nodes; seconds by stage.
+
+    Of the units, `recalled` came from the cache.
+    """
 
     paths: tuple[Path, ...]
     units: int
+    recalled: int
     nodes: int
     opset: int
     seconds: Mapping[str, float]
@@ -39,19 +44,21 @@ def export(
     *,
     opset: int = 23,
     target: str = "portable",
+    cache: Cache | None = None,
 ) -> Exported:
     """Write the program as an ONNX model into an existing folder.
 
-    `weights` has every parameter and buffer by its name in the state_dict; it is read one tensor at a time. Raises
-    SpecError E501 (a component cannot be exported) and E502 (it was compiled for fewer sizes than the contract allows).
+    `weights` has every parameter and buffer by its name in the state_dict; it is read one tensor at a time. PyTorch is
+    imported where a unit is not in the cache. Raises SpecError E501 (a component cannot be exported) and E502 (it was
+    compiled for fewer sizes than the contract allows).
     """
     clock = _Clock({})
     units = clock("units", lambda: units_of(program, opset, target))
-    objects = clock("compile", lambda: compile_units(spans_of(program, units)))
+    objects, recalled = clock("compile", lambda: recall_or_compile(spans_of(program, units), cache))
     linked = clock("link", lambda: link(program, units, objects, opset=opset))
     inline = weight_bytes(program) <= INLINE_LIMIT
     paths = clock("write", lambda: write(linked, weights, folder, inline=inline))
-    return Exported(paths, len(objects), len(linked.model.graph.node), opset, clock.seconds)
+    return Exported(paths, len(objects), recalled, len(linked.model.graph.node), opset, clock.seconds)
 
 
 def spans_of(program: Program, units: list[Unit]) -> dict[Unit, Span]:

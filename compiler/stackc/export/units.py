@@ -8,23 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import math
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import version
-from pathlib import Path
 
-import stackc
 from stackc.components.base import Component
 from stackc.components.reparam import Reparam
+from stackc.export.spelling import compiler_versions, spelled
 from stackc.graph.program import Call, Program
 from stackc.types import Dim, Symbol, TensorType, product
 
 DOMAINS = {"portable": ("",), "ort": ("", "com.microsoft")}
 """The domains of the operators that a file may have by its target: ONNX's own, or ONNX Runtime's besides."""
-
-COMPILERS = ("torch", "onnx", "onnxscript", "onnx-ir")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +33,11 @@ class Unit:
 
     @property
     def key(self) -> str:
-        """A hash of everything that can change what this unit compiles to, the versions of the compilers included."""
-        kind = type(self.component)
-        said = [
-            stackc_digest(),
-            source_digest(kind.__module__),
-            f"{kind.__module__}.{kind.__qualname__}",
-            repr(self.component),
-        ]
-        said += [repr(self.reparams), str([str(x) for x in self.inputs]), str(_multiples(self.inputs))]
-        said += [str(self.opset), self.target]
-        said += [f"{name} {version(name)}" for name in COMPILERS]
-        return hashlib.sha256("\0".join(said).encode()).hexdigest()
+        """A hash of everything that can change what this unit compiles to; every field of it enters by itself.
+
+        TypeError where the component holds something else than plain data: such a unit has no key.
+        """
+        return hashlib.sha256(f"{compiler_versions()}\0{spelled(self)}".encode()).hexdigest()
 
 
 class Unexportable(Exception):
@@ -123,24 +110,3 @@ def _substituted(dim: Dim, symbols: Mapping[str, Dim]) -> Dim:
                 atoms.append(_substituted(atom.numerator, symbols) // atom.divisor)
         total = total + product(atoms) * coefficient
     return total
-
-
-def _multiples(inputs: Iterable[TensorType | None]) -> dict[str, int]:
-    return {name: m for x in inputs if x for dim in x.shape for name, m in dim.symbols().items()}
-
-
-@cache
-def stackc_digest() -> str:
-    """A hash of the source of this package: any change of it may change what is compiled."""
-    root = Path(stackc.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
-
-
-@cache
-def source_digest(module: str) -> str:
-    """A hash of the file of an imported Python module, of nothing where it has none."""
-    path = getattr(sys.modules[module], "__file__", None)
-    return hashlib.sha256(Path(path).read_bytes() if path else b"").hexdigest()
