@@ -20,7 +20,7 @@ from stackc.front import Overrides, check_source
 from stackc.graph import stacks
 from stackc.reference.keys import KEYS
 from stackc.schema import DIALECT, schema
-from stackc.spec import reader
+from stackc.spec import params, reader
 from stackc.spec.source import Source
 from stackc.spec.tree import Value
 from stackc.spec.yaml_reader import read_yaml
@@ -55,32 +55,39 @@ def test_every_spec_is_valid(path: Path) -> None:
 
 BASE = """\
 stackc: 1
-dims: {seq: {min: 2, max: 64}}
-params: {dim: 16, kind: layer_norm, free: null}
+dims: {seq: {min: 2, max: 64}, h: {multiple_of: 2**3, max: 4*dim}}
+params: {dim: 16, kind: {type: text, default: layer_norm, choices: [layer_norm, rms_norm]}, free: int, low: {min: 1}}
 inputs:
   x: {shape: [batch, seq, dim], dtype: float32}
   m: {shape: [batch, seq], dtype: int64, values: [0, 1], to: [a.mask]}
+  p: {shape: [batch, h, 3]}
+  c: {shape: [batch], dtype: int64, values: [0, dim - 1]}
 graph: |
+  p --> turned --> pixels --> flat[flatten]
+  c --> e[embedding]
   x --> a --> s[stack] --> n --> y[linear]
   x --> n
 nodes:
   a: {op: attention, heads: dim // 4, causal: false, dropout: 0}
   s: {op: stack, of: [b, {op: mlp, hidden: 4*dim}], mode: sum, norm: {op: rms_norm}, repeat: 2}
   n: {op: "${kind}", merge: sum, eps: 1e-5}
+  e: {vocab: dim, dim: 1}
+  turned: {op: permute, order: [0, -1, 1]}
+  pixels: {op: conv1d, out: 1, kernel: [2 + 1], padding: 3 // 2}
   y: {out: 2, reparam: {weight: {standardize: {axes: all}}, bias: {minmax: [0, 1]}}}
 blocks:
   b:
     inputs: [x]
     graph: x --> z[linear]
     nodes: {z: {out: dim}}
-outputs: {y: y, inner: s.0}
+outputs: {y: y, inner: s.0, flat: flat, e: e}
 weights: {map: {y.*: head.*}, ignore: ["pooler.**"]}
 """
 
 
 def test_what_the_checker_takes_is_not_red() -> None:
     assert red(BASE) == []
-    check_source(Source("spec.yaml", BASE), Overrides(params={"free": "1"}))
+    check_source(Source("spec.yaml", BASE), Overrides(params={"free": "1", "low": "2"}))
 
 
 WRONG = [
@@ -88,7 +95,8 @@ WRONG = [
     ("stackc: 1\n", ""),
     ("dims:", "dimz:"),
     ("{min: 2, max: 64}", "{min: 0}"),
-    ("{min: 2, max: 64}", "{min: two}"),
+    ("{min: 2, max: 64}", "{min: [2]}"),
+    ("{min: 2, max: 64}", "{max: true}"),
     ("{min: 2, max: 64}", "{least: 2}"),
     ("{min: 2, max: 64}", "[2, 64]"),
     ("dim: 16,", "min: 16,"),
@@ -98,7 +106,18 @@ WRONG = [
     ("shape: [batch, seq, dim], ", ""),
     ("[batch, seq, dim]", "[batch, 0, dim]"),
     ("[batch, seq, dim]", "[batch, 1.5, dim]"),
-    ("values: [0, 1]", "values: [0, one]"),
+    ("values: [0, 1]", "values: [0, 1.5]"),
+    ("dim: 16,", "dim: {type: integer},"),
+    ("dim: 16,", "dim: {type: int, default: 16, maximum: 64},"),
+    ("dim: 16,", "dim: {default: 16, min: low},"),
+    ("dim: 16,", "dim: {default: 16, choices: []},"),
+    ("dim: 16,", "dim: {description: features},"),
+    ("blocks:\n  b:", "blocks:\n  gelu:"),
+    ("order: [0, -1, 1]", "order: 0 2 1"),
+    ("order: [0, -1, 1]", "order: [0, 2, null]"),
+    ("kernel: [2 + 1]", "kernel: [0]"),
+    ("padding: 3 // 2", "padding: -1"),
+    ("padding: 3 // 2", "padding: [1, 2.5]"),
     ("  x: {shape", "  end: {shape"),
     ("graph: x --> z[linear]", "graph: [x, z]"),
     ("heads: dim // 4", "heads: 0"),
@@ -126,7 +145,7 @@ WRONG = [
     ("    inputs: [x]\n", ""),
     ("    graph: x --> z[linear]\n", ""),
     ("nodes: {z: {out: dim}}", "node: {z: {out: dim}}"),
-    ("outputs: {y: y, inner: s.0}", "outputs: {y: 3}"),
+    ("outputs: {y: y, inner: s.0, flat: flat, e: e}", "outputs: {y: 3}"),
     ("weights: {map:", "weights: {maps:"),
     ("{y.*: head.*}", "{y.*: 3}"),
 ]
@@ -138,7 +157,7 @@ def test_what_the_checker_refuses_is_red(right: str, wrong: str) -> None:
     text = BASE.replace(right, wrong, 1)
     assert red(text)
     with pytest.raises(SpecError):
-        check_source(Source("spec.yaml", text), Overrides(params={"free": "1"}))
+        check_source(Source("spec.yaml", text), Overrides(params={"free": "1", "low": "2"}))
 
 
 def test_what_a_schema_cannot_know_is_left_alone() -> None:
@@ -166,7 +185,8 @@ def test_the_keys_are_those_of_the_reader(name: str) -> None:
     assert set(KEYS[name]) == keys_in_source(name)
 
 
-def test_the_keys_are_those_of_document_node_and_stack() -> None:
+def test_the_keys_are_those_of_document_node_param_and_stack() -> None:
+    assert set(KEYS["param"]) == set(params.KEYS)
     assert set(KEYS["spec"]) == set(reader._DOCUMENT_KEYS)
     assert set(KEYS["node"]) == set(reader._NODE_KEYS)
     assert set(KEYS["stack"]) == set(stacks._FIELDS)

@@ -1,15 +1,14 @@
 """The JSON Schema (2020-12) of a spec in YAML, for editors: completion, hover, red lines.
 
 No legal spec is refused by it. What a schema cannot say (names, arrows, shapes) is left to `stackc check`. A node whose
-op stands in the drawing alone is offered the fields of all components. One thing is out of its reach: a block that
-bears the name of a component, and hides it.
+op stands in the drawing alone is offered the fields of all components.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from inspect import getdoc
 from typing import Any
 
@@ -18,9 +17,10 @@ from stackc.components.base import Component
 from stackc.components.fields import FieldSpec, fields_of
 from stackc.components.merge import MERGES
 from stackc.components.reparam import REPARAMS, MinMax, Reparam
-from stackc.reference.keys import BLOCK, DIM, INPUT, NODE, SPEC, STACK, WEIGHTS, Key
+from stackc.reference.keys import BLOCK, DIM, INPUT, NODE, PARAM, SPEC, STACK, WEIGHTS, Key
 from stackc.spec.expressions import MAX_LENGTH
 from stackc.spec.names import EXPRESSION_WORDS, MERMAID_WORDS, MODULE_NAMES
+from stackc.spec.params import KINDS
 
 Json = dict[str, Any]
 
@@ -52,10 +52,11 @@ def _definitions() -> Json:
         "texts": {"type": ["object", "null"], "additionalProperties": {"type": "string"}},
         "name": _name(MODULE_NAMES | MERMAID_WORDS, r"^[^\s.]+$"),
         "symbol": _name(EXPRESSION_WORDS, r"^[^\s.\-]+$"),
-        "params": _named({"type": ["string", "number", "boolean", "null"]}, "symbol"),
+        "params": _named(_param(), "symbol"),
         "dims": _named(_mapping(DIM), "symbol"),
         "inputs": {**_named(_mapping(INPUT)), "type": "object", "minProperties": 1},
-        "blocks": _named(_mapping(BLOCK)),
+        "block_name": _name(MODULE_NAMES | MERMAID_WORDS | REGISTRY.keys() | {"stack"}, r"^[^\s.]+$"),
+        "blocks": _named(_mapping(BLOCK), "block_name"),
         "nodes": _named(_ref("node")),
         "outputs": _outputs(),
         "weights": {**_mapping(WEIGHTS), "type": ["object", "null"]},
@@ -103,7 +104,14 @@ def _named(value: Json, names: str = "name") -> Json:
     return {"type": ["object", "null"], "propertyNames": _ref(names), "additionalProperties": value}
 
 
-def _name(taken: frozenset[str], pattern: str) -> Json:
+def _param() -> Json:
+    """A default, a type, or a mapping that says at least what values there are."""
+    says = [{"required": [key]} for key in ("type", "default", "choices", "min", "max")]
+    plain = {"type": ["string", "number", "boolean", "null"]}
+    return {"anyOf": [{"enum": [*KINDS]}, plain, {**_mapping(PARAM), "anyOf": says}]}
+
+
+def _name(taken: Set[str], pattern: str) -> Json:
     return {"type": "string", "pattern": pattern, "not": {"enum": sorted(taken)}}
 
 

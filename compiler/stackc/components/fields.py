@@ -45,6 +45,8 @@ NUMBERS = frozenset({"int", "float", "bool"})
 class FieldSpec:
     """One field: `kinds` among int, float, bool, str and none; `choices` where it is one of a few words.
 
+    The kind dim, a size known only at run time, is for the params of specs: no field of a component takes one.
+
     `single` says whether one value may stand there, `listed` whether a list may, each entry of which is such a value.
     """
 
@@ -88,11 +90,13 @@ class FieldSpec:
         decoded = self._number(value)
         if decoded is None:
             raise ValueError(f"{self.name} has to be {self.wanted}; it is {_said(value)}")
-        if not isinstance(decoded, str) and (problem := self.range.problem(decoded)):
+        if not isinstance(decoded, (str, Dim)) and (problem := self.range.problem(decoded)):
             raise ValueError(f"{self.name} {problem}; it is {_said(decoded)}")
         return decoded
 
-    def _number(self, value: object) -> int | float | str | None:
+    def _number(self, value: object) -> int | float | str | Dim | None:
+        if isinstance(value, Dim):
+            return value if "dim" in self.kinds else None
         if isinstance(value, bool):
             return value if "bool" in self.kinds else None
         if isinstance(value, int):

@@ -10,9 +10,10 @@ from stackc.components.base import Component
 from stackc.components.merge import MERGES
 from stackc.components.reparam import REPARAMS, MinMax, Reparam, Standardize
 from stackc.diagnostics import Span, SpecError, near
+from stackc.graph.fields import component_of
 from stackc.graph.model import Tie
 from stackc.graph.operators import Operator, StackOf, name_of
-from stackc.graph.scope import Scope, component_of
+from stackc.graph.scope import Scope
 from stackc.spec.document import BlockDecl, NodeEntry
 from stackc.spec.tree import Entry, Value
 

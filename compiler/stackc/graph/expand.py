@@ -13,10 +13,12 @@ from itertools import count
 from stackc.components.base import Component
 from stackc.diagnostics import Collector, Span, near
 from stackc.graph.entries import reparam_places, reparams_of, ties_of
+from stackc.graph.fields import component_of
 from stackc.graph.inlets import Joiner, check_merge
 from stackc.graph.model import Body, Inlet, Kind, Node, Region, Wire
 from stackc.graph.operators import Operator, StackOf, find_operator, name_of, ports_of
-from stackc.graph.scope import Binding, Scope, bind_params, component_of
+from stackc.graph.params import Binding, bind_params
+from stackc.graph.scope import Scope
 from stackc.graph.sharing import owners_of, same_module
 from stackc.graph.stacks import StackPlan, plan_stack
 from stackc.graph.taps import Taps, inner_taps, tapped, wanted_taps

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stackc.diagnostics import SpecError, near
+from stackc.components import REGISTRY
+from stackc.diagnostics import Collector, SpecError, near
+from stackc.graph.params import default_of
 from stackc.spec.document import BlockDecl, Document, PortDecl
 from stackc.spec.expressions import Bound
 from stackc.spec.reader import read
@@ -88,9 +90,18 @@ class Library:
             else:
                 scope.found.extend(error)
             return False
+        check_blocks(document, scope.found)
         self.specs[path] = _as_block(document)
         self.scopes[document.file] = _scope_of(document, scope)
         return True
+
+
+def check_blocks(document: Document, found: Collector) -> None:
+    """Note S008 for a block that is called like a component: one name, one meaning."""
+    for name, block in document.blocks.items():
+        if name in REGISTRY or name == "stack":
+            message = f"'{name}' cannot be the name of a block: a component is called so"
+            found.error("S008", message, block.body.span, f"call it 'my_{name}'")
 
 
 def _parts(text: str) -> tuple[str, str]:
@@ -113,7 +124,7 @@ def _scope_of(document: Document, scope: Scope) -> Scope:
     names: dict[str, Bound] = {}
     for name, decl in document.params.items():
         try:
-            value = start.with_names(names).value(decl.default, None)
+            value = default_of(decl, start.with_names(names))
         except SpecError as error:
             scope.found.extend(error)
             continue

@@ -12,6 +12,7 @@ from stackc.graph.program import Program
 from stackc.graph.scope import Scope
 from stackc.spec.document import Document, InputDecl
 from stackc.spec.expressions import Bound
+from stackc.types import Dim
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +36,15 @@ def value_ranges(document: Document, names: Mapping[str, Bound], program: Progra
     for call in program.calls:
         if isinstance(call.component, Embedding) and call.inputs[0] in program.inputs:
             tables.setdefault(str(call.inputs[0]), []).append(call.component)
+    dims = {dim: Dim.symbol(dim) for dim in program.contract}
+    scope = Scope({**dims, **names}, document.blocks, document.file, Library.around(document.file), found)
     ranges = {}
     for name, type_ in program.inputs.items():
         if type_.is_float:
             continue
         decl = document.inputs[name]
         least = min((table.vocab for table in tables.get(name, ())), default=None)
-        said = _said(decl, Scope(names, document.blocks, document.file, Library.around(document.file), found))
+        said = _said(name, decl, scope)
         ranges[name] = said or ValueRange(least or _UNSAID)
         if said and least is not None and (said.below > least or min(said.choices, default=0) < 0):
             odd = min(said.choices, default=0) if said.below <= least else said.below - 1
@@ -52,19 +55,14 @@ def value_ranges(document: Document, names: Mapping[str, Bound], program: Progra
     return ranges
 
 
-def _said(decl: InputDecl, scope: Scope) -> ValueRange | None:
-    if decl.values:
-        return ValueRange(max(decl.values) + 1, decl.values)
-    if decl.below is None:
-        return None
+def _said(name: str, decl: InputDecl, scope: Scope) -> ValueRange | None:
+    """What the spec says; None where it says nothing, or, noted, nothing that is a whole number."""
     try:
-        below = scope.number(decl.below)
+        if decl.values:
+            choices = tuple(scope.whole(value, f"inputs.{name}.values") for value in decl.values)
+            return ValueRange(max(choices) + 1, choices)
+        if decl.below is not None and decl.below.data is not None:
+            return ValueRange(scope.whole(decl.below, f"inputs.{name}.below", 1))
     except SpecError as error:
         scope.found.extend(error)
-        return None
-    if isinstance(below, bool) or not isinstance(below, int) or below < 1:
-        told = "" if decl.below.written == str(below) else f" ({decl.below.written})"
-        message = f"below has to be a whole number from 1 up, and is {below}{told}"
-        scope.found.error("S005", message, decl.below.span, "a number or a param: the ids are 0 up to it, without it")
-        return None
-    return ValueRange(below)
+    return None

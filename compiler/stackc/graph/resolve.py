@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stackc.components import REGISTRY
-from stackc.diagnostics import Collector, Note, Span, SpecError, near
+from stackc.diagnostics import Collector, Span, SpecError
+from stackc.graph.contract import contract_of, dim_names, fixed_dims
 from stackc.graph.expand import Context, expand
-from stackc.graph.includes import Library
+from stackc.graph.includes import Library, check_blocks
 from stackc.graph.model import Graph
-from stackc.graph.scope import Binding, Scope, bind_params
+from stackc.graph.params import Binding, bind_params, is_text, known_params
+from stackc.graph.scope import Scope
 from stackc.spec.document import Document, InputDecl
-from stackc.spec.expressions import Bound
-from stackc.spec.names import is_symbol
 from stackc.spec.tree import Entry, Value
 from stackc.spec.yaml_reader import plain
-from stackc.types import Bounds, Dim, DimContract, DimRange, TensorType
+from stackc.types import Bounds, Dim, TensorType
 
 
 def resolve(
@@ -26,11 +25,20 @@ def resolve(
     Raises SpecError with everything that is wrong with names, params and dims, or else with inputs, arrows and fields.
     """
     found = Collector()
-    _check_blocks(document, found)
-    contract, dims = _dims(document, set_dims or {}, found)
+    check_blocks(document, found)
+    given = {name: _given(document, name, text) for name, text in (set_params or {}).items()}
     library = Library.around(document.file)
-    start = Scope(dims, document.blocks, document.file, library, found)
-    params = _params(document, set_params or {}, start)
+    start = Scope(dim_names(document), document.blocks, document.file, library, found)
+    doubtful = Collector()
+    known = start.with_names(known_params(document.params, given, start))
+    whole = contract_of(document, known, doubtful)
+    contract, dims = fixed_dims(document, whole, set_dims or {}, found)
+    start = start.with_names(dims)
+    binding = Binding("the spec", None, "give it by `--set {name}=…`, or write its default")
+    params = bind_params(document.params, given, start, start, binding)
+    if params is None:
+        found.raise_if_any()
+    doubtful.raise_if_any()
     found.raise_if_any()
     assert params is not None, "bind_params notes what it leaves out"
     scope = start.with_names(params)
@@ -46,45 +54,11 @@ def resolve(
     return Graph(document, root, inputs, contract, params, tuple(library.specs))
 
 
-def _check_blocks(document: Document, found: Collector) -> None:
-    """Note S008 for a block that is called like a component: one name, one meaning."""
-    for name, block in document.blocks.items():
-        if name in REGISTRY or name == "stack":
-            message = f"'{name}' cannot be the name of a block: a component is called so"
-            found.error("S008", message, block.body.span, f"call it 'my_{name}'")
-
-
-def _params(document: Document, texts: Mapping[str, str], scope: Scope) -> dict[str, Bound] | None:
-    given = {
-        name: Entry(place := _option("set", name, text), Value(plain(text), place)) for name, text in texts.items()
-    }
-    binding = Binding("the spec", None, "give it by `--set {name}=…`, or write its default")
-    return bind_params(document.params, given, scope, scope, binding)
-
-
-def _dims(document: Document, sizes: Mapping[str, int], found: Collector) -> tuple[DimContract, dict[str, Bound]]:
-    """The contract, undeclared dims of the inputs' shapes included, and what each name stands for."""
-    contract = {d.name: DimRange(d.minimum, d.maximum, d.multiple_of) for d in document.dims.values()}
-    for decl in document.inputs.values():
-        for value in decl.shape:
-            if isinstance(value.data, str) and is_symbol(value.data) and value.data not in document.params:
-                contract.setdefault(value.data, DimRange())
-    names: dict[str, Bound] = {name: Dim.symbol(name, limits.multiple_of) for name, limits in contract.items()}
-    for name, size in sizes.items():
-        limits = contract.pop(name, None)
-        place = _option("dims", name, str(size))
-        if limits is None:
-            found.error("N312", f"the spec has no dim '{name}'", place, near(name, names))
-        elif not limits.allows(size):
-            notes = [Note("its contract", document.dims[name].span)] if name in document.dims else []
-            found.error("T205", f"{name} may be {limits}; it is {size}", place, None, *notes)
-        names[name] = Dim.of(size)
-    return contract, names
-
-
-def _option(option: str, name: str, value: str) -> Span:
-    """The place of something that the command line says."""
-    return Span(f"--{option} {name}={value}", 0)
+def _given(document: Document, name: str, text: str) -> Entry:
+    """A param that the command line sets: for one that takes text the text itself, else what YAML reads in it."""
+    place = Span(f"--set {name}={text}", 0)
+    decl = document.params.get(name)
+    return Entry(place, Value(text if decl and is_text(decl) else plain(text), place))
 
 
 def _input_type(decl: InputDecl, scope: Scope, bounds: Bounds) -> TensorType:

@@ -11,8 +11,9 @@ from stackc.components.base import Component
 from stackc.components.fields import fields_of
 from stackc.components.merge import SIDE_BY_SIDE
 from stackc.diagnostics import Span, SpecError, near
+from stackc.graph.fields import component_of
 from stackc.graph.operators import Operator, StackOf, find_named, name_of
-from stackc.graph.scope import Scope, component_of
+from stackc.graph.scope import Scope
 from stackc.spec.document import BlockDecl
 from stackc.spec.tree import Entry, Value
 from stackc.types import Dim

@@ -13,6 +13,7 @@ from typing import Any, get_args
 from stackc.components.merge import MERGES
 from stackc.graph.stacks import Mode
 from stackc.spec.document import LANGUAGE_VERSION
+from stackc.spec.params import KINDS
 from stackc.types import INPUT_DTYPES
 
 Schema = Mapping[str, Any]
@@ -39,12 +40,15 @@ def _one_or_list(item: Schema, *, empty: bool = False) -> Schema:
 
 
 TEXT: Schema = {"type": "string"}
-_COUNT: Schema = {"type": ["integer", "null"], "minimum": 1}
+_COUNT: Schema = {"anyOf": [_ref("size"), {"type": "null"}]}
+_WHOLE: Schema = {"anyOf": [{"type": "integer"}, _ref("expression")]}
+_PLAIN: Schema = {"type": ["string", "number", "boolean", "null"]}
+_NUMBER: Schema = {"type": "number"}
 _DESCRIPTION = Key("text", "what it is, for people", TEXT)
 _GRAPH = Key("arrows", "the drawing: nodes and arrows as in a Mermaid flowchart", TEXT, required=True)
 _NODES = Key("mapping", "what each node is beside its place in the drawing", _ref("nodes"))
 _PARAMS = Key(
-    "mapping", "named values with their defaults, for expressions; null means that it has to be given", _ref("params")
+    "mapping", "named values for expressions: a default, a type for one that has to be given, or both", _ref("params")
 )
 _OUTPUTS = Key(
     "node, list or mapping", "which values come out, by name", _ref("outputs"), "the only node without an arrow out"
@@ -65,9 +69,23 @@ SPEC: Mapping[str, Key] = {
 }
 
 DIM: Mapping[str, Key] = {
-    "min": Key("whole number", "the least size, included", _COUNT, "1"),
-    "max": Key("whole number", "the largest size, included", _COUNT, "no bound"),
-    "multiple_of": Key("whole number", "every size is a multiple of it", _COUNT, "1"),
+    "min": Key("number or expression over params", "the least size, included", _COUNT, "1"),
+    "max": Key("number or expression over params", "the largest size, included", _COUNT, "no bound"),
+    "multiple_of": Key("number or expression over params", "every size is a multiple of it", _COUNT, "1"),
+}
+
+PARAM: Mapping[str, Key] = {
+    "type": Key("a type", f"what values it takes: {', '.join(KINDS)}", {"enum": [*KINDS]}, "that of the default"),
+    "default": Key("a value", "its value where none is given; without one it has to be given", _PLAIN, "none"),
+    "choices": Key(
+        "list",
+        "the only values that it takes",
+        {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 1},
+        "all of the type",
+    ),
+    "min": Key("number", "the least value, included", _NUMBER, "no bound"),
+    "max": Key("number", "the largest value, included", _NUMBER, "no bound"),
+    "description": _DESCRIPTION,
 }
 
 INPUT: Mapping[str, Key] = {
@@ -81,7 +99,7 @@ INPUT: Mapping[str, Key] = {
         _one_or_list(TEXT, empty=True),
     ),
     "below": Key("number or expression", "ids are whole numbers from 0 up to one less", _ref("size")),
-    "values": Key("list of whole numbers", "the only values that occur", _one_or_list({"type": "integer"}, empty=True)),
+    "values": Key("list of numbers and expressions", "the only values that occur", _one_or_list(_WHOLE, empty=True)),
     "description": _DESCRIPTION,
 }
 
@@ -139,6 +157,15 @@ WEIGHTS: Mapping[str, Key] = {
 }
 
 KEYS: Mapping[str, Mapping[str, Key]] = MappingProxyType(
-    {"spec": SPEC, "dim": DIM, "input": INPUT, "node": NODE, "stack": STACK, "block": BLOCK, "weights": WEIGHTS}
+    {
+        "spec": SPEC,
+        "dim": DIM,
+        "param": PARAM,
+        "input": INPUT,
+        "node": NODE,
+        "stack": STACK,
+        "block": BLOCK,
+        "weights": WEIGHTS,
+    }
 )
 """The mappings of a spec by what they describe."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from stackc.diagnostics import Span
 from stackc.spec.drawing import Drawing
@@ -18,22 +19,32 @@ LANGUAGE_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class DimDecl:
-    """The contract of one dim: both ends included."""
+    """The contract of one dim, both ends included: numbers, or expressions over params."""
 
     name: str
-    minimum: int
-    maximum: int | None
-    multiple_of: int
+    minimum: Value | None
+    maximum: Value | None
+    multiple_of: Value | None
     span: Span = field(compare=False)
+
+
+ParamKind = Literal["int", "float", "bool", "text"]
 
 
 @dataclass(frozen=True, slots=True)
 class ParamDecl:
-    """A param with its default; a default of null means that it has to be given."""
+    """A param with its default; a default of null means that it has to be given.
+
+    `kind` is None where the default alone says what values it takes. Those in `choices` are the only ones, if any are.
+    """
 
     name: str
     default: Value
     span: Span = field(compare=False)
+    kind: ParamKind | None = None
+    choices: tuple[str | int | float, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +56,7 @@ class InputDecl:
     shape: tuple[Value, ...]
     to: tuple[Value, ...]
     below: Value | None
-    values: tuple[int, ...] | None
+    values: tuple[Value, ...]
     span: Span = field(compare=False)
 
 

@@ -7,12 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 from stackc.diagnostics import Collector, Span, near
 from stackc.spec.tree import Entry, Value
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -62,18 +59,6 @@ class Getter:
             return value.data if value and isinstance(value.data, str) else None
         self.wrong(key, "text", value)
         return None
-
-    def whole(self, key: str, default: T, *, least: int) -> int | T:
-        """A whole number of at least `least`."""
-        value = self.value(key)
-        if value is None or value.data is None:
-            return default
-        if isinstance(value.data, int) and not isinstance(value.data, bool) and value.data >= least:
-            return value.data
-        shown = value.written if isinstance(value.data, (int, float)) else value.kind
-        message = f"{self.at(key)} has to be a whole number from {least} up, and is {shown}"
-        self.found.error("S005", message, value.span)
-        return default
 
     def values(self, key: str) -> tuple[Value, ...] | None:
         """A list, or a single value as a list of one; None where there is none."""

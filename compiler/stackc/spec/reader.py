@@ -25,10 +25,11 @@ from stackc.spec.drawing import Drawing
 from stackc.spec.getters import Getter
 from stackc.spec.mermaid_reader import read_drawing
 from stackc.spec.names import check_name, check_symbol
+from stackc.spec.params import plain_param, read_param
 from stackc.spec.source import Source, checked_source
 from stackc.spec.tree import Value
 from stackc.spec.yaml_reader import read_yaml
-from stackc.types import INPUT_DTYPES, DimRange
+from stackc.types import INPUT_DTYPES
 
 LONGEST_NAME = 100
 
@@ -160,22 +161,18 @@ class _Reader:
     def dim(self, name: str, getter: Getter) -> DimDecl:
         check_symbol(name, "a dim", getter.span, self.found)
         getter.only("min", "max", "multiple_of")
-        least, most = getter.whole("min", 1, least=1), getter.whole("max", None, least=1)
-        step = getter.whole("multiple_of", 1, least=1)
-        if most is not None and DimRange(least, most, step).least > most:
-            between = f"no multiple of {step} lies between {least} and {most}" if least <= most else "min is above max"
-            hint = "a dim has sizes from min to max, both included"
-            self.found.error("S006", f"{getter.path} allows no size: {between}", getter.span, hint)
-        return DimDecl(name, least, most, step, getter.span)
+        return DimDecl(name, getter.value("min"), getter.value("max"), getter.value("multiple_of"), getter.span)
 
     def params(self, getter: Getter) -> dict[str, ParamDecl]:
         params, inner = {}, getter.inner("params")
         for key, entry in inner.entries.items():
             check_symbol(key, "a param", entry.key, self.found)
-            if isinstance(entry.value.data, (dict, tuple)):
-                inner.wrong(key, "a number, text, true or false", entry.value)
+            if isinstance(entry.value.data, dict):
+                params[key] = read_param(key, Getter.of(entry.value, inner.at(key), self.found, entry.key))
+            elif isinstance(entry.value.data, tuple):
+                inner.wrong(key, "a number, text, true or false, or a mapping that says its type", entry.value)
             else:
-                params[key] = ParamDecl(key, entry.value, entry.key)
+                params[key] = plain_param(key, entry)
         return params
 
     def input(self, name: str, getter: Getter) -> InputDecl:
@@ -188,12 +185,12 @@ class _Reader:
         if shape is None:
             hint = "for example `shape: [batch, 128]`, and `shape: []` for a single number"
             self.found.error("S006", f"the input '{name}' has no shape", getter.span, hint)
-        numbers = self.whole_numbers(name, dtype, getter)
+        numbers = self.allowed_values(name, dtype, getter)
         targets = getter.texts("to", "a node, or a list of nodes")
         return InputDecl(name, dtype, shape or (), targets, getter.value("below"), numbers, getter.span)
 
-    def whole_numbers(self, name: str, dtype: str, getter: Getter) -> tuple[int, ...] | None:
-        """What `values` lists; None where it is missing. `below` or it may be said, of inputs of whole numbers."""
+    def allowed_values(self, name: str, dtype: str, getter: Getter) -> tuple[Value, ...]:
+        """What `values` lists, numbers and expressions. `below` or it may be said, of inputs of whole numbers."""
         said = [key for key in ("below", "values") if key in getter.entries]
         if said and dtype == "float32":
             place = getter.entries[said[0]].key
@@ -202,13 +199,7 @@ class _Reader:
         elif len(said) == 2:
             place = getter.entries["values"].key
             self.found.error("S005", f"'{name}' has below and values", place, "keep one of the two")
-        numbers = []
-        for value in getter.values("values") or ():
-            if isinstance(value.data, int) and not isinstance(value.data, bool):
-                numbers.append(value.data)
-            else:
-                getter.wrong("values", "a list of whole numbers", value)
-        return tuple(numbers) or None
+        return getter.values("values") or ()
 
     def graph(self, getter: Getter) -> Drawing:
         value = getter.value("graph")

@@ -1,0 +1,79 @@
+"""The fields of a node as its component takes them: numbers, words, texts and lists, with expressions in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from stackc.components.base import Component
+from stackc.components.fields import FieldSpec, fields_of
+from stackc.diagnostics import Diagnostic, Span, SpecError, near
+from stackc.graph.scope import Scope, scalar
+from stackc.spec.expressions import Bound, interpolate
+from stackc.spec.tree import Entry, Value
+
+
+def component_of(
+    op: type[Component], given: Mapping[str, Entry], scope: Scope, what: str, span: Span
+) -> Component | None:
+    """The component, its fields decoded; None, noted, where one is unknown (N309), missing (N311) or wrong (N310)."""
+    specs, found, values, sound = fields_of(op), scope.found, {}, True
+    for name, entry in given.items():
+        if name not in specs:
+            hint = near(name, specs) or "it has no fields"
+            found.error("N309", f"{what} ({op.op}) has no field '{name}'", entry.key, hint)
+            sound = False
+            continue
+        try:
+            values[name] = decode(specs[name], entry.value, scope, what)
+        except SpecError as error:
+            found.extend(error)
+            sound = False
+    missing = [name for name, spec in specs.items() if spec.required and name not in given]
+    for name in missing:
+        meaning = f" ({specs[name].doc})" if specs[name].doc else ""
+        hint = f"write `{name}: …` for it{meaning}"
+        found.error("N311", f"{what} ({op.op}) needs the field '{name}'", span, hint)
+    return op(**values) if sound and not missing else None
+
+
+def decode(spec: FieldSpec, value: Value, scope: Scope, what: str) -> object:
+    """The value of a field as the component takes it. Raises SpecError, N310 for a value that it cannot have."""
+    if isinstance(value.data, tuple) and spec.listed:
+        return tuple(decode(spec.entry(index), item, scope, what) for index, item in enumerate(value.data))
+    try:
+        return spec.decode(_evaluated(spec, value, scope))
+    except ValueError as error:
+        raise SpecError(Diagnostic("N310", f"{what}: {error}", value.span, _hint(spec, value, scope))) from None
+
+
+def _evaluated(spec: FieldSpec, value: Value, scope: Scope) -> Bound:
+    """What stands there: a number, a word, a text with its `${…}` replaced, else the value of an expression.
+
+    Raises SpecError, and ValueError in the user's words.
+    """
+    text = value.data
+    if isinstance(text, (tuple, Mapping)):
+        raise ValueError(f"{spec.name} is {spec.wanted if spec.listed else 'a single value'}, not {value.kind}")
+    if spec.kinds == {"bool"} and str(text).lower() in ("yes", "no", "on", "off"):
+        raise ValueError(f"{spec.name} has to be true or false; it is '{text}'")
+    if not isinstance(text, str) or text in spec.choices:
+        return scalar(value)
+    if spec.is_text:
+        return interpolate(text, scope.names, value.span)
+    is_word = re.fullmatch(r"[^\W\d]\w*", text) and text not in (*scope.names, "true", "false")
+    return text if not spec.single or (spec.choices and is_word) else scope.number(value)
+
+
+def _hint(spec: FieldSpec, value: Value, scope: Scope) -> str | None:
+    """The mend where text stands for a list, a word is misspelt, or a param is text that looks like an expression."""
+    if not isinstance(value.data, str):
+        return None
+    if not spec.single:
+        return f"write `{spec.name}: [{', '.join(value.data.replace(',', ' ').split())}]`"
+    if isinstance(text := scope.names.get(value.data), str):
+        return f'a param that is calculated is written in `${{…}}`: `{value.data}: "${{{text}}}"`'
+    if spec.choices:
+        hint = near(value.data, spec.choices if spec.is_text else [*spec.choices, *scope.names])
+        return hint if hint and hint.startswith("did you mean") else None
+    return None
