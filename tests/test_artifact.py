@@ -1,7 +1,7 @@
 """Artifacts: opened, run in a process without PyTorch, and refused with their cause."""
 
+import dataclasses
 import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -14,7 +14,7 @@ import pytest
 
 from stackc.artifact import load_artifact, run_artifact, seal, verify_files
 from stackc.diagnostics import SpecError
-from stackc.manifest import Manifest
+from stackc.manifest import Manifest, write_manifest
 from stackc.runtime import ValueInfo
 from stackc.staging import MARK, staged
 from stackc.types import DimRange
@@ -132,19 +132,22 @@ def test_error_missing_file(artifact: Path, name: str) -> None:
     assert the_problem(lambda: load_artifact(artifact)) == ("A604", f"{artifact}: '{name}' is missing")
 
 
+def names_as_well(artifact: Path, name: str) -> None:
+    """As somebody would who made up an artifact."""
+    manifest = load_artifact(artifact).manifest
+    forged = dataclasses.replace(manifest, files={**manifest.files, name: "0"})
+    (artifact / MARK).write_text(write_manifest(forged), encoding="utf-8")
+
+
 def test_error_the_manifest_names_what_cannot_be(artifact: Path) -> None:
     name = "long" * 2000
-    tree = json.loads((artifact / MARK).read_text())
-    tree["files"][name] = "0"
-    (artifact / MARK).write_text(json.dumps(tree))
+    names_as_well(artifact, name)
     assert the_problem(lambda: load_artifact(artifact)) == ("A604", f"{artifact}: '{name}' is missing")
 
 
 @pytest.mark.parametrize("name", ["../weights", "/etc/hostname", "sub/../../weights", "nul\0"])
 def test_error_the_manifest_names_a_file_outside(artifact: Path, name: str) -> None:
-    tree = json.loads((artifact / MARK).read_text())
-    tree["files"][name] = "0"
-    (artifact / MARK).write_text(json.dumps(tree))
+    names_as_well(artifact, name)
     assert the_problem(lambda: load_artifact(artifact)) == ("A605", f"{artifact}: '{name}' lies outside the artifact")
 
 

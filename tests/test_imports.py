@@ -28,7 +28,7 @@ LAYERS = [
     ["fit"],
     ["planning", "comparison"],
     ["diff_report"],
-    ["tensor_files", "weights", "staging", "manifest", "artifact", "cache", "doctor"],
+    ["tensor_files", "weights", "staging", "manifest", "artifact", "verify", "cache", "doctor"],
     ["export", "lower", "bench"],
     ["proof"],
     ["build"],

@@ -1,6 +1,7 @@
 """manifest.json: a reviewed text, the way back from it, and what is said of a broken one."""
 
 import dataclasses
+import hashlib
 import json
 
 import pytest
@@ -22,10 +23,12 @@ MANIFEST = Manifest(
     provider="cpu",
     reason="asked for",
     parity={"passed": True, "ratio": 1.1},
+    tolerances={"和": 2.5e-06},
     files={"model.onnx": "cd" * 32},
 )
 
-TEXT = """{
+UNSEALED = """{
+  "digest": "",
   "dims": {
     "batch": {
       "max": 64,
@@ -73,6 +76,9 @@ TEXT = """{
   "reason": "asked for",
   "spec": "abababababababababababababababababababababababababababababababab",
   "target": "portable",
+  "tolerances": {
+    "和": 2.5e-06
+  },
   "versions": {
     "onnx": "1.23.2",
     "torch": "2.14.1"
@@ -80,6 +86,7 @@ TEXT = """{
   "weights": null
 }
 """
+TEXT = UNSEALED.replace('"digest": ""', f'"digest": "{hashlib.sha256(UNSEALED.encode()).hexdigest()}"')
 
 
 def test_the_text_is_this_one() -> None:
@@ -111,6 +118,15 @@ def test_error_names_the_place(old: str, new: str, message: str) -> None:
     with pytest.raises(Broken) as raised:
         parse_manifest(TEXT.replace(old, new))
     assert str(raised.value).startswith(message)
+
+
+def test_error_any_character_that_has_changed() -> None:
+    for place in range(len(TEXT)):
+        other = " " if TEXT[place] != " " else "\t"
+        with pytest.raises(Broken):
+            parse_manifest(TEXT[:place] + other + TEXT[place + 1 :])
+    with pytest.raises(Broken, match=r"^it has changed since it was written$"):
+        parse_manifest(TEXT.replace("asked for", "it was asked for"))
 
 
 @pytest.mark.parametrize("text", ["", "{", "not json", TEXT[:-40], "[" * 100_000])

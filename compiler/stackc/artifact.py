@@ -15,7 +15,7 @@ from stackc.manifest import Broken, Manifest, parse_manifest, write_manifest
 from stackc.runtime import Array, Feeds, check_feeds, open_session
 from stackc.staging import MARK, recover
 
-MODEL = "model.onnx"
+MODEL, VECTORS = "model.onnx", "testvectors.npz"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stackc.artifact import MODEL, seal, sha256
+from stackc.artifact import MODEL, VECTORS, seal, sha256
 from stackc.cache import user_cache
 from stackc.front import Checked, Overrides, check_spec
 from stackc.lock import write_lock
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from stackc.types import TensorType
 
 MEASURED_FLOPS = 4e9  # of one forward pass: a tenth of a second, so that a build does not wait for its timing
-LOCK, DRAWING, VECTORS, REPORT = "spec.lock.yaml", "graph.svg", "testvectors.npz", "report.json"
+LOCK, DRAWING, REPORT = "spec.lock.yaml", "graph.svg", "report.json"
 
 
 @dataclass(frozen=True)
@@ -211,6 +211,7 @@ def _manifest(checked: Checked, session: Session | None, parity: Parity | None, 
         provider=session.provider if session else None,
         reason=session.reason if session else "not opened: built without its proof",
         parity=parity.summary() if parity else None,
+        tolerances=parity.tolerances if parity else {},
     )
 
 

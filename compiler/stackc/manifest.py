@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ class Manifest:
 
     `versions` has stackc, torch, onnx and onnxruntime; `target` is "portable" or "ort"; `files` has every other file of
     the folder; `provider` and `reason` say what the proof ran on, None and why where there is none, and `parity` is its
-    summary, any JSON value.
+    summary, any JSON value; `tolerances` is how far each output may be from the recorded one.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Manifest:
     provider: str | None
     reason: str
     parity: Any = None
+    tolerances: Mapping[str, float] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -50,11 +52,21 @@ def write_manifest(manifest: Manifest) -> str:
         "format": FORMAT,
         "versions": dict(manifest.versions),
         "files": dict(manifest.files),
+        "tolerances": dict(manifest.tolerances),
         "dims": {name: _range(dim) for name, dim in manifest.dims.items()},
         "inputs": [dataclasses.asdict(value) for value in manifest.inputs],
         "outputs": [dataclasses.asdict(value) for value in manifest.outputs],
     }
-    return json.dumps(tree, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps({**tree, "digest": ""}, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    return text.replace(_NO_DIGEST, f'"digest": "{_digest(text)}"', 1)
+
+
+_NO_DIGEST = '"digest": ""'
+
+
+def _digest(text: str) -> str:
+    """The hash of the text of a manifest whose own digest is left empty."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _range(dim: DimRange) -> dict[str, int | None]:
@@ -62,7 +74,8 @@ def _range(dim: DimRange) -> dict[str, int | None]:
 
 
 def parse_manifest(text: str) -> Manifest:
-    """The manifest of JSON text. Raises Broken where it is none, or of a later format than this version reads."""
+    """The manifest of JSON text. Raises Broken where it is none, of a later format than this version reads, or where
+    it is not, character by character, what was written."""
     try:
         tree = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -70,7 +83,7 @@ def parse_manifest(text: str) -> Manifest:
     root = _Tree(tree, "")
     if (version := root.get("format", int)) > FORMAT:
         raise Broken(f"it has format {version}, and this version of stackc reads {FORMAT}: update stackc")
-    return Manifest(
+    manifest = Manifest(
         name=root.get("name", str),
         versions=root.mapping("versions", _text),
         spec=root.get("spec", str),
@@ -83,8 +96,13 @@ def parse_manifest(text: str) -> Manifest:
         provider=root.optional("provider", str),
         reason=root.get("reason", str),
         parity=root.entries().get("parity"),
+        tolerances=root.mapping("tolerances", _number),
         files=root.mapping("files", _text),
     )
+    digest = root.get("digest", str)
+    if _digest(text.replace(f'"digest": "{digest}"', _NO_DIGEST, 1)) != digest:
+        raise Broken("it has changed since it was written")
+    return manifest
 
 
 T = TypeVar("T")
@@ -125,11 +143,15 @@ class _Tree:
         return tuple(read(_Tree(item, f"{child.path}[{i}]")) for i, item in enumerate(items))
 
 
-_WORDS: dict[type, str] = {str: "text", int: "a whole number", dict: "an object", list: "a list"}
+_WORDS: dict[type, str] = {str: "text", int: "a whole number", dict: "an object", list: "a list", float: "a number"}
 
 
 def _text(tree: _Tree) -> str:
     return tree.expect(str)
+
+
+def _number(tree: _Tree) -> float:
+    return float(tree.expect(float) if isinstance(tree.value, float) else tree.expect(int))
 
 
 def _dim(tree: _Tree) -> DimRange:

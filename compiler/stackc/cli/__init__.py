@@ -23,6 +23,7 @@ COMMANDS = {
     "diff": "Tell what differs between two specs.",
     "plan": "Tell parameters, FLOPs and memory by block, and what fits in a memory.",
     "run": "Run an artifact on inputs from an .npz file.",
+    "verify": "Hold an artifact to its hashes, its checker and its recorded outputs.",
     "schema": "Print the JSON Schema of specs, for editors.",
     "ops": "List the components; tell one: formula, ports, fields, an example.",
     "explain": "Explain the code of a message: meaning, example, what to write instead.",

@@ -51,6 +51,14 @@ class Parity:
         """The row that comes closest to what is allowed, or is furthest beyond it."""
         return max(self.rows, key=lambda row: row.verdict.onnx / (row.verdict.allowed or 1.0))
 
+    @property
+    def tolerances(self) -> dict[str, float]:
+        """How far from PyTorch's own each output may be wherever the file is run: the most that any point allowed."""
+        most: dict[str, float] = {}
+        for row in self.rows:
+            most[row.output] = max(most.get(row.output, 0.0), row.verdict.allowed + row.verdict.torch)
+        return most
+
     def summary(self) -> dict[str, Any]:
         """The proof as the manifest has it."""
         return {

@@ -1,0 +1,40 @@
+"""stackc verify ARTIFACT."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import click
+
+from stackc.cli.options import json_option, provider_option, threads_option
+
+
+@click.command("verify")
+@click.argument("artifact", type=click.Path(path_type=Path))
+@provider_option
+@threads_option
+@json_option
+def command(artifact: Path, provider: str, threads: int | None, as_json: bool) -> None:
+    """Hold ARTIFACT (exported/NAME) to what it says of itself; imports no PyTorch.
+
+    Every byte by its hash, the model by the checker of onnx, the recorded inputs by the outputs recorded with them.
+    """
+    from stackc.verify import verify
+
+    verified = verify(artifact, provider, threads=threads)
+    manifest = verified.artifact.manifest
+    if as_json:
+        facts = {"artifact": str(artifact), "files": len(manifest.files), "bytes": verified.bytes}
+        rows = [dataclasses.asdict(distance) for distance in verified.distances]
+        click.echo(json.dumps(facts | {"provider": verified.provider, "outputs": rows}, indent=2))
+        return
+    tick = click.style("✓", fg="green")
+    click.echo(f"{tick} files    {len(manifest.files)} as they were built, {verified.bytes:,} bytes")
+    click.echo(f"{tick} model    valid ONNX, opset {manifest.opset}")
+    for distance in verified.distances:
+        said = f"{distance.found:.1e} from the recorded one, of {distance.allowed:.1e} allowed"
+        click.echo(f"{tick} output   {distance.output}: {said}, on {verified.provider}")
+    if not verified.distances:
+        click.echo(f"- outputs  none recorded: it was built without a proof (opened on {verified.provider})")

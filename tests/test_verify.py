@@ -1,0 +1,125 @@
+"""Artifacts verified: a sound one, and every way in which one can be unsound."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from stackc.artifact import load_artifact, seal, verify_files
+from stackc.build import Options, build
+from stackc.diagnostics import SpecError
+from stackc.runtime import read_npz, write_npz
+from stackc.verify import verify
+
+SPECS = Path(__file__).parents[1] / "specs"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    options = Options(out=tmp_path_factory.mktemp("built"), measure=False)
+    return build(SPECS / "two_tower.yaml", options, lambda stage, found: None).folder
+
+
+@pytest.fixture
+def artifact(built: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(built, tmp_path / built.name))
+
+
+def sealed_anew(artifact: Path) -> None:
+    """As somebody would who has changed a file and covers it up."""
+    seal(artifact, load_artifact(artifact).manifest)
+
+
+def problem(artifact: Path) -> tuple[str, str]:
+    with pytest.raises(SpecError) as raised:
+        verify(artifact, "cpu")
+    first = raised.value.diagnostics[0]
+    return first.code, first.message
+
+
+def test_a_sound_artifact_without_pytorch(artifact: Path) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "stackc", "verify", str(artifact), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    said = json.loads(done.stdout)
+    assert said["bytes"] == sum(p.stat().st_size for p in artifact.iterdir() if p.name != "manifest.json")
+    assert {row["output"] for row in said["outputs"]} == {o.name for o in load_artifact(artifact).manifest.outputs}
+    assert all(row["found"] <= row["allowed"] < 1e-3 for row in said["outputs"])
+    assert not [line for line in done.stderr.splitlines() if line.rpartition("|")[2].strip() == "torch"]
+
+
+def test_a_flipped_bit_anywhere_is_found(artifact: Path) -> None:
+    moments = random.Random(0)
+    for path in sorted(artifact.iterdir()):
+        sound = path.read_bytes()
+        places = {0, len(sound) - 1, *(moments.randrange(len(sound)) for _ in range(40))}
+        for place in places:
+            torn = bytearray(sound)
+            torn[place] ^= 1 << moments.randrange(8)
+            path.write_bytes(torn)
+            with pytest.raises(SpecError):
+                verify_files(load_artifact(artifact))
+        path.write_bytes(sound)
+    verify_files(load_artifact(artifact))
+
+
+def test_error_a_weight_that_differs_behind_a_new_seal(artifact: Path) -> None:
+    model = onnx.load(artifact / "model.onnx")
+    weight = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    values = onnx.numpy_helper.to_array(weight) * np.float32(1.01)
+    weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+    onnx.save(model, artifact / "model.onnx")
+    sealed_anew(artifact)
+    code, message = problem(artifact)
+    assert code == "A612"
+    assert message.endswith("is allowed")
+
+
+def test_error_a_model_that_the_checker_refuses(artifact: Path) -> None:
+    model = onnx.load(artifact / "model.onnx")
+    model.graph.node[0].op_type = "NoSuchOperator"
+    onnx.save(model, artifact / "model.onnx")
+    sealed_anew(artifact)
+    code, message = problem(artifact)
+    assert code == "A611"
+    assert "NoSuchOperator" in message
+
+
+def edit_vectors(artifact: Path, edit: Callable[[dict[str, np.ndarray]], object]) -> None:
+    arrays = read_npz(artifact / "testvectors.npz")
+    edit(arrays)
+    write_npz(artifact / "testvectors.npz", arrays)
+    sealed_anew(artifact)
+
+
+def test_error_recorded_arrays_of_another_model(artifact: Path) -> None:
+    edit_vectors(artifact, lambda arrays: arrays.pop(next(name for name in arrays if name.startswith("input."))))
+    code, message = problem(artifact)
+    assert (code, message) == ("A613", f"{artifact / 'testvectors.npz'} has not the inputs that the manifest names")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e9])
+def test_error_a_number_that_was_not_recorded(artifact: Path, value: float) -> None:
+    def edit(arrays: dict[str, np.ndarray]) -> None:
+        name = next(name for name in arrays if name.startswith("output."))
+        arrays[name].flat[0] = value
+
+    edit_vectors(artifact, edit)
+    assert problem(artifact)[0] == "A612"
+
+
+def test_an_artifact_without_a_proof_is_opened_only(artifact: Path) -> None:
+    manifest = load_artifact(artifact).manifest
+    (artifact / "testvectors.npz").unlink()
+    assert problem(artifact)[0] == "A604"
+    seal(artifact, dataclasses.replace(manifest, parity=None, tolerances={}))
+    assert verify(artifact, "cpu").distances == ()
