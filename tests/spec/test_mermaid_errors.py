@@ -111,11 +111,27 @@ def test_error(text: str, message: str) -> None:
     assert [told(problem) for problem in problems(text)] == [message]
 
 
-@pytest.mark.parametrize("text", ["a --> b", "sequenceDiagram\na->>b: hi"])
+@pytest.mark.parametrize("text", ["a --> b", "gantt --> b", "futureDiagram\na->>b: hi"])
 def test_error_header_missing(text: str) -> None:
     (problem,) = problems(text, header=True)
     assert problem.code == "S101"
     assert problem.message == "a flowchart begins with `graph LR` or the like"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["sequenceDiagram", "classDiagram", "classDiagram-v2", "stateDiagram-v2", "erDiagram", "gantt", "pie", "journey",
+     "gitGraph", "mindmap", "timeline", "kanban", "quadrantChart", "xychart-beta", "block-beta", "C4Context", "radar-beta"],
+)  # fmt: skip
+def test_error_diagram_of_another_kind(kind: str) -> None:
+    (problem,) = problems(f"{kind}\n  a->>b: hi\n  title [(", header=True)
+    hint = "draw the model as a flowchart: `graph LR`, and the arrows below it"
+    assert told(problem) == f"1:1-{len(kind) + 1} S101 this is a diagram of another kind: {kind} | {hint}"
+
+
+def test_error_misspelt_header() -> None:
+    (problem,) = problems("grahp LR\na --> b", header=True)
+    assert told(problem) == "1:1-6 S101 this header cannot be read | did you mean 'graph'?"
 
 
 def test_error_properties_are_no_yaml() -> None:

@@ -21,7 +21,7 @@ import re
 from dataclasses import dataclass
 from typing import NoReturn
 
-from stackc.diagnostics import Collector, SpecError
+from stackc.diagnostics import Collector, SpecError, near
 from stackc.spec.drawing import Drawing, Line
 from stackc.spec.labels import read_bracketed, read_properties
 from stackc.spec.links import Link, read_link
@@ -80,11 +80,20 @@ class _Reader:
             span = tokens.span(start, match.end())
             hint = "write `graph LR`, and the arrows below it"
             self.sketch.found.error("S101", "this header cannot be read", span, hint)
+        elif required and (other := tokens.check("OTHER_DIAGRAM")):
+            span = tokens.span(*other.span("kind"))
+            hint = "draw the model as a flowchart: `graph LR`, and the arrows below it"
+            self.sketch.found.error("S101", f"this is a diagram of another kind: {other['kind']}", span, hint)
+            tokens.position = len(tokens.text)
+        elif required and (odd := tokens.check("ODD_HEADER")):
+            guess = near(odd["word"], ("graph", "flowchart"))
+            self.sketch.found.error("S101", "this header cannot be read", tokens.span(*odd.span("word")), guess)
+            tokens.position = odd.end()
         elif required:
             span = tokens.span(start, tokens.line_end(start))
             hint = "write it above this line"
             self.sketch.found.error("S101", "a flowchart begins with `graph LR` or the like", span, hint)
-            if tokens.check("OTHER_DIAGRAM"):
+            if tokens.check("LONE_WORD"):  # of a diagram that stackc has not heard of
                 tokens.position = len(tokens.text)
         return None
 

@@ -25,6 +25,13 @@ _BEFORE_LINK = r"(?:[^\S\n]++(?P<id>[\w-]++)@|\s*+)"
 _WORD = r"(?:\w|-(?![->.]))++"
 _BRACED = r'@\{(?P<yaml>[^}"^]*+(?:"[^"]*+"[^}"^]*+)*+)\}'
 
+# The first words of Mermaid's other diagrams.
+_OTHER_KINDS = (
+    r"(?:sequence|class|state|er)Diagram(?:-v2)?|C4(?:Context|Container|Component|Dynamic|Deployment)|requirement(?:Diagram)?|"
+    r"(?:block|packet|sankey|xychart|architecture|radar|treemap|ishikawa)(?:-beta)?|(?:\w+-)+beta|"
+    r"gantt|pie|journey|gitGraph|mindmap|timeline|kanban|quadrantChart|zenuml|info"
+)
+
 RULES = {
     name: re.compile(rule)
     for name, rule in {
@@ -38,7 +45,9 @@ RULES = {
         r"(?:[^\S\n]*+(?P<direction>(?:LR|RL|TB|BT|TD|BR|v)(?!\w)|[<>^]))?"
         r"(?:[^\S\n]*+(?:\n|\Z)|(?(direction);|(?!)))",
         "BROKEN_HEADER": rf"(?:graph|flowchart)(?!\w)(?!\s*+(?:{_LINK}|{_OPENING}|&))[^;\n]*+",
-        "OTHER_DIAGRAM": r"[\w-]+\s*(?:\n|\Z)",
+        "OTHER_DIAGRAM": rf"(?P<kind>{_OTHER_KINDS})(?![\w-])(?!\s*+(?:{_LINK}|{_OPENING}|&))",
+        "ODD_HEADER": r"(?P<word>[\w-]++)[^\S\n]++(?:LR|RL|TB|BT|TD)[^\S\n]*+(?=[;\n]|\Z)",
+        "LONE_WORD": r"[\w-]++[^\S\n]*+(?:\n|\Z)",
         "SUBGRAPH": rf"subgraph(?![\w-])(?!\s*+(?:{_LINK}|{_OPENING}|&))",
         "END": rf"end(?![\w-])(?!\s*+(?:{_LINK}|{_OPENING}|&))",
         "DIRECTION": r"direction[^\S\n]++(?P<direction>LR|RL|TB|BT|TD)(?!\w)(?P<rest>[^\n]*+)",
