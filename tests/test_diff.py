@@ -130,8 +130,56 @@ def test_a_shared_module_changes_once() -> None:
 def test_a_sub_model_in_the_middle_of_a_list_shifts_no_other() -> None:
     ofs = [("of: layer, repeat: 12", f"of: [{ops}]") for ops in ("tanh, gelu, relu", "tanh, silu, gelu, relu")]
     stack, member = compare(edited(ofs[0]), edited(ofs[1])).changes
-    assert stack.details == ("stack of tanh, gelu, relu → stack of tanh, silu, gelu, relu",)
+    assert stack.details == ("of: tanh, gelu, relu → tanh, silu, gelu, relu",)
     assert member == Change("added", None, "s.1", "silu")
+
+
+def stack(mode: str, rest: str = "") -> TypedGraph:
+    return edited(("repeat: 12", f"repeat: 3, mode: {mode}{rest}"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "told", "parameters"),
+    [
+        ("series", "sum", "mode: series → sum", 0),
+        ("sum", "mean", "mode: sum → mean", 0),
+        ("mean", "weighted", "mode: mean → weighted", 4),  # one each, and a scale
+        ("gated", "series", "mode: gated → series", -3 * 65),
+    ],
+)
+def test_another_mode_is_told_of_the_stack(one: str, other: str, told: str, parameters: int) -> None:
+    found = compare(stack(one), stack(other))
+    (change,) = found.changes
+    assert change == Change("changed", "s", "s", "stack", (told,), 1, parameters)
+    assert found.after.cost.parameters - found.before.cost.parameters == parameters
+
+
+def merged(merge: str, arrows: str = "x --> d\n") -> TypedGraph:
+    return edited(("  d --> e\n", f"  d --> e\n  {arrows}"), ("  c: {out", f"  d: {{merge: {merge}}}\n  c: {{out"))
+
+
+def test_another_merge_is_told_of_the_node_that_takes_it() -> None:
+    assert compare(merged("sum"), merged("mean")).changes == (
+        Change("changed", "d", "d", "layer_norm", ("merge: sum → mean",)),
+    )
+    (change,) = compare(merged("sum"), merged("weighted")).changes
+    assert (change.details, change.parameters) == (("merge: sum → weighted",), 3)
+    more = merged("sum", "x --> d\n  b --> d\n")
+    assert compare(merged("sum"), more).changes == (
+        Change("rewired", "d", "d", "layer_norm", ("x: from c, x → from c, x, b",)),
+    )
+    assert compare(typed(BASE), merged("sum")).changes == (
+        Change("changed", "d", "d", "layer_norm", ("merge: none → sum",)),
+        Change("rewired", "d", "d", "layer_norm", ("x: from c → from c, x",)),
+    )
+
+
+def test_a_merge_goes_with_the_node_that_takes_it() -> None:
+    without = (("c[linear] --> d[layer_norm]", "c[linear] --> f[tanh]"), ("  d --> e", "  f --> e"))
+    found = compare(merged("weighted"), edited(*without))
+    removed = next(change for change in found.changes if change.kind == "removed")
+    assert (removed.before, removed.parameters) == ("d", -2 * 64 - 3)
+    assert sum(c.parameters for c in found.changes) == found.after.cost.parameters - found.before.cost.parameters
 
 
 def test_a_whole_chain_can_be_renamed() -> None:
@@ -241,7 +289,7 @@ def test_the_command(specs: tuple[Path, Path], tmp_path: Path) -> None:
 
 def test_a_page_has_both_pictures_and_marks() -> None:
     one, other = typed(BASE), edited(("b[gelu]", 'b["</script><b>x"]'), ("nodes:\n", "nodes:\n  b: {op: gelu}\n"))
-    page = write_page(compare(one, other), one, other, {"test.yaml": BASE})
+    page = write_page(compare(one, other), (one, {"test.yaml": BASE}), (other, {}))
     assert page.count('<main class="view">') == 2
     assert page.count("</script>") == page.count("<script") == 3
     assert "label: b → &lt;/script&gt;&lt;b&gt;x" in page

@@ -25,7 +25,7 @@ LAYERS = [
     ["guess", "starters", "watch"],
     ["emit", "schema", "outline", "front", "view", "lock", "runtime"],
     ["needs", "matching"],
-    ["fit"],
+    ["fit", "alterations"],
     ["planning", "comparison"],
     ["diff_report"],
     ["tensor_files", "weights", "staging", "manifest", "artifact", "verify", "cache", "doctor"],

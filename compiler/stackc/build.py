@@ -29,6 +29,7 @@ from stackc.lock import write_lock
 from stackc.manifest import Manifest
 from stackc.runtime import Array, Session, ValueInfo, open_session, write_npz
 from stackc.runtime.providers import choose
+from stackc.spec.source import LOCK
 from stackc.staging import staged
 from stackc.tensor_files import open_weights
 from stackc.versions import tool_versions
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from stackc.types import TensorType
 
 MEASURED_FLOPS = 4e9  # of one forward pass: a tenth of a second, so that a build does not wait for its timing
-LOCK, DRAWING, REPORT = "spec.lock.yaml", "graph.svg", "report.json"
+DRAWING, REPORT = "graph.svg", "report.json"
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,12 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from stackc.components.base import Component
+from stackc.alterations import changed, merges_inside, merges_into, renamed, rewired, sources
 from stackc.graph.check import TypedGraph, TypedRegion
 from stackc.graph.cost import Cost, cost_of, cost_of_node
-from stackc.graph.model import Node, Region, Wire
-from stackc.matching import Digests, Match, match_nodes
+from stackc.graph.model import Node, Region
+from stackc.matching import Digests, Match, is_merge, is_stack, match_nodes
 from stackc.needs import Needs, needs_of
-from stackc.view.captions import field_text, reparam_text
 
 Kind = Literal["added", "removed", "changed", "renamed", "rewired"]
 
@@ -119,17 +118,19 @@ class _Comparer:
     def local(self, before: TypedRegion, after: TypedRegion) -> _Local:
         """Compare the nodes of two regions."""
         match = match_nodes(before, after, self.digests)
-        named = not before.region.kind == after.region.kind == "stack"  # members of stacks have no names
+        named = not (is_stack(before.region) and is_stack(after.region))  # members of stacks have no names
         changes = [*self.gone(before, match), *self.come(after, match)]
         inside: list[_Inside] = []
         for left, right in match.pairs.items():
             one, other = before.region.nodes[left], after.region.nodes[right]
+            if is_merge(before.region, left) and is_merge(after.region, right):
+                continue  # told of the node that takes what is merged
             if named and left != right:
                 changes.append(Change("renamed", left, right, other.op))
-            if details := tuple(_changed(before, one, after, other)):
+            if details := tuple(changed(before, one, after, other)):
                 more = self.more(before, one, after, other)
                 changes.append(Change("changed", left, right, other.op, details, 1, more))
-            if named and (details := tuple(_rewired(one, other, match))):
+            if named and (details := tuple(rewired(before.region, one, after.region, other, match))):
                 changes.append(Change("rewired", left, right, other.op, details))
             if left in before.bodies and right in after.bodies:
                 inside.append(_Inside(left, right, (before.bodies[left], after.bodies[right]), not other.same_as))
@@ -140,20 +141,34 @@ class _Comparer:
     def gone(self, before: TypedRegion, match: Match) -> Iterator[Change]:
         """What only the first model has."""
         for id in match.gone:
-            node = before.region.nodes[id]
-            yield Change("removed", id, None, node.op, (), 1, -_own(before, node, self.costs_before))
+            if not is_merge(before.region, id):
+                node = before.region.nodes[id]
+                yield Change("removed", id, None, node.op, (), 1, -_whole(before, node, self.costs_before))
 
     def come(self, after: TypedRegion, match: Match) -> Iterator[Change]:
         """What only the second model has."""
         for id in match.come:
-            node = after.region.nodes[id]
-            yield Change("added", None, id, node.op, (), 1, _own(after, node, self.costs_after))
+            if not is_merge(after.region, id):
+                node = after.region.nodes[id]
+                yield Change("added", None, id, node.op, (), 1, _whole(after, node, self.costs_after))
 
     def more(self, before: TypedRegion, one: Node, after: TypedRegion, other: Node) -> int:
-        """By how much the parameters of a node grow; those inside it are told there."""
+        """By how much the parameters of a node and its merges grow; those of what is inside it are told there."""
+        sides = ((before, one, self.costs_before), (after, other, self.costs_after))
         if one.id in before.bodies and other.id in after.bodies:
-            return 0
-        return _own(after, other, self.costs_after) - _own(before, one, self.costs_before)
+            was, now = (
+                sum(_own(typed.bodies[node.id], merge, costs) for merge in merges_inside(typed.bodies[node.id].region))
+                + sum(_own(typed, merge, costs) for merge in merges_into(typed.region, node).values())
+                for typed, node, costs in sides
+            )
+        else:
+            was, now = (_whole(typed, node, costs) for typed, node, costs in sides)
+        return now - was
+
+
+def _whole(typed: TypedRegion, node: Node, costs: Mapping[TypedRegion, Cost]) -> int:
+    """The parameters of a node with those of what merges the arrows into it."""
+    return sum(_own(typed, each, costs) for each in (node, *merges_into(typed.region, node).values()))
 
 
 def _own(typed: TypedRegion, node: Node, costs: Mapping[TypedRegion, Cost]) -> int:
@@ -179,67 +194,10 @@ def _in_turn(changes: Sequence[Change]) -> Iterator[Change]:
         yield dataclasses.replace(equal[0], repeat=len(equal), parameters=sum(each.parameters for each in equal))
 
 
-# -- one node
-
-
-def _changed(before: TypedRegion, one: Node, after: TypedRegion, other: Node) -> list[str]:
-    """What is different about a node by itself: op, fields, what its parameters are made of; else their shapes."""
-    names = [node.body.name if isinstance(node.body, Region) else node.op for node in (one, other)]
-    told = [f"{names[0]} → {names[1]}"] if names[0] != names[1] else []
-    if isinstance(one.body, Component) and type(one.body) is type(other.body):
-        for f in dataclasses.fields(one.body):  # type: ignore[arg-type]  # every component is a dataclass
-            told += _told(f.name, *(field_text(getattr(node.body, f.name)) for node in (one, other)))
-    if one.id == other.id:
-        told += _told("label", *(node.label if node.label not in (None, node.op) else node.id for node in (one, other)))
-    reparams = [{name: reparam_text(reparam) for name, reparam in node.reparams} for node in (one, other)]
-    ties = [{name: tie.path for name, tie in node.ties.items()} for node in (one, other)]
-    for what, (left, right) in (("reparam", reparams), ("tie", ties)):
-        for name in dict.fromkeys([*left, *right]):
-            told += _told(f"{what} of {name}", left.get(name), right.get(name))
-    told += _told("same_as", one.same_as, other.same_as)
-    return told or _other_shapes(before, one, after, other)
-
-
-def _other_shapes(before: TypedRegion, one: Node, after: TypedRegion, other: Node) -> list[str]:
-    """The first parameter whose type is another one, and how many more there are: weights that no longer fit."""
-    if one.id not in before.signatures or other.id not in after.signatures:
-        return []
-    was, now = before.signatures[one.id].parameters, after.signatures[other.id].parameters
-    found = [told for name in was if name in now for told in _told(name, str(was[name]), str(now[name]))]
-    more = [f"{len(found) - 1} more parameters of another shape"] if len(found) > 1 else []
-    return found[:1] + more
-
-
-def _told(name: str, before: str | None, after: str | None) -> list[str]:
-    return [f"{name}: {before or 'none'} → {after or 'none'}"] if before != after else []
-
-
-# -- wiring
-
-
-def _rewired(one: Node, other: Node, match: Match) -> Iterator[str]:
-    """The ports of a node that something else enters, apart from what is only called otherwise."""
-    for port in dict.fromkeys(inlet.port for inlet in (*one.inlets, *other.inlets)):
-        was, now = ([i.wire for i in node.inlets if i.port == port and i.wire] for node in (one, other))
-        if [_renamed(wire, match) for wire in was] != now:
-            yield f"{port}: from {_sources(was)} → from {_sources(now)}"
-
-
 def _other_outputs(one: Region, other: Region, match: Match) -> Iterator[str]:
     was, now = list(one.outputs.values()), list(other.outputs.values())
-    if one.kind != "stack" and [_renamed(wire, match) for wire in was] != now:
-        yield f"out: from {_sources(was)} → from {_sources(now)}"
-
-
-def _renamed(wire: Wire, match: Match) -> Wire | None:
-    """The value as the second region calls it; None where it has no such node."""
-    if wire.node in match.gone:
-        return None
-    return Wire(match.pairs.get(wire.node, wire.node), wire.output)
-
-
-def _sources(wires: Sequence[Wire]) -> str:
-    return ", ".join(wire.node + (f":{wire.output}" if wire.output else "") for wire in wires) or "nothing"
+    if not is_stack(one) and [renamed(wire, match) for wire in was] != now:
+        yield f"out: from {sources(was)} → from {sources(now)}"
 
 
 # -- the model as a whole
@@ -271,6 +229,6 @@ def _ends(before: TypedRegion, after: TypedRegion, match: Match) -> Iterator[Cha
             elif was[name] != now[name]:
                 yield Change("changed", name, name, op, (f"{was[name]} → {now[name]}",))
     for name, wire in one.outputs.items():
-        if name in other.outputs and _renamed(wire, match) != other.outputs[name]:
-            details = f"from {_sources([wire])} → from {_sources([other.outputs[name]])}"
+        if name in other.outputs and renamed(wire, match) != other.outputs[name]:
+            details = f"from {sources([wire])} → from {sources([other.outputs[name]])}"
             yield Change("rewired", name, name, "output", (details,))

@@ -16,6 +16,7 @@ class Span:
     """A stretch of one line of a file; line and columns count from 1, `end` is the column after the last one.
 
     Line 0 stands for something that is no file, such as an option of the command line, which `file` then spells out.
+    Column 0 stands for a whole line of a file that was not read, as a lock names it: what is there now may be anything.
     """
 
     file: str
@@ -131,7 +132,7 @@ def render(diagnostic: Diagnostic, sources: Mapping[str, str]) -> str:
 def _excerpt(span: Span, sources: Mapping[str, str]) -> list[str]:
     rows = [f"  --> {_shown(_position(span))}"]
     source = sources[span.file].split("\n") if span.file in sources else []
-    if 0 < span.line <= len(source):
+    if span.column and 0 < span.line <= len(source):
         start, end = span.column - 1, max(span.column, span.end - 1)
         text, shift = _clipped(_printable(source[span.line - 1].removesuffix("\r")), start)
         gutter = " " * len(str(span.line))
@@ -141,7 +142,7 @@ def _excerpt(span: Span, sources: Mapping[str, str]) -> list[str]:
 
 
 def _position(span: Span) -> str:
-    return f"{span.file}:{span.line}:{span.column}" if span.line else span.file
+    return f"{span}:{span.column}" if span.line and span.column else str(span)
 
 
 def _clipped(text: str, start: int) -> tuple[str, int]:

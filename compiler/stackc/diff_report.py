@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from stackc.comparison import Change, Difference
 from stackc.graph.check import TypedGraph
@@ -98,16 +98,18 @@ def _code(text: str) -> str:
     return f"{fence} {inner} {fence}" if "`" in text else f"{fence}{inner}{fence}"
 
 
-def write_page(
-    difference: Difference, before: TypedGraph, after: TypedGraph, sources: Mapping[str, str], depth: int = 1
-) -> str:
+Side: TypeAlias = tuple[TypedGraph, Mapping[str, str]]
+"""A checked spec, and the texts of its files by name."""
+
+
+def write_page(difference: Difference, before: Side, after: Side, depth: int = 1) -> str:
     """The difference as one HTML page, both pictures side by side, what differs marked in them.
 
-    `sources` and `depth` are as in `stackc.view.html.write_html`. Raises SpecError (V101, V102).
+    Blocks and stacks are open at first down to `depth`. Raises SpecError (V101, V102).
     """
     views = [
-        page_data(typed, sources, depth) | {"quiet": True, "marks": _marks(difference, side)}
-        for side, typed in (("before", before), ("after", after))
+        page_data(*side, depth) | {"quiet": True, "marks": _marks(difference, name)}
+        for name, side in (("before", before), ("after", after))
     ]
     rows = [
         {

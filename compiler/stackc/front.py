@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 
 from stackc.graph.check import TypedGraph, check
@@ -41,6 +42,16 @@ class Checked:
     def cost(self) -> Cost:
         """Parameters and FLOPs of the whole model."""
         return cost_of(self.typed.root)[self.typed.root]
+
+    @cached_property
+    def sources(self) -> dict[str, str]:
+        """The texts that spans speak of, included ones too, by the names of their files."""
+        texts: dict[str, str] = {}
+        for source in (self.source, *self.graph.includes):
+            known = texts.get(source.file, "").split("\n")  # another spec of a Markdown file, its other lines empty
+            lines = zip_longest(known, source.text.split("\n"), fillvalue="")
+            texts[source.file] = "\n".join(one or other for one, other in lines)
+        return texts
 
 
 def check_spec(path: Path, overrides: Overrides | None = None) -> Checked:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
+from stackc.components.merge import MERGES, SIDE_BY_SIDE
 from stackc.graph.check import TypedRegion
 from stackc.graph.model import Node, Region, Wire
 
@@ -51,12 +52,24 @@ class Digests:
         return self.numbers.setdefault(key, len(self.numbers))
 
 
+def is_stack(region: Region) -> bool:
+    """Whether its nodes go by numbers, as those of a stack do, also in a lock, where it is a block."""
+    return region.kind == "stack" or "0" in region.nodes
+
+
+def is_merge(region: Region, id: str) -> bool:
+    """Whether a node is one that no one drew: what `mode: sum` and `merge: sum` ask for, also in a lock."""
+    node = region.nodes[id]
+    locked = node.span.column == 0 and node.op in MERGES.values() and id.rstrip("_").endswith("_merge")
+    return node.implied or locked or (is_stack(region) and id in SIDE_BY_SIDE)
+
+
 def match_nodes(before: TypedRegion, after: TypedRegion, digests: Digests) -> Match:
     """The counterparts of two regions."""
     one, other = before.region, after.region
     if one is other:
         pairs = {id: id for id in one.nodes}
-    elif one.kind == other.kind == "stack":
+    elif is_stack(one) and is_stack(other):
         pairs = _in_order(one, other, digests)
     else:
         pairs = _renamed(one, other, {id: id for id in one.nodes if id in other.nodes}, digests)
@@ -67,9 +80,9 @@ def match_nodes(before: TypedRegion, after: TypedRegion, digests: Digests) -> Ma
 
 def _in_order(one: Region, other: Region, digests: Digests) -> dict[str, str]:
     """Members of stacks, which have no names: as few as can be are added or removed, the others go by their order."""
-    left = [digests.of_node(node) for node in one.nodes.values()]
-    right = [digests.of_node(node) for node in other.nodes.values()]
-    ids, others = list(one.nodes), list(other.nodes)
+    ids, others = ([id for id in region.nodes if not is_merge(region, id)] for region in (one, other))
+    left = [digests.of_node(one.nodes[id]) for id in ids]
+    right = [digests.of_node(other.nodes[id]) for id in others]
     start, end = _common(left, right)
     pairs = {ids[i]: others[i] for i in range(start)}
     middle = left[start : len(left) - end], right[start : len(right) - end]

@@ -102,6 +102,20 @@ def test_a_save_of_an_included_file_counts(tmp_path: Path) -> None:
         watching.end()
 
 
+@pytest.mark.parametrize("suffix", [".html", ".png", ".mmd", ".dot"])
+def test_it_draws_all_that_show_draws(spec: Path, suffix: str) -> None:
+    out = spec.with_suffix(suffix)
+    watching = Watching(str(spec), "-o", str(out))
+    try:
+        watching.line_with("36 parameters")
+        first = out.read_bytes()
+        spec.write_text(SPEC.replace("out: 4", "out: 16"), encoding="utf-8")
+        watching.line_with("144 parameters")
+        assert out.read_bytes() != first
+    finally:
+        watching.end()
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks /proc for the time that a process has used")
 def test_waiting_costs_next_to_nothing(watching: Watching) -> None:
     watching.line_with("model: sound")

@@ -56,7 +56,10 @@ def test_blocks_and_specs_of_other_files(project: Path) -> None:
         "a.lin": "24", "a.gelu": "24", "b.up.lin": "16", "b.up.gelu": "16", "b.down": "16",
         "s.0.lin": "16", "s.0.gelu": "16", "s.1.relu": "16", "s.2.lin": "16", "s.2.gelu": "16", "s.3.relu": "16",
     }  # fmt: skip
-    assert checked.graph.includes == (str(project / "parts" / "layers.yaml"),)
+    layers = str(project / "parts" / "layers.yaml")
+    assert [source.file for source in checked.graph.includes] == [layers]
+    assert set(checked.sources) == {checked.source.file, layers}
+    assert checked.sources[layers] == Path(layers).read_text(encoding="utf-8")
 
 
 def test_every_component_leads_to_the_file_it_is_drawn_in(project: Path) -> None:
@@ -116,3 +119,15 @@ def test_the_project_reaches_up_to_its_pyproject(project: Path) -> None:
     path = project / "deep" / "t.yaml"
     path.write_text(MAIN.replace("parts/", "../parts/"), encoding="utf-8")
     assert check_spec(path).cost == check_spec(project / "main.yaml").cost
+
+
+def test_two_specs_of_one_markdown_file_have_one_text(tmp_path: Path) -> None:
+    spec = "stackc: 1\nname: {}\ninputs: {{x: {{shape: [batch, 8]}}}}\ngraph: x --> y[{}]"
+    parts = ("whole", "README.md#part"), ("part", "tanh")
+    blocks = [f"```yaml\n{spec.format(name, op)}\n```" for name, op in parts]
+    text = "\n\n".join(blocks).replace("y[README.md#part]", "y\nnodes: {y: {op: README.md#part}}")
+    (tmp_path / "README.md").write_text(text, encoding="utf-8")
+    checked = check_spec(tmp_path / "README.md#whole")
+    (text,) = checked.sources.values()
+    assert [line for line in text.split("\n") if "name:" in line] == ["name: whole", "name: part"]
+    assert text.split("\n")[2] == "name: whole"

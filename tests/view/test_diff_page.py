@@ -19,8 +19,8 @@ def test_changes_are_marked_and_can_be_gone_to(browser: Browser, tmp_path: Path)
     text = one.source.text.replace("hidden: 4*dim", "hidden: 3*dim").replace("ln_f[layer_norm]", "final[rms_norm]")
     other = check_source(Source("other.yaml", text))
     path = tmp_path / "diff.html"
-    sources = {each.source.file: each.source.text for each in (one, other)}
-    path.write_text(write_page(compare(one.typed, other.typed), one.typed, other.typed, sources), encoding="utf-8")
+    sides = (one.typed, one.sources), (other.typed, other.sources)
+    path.write_text(write_page(compare(one.typed, other.typed), *sides), encoding="utf-8")
 
     page, troubles = browser.new_page(), list[str]()
     page.on("pageerror", lambda error: troubles.append(str(error)))

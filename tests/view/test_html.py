@@ -208,6 +208,23 @@ nodes: {{a: {{op: tanh}}, b: {{op: tanh}}}}  # </script><script>alert(4)</script
     assert page.locator("img").count() == 0
 
 
+def test_a_node_of_another_file_has_the_line_of_that_file(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "parts.yaml").write_text(
+        "stackc: 1\ninputs: {x: {shape: [batch, 8]}}\ngraph: x --> b\n"
+        "blocks:\n  b:\n    inputs: [x]\n    graph: x --> inner[tanh]  # in parts\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "whole.yaml").write_text(
+        "stackc: 1\ninputs: {x: {shape: [batch, 8]}}\ngraph: x --> y\nnodes: {y: {op: parts.yaml#b}}\n",
+        encoding="utf-8",
+    )
+    out = tmp_path / "page.html"
+    assert CliRunner().invoke(command, [str(tmp_path / "whole.yaml"), "-o", str(out), "--depth", "2"]).exit_code == 0
+    page.goto(out.as_uri())
+    page.click("[data-path='y.inner']")
+    expect(page.locator("aside code")).to_contain_text("in parts")
+
+
 def test_1500_nodes_can_be_used(page: Page, tmp_path: Path) -> None:
     arrows = "\n".join(f"  n{i} --> n{i + 1}[tanh]" for i in range(1499))
     text = f"stackc: 1\nname: big\ninputs: {{x: {{shape: [batch, 8]}}}}\ngraph: |\n  x --> n0[tanh]\n{arrows}\n"

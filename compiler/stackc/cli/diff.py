@@ -9,16 +9,16 @@ from typing import Any
 
 import click
 
-from stackc.cli.options import json_option, override_options
+from stackc.cli.options import SpecPath, json_option, override_options
+from stackc.cli.pictures import write_file
 from stackc.comparison import Difference, compare
-from stackc.diagnostics import Diagnostic, SpecError
 from stackc.diff_report import write_markdown, write_page, write_text
 from stackc.front import Overrides, check_spec
 
 
 @click.command("diff")
-@click.argument("before", metavar="A", type=click.Path(path_type=Path))
-@click.argument("after", metavar="B", type=click.Path(path_type=Path))
+@click.argument("before", metavar="A", type=SpecPath())
+@click.argument("after", metavar="B", type=SpecPath())
 @override_options
 @click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
 @click.option("--html", type=click.Path(path_type=Path), help="Write a page with both pictures side by side.")
@@ -37,8 +37,8 @@ def command(
     one, other = check_spec(before, overrides), check_spec(after, overrides)
     difference = compare(one.typed, other.typed)
     if html is not None:
-        sources = {checked.source.file: checked.source.text for checked in (one, other)}
-        _write(html, write_page(difference, one.typed, other.typed, sources, depth))
+        page = write_page(difference, (one.typed, one.sources), (other.typed, other.sources), depth)
+        write_file(html, page)
     if as_json:
         click.echo(json.dumps(_facts(difference), ensure_ascii=False))
     elif markdown:
@@ -47,13 +47,6 @@ def command(
         click.echo(write_text(difference), nl=False)
     else:
         click.echo(f"wrote {html}")
-
-
-def _write(path: Path, page: str) -> None:
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise SpecError(Diagnostic("V103", f"cannot write {path}: {error.strerror}")) from error
 
 
 def _facts(difference: Difference) -> dict[str, Any]:

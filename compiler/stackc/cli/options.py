@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
@@ -13,7 +14,24 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-spec_argument = click.argument("spec", type=click.Path(path_type=Path))
+
+class SpecPath(click.Path):
+    """A spec, or an artifact, which is put back first where a build was killed in the middle of replacing it."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if not os.path.lexists(path):
+            from stackc.staging import recover
+
+            recover(path)
+        return path
+
+
+spec_argument = click.argument("spec", type=SpecPath())
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 provider_option = click.option(
     "--provider",

@@ -15,7 +15,8 @@ MOST_SHOWN = 100
 
 def report_diagnostics(error: SpecError) -> None:
     """Print every diagnostic on the error stream, with the lines of the files they speak of."""
-    files = {span.file for d in error.diagnostics for span in [d.span, *(n.span for n in d.notes)] if span}
+    spans = [span for d in error.diagnostics for span in [d.span, *(n.span for n in d.notes)]]
+    files = {span.file for span in spans if span and span.column}
     sources = {file: text for file in files if (text := _text(file)) is not None}
     for diagnostic in error.diagnostics[:MOST_SHOWN]:
         first, *rest = render(diagnostic, sources).split("\n")
@@ -38,7 +39,8 @@ def github_annotation(diagnostic: Diagnostic) -> str:
     place = {"title": diagnostic.code}
     if diagnostic.span and diagnostic.span.line:
         span = diagnostic.span
-        place = {"file": span.file, "line": str(span.line), "col": str(span.column)} | place
+        column = {"col": str(span.column)} if span.column else {}
+        place = {"file": span.file, "line": str(span.line)} | column | place
     lines = [diagnostic.message, *(f"{note.span}: {note.message}" for note in diagnostic.notes)]
     lines += [f"help: {diagnostic.hint}"] if diagnostic.hint else []
     properties = ",".join(f"{name}={_escaped(value, ':,')}" for name, value in place.items())

@@ -3,44 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from stackc.cli.options import override_options, spec_argument
-from stackc.diagnostics import Diagnostic, SpecError
+from stackc.cli.pictures import SUFFIXES, draw, write_file
 from stackc.front import Overrides, check_spec
 from stackc.spec.markdown import Skin
 from stackc.spec.source import MERMAID_SUFFIXES, YAML_SUFFIXES, load_source
 from stackc.spec.writer import write_skin
 from stackc.view.compose import compose
-from stackc.view.dot import write_dot
-from stackc.view.mermaid import write_mermaid
 from stackc.view.picture import Picture
-from stackc.view.svg import write_svg
 
-
-def _png(picture: Picture) -> bytes:
-    """The PNG; says what its fonts cannot show."""
-    from stackc.view.png import draw_png
-
-    raster = draw_png(write_svg(picture))
-    if raster.missing:
-        shown = raster.missing[:20] + "…" * (len(raster.missing) > 20)
-        message = f"no font here has {shown}: empty boxes stand for it in the PNG"
-        click.echo(f"{click.style('warning:', fg='yellow')} {message}", err=True)
-        click.echo("help: install a font that has it (for Chinese on Debian: fonts-noto-cjk), or write SVG", err=True)
-    return raster.data
-
-
-WRITERS: dict[str, Callable[[Picture], str | bytes]] = {
-    ".svg": write_svg,
-    ".png": _png,
-    ".mmd": write_mermaid,
-    ".dot": write_dot,
-}
-SUFFIXES = (*WRITERS, ".html")
 SKINS: dict[Skin, tuple[str, ...]] = {"yaml": YAML_SUFFIXES, "mermaid": MERMAID_SUFFIXES}
 
 
@@ -79,14 +54,12 @@ def command(spec: Path, overrides: Overrides, out: Path | None, depth: int, tree
     if tree:
         _print_tree(compose(check_spec(spec, overrides).typed, depth))
         return
-    drawn = write_skin(load_source(spec), skin) if skin else _picture(spec, overrides, out, depth)
+    suffix = out.suffix.lower() if out else ".mmd"
+    drawn = write_skin(load_source(spec), skin) if skin else draw(check_spec(spec, overrides), suffix, depth)
     if out is None:
         click.echo(drawn, nl=False)
         return
-    try:
-        out.write_bytes(drawn.encode() if isinstance(drawn, str) else drawn)
-    except OSError as error:
-        raise SpecError(Diagnostic("V103", f"cannot write {out}: {error.strerror}")) from error
+    write_file(out, drawn)
     click.echo(f"wrote {out}")
 
 
@@ -97,13 +70,3 @@ def _print_tree(picture: Picture) -> None:
 
     width = None if sys.stdout.isatty() else 1000  # a pipe has no edge to break lines at
     Console(highlight=False, width=width).print(tree_of(picture))
-
-
-def _picture(spec: Path, overrides: Overrides, out: Path | None, depth: int) -> str | bytes:
-    if out and out.suffix.lower() == ".html":
-        from stackc.view.html import write_html
-
-        checked = check_spec(spec, overrides)
-        return write_html(checked.typed, {checked.source.file: checked.source.text}, depth)
-    write = WRITERS[out.suffix.lower()] if out else write_mermaid
-    return write(compose(check_spec(spec, overrides).typed, depth))

@@ -15,42 +15,35 @@ from stackc.front import Checked, Overrides
 @click.command("watch")
 @spec_argument
 @override_options
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="A picture or page to draw again: .svg, .html, …")
 @click.option(
-    "-o", "--out", type=click.Path(path_type=Path), help="A picture to draw again as well: .svg, .png, .mmd, .dot."
-)
-def command(spec: Path, overrides: Overrides, out: Path | None) -> None:
+    "--depth", type=click.IntRange(min=1), default=1, show_default=True,
+    help="How many levels of blocks and stacks to open in it.",
+)  # fmt: skip
+def command(spec: Path, overrides: Overrides, out: Path | None, depth: int) -> None:
     """Check SPEC again each time that it, or a file that it includes, is saved, and draw it again; until Ctrl-C."""
     from stackc.spec.source import load_source
     from stackc.watch import saves
 
-    draw = _drawer(out) if out else None
+    draw = _drawer(out, depth) if out else None
     first = Path(load_source(spec).file)
     files = [first]
     try:
         for _ in saves(lambda: files):
             click.clear()
             if checked := _check(spec, overrides, draw):
-                files[:] = [first, *map(Path, checked.graph.includes)]
+                files[:] = [first, *(Path(source.file) for source in checked.graph.includes)]
     except KeyboardInterrupt:
         click.echo()
 
 
-def _drawer(out: Path) -> Callable[[Checked], None]:
-    from stackc.cli.show import WRITERS
-    from stackc.diagnostics import Diagnostic, SpecError
-    from stackc.view.compose import compose
+def _drawer(out: Path, depth: int) -> Callable[[Checked], None]:
+    from stackc.cli.pictures import SUFFIXES, draw, write_file
 
-    if (writer := WRITERS.get(out.suffix.lower())) is None:
-        raise click.BadParameter(f"'{out}' has to end in one of {', '.join(WRITERS)}", param_hint="--out")
-
-    def draw(checked: Checked) -> None:
-        drawn = writer(compose(checked.typed, 1))
-        try:
-            out.write_bytes(drawn.encode() if isinstance(drawn, str) else drawn)
-        except OSError as error:
-            raise SpecError(Diagnostic("V103", f"cannot write {out}: {error.strerror}")) from error
-
-    return draw
+    suffix = out.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise click.BadParameter(f"'{out}' has to end in one of {', '.join(SUFFIXES)}", param_hint="--out")
+    return lambda checked: write_file(out, draw(checked, suffix, depth))
 
 
 def _check(spec: Path, overrides: Overrides, draw: Callable[[Checked], None] | None) -> Checked | None:

@@ -17,7 +17,7 @@ from stackc.graph.params import default_of
 from stackc.spec.document import BlockDecl, Document, PortDecl
 from stackc.spec.expressions import Bound
 from stackc.spec.reader import read
-from stackc.spec.source import MERMAID_SUFFIXES, YAML_SUFFIXES, load_source
+from stackc.spec.source import LOCK, MERMAID_SUFFIXES, YAML_SUFFIXES, Source, load_source
 from stackc.spec.tree import Value
 
 if TYPE_CHECKING:
@@ -34,16 +34,20 @@ def is_include(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Library:
-    """The specs that take part in one model. `scopes` has the home of each file's blocks: its own params and blocks."""
+    """The specs that take part in one model. `scopes` has the home of each file's blocks: its own params and blocks;
+    `sources` has the texts of those that are included."""
 
     root: Path
     scopes: dict[str, Scope] = field(default_factory=dict)
     specs: dict[str, BlockDecl] = field(default_factory=dict)
+    sources: dict[str, Source] = field(default_factory=dict)
 
     @staticmethod
     def around(file: str) -> Library:
-        """The library of a first spec, which nothing is included from outside of."""
+        """The library of a first spec, which nothing is included from outside of; a lock's is the artifact alone."""
         folder = Path(file).resolve().parent
+        if os.path.basename(file) == LOCK:
+            return Library(folder)
         marked = (up for up in (folder, *folder.parents) if (up / "pyproject.toml").is_file())
         return Library(next(marked, folder))
 
@@ -82,7 +86,8 @@ class Library:
         if path in self.specs:
             return True
         try:
-            document = read(load_source(Path(path)))
+            source = load_source(Path(path))
+            document = read(source)
         except SpecError as error:
             if error.diagnostics[0].code == "S009":
                 unread = error.diagnostics[0]
@@ -91,7 +96,7 @@ class Library:
                 scope.found.extend(error)
             return False
         check_blocks(document, scope.found)
-        self.specs[path] = _as_block(document)
+        self.specs[path], self.sources[path] = _as_block(document), source
         self.scopes[document.file] = _scope_of(document, scope)
         return True
 

@@ -19,6 +19,7 @@ from stackc.components.reparam import Reparam
 from stackc.diagnostics import Span
 from stackc.spec.document import Document
 from stackc.spec.expressions import Bound
+from stackc.spec.source import Source
 from stackc.types import DimContract, TensorType
 
 
@@ -104,14 +105,14 @@ class Region:
 
 @dataclass(frozen=True)
 class Graph:
-    """A resolved spec: what `resolve` makes of a document, the values of its params, and files that it includes."""
+    """A resolved spec: what `resolve` makes of a document, the values of its params, and the texts that it includes."""
 
     document: Document
     root: Region
     inputs: Mapping[str, TensorType]
     contract: DimContract
     params: Mapping[str, Bound]
-    includes: tuple[str, ...] = ()
+    includes: tuple[Source, ...] = ()
 
 
 def run_order(nodes: Iterable[str], arrows: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:

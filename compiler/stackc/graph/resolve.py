@@ -51,7 +51,7 @@ def resolve(
     root = expand(Context(document, scope))
     found.raise_if_any()
     assert root is not None, "expand notes a diagnostic where it gives nothing"
-    return Graph(document, root, inputs, contract, params, tuple(library.specs))
+    return Graph(document, root, inputs, contract, params, tuple(library.sources.values()))
 
 
 def _given(document: Document, name: str, text: str) -> Entry:

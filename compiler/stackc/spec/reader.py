@@ -309,4 +309,4 @@ class _Reader:
 def _place(text: str | None) -> Span | None:
     """`file:line`, as locks write it; None where it is anything else."""
     file, _, line = (text or "").rpartition(":")
-    return Span(file, int(line)) if file and line.isdecimal() else None
+    return Span(file, int(line), 0) if file and line.isdecimal() else None

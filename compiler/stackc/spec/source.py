@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,9 @@ from stackc.spec.markdown import Skin, find_spec
 MERMAID_SUFFIXES = (".mmd", ".mermaid")
 YAML_SUFFIXES = (".yaml", ".yml")
 MAX_BYTES = 16 * 1024 * 1024
+
+LOCK = "spec.lock.yaml"
+"""What an artifact calls the spec that it was built from, as it was resolved."""
 
 _MARKDOWN = re.compile(r"(?P<file>.+?\.(?:md|markdown))(?:#(?P<name>[^#]*))?", re.IGNORECASE)
 
@@ -34,15 +38,25 @@ class Source:
 
 
 def load_source(path: Path) -> Source:
-    """The text of a spec file, or of a spec in a Markdown file: `FILE.md#NAME`, `FILE.md` where it has just one.
+    """The text of a spec file, of a spec in a Markdown file (`FILE.md#NAME`, `FILE.md` where it has just one), or of an
+    artifact's lock.
 
     SpecError S009 where there is none that can be read, S003 where it is too big.
     """
+    if os.path.lexists(path / LOCK):
+        return Source(str(path / LOCK), _read_text(_own_lock(path)))
     if markdown := _MARKDOWN.fullmatch(path.name):
         file = path.with_name(markdown["file"])
         spec = find_spec(str(file), _read_text(file), markdown["name"])
         return Source(str(file), spec.text, spec.skin)
     return Source(str(path), _read_text(path))
+
+
+def _own_lock(artifact: Path) -> Path:
+    lock = artifact / LOCK
+    if not lock.resolve().is_relative_to(artifact.resolve()):
+        raise SpecError(Diagnostic("S009", f"{lock} lies outside the artifact", hint="build it again"))
+    return lock
 
 
 def _read_text(path: Path) -> str:
@@ -61,7 +75,7 @@ def _read_text(path: Path) -> str:
         message = f"{path} is not UTF-8 text: {error.reason} at byte {error.start}"
         raise SpecError(Diagnostic("S009", message, place, "a spec is a text file: save it as UTF-8")) from None
     except OSError as error:
-        hint = near(str(path), _specs_in(path)) if path.is_dir() else None
+        hint = near(str(path), _specs_in(path)) or f"an artifact has {LOCK} in it" if path.is_dir() else None
         raise SpecError(Diagnostic("S009", f"{path} cannot be read: {error.strerror}", hint=hint)) from None
 
 
