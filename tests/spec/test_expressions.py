@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
+
 import pytest
+import sympy  # type: ignore[import-untyped]  # it ships no types
 
 from stackc.diagnostics import SpecError
 from stackc.spec.expressions import Bound, evaluate, interpolate
@@ -132,3 +136,56 @@ def test_a_mistake_in_text_is_pointed_at() -> None:
     text = "a_${nrom}"
     with pytest.raises(SpecError, match=r"^spec.yaml:1:6: error\[X002\]"):
         interpolate(text, SCOPE, read_yaml(f"'{text}'", file="spec.yaml").span)
+
+
+# -- random expressions, against sympy's numbers
+
+SIZES = {"seq": 37, "h": 48, "batch": 8}
+KNOWN = {name: number for name, number in SCOPE.items() if type(number) is int}
+IN_SYMPY = {name: sympy.Integer(number) for name, number in (KNOWN | SIZES).items()}
+FUNCTIONS_OF_SYMPY = {"min": sympy.Min, "max": sympy.Max, "ceil": sympy.ceiling, "floor": sympy.floor}
+
+
+def random_number(draw: random.Random, depth: int) -> str:
+    """An expression over params, all operators and functions in it."""
+    if depth == 0 or draw.random() < 0.2:
+        return draw.choice([*KNOWN, str(draw.randrange(1, 30))])
+    a, b = (random_number(draw, depth - 1) for _ in range(2))
+    small, divisor = draw.randrange(4), draw.randrange(1, 9)
+    return draw.choice(
+        [f"{a} + {b}", f"{a} - ({b})", f"({a}) * ({b})", f"-({a})", f"({a}) // {divisor}", f"({a}) % {divisor}",
+         f"({a}) / {divisor}", f"({a})**{small}", f"min({a}, {b})", f"max({a}, {b}, {small})",
+         f"ceil(({a}) / {divisor})", f"floor(({a}) / {divisor})"]
+    )  # fmt: skip
+
+
+def random_size(draw: random.Random, depth: int) -> str:
+    """An expression over dims and params: what shapes are written with."""
+    if depth == 0 or draw.random() < 0.15:
+        return draw.choice([*SIZES, *KNOWN, str(draw.randrange(1, 30))])
+    a, b = (random_size(draw, depth - 1) for _ in range(2))
+    divisor = draw.choice([1, 2, 3, 4, 8, 16])
+    return draw.choice(
+        [f"{a} + {b}", f"{a} - ({b})", f"({a}) * ({b})", f"-({a})", f"({a}) // {divisor}",
+         f"{divisor} * ({a}) / {divisor}", f"(h * ({a}) + 16 * ({b})) / 16", f"ceil({a})"]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("random_text", [random_number, random_size])
+def test_an_expression_has_sympy_s_value(random_text: Callable[[random.Random, int], str], seed: int) -> None:
+    """5,000 of each kind; those that grow out of bounds are refused, and left out."""
+    draw, span, compared = random.Random(seed), read_yaml("x", file="spec.yaml").span, 0
+    for _ in range(1250):
+        text = random_text(draw, 3)
+        try:
+            result = evaluate(text, SCOPE, span)
+        except SpecError as error:
+            assert "the number is too large" in str(error), text  # noqa: PT017  # which one is raised is not the point
+            continue
+        assert isinstance(result, int | float | Dim)
+        number = result.evaluate(SIZES) if isinstance(result, Dim) else result
+        exact = eval(text, {"__builtins__": {}}, IN_SYMPY | FUNCTIONS_OF_SYMPY)
+        assert number == pytest.approx(float(exact), rel=1e-12), text
+        compared += 1
+    assert compared > 1000
