@@ -25,6 +25,7 @@ ELSEWHERE = {
     "W801": "test_weights.py", "W802": "test_weights.py", "W803": "test_weights.py", "W804": "test_weights.py",
     "E501": "export/test_compile.py", "E502": "export/test_link.py", "E503": "export/test_link.py",
     "P701": "test_build.py", "P702": "proof/test_refusals.py", "P703": "proof/test_refusals.py",
+    "P704": "proof/test_planted_faults.py",
     "V101": "view/test_svg.py", "V102": "view/test_svg.py", "V103": "view/test_show_command.py",
     **dict.fromkeys(("R400", "R401", "R402", "R403", "R404"), "runtime/test_providers.py"),
     **dict.fromkeys(("R405", "R406"), "runtime/test_session.py"),

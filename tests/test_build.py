@@ -22,7 +22,7 @@ from stackc.diagnostics import SpecError
 from stackc.front import Overrides, check_spec
 
 SPECS = Path(__file__).parents[1] / "specs"
-FILES = {"model.onnx", "spec.lock.yaml", "manifest.json", "testvectors.npz", "graph.svg", "report.json"}
+FILES = {"model.onnx", "spec.lock.yaml", "manifest.json", "testvectors.npz", "graph.svg", "parity.json", "report.json"}
 
 
 def silent(stage: str, found: str) -> None:
@@ -65,11 +65,11 @@ def test_every_onnx_node_leads_back_to_its_line(seed: Path) -> None:
 
 def test_the_test_vectors_are_what_pytorch_gave(seed: Path) -> None:
     from stackc.lower import lower
-    from stackc.proof.parity import run_eager
+    from stackc.proof.eager import run_eager
 
     checked = check_spec(SPECS / "seed.mmd")
     with np.load(seed / "testvectors.npz") as vectors:
-        expected = run_eager(lower(checked.typed).eval(), {"x": vectors["input.x"]}, checked.program)["F"]
+        expected = run_eager(lower(checked.typed).eval(), {"x": vectors["input.x"]}, checked.program).outputs["F"]
         np.testing.assert_array_equal(vectors["output.F"], expected)
 
 
@@ -121,7 +121,12 @@ def test_a_model_that_differs_fails_the_build_and_the_earlier_artifact_stands(
     monkeypatch.setattr(building, "_export", tampered)
     with pytest.raises(SpecError) as caught:
         build(SPECS / "normalized.yaml", Options(out=tmp_path, measure=False), silent)
-    assert {d.code for d in caught.value.diagnostics} == {"P701"}
+    (found,) = caught.value.diagnostics
+    assert found.code == "P701"
+    assert found.message.startswith("'linear' (linear) is not what PyTorch makes of it: ")
+    assert found.span is not None
+    line = (SPECS / "normalized.yaml").read_text(encoding="utf-8").splitlines()[found.span.line - 1]
+    assert line[found.span.column - 1 : found.span.end - 1] == "linear"
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert list(tmp_path.iterdir()) == [folder]
 

@@ -41,12 +41,12 @@ if TYPE_CHECKING:
 
     from stackc.bench import Comparison
     from stackc.export import Exported
-    from stackc.proof.parity import Parity
     from stackc.proof.points import Point
+    from stackc.proof.report import Parity
     from stackc.types import TensorType
 
 MEASURED_FLOPS = 4e9  # of one forward pass: a tenth of a second, so that a build does not wait for its timing
-DRAWING, REPORT = "graph.svg", "report.json"
+DRAWING, PARITY, REPORT = "graph.svg", "parity.json", "report.json"
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ class Options:
     measure: bool = True
     threads: int | None = None
     cache: bool = True
+    per_component: bool = False
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,17 @@ def _amount(exported: Exported, options: Options) -> str:
 def _prove(checked: Checked, module: nn.Module, session: Session, folder: Path, options: Options) -> Parity:
     from stackc.proof.parity import prove
 
-    parity = prove(checked.program, module, session, checked.ranges, seed=options.seed)
+    parity = prove(
+        checked.program,
+        module,
+        session,
+        folder / MODEL,
+        checked.ranges,
+        seed=options.seed,
+        threads=options.threads,
+        per_component=options.per_component,
+    )
+    (folder / PARITY).write_text(json.dumps(parity.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     named = {f"input.{k}": v for k, v in parity.inputs.items()} | {f"output.{k}": v for k, v in parity.outputs.items()}
     write_npz(folder / VECTORS, named)
     return parity

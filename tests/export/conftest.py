@@ -108,7 +108,7 @@ def written() -> Write:
             buffers = {name: f"{path}.{name}" for name in signature.buffers}
             span = Span("spec.yaml", line)
             calls.append(
-                Call(path, d.component, d.reparams, d.inputs, tuple(names), signature, parameters, buffers, span)
+                Call(path, d.component, d.reparams, d.inputs, tuple(names), signature, parameters, buffers, span, path)
             )
         return Program("model", dict(inputs), tuple(calls), dict(outputs), types, contract or {})
 

@@ -60,7 +60,7 @@ from stackc.graph.program import Call, Program
 from stackc.types import Dim, TensorType, shape
 x, component = TensorType("float32", shape(Dim.symbol("batch"), 4)), Linear(out=4)
 names = {"weight": "a.weight", "bias": "a.bias"}
-call = Call("a", component, (), ("x",), ("a",), component.signature(x), names, {}, Span("spec.yaml", 1))
+call = Call("a", component, (), ("x",), ("a",), component.signature(x), names, {}, Span("spec.yaml", 1), "a")
 program = Program("model", {"x": x}, (call,), {"y": "a"}, {"x": x, "a": x}, {})
 units = units_of(program, 23)
 assert compile_units({}) == {}

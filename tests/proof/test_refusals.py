@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import onnx
 import pytest
 import torch
@@ -11,20 +13,23 @@ from torch import nn
 from stackc.diagnostics import SpecError
 from stackc.front import check_source
 from stackc.proof.parity import prove
-from stackc.runtime import Session, open_session
+from stackc.proof.report import Parity
+from stackc.runtime import open_session
 from stackc.spec.source import Source
 
 SPEC = check_source(Source("spec.yaml", "stackc: 1\ninputs: {x: {shape: [batch, 3]}}\ngraph: x --> y[identity]\n"))
 
 
-def session(output: str) -> Session:
-    """y = x, as a model whose output is called `output`."""
+def prove_against(folder: Path, module: nn.Module, output: str = "y") -> Parity:
+    """The proof of a module against y = x, a model whose output is called `output`."""
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3])
     y = helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", 3])
     graph = helper.make_graph([helper.make_node("Identity", ["x"], [output])], "identity", [x], [y])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     onnx.checker.check_model(model)
-    return open_session(model.SerializeToString(), "cpu")
+    onnx.save(model, folder / "model.onnx")
+    session = open_session(folder / "model.onnx", "cpu")
+    return prove(SPEC.program, module, session, folder / "model.onnx", SPEC.ranges)
 
 
 class Counting(nn.Module):
@@ -41,15 +46,15 @@ class Counting(nn.Module):
         return x * 1
 
 
-def test_an_honest_file_passes() -> None:
-    assert prove(SPEC.program, nn.Identity(), session("y"), SPEC.ranges).rows
+def test_an_honest_file_passes(tmp_path: Path) -> None:
+    assert prove_against(tmp_path, nn.Identity()).rows
 
 
-def test_a_file_with_other_outputs() -> None:
+def test_a_file_with_other_outputs(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"^error\[P702\]: the file gives z, and the spec y$"):
-        prove(SPEC.program, nn.Identity(), session("z"), SPEC.ranges)
+        prove_against(tmp_path, nn.Identity(), "z")
 
 
-def test_a_module_that_changes_in_evaluation() -> None:
+def test_a_module_that_changes_in_evaluation(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"^error\[P703\]: running the module in eval mode changes 'calls'"):
-        prove(SPEC.program, Counting(), session("y"), SPEC.ranges)
+        prove_against(tmp_path, Counting())

@@ -34,8 +34,8 @@ def test_the_edge(distance: float, passes: bool) -> None:
     [
         (single(1, -2), "has the shape [2], and PyTorch's [3]"),
         (np.array([1.0, -2, 4]), "is float64, and PyTorch's float32"),
-        (single(1, np.nan, 4), "NaN or Inf on one side only"),
-        (single(1, np.inf, 4), "NaN or Inf on one side only"),
+        (single(1, np.nan, 4), "has NaN or Inf where PyTorch has none, or the other way round"),
+        (single(1, np.inf, 4), "has NaN or Inf where PyTorch has none, or the other way round"),
     ],
 )
 def test_what_no_tolerance_forgives(output: np.ndarray, problem: str) -> None:
@@ -45,10 +45,13 @@ def test_what_no_tolerance_forgives(output: np.ndarray, problem: str) -> None:
 def test_infinities_have_to_agree_in_sign_and_nan_in_place() -> None:
     both = single(np.inf, np.nan, 1)
     assert judge(both, both, both.astype(np.float64)).problem is None
-    assert judge(single(-np.inf, np.nan, 1), both, both.astype(np.float64)).problem == "NaN or Inf on one side only"
+    assert (
+        judge(single(-np.inf, np.nan, 1), both, both.astype(np.float64)).problem
+        == "has NaN or Inf where PyTorch has none, or the other way round"
+    )
 
 
 def test_whole_numbers_are_equal_or_wrong() -> None:
     ids = np.array([3, 1, 2])
     assert judge(ids, ids, ids).problem is None
-    assert judge(np.array([3, 2, 2]), ids, ids).problem == "1 of 3 whole numbers differ"
+    assert judge(np.array([3, 2, 2]), ids, ids).problem == "has 1 of 3 whole numbers wrong"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,10 @@ from stackc.cli.options import json_option, override_options, provider_option, s
 from stackc.front import Overrides
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from stackc.build import Built
+    from stackc.proof.report import Parity
 
 
 @click.command("build")
@@ -41,22 +45,27 @@ if TYPE_CHECKING:
 @provider_option
 @threads_option
 @click.option("--no-verify", is_flag=True, help="Run nothing: no proof, no timing, and where it can be no PyTorch.")
+@click.option("--per-component", is_flag=True, help="Prove every component by itself as well, and print the worst.")
 @click.option("--no-bench", is_flag=True, help="Leave the timing out.")
 @click.option("--no-cache", is_flag=True, help="Compile every component anew, and keep none; see `stackc cache`.")
 @json_option
 def command(
     spec: Path, overrides: Overrides, weights: Path | None, out: Path, opset: int, target: str, seed: int,
-    provider: str, threads: int | None, no_verify: bool, no_bench: bool, no_cache: bool, as_json: bool,
+    provider: str, threads: int | None, no_verify: bool, per_component: bool, no_bench: bool,
+    no_cache: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Build SPEC into OUT/NAME: an ONNX model that is proven equal to its PyTorch module, and measured.
 
     The artifact is written whole or not at all: when a stage fails, the earlier one stands.
     """
+    if no_verify and per_component:
+        raise click.UsageError("--per-component is a part of the proof, which --no-verify leaves out")
     from stackc.build import Options, build
 
     options = Options(
         overrides=overrides, weights=weights, out=out, seed=seed, opset=opset, target=target, provider=provider,
         verify=not no_verify, measure=not no_bench, threads=threads, cache=not no_cache,
+        per_component=per_component,
     )  # fmt: skip
     start = time.perf_counter()
 
@@ -90,6 +99,7 @@ def _tables(built: Built) -> None:
             numbers = [f"{x:.1e}" for x in (row.verdict.torch, row.verdict.onnx, row.verdict.allowed)]
             table.add_row(row.output, str(row.point), *numbers, Path(row.place).name)
         console.print("Largest distance from the truth, the module in float64:", table)
+        _components(built.parity, built.folder, console)
     if built.speed:
         table = Table("", "p50 ms", "p90 ms", "p99 ms", box=SIMPLE_HEAD, padding=0, pad_edge=False)
         for name, timing in built.speed.timings.items():
@@ -97,3 +107,28 @@ def _tables(built: Built) -> None:
         console.print(f"Speed at {built.measured}:", table)
         for ratio in built.speed.ratios:
             console.print(str(ratio))
+
+
+SHOWN = 20
+"""Components in the table; parity.json has all of them."""
+
+
+def _components(parity: Parity, folder: Path, console: Console) -> None:
+    """Every component at its worst point, the worst component first."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    rows = parity.by_component()
+    if not rows:
+        return
+    table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False)
+    table.add_column("component", overflow="fold")
+    for heading in ("line", "PyTorch", "ONNX", "allowed", "inherited"):
+        table.add_column(heading, no_wrap=True)
+    for row in rows[:SHOWN]:
+        verdict, drift = row.verdict, math.nan if row.inherited is None else row.inherited
+        numbers = [f"{x:.1e}" for x in (verdict.torch, verdict.onnx, verdict.allowed, drift)]
+        table.add_row(f"{row.path} ({row.op})", Path(str(row.span)).name, *numbers)
+    console.print("Error of each component on the reference's inputs, and error inherited from those before it:", table)
+    if len(rows) > SHOWN:
+        console.print(f"{len(rows) - SHOWN} more in {folder}/parity.json")

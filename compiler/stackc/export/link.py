@@ -6,6 +6,7 @@ Every node is stamped with its path in the spec and the line it was written on. 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,7 +18,7 @@ from stackc.export.constraints import counterexample, spelled
 from stackc.export.objects import IR_VERSION, Cone, Object, opset_imports
 from stackc.export.prologue import transposition
 from stackc.export.storage import Storage, Stored, plan_storage, source_of
-from stackc.export.template import Stamps, Template, put_down, stamps
+from stackc.export.template import VALUES, Stamps, Template, put_down, stamps
 from stackc.export.units import Unit
 from stackc.export.values import roots_of, type_proto
 from stackc.graph.program import Call, Program
@@ -49,6 +50,7 @@ def link(program: Program, units: Sequence[Unit], objects: Mapping[Unit, Object]
         linker.place(call, parts)
     linker.declare_outputs()
     model.opset_import.extend(opset_imports(model.graph.node, opset))
+    linker.declare_values()
     return Linked(model, tuple(storage.forms.values()))
 
 
@@ -164,3 +166,9 @@ class _Linker:
                 maker = self.makers.get(value)
                 self.graph.node[-1].metadata_props.extend(stamps(maker) if maker else ())
             self.graph.output.add(name=output, type=type_proto(self.program.types[value]))
+
+    def declare_values(self) -> None:
+        """Say which tensor each value of the program is, where it is not the one of that name: an output of the model,
+        or what a component passes on. With the stamps it lets every component be cut out of the file again."""
+        moved = {value: tensor for value, tensor in self.values.items() if value != tensor}
+        self.graph.metadata_props.add(key=VALUES, value=json.dumps(moved, ensure_ascii=False))

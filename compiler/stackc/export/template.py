@@ -11,7 +11,7 @@ from stackc.export.nodes import renamed, subgraphs
 from stackc.export.objects import Object
 from stackc.graph.program import Call
 
-PATH, SOURCE = "stackc.path", "stackc.source"
+PATH, SOURCE, VALUES = "stackc.path", "stackc.source", "stackc.values"
 
 Stamps = tuple[onnx.StringStringEntryProto, ...]
 

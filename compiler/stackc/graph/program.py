@@ -24,6 +24,7 @@ class Call:
     `inputs` are names of values, one a port (a variadic port has as many as it has arrows), None at an open one;
     `outputs` are the names of the values it makes. `parameters` and `buffers` lead from the local name ("weight") to
     the name in the state_dict of the model ("encoder.3.attn.q.weight"); a tied or shared one leads to its owner's.
+    `owner` is the path of the module that runs: the call's own, or that of the node whose module is called again.
     """
 
     path: str
@@ -35,6 +36,7 @@ class Call:
     parameters: Mapping[str, str]
     buffers: Mapping[str, str]
     span: Span
+    owner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ class _Walker:
                 parameters={name: f"{owner}.{name}" for name in signature.parameters},
                 buffers={name: f"{owner}.{name}" for name in signature.buffers},
                 span=node.span,
+                owner=owner,
             )
         )
         return outputs

@@ -4,137 +4,107 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
 from stackc.diagnostics import Diagnostic, SpecError
 from stackc.graph.program import Program
 from stackc.graph.ranges import ValueRange
-from stackc.proof.points import Point, draws
+from stackc.proof.blame import culprits, failure, interface_failure, maker_of
+from stackc.proof.components import Draw, Reference, prove_components
+from stackc.proof.eager import run_eager
+from stackc.proof.piece import Subject
+from stackc.proof.points import draws
+from stackc.proof.report import ComponentRow, Parity, Row
+from stackc.proof.sections import Sections, choosing_calls
+from stackc.proof.shapes import interface_problems, shape_problem
+from stackc.proof.shipped import Shipped
 from stackc.proof.tolerance import Verdict, judge
-from stackc.runtime import Session
-
-Array = npt.NDArray[np.generic]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One output at one point."""
-
-    output: str
-    point: Point
-    verdict: Verdict
-    place: str
-
-
-@dataclass(frozen=True, slots=True)
-class Parity:
-    """What was proven, row by row, and the inputs and PyTorch's outputs at one point, to verify the file with later."""
-
-    rows: tuple[Row, ...]
-    inputs: Mapping[str, Array]
-    outputs: Mapping[str, Array]
-
-    @property
-    def failures(self) -> tuple[Row, ...]:
-        """The rows that do not pass, worst first."""
-        failed = [row for row in self.rows if row.verdict.problem]
-        return tuple(sorted(failed, key=lambda row: row.verdict.allowed - row.verdict.onnx))
-
-    @property
-    def worst(self) -> Row:
-        """The row that comes closest to what is allowed, or is furthest beyond it."""
-        return max(self.rows, key=lambda row: row.verdict.onnx / (row.verdict.allowed or 1.0))
-
-    @property
-    def tolerances(self) -> dict[str, float]:
-        """How far from PyTorch's own each output may be wherever the file is run: the most that any point allowed."""
-        most: dict[str, float] = {}
-        for row in self.rows:
-            most[row.output] = max(most.get(row.output, 0.0), row.verdict.allowed + row.verdict.torch)
-        return most
-
-    def summary(self) -> dict[str, Any]:
-        """The proof as the manifest has it."""
-        return {
-            "rule": "max|onnx - truth| <= 2 max|torch - truth| + 8 ulp of max|truth|; truth is the module in float64",
-            "rows": [
-                {
-                    "output": row.output,
-                    "sizes": dict(row.point.sizes),
-                    "draw": row.point.draw,
-                    "torch": row.verdict.torch,
-                    "onnx": row.verdict.onnx,
-                    "allowed": row.verdict.allowed,
-                    "source": row.place,
-                }
-                for row in self.rows
-            ],
-        }
+from stackc.runtime import Array, Session
+from stackc.types import TensorType
 
 
 def prove(
-    program: Program, module: nn.Module, session: Session, ranges: Mapping[str, ValueRange], *, seed: int = 0
+    program: Program,
+    module: nn.Module,
+    session: Session,
+    model: Path,
+    ranges: Mapping[str, ValueRange],
+    *,
+    seed: int = 0,
+    threads: int | None = None,
+    per_component: bool = False,
 ) -> Parity:
-    """Run module and file at every point of the contract. Raises SpecError P701 where an output is too far off,
-    P702 where the file has other outputs than the spec, P703 where the module changes its own state in eval mode."""
-    _require_same_outputs(program, session)
-    single = copy.deepcopy(module).eval()
-    double = copy.deepcopy(module).eval().double()
-    places = {call.path: str(call.span) for call in program.calls}
-    rows: list[Row] = []
-    vectors: tuple[Mapping[str, Array], Mapping[str, Array]] = ({}, {})
-    for point, feeds in draws(program, ranges, seed=seed):
-        p = run_eager(single, feeds, program, torch.float32)
-        t = run_eager(double, feeds, program, torch.float64)
-        o = session.run(feeds)
-        vectors = (feeds, p) if point.name == "prime" or not vectors[0] else vectors
-        rows += [
-            Row(name, point, judge(o[name], p[name], t[name]), places.get(value.partition(":")[0], ""))
-            for name, value in program.outputs.items()
-        ]
-    _require_unchanged(module, single)
-    parity = Parity(tuple(rows), *vectors)
-    _require_passed(parity)
+    """Run the module and the file at every point of the contract; `session` is the file `model`, open with `threads`.
+
+    Raises SpecError: P701 where an output, or a component by itself, is too far off, by the line of the component at
+    fault; P702 where the file takes or gives other things than the spec says, P704 where a dim of them has become a
+    number; P703 where the module changes its own state in eval mode.
+    """
+    subject = Subject(Shipped.load(model, program), session.provider, threads)
+    reference = Reference(copy.deepcopy(module).eval(), copy.deepcopy(module).eval().double())
+    scenes = list(draws(program, ranges, seed=seed))
+    if problems := list(interface_problems(program, session)):
+        frozen = any(problem.code == "P704" for problem in problems)
+        raise interface_failure(problems, culprits(subject, reference, scenes[:1]) if frozen else ())
+    sections = Sections.of(subject, session)
+    parity = _outputs(sections, reference, scenes)
+    _require_unchanged(module, reference.single)
+    calls = program.calls if per_component else choosing_calls(program)
+    components = prove_components(subject, reference, scenes, calls=calls, inherited=per_component) if calls else ()
+    parity = replace(parity, rows=(*parity.rows, *_choices(sections, components)), components=components)
+    guilty = [row for row in components if row.verdict.problem]
+    if parity.failures or guilty:
+        wrong = [str(row.point) for row in parity.failures]
+        failing = [draw for draw in scenes if str(draw[0]) in wrong]
+        raise failure(program, parity.failures, guilty or culprits(subject, reference, failing))
     return parity
 
 
-def run_eager(
-    module: nn.Module, feeds: Mapping[str, Array], program: Program, precision: torch.dtype = torch.float32
-) -> dict[str, Array]:
-    """The outputs of the module by name; float inputs are taken to the precision of the module."""
-    inputs = [torch.from_numpy(np.ascontiguousarray(feeds[name])) for name in program.inputs]
-    inputs = [x.to(precision) if x.is_floating_point() else x for x in inputs]
-    with torch.no_grad():
-        made = module(*inputs)
-    values: Sequence[torch.Tensor] = made if isinstance(made, tuple) else (made,)
-    return {name: value.numpy() for name, value in zip(program.outputs, values, strict=True)}
+def _outputs(sections: Sections, reference: Reference, scenes: Sequence[Draw]) -> Parity:
+    """A row for all that is judged, point by point; the first draw at the primes gives the test vectors."""
+    program, judged = sections.shipped.program, sections.judged
+    rows: list[Row] = []
+    vectors: tuple[Mapping[str, Array], Mapping[str, Array]] | None = None
+    keep = sections.choices.union(value for name, value in judged.items() if name not in program.outputs)
+    for point, feeds in scenes:
+        single = run_eager(reference.single, feeds, program, keep=keep)
+        chosen = {name: single.values[name] for name in sections.choices}
+        truth = run_eager(reference.double, feeds, program, torch.float64, keep=keep, given=chosen)
+        made = sections.run(feeds, {name: choice.numpy() for name, choice in chosen.items()})
+        for name, value in judged.items():
+            verdict = _verdict(made, name, single.named(name, value), truth.named(name, value), program.types[value])
+            rows.append(Row(name, point, verdict, str(maker_of(program, name) or "")))
+        if vectors is None or (point.name, point.draw) == ("prime", "random"):
+            vectors = feeds, single.outputs
+    assert vectors is not None, "every contract has a point"
+    return Parity(tuple(rows), (), *vectors)
 
 
-def _require_same_outputs(program: Program, session: Session) -> None:
-    names = [output.name for output in session.outputs]
-    if names != list(program.outputs):
-        message = f"the file gives {', '.join(names)}, and the spec {', '.join(program.outputs)}"
-        raise SpecError(Diagnostic("P702", message))
+def _verdict(made: Mapping[str, Array] | str, name: str, single: Array, truth: Array, type: TensorType) -> Verdict:
+    if isinstance(made, str):
+        return Verdict.wrong(made)
+    problem = shape_problem(made[name].shape, single.shape, type)
+    return Verdict.wrong(problem) if problem else judge(made[name], single, truth)
+
+
+def _choices(sections: Sections, components: Sequence[ComponentRow]) -> list[Row]:
+    """The outputs that are choices: proven where they are made."""
+    outputs = sections.shipped.program.outputs.items()
+    return [
+        Row(name, row.point, row.verdict, str(row.span))
+        for name, value in outputs
+        for row in components
+        if row.value == value and value in sections.choices
+    ]
 
 
 def _require_unchanged(module: nn.Module, after: nn.Module) -> None:
     state = after.state_dict()
     for name, tensor in module.state_dict().items():
-        if not torch.equal(tensor, state[name]):
+        if not torch.equal(tensor, state[name]) and not tensor.isnan().any():
             message = f"running the module in eval mode changes '{name}', which no ONNX file can do"
             raise SpecError(Diagnostic("P703", message))
-
-
-def _require_passed(parity: Parity) -> None:
-    diagnostics = []
-    for row in parity.failures:
-        message = f"the output '{row.output}' at {row.point} {row.verdict.problem}"
-        diagnostics.append(Diagnostic("P701", message, hint=f"it is made by {row.place}" if row.place else None))
-    if diagnostics:
-        raise SpecError(*diagnostics)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,22 +12,15 @@ import numpy.typing as npt
 
 from stackc.graph.program import Program
 from stackc.graph.ranges import ValueRange
-from stackc.types import Dim, DimContract, DimRange
+from stackc.types import Dim, DimContract, DimRange, TensorType, product
 
 Array = npt.NDArray[np.generic]
 
-FLOP_BUDGET = 25e9  # of one forward pass at the largest point: a second or two of eager float64 on two cores
+FLOP_BUDGET = 25e9  # of one forward pass: a second or two of eager float64 on two cores
+MEMORY_BUDGET = 1 << 30  # bytes of all values of a forward pass in float64, which the proof by components holds at once
 SIZE_BUDGET = 64  # where the contract names no largest size
-_PRIMES = (
-    3,
-    13,
-    7,
-    11,
-    5,
-    17,
-    19,
-    23,
-)  # odd sizes that differ, so that two dims which are mixed up do not agree by chance
+# odd sizes that differ, so that two dims which are mixed up do not agree by chance; smaller ones for larger models
+_PRIMES = ((3, 13, 7, 11, 5, 17, 19, 23), (3, 5, 7, 11, 13, 17, 19, 23), (2, 3, 5, 7, 11, 13, 17, 19))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +37,47 @@ class Point:
 
 
 def points_of(program: Program, *, budget: float = FLOP_BUDGET) -> list[Point]:
-    """The smallest sizes, primes, and the largest sizes whose forward pass stays within the budget of FLOPs.
+    """The smallest sizes, primes, and the largest sizes whose forward pass stays within the budget of FLOPs and memory.
 
     The smallest point has size 1 wherever the contract allows it: the exporter assumes sizes of 2 and more.
     """
-    contract = program.contract
-    flops = sum((call.signature.flops for call in program.calls), Dim.of(0))
+    contract, cost = program.contract, _Cost.of(program)
     least = {name: limits.least for name, limits in contract.items()}
-    primes = {n: _prime(limits, _PRIMES[i % len(_PRIMES)]) for i, (n, limits) in enumerate(contract.items())}
+    candidates = [_primes(contract, primes) for primes in _PRIMES]
+    primes = next((sizes for sizes in candidates if cost.within(sizes, budget)), candidates[-1])
     points = [Point("smallest", least, "full"), Point("prime", primes), Point("prime", primes, "empty")]
-    return points + ([Point("largest", _largest(contract, least, flops, budget))] if contract else [])
+    largest = _largest(contract, least, lambda sizes: cost.within(sizes, budget))
+    return points + ([Point("largest", largest)] if contract and largest != primes else [])
+
+
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    """What a forward pass costs at sizes yet to be given; equal calls are counted, not walked one by one."""
+
+    flops: Dim
+    outputs: Mapping[TensorType, int]
+    workspaces: frozenset[Dim]
+
+    @staticmethod
+    def of(program: Program) -> _Cost:
+        flops = Counter(call.signature.flops for call in program.calls)
+        return _Cost(
+            sum((dim * count for dim, count in flops.items()), Dim.of(0)),
+            Counter(type_ for call in program.calls for type_ in call.signature.outputs),
+            frozenset(call.signature.workspace for call in program.calls),
+        )
+
+    def within(self, sizes: Mapping[str, int], flops: float) -> bool:
+        """Whether it can be proven at these sizes: within a budget of FLOPs, and of memory in float64."""
+        if self.flops.evaluate(sizes) > flops:
+            return False
+        kept = sum(product(t.shape).evaluate(sizes) * count for t, count in self.outputs.items())
+        widest = max((dim.evaluate(sizes) for dim in self.workspaces), default=0)
+        return 8 * (kept + widest) <= MEMORY_BUDGET
+
+
+def _primes(contract: DimContract, primes: Sequence[int]) -> dict[str, int]:
+    return {name: _prime(limits, primes[i % len(primes)]) for i, (name, limits) in enumerate(contract.items())}
 
 
 def _prime(limits: DimRange, prime: int) -> int:
@@ -61,14 +86,16 @@ def _prime(limits: DimRange, prime: int) -> int:
     return max(limits.least, min(prime * limits.multiple_of, highest))
 
 
-def _largest(contract: DimContract, least: Mapping[str, int], flops: Dim, budget: float) -> dict[str, int]:
+def _largest(
+    contract: DimContract, least: Mapping[str, int], within: Callable[[Mapping[str, int]], bool]
+) -> dict[str, int]:
     """The largest sizes; over the budget the dims are halved, the one written first (the batch, as a rule) first."""
     sizes = {}
     for name, limits in contract.items():
         top = limits.maximum or max(SIZE_BUDGET, limits.least)
         sizes[name] = top // limits.multiple_of * limits.multiple_of
     for name, limits in contract.items():
-        while flops.evaluate(sizes) > budget and sizes[name] > least[name]:
+        while not within(sizes) and sizes[name] > least[name]:
             sizes[name] = max(least[name], sizes[name] // 2 // limits.multiple_of * limits.multiple_of)
     return sizes
 
@@ -88,18 +115,24 @@ def draw(program: Program, ranges: Mapping[str, ValueRange], point: Point, *, se
 
 
 def _whole_numbers(random: np.random.Generator, allowed: ValueRange, shape: tuple[int, ...], kind: str) -> Array:
-    if not allowed.choices:
+    choices = _choices(allowed)
+    if not choices:
         return random.integers(0, allowed.below, shape)
     if kind in ("full", "empty"):
-        return np.full(shape, max(allowed.choices) if kind == "full" else min(allowed.choices))
-    return random.choice(np.array(allowed.choices), shape)
+        return np.full(shape, max(choices) if kind == "full" else min(choices))
+    return random.choice(np.array(choices), shape)
+
+
+def _choices(allowed: ValueRange) -> tuple[int, ...]:
+    """The values of an input that may be a mask: those that the spec names, or 0 and 1 where it has no others."""
+    return allowed.choices or ((0, 1) if allowed.below == 2 else ())
 
 
 def draws(
     program: Program, ranges: Mapping[str, ValueRange], *, seed: int = 0
 ) -> Iterator[tuple[Point, dict[str, Array]]]:
     """Every point with its inputs; the empty draw only where an input has choices, of which a mask is one."""
-    choosy = any(r.choices for r in ranges.values())
+    choosy = any(_choices(allowed) for allowed in ranges.values())
     for point in points_of(program):
         if choosy or point.draw != "empty":
             yield point, draw(program, ranges, point, seed=seed)

@@ -24,6 +24,7 @@ class Session:
     provider: Provider
     reason: str
     _session: Any = field(repr=False)
+    _tensors: Feeds = field(default_factory=dict, repr=False)  # kept alive: ONNX Runtime only points into them
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
         """The outputs by name. Raises SpecError R406 with ONNX Runtime's word where it cannot run."""
@@ -75,28 +76,38 @@ class Placement:
 
 
 def open_session(
-    model: Path | bytes, provider: str = "auto", *, threads: int | None = None, deterministic: bool = False
+    model: Path | bytes,
+    provider: str = "auto",
+    *,
+    threads: int | None = None,
+    deterministic: bool = False,
+    tensors: Feeds | None = None,
 ) -> Session:
     """Open a model, from its file or serialized, on a provider: "cpu", "cuda", "tensorrt", or "auto".
 
     `threads` is the number for one operation, all cores where it is None; `deterministic` forbids kernels whose result
-    changes from run to run. Raises SpecError R400 to R404 where the provider does not open, R405 where the model
-    does not.
+    changes from run to run; `tensors` are the initializers that a serialized model has outside of it. Raises SpecError
+    R400 to R404 where the provider does not open, R405 where the model does not.
     """
     chosen, reason = choose(provider)
     if isinstance(model, Path) and not os.path.isfile(model):
         raise SpecError(Diagnostic("R405", f"there is no model file {model}"))
     try:
-        session = open_with(chosen, model if isinstance(model, bytes) else str(model), _options(threads, deterministic))
+        options = _options(threads, deterministic, tensors or {})
+        session = open_with(chosen, model if isinstance(model, bytes) else str(model), options)
     except failures() as error:
         what = "the model" if isinstance(model, bytes) else str(model)
         raise SpecError(Diagnostic("R405", f"ONNX Runtime cannot open {what}: {cause(error)}")) from error
     inputs, outputs = tuple(map(_value, session.get_inputs())), tuple(map(_value, session.get_outputs()))
-    return Session(inputs, outputs, chosen, reason, session)
+    return Session(inputs, outputs, chosen, reason, session, tensors or {})
 
 
-def _options(threads: int | None, deterministic: bool) -> Any:
-    options = onnxruntime().SessionOptions()
+def _options(threads: int | None, deterministic: bool, tensors: Feeds) -> Any:
+    ort = onnxruntime()
+    options = ort.SessionOptions()
+    if tensors:
+        values = [ort.OrtValue.ortvalue_from_numpy(np.asarray(tensor)) for tensor in tensors.values()]
+        options.add_external_initializers(list(tensors), values)
     options.intra_op_num_threads = threads or 0
     options.use_deterministic_compute = deterministic
     # Threads that spin on after a run take the cores from whatever runs next: eager PyTorch, timed in turns with a

@@ -1,0 +1,88 @@
+"""A proof that failed, told by where the error is introduced: the component, by the line of the spec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from stackc.diagnostics import Diagnostic, Note, Span, SpecError
+from stackc.graph.program import Program
+from stackc.proof.components import Draw, Reference, prove_components
+from stackc.proof.piece import Subject
+from stackc.proof.report import ComponentRow, Row
+
+MOST_LINES = 12
+
+
+def culprits(subject: Subject, reference: Reference, draws: Iterable[Draw]) -> tuple[ComponentRow, ...]:
+    """The rows of the components that are wrong by themselves, at the first of the draws that shows any."""
+    for draw in draws:
+        rows = prove_components(subject, reference, [draw], calls=subject.program.calls, inherited=False)
+        if wrong := tuple(row for row in rows if row.verdict.problem):
+            return wrong
+    return ()
+
+
+def failure(program: Program, failed: Sequence[Row], guilty: Sequence[ComponentRow]) -> SpecError:
+    """P701 for every line of the spec whose components are at fault; where none is by itself, for every output."""
+    shown = tuple(Note(f"it shows in {told(row)}", span) for row in _once(failed)
+                  if (span := maker_of(program, row.output)))  # fmt: skip
+    if guilty:
+        return SpecError(*accusations("P701", guilty, shown))
+    hint = (
+        "by itself every component is as exact as it has to be: ONNX Runtime joins nodes across them, or errors add up"
+    )
+    return SpecError(*(Diagnostic("P701", told(row), maker_of(program, row.output), hint) for row in _once(failed)))
+
+
+def interface_failure(problems: Sequence[Diagnostic], guilty: Sequence[ComponentRow]) -> SpecError:
+    """P702 as it is, and P704 at the components that freeze the dims, if any does by itself."""
+    frozen = [problem for problem in problems if problem.code == "P704"]
+    if not frozen or not guilty:
+        return SpecError(*problems)
+    rest = [problem for problem in problems if problem.code != "P704"]
+    said = "; ".join(problem.message for problem in frozen)
+    return SpecError(
+        *rest, *(replace(found, message=f"{said}: {found.message}") for found in accusations("P704", guilty))
+    )
+
+
+def accusations(code: str, guilty: Iterable[ComponentRow], notes: tuple[Note, ...] = ()) -> list[Diagnostic]:
+    """A diagnostic for every line of the spec, in running order, with the first component that it makes wrong."""
+    lines: dict[Span, dict[str, ComponentRow]] = {}
+    for row in guilty:
+        lines.setdefault(row.span, {}).setdefault(row.path, row)
+    found = []
+    for span, rows in list(lines.items())[:MOST_LINES]:
+        first = next(iter(rows.values()))
+        message = (
+            f"'{first.path}' ({first.op}) is not what PyTorch makes of it: at {first.point} it {first.verdict.problem}"
+        )
+        others = [path for path in rows if path != first.path]
+        hint = f"the same is true of {_listed(others)}" if others else None
+        found.append(Diagnostic(code, message, span, hint, notes))
+    return found
+
+
+def told(row: Row) -> str:
+    """What is wrong with an output, in words."""
+    return f"the output '{row.output}', which at {row.point} {row.verdict.problem}"
+
+
+def maker_of(program: Program, output: str) -> Span | None:
+    """The place in the spec of the component that makes an output; None for an input that is passed on."""
+    value = program.outputs.get(output, output)
+    return next((call.span for call in program.calls if value in call.outputs), None)
+
+
+def _once(rows: Iterable[Row]) -> list[Row]:
+    """The first row of every output."""
+    first: dict[str, Row] = {}
+    for row in rows:
+        first.setdefault(row.output, row)
+    return list(first.values())
+
+
+def _listed(names: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(f"'{name}'" for name in names[:most]) + more
