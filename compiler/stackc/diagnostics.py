@@ -95,14 +95,20 @@ MOST_GUESSED = 2000
 """How many names are compared with a misspelt one; beyond that a guess would take longer than the check."""
 
 
-def near(name: str, known: Iterable[str]) -> str | None:
-    """A hint with the closest known name, or with all of them where they are few."""
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that a misspelt one is most like; None where none is like it, or there are very many."""
     known = sorted(set(known))
     if len(known) > MOST_GUESSED or len(name) > LONGEST_LINE:
         return None
-    if close := difflib.get_close_matches(name, known, n=1, cutoff=0.6):
-        return f"did you mean '{close[0]}'?"
-    if 0 < len(known) <= 12:
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.6)), None)
+
+
+def near(name: str, known: Iterable[str]) -> str | None:
+    """A hint with the closest known name, or with all of them where they are few."""
+    known = sorted(set(known))
+    if close := closest(name, known):
+        return f"did you mean '{close}'?"
+    if 0 < len(known) <= 12 and len(name) <= LONGEST_LINE:
         return f"known here: {', '.join(known)}"
     return None
 

@@ -23,12 +23,13 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.mutated.mutations import corpus, mutated
+
 from stackc.components import REGISTRY
 from stackc.components.fields import fields_of
 from stackc.diagnostics import SpecError, render
 from stackc.front import check_source
 from stackc.spec.source import Source
-from tests.mutated.mutations import corpus, mutated
 
 SECONDS = 2.0
 BYTES = 500_000_000

@@ -121,7 +121,8 @@ def test_error_header_missing(text: str) -> None:
 @pytest.mark.parametrize(
     "kind",
     ["sequenceDiagram", "classDiagram", "classDiagram-v2", "stateDiagram-v2", "erDiagram", "gantt", "pie", "journey",
-     "gitGraph", "mindmap", "timeline", "kanban", "quadrantChart", "xychart-beta", "block-beta", "C4Context", "radar-beta"],
+     "gitGraph", "mindmap", "timeline", "kanban", "quadrantChart", "xychart-beta", "block-beta", "C4Context",
+     "radar-beta"],
 )  # fmt: skip
 def test_error_diagram_of_another_kind(kind: str) -> None:
     (problem,) = problems(f"{kind}\n  a->>b: hi\n  title [(", header=True)

@@ -11,8 +11,9 @@ from itertools import islice
 
 from stackc.components.base import Limit, Misfit, Signature
 from stackc.components.reparam import Reparam
-from stackc.diagnostics import MOST_GUESSED, Collector, Note, Span, near
+from stackc.diagnostics import MOST_GUESSED, Collector, Note, Span, closest, near
 from stackc.graph.model import Graph, Node, Region, Wire
+from stackc.spec.document import Document
 from stackc.types import Bounds, Dim, TensorType
 
 
@@ -45,7 +46,8 @@ class TypedGraph:
 
 def check(graph: Graph) -> TypedGraph:
     """Types for every value of the graph. Raises SpecError with every T diagnostic."""
-    checker = _Checker(Bounds(graph.contract), Collector())
+    contracts = {name: Note(f"the contract of {name}", decl.span) for name, decl in graph.document.dims.items()}
+    checker = _Checker(Bounds(graph.contract), Collector(), contracts, _strays(graph.document))
     root = checker.region(graph.root, tuple(graph.inputs.values()))
     checker.found.raise_if_any()
     assert root is not None, "a region without types has noted why"
@@ -56,6 +58,8 @@ def check(graph: Graph) -> TypedGraph:
 class _Checker:
     bounds: Bounds
     found: Collector
+    contracts: Mapping[str, Note]
+    strays: Mapping[str, Note]
     known: dict[tuple[int, tuple[TensorType, ...]], TypedRegion | None] = field(default_factory=dict)
     signed: dict[Hashable, Signature] = field(default_factory=dict)
 
@@ -113,7 +117,7 @@ class _Checker:
 
     def misfit(self, region: Region, node: Node, given: Sequence[TensorType | None], misfit: Misfit) -> None:
         """Note a Misfit at the field or the arrow it blames, with the type and the origin of every input."""
-        span = node.fields.get(misfit.field or "", node.span)
+        span = node.fields.get(misfit.field, node.entry or node.span) if misfit.field else node.span
         if misfit.port and misfit.field not in node.fields:
             span = next((inlet.span for inlet in node.inlets if inlet.port == misfit.port), span)
         of_parameters = (misfit.field or "").startswith("reparam.")
@@ -122,6 +126,8 @@ class _Checker:
             for inlet, type_ in zip(node.inlets, given, strict=True)
             if inlet.wire and type_ and not of_parameters
         ]
+        symbols = {symbol for type_ in given if type_ for dim in type_.shape for symbol in dim.symbols()}
+        notes += [note for name, note in self.strays.items() if name in symbols]
         message = f"{_called(region, node)} ({node.op}): {misfit.message}"
         self.found.error(misfit.code, message, span, misfit.hint, *notes)
 
@@ -129,12 +135,14 @@ class _Checker:
         """Note T205 where the dims contract allows a size that a component cannot take."""
         least, largest = self.bounds.least(limit.dim), self.bounds.largest(limit.dim)
         what = f"{_called(region, node)} ({node.op}): {limit.reason}, and {limit.dim}"
+        notes = [self.contracts[name] for name in limit.dim.symbols() if name in self.contracts]
         if least < limit.minimum:
             hint = _contract_hint(limit.dim, "min", limit.minimum)
-            self.found.error("T205", f"{what} may be {least}", node.span, hint)
+            self.found.error("T205", f"{what} may be {least}", node.span, hint, *notes)
         if limit.maximum is not None and (largest is None or largest > limit.maximum):
             up_to = "may be any size" if largest is None else f"may be {largest}"
-            self.found.error("T205", f"{what} {up_to}", node.span, _contract_hint(limit.dim, "max", limit.maximum))
+            hint = _contract_hint(limit.dim, "max", limit.maximum)
+            self.found.error("T205", f"{what} {up_to}", node.span, hint, *notes)
 
     def again(self, typed: TypedRegion, node: Node) -> None:
         """Note T209 where a module that is called again would need other parameters than it has."""
@@ -165,6 +173,18 @@ class _Checker:
             elif owner != own:
                 message = f"'{node.id}.{name}' is {own} and cannot be tied to '{tie.path}', which is {owner}"
                 self.found.error("T207", message, tie.span, "tied parameters are of one shape and element type")
+
+
+def _strays(document: Document) -> dict[str, Note]:
+    """Dims that no contract speaks of, each with the declared one that it may be a slip for."""
+    written = [value for decl in document.inputs.values() for value in decl.shape if isinstance(value.data, str)]
+    known = {*document.dims, *document.params}
+    found: dict[str, Note] = {}
+    for value in written:
+        name = str(value.data)
+        if name.isidentifier() and name not in known and (meant := closest(name, document.dims)):
+            found.setdefault(name, Note(f"{name} is a dim of its own; did you mean '{meant}'?", value.span))
+    return found
 
 
 def _called(region: Region, node: Node) -> str:

@@ -22,7 +22,15 @@ from stackc.graph.scope import Scope
 from stackc.graph.sharing import owners_of, same_module
 from stackc.graph.stacks import StackPlan, plan_stack
 from stackc.graph.taps import Taps, inner_taps, tapped, wanted_taps
-from stackc.graph.wiring import assign_ports, drawn_arrows, drawn_nodes, order_of, output_sources, untouched
+from stackc.graph.wiring import (
+    assign_ports,
+    drawn_arrows,
+    drawn_nodes,
+    order_of,
+    output_sources,
+    untouched,
+    with_entries_as_meant,
+)
 from stackc.spec import document as doc
 from stackc.spec.document import BlockDecl, Document, OutputDecl
 from stackc.spec.tree import Entry
@@ -246,8 +254,8 @@ def _drawing(
 ) -> Region | None:
     """The region of a drawing: a stage of its own for names, ports, outputs, order and nodes, all problems noted."""
     found = context.found
-    body = block.body
-    drawn = drawn_nodes(body, {*inputs, *closed}, found)
+    drawn = drawn_nodes(block.body, {*inputs, *closed}, found)
+    body = with_entries_as_meant(block.body, drawn)
     arrows = drawn_arrows(body, inputs, closed, block.inputs, drawn, scope)
     loose = untouched(body, drawn, arrows, found)
     names = [name for name in drawn if name not in loose]
@@ -341,4 +349,5 @@ class _Builder:
             ties=ties_of(entry, scope),
             same_as=again.id if again else None,
             fields={key: value.value.span for key, value in fields.items()} | reparam_places(entry),
+            entry=entry.span if entry else None,
         )

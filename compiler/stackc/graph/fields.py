@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from stackc.components.base import Component
 from stackc.components.fields import FieldSpec, fields_of
-from stackc.diagnostics import Diagnostic, Span, SpecError, near
+from stackc.diagnostics import Collector, Diagnostic, Note, Span, SpecError, near
 from stackc.graph.scope import Scope, scalar
 from stackc.spec.expressions import Bound, interpolate
 from stackc.spec.tree import Entry, Value
@@ -16,25 +16,38 @@ from stackc.spec.tree import Entry, Value
 def component_of(
     op: type[Component], given: Mapping[str, Entry], scope: Scope, what: str, span: Span
 ) -> Component | None:
-    """The component, its fields decoded; None, noted, where one is unknown (N309), missing (N311) or wrong (N310)."""
-    specs, found, values, sound = fields_of(op), scope.found, {}, True
-    for name, entry in given.items():
-        if name not in specs:
-            hint = near(name, specs) or "it has no fields"
-            found.error("N309", f"{what} ({op.op}) has no field '{name}'", entry.key, hint)
-            sound = False
-            continue
+    """The component, its fields decoded; None, noted, where some are unknown (N309), missing (N311) or wrong (N310).
+
+    Missing fields are not told beside unknown ones: those are them, misspelt, or belong to another op.
+    """
+    specs, found, values = fields_of(op), scope.found, {}
+    unknown = [name for name in given if name not in specs]
+    if unknown:
+        first, *others = unknown
+        notes = [Note(f"nor '{name}'", given[name].key) for name in others]
+        hint = near(first, specs) or "it has no fields"
+        found.error("N309", f"{what} ({op.op}) has no field '{first}'", given[first].key, hint, *notes)
+    for name in given.keys() - unknown:
         try:
-            values[name] = decode(specs[name], entry.value, scope, what)
+            values[name] = decode(specs[name], given[name].value, scope, what)
         except SpecError as error:
             found.extend(error)
-            sound = False
     missing = [name for name, spec in specs.items() if spec.required and name not in given]
-    for name in missing:
-        meaning = f" ({specs[name].doc})" if specs[name].doc else ""
-        hint = f"write `{name}: …` for it{meaning}"
-        found.error("N311", f"{what} ({op.op}) needs the field '{name}'", span, hint)
-    return op(**values) if sound and not missing else None
+    if missing and not unknown:
+        _note_missing(missing, specs, f"{what} ({op.op})", span, found)
+    return op(**values) if len(values) == len(given) and not missing else None
+
+
+def _note_missing(
+    missing: Sequence[str], specs: Mapping[str, FieldSpec], what: str, span: Span, found: Collector
+) -> None:
+    first, *others = missing
+    if others:
+        names, written = " and ".join(f"'{name}'" for name in missing), ", ".join(f"{name}: …" for name in missing)
+        found.error("N311", f"{what} needs the fields {names}", span, f"write `{written}` for it")
+    else:
+        meaning = f" ({specs[first].doc})" if specs[first].doc else ""
+        found.error("N311", f"{what} needs the field '{first}'", span, f"write `{first}: …` for it{meaning}")
 
 
 def decode(spec: FieldSpec, value: Value, scope: Scope, what: str) -> object:

@@ -58,7 +58,8 @@ class Node:
     """A component or a region at work in a region.
 
     `same_as` names the node of the region whose very module is called again here. `fields` has the place of each field
-    that the spec writes. `implied` nodes are no nodes of the drawing: the sum that `merge: sum` asks for.
+    that the spec writes, and `entry` that of its entry. `implied` nodes are no nodes of the drawing: the sum that
+    `merge: sum` asks for.
     """
 
     id: str
@@ -72,6 +73,7 @@ class Node:
     same_as: str | None = None
     fields: Mapping[str, Span] = field(default_factory=dict)
     implied: bool = False
+    entry: Span | None = None
 
 
 @dataclass(frozen=True, eq=False)

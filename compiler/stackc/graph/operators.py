@@ -102,7 +102,7 @@ def _stack(entry: NodeEntry | None, place: Value, scope: Scope) -> Operator | No
     of = entry.fields.get("of") if entry else None
     if of is None:
         hint = "write what it repeats, for example `of: layer, repeat: 6`"
-        scope.found.error("N311", "a stack needs the field 'of'", place.span, hint)
+        scope.found.error("N311", "a stack needs the field 'of'", entry.span if entry else place.span, hint)
         return None
     values = of.value.data if isinstance(of.value.data, tuple) else (of.value,)
     if not values:

@@ -21,12 +21,14 @@ _KINDS: Mapping[type, str] = {bool: "bool", int: "int", Dim: "int", float: "floa
 @dataclass(frozen=True, slots=True)
 class Binding:
     """Who takes params, for messages: `what` it is, and how a value is given. `span` is the place that leaves one out;
-    without it, that is the declaration.
+    without it, that is the declaration. A `silent` one says nothing of params that are left out: those that are
+    given and unknown are them, misspelt.
     """
 
     what: str
     span: Span | None
     hint: str
+    silent: bool = False
 
 
 def bind_params(
@@ -42,7 +44,8 @@ def bind_params(
         if name not in decls:
             hint = near(name, decls) or "it has no params"
             found.error("N312", f"{binding.what} has no param '{name}'", given[name].key, hint)
-    bound = _bound(decls, given, outer, inner, binding)
+    unknown = given.keys() - decls
+    bound = _bound(decls, given, outer, inner, replace(binding, silent=bool(unknown)))
     return bound if len(bound) == len(decls) else None
 
 
@@ -68,7 +71,7 @@ def _bound(
             continue
         if value is not None:
             bound[name] = value
-        else:
+        elif not binding.silent or name in given:
             span = given[name].key if name in given else binding.span or decl.span
             outer.found.error(
                 "N311", f"{binding.what} needs a value for '{name}'", span, binding.hint.format(name=name)

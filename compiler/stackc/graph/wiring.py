@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from stackc.components.base import Port
-from stackc.diagnostics import Collector, Note, Span, near
+from stackc.diagnostics import Collector, Note, Span, closest, near
 from stackc.graph.model import Kind, run_order
 from stackc.graph.scope import Scope
 from stackc.spec.document import Body, InputDecl, OutputDecl
@@ -40,6 +40,20 @@ def drawn_nodes(body: Body, inputs: Collection[str], found: Collector) -> list[s
     return names
 
 
+def with_entries_as_meant(body: Body, names: Collection[str]) -> Body:
+    """The body with every entry of no node, noted as such, at the node without an entry that it seems to be meant for.
+
+    So the node is not said to lack what the entry says.
+    """
+    nodes = dict(body.nodes)
+    bare = set(names) - nodes.keys()
+    for name in body.nodes.keys() - body.drawing.nodes:
+        if meant := closest(name, bare):
+            nodes[meant] = nodes.pop(name)
+            bare.remove(meant)
+    return replace(body, nodes=nodes)
+
+
 def drawn_arrows(
     body: Body,
     inputs: Mapping[str, Span],
@@ -55,11 +69,14 @@ def drawn_arrows(
     """
     found = scope.found
     drawn = [arrow for arrow in body.drawing.arrows if arrow.source not in closed]
+    entered = {arrow.target for arrow in drawn}
     arrows = []
     for arrow in [*_arrows_by_to(declared, names, scope), *drawn]:
         if arrow.target in inputs or arrow.target in closed:
             message = f"an arrow into '{arrow.target}', which is an input"
             found.error("N302", message, arrow.span, "turn the arrow round, or give the node another name")
+            if arrow.target in inputs and (arrow.into or arrow.source not in entered):  # as it was meant, then
+                arrows.append(replace(arrow, source=arrow.target, target=arrow.source))
             continue
         if arrow.source in inputs and arrow.out:
             message = f"the input '{arrow.source}' has no output '{arrow.out}'"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from stackc.diagnostics import Collector, Span, near
+from stackc.diagnostics import Collector, Span, closest, near
 from stackc.spec.tree import Entry, Value
 
 
@@ -37,12 +37,13 @@ class Getter:
         """The path of a key in messages."""
         return f"{self.path}.{key}" if self.path else key
 
-    def only(self, *known: str) -> None:
-        """Every other key is unknown."""
-        for key, entry in self.entries.items():
-            if key not in known:
-                where = f" in {self.path}" if self.path else ""
-                self.found.error("S004", f"unknown key '{key}'{where}", entry.key, near(key, known))
+    def only(self, *known: str) -> set[str]:
+        """Every other key is unknown. The known ones that are meant by it, as it seems: they are not missing."""
+        unknown = {key: entry for key, entry in self.entries.items() if key not in known}
+        for key, entry in unknown.items():
+            where = f" in {self.path}" if self.path else ""
+            self.found.error("S004", f"unknown key '{key}'{where}", entry.key, near(key, known))
+        return {meant for key in unknown if (meant := closest(key, known))}
 
     def value(self, key: str) -> Value | None:
         """The value of a key as it is."""

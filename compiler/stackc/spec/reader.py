@@ -91,8 +91,9 @@ class _Reader:
         root = Getter.of(tree, "", self.found)
         if not isinstance(tree.data, dict):
             self.found.raise_if_any()
-        self.keys(root, drawn=drawing is not None)
-        self.version(root)
+        meant = self.keys(root, drawn=drawing is not None)
+        if "stackc" not in meant:
+            self.version(root)
         name = self.name(root)
         document = Document(
             name=name,
@@ -111,11 +112,11 @@ class _Reader:
         self.found.raise_if_any()
         return document
 
-    def keys(self, root: Getter, *, drawn: bool) -> None:
+    def keys(self, root: Getter, *, drawn: bool) -> set[str]:
         if drawn and "graph" in root.entries:
             place = root.entries["graph"].key
             self.found.error("S004", "the drawing of a Mermaid spec is its body", place, "move the arrows below")
-        root.only(*_DOCUMENT_KEYS)
+        return root.only(*_DOCUMENT_KEYS)
 
     def version(self, root: Getter) -> None:
         """Another version of the language ends the reading: nothing else of the spec can be judged."""
@@ -176,13 +177,13 @@ class _Reader:
         return params
 
     def input(self, name: str, getter: Getter) -> InputDecl:
-        getter.only("dtype", "shape", "to", "below", "values", "description")
-        dtype = getter.text("dtype") or "float32"
+        meant = getter.only("dtype", "shape", "to", "below", "values", "description")
+        dtype = getter.text("dtype") or ("int64" if "dtype" in meant else "float32")
         if dtype not in INPUT_DTYPES:
             place = getter.entries["dtype"].value.span
             self.found.error("S005", f"'{dtype}' is no element type of an input", place, near(dtype, INPUT_DTYPES))
         shape = getter.values("shape")
-        if shape is None:
+        if shape is None and "shape" not in meant:
             hint = "for example `shape: [batch, 128]`, and `shape: []` for a single number"
             self.found.error("S006", f"the input '{name}' has no shape", getter.span, hint)
         numbers = self.allowed_values(name, dtype, getter)
@@ -279,7 +280,7 @@ class _Reader:
         return tuple(outputs.values())
 
     def block(self, name: str, getter: Getter) -> BlockDecl:
-        getter.only("params", "inputs", "graph", "nodes", "outputs", "description")
+        meant = getter.only("params", "inputs", "graph", "nodes", "outputs", "description")
         ports: dict[str, PortDecl] = {}
         for value in getter.texts("inputs", "a list of names"):
             text = str(value.data)
@@ -291,7 +292,7 @@ class _Reader:
                     "S002", f"the input '{port.name}' stands twice", value.span, "keep one of the two", note
                 )
             ports[port.name] = port
-        if not getter.values("inputs"):
+        if not getter.values("inputs") and "inputs" not in meant:
             self.found.error("S006", f"the block '{name}' has no inputs", getter.span, "for example `inputs: [x]`")
         return BlockDecl(self.body(name, getter, self.graph(getter)), self.params(getter), tuple(ports.values()))
 

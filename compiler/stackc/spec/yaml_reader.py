@@ -117,6 +117,9 @@ class _Reader:
             if event.value in entries:
                 note = Note("first written here", entries[event.value].key)
                 self.found.error("S002", f"the key '{event.value}' stands twice", span, "keep one of the two", note)
+            if not event.style and entry.value.data is None and _is_tail(event.value):
+                message = f"'{event.value}' is the end of a text that has a comma in it"
+                self.found.error("S001", message, span, 'put the whole text in quotes, for example `"min(2, index)"`')
             entries[event.value] = entry
         return Value(entries, self.span(start))
 
@@ -161,6 +164,9 @@ class _Reader:
 
     def syntax(self, error: yaml.MarkedYAMLError) -> Diagnostic:
         """What the parser stumbled over, in words of our own where it is one of the usual slips."""
+        if quote := self.runaway_quote(error):
+            mend = "write the closing quote where the text ends"
+            return Diagnostic("S001", "a quote that is closed only lines below", quote, mend)
         problem = error.problem or error.context or "it cannot be read"
         place, begin = self.at_mark(error.problem_mark), self.at_mark(error.context_mark)
         if "unexpected end of stream" in problem:
@@ -169,8 +175,24 @@ class _Reader:
             return Diagnostic("S001", *self.odd_character(place))
         slips = ((message, hint) for words, message, hint in _SLIPS if words in problem)
         message, hint = next(slips, (f"not YAML: {problem}", None))
+        if "expected ':'" in problem:
+            place = begin or place
         notes = (Note("the bracket that is open here", begin),) if begin and "flow" in (error.context or "") else ()
         return Diagnostic("S001", message, place or begin, hint, notes)
+
+    def runaway_quote(self, error: yaml.MarkedYAMLError) -> Span | None:
+        """The place of a quoted text of several lines that ends on the line which the parser stumbles over."""
+        quoted = None
+        try:
+            for token in yaml.scan("\n".join(self.lines), Loader=_Loader):
+                if isinstance(token, yaml.ScalarToken) and token.style in ("'", '"'):
+                    quoted = token
+        except yaml.YAMLError:
+            pass  # the error that is being told
+        if quoted is None or error.problem_mark is None:
+            return None
+        ends_here = quoted.start_mark.line < quoted.end_mark.line == error.problem_mark.line
+        return self.at_mark(quoted.start_mark) if ends_here else None
 
     def odd_character(self, place: Span) -> tuple[str, Span, str]:
         line = self.lines[place.line - self.offset - 1]
@@ -209,6 +231,11 @@ _SLIPS: tuple[tuple[str, str, str | None], ...] = (
     ("escape character", "a backslash that begins no escape", "in single quotes a backslash is itself"),
     ("<document start>", "text after the end of the document", None),
 )
+
+
+def _is_tail(key: str) -> bool:
+    """Whether a key looks like the second half of `min(2, index)`, which YAML parts at the comma."""
+    return ")" in key and "(" not in key[: key.index(")")]
 
 
 def plain(text: str) -> Scalar:
