@@ -13,7 +13,7 @@ from stackc.types import DimRange
 MANIFEST = Manifest(
     name="seed",
     versions={"torch": "2.14.1", "onnx": "1.23.2"},
-    spec="ab" * 32,
+    spec={"x.yaml": "ab" * 32},
     weights=None,
     dims={"seq": DimRange(2, None, 4), "batch": DimRange(1, 64)},
     inputs=(ValueInfo("x", "float32", ("batch", "seq", 128)),),
@@ -74,7 +74,9 @@ UNSEALED = """{
   },
   "provider": "cpu",
   "reason": "asked for",
-  "spec": "abababababababababababababababababababababababababababababababab",
+  "spec": {
+    "x.yaml": "abababababababababababababababababababababababababababababababab"
+  },
   "target": "portable",
   "tolerances": {
     "和": 2.5e-06
@@ -95,7 +97,7 @@ def test_the_text_is_this_one() -> None:
 
 def test_the_text_leads_back() -> None:
     assert parse_manifest(TEXT) == MANIFEST
-    weighted = dataclasses.replace(MANIFEST, weights="ef" * 32, parity=None, files={})
+    weighted = dataclasses.replace(MANIFEST, weights={"x.npz": "ef" * 32}, parity=None, files={})
     assert parse_manifest(write_manifest(weighted)) == weighted
 
 

@@ -260,5 +260,5 @@ def test_no_file_and_no_known_kind(tmp_path: Path) -> None:
         f"W804 no weights at {tmp_path} | a file, by --weights or under `weights: {{file: …}}`"
     ]
     assert refused(lambda: open_weights(tmp_path / "w.h5")) == [
-        "W804 w.h5: weights of an unknown kind | stackc reads .safetensors, .npz, .pt, .pth, .bin"
+        "W804 w.h5: weights of an unknown kind | stackc reads .safetensors, .npz, .pt, .pth, .bin, .index.json"
     ]

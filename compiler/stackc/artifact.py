@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,9 +37,13 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def seal(folder: Path, manifest: Manifest) -> Manifest:
-    """Write the manifest to a folder that is otherwise complete, with the hash of every file in it."""
-    files = {path.relative_to(folder).as_posix(): sha256(path) for path in _files(folder)}
+def seal(folder: Path, manifest: Manifest, known: Mapping[Path, str] | None = None) -> Manifest:
+    """Write the manifest to a folder that is otherwise complete, with the hash of every file in it.
+
+    `known` are hashes that whoever wrote the files has taken already.
+    """
+    known = known or {}
+    files = {path.relative_to(folder).as_posix(): known.get(path) or sha256(path) for path in _files(folder)}
     sealed = dataclasses.replace(manifest, files=files)
     (folder / MARK).write_text(write_manifest(sealed), encoding="utf-8")
     return sealed

@@ -1,7 +1,7 @@
 """`stackc build`: every stage in order, from the text of a spec to an artifact that is proven and measured.
 
 check_spec      text → program                 front.py
-open_weights    file → named tensors           tensor_files.py
+open_weights    file → named tensors           tensor_files/
 lower           typed graph → nn.Module        lower.py
 export          program → ONNX file            export/
 open            ONNX file → session            runtime/
@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,7 +99,8 @@ def build(path: Path, options: Options, report: Report) -> Built:
     if module is not None:
         report("lower", "weights from the file" if weights is not None else f"random weights, seed {options.seed}")
     session, parity, speed, point = None, None, None, None
-    with staged(options.out / checked.document.name) as folder:
+    with ThreadPoolExecutor(1) as beside, staged(options.out / checked.document.name) as folder:
+        hashes = beside.submit(_weight_hashes, weights)
         exported = _export(checked, _tensors(module, weights), folder, options)
         report("export", _amount(exported, options))
         if module is not None and options.verify:
@@ -108,7 +111,8 @@ def build(path: Path, options: Options, report: Report) -> Built:
             if options.measure:
                 speed, point = _measure(checked, module, folder, options)
                 report("measure", str(speed.ratios[0]))
-        _package(checked, session, parity, speed, folder, options)
+        _package(checked, speed, folder)
+        seal(folder, _manifest(checked, hashes.result(), session, parity, options), exported.files)
     return Built(options.out / checked.document.name, checked, exported, session, parity, speed, point)
 
 
@@ -177,8 +181,6 @@ def _distance(parity: Parity) -> str:
 
 
 def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options) -> tuple[Comparison, Point]:
-    import os
-
     import torch
 
     from stackc.bench import eager_candidate, measure, session_candidate
@@ -193,28 +195,26 @@ def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options
     return measure(candidates, seconds=2.0, rounds=(10, 1000)), point
 
 
-def _package(
-    checked: Checked,
-    session: Session | None,
-    parity: Parity | None,
-    speed: Comparison | None,
-    folder: Path,
-    options: Options,
-) -> None:
+def _package(checked: Checked, speed: Comparison | None, folder: Path) -> None:
     (folder / LOCK).write_text(write_lock(checked), encoding="utf-8")
     (folder / DRAWING).write_text(draw_svg(checked.typed), encoding="utf-8")
     if speed:
         (folder / REPORT).write_text(json.dumps(speed.to_json(), indent=2) + "\n", encoding="utf-8")
-    seal(folder, _manifest(checked, session, parity, options))
 
 
-def _manifest(checked: Checked, session: Session | None, parity: Parity | None, options: Options) -> Manifest:
+def _manifest(
+    checked: Checked,
+    weights: Mapping[str, str] | None,
+    session: Session | None,
+    parity: Parity | None,
+    options: Options,
+) -> Manifest:
     outputs = {name: checked.program.types[value] for name, value in checked.program.outputs.items()}
     return Manifest(
         name=checked.document.name,
         versions=tool_versions(),
-        spec=hashlib.sha256(checked.source.text.encode()).hexdigest(),
-        weights=sha256(options.weights) if options.weights else None,
+        spec=_spec_hashes(checked),
+        weights=weights,
         dims=checked.program.contract,
         inputs=_values(checked.program.inputs),
         outputs=_values(outputs),
@@ -225,6 +225,20 @@ def _manifest(checked: Checked, session: Session | None, parity: Parity | None, 
         parity=parity.summary() if parity else None,
         tolerances=parity.tolerances if parity else {},
     )
+
+
+def _weight_hashes(weights: Weights | None) -> dict[str, str] | None:
+    return {path.name: sha256(path) for path in weights.file.paths} if weights is not None else None
+
+
+def _spec_hashes(checked: Checked) -> dict[str, str]:
+    """The spec's text as it was read, and the files that it includes, by their paths as seen from it."""
+    spec = Path(checked.source.file)
+    hashes = {spec.name: hashlib.sha256(checked.source.text.encode()).hexdigest()}
+    for include in checked.graph.includes:
+        file = Path(include.partition("#")[0])
+        hashes[Path(os.path.relpath(file, spec.parent)).as_posix()] = sha256(file)
+    return hashes
 
 
 def _values(types: Mapping[str, TensorType]) -> tuple[ValueInfo, ...]:

@@ -18,8 +18,10 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All that manifest.json says. Hashes are SHA-256, in hexadecimal digits.
+    """All that manifest.json says. Hashes are SHA-256, in hexadecimal digits, by the names of files.
 
+    `spec` has the spec and every file that it includes, relative to it; `weights` the files of the weights, None where
+    they are random.
     `versions` has stackc, torch, onnx and onnxruntime; `target` is "portable" or "ort"; `files` has every other file of
     the folder; `provider` and `reason` say what the proof ran on, None and why where there is none, and `parity` is its
     summary, any JSON value; `tolerances` is how far each output may be from the recorded one.
@@ -27,8 +29,8 @@ class Manifest:
 
     name: str
     versions: Mapping[str, str]
-    spec: str
-    weights: str | None
+    spec: Mapping[str, str]
+    weights: Mapping[str, str] | None
     dims: Mapping[str, DimRange]
     inputs: tuple[ValueInfo, ...]
     outputs: tuple[ValueInfo, ...]
@@ -51,6 +53,8 @@ def write_manifest(manifest: Manifest) -> str:
     tree |= {
         "format": FORMAT,
         "versions": dict(manifest.versions),
+        "spec": dict(manifest.spec),
+        "weights": None if manifest.weights is None else dict(manifest.weights),
         "files": dict(manifest.files),
         "tolerances": dict(manifest.tolerances),
         "dims": {name: _range(dim) for name, dim in manifest.dims.items()},
@@ -86,8 +90,8 @@ def parse_manifest(text: str) -> Manifest:
     manifest = Manifest(
         name=root.get("name", str),
         versions=root.mapping("versions", _text),
-        spec=root.get("spec", str),
-        weights=root.optional("weights", str),
+        spec=root.mapping("spec", _text),
+        weights=None if root.child("weights").value is None else root.mapping("weights", _text),
         dims=root.mapping("dims", _dim),
         inputs=root.sequence("inputs", _value),
         outputs=root.sequence("outputs", _value),

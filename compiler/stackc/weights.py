@@ -48,7 +48,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Weights(Mapping[str, Array]):
-    """The tensors of a model by their names in its state_dict, each read from the file when it is asked for."""
+    """The tensors of a model by their names in its state_dict, each read from the file when it is asked for.
+
+    One that the file has as the model wants it is no copy but a view of the file.
+    """
 
     file: TensorFile
     names: Mapping[str, Part]
@@ -56,7 +59,7 @@ class Weights(Mapping[str, Array]):
 
     def __getitem__(self, name: str) -> Array:
         part = self.names[name]
-        return np.ascontiguousarray(part.take(self.file.read(part.name)), dtype=self.types[name].dtype)
+        return np.asarray(part.take(self.file.read(part.name)), dtype=self.types[name].dtype, order="C")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)

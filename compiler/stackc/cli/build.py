@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 @click.command("build")
 @spec_argument
 @override_options
-@click.option("--weights", type=click.Path(path_type=Path), help="A file of tensors: .safetensors, .npz, .pt.")
+@click.option(
+    "--weights", type=click.Path(path_type=Path), help="A file of tensors: .safetensors, .npz, .pt, .index.json."
+)
 @click.option(
     "-o",
     "--out",

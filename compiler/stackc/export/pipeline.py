@@ -24,17 +24,22 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export has made: its files, the model first; its size in units and nodes; seconds by stage.
+    """What an export has made: its files with their SHA-256, the model first; its size; seconds by stage.
 
     Of the units, `recalled` came from the cache.
     """
 
-    paths: tuple[Path, ...]
+    files: Mapping[Path, str]
     units: int
     recalled: int
     nodes: int
     opset: int
     seconds: Mapping[str, float]
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files, the model first."""
+        return tuple(self.files)
 
 
 def export(
@@ -57,8 +62,8 @@ def export(
     objects, recalled = clock("compile", lambda: recall_or_compile(spans_of(program, units), cache))
     linked = clock("link", lambda: link(program, units, objects, opset=opset))
     inline = weight_bytes(program) <= INLINE_LIMIT
-    paths = clock("write", lambda: write(linked, weights, folder, inline=inline))
-    return Exported(paths, len(objects), recalled, len(linked.model.graph.node), opset, clock.seconds)
+    files = clock("write", lambda: write(linked, weights, folder, inline=inline))
+    return Exported(files, len(objects), recalled, len(linked.model.graph.node), opset, clock.seconds)
 
 
 def spans_of(program: Program, units: list[Unit]) -> dict[Unit, Span]:

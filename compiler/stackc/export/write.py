@@ -1,11 +1,14 @@
 """Linked model + weights → files: one tensor is read, run through its prologue, written and dropped at a time.
 
-Weights of up to 100 MB in all stay inside of model.onnx; beyond that they stand beside it in model.onnx.data.
+Weights of up to 100 MB in all stay inside of model.onnx; beyond that they stand beside it in model.onnx.data. What is
+written is hashed on its way, so that nothing is read again for it.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,24 +27,27 @@ INLINE_LIMIT = 100_000_000
 LARGE, LARGE_ALIGNMENT, SMALL_ALIGNMENT = 1 << 20, 1 << 16, 64
 
 
-def write(linked: Linked, weights: Mapping[str, Array], folder: Path, *, inline: bool) -> tuple[Path, ...]:
-    """Write the model, and its data beside it unless `inline`; the files that were written.
+def write(linked: Linked, weights: Mapping[str, Array], folder: Path, *, inline: bool) -> dict[Path, str]:
+    """Write the model, and its data beside it unless `inline`; the files that were written, each with its SHA-256.
 
     `weights` is asked for one tensor of the state_dict at a time, and may read it then.
     """
     model = onnx.ModelProto()
     model.CopyFrom(linked.model)
-    paths = [folder / MODEL]
+    written = {folder / MODEL: ""}
     if inline:
         for name, array in stored_arrays(linked, weights):
             model.graph.initializer.append(numpy_helper.from_array(array, name))
     else:
-        paths.append(folder / DATA)
-        with paths[-1].open("wb") as file:
-            model.graph.initializer.extend(_external(file, stored_arrays(linked, weights)))
-    paths[0].write_bytes(model.SerializeToString(deterministic=True))
-    onnx.checker.check_model(str(paths[0]), full_check=True)
-    return tuple(paths)
+        with (folder / DATA).open("wb") as file:
+            data = _Hashed(file)
+            model.graph.initializer.extend(_external(data, stored_arrays(linked, weights)))
+        written[folder / DATA] = data.digest.hexdigest()
+    serialized = model.SerializeToString(deterministic=True)
+    (folder / MODEL).write_bytes(serialized)
+    written[folder / MODEL] = hashlib.sha256(serialized).hexdigest()
+    onnx.checker.check_model(str(folder / MODEL), full_check=True)
+    return written
 
 
 def stored_arrays(linked: Linked, weights: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
@@ -50,14 +56,29 @@ def stored_arrays(linked: Linked, weights: Mapping[str, Array]) -> Iterator[tupl
         sources = [weights[source] for source in stored.sources]
         results = sources if stored.cone is None else run_cone(stored.cone, sources)
         for name, array in zip(stored.names, results, strict=True):
-            yield name, np.ascontiguousarray(array).reshape(array.shape)  # which makes a scalar a vector
+            yield name, np.asarray(array, order="C")
 
 
-def _external(file: BinaryIO, arrays: Iterable[tuple[str, Array]]) -> Iterator[onnx.TensorProto]:
+@dataclass
+class _Hashed:
+    """A file that is written to from its start, and the hash of what was written."""
+
+    file: BinaryIO
+    digest: hashlib._Hash = field(default_factory=hashlib.sha256)
+    size: int = 0
+
+    def write(self, data: memoryview | bytes) -> None:
+        """Append bytes."""
+        self.file.write(data)
+        self.digest.update(data)
+        self.size += len(data)
+
+
+def _external(file: _Hashed, arrays: Iterable[tuple[str, Array]]) -> Iterator[onnx.TensorProto]:
     for name, array in arrays:
         alignment = LARGE_ALIGNMENT if array.nbytes >= LARGE else SMALL_ALIGNMENT
-        file.write(bytes(-file.tell() % alignment))
-        offset = file.tell()
+        file.write(bytes(-file.size % alignment))
+        offset = file.size
         file.write(array.reshape(-1).view(np.uint8).data)
         tensor = onnx.TensorProto(name=name, dims=array.shape, data_location=onnx.TensorProto.EXTERNAL)
         tensor.data_type = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)

@@ -151,7 +151,7 @@ BLOCK: Mapping[str, Key] = {
 }
 
 WEIGHTS: Mapping[str, Key] = {
-    "file": Key("path", "a file of tensors: .safetensors, .npz, .pt", TEXT),
+    "file": Key("path", "a file of tensors: .safetensors, .npz, .pt, or the .index.json of several", TEXT),
     "map": Key("mapping", "patterns of stackc's names, and what the file calls them", _ref("texts")),
     "ignore": Key("list", "patterns of names in the file that nothing is made of", _one_or_list(TEXT, empty=True)),
 }

@@ -1,0 +1,175 @@
+"""A second build: with weights from a file, compiled components in the cache and nothing to run, it needs no PyTorch.
+
+The model of the weights as they lie in a file has to be that of the same weights out of the module, byte for byte.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from stackc.artifact import load_artifact, verify_files
+from stackc.build import Options, build
+from stackc.front import Overrides, check_spec
+from stackc.lower import lower
+
+SPECS = Path(__file__).parents[1] / "specs"
+TINY = {
+    "bert_base.yaml": {"vocab": "50", "dim": "24", "layers": "2", "hidden": "32"},
+    "deep_bert.yaml": {"vocab": "50", "dim": "8", "encoders": "2", "layers": "1"},
+    "detr.yaml": {"channels": "4", "dim": "32", "heads": "4", "hidden": "40", "layers": "2", "queries": "5"},
+    "ensemble.yaml": {"vocab": "50", "dim": "16"},
+    "gpt2.yaml": {"vocab": "97", "dim": "24", "layers": "2"},
+    "minilm.yaml": {"vocab": "50", "dim": "24", "layers": "2"},
+    "t5.yaml": {"vocab": "50", "dim": "16", "heads": "2", "head_dim": "8", "hidden": "24", "layers": "2"},
+    "two_tower.yaml": {"users": "50", "catalogue": "40", "genres": "5", "dim": "16", "hidden": "24"},
+    "unet.yaml": {"width0": "4"},
+}
+CALCULATED = {"normalized.yaml"}  # its weights are normalized as they are written, which ONNX Runtime does
+REBUILD = """
+import json, sys
+from pathlib import Path
+from stackc.build import Options, build
+from stackc.front import Overrides
+for spec, params, weights, out in json.loads(sys.argv[1]):
+    told = []
+    options = Options(Overrides(params), Path(weights), Path(out), verify=False)
+    build(Path(spec), options, lambda stage, found: told.append(f"{stage}: {found}"))
+    heavy = {"torch", "onnxruntime", "onnxscript", "onnx_ir"} & sys.modules.keys()
+    print(json.dumps([Path(spec).name, sorted(heavy), told]))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "onnxruntime"]:
+        del sys.modules[name]
+"""
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """The model of a first build, of random weights, and of a second one with the same weights from a file."""
+
+    first: bytes
+    again: Path
+    heavy: list[str]
+    told: list[str]
+    weights: Path
+
+
+def plain(spec: Path, folder: Path) -> Path:
+    """A copy of the spec without its map of names: here the file has the names of the model."""
+    text = re.sub(r"^weights:\n(?:[ ].*\n)*", "", spec.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    (folder / spec.name).write_text(text, encoding="utf-8")
+    return folder / spec.name
+
+
+def save_state(spec: Path, params: Mapping[str, str], path: Path) -> None:
+    checked = check_spec(spec, Overrides(params))
+    state = lower(checked.typed).state_dict()
+    safetensors.torch.save_file({name: state[name].contiguous() for name in checked.program.tensors()}, path)
+
+
+@pytest.fixture(scope="module")
+def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rebuilt]:
+    """Every spec, all second builds in one new process."""
+    folder = tmp_path_factory.mktemp("specs")
+    firsts, jobs = {}, []
+    for source in sorted(SPECS.iterdir()):
+        spec, params = plain(source, folder), TINY.get(source.name, {})
+        options = Options(Overrides(params), out=folder / "first", verify=False)
+        firsts[source.name] = build(spec, options, lambda stage, found: None).folder
+        save_state(spec, params, spec.with_suffix(".safetensors"))
+        jobs.append((str(spec), params, str(spec.with_suffix(".safetensors")), str(folder / "again")))
+    command = [sys.executable, "-c", REBUILD, json.dumps(jobs)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return {
+        name: Rebuilt(
+            (firsts[name] / "model.onnx").read_bytes(),
+            folder / "again" / firsts[name].name,
+            heavy,
+            told,
+            (folder / name).with_suffix(".safetensors"),
+        )
+        for name, heavy, told in map(json.loads, done.stdout.splitlines())
+    }
+
+
+@pytest.mark.parametrize("spec", sorted(path.name for path in SPECS.iterdir()))
+def test_without_pytorch_it_is_the_same_model(rebuilt: dict[str, Rebuilt], spec: str) -> None:
+    made = rebuilt[spec]
+    assert made.heavy == (["onnxruntime"] if spec in CALCULATED else [])
+    assert (made.again / "model.onnx").read_bytes() == made.first
+    assert [line.partition(":")[0] for line in made.told] == ["check", "weights", "export"]
+    count, recalled = re.findall(r"(\d+) distinct components, (\d+) from the cache", made.told[-1])[0]
+    assert count == recalled
+
+
+def test_the_manifest_says_what_was_not_done_and_what_it_was_made_of(rebuilt: dict[str, Rebuilt]) -> None:
+    made = rebuilt["seed.mmd"]
+    verify_files(load_artifact(made.again))
+    assert {path.name for path in made.again.iterdir()} == {
+        "model.onnx", "manifest.json", "spec.lock.yaml", "graph.svg",
+    }  # fmt: skip
+    manifest = json.loads((made.again / "manifest.json").read_text(encoding="utf-8"))
+    assert (manifest["provider"], manifest["parity"]) == (None, None)
+    assert manifest["reason"] == "not opened: built without its proof"
+    assert manifest["weights"] == {"seed.safetensors": sha256(made.weights.read_bytes()).hexdigest()}
+    assert manifest["spec"] == {"seed.mmd": sha256((SPECS / "seed.mmd").read_bytes()).hexdigest()}
+
+
+def test_without_the_cache_everything_is_compiled(tmp_path: Path) -> None:
+    told: list[str] = []
+    for cache in (True, False):
+        options = Options(out=tmp_path, verify=False, cache=cache)
+        build(SPECS / "normalized.yaml", options, lambda stage, found: told.append(found))
+    assert "from the cache" not in told[-1]
+
+
+def test_included_files_and_weights_that_the_spec_names_are_hashed(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    block = "stackc: 1\ninputs: {x: {shape: [batch, 4]}}\ngraph: x --> fc[linear]\nnodes: {fc: {out: 4}}\n"
+    (tmp_path / "parts" / "block.yaml").write_text(block, encoding="utf-8")
+    spec = tmp_path / "model.yaml"
+    spec.write_text(
+        "stackc: 1\nname: model\ninputs: {x: {shape: [batch, 4]}}\ngraph: x --> y\n"
+        "nodes: {y: {op: parts/block.yaml}}\nweights: {file: w.npz}\n",
+        encoding="utf-8",
+    )
+    np.savez(tmp_path / "w.npz", **{"y.fc.weight": np.eye(4, dtype="f4"), "y.fc.bias": np.ones(4, "f4")})
+    folder = build(spec, Options(out=tmp_path / "out", verify=False), lambda stage, found: None).folder
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    files = {name: sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("model.yaml", "parts/block.yaml")}
+    assert manifest["spec"] == files
+    assert manifest["weights"] == {"w.npz": sha256((tmp_path / "w.npz").read_bytes()).hexdigest()}
+
+
+def test_shards_are_one_file_of_weights(tmp_path: Path) -> None:
+    """The index of Hugging Face, of safetensors or of what torch.save wrote; the model is that of one file."""
+    spec = SPECS / "stacked.yaml"
+    save_state(spec, {}, tmp_path / "whole.safetensors")
+    state = safetensors.torch.load_file(tmp_path / "whole.safetensors")
+    models = [build_model(spec, tmp_path / "whole.safetensors", tmp_path / "whole")]
+    for kind in ("safetensors", "bin"):
+        names = {name: f"model-{number % 2 + 1}-of-2.{kind}" for number, name in enumerate(state)}
+        for file in set(names.values()):
+            part = {name: tensor for name, tensor in state.items() if names[name] == file}
+            (torch.save if kind == "bin" else safetensors.torch.save_file)(part, tmp_path / file)
+        index = tmp_path / f"model.{kind}.index.json"
+        index.write_text(json.dumps({"metadata": {"total_size": 0}, "weight_map": names}), encoding="utf-8")
+        models.append(build_model(spec, index, tmp_path / kind))
+        manifest = json.loads((tmp_path / kind / "stacked" / "manifest.json").read_text(encoding="utf-8"))
+        assert manifest["weights"].keys() == {index.name, *names.values()}
+    assert models[0] == models[1] == models[2]
+
+
+def build_model(spec: Path, weights: Path, out: Path) -> bytes:
+    folder = build(spec, Options(weights=weights, out=out, verify=False), lambda stage, found: None).folder
+    return (folder / "model.onnx").read_bytes()
