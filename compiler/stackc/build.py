@@ -232,13 +232,12 @@ def _weight_hashes(weights: Weights | None) -> dict[str, str] | None:
 
 
 def _spec_hashes(checked: Checked) -> dict[str, str]:
-    """The spec's text as it was read, and the files that it includes, by their paths as seen from it."""
-    spec = Path(checked.source.file)
-    hashes = {spec.name: hashlib.sha256(checked.source.text.encode()).hexdigest()}
-    for include in checked.graph.includes:
-        file = Path(include.partition("#")[0])
-        hashes[Path(os.path.relpath(file, spec.parent)).as_posix()] = sha256(file)
-    return hashes
+    """The texts of the spec and of what it includes, as they were read, by their paths as seen from the spec."""
+    folder = os.path.dirname(checked.source.file)
+    return {
+        Path(os.path.relpath(source.file, folder or ".")).as_posix(): hashlib.sha256(source.text.encode()).hexdigest()
+        for source in (checked.source, *checked.graph.includes)
+    }
 
 
 def _values(types: Mapping[str, TensorType]) -> tuple[ValueInfo, ...]:
