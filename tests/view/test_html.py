@@ -208,6 +208,19 @@ nodes: {{a: {{op: tanh}}, b: {{op: tanh}}}}  # </script><script>alert(4)</script
     assert page.locator("img").count() == 0
 
 
+def test_labels_stay_beside_their_arrows_when_boxes_open(page: Page, tmp_path: Path) -> None:
+    shown(page, tmp_path, "ensemble.yaml", depth=2)
+    distances = page.evaluate(
+        """() => place(JSON.parse(document.querySelector("script[type]").textContent).levels, 0, "", new Set(["encoders"]))
+          .arrows.filter(({at}) => at).map(({at, points}) => Math.min(...points.slice(1).flatMap((end, i) =>
+            Array.from({length: 101}, (_, k) => Math.hypot(
+              points[i][0] + (end[0] - points[i][0]) * k / 100 - at[0],
+              points[i][1] + (end[1] - points[i][1]) * k / 100 - at[1])))))"""
+    )
+    assert distances
+    assert max(distances) < 60  # half a label, and the room that the layout leaves
+
+
 def test_a_node_of_another_file_has_the_line_of_that_file(page: Page, tmp_path: Path) -> None:
     (tmp_path / "parts.yaml").write_text(
         "stackc: 1\ninputs: {x: {shape: [batch, 8]}}\ngraph: x --> b\n"

@@ -51,10 +51,21 @@ function bent(arrow, placed, x, y) {
   const end = off(arrow.tip, placed.get(arrow.target));
   const moved = ([px, py], t) => [0, 1].map((axis) => [x(px), y(py)][axis] + start[axis] * (1 - t) + end[axis] * t);
   const last = arrow.points.length - 1;
-  return {
-    arrow,
-    points: arrow.points.map((point, i) => moved(point, i / last)),
-    tip: moved(arrow.tip, 1),
-    at: arrow.at && moved(arrow.at, 0.5),
-  };
+  const points = arrow.points.map((point, i) => moved(point, i / last));
+  return { arrow, points, tip: moved(arrow.tip, 1), at: arrow.at && beside(arrow.at, arrow.points, points) };
+}
+
+/** Where a label goes as the arrow beside it moves: as far from the nearest point of it as before. */
+function beside([x, y], before, after) {
+  const between = ([ax, ay], [bx, by], share) => [ax + (bx - ax) * share, ay + (by - ay) * share];
+  let nearest = { distance: Infinity };
+  for (let i = 0; i + 1 < before.length; i++) {
+    const [[ax, ay], [bx, by]] = [before[i], before[i + 1]];
+    const length = (bx - ax) ** 2 + (by - ay) ** 2;
+    const share = length ? Math.min(1, Math.max(0, ((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length)) : 0;
+    const [px, py] = between(before[i], before[i + 1], share);
+    const distance = Math.hypot(x - px, y - py);
+    if (distance < nearest.distance) nearest = { distance, off: [x - px, y - py], to: between(after[i], after[i + 1], share) };
+  }
+  return [nearest.to[0] + nearest.off[0], nearest.to[1] + nearest.off[1]];
 }

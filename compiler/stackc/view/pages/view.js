@@ -119,11 +119,11 @@ function start(host) {
       caption(made, frame.titles, [], x + 14, y + 8, "");
       group.append(made);
     }
+    for (const arrow of part.arrows) group.append(...arrowOf(arrow)); // one that an opened box has come upon goes behind it
     for (const each of part.boxes.filter(({ child }) => child)) {
       const header = each.box.head[1] + 1.5 * PADDING;
       group.append(boxOf(each), draw(each.child, each.x + (each.width - each.child.width) / 2, each.y + header));
     }
-    for (const arrow of part.arrows) group.append(...arrowOf(arrow));
     for (const each of part.boxes) if (!each.child) group.append(boxOf(each));
     for (const arrow of part.arrows) if (arrow.at) group.append(labelOf(arrow));
     return group;
