@@ -61,6 +61,7 @@ class Options:
     seed: int = 0
     opset: int = 23
     target: str = "portable"
+    functions: bool = False
     provider: str = "auto"
     verify: bool = True
     measure: bool = True
@@ -145,7 +146,10 @@ def _export(checked: Checked, tensors: Mapping[str, Array], folder: Path, option
     from stackc.export import export
 
     cache = user_cache() if options.cache else None
-    return export(checked.program, tensors, folder, opset=options.opset, target=options.target, cache=cache)
+    return export(
+        checked.program, tensors, folder,
+        opset=options.opset, target=options.target, functions=options.functions, cache=cache,
+    )  # fmt: skip
 
 
 def _amount(exported: Exported, options: Options) -> str:

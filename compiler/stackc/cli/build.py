@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="The operators of the file: ONNX's alone, or ONNX Runtime's own besides, where they are faster.",
 )
+@click.option("--functions", is_flag=True, help="Keep blocks and stacks as ONNX functions, for a viewer to show.")
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Of random weights and of the inputs of the proof."
 )
@@ -52,8 +53,8 @@ if TYPE_CHECKING:
 @click.option("--no-cache", is_flag=True, help="Compile every component anew, and keep none; see `stackc cache`.")
 @json_option
 def command(
-    spec: Path, overrides: Overrides, weights: Path | None, out: Path, opset: int, target: str, seed: int,
-    provider: str, threads: int | None, no_verify: bool, per_component: bool, no_bench: bool,
+    spec: Path, overrides: Overrides, weights: Path | None, out: Path, opset: int, target: str, functions: bool,
+    seed: int, provider: str, threads: int | None, no_verify: bool, per_component: bool, no_bench: bool,
     no_cache: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Build SPEC into OUT/NAME: an ONNX model that is proven equal to its PyTorch module, and measured.
@@ -65,8 +66,8 @@ def command(
     from stackc.build import Options, build
 
     options = Options(
-        overrides=overrides, weights=weights, out=out, seed=seed, opset=opset, target=target, provider=provider,
-        verify=not no_verify, measure=not no_bench, threads=threads, cache=not no_cache,
+        overrides=overrides, weights=weights, out=out, seed=seed, opset=opset, target=target, functions=functions,
+        provider=provider, verify=not no_verify, measure=not no_bench, threads=threads, cache=not no_cache,
         per_component=per_component,
     )  # fmt: skip
     start = time.perf_counter()

@@ -76,7 +76,7 @@ class Recurrent(Component):
 
 @component("lstm", "x", Port("h0", optional=True), Port("c0", optional=True), outputs=("y", "h", "c"))
 class Lstm(Recurrent):
-    """c_t = f·c_{t−1} + i·g, h_t = o·tanh(c_t); i, f, o = σ and g = tanh of W_x·x_t + b_x + W_h·h_{t−1} + b_h.
+    """y_t = h_t = o·tanh(c_t), c_t = f·c_{t−1} + i·g; i, f, o = σ and g = tanh of W·x_t + b + U·h_{t−1} + d.
 
     x: [batch, seq, features] → y: [batch, seq, directions · hidden], every h_t;
     h, c: [layers · directions, batch, hidden], the last states; h0, c0: like them, the first ones, by default 0.
@@ -98,7 +98,7 @@ class Lstm(Recurrent):
 
 @component("gru", "x", Port("h0", optional=True), outputs=("y", "h"))
 class Gru(Recurrent):
-    """h_t = (1 − z)·n + z·h_{t−1}, n = tanh(W·x_t + b + r·(U·h_{t−1} + d)); r, z = σ(W·x_t + b + U·h_{t−1} + d).
+    """y_t = h_t = (1 − z)·n + z·h_{t−1}; n = tanh(W·x_t + b + r·(U·h_{t−1} + d)), r and z σ of the plain sum.
 
     x: [batch, seq, features] → y: [batch, seq, directions · hidden], every h_t;
     h: [layers · directions, batch, hidden], the last state; h0: like it, the first one, by default 0.
@@ -120,7 +120,7 @@ class Gru(Recurrent):
 
 @component("rnn", "x", Port("h0", optional=True), outputs=("y", "h"))
 class Rnn(Recurrent):
-    """h_t = tanh(W_x·x_t + b_x + W_h·h_{t−1} + b_h), or relu of it.
+    """y_t = h_t = tanh(W·x_t + b + U·h_{t−1} + d), or relu of it.
 
     x: [batch, seq, features] → y: [batch, seq, directions · hidden], every h_t;
     h: [layers · directions, batch, hidden], the last state; h0: like it, the first one, by default 0.

@@ -15,6 +15,7 @@ import onnx
 import stackc
 from stackc.diagnostics import Collector
 from stackc.export.constraints import counterexample, spelled
+from stackc.export.functions import CONSTANT, Place
 from stackc.export.objects import IR_VERSION, Cone, Object, opset_imports
 from stackc.export.prologue import transposition
 from stackc.export.storage import Storage, Stored, plan_storage, source_of
@@ -26,10 +27,16 @@ from stackc.graph.program import Call, Program
 
 @dataclass(frozen=True, eq=False)
 class Linked:
-    """A model without its weights, and what has to be stored of them, in order."""
+    """A model without its weights, what has to be stored of them, in order.
+
+    `places` says where blocks are at work, by path; `exposed` leads from outputs of the model to the values that they
+    are.
+    """
 
     model: onnx.ModelProto
     weights: tuple[Stored, ...]
+    places: Mapping[str, Place]
+    exposed: Mapping[str, str]
 
 
 def link(program: Program, units: Sequence[Unit], objects: Mapping[Unit, Object], *, opset: int) -> Linked:
@@ -51,7 +58,8 @@ def link(program: Program, units: Sequence[Unit], objects: Mapping[Unit, Object]
     linker.declare_outputs()
     model.opset_import.extend(opset_imports(model.graph.node, opset))
     linker.declare_values()
-    return Linked(model, tuple(storage.forms.values()))
+    exposed = {output: value for value, output in linker.exposed.items()}
+    return Linked(model, tuple(storage.forms.values()), linker.places(), exposed)
 
 
 def require_names(program: Program) -> None:
@@ -152,10 +160,17 @@ class _Linker:
     def constant(self, tensor: onnx.TensorProto, key: bytes) -> str:
         """The initializer that holds a constant: one for all equal ones."""
         if key not in self.constants:
-            self.constants[key] = f"constant/{len(self.constants)}"
+            self.constants[key] = f"{CONSTANT}{len(self.constants)}"
             self.graph.initializer.add().CopyFrom(tensor)
             self.graph.initializer[-1].name = self.constants[key]
         return self.constants[key]
+
+    def places(self) -> dict[str, Place]:
+        """Where blocks and stacks are at work, with the values of the graph that enter them."""
+        return {
+            frame.path: Place(frame.name, str(frame.span), {self.values[v]: port for port, v in frame.inputs.items()})
+            for frame in self.program.frames
+        }
 
     def declare_outputs(self) -> None:
         """The outputs in the order of the program; what no node makes under the output's name gets an Identity."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from stackc.cache import Cache
 from stackc.diagnostics import Span
+from stackc.export.functions import fold
 from stackc.export.link import link
 from stackc.export.recall import recall_or_compile
 from stackc.export.units import Unit, units_of
@@ -49,10 +50,12 @@ def export(
     *,
     opset: int = 23,
     target: str = "portable",
+    functions: bool = False,
     cache: Cache | None = None,
 ) -> Exported:
     """Write the program as an ONNX model into an existing folder.
 
+    With `functions`, blocks and stacks are ONNX local functions; else the model is flat.
     `weights` has every parameter and buffer by its name in the state_dict; it is read one tensor at a time. PyTorch is
     imported where a unit is not in the cache. Raises SpecError E501 (a component cannot be exported) and E502 (it was
     compiled for fewer sizes than the contract allows).
@@ -61,6 +64,8 @@ def export(
     units = clock("units", lambda: units_of(program, opset, target))
     objects, recalled = clock("compile", lambda: recall_or_compile(spans_of(program, units), cache))
     linked = clock("link", lambda: link(program, units, objects, opset=opset))
+    if functions:
+        linked = clock("fold", lambda: replace(linked, model=fold(linked.model, linked.places, linked.exposed)))
     inline = weight_bytes(program) <= INLINE_LIMIT
     files = clock("write", lambda: write(linked, weights, folder, inline=inline))
     return Exported(files, len(objects), recalled, len(linked.model.graph.node), opset, clock.seconds)

@@ -40,8 +40,24 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Frame:
+    """A block or stack at work under its path, where all calls are whose paths begin with it.
+
+    `name` is the block's, of a stack the node's; `inputs` leads from port to value.
+    """
+
+    path: str
+    name: str
+    inputs: Mapping[str, str]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
-    """A whole model, flat: `types` has every value by name; `outputs` leads from the output's name to its value."""
+    """A whole model, flat: `types` has every value by name; `outputs` leads from the output's name to its value.
+
+    `frames` are the blocks and stacks that the calls came out of, each after those inside of it.
+    """
 
     name: str
     inputs: Mapping[str, TensorType]
@@ -49,6 +65,7 @@ class Program:
     outputs: Mapping[str, str]
     types: Mapping[str, TensorType]
     contract: DimContract
+    frames: tuple[Frame, ...] = ()
 
     def tensors(self) -> dict[str, TensorType]:
         """Every parameter and buffer by its name in the state_dict, owners alone, in running order."""
@@ -81,12 +98,14 @@ def flatten(typed: TypedGraph) -> Program:
         calls = [replace(call, parameters={k: walker.owner(v) for k, v in call.parameters.items()}) for call in calls]
     types = dict(inputs) | {v: t for call in calls for v, t in zip(call.outputs, call.signature.outputs, strict=True)}
     outputs = {name: values[wire] for name, wire in typed.root.region.outputs.items()}
-    return Program(typed.graph.document.name, inputs, tuple(calls), outputs, types, typed.graph.contract)
+    name, contract = typed.graph.document.name, typed.graph.contract
+    return Program(name, inputs, tuple(calls), outputs, types, contract, tuple(walker.frames))
 
 
 @dataclass(frozen=True)
 class _Walker:
     calls: list[Call] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
     ties: dict[str, tuple[str, Span]] = field(default_factory=dict)
 
     def region(self, typed: TypedRegion, path: str, owner: str, values: dict[Wire, str]) -> dict[Wire, str]:
@@ -104,6 +123,9 @@ class _Walker:
                 entering = {Wire(inlet.port): values[inlet.wire] for inlet in node.inlets if inlet.wire}
                 inside = self.region(body, f"{here}.", f"{owned}.", entering)
                 made = [inside[wire] for wire in body.region.outputs.values()]
+                ports = {port: entering[Wire(port)] for port in body.region.inputs if Wire(port) in entering}
+                name = id if body.region.kind == "stack" else body.region.name
+                self.frames.append(Frame(here, name, ports, node.span))
             else:
                 made = self.call(typed.signatures[id], node, here, owned, values)
             values |= {Wire(id, number): value for number, value in enumerate(made)}

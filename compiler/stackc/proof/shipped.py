@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 from onnx.helper import tensor_dtype_to_np_dtype
 
+from stackc.export.functions import unfold
 from stackc.export.nodes import reads
 from stackc.export.template import PATH, VALUES
 from stackc.export.values import type_proto
@@ -47,7 +48,7 @@ class Shipped:
     @staticmethod
     def load(path: Path, program: Program) -> Shipped:
         """The file at `path`; its weights are read when a part that has them is run."""
-        return Shipped(onnx.load(path, load_external_data=False), path.parent, program)
+        return Shipped(unfold(onnx.load(path, load_external_data=False)), path.parent, program)
 
     @cached_property
     def tensors(self) -> dict[str, str]:
@@ -88,7 +89,6 @@ class Shipped:
             found.follow(tensor)
         model = onnx.ModelProto(ir_version=self.model.ir_version, producer_name=self.model.producer_name)
         model.opset_import.extend(self.model.opset_import)
-        model.functions.extend(self.model.functions)
         model.graph.name = self.model.graph.name
         model.graph.node.extend(self.model.graph.node[index] for index in sorted(found.nodes))
         model.graph.initializer.extend(self._initializers[name] for name in found.initializers)
