@@ -21,6 +21,7 @@ from stackc.reference.keys import BLOCK, DIM, INPUT, NODE, PARAM, SPEC, STACK, W
 from stackc.spec.expressions import MAX_LENGTH
 from stackc.spec.names import EXPRESSION_WORDS, MERMAID_WORDS, MODULE_NAMES
 from stackc.spec.params import KINDS
+from stackc.types import FLOATS, INPUT_DTYPES
 
 Json = dict[str, Any]
 
@@ -54,7 +55,7 @@ def _definitions() -> Json:
         "symbol": _name(EXPRESSION_WORDS, r"^[^\s.\-]+$"),
         "params": _named(_param(), "symbol"),
         "dims": _named(_mapping(DIM), "symbol"),
-        "inputs": {**_named(_mapping(INPUT)), "type": "object", "minProperties": 1},
+        "inputs": {**_named(_input()), "type": "object", "minProperties": 1},
         "block_name": _name(MODULE_NAMES | MERMAID_WORDS | REGISTRY.keys() | {"stack"}, r"^[^\s.]+$"),
         "blocks": _named(_mapping(BLOCK), "block_name"),
         "nodes": _named(_ref("node")),
@@ -104,6 +105,13 @@ def _named(value: Json, names: str = "name") -> Json:
     return {"type": ["object", "null"], "propertyNames": _ref(names), "additionalProperties": value}
 
 
+def _input() -> Json:
+    """A declaration; what values there are is said of whole numbers, and the default is a floating-point type."""
+    whole = {"required": ["dtype"], "properties": {"dtype": {"enum": [d for d in INPUT_DTYPES if d not in FLOATS]}}}
+    both = {"not": {"required": ["below", "values"]}}
+    return {**_mapping(INPUT), "dependentSchemas": {"below": whole, "values": whole}, **both}
+
+
 def _param() -> Json:
     """A default, a type, or a mapping that says at least what values there are."""
     says = [{"required": [key]} for key in ("type", "default", "choices", "min", "max")]
@@ -117,7 +125,13 @@ def _name(taken: Set[str], pattern: str) -> Json:
 
 def _outputs() -> Json:
     named = {"type": "object", "additionalProperties": {"type": "string"}}
-    return {"anyOf": [{"type": ["string", "null"]}, {"type": "array", "items": {"type": "string"}}, named]}
+    return {
+        "anyOf": [
+            {"type": ["string", "null"]},
+            {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+            named,
+        ]
+    }
 
 
 # -- nodes and what they are

@@ -211,8 +211,9 @@ nodes: {{a: {{op: tanh}}, b: {{op: tanh}}}}  # </script><script>alert(4)</script
 def test_labels_stay_beside_their_arrows_when_boxes_open(page: Page, tmp_path: Path) -> None:
     shown(page, tmp_path, "ensemble.yaml", depth=2)
     distances = page.evaluate(
-        """() => place(JSON.parse(document.querySelector("script[type]").textContent).levels, 0, "", new Set(["encoders"]))
-          .arrows.filter(({at}) => at).map(({at, points}) => Math.min(...points.slice(1).flatMap((end, i) =>
+        """() => place(JSON.parse(document.querySelector("script[type]").textContent).levels, 0, "",
+            new Set(["encoders"])).arrows
+          .filter(({at}) => at).map(({at, points}) => Math.min(...points.slice(1).flatMap((end, i) =>
             Array.from({length: 101}, (_, k) => Math.hypot(
               points[i][0] + (end[0] - points[i][0]) * k / 100 - at[0],
               points[i][1] + (end[1] - points[i][1]) * k / 100 - at[1])))))"""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -78,4 +82,25 @@ def test_a_tree_has_every_box_once() -> None:
 def test_error_a_tree_is_for_the_screen(tmp_path: Path) -> None:
     done = show(SPECS / "seed.mmd", "--tree", "-o", tmp_path / "x.svg")
     assert done.exit_code == 2
-    assert "--tree is for the screen" in done.stderr
+    assert "--tree and --mermaid are for the screen" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no pseudo-terminals")
+@pytest.mark.parametrize(
+    ("option", "begins"), [([], "seed  413 k"), (["--mermaid"], "---"), (["--tree"], "seed  413 k")]
+)
+def test_a_screen_gets_a_tree_unless_asked_otherwise(option: list[str], begins: str) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    arguments = [sys.executable, "-m", "stackc", "show", str(SPECS / "seed.mmd"), *option]
+    environment = os.environ | {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "120"}
+    process = subprocess.Popen(arguments, stdout=theirs, env=environment)
+    os.close(theirs)
+    shown = os.read(ours, 20)
+    with contextlib.suppress(OSError):  # how Linux says that the other end is closed
+        while os.read(ours, 1 << 16):
+            pass
+    os.close(ours)
+    assert process.wait() == 0
+    assert shown.decode(errors="ignore").startswith(begins)

@@ -18,7 +18,7 @@ COMMANDS = {
     "init": "Turn a bare drawing into a spec to fill in; or write a template.",
     "build": "Build a spec: check, lower, export, prove, measure, package.",
     "check": "Check a spec, and tell its parameters and FLOPs.",
-    "show": "Draw a spec: Mermaid on the screen, SVG or PNG in a file.",
+    "show": "Draw a spec: a tree on the screen, Mermaid, SVG, PNG or a page in a file.",
     "watch": "Check a spec again at every save, and draw it again.",
     "diff": "Tell what differs between two specs.",
     "plan": "Tell parameters, FLOPs and memory by block, and what fits in a memory.",

@@ -36,22 +36,27 @@ def _check_suffix(out: Path | None, skin: Skin | None) -> None:
     "--depth", type=click.IntRange(min=1), default=1, show_default=True,
     help="How many levels of blocks and stacks to open; 1 leaves all of them closed.",
 )  # fmt: skip
-@click.option("--tree", is_flag=True, help="Print a tree to read on the screen instead of Mermaid.")
+@click.option(
+    "--tree/--mermaid", default=None,
+    help="Print a tree to read, or Mermaid; by default a tree on a screen, Mermaid into a pipe.",
+)  # fmt: skip
 @click.option(
     "--as", "skin", type=click.Choice(list(SKINS)),
     help="Write the spec itself, as YAML or as Mermaid; comments and the order of its keys stay.",
 )  # fmt: skip
-def command(spec: Path, overrides: Overrides, out: Path | None, depth: int, tree: bool, skin: Skin | None) -> None:
-    """Draw SPEC: Mermaid or a tree on the screen, or a picture in a file. With --as, write SPEC in its other language.
+def command(
+    spec: Path, overrides: Overrides, out: Path | None, depth: int, tree: bool | None, skin: Skin | None
+) -> None:
+    """Draw SPEC: a tree or Mermaid on the screen, or a picture in a file. With --as, write SPEC in its other language.
 
     Shapes stand on the arrows, parameters and FLOPs on the nodes; equal members of a stack are drawn once, with ×12.
     """
     _check_suffix(out, skin)
     if skin and (overrides.params or overrides.dims):
         raise click.UsageError("--as writes the spec as it stands; --set and --dims are for pictures")
-    if tree and (skin or out):
-        raise click.UsageError("--tree is for the screen; it goes with neither --as nor --out")
-    if tree:
+    if tree is not None and (skin or out):
+        raise click.UsageError("--tree and --mermaid are for the screen; they go with neither --as nor --out")
+    if tree or (tree is None and not (skin or out) and sys.stdout.isatty()):
         _print_tree(compose(check_spec(spec, overrides).typed, depth))
         return
     suffix = out.suffix.lower() if out else ".mmd"

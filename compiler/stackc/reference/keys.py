@@ -34,12 +34,14 @@ def _ref(name: str) -> Schema:
     return {"$ref": f"#/$defs/{name}"}
 
 
-def _one_or_list(item: Schema, *, empty: bool = False) -> Schema:
+def _one_or_list(item: Schema, *, empty: bool = False, unique: bool = False) -> Schema:
     nothing: list[Schema] = [{"type": "null"}] if empty else []
-    return {"anyOf": [item, {"type": "array", "items": item}, *nothing]}
+    once: Schema = {"uniqueItems": True} if unique else {}
+    return {"anyOf": [item, {"type": "array", "items": item, **once}, *nothing]}
 
 
 TEXT: Schema = {"type": "string"}
+_NAME: Schema = {"type": "string", "pattern": r"^[^\s/\\:]+$", "maxLength": 100}
 _COUNT: Schema = {"anyOf": [_ref("size"), {"type": "null"}]}
 _WHOLE: Schema = {"anyOf": [{"type": "integer"}, _ref("expression")]}
 _PLAIN: Schema = {"type": ["string", "number", "boolean", "null"]}
@@ -56,7 +58,7 @@ _OUTPUTS = Key(
 
 SPEC: Mapping[str, Key] = {
     "stackc": Key(str(LANGUAGE_VERSION), "the version of the language", {"const": LANGUAGE_VERSION}, required=True),
-    "name": Key("text", "the name of the model, and of its folder in exported/", TEXT, "the name of the file"),
+    "name": Key("text", "the name of the model, and of its folder in exported/", _NAME, "the name of the file"),
     "description": _DESCRIPTION,
     "dims": Key("mapping", "the sizes that are known only at run time, and their bounds", _ref("dims")),
     "params": _PARAMS,
@@ -141,7 +143,7 @@ BLOCK: Mapping[str, Key] = {
     "inputs": Key(
         "list",
         "its ports, the first for arrows without a label; `mask?` may be left open",
-        _one_or_list(TEXT),
+        _one_or_list(TEXT, unique=True),
         required=True,
     ),
     "graph": _GRAPH,
