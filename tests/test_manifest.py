@@ -8,7 +8,7 @@ import pytest
 
 from stackc.manifest import Broken, Manifest, parse_manifest, write_manifest
 from stackc.runtime import ValueInfo
-from stackc.types import DimRange
+from stackc.types import DimRange, ValueRange
 
 MANIFEST = Manifest(
     name="seed",
@@ -16,7 +16,11 @@ MANIFEST = Manifest(
     spec={"x.yaml": "ab" * 32},
     weights=None,
     dims={"seq": DimRange(2, None, 4), "batch": DimRange(1, 64)},
-    inputs=(ValueInfo("x", "float32", ("batch", "seq", 128)),),
+    inputs=(
+        ValueInfo("x", "float32", ("batch", "seq", 128)),
+        ValueInfo("ids", "int64", ("batch",), ValueRange(500)),
+        ValueInfo("mask", "int64", (), ValueRange(2, (0, 1))),
+    ),
     outputs=(ValueInfo("和", "float32", (None, 128)),),
     opset=23,
     target="portable",
@@ -53,6 +57,23 @@ UNSEALED = """{
         "batch",
         "seq",
         128
+      ]
+    },
+    {
+      "below": 500,
+      "dtype": "int64",
+      "name": "ids",
+      "shape": [
+        "batch"
+      ]
+    },
+    {
+      "dtype": "int64",
+      "name": "mask",
+      "shape": [],
+      "values": [
+        0,
+        1
       ]
     }
   ],
@@ -110,7 +131,9 @@ def test_the_text_leads_back() -> None:
         ('"min": 2', '"min": "two"', "dims.seq.min has to be a whole number"),
         ('"max": 64', '"max": 6.4', "dims.batch.max has to be a whole number"),
         ('"name": "x"', '"label": "x"', "inputs[0].name has to be text"),
-        ("        128\n      ]\n    }\n  ],\n  " + '"name"', "[]]}],\n" + '"name"', "inputs[0].shape[2] has to be"),
+        ("        128\n      ]\n    },", "[]]},", "inputs[0].shape[2] has to be"),
+        ('"below": 500', '"below": "500"', "inputs[1].below has to be a whole number"),
+        ('"values": [\n        0,', '"values": [\n        0.5,', "inputs[2].values[0] has to be a whole number"),
         ('"provider": "cpu"', '"provider": 1', "provider has to be text"),
         ('"format": 1', '"format": 2', "it has format 2, and this version of stackc reads 1: update stackc"),
     ],

@@ -15,10 +15,11 @@ import numpy as np
 import onnx
 import pytest
 
-from stackc.artifact import load_artifact, seal, verify_files
+from stackc.artifact import load_artifact, run_artifact, seal, verify_files
 from stackc.build import Options, build
 from stackc.diagnostics import SpecError
 from stackc.runtime import read_npz, write_npz
+from stackc.types import ValueRange
 from stackc.verify import verify
 
 SPECS = Path(__file__).parents[1] / "specs"
@@ -92,6 +93,17 @@ def test_error_a_model_that_the_checker_refuses(artifact: Path) -> None:
     code, message = problem(artifact)
     assert code == "A611"
     assert "NoSuchOperator" in message
+
+
+def test_what_an_input_may_hold_is_in_the_artifact(artifact: Path) -> None:
+    inputs = {value.name: value.allowed for value in load_artifact(artifact).manifest.inputs}
+    assert inputs["genre"] == ValueRange(32)
+    assert inputs["mask"] == ValueRange(2, (0, 1))
+    arrays = read_npz(artifact / "testvectors.npz")
+    feeds = {name.removeprefix("input."): array for name, array in arrays.items() if name.startswith("input.")}
+    feeds["genre"] = feeds["genre"] + 32
+    with pytest.raises(SpecError, match=r"R418.*input 'genre' holds \d+ at \[0\]"):
+        run_artifact(artifact, feeds, "cpu")
 
 
 def edit_vectors(artifact: Path, edit: Callable[[dict[str, np.ndarray]], object]) -> None:

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from stackc.export import Exported
     from stackc.proof.points import Point
     from stackc.proof.report import Parity
-    from stackc.types import TensorType
+    from stackc.types import TensorType, ValueRange
 
 MEASURED_FLOPS = 4e9  # of one forward pass: a tenth of a second, so that a build does not wait for its timing
 DRAWING, PARITY, REPORT = "graph.svg", "parity.json", "report.json"
@@ -220,8 +220,8 @@ def _manifest(
         spec=_spec_hashes(checked),
         weights=weights,
         dims=checked.program.contract,
-        inputs=_values(checked.program.inputs),
-        outputs=_values(outputs),
+        inputs=_values(checked.program.inputs, checked.ranges),
+        outputs=_values(outputs, {}),
         opset=options.opset,
         target=options.target,
         provider=session.provider if session else None,
@@ -244,9 +244,13 @@ def _spec_hashes(checked: Checked) -> dict[str, str]:
     }
 
 
-def _values(types: Mapping[str, TensorType]) -> tuple[ValueInfo, ...]:
-    """Names, element types and shapes as the manifest has them: a number, or the name of a dim."""
+def _values(types: Mapping[str, TensorType], ranges: Mapping[str, ValueRange]) -> tuple[ValueInfo, ...]:
+    """Names, element types and shapes as the manifest has them, a number or the name of a dim, and what is promised of
+    whole numbers."""
+    promised = {name: allowed for name, allowed in ranges.items() if not allowed.assumed}
     return tuple(
-        ValueInfo(name, t.dtype, tuple(str(dim) if dim.constant is None else dim.constant for dim in t.shape))
+        ValueInfo(
+            name, t.dtype, tuple(str(d) if d.constant is None else d.constant for d in t.shape), promised.get(name)
+        )
         for name, t in types.items()
     )

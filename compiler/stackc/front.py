@@ -12,11 +12,12 @@ from stackc.graph.check import TypedGraph, check
 from stackc.graph.cost import Cost, cost_of
 from stackc.graph.model import Graph
 from stackc.graph.program import Program, flatten
-from stackc.graph.ranges import ValueRange, value_ranges
+from stackc.graph.ranges import value_ranges
 from stackc.graph.resolve import resolve
 from stackc.spec.document import Document
 from stackc.spec.reader import read
 from stackc.spec.source import Source, load_source
+from stackc.types import ValueRange
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,8 @@ from stackc.components import REGISTRY
 from stackc.components.reparam import REPARAMS, MinMax, Reparam, Standardize
 from stackc.front import Checked
 from stackc.graph.model import Node, Region, Wire
-from stackc.graph.ranges import ValueRange
 from stackc.spec.document import LANGUAGE_VERSION, WeightsDecl
-from stackc.types import DimRange, TensorType
+from stackc.types import DimRange, TensorType, ValueRange
 
 
 def write_lock(checked: Checked) -> str:
@@ -116,7 +115,7 @@ def _input(type_: TensorType, allowed: ValueRange | None) -> str:
     fields = {"dtype": type_.dtype, "shape": f"[{', '.join(map(str, type_.shape))}]"}
     if allowed and allowed.choices:
         fields["values"] = f"[{', '.join(map(str, allowed.choices))}]"
-    elif allowed:
+    elif allowed and not allowed.assumed:
         fields["below"] = str(allowed.below)
     return _flow(fields)
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from stackc.runtime import ValueInfo
-from stackc.types import DimRange
+from stackc.types import DimRange, ValueRange
 
 FORMAT = 1
 
@@ -58,8 +58,8 @@ def write_manifest(manifest: Manifest) -> str:
         "files": dict(manifest.files),
         "tolerances": dict(manifest.tolerances),
         "dims": {name: _range(dim) for name, dim in manifest.dims.items()},
-        "inputs": [dataclasses.asdict(value) for value in manifest.inputs],
-        "outputs": [dataclasses.asdict(value) for value in manifest.outputs],
+        "inputs": list(map(_written, manifest.inputs)),
+        "outputs": list(map(_written, manifest.outputs)),
     }
     text = json.dumps({**tree, "digest": ""}, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
     return text.replace(_NO_DIGEST, f'"digest": "{_digest(text)}"', 1)
@@ -75,6 +75,14 @@ def _digest(text: str) -> str:
 
 def _range(dim: DimRange) -> dict[str, int | None]:
     return {"min": dim.minimum, "max": dim.maximum, "multiple_of": dim.multiple_of}
+
+
+def _written(value: ValueInfo) -> dict[str, Any]:
+    """Name, dtype, shape, and what the value may hold by the names that a spec has for it."""
+    tree: dict[str, Any] = {"name": value.name, "dtype": value.dtype, "shape": list(value.shape)}
+    if value.allowed is not None:
+        tree |= {"values": list(value.allowed.choices)} if value.allowed.choices else {"below": value.allowed.below}
+    return tree
 
 
 def parse_manifest(text: str) -> Manifest:
@@ -166,7 +174,15 @@ def _dim(tree: _Tree) -> DimRange:
 
 
 def _value(tree: _Tree) -> ValueInfo:
-    return ValueInfo(tree.get("name", str), tree.get("dtype", str), tree.sequence("shape", _size))
+    return ValueInfo(tree.get("name", str), tree.get("dtype", str), tree.sequence("shape", _size), _allowed(tree))
+
+
+def _allowed(tree: _Tree) -> ValueRange | None:
+    if "values" in tree.entries():
+        choices = tree.sequence("values", lambda item: item.expect(int))
+        return ValueRange(max(choices, default=0) + 1, choices)
+    below = tree.optional("below", int)
+    return None if below is None else ValueRange(below)
 
 
 def _size(tree: _Tree) -> int | str | None:

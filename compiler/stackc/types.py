@@ -269,6 +269,24 @@ class DimRange:
 DimContract = Mapping[str, DimRange]
 
 
+@dataclass(frozen=True, slots=True)
+class ValueRange:
+    """What an input of whole numbers may hold: 0 to `below` − 1, or one of `choices` where there are any.
+
+    Where it is `assumed`, neither the spec nor a table says so: it is what is drawn, and others may work too.
+    """
+
+    below: int
+    choices: tuple[int, ...] = ()
+    assumed: bool = False
+
+    def __str__(self) -> str:
+        if not self.choices:
+            return f"whole numbers from 0 to {self.below - 1}"
+        first, more = self.choices[:10], len(self.choices) > 10
+        return ", ".join(map(str, first)) + (", …" if more else "")
+
+
 @dataclass(frozen=True)
 class Bounds:
     """The least and the largest value a dim can take under a contract."""

@@ -5,7 +5,7 @@ import pytest
 
 from stackc.diagnostics import SpecError
 from stackc.runtime import Feeds, ValueInfo, check_feeds
-from stackc.types import DimRange
+from stackc.types import DimRange, ValueRange
 
 INPUTS = (ValueInfo("ids", "int64", ("batch", "seq")), ValueInfo("mask", "int64", ("batch", "seq")))
 ROWS = (ValueInfo("x", "float32", ("rows", 3)),)
@@ -77,3 +77,30 @@ def test_error_one_name_two_sizes() -> None:
 def test_error_outside_the_contract_is_told_once(sizes: tuple[int, int], message: str) -> None:
     found = problems(INPUTS, {"ids": ones(*sizes), "mask": ones(*sizes)})
     assert found == [("R417", message, "the spec says so under `dims:`")]
+
+
+IDS = (ValueInfo("ids", "int64", ("batch", "seq"), ValueRange(10)),)
+MASK = (ValueInfo("mask", "int64", ("seq",), ValueRange(2, (-1, 1))),)
+SCALAR = (ValueInfo("index", "int64", (), ValueRange(3)),)
+
+
+def test_numbers_up_to_the_bound_and_those_of_the_list_are_taken() -> None:
+    check_feeds(IDS, {"ids": np.arange(10).reshape(1, 10)}, CONTRACT)
+    check_feeds(MASK, {"mask": np.array([-1, 1, 1, -1])}, CONTRACT)
+    check_feeds(SCALAR, {"index": np.array(2)}, CONTRACT)
+    check_feeds(IDS, {"ids": ones(0, 2)})
+
+
+@pytest.mark.parametrize(
+    ("inputs", "array", "message", "takes"),
+    [
+        (IDS, [[3, 9], [10, 4]], "input 'ids' holds 10 at [1, 0]", "whole numbers from 0 to 9"),
+        (IDS, [[3, -1], [11, 4]], "input 'ids' holds -1 at [0, 1], and 1 more are wrong", "whole numbers from 0 to 9"),
+        (MASK, [1, 0], "input 'mask' holds 0 at [1]", "-1, 1"),
+        (SCALAR, 3, "input 'index' holds 3", "whole numbers from 0 to 2"),
+    ],
+)
+def test_error_a_number_that_the_input_may_not_hold(
+    inputs: tuple[ValueInfo, ...], array: object, message: str, takes: str
+) -> None:
+    assert problems(inputs, {inputs[0].name: np.array(array)}) == [("R418", message, f"it takes {takes}")]

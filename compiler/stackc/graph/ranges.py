@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from stackc.components.embedding import Embedding
 from stackc.diagnostics import Collector, SpecError
@@ -12,18 +11,9 @@ from stackc.graph.program import Program
 from stackc.graph.scope import Scope
 from stackc.spec.document import Document, InputDecl
 from stackc.spec.expressions import Bound
-from stackc.types import Dim
+from stackc.types import Dim, ValueRange
 
-
-@dataclass(frozen=True, slots=True)
-class ValueRange:
-    """Whole numbers from 0 up to `below` − 1, or one of `choices` where there are any."""
-
-    below: int
-    choices: tuple[int, ...] = ()
-
-
-_UNSAID = 2  # an integer input of which nothing is said holds 0 and 1
+_UNSAID = ValueRange(2, assumed=True)  # what is drawn for an integer input of which nothing is said: 0 and 1
 
 
 def value_ranges(document: Document, names: Mapping[str, Bound], program: Program) -> dict[str, ValueRange]:
@@ -45,7 +35,7 @@ def value_ranges(document: Document, names: Mapping[str, Bound], program: Progra
         decl = document.inputs[name]
         least = min((table.vocab for table in tables.get(name, ())), default=None)
         said = _said(name, decl, scope)
-        ranges[name] = said or ValueRange(least or _UNSAID)
+        ranges[name] = said or (_UNSAID if least is None else ValueRange(least))
         if said and least is not None and (said.below > least or min(said.choices, default=0) < 0):
             odd = min(said.choices, default=0) if said.below <= least else said.below - 1
             message = f"the input '{name}' may hold {odd}, and the smallest table it enters has {least} entries"

@@ -12,7 +12,6 @@ from torch import nn
 
 from stackc.diagnostics import Diagnostic, SpecError
 from stackc.graph.program import Program
-from stackc.graph.ranges import ValueRange
 from stackc.proof.blame import culprits, failure, interface_failure, maker_of
 from stackc.proof.components import Draw, Reference, prove_components
 from stackc.proof.eager import run_eager
@@ -24,7 +23,7 @@ from stackc.proof.shapes import interface_problems, shape_problem
 from stackc.proof.shipped import Shipped
 from stackc.proof.tolerance import Verdict, judge
 from stackc.runtime import Array, Session
-from stackc.types import TensorType
+from stackc.types import TensorType, ValueRange
 
 
 def prove(

@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stackc.graph.program import Program
-from stackc.graph.ranges import ValueRange
-from stackc.types import Dim, DimContract, DimRange, TensorType, product
+from stackc.types import Dim, DimContract, DimRange, TensorType, ValueRange, product
 
 Array = npt.NDArray[np.generic]
 

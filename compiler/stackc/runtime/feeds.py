@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stackc.diagnostics import Collector, near
-from stackc.types import DimContract, DimRange
+from stackc.types import DimContract, DimRange, ValueRange
 
 Array = NDArray[Any]
 Feeds = Mapping[str, Array]
@@ -18,11 +18,15 @@ Feeds = Mapping[str, Array]
 
 @dataclass(frozen=True, slots=True)
 class ValueInfo:
-    """An input or output of a model; a size in `shape` is a number, the name of a dim, or None if unknown."""
+    """An input or output of a model; a size in `shape` is a number, the name of a dim, or None if unknown.
+
+    `allowed` is what an input of whole numbers may hold, None where that is not known.
+    """
 
     name: str
     dtype: str
     shape: tuple[int | str | None, ...]
+    allowed: ValueRange | None = None
 
     def __str__(self) -> str:
         return f"{self.dtype}[{', '.join('?' if size is None else str(size) for size in self.shape)}]"
@@ -40,7 +44,8 @@ def check_feeds(inputs: Iterable[ValueInfo], feeds: Feeds, contract: DimContract
     """Refuse feeds that do not fit the inputs of a model, with every problem in one SpecError.
 
     R411 an input is missing, R412 there is no such input, R413 dtype, R414 rank, R415 a fixed size, R416 a dim that has
-    two sizes, R417 a size outside the dims contract. A size like `2*seq` is known by its text only.
+    two sizes, R417 a size outside the dims contract, R418 a number that an input may not hold. A size like `2*seq` is
+    known by its text only.
     """
     found, sizes = Collector(), _Sizes(contract or {}, {})
     known = {value.name: value for value in inputs}
@@ -51,7 +56,9 @@ def check_feeds(inputs: Iterable[ValueInfo], feeds: Feeds, contract: DimContract
         if name not in feeds:
             found.error("R411", f"input '{name}' is missing", hint=f"it takes {value}")
         else:
-            _check(value, np.asarray(feeds[name]), sizes, found)
+            array = np.asarray(feeds[name])
+            _check(value, array, sizes, found)
+            _check_values(value, array, found)
     found.raise_if_any()
 
 
@@ -77,6 +84,20 @@ def _check_named(where: str, dim: str, size: int, sizes: _Sizes, found: Collecto
         found.error("R416", f"dim '{dim}' is {size} at {where} and {first} at {place}", hint="one name is one size")
     elif place == where and dim in sizes.contract and (problem := _outside(size, sizes.contract[dim])):
         found.error("R417", f"dim '{dim}' {problem}; it is {size} at {where}", hint="the spec says so under `dims:`")
+
+
+def _check_values(value: ValueInfo, array: Array, found: Collector) -> None:
+    """The first number that the input may not hold, and how many more there are."""
+    if value.allowed is None or not np.issubdtype(array.dtype, np.integer):
+        return
+    choices = value.allowed.choices
+    wrong = ~np.isin(array, choices) if choices else (array < 0) | (array >= value.allowed.below)
+    if many := int(np.count_nonzero(wrong)):
+        index = tuple(int(places[0]) for places in np.nonzero(np.atleast_1d(wrong)))[: array.ndim]
+        more = f", and {many - 1:,} more are wrong" if many > 1 else ""
+        place = f" at [{', '.join(map(str, index))}]" if index else ""
+        message = f"input '{value.name}' holds {array[index]}{place}{more}"
+        found.error("R418", message, hint=f"it takes {value.allowed}")
 
 
 def _outside(size: int, allowed: DimRange) -> str | None:
