@@ -55,3 +55,16 @@ def test_whole_numbers_are_equal_or_wrong() -> None:
     ids = np.array([3, 1, 2])
     assert judge(ids, ids, ids).problem is None
     assert judge(np.array([3, 2, 2]), ids, ids).problem == "has 1 of 3 whole numbers wrong"
+
+
+def test_channels_of_different_scale_are_judged_apart() -> None:
+    """An error of 1e-3 drowns beside numbers of 10,000; not in channels whose numbers are about 1."""
+    random = np.random.default_rng(0)
+    truth = np.concatenate([1e4 * random.standard_normal((32, 4)), random.standard_normal((32, 4))], axis=1)
+    p = truth.astype(np.float32)
+    assert judge(p, p, truth).problem is None
+    output = p.copy()
+    output[5, 6] += 1e-3
+    assert judge(output, p, truth).problem is not None
+    whole = np.ascontiguousarray(truth.reshape(-1)), p.reshape(-1), output.reshape(-1)
+    assert judge(whole[2], whole[1], whole[0]).problem is None

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -44,7 +45,8 @@ def prove(
     number; P703 where the module changes its own state in eval mode.
     """
     subject = Subject(Shipped.load(model, program), session.provider, threads)
-    reference = Reference(copy.deepcopy(module).eval(), copy.deepcopy(module).eval().double())
+    shared: dict[int, Any] = {id(parameter): parameter for parameter in module.parameters()}
+    reference = Reference(copy.deepcopy(module, shared).eval(), copy.deepcopy(module).eval().double())
     scenes = list(draws(program, ranges, seed=seed))
     if problems := list(interface_problems(program, session)):
         frozen = any(problem.code == "P704" for problem in problems)
@@ -102,8 +104,8 @@ def _choices(sections: Sections, components: Sequence[ComponentRow]) -> list[Row
 
 
 def _require_unchanged(module: nn.Module, after: nn.Module) -> None:
-    state = after.state_dict()
-    for name, tensor in module.state_dict().items():
+    state = dict(after.named_buffers())
+    for name, tensor in module.named_buffers():
         if not torch.equal(tensor, state[name]) and not tensor.isnan().any():
             message = f"running the module in eval mode changes '{name}', which no ONNX file can do"
             raise SpecError(Diagnostic("P703", message))
