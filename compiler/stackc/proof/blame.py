@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from stackc.diagnostics import Diagnostic, Note, Span, SpecError
 from stackc.graph.program import Program
@@ -28,7 +27,7 @@ def failure(program: Program, failed: Sequence[Row], guilty: Sequence[ComponentR
     shown = tuple(Note(f"it shows in {told(row)}", span) for row in _once(failed)
                   if (span := maker_of(program, row.output)))  # fmt: skip
     if guilty:
-        return SpecError(*accusations("P701", guilty, shown))
+        return SpecError(*_accusations(guilty, shown))
     hint = (
         "by itself every component is as exact as it has to be: ONNX Runtime joins nodes across them, or errors add up"
     )
@@ -42,12 +41,13 @@ def interface_failure(problems: Sequence[Diagnostic], guilty: Sequence[Component
         return SpecError(*problems)
     rest = [problem for problem in problems if problem.code != "P704"]
     said = "; ".join(problem.message for problem in frozen)
+    first = {row.span: row for row in reversed(guilty)}
     return SpecError(
-        *rest, *(replace(found, message=f"{said}: {found.message}") for found in accusations("P704", guilty))
+        *rest, *(Diagnostic("P704", f"{said}, by '{row.path}' ({row.op})", row.span) for row in first.values())
     )
 
 
-def accusations(code: str, guilty: Iterable[ComponentRow], notes: tuple[Note, ...] = ()) -> list[Diagnostic]:
+def _accusations(guilty: Iterable[ComponentRow], notes: tuple[Note, ...]) -> list[Diagnostic]:
     """A diagnostic for every line of the spec, in running order, with the first component that it makes wrong."""
     lines: dict[Span, dict[str, ComponentRow]] = {}
     for row in guilty:
@@ -60,7 +60,7 @@ def accusations(code: str, guilty: Iterable[ComponentRow], notes: tuple[Note, ..
         )
         others = [path for path in rows if path != first.path]
         hint = f"the same is true of {_listed(others)}" if others else None
-        found.append(Diagnostic(code, message, span, hint, notes))
+        found.append(Diagnostic("P701", message, span, hint, notes))
     return found
 
 
