@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import linecache
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
+from torch.overrides import TorchFunctionMode
 
 from stackc.emit import class_name, emit_class
 from stackc.graph.check import TypedGraph, TypedRegion
@@ -25,8 +28,18 @@ def lower(typed: TypedGraph, *, seed: int = 0, device: str = "cpu") -> nn.Module
     "meta" nothing is allocated, for weights that are loaded afterwards.
     """
     lowering = _Lowering(seed)
-    with torch.device(device):
+    with torch.device(device), contextlib.nullcontext() if device != "meta" else _Unfilled():
         return lowering.region(typed.root, "")
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves out what fills new tensors by chance: on the device "meta" that does nothing but import torch._dynamo."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """`func` itself, unless it draws."""
+        return args[0] if func in (torch.Tensor.normal_, torch.Tensor.uniform_) else func(*args, **(kwargs or {}))
 
 
 @dataclass(frozen=True)

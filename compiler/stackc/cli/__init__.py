@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -84,4 +85,18 @@ def main() -> None:
         from stackc.cli.report import report_diagnostics
 
         report_diagnostics(error)
-        sys.exit(1)
+        _leave(1)
+    except SystemExit as done:
+        _leave(done.code)
+
+
+def _leave(status: str | int | None) -> NoReturn:
+    """End the process at once where PyTorch is in it: taking that apart piece by piece costs a second.
+
+    Not where it has compiled something, since it has processes of its own then, which it ends at exit.
+    """
+    if "torch" in sys.modules and "torch._inductor" not in sys.modules and not isinstance(status, str):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status or 0)
+    sys.exit(status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -28,6 +29,17 @@ class Pass:
     def named(self, output: str, value: str) -> Array:
         """The output of that name, and where the model has none, the value."""
         return self.outputs[output] if output in self.outputs else self.values[value].numpy()
+
+
+def in_double(module: nn.Module) -> nn.Module:
+    """A copy of the module in float64, of which no copy in its own precision is made on the way."""
+
+    def widened(x: Tensor) -> Tensor:
+        return x.detach().to(torch.float64 if x.is_floating_point() else x.dtype, copy=True)
+
+    memo: dict[int, Tensor] = {id(p): nn.Parameter(widened(p), p.requires_grad) for p in module.parameters()}
+    memo |= {id(buffer): widened(buffer) for buffer in module.buffers()}
+    return copy.deepcopy(module, memo)
 
 
 def run_eager(

@@ -15,7 +15,7 @@ from stackc.diagnostics import Diagnostic, SpecError
 from stackc.graph.program import Program
 from stackc.proof.blame import culprits, failure, interface_failure, maker_of
 from stackc.proof.components import Draw, Reference, prove_components
-from stackc.proof.eager import run_eager
+from stackc.proof.eager import in_double, run_eager
 from stackc.proof.piece import Subject
 from stackc.proof.points import draws
 from stackc.proof.report import ComponentRow, Parity, Row
@@ -46,7 +46,7 @@ def prove(
     """
     subject = Subject(Shipped.load(model, program), session.provider, threads)
     shared: dict[int, Any] = {id(parameter): parameter for parameter in module.parameters()}
-    reference = Reference(copy.deepcopy(module, shared).eval(), copy.deepcopy(module).eval().double())
+    reference = Reference(copy.deepcopy(module, shared).eval(), in_double(module).eval())
     scenes = list(draws(program, ranges, seed=seed))
     if problems := list(interface_problems(program, session)):
         frozen = any(problem.code == "P704" for problem in problems)

@@ -15,7 +15,8 @@ from stackc.types import Dim, DimContract, DimRange, TensorType, ValueRange, pro
 
 Array = npt.NDArray[np.generic]
 
-FLOP_BUDGET = 25e9  # of one forward pass: a second or two of eager float64 on two cores
+FLOP_BUDGET = 12e9  # of one forward pass: less than a second of eager float64 on two cores
+PRIME_BUDGET = 3e9  # of one at primes: there are two of them
 MEMORY_BUDGET = 1 << 30  # bytes of all values of a forward pass in float64, which the proof by components holds at once
 SIZE_BUDGET = 64  # where the contract names no largest size
 # odd sizes that differ, so that two dims which are mixed up do not agree by chance; smaller ones for larger models
@@ -43,7 +44,7 @@ def points_of(program: Program, *, budget: float = FLOP_BUDGET) -> list[Point]:
     contract, cost = program.contract, _Cost.of(program)
     least = {name: limits.least for name, limits in contract.items()}
     candidates = [_primes(contract, primes) for primes in _PRIMES]
-    primes = next((sizes for sizes in candidates if cost.within(sizes, budget)), candidates[-1])
+    primes = next((sizes for sizes in candidates if cost.within(sizes, min(budget, PRIME_BUDGET))), candidates[-1])
     points = [Point("smallest", least, "full"), Point("prime", primes), Point("prime", primes, "empty")]
     largest = _largest(contract, least, lambda sizes: cost.within(sizes, budget))
     return points + ([Point("largest", largest)] if contract and largest != primes else [])
