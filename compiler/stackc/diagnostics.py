@@ -59,9 +59,16 @@ class SpecError(Exception):
         self.diagnostics = diagnostics
 
 
+MOST_PROBLEMS = 1000
+"""How many problems a stage gathers: nobody would read more of them."""
+
+
 @dataclass(slots=True)
 class Collector:
-    """Gathers the diagnostics of one stage, so that all of them are reported together."""
+    """Gathers the diagnostics of one stage, so that all of them are reported together.
+
+    At `MOST_PROBLEMS` it raises them: to go on would only take time.
+    """
 
     diagnostics: list[Diagnostic] = field(default_factory=list)
     _known: set[Diagnostic] = field(default_factory=set, init=False, repr=False)
@@ -84,6 +91,8 @@ class Collector:
         if diagnostic not in self._known:
             self._known.add(diagnostic)
             self.diagnostics.append(diagnostic)
+        if len(self.diagnostics) >= MOST_PROBLEMS:
+            self.raise_if_any()
 
 
 def _place(diagnostic: Diagnostic) -> tuple[str, int, int]:

@@ -11,7 +11,7 @@ from itertools import islice
 
 from stackc.components.base import Limit, Misfit, Signature
 from stackc.components.reparam import Reparam
-from stackc.diagnostics import MOST_GUESSED, Collector, Note, Span, closest, near
+from stackc.diagnostics import MOST_GUESSED, Collector, Diagnostic, Note, Span, SpecError, closest, near
 from stackc.graph.model import Graph, Node, Region, Wire
 from stackc.spec.document import Document
 from stackc.types import Bounds, Dim, TensorType
@@ -44,8 +44,18 @@ class TypedGraph:
     root: TypedRegion
 
 
+MOST_COMPONENTS = 100_000
+
+
 def check(graph: Graph) -> TypedGraph:
-    """Types for every value of the graph. Raises SpecError with every T diagnostic."""
+    """Types for every value of the graph. Raises SpecError with every T diagnostic.
+
+    S003 where the model has more than `MOST_COMPONENTS`: each of them could have types of its own.
+    """
+    count = _count(graph.root, {})
+    if count > MOST_COMPONENTS:
+        message = f"the model has {count:,} components; stackc takes {MOST_COMPONENTS:,}"
+        raise SpecError(Diagnostic("S003", message, graph.root.span, "repeat less, or nest fewer blocks"))
     contracts = {name: Note(f"the contract of {name}", decl.span) for name, decl in graph.document.dims.items()}
     checker = _Checker(Bounds(graph.contract), Collector(), contracts, _strays(graph.document))
     root = checker.region(graph.root, tuple(graph.inputs.values()))
@@ -173,6 +183,14 @@ class _Checker:
             elif owner != own:
                 message = f"'{node.id}.{name}' is {own} and cannot be tied to '{tie.path}', which is {owner}"
                 self.found.error("T207", message, tie.span, "tied parameters are of one shape and element type")
+
+
+def _count(region: Region, known: dict[Region, int]) -> int:
+    """The components of a region, those inside of its nodes among them."""
+    if region not in known:
+        bodies = (node.body for node in region.nodes.values())
+        known[region] = sum(_count(body, known) if isinstance(body, Region) else 1 for body in bodies)
+    return known[region]
 
 
 def _strays(document: Document) -> dict[str, Note]:

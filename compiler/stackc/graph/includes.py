@@ -7,7 +7,7 @@ or else of the first spec: no URL, no absolute path, no symbolic link that leave
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,12 +127,13 @@ def _scope_of(document: Document, scope: Scope) -> Scope:
     """The names that blocks of an included file see: the params of that file that have a default, and its blocks."""
     start = scope.for_file(document)
     names: dict[str, Bound] = {}
+    inner = replace(start, names=names)
     for name, decl in document.params.items():
         try:
-            value = default_of(decl, start.with_names(names))
+            value = default_of(decl, inner)
         except SpecError as error:
             scope.found.extend(error)
             continue
         if value is not None:
             names[name] = value
-    return start.with_names(names)
+    return inner

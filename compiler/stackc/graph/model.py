@@ -93,6 +93,11 @@ class Region:
     places: Mapping[str, Span] = field(default_factory=dict)
 
     @cached_property
+    def numbers(self) -> dict[str, int]:
+        """The number of each output by its name."""
+        return {name: number for number, name in enumerate(self.outputs)}
+
+    @cached_property
     def graph(self) -> nx.MultiDiGraph[str]:
         """The region as a networkx graph: an edge an inlet, with `port` and `output`; frozen."""
         graph: nx.MultiDiGraph[str] = nx.MultiDiGraph(name=self.name)

@@ -59,8 +59,9 @@ def _bound(
     decls: Mapping[str, ParamDecl], given: Mapping[str, Entry], outer: Scope, inner: Scope, binding: Binding
 ) -> dict[str, Bound]:
     bound: dict[str, Bound] = {}
+    names = dict(inner.names)
+    scope = replace(inner, names=names)  # in which every param stands as soon as it is bound
     for name, decl in decls.items():
-        scope = inner.with_names(bound)
         try:
             value = default_of(decl, scope)
             if name in given:
@@ -70,7 +71,7 @@ def _bound(
             outer.found.extend(error)
             continue
         if value is not None:
-            bound[name] = value
+            bound[name] = names[name] = value
         elif not binding.silent or name in given:
             span = given[name].key if name in given else binding.span or decl.span
             outer.found.error(

@@ -78,18 +78,11 @@ class Program:
         return tensors
 
 
-MOST_CALLS = 100_000
-
-
 def flatten(typed: TypedGraph) -> Program:
     """The program of a typed graph. Values are called by the path of the node that makes them, inputs by name.
 
-    SpecError S003 where it would have more than `MOST_CALLS` components, T207 where ties go in a circle.
+    SpecError T207 where ties go in a circle.
     """
-    count = _count(typed.root, {})
-    if count > MOST_CALLS:
-        message = f"the model has {count:,} components; stackc takes {MOST_CALLS:,}"
-        raise SpecError(Diagnostic("S003", message, typed.root.region.span, "repeat less, or nest fewer blocks"))
     walker = _Walker()
     inputs = typed.graph.inputs
     values = walker.region(typed.root, "", "", {Wire(name): name for name in inputs})
@@ -153,21 +146,17 @@ class _Walker:
 
     def owner(self, name: str) -> str:
         """The parameter that a name stands for once ties are followed. SpecError T207 where they go in a circle."""
-        chain = [name]
-        while chain[-1] in self.ties:
-            target, span = self.ties[chain[-1]]
-            if target in chain:
-                circle = " → ".join([*chain[chain.index(target) :], target])
+        chain: dict[str, None] = {}
+        while name in self.ties:
+            chain[name] = None
+            name, span = self.ties[name]
+            if name in chain:
+                circle = " → ".join([*[*chain][[*chain].index(name) :], name])
                 hint = "one of them has to own the parameter"
                 raise SpecError(Diagnostic("T207", f"the ties go in a circle: {circle}", span, hint))
-            chain.append(target)
-        return chain[-1]
-
-
-def _count(typed: TypedRegion, known: dict[TypedRegion, int]) -> int:
-    if typed not in known:
-        known[typed] = len(typed.signatures) + sum(_count(body, known) for body in typed.bodies.values())
-    return known[typed]
+        for passed in chain:  # the next one to come by need not follow them again
+            self.ties[passed] = name, self.ties[passed][1]
+        return name
 
 
 def _owner_id(region: Region, node: Node) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from stackc.diagnostics import Collector, near
 from stackc.graph.model import Node
 from stackc.spec.document import Body, NodeEntry
+from stackc.spec.tree import Value
 
 
 def owners_of(body: Body, names: Collection[str], found: Collector) -> dict[str, str]:
@@ -14,33 +15,41 @@ def owners_of(body: Body, names: Collection[str], found: Collector) -> dict[str,
 
     Notes N304 for a name that is no node here, and for nodes that are the same as each other in a circle.
     """
-    owners: dict[str, str] = {}
+    known, owners = set(names), dict[str, str | None]()
     for name in names:
         if (entry := body.nodes.get(name)) and entry.same_as:
-            owner = _owner(name, body, names, found)
-            owners |= {name: owner} if owner else {}
-    return owners
+            _find_owner(name, body, known, owners, found)
+    return {name: owner for name, owner in owners.items() if owner}
 
 
-def _owner(name: str, body: Body, names: Collection[str], found: Collector) -> str | None:
-    chain = [name]
-    while (entry := body.nodes.get(chain[-1])) and (value := entry.same_as):
-        target = value.data
-        if not isinstance(target, str):
-            found.error("S005", f"nodes.{entry.name}.same_as has to be text, and is {value.kind}", value.span)
-            return None
-        if target not in names:
-            message = f"'{entry.name}' is the same as '{target}', which is no node here"
-            found.error("N304", message, value.span, near(target, [n for n in names if n != entry.name]))
-            return None
-        if target in chain:
-            circle = [*chain[chain.index(target) :], target]
-            if name == min(circle):
-                message = f"'{name}' is the same as itself: {' → '.join(circle)}"
-                found.error("N304", message, value.span, "one of them has to say what it is")
-            return None
-        chain.append(target)
-    return chain[-1]
+def _find_owner(name: str, body: Body, names: Collection[str], owners: dict[str, str | None], found: Collector) -> None:
+    """Add the owner of a node, and of all that its chain of `same_as` passes, to `owners`: None where there is none."""
+    chain: dict[str, None] = {}
+    end: str | None = name
+    while end and end not in owners and (entry := body.nodes.get(end)) and entry.same_as:
+        chain[end] = None
+        end = _named(entry, entry.same_as, chain, names, found)
+    owner = owners.get(end, end) if end else None
+    owners.update(dict.fromkeys(chain, owner))
+
+
+def _named(
+    entry: NodeEntry, value: Value, chain: Collection[str], names: Collection[str], found: Collector
+) -> str | None:
+    """The node that an entry is the same as; None, noted, where that is none, or leads back into `chain`."""
+    target = value.data
+    if not isinstance(target, str):
+        found.error("S005", f"nodes.{entry.name}.same_as has to be text, and is {value.kind}", value.span)
+    elif target not in names:
+        message = f"'{entry.name}' is the same as '{target}', which is no node here"
+        found.error("N304", message, value.span, near(target, [n for n in names if n != entry.name]))
+    elif target in chain:
+        circle = [*chain][[*chain].index(target) :]
+        message = f"'{target}' is the same as itself: {' → '.join([*circle, target])}"
+        found.error("N304", message, value.span, "one of them has to say what it is")
+    else:
+        return target
+    return None
 
 
 def same_module(

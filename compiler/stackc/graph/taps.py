@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from stackc.diagnostics import Span
-from stackc.graph.model import Node, Wire
+from stackc.graph.model import Node, Region, Wire
 from stackc.graph.operators import Operator, outputs_of
 from stackc.graph.wiring import Feed
 from stackc.spec.document import OutputDecl
@@ -50,4 +50,7 @@ def inner_taps(taps: Taps) -> dict[str, dict[str, Span]]:
 def tapped(path: str, nodes: Mapping[str, Node]) -> Wire:
     """The output of a node that the rest of the path names: one of its own, or a tap that its region was built with."""
     name, dot, out = path.partition(".")
-    return Wire(name, list(nodes[name].body.outputs).index(out)) if dot else Wire(name)
+    if not dot:
+        return Wire(name)
+    body = nodes[name].body
+    return Wire(name, body.numbers[out] if isinstance(body, Region) else body.outputs.index(out))

@@ -6,6 +6,7 @@ import ast
 import re
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from typing import TypeAlias
 
 import simpleeval
@@ -31,7 +32,7 @@ def evaluate(text: str, scope: Scope, span: Span) -> Bound:
     if text in scope:
         return scope[text]
     try:
-        names = {**_CONSTANTS, **scope}
+        names = partial(_value_of, scope)
         evaluator = simpleeval.SimpleEval(operators=OPERATORS, functions=FUNCTIONS, names=names)
         value = evaluator.eval(text, _parsed(text))
     except simpleeval.NameNotDefined as error:
@@ -45,6 +46,14 @@ def evaluate(text: str, scope: Scope, span: Span) -> Bound:
     if not isinstance(value, (int, float, Dim)) or not is_bounded(value):
         raise SpecError(Diagnostic("X003", f"'{text}' has no number as its value, or one out of bounds", span))
     return value
+
+
+def _value_of(scope: Scope, name: ast.Name) -> Bound:
+    if name.id in scope:
+        return scope[name.id]
+    if name.id in _CONSTANTS:
+        return _CONSTANTS[name.id]
+    raise simpleeval.NameNotDefined(name.id, "")
 
 
 def _obstacle(error: Exception) -> str:

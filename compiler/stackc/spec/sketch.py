@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from itertools import product
 
-from stackc.diagnostics import Collector, Note, Span
+from stackc.diagnostics import MOST_PROBLEMS, Collector, Note, Span
 from stackc.spec.drawing import Arrow, Drawing, Drawn, Group, Line
 from stackc.spec.links import INVISIBLE, Link
 from stackc.spec.names import MERMAID_WORDS, check_name
@@ -14,7 +14,7 @@ from stackc.spec.tokens import TOKEN_START
 
 _RESERVED = re.compile(rf"{TOKEN_START}({'|'.join(sorted(MERMAID_WORDS))})(?![A-Za-z0-9_])")
 
-MOST_PROBLEMS = 1000
+MOST_NODES = 40_000
 MOST_ARROWS = 250_000
 DEEPEST = 64
 
@@ -56,6 +56,9 @@ class Sketch:
     def mention(self, id: str, span: Span) -> None:
         """A node is named; the innermost open group has it among its own."""
         if id not in self.nodes:
+            if len(self.nodes) == MOST_NODES:
+                self.found.error("S113", f"a drawing has at most {MOST_NODES:,} nodes", span)
+                self.found.raise_if_any()
             self._check_id(id, span)
             self.nodes[id] = Drawn(id, span=span)
         if self.open:
