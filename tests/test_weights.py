@@ -21,7 +21,7 @@ from stackc.diagnostics import SpecError
 from stackc.front import check_source
 from stackc.spec.source import Source
 from stackc.tensor_files import open_weights
-from stackc.weights import Weights, match_weights
+from stackc.weights import Part, Weights, match_weights
 
 HEAD = "stackc: 1\ninputs: {x: {shape: [batch, 3]}}\n"
 LINEAR = "graph: x --> y[linear]\nnodes: {y: {out: 2}}\n"
@@ -262,3 +262,63 @@ def test_no_file_and_no_known_kind(tmp_path: Path) -> None:
     assert refused(lambda: open_weights(tmp_path / "w.h5")) == [
         "W804 w.h5: weights of an unknown kind | stackc reads .safetensors, .npz, .pt, .pth, .bin, .index.json"
     ]
+
+
+# -- reading no more than is asked for
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pt"])
+def test_a_tensor_is_a_view_of_the_file(name: str, tmp_path: Path) -> None:
+    """Three of its four parts are never read, nor copied: what is taken is a third of the matrix and not the file."""
+    whole = np.arange(12, dtype=np.float32).reshape(2, 6)
+    tensors = {"y.weight": np.ascontiguousarray(whole), "y.bias": np.ones(2, np.float32)}
+    if name.endswith(".pt"):
+        torch.save({key: torch.from_numpy(tensor) for key, tensor in tensors.items()}, tmp_path / name)
+    else:
+        safetensors.numpy.save_file(tensors, tmp_path / name)
+    file = open_weights(tmp_path / name)
+    assert not file.read("y.weight").flags.owndata
+    third = Part.of("y.weight.T[1/3]", file.shapes).take(file.read("y.weight"))
+    assert not third.flags.owndata
+    np.testing.assert_array_equal(third, whole.T[2:4])
+    spec = check_source(Source("s.yaml", HEAD.replace("3]", "6]") + LINEAR)).program.tensors()
+    assert not match_weights(file, spec, None, name)["y.weight"].flags.owndata
+
+
+def test_scalars_and_empty_tensors_keep_their_shapes(tmp_path: Path) -> None:
+    tensors = {"odd": np.ones(3, np.int8), "count": np.array(7), "none": np.ones((0, 3), np.float32), "one": np.ones(1)}
+    safetensors.numpy.save_file(tensors, tmp_path / "w.safetensors")
+    np.savez(tmp_path / "w.npz", **tensors)  # type: ignore[arg-type]  # its keywords are arrays but for one
+    for path in (tmp_path / "w.safetensors", tmp_path / "w.npz"):
+        file = open_weights(path)
+        for name, tensor in tensors.items():
+            assert file.read(name).shape == file.shapes[name] == tensor.shape
+            assert file.read(name).flags.aligned
+            np.testing.assert_array_equal(file.read(name), tensor)
+
+
+# -- shards
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        ("{", "is broken or not what its name says: Expecting property name"),
+        ("[]", "it is no index of weights"),
+        ('{"weight_map": {"a": 1}}', "it is no index of weights"),
+        ('{"weight_map": {"a": "../w.safetensors"}}', "it names the file '../w.safetensors'"),
+        ('{"weight_map": {"a": "m.index.json"}}', "it names the file 'm.index.json'"),
+        ('{"weight_map": {"a": "gone.safetensors"}}', "gone.safetensors, which it names, is not beside it"),
+        ('{"weight_map": {"a": "w.safetensors"}}', "it says that 'a' is in w.safetensors, and it is not"),
+        ('{"weight_map": {"y.bias": "torn.safetensors"}}', "torn.safetensors is broken or not what its name says"),
+        ('{"weight_map": {"y.bias": "w.h5"}}', "w.h5: weights of an unknown kind"),
+    ],
+)
+def test_error_of_an_index(index: str, message: str, tmp_path: Path) -> None:
+    saved(tmp_path / "w.safetensors")
+    (tmp_path / "torn.safetensors").write_bytes((tmp_path / "w.safetensors").read_bytes()[:50])
+    (tmp_path / "w.h5").write_bytes(b"")
+    (tmp_path / "m.index.json").write_text(index, encoding="utf-8")
+    (said,) = refused(lambda: open_weights(tmp_path / "m.index.json"))
+    assert said.startswith("W804")
+    assert message in said
