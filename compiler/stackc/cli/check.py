@@ -21,14 +21,12 @@ def command(spec: Path, overrides: Overrides, as_json: bool) -> None:
     checked = check_spec(spec, overrides)
     program, cost = checked.program, checked.cost
     outputs = {name: str(program.types[value]) for name, value in program.outputs.items()}
+    unused = list(checked.graph.unused)
     if as_json:
         inputs = {name: str(t) for name, t in program.inputs.items()}
         facts = {"name": program.name, "inputs": inputs, "outputs": outputs, "components": len(program.calls)}
-        click.echo(
-            json.dumps(
-                facts | {"parameters": cost.parameters, "flops": str(cost.flops), "diagnostics": []}, ensure_ascii=False
-            )
-        )
+        facts |= {"parameters": cost.parameters, "flops": str(cost.flops), "unused_blocks": unused, "diagnostics": []}
+        click.echo(json.dumps(facts, ensure_ascii=False))
         return
     click.echo(f"{program.name}: sound")
     for name, type_ in program.inputs.items():
@@ -37,3 +35,5 @@ def command(spec: Path, overrides: Overrides, as_json: bool) -> None:
         click.echo(f"  out  {name}: {text}")
     click.echo(f"  {len(program.calls):,} components, {cost.parameters:,} parameters ({count(cost.parameters)})")
     click.echo(f"  FLOPs: {cost.flops}")
+    for name in unused:
+        click.echo(f"  note: nothing here uses the block '{name}' ({checked.document.blocks[name].body.span})")

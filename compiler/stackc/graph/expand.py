@@ -44,13 +44,14 @@ MOST_REGIONS = 3_000
 class Context:
     """What expanding needs at every depth.
 
-    `regions` shares equal regions, `open` are the blocks being expanded, `made` counts nodes: blocks that call each
-    other with ever new params would make them without end.
+    `regions` shares equal regions, and `used` names their blocks; `open` are the blocks being expanded; `made` counts
+    nodes: blocks that call each other with ever new params would make them without end.
     """
 
     document: Document
     root: Scope
     regions: dict[object, Region | None] = field(default_factory=dict)
+    used: dict[str, None] = field(default_factory=dict)
     open: list[str] = field(default_factory=list)
     made: Iterator[int] = field(default_factory=lambda: count(1))
 
@@ -80,6 +81,15 @@ def expand(context: Context) -> Region | None:
     inputs = {name: decl.span for name, decl in context.document.inputs.items()}
     whole = BlockDecl(context.document.body, context.document.params, (), context.document.inputs)
     return _drawing(context, whole, "spec", context.root, inputs, frozenset(), {})
+
+
+def expand_block(context: Context, block: BlockDecl, scope: Scope) -> Region | None:
+    """The region of a block for itself, all of its inputs connected; None where something was noted."""
+    inputs = {port.name: port.span for port in block.ports}
+    context.open.append(name_of(block))
+    region = _drawing(context, block, "block", scope, inputs, frozenset(), {})
+    context.open.pop()
+    return region
 
 
 def _instantiate(
@@ -124,6 +134,7 @@ def _block(
     values = tuple((param, type(value), value) for param, value in params.items())
     key = (name, values, place.connected, frozenset(place.taps))
     if key not in context.regions:
+        context.used[name] = None
         inputs = {port.name: port.span for port in block.ports if port.name in place.connected}
         closed = frozenset(port.name for port in block.ports) - place.connected
         context.open.append(name)

@@ -112,7 +112,10 @@ class Region:
 
 @dataclass(frozen=True)
 class Graph:
-    """A resolved spec: what `resolve` makes of a document, the values of its params, and the texts that it includes."""
+    """A resolved spec: what `resolve` makes of a document, the values of its params, and the texts that it includes.
+
+    `unused` are the blocks that are sound as far as they can be told, and that nothing of the spec uses.
+    """
 
     document: Document
     root: Region
@@ -120,6 +123,7 @@ class Graph:
     contract: DimContract
     params: Mapping[str, Bound]
     includes: tuple[Source, ...] = ()
+    unused: tuple[str, ...] = ()
 
 
 def run_order(nodes: Iterable[str], arrows: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:

@@ -11,6 +11,7 @@ from stackc.graph.includes import Library, check_blocks
 from stackc.graph.model import Graph
 from stackc.graph.params import Binding, bind_params, is_text, known_params
 from stackc.graph.scope import Scope
+from stackc.graph.unused import check_unused
 from stackc.spec.document import Document, InputDecl
 from stackc.spec.tree import Entry, Value
 from stackc.spec.yaml_reader import plain
@@ -48,10 +49,13 @@ def resolve(
         found.error("S006", "the spec has no inputs", document.span, hint)
     found.raise_if_any()
     library.scopes[document.file] = scope
-    root = expand(Context(document, scope))
+    context = Context(document, scope)
+    root = expand(context)
     found.raise_if_any()
     assert root is not None, "expand notes a diagnostic where it gives nothing"
-    return Graph(document, root, inputs, contract, params, tuple(library.sources.values()))
+    unused = check_unused(document, context.used, scope)
+    found.raise_if_any()
+    return Graph(document, root, inputs, contract, params, tuple(library.sources.values()), unused)
 
 
 def _given(document: Document, name: str, text: str) -> Entry:
