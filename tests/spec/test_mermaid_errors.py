@@ -46,7 +46,7 @@ SOURCE = "write a node before it; one called 'o' or 'x' needs a space before its
             "2:13-16 S102 Mermaid skips what follows a direction on its line | write it on the next line",
         ),
         ("a[open --> b\nb[x] --> c", "1:2-3 S103 '[' is never closed | write `]` behind the label"),
-        ('a["open --> b', "1:3-4 S103 a quote that is never closed | None"),
+        ('a["open --> b', "1:3-4 S103 a quote that is never closed | write the closing quote"),
         ("a@{ shape: circle", "1:2-4 S103 '@{' is never closed | write `}`"),
         (
             "a{f(x)} --> b",

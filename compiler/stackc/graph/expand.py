@@ -125,7 +125,9 @@ def _block(
         context.found.error("N315", f"the block '{name}' contains itself: {circle}", place.span, hint)
         return None
     if len(context.open) == MAX_DEPTH:
-        context.found.error("S003", f"blocks are nested deeper than {MAX_DEPTH}", place.span)
+        context.found.error(
+            "S003", f"blocks are nested deeper than {MAX_DEPTH}", place.span, "use a stack to repeat a block"
+        )
         return None
     binding = Binding(f"{place.what} ({name})", place.span, "write `{name}: …` for it")
     params = bind_params(block.params, fields, scope, home, binding)

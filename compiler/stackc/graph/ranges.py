@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from stackc.components.embedding import Embedding
-from stackc.diagnostics import Collector, SpecError
+from stackc.diagnostics import Collector, Note, Span, SpecError
 from stackc.graph.includes import Library
 from stackc.graph.program import Program
 from stackc.graph.scope import Scope
@@ -22,10 +22,10 @@ def value_ranges(document: Document, names: Mapping[str, Bound], program: Progra
     Raises SpecError T206 where the spec allows an id that a table does not have.
     """
     found = Collector()
-    tables: dict[str, list[Embedding]] = {}
+    tables: dict[str, list[tuple[int, Span]]] = {}
     for call in program.calls:
         if isinstance(call.component, Embedding) and call.inputs[0] in program.inputs:
-            tables.setdefault(str(call.inputs[0]), []).append(call.component)
+            tables.setdefault(str(call.inputs[0]), []).append((call.component.vocab, call.span))
     dims = {dim: Dim.symbol(dim) for dim in program.contract}
     scope = Scope({**dims, **names}, document.blocks, document.file, Library.around(document.file), found)
     ranges = {}
@@ -33,14 +33,15 @@ def value_ranges(document: Document, names: Mapping[str, Bound], program: Progra
         if type_.is_float:
             continue
         decl = document.inputs[name]
-        least = min((table.vocab for table in tables.get(name, ())), default=None)
+        least, table = min(tables.get(name, ()), default=(None, decl.span))
         said = _said(name, decl, scope)
         ranges[name] = said or (_UNSAID if least is None else ValueRange(least))
         if said and least is not None and (said.below > least or min(said.choices, default=0) < 0):
             odd = min(said.choices, default=0) if said.below <= least else said.below - 1
             message = f"the input '{name}' may hold {odd}, and the smallest table it enters has {least} entries"
             hint = f"write `below: {least}`, or make the table larger"
-            found.error("T206", message, decl.below.span if decl.below else decl.span, hint)
+            note = Note("the table", table)
+            found.error("T206", message, decl.below.span if decl.below else decl.span, hint, note)
     found.raise_if_any()
     return ranges
 

@@ -56,7 +56,7 @@ def _unclosed(tokens: Tokenizer, start: int, opening: str) -> NoReturn:
     if tokens.startswith('""'):
         tokens.fail("S104", "an empty label", bracket, 'leave the brackets out, or write `" "`', resume=resume)
     if tokens.startswith('"') and tokens.text.find('"', stop + 1) < 0:
-        tokens.fail("S103", "a quote that is never closed", tokens.span(stop), resume=resume)
+        tokens.fail("S103", "a quote that is never closed", tokens.span(stop), "write the closing quote", resume=resume)
     if stop < resume:
         message = f"'{tokens.text[stop]}' cannot stand in this label"
         hint = (

@@ -26,6 +26,9 @@ _INTEGER = re.compile(r"[-+]?[0-9]+(_[0-9]+)*")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, Scalar] = {"": None, "~": None, "null": None, "true": True, "false": False}
 
+_SMALLER = "what repeats is said once: by a block, a stack or a param"
+_SPLIT = "put the other into a file of its own, and take what it has by `op: FILE#block`"
+
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -73,7 +76,7 @@ class _Reader:
                 next(events)
                 for extra in events:
                     if isinstance(extra, yaml.DocumentStartEvent):
-                        self.found.error("S001", "a second YAML document; a spec is one", self.span(extra))
+                        self.found.error("S001", "a second YAML document; a spec is one", self.span(extra), _SPLIT)
                         break
                 return value
         return Value({}, Span(self.file, self.offset + 1))
@@ -82,7 +85,7 @@ class _Reader:
         self.count += 1
         if depth > MAX_DEPTH or self.count > MAX_VALUES:
             what = f"nested deeper than {MAX_DEPTH}" if depth > MAX_DEPTH else f"more than {MAX_VALUES:,} values"
-            raise SpecError(Diagnostic("S003", f"the spec is too big: {what}", self.span(event)))
+            raise SpecError(Diagnostic("S003", f"the spec is too big: {what}", self.span(event), _SMALLER))
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event)
         if event.tag is not None:
@@ -127,11 +130,13 @@ class _Reader:
         """The anchored value again; what it holds counts again, so that aliases of aliases meet MAX_VALUES."""
         value = self.anchors.get(event.anchor)
         if value is None:
-            raise SpecError(Diagnostic("S001", f"nothing before this is called &{event.anchor}", self.span(event)))
+            hint = "an alias repeats what is marked above it; a text that begins with `*` stands in quotes"
+            message = f"nothing before this is called &{event.anchor}"
+            raise SpecError(Diagnostic("S001", message, self.span(event), hint))
         self.count += self.sizes[event.anchor]
         if self.count > MAX_VALUES:
             raise SpecError(
-                Diagnostic("S003", f"the spec is too big: more than {MAX_VALUES:,} values", self.span(event))
+                Diagnostic("S003", f"the spec is too big: more than {MAX_VALUES:,} values", self.span(event), _SMALLER)
             )
         return value
 
