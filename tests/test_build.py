@@ -22,7 +22,10 @@ from stackc.diagnostics import SpecError
 from stackc.front import Overrides, check_spec
 
 SPECS = Path(__file__).parents[1] / "specs"
-FILES = {"model.onnx", "spec.lock.yaml", "manifest.json", "testvectors.npz", "graph.svg", "parity.json", "report.json"}
+FILES = {
+    "model.onnx", "spec.lock.yaml", "manifest.json", "testvectors.npz", "graph.svg", "parity.json", "report.json",
+    "report.html",
+}  # fmt: skip
 
 
 def silent(stage: str, found: str) -> None:

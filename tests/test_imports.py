@@ -31,6 +31,7 @@ LAYERS = [
     ["tensor_files", "weights", "staging", "manifest", "artifact", "verify", "cache", "doctor"],
     ["export", "lower", "bench"],
     ["proof"],
+    ["report_page"],
     ["build"],
     ["cli", "__main__"],
 ]

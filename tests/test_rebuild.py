@@ -124,7 +124,7 @@ def test_the_manifest_says_what_was_not_done_and_what_it_was_made_of(rebuilt: di
     made = rebuilt["seed.mmd"]
     verify_files(load_artifact(made.again))
     assert {path.name for path in made.again.iterdir()} == {
-        "model.onnx", "manifest.json", "spec.lock.yaml", "graph.svg",
+        "model.onnx", "manifest.json", "spec.lock.yaml", "graph.svg", "report.html",
     }  # fmt: skip
     manifest = json.loads((made.again / "manifest.json").read_text(encoding="utf-8"))
     assert (manifest["provider"], manifest["parity"]) == (None, None)

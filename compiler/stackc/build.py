@@ -29,6 +29,7 @@ from stackc.cache import user_cache
 from stackc.front import Checked, Overrides, check_spec
 from stackc.lock import write_lock
 from stackc.manifest import Manifest
+from stackc.report_page import Findings, write_report
 from stackc.runtime import Array, Session, ValueInfo, open_session, write_npz
 from stackc.runtime.providers import choose
 from stackc.spec.source import LOCK
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from stackc.types import TensorType, ValueRange
 
 MEASURED_FLOPS = 4e9  # of one forward pass: a tenth of a second, so that a build does not wait for its timing
-DRAWING, PARITY, REPORT = "graph.svg", "parity.json", "report.json"
+DRAWING, PARITY, REPORT, PAGE = "graph.svg", "parity.json", "report.json", "report.html"
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,9 @@ def build(path: Path, options: Options, report: Report) -> Built:
             if options.measure:
                 speed, point = _measure(checked, module, folder, options)
                 report("measure", str(speed.ratios[0]))
-        _package(checked, speed, folder)
-        seal(folder, _manifest(checked, hashes.result(), session, parity, options), exported.files)
+        manifest = _manifest(checked, hashes.result(), session, parity, options)
+        _package(checked, manifest, Findings(parity, speed, point), folder)
+        seal(folder, manifest, exported.files)
     return Built(options.out / checked.document.name, checked, exported, session, parity, speed, point)
 
 
@@ -199,11 +201,12 @@ def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options
     return measure(candidates, seconds=2.0, rounds=(10, 1000)), point
 
 
-def _package(checked: Checked, speed: Comparison | None, folder: Path) -> None:
+def _package(checked: Checked, manifest: Manifest, findings: Findings, folder: Path) -> None:
     (folder / LOCK).write_text(write_lock(checked), encoding="utf-8")
     (folder / DRAWING).write_text(draw_svg(checked.typed), encoding="utf-8")
-    if speed:
-        (folder / REPORT).write_text(json.dumps(speed.to_json(), indent=2) + "\n", encoding="utf-8")
+    if findings.speed:
+        (folder / REPORT).write_text(json.dumps(findings.speed.to_json(), indent=2) + "\n", encoding="utf-8")
+    (folder / PAGE).write_text(write_report(checked, manifest, findings, folder), encoding="utf-8")
 
 
 def _manifest(

@@ -307,6 +307,7 @@ function start(host) {
     if (byPath.get(path)?.box.inside) toggle(path);
   });
   canvas.addEventListener("wheel", (event) => {
+    if (data.scrolls && !event.ctrlKey && !event.metaKey) return; // the wheel is the page's
     event.preventDefault();
     const frame = canvas.getBoundingClientRect();
     const lines = event.deltaMode === 1 ? 16 : 1;
