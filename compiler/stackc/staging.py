@@ -19,7 +19,7 @@ import re
 import secrets
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ def staged(target: Path) -> Iterator[Path]:
     """An empty folder to write to; when the block ends it takes the place of `target`, when it raises it is gone.
 
     The block has to write the manifest, the mark of an artifact, among the rest. Raises SpecError A607 where `target`
-    is something else than an artifact, A608 where it cannot be written.
+    is something else than an artifact, A608 where it cannot be written, by the block either: a disk that is full.
     """
     target = Path(os.path.realpath(target))
     with _written(target):
@@ -43,7 +43,8 @@ def staged(target: Path) -> Iterator[Path]:
         _refuse_strangers(target)
         workspace, lock = _workspace(target)
     try:
-        yield workspace / "new"
+        with _written(target, _DISK):
+            yield workspace / "new"
         with _written(target):
             assert (workspace / "new" / MARK).is_file(), f"no {MARK} was written"
             _flush(workspace / "new")
@@ -68,11 +69,18 @@ def recover(target: Path) -> None:
                 os.close(lock)
 
 
+# What a system says of a disk that takes no more. In a block any other OSError may be about what it reads.
+_DISK = {errno.ENOSPC, errno.EFBIG, errno.EROFS, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
 @contextlib.contextmanager
-def _written(target: Path) -> Iterator[None]:
+def _written(target: Path, told: Collection[int] | None = None) -> Iterator[None]:
+    """An OSError, of those `told` where they are given, as A608."""
     try:
         yield
     except OSError as error:
+        if told is not None and error.errno not in told:
+            raise
         raise SpecError(Diagnostic("A608", f"cannot write {target}: {error.strerror or error}")) from error
 
 
