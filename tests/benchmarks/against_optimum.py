@@ -38,12 +38,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="rounds of one process of each kind (default: 7)")
     rounds: int = parser.parse_args().rounds
-    optimum = _optimum()
+    peer = optimum()
     os.environ["HF_HUB_OFFLINE"] = "1"
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, {tool_versions()}")
-    print(_versions(optimum))
+    print(_versions(peer))
     with tempfile.TemporaryDirectory() as folder:
-        commands = _commands(optimum, Path(folder))
+        commands = _commands(peer, Path(folder))
         run = partial(subprocess.run, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         compared = measure({n: partial(run, c) for n, c in commands.items()}, seconds=0, rounds=(rounds, rounds))
         _require_equal(Path(folder))
@@ -51,7 +51,7 @@ def main() -> None:
     sys.exit(not all(ratio.value <= 1 / ROWS[ratio.candidate][1] for ratio in compared.ratios))
 
 
-def _optimum() -> Path:
+def optimum() -> Path:
     """The command of the peer, installed where it is not."""
     command = HOME / "bin" / "optimum-cli"
     if not command.exists():
@@ -60,14 +60,14 @@ def _optimum() -> Path:
     return command
 
 
-def _versions(optimum: Path) -> str:
+def _versions(peer: Path) -> str:
     names = ("optimum-onnx", "transformers", "torch", "onnx", "onnxruntime")
     code = f"from importlib.metadata import version; print(*(f'{{n}} {{version(n)}}' for n in {names!r}), sep=', ')"
-    done = subprocess.run([optimum.with_name("python"), "-c", code], check=True, capture_output=True, text=True)
+    done = subprocess.run([peer.with_name("python"), "-c", code], check=True, capture_output=True, text=True)
     return f"peer: {done.stdout.strip()}"
 
 
-def _commands(optimum: Path, folder: Path) -> dict[str, list[str]]:
+def _commands(peer: Path, folder: Path) -> dict[str, list[str]]:
     model = folder / "bert"
     save = "import sys, torch; from transformers import BertConfig, BertModel; torch.manual_seed(0)\n"
     save += "BertModel(BertConfig()).eval().save_pretrained(sys.argv[1])"
@@ -75,7 +75,7 @@ def _commands(optimum: Path, folder: Path) -> dict[str, list[str]]:
     script = shutil.which("stackc", path=str(Path(sys.executable).parent))
     stackc = [script] if script else [sys.executable, "-m", "stackc"]
     weights = ["--weights", str(model / "model.safetensors"), "--provider", "cpu", "--out", str(folder)]
-    export = [str(optimum), "export", "onnx", "--model", str(model), "--task", "feature-extraction"]
+    export = [str(peer), "export", "onnx", "--model", str(model), "--task", "feature-extraction"]
     builds = {name: [*stackc, "build", str(SPEC), *weights, *options] for name, (options, _) in ROWS.items()}
     return {"optimum": [*export, str(folder / "optimum")], **builds}
 
