@@ -160,6 +160,30 @@ def test_included_files_and_weights_that_the_spec_names_are_hashed(tmp_path: Pat
     assert manifest["weights"] == {"w.npz": sha256((tmp_path / "w.npz").read_bytes()).hexdigest()}
 
 
+def test_a_lock_gives_the_same_bytes_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The spec has params and an included file; the lock stands alone, and its nodes still lead to the spec's lines."""
+    first, other = tmp_path / "first", tmp_path / "other"
+    (first / "parts").mkdir(parents=True)
+    other.mkdir()
+    block = "stackc: 1\nparams: {width: int}\ninputs: {x: {shape: [batch, 8]}}\ngraph: x --> fc[linear] --> y[gelu]\n"
+    (first / "parts" / "block.yaml").write_text(f"{block}nodes: {{fc: {{out: width}}}}\n", encoding="utf-8")
+    (first / "model.yaml").write_text(
+        "stackc: 1\nname: model\nparams: {width: 4, layers: 1}\ninputs: {x: {shape: [batch, 8]}}\n"
+        "graph: x --> s[stack] --> y[linear]\n"
+        "nodes: {s: {of: parts/block.yaml, repeat: layers, with: {width: width}}, y: {out: 3}}\n",
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(first)
+    options = Options(Overrides({"width": "8", "layers": "3"}), out=Path("out"), verify=False)
+    one = build(Path("model.yaml"), options, lambda stage, found: None).folder.resolve()
+    (other / "taken.yaml").write_bytes((one / "spec.lock.yaml").read_bytes())
+    monkeypatch.chdir(other)
+    two = build(Path("taken.yaml"), Options(out=Path("out"), verify=False), lambda stage, found: None).folder
+    for name in ("model.onnx", "spec.lock.yaml"):
+        assert (one / name).read_bytes() == (two / name).read_bytes(), name
+    assert b"parts/block.yaml:4" in (two / "model.onnx").read_bytes()
+
+
 def test_shards_are_one_file_of_weights(tmp_path: Path) -> None:
     """The index of Hugging Face, of safetensors or of what torch.save wrote; the model is that of one file."""
     spec = SPECS / "stacked.yaml"

@@ -26,7 +26,7 @@ def write_lock(checked: Checked) -> str:
     root = checked.typed.root.region
     body = writer.body(root, "")
     lines = [
-        f"# Resolved from {_plain(checked.source.file)} by stackc; each node's source is its place there.",
+        _HEAD.format(_origin(checked)),
         f"stackc: {LANGUAGE_VERSION}",
         f"name: {_text(checked.document.name)}",
         *_section("dims", {name: _dim(limits) for name, limits in checked.program.contract.items()}),
@@ -36,6 +36,18 @@ def write_lock(checked: Checked) -> str:
         *_weights(checked.document.weights),
     ]
     return "\n".join(lines) + "\n"
+
+
+_HEAD = "# Resolved from {} by stackc; each node's source is its place there."
+
+
+def _origin(checked: Checked) -> str:
+    """The spec that the places of nodes speak of: of a lock, the one that it was resolved from."""
+    before, after = _HEAD.split("{}")
+    first = checked.source.text.split("\n", 1)[0]
+    if first.startswith(before) and first.endswith(after):
+        return first.removeprefix(before).removesuffix(after)
+    return _plain(checked.source.file)
 
 
 class _Writer:
