@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from stackc.emit.forward import class_source
 from stackc.front import check_source, check_spec
 from stackc.graph.check import TypedGraph
 from stackc.lower import load_weights, lower
@@ -105,10 +106,8 @@ def test_the_module_compiles_and_is_traceable() -> None:
 
 
 def test_the_forward_reads_as_one_would_write_it() -> None:
-    from stackc.emit import class_name, emit_class
-
     block = check_spec(SPECS / "seed.mmd").typed.root.bodies["A"].region
-    assert emit_class(block, class_name(block)) == textwrap.dedent("""\
+    assert class_source(block, "Transformer") == textwrap.dedent("""\
         class Transformer(nn.Module):
             def forward(self, x):
                 attn = self.attn(x)

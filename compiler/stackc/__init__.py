@@ -98,13 +98,22 @@ def check(
 
 
 @overload
-def show(spec: SpecPath | Checked, form: Literal["mermaid", "dot", "svg"] = "mermaid", *, depth: int = 1) -> str: ...
+def show(
+    spec: SpecPath | Checked, form: Literal["mermaid", "dot", "svg", "torch"] = "mermaid", *, depth: int = 1
+) -> str: ...
 @overload
 def show(spec: SpecPath | Checked, form: Literal["png"], *, depth: int = 1) -> bytes: ...
 def show(
-    spec: SpecPath | Checked, form: Literal["mermaid", "dot", "svg", "png"] = "mermaid", *, depth: int = 1
+    spec: SpecPath | Checked, form: Literal["mermaid", "dot", "svg", "torch", "png"] = "mermaid", *, depth: int = 1
 ) -> str | bytes:
-    """The drawing of a spec, its blocks and stacks opened down to `depth`: text, or the bytes of a PNG."""
+    """The drawing of a spec, its blocks and stacks opened down to `depth`: text, or the bytes of a PNG.
+
+    As "torch" it is the source of a file of plain PyTorch, which needs no stackc; that loads PyTorch.
+    """
+    if form == "torch":
+        from stackc.emit.torch_file import write_torch
+
+        return write_torch(_checked(spec).typed)
     from stackc.view.compose import compose
     from stackc.view.dot import write_dot
     from stackc.view.mermaid import write_mermaid

@@ -16,7 +16,8 @@ from torch import nn
 from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 
-from stackc.emit import class_name, emit_class
+from stackc.emit.forward import class_source, is_series
+from stackc.emit.names import class_name
 from stackc.graph.check import TypedGraph, TypedRegion
 from stackc.graph.model import Node, Region
 
@@ -49,7 +50,7 @@ class _Lowering:
 
     def region(self, typed: TypedRegion, path: str) -> nn.Module:
         """The module of a region whose path is the prefix `path`."""
-        module = self.class_of(typed)()
+        module = nn.ModuleList() if is_series(typed.region) else self.class_of(typed)()
         for id, node in typed.region.nodes.items():
             if node.same_as:
                 continue
@@ -77,8 +78,8 @@ class _Lowering:
     def class_of(self, typed: TypedRegion) -> type[nn.Module]:
         """The class of a region, compiled from the emitted source, which tracebacks can show."""
         if typed not in self.classes:
-            name = class_name(typed.region)
-            source = emit_class(typed.region, name)
+            name = class_name(typed.region.name)
+            source = class_source(typed.region, name)
             file = f"<stackc {typed.region.span} {name}>"
             linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
             namespace: dict[str, object] = {"nn": nn, "__name__": "stackc.lowered"}

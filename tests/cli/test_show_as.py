@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+import stackc
 from stackc.cli.show import command
 
 SPECS = Path(__file__).parents[2] / "specs"
@@ -29,13 +30,24 @@ def test_a_spec_with_mistakes_of_meaning_is_written(tmp_path: Path) -> None:
     assert done.stdout == "---\nstackc: 1\nname: t\ninputs: {x: {shape: [8]}}\n---\nflowchart\nx --> rleu\n"
 
 
+def test_as_torch_it_is_a_python_file(tmp_path: Path) -> None:
+    path = tmp_path / "seed.py"
+    assert show(SPECS / "seed.mmd", "--as", "torch", "--set", "dim=64", "-o", path).stdout == f"wrote {path}\n"
+    assert "self.E = nn.Linear(64, 64)\n" in path.read_text(encoding="utf-8")
+    assert show(SPECS / "seed.mmd", "--as", "torch").stdout == stackc.show(SPECS / "seed.mmd", "torch")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--as", "yaml", "-o", "seed.mmd"], "'seed.mmd' has to end in one of .yaml, .yml"),
         (["--as", "mermaid", "-o", "seed.svg"], "'seed.svg' has to end in one of .mmd, .mermaid"),
-        (["--as", "yaml", "--set", "dim=64"], "--as writes the spec as it stands; --set and --dims are for pictures"),
-        (["--as", "json"], "'json' is not one of 'yaml', 'mermaid'"),
+        (
+            ["--as", "yaml", "--set", "dim=64"],
+            "--as yaml writes the spec as it stands",
+        ),
+        (["--as", "torch", "-o", "seed.txt"], "'seed.txt' has to end in one of .py"),
+        (["--as", "json"], "'json' is not one of 'yaml', 'mermaid', 'torch'"),
     ],
 )
 def test_error_what_does_not_go_together(

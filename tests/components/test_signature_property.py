@@ -17,6 +17,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from stackc.components import REGISTRY
 from stackc.components.base import Component, Signature
+from stackc.emit.support import support_of
+from stackc.emit.values import Made, classes_in, expression, leaves, made
 from stackc.types import FLOATS, Dim, DimLike, TensorType, shape
 
 SYMBOLS = [Dim.symbol(name) for name in ("batch", "seq", "keys", "width", "height")]
@@ -584,3 +586,40 @@ def test_every_parameter_takes_part(op: str, data: st.DataObject) -> None:
     if case.signature.parameters:
         y[0].sum().backward()
         assert [name for name, p in module.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
+
+
+@pytest.mark.parametrize("op", sorted(REGISTRY))
+@settings(max_examples=10, deadline=None)
+@given(data=st.data())
+def test_what_is_printed_is_the_module(op: str, data: st.DataObject) -> None:
+    case = data.draw(CASES[op])
+    dtype, sizes = element_type(case), data.draw(st.composite(draw_sizes)(case.signature), label="sizes")
+    construction = case.component.construction(*case.inputs)
+    module, inputs = construction.build().eval().to(DTYPES[dtype]), filled(case, sizes, dtype)
+    expected = several(module(*inputs))
+
+    printed = printed_module(made(construction)).eval().to(DTYPES[dtype])
+    assert repr(printed) == repr(module)
+    printed.load_state_dict(module.state_dict(), strict=True)
+    torch.testing.assert_close(several(printed(*inputs)), expected, rtol=0, atol=0, equal_nan=True)
+
+    names = {f"x{i}": x for i, x in enumerate(inputs) if x is not None}
+    if written := case.component.expression(*names):
+        assert not module.state_dict()
+        by_hand = eval(written, {"torch": torch, "F": nn.functional, **names})
+        torch.testing.assert_close((by_hand,), expected, rtol=0, atol=0, equal_nan=True)
+
+
+def printed_module(value: Made) -> nn.Module:
+    """The module that the printed source of a value builds, in a namespace without stackc."""
+    support = support_of(classes_in(value))
+    imports = (
+        f"from {module} import {name} as {bound}" if name else f"import {module}"
+        for bound, (module, name, _) in support.imports.items()
+    )
+    namespace: dict[str, Any] = {"nn": nn, "__name__": "printed"}
+    exec("\n".join([*imports, *support.sources.values()]), namespace)
+    module = eval(str(expression(value, leaves(value))), namespace)
+    assert isinstance(module, nn.Module)
+    assert not type(module).__module__.startswith("stackc")
+    return module

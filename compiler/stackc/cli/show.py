@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from stackc.cli.options import override_options, spec_argument
 from stackc.cli.pictures import SUFFIXES, draw, write_file
 from stackc.front import Overrides, check_spec
-from stackc.spec.markdown import Skin
 from stackc.spec.source import MERMAID_SUFFIXES, YAML_SUFFIXES, load_source
 from stackc.spec.writer import write_skin
 from stackc.view.compose import compose
 from stackc.view.picture import Picture
 
-SKINS: dict[Skin, tuple[str, ...]] = {"yaml": YAML_SUFFIXES, "mermaid": MERMAID_SUFFIXES}
+Form = Literal["yaml", "mermaid", "torch"]
+FORMS: dict[Form, tuple[str, ...]] = {"yaml": YAML_SUFFIXES, "mermaid": MERMAID_SUFFIXES, "torch": (".py",)}
 
 
-def _check_suffix(out: Path | None, skin: Skin | None) -> None:
-    known = SKINS[skin] if skin else SUFFIXES
+def _check_suffix(out: Path | None, form: Form | None) -> None:
+    known = FORMS[form] if form else SUFFIXES
     if out is not None and out.suffix.lower() not in known:
         raise click.BadParameter(f"'{out}' has to end in one of {', '.join(known)}", param_hint="--out")
 
@@ -41,31 +42,42 @@ def _check_suffix(out: Path | None, skin: Skin | None) -> None:
     help="Print a tree to read, or Mermaid; by default a tree on a screen, Mermaid into a pipe.",
 )  # fmt: skip
 @click.option(
-    "--as", "skin", type=click.Choice(list(SKINS)),
-    help="Write the spec itself, as YAML or as Mermaid; comments and the order of its keys stay.",
+    "--as", "form", type=click.Choice(list(FORMS)),
+    help="Write the spec itself, as YAML or Mermaid, comments and order kept; or the model as a file of plain PyTorch.",
 )  # fmt: skip
 def command(
-    spec: Path, overrides: Overrides, out: Path | None, depth: int, tree: bool | None, skin: Skin | None
+    spec: Path, overrides: Overrides, out: Path | None, depth: int, tree: bool | None, form: Form | None
 ) -> None:
-    """Draw SPEC: a tree or Mermaid on the screen, or a picture in a file. With --as, write SPEC in its other language.
+    """Draw SPEC: a tree or Mermaid on the screen, or a picture in a file. With --as, write SPEC in another language.
 
     Shapes stand on the arrows, parameters and FLOPs on the nodes; equal members of a stack are drawn once, with ×12.
     """
-    _check_suffix(out, skin)
-    if skin and (overrides.params or overrides.dims):
-        raise click.UsageError("--as writes the spec as it stands; --set and --dims are for pictures")
-    if tree is not None and (skin or out):
+    _check_suffix(out, form)
+    if form in ("yaml", "mermaid") and (overrides.params or overrides.dims):
+        raise click.UsageError(f"--as {form} writes the spec as it stands; --set and --dims are for all else")
+    if tree is not None and (form or out):
         raise click.UsageError("--tree and --mermaid are for the screen; they go with neither --as nor --out")
-    if tree or (tree is None and not (skin or out) and sys.stdout.isatty()):
+    if tree or (tree is None and not (form or out) and sys.stdout.isatty()):
         _print_tree(compose(check_spec(spec, overrides).typed, depth))
         return
-    suffix = out.suffix.lower() if out else ".mmd"
-    drawn = write_skin(load_source(spec), skin) if skin else draw(check_spec(spec, overrides), suffix, depth)
+    shown = _written(spec, overrides, form) if form else _drawn(spec, overrides, out, depth)
     if out is None:
-        click.echo(drawn, nl=False)
+        click.echo(shown, nl=False)
         return
-    write_file(out, drawn)
+    write_file(out, shown)
     click.echo(f"wrote {out}")
+
+
+def _written(spec: Path, overrides: Overrides, form: Form) -> str:
+    if form != "torch":
+        return write_skin(load_source(spec), form)
+    from stackc.emit.torch_file import write_torch
+
+    return write_torch(check_spec(spec, overrides).typed)
+
+
+def _drawn(spec: Path, overrides: Overrides, out: Path | None, depth: int) -> str | bytes:
+    return draw(check_spec(spec, overrides), out.suffix.lower() if out else ".mmd", depth)
 
 
 def _print_tree(picture: Picture) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from stackc.components.base import Component, Misfit, Signature, axis_of, component, fixed, require_float
+from stackc.components.construction import Construction, construct
 from stackc.components.fields import Probability
 from stackc.types import TensorType
 
@@ -28,11 +29,11 @@ class Relu(Elementwise):
     x: [...] → y: the same. Nair, Hinton 2010.
     """
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.ReLU."""
         from torch import nn
 
-        return nn.ReLU()
+        return construct(nn.ReLU)
 
 
 @component("gelu", "x")
@@ -45,11 +46,11 @@ class Gelu(Elementwise):
 
     approximate: Annotated[Literal["none", "tanh"], "exact, or by a tanh"] = "none"
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.GELU."""
         from torch import nn
 
-        return nn.GELU(self.approximate)
+        return construct(nn.GELU, self.approximate)
 
 
 @component("tanh", "x")
@@ -59,11 +60,11 @@ class Tanh(Elementwise):
     x: [...] → y: the same.
     """
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.Tanh."""
         from torch import nn
 
-        return nn.Tanh()
+        return construct(nn.Tanh)
 
 
 @component("sigmoid", "x")
@@ -73,11 +74,11 @@ class Sigmoid(Elementwise):
     x: [...] → y: the same.
     """
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.Sigmoid."""
         from torch import nn
 
-        return nn.Sigmoid()
+        return construct(nn.Sigmoid)
 
 
 @component("silu", "x")
@@ -87,11 +88,11 @@ class Silu(Elementwise):
     x: [...] → y: the same. Elfwing et al. 2017, arXiv:1702.03118.
     """
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.SiLU."""
         from torch import nn
 
-        return nn.SiLU()
+        return construct(nn.SiLU)
 
 
 @component("leaky_relu", "x")
@@ -103,11 +104,11 @@ class LeakyRelu(Elementwise):
 
     slope: Annotated[float, "the slope left of 0"] = 0.01
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.LeakyReLU."""
         from torch import nn
 
-        return nn.LeakyReLU(self.slope)
+        return construct(nn.LeakyReLU, self.slope)
 
 
 @component("elu", "x")
@@ -119,11 +120,11 @@ class Elu(Elementwise):
 
     alpha: Annotated[float, "minus the value far left of 0"] = 1.0
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.ELU."""
         from torch import nn
 
-        return nn.ELU(self.alpha)
+        return construct(nn.ELU, self.alpha)
 
 
 @component("prelu", "x")
@@ -140,11 +141,11 @@ class Prelu(Component):
         require_float(x)
         return Signature((x,), {"weight": x.with_shape(self._slopes(x))})
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.PReLU."""
         from torch import nn
 
-        return nn.PReLU(self._slopes(x))
+        return construct(nn.PReLU, self._slopes(x))
 
     def _slopes(self, x: TensorType) -> int:
         if self.per_channel and x.rank < 2:
@@ -170,11 +171,11 @@ class Glu(Component):
             raise Misfit(f"{x.shape[axis]}, axis {self.axis} of {x}, has no half", code="T202", port="x")
         return Signature((x.with_shape(*x.shape[:axis], half, *x.shape[axis + 1 :]),))
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.GLU."""
         from torch import nn
 
-        return nn.GLU(self.axis)
+        return construct(nn.GLU, self.axis)
 
 
 @component("softmax", "x")
@@ -192,11 +193,11 @@ class Softmax(Component):
         axis_of(self.axis, x)
         return Signature((x,))
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.Softmax."""
         from torch import nn
 
-        return nn.Softmax(self.axis)
+        return construct(nn.Softmax, self.axis)
 
 
 @component("dropout", "x")
@@ -208,8 +209,8 @@ class Dropout(Elementwise):
 
     p: Annotated[Probability, "the probability of zero"] = 0.5
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.Dropout."""
         from torch import nn
 
-        return nn.Dropout(self.p)
+        return construct(nn.Dropout, self.p)

@@ -16,6 +16,7 @@ from stackc.components.base import (
     require_layout,
     require_mask,
 )
+from stackc.components.construction import Construction, construct
 from stackc.components.fields import Probability, Size
 from stackc.components.linear import linear_flops, linear_parameters
 from stackc.types import Dim, TensorType, product
@@ -77,29 +78,32 @@ class Attention(Component):
         workspace = queries * wide + 2 * keys * narrow + queries * source.shape[1] * self.heads
         return Signature((x,), parameters, flops=projections + scores_and_mix, workspace=workspace)
 
-    def module(
+    def construction(
         self,
         x: TensorType,
         context: TensorType | None = None,
         mask: TensorType | None = None,
         bias: TensorType | None = None,
         value: TensorType | None = None,
-    ) -> nn.Module:
+    ) -> Construction[nn.Module]:
         """Four torch.nn.Linear around torch.nn.functional.scaled_dot_product_attention."""
         from stackc.modules.attention import Attention
 
         source = self._source(x, context)
-        return Attention(
-            features_of(x),
-            features_of(source, "context"),
-            features_of(self._values(source, value), "value"),
-            self.heads,
-            self._kv_heads,
-            self._head_dim(x),
-            self.causal,
-            self.bias,
-            self.dropout,
-            self.scale,
+        dim, keys = features_of(x), features_of(source, "context")
+        values = features_of(self._values(source, value), "value")
+        return construct(
+            Attention,
+            dim,
+            heads=self.heads,
+            kv_heads=None if self._kv_heads == self.heads else self._kv_heads,
+            head_dim=None if self.heads * self._head_dim(x) == dim else self._head_dim(x),
+            key_dim=None if keys == dim else keys,
+            value_dim=None if values == keys else values,
+            causal=self.causal,
+            bias=self.bias,
+            dropout=self.dropout,
+            scale=self.scale,
         )
 
     @property

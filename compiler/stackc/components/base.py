@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
+from stackc.components.construction import Construction
 from stackc.types import Dim, TensorType
 
 if TYPE_CHECKING:
@@ -93,9 +94,23 @@ class Component:
         """
         raise NotImplementedError(type(self).__name__)
 
-    def module(self, *inputs: Any, **named: Any) -> nn.Module:
-        """The PyTorch module for these inputs; its forward takes the connected inputs, None where one is open."""
+    def construction(self, *inputs: Any, **named: Any) -> Construction[nn.Module]:
+        """What makes the PyTorch module for these inputs, in words that `show --as torch` can print.
+
+        The module's forward takes the connected inputs, None where one is open.
+        """
         raise NotImplementedError(type(self).__name__)
+
+    def module(self, *inputs: Any, **named: Any) -> nn.Module:
+        """The PyTorch module for these inputs."""
+        return self.construction(*inputs, **named).build()
+
+    def expression(self, *x: Any, **named: Any) -> str | None:
+        """What it does to variables of these names, as one writes it by hand; None where one writes a module.
+
+        Only what has no parameters can be written so. It may use `torch` and `F`, torch.nn.functional.
+        """
+        return None
 
 
 REGISTRY: dict[str, type[Component]] = {}

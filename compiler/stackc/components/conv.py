@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from stackc.components.base import Component, Limit, Misfit, Signature, component, fixed, require_divisor, require_float
+from stackc.components.construction import Construction, construct
 from stackc.components.fields import Size
 from stackc.components.windows import (
     AXES,
     Naturals,
     Sizes,
-    pair,
     per_axis,
     places,
+    plain,
     require_channels_first,
     window_limits,
 )
@@ -97,13 +98,15 @@ class Conv1d(Convolution):
         """One more tap of the kernel along the length."""
         return self.convolved(x, 3)
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.Conv1d."""
         from torch import nn
 
         lengths = (self.kernel, self.stride, self.margin(x), self.dilation)
         kernel, stride, padding, dilation = (per_axis(value, x, "kernel")[0] for value in lengths)
-        return nn.Conv1d(self.channels(x), self.out, kernel, stride, padding, dilation, self.groups, self.bias)
+        return construct(
+            nn.Conv1d, self.channels(x), self.out, kernel, stride, padding, dilation, self.groups, self.bias
+        )
 
 
 @component("conv2d", "x")
@@ -120,13 +123,15 @@ class Conv2d(Convolution):
         """A kernel over height and width."""
         return self.convolved(x, 4)
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.Conv2d."""
         from torch import nn
 
         areas = (self.kernel, self.stride, self.margin(x), self.dilation)
-        kernel, stride, padding, dilation = (pair(value, x, "kernel") for value in areas)
-        return nn.Conv2d(self.channels(x), self.out, kernel, stride, padding, dilation, self.groups, self.bias)
+        kernel, stride, padding, dilation = (plain(value, x, "kernel") for value in areas)
+        return construct(
+            nn.Conv2d, self.channels(x), self.out, kernel, stride, padding, dilation, self.groups, self.bias
+        )
 
 
 @component("conv_transpose2d", "x")
@@ -166,14 +171,16 @@ class ConvTranspose2d(Component):
         limits = tuple(Limit(size, "its padding takes more off than there is") for size in sizes)
         return Signature((y,), {"weight": weight} | bias, flops=flops, limits=limits)
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.ConvTranspose2d."""
         from torch import nn
 
         areas = (self.kernel, self.stride, self.padding, self.output_padding)
-        kernel, stride, padding, added = (pair(value, x, "kernel") for value in areas)
-        channels, dilation = self._channels(x), pair(self.dilation, x, "dilation")
-        return nn.ConvTranspose2d(channels, self.out, kernel, stride, padding, added, self.groups, self.bias, dilation)
+        kernel, stride, padding, added = (plain(value, x, "kernel") for value in areas)
+        channels, dilation = self._channels(x), plain(self.dilation, x, "dilation")
+        return construct(
+            nn.ConvTranspose2d, channels, self.out, kernel, stride, padding, added, self.groups, self.bias, dilation
+        )
 
     def _channels(self, x: TensorType) -> int:
         channels = fixed(x.shape[1], "the channel axis", port="x")
@@ -205,12 +212,12 @@ class PatchEmbed(Component):
         flops = 2 * product(y.shape) * product(weight.shape[1:])
         return Signature((y,), {"proj.weight": weight} | bias, flops=flops)
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """A torch.nn.Conv2d whose kernels touch, `proj`, and its positions as a sequence."""
         from stackc.modules.conv import PatchEmbed
 
-        channels, patch = fixed(x.shape[1], "the channel axis", port="x"), pair(self.patch, x, "patch")
-        return PatchEmbed(channels, self.dim, patch, self.bias)
+        channels, patch = fixed(x.shape[1], "the channel axis", port="x"), plain(self.patch, x, "patch")
+        return construct(PatchEmbed, channels, self.dim, patch, self.bias)
 
     def _patches(self, x: TensorType) -> list[Dim]:
         counts = []

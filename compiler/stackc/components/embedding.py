@@ -16,6 +16,7 @@ from stackc.components.base import (
     require_float,
     require_integer,
 )
+from stackc.components.construction import Construction, construct
 from stackc.components.fields import Range, Size
 from stackc.types import TensorType, shape
 
@@ -39,11 +40,11 @@ class Embedding(Component):
         weight = TensorType("float32", shape(self.vocab, self.dim))
         return Signature((weight.with_shape(*x.shape, self.dim),), {"weight": weight})
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.Embedding."""
         from torch import nn
 
-        return nn.Embedding(self.vocab, self.dim)
+        return construct(nn.Embedding, self.vocab, self.dim)
 
 
 @component("learned_position", "x")
@@ -66,11 +67,11 @@ class LearnedPosition(Component):
         limit = Limit(seq, f"its table has {self.max} positions", maximum=self.max)
         return Signature((weight.with_shape(1, seq, self._dim(x)),), {"weight": weight}, limits=(limit,))
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """The rows of a torch.nn.Embedding from the first on."""
         from stackc.modules.embedding import LearnedPosition
 
-        return LearnedPosition(self.max, self._dim(x))
+        return construct(LearnedPosition, self.max, self._dim(x))
 
     def _dim(self, x: TensorType) -> int:
         if self.dim is not None:
@@ -100,12 +101,12 @@ class SinusoidalPosition(Component):
             return Signature((x.with_shape(1, x.shape[1], dim),))
         return Signature((x.with_shape(1, dim, *x.shape[2:]),))
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """The waves as a module."""
         from stackc.modules.embedding import SinusoidalPosition, SinusoidalPosition2d
 
         kind = SinusoidalPosition if x.rank == 3 else SinusoidalPosition2d
-        return kind(self._dim(x), self.base)
+        return construct(kind, self._dim(x), self.base)
 
     def _dim(self, x: TensorType) -> int:
         if x.rank not in (3, 4):
@@ -147,23 +148,17 @@ class RelativePositionBias(Component):
         keys = (x if context is None else context).shape[1]
         return Signature((weight.with_shape(1, self.heads, x.shape[1], keys),), {"weight": weight})
 
-    def module(self, x: TensorType, context: TensorType | None = None) -> nn.Module:
+    def construction(self, x: TensorType, context: TensorType | None = None) -> Construction[nn.Module]:
         """The rows of a torch.nn.Embedding by distance."""
         from stackc.modules.embedding import RelativePositionBias
 
-        return RelativePositionBias(self.buckets, self.heads, self.starts(), self.bidirectional)
-
-    def starts(self) -> tuple[int, ...]:
-        """The least distance of each bucket of one direction: 0, 1, …, n − 1, then n·(max_distance / n)^(i / rest) up.
-
-        In whole numbers, so that no rounding moves a distance to another bucket.
-        """
-        near = self._near
-        starts, rest = list(range(near)), self._count - near
-        for i in range(rest):
-            wanted = near ** (rest - i) * self.max_distance**i
-            starts.append(next(d for d in range(starts[-1], self.max_distance + 1) if d**rest >= wanted))
-        return tuple(starts)
+        return construct(
+            RelativePositionBias,
+            self.buckets,
+            self.heads,
+            max_distance=self.max_distance,
+            bidirectional=self.bidirectional,
+        )
 
     @property
     def _count(self) -> int:
@@ -194,8 +189,8 @@ class LearnedQuery(Component):
         weight = TensorType(x.dtype if x.is_float else "float32", shape(self.count, self.dim))
         return Signature((weight.with_shape(x.shape[0], self.count, self.dim),), {"weight": weight})
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """The table of a torch.nn.Embedding, for each sample."""
         from stackc.modules.embedding import LearnedQuery
 
-        return LearnedQuery(self.count, self.dim)
+        return construct(LearnedQuery, self.count, self.dim)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from stackc.components.base import Component, Misfit, Signature, component, require_float
-from stackc.components.windows import Naturals, Sizes, pair, places, require_channels_first, window_limits
+from stackc.components.construction import Construction, construct
+from stackc.components.windows import Naturals, Sizes, pair, places, plain, require_channels_first, window_limits
 from stackc.types import TensorType
 
 if TYPE_CHECKING:
@@ -49,11 +50,12 @@ class MaxPool2d(WindowPool):
     the width]. Ranzato et al. 2007.
     """
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.MaxPool2d."""
         from torch import nn
 
-        return nn.MaxPool2d(*self.windows(x))
+        kernel, stride, padding = (plain(value, x, "kernel") for value in self.windows(x))
+        return construct(nn.MaxPool2d, kernel, None if stride == kernel else stride, padding)
 
 
 @component("avg_pool2d", "x")
@@ -64,11 +66,12 @@ class AvgPool2d(WindowPool):
     the width]. LeCun et al. 1989.
     """
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.AvgPool2d."""
         from torch import nn
 
-        return nn.AvgPool2d(*self.windows(x))
+        kernel, stride, padding = (plain(value, x, "kernel") for value in self.windows(x))
+        return construct(nn.AvgPool2d, kernel, None if stride == kernel else stride, padding)
 
 
 class GlobalPool(Component):
@@ -89,11 +92,11 @@ class GlobalAvgPool(GlobalPool):
     x: [batch, channels, ...positions] → y: [batch, channels]. Lin, Chen, Yan 2013, arXiv:1312.4400.
     """
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """The mean as a module."""
         from stackc.modules.image import GlobalAvgPool
 
-        return GlobalAvgPool()
+        return construct(GlobalAvgPool)
 
 
 @component("global_max_pool", "x")
@@ -103,11 +106,11 @@ class GlobalMaxPool(GlobalPool):
     x: [batch, channels, ...positions] → y: [batch, channels].
     """
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """The maximum as a module."""
         from stackc.modules.image import GlobalMaxPool
 
-        return GlobalMaxPool()
+        return construct(GlobalMaxPool)
 
 
 @component("upsample", "x")
@@ -127,9 +130,8 @@ class Upsample(Component):
         larger = zip(x.shape[2:], pair(self.scale, x, "scale"), strict=True)
         return Signature((x.with_shape(*x.shape[:2], *(size * scale for size, scale in larger)),))
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.Upsample."""
         from torch import nn
 
-        height, width = pair(self.scale, x, "scale")
-        return nn.Upsample(scale_factor=(height, width), mode=self.mode)
+        return construct(nn.Upsample, scale_factor=plain(self.scale, x, "scale"), mode=self.mode)

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Annotated
 
 from stackc.components.base import Component, Limit, Misfit, Signature, axis_of, component
+from stackc.components.construction import Construction, construct
 from stackc.components.fields import Range, Size
 from stackc.types import Dim, TensorType, product
 
@@ -33,11 +34,11 @@ class Flatten(Component):
         joined = product(x.shape[first : last + 1])
         return Signature((x.with_shape(*x.shape[:first], joined, *x.shape[last + 1 :]),))
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.Flatten."""
         from torch import nn
 
-        return nn.Flatten(self.start, self.end)
+        return construct(nn.Flatten, self.start, self.end)
 
 
 @component("unflatten", "x")
@@ -60,11 +61,11 @@ class Unflatten(Component):
             raise Misfit(message, code="T202", field="size")
         return Signature((x.with_shape(*x.shape[:axis], count, *sizes, *x.shape[axis + 1 :]),))
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.Unflatten."""
         from torch import nn
 
-        return nn.Unflatten(axis_of(self.axis, x), (-1, *self._sizes()))
+        return construct(nn.Unflatten, axis_of(self.axis, x), (-1, *self._sizes()))
 
     def _sizes(self) -> tuple[int, ...]:
         return (self.size,) if isinstance(self.size, int) else self.size
@@ -94,11 +95,16 @@ class Reshape(Component):
         sizes = [x.shape[i] if size == 0 else left if size == -1 else size for i, size in enumerate(self.shape)]
         return Signature((x.with_shape(*sizes),))
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.reshape as a module."""
         from stackc.modules.layout import Reshape
 
-        return Reshape(self.shape)
+        return construct(Reshape, self.shape)
+
+    def expression(self, x: str) -> str:
+        """Tensor.reshape."""
+        sizes = (str(size) if size else f"{x}.shape[{i}]" for i, size in enumerate(self.shape))
+        return f"{x}.reshape({', '.join(sizes)})"
 
 
 @component("transpose", "x")
@@ -118,11 +124,15 @@ class Transpose(Component):
         sizes[first], sizes[second] = sizes[second], sizes[first]
         return Signature((x.with_shape(*sizes),))
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.transpose as a module."""
         from stackc.modules.layout import Transpose
 
-        return Transpose(self.axis0, self.axis1)
+        return construct(Transpose, self.axis0, self.axis1)
+
+    def expression(self, x: str) -> str:
+        """Tensor.transpose."""
+        return f"{x}.transpose({self.axis0}, {self.axis1})"
 
 
 @component("permute", "x")
@@ -139,11 +149,11 @@ class Permute(Component):
         """The sizes in that order."""
         return Signature((x.with_shape(*(x.shape[axis] for axis in self._axes(x))),))
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.permute as a module."""
         from stackc.modules.layout import Permute
 
-        return Permute(self._axes(x))
+        return construct(Permute, self._axes(x))
 
     def _axes(self, x: TensorType) -> tuple[int, ...]:
         axes = tuple(axis_of(axis, x, field="order") for axis in self.order)
@@ -151,6 +161,10 @@ class Permute(Component):
             message = f"order {list(self.order)} does not name each axis of {x} once"
             raise Misfit(message, field="order", hint=f"its axes are {', '.join(map(str, range(x.rank)))}")
         return axes
+
+    def expression(self, x: str) -> str:
+        """Tensor.permute."""
+        return f"{x}.permute({', '.join(map(str, self.order))})"
 
 
 @component("select", "x")
@@ -171,11 +185,15 @@ class Select(Component):
         limits = (Limit(x.shape[axis], f"it takes entry {self.index}", minimum=needed),)
         return Signature((x.with_shape(*x.shape[:axis], *x.shape[axis + 1 :]),), limits=limits)
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.select as a module."""
         from stackc.modules.layout import Select
 
-        return Select(self.axis, self.index)
+        return construct(Select, self.axis, self.index)
+
+    def expression(self, x: str) -> str:
+        """Tensor.select."""
+        return f"{x}.select({self.axis}, {self.index})"
 
 
 @component("slice", "x")
@@ -199,11 +217,15 @@ class Slice(Component):
         limits = (Limit(x.shape[axis], f"it takes {self.size} entries from {self.start} on", minimum=needed),)
         return Signature((x.with_shape(*x.shape[:axis], self.size, *x.shape[axis + 1 :]),), limits=limits)
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.narrow as a module."""
         from stackc.modules.layout import Slice
 
-        return Slice(self.axis, self.start, self.size)
+        return construct(Slice, self.axis, self.start, self.size)
+
+    def expression(self, x: str) -> str:
+        """Tensor.narrow."""
+        return f"{x}.narrow({self.axis}, {self.start}, {self.size})"
 
 
 def _require_entries(size: Dim, needed: int, x: TensorType, field: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from stackc.components.base import Component, Signature, component, features_of, require_float
+from stackc.components.construction import Construction, construct, nested
 from stackc.components.fields import Probability, Size
 from stackc.types import Dim, TensorType, product
 
@@ -41,11 +42,11 @@ class Linear(Component):
         parameters = linear_parameters(features_of(x), self.out, self.bias, x.dtype)
         return Signature((x.with_last(self.out),), parameters, flops=linear_flops(x, self.out))
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.Linear."""
         from torch import nn
 
-        return nn.Linear(features_of(x), self.out, self.bias)
+        return construct(nn.Linear, features_of(x), self.out, self.bias)
 
 
 @component("scale", "x")
@@ -63,11 +64,16 @@ class Scale(Component):
         require_float(x)
         return Signature((x,))
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """Product and sum as a module."""
         from stackc.modules.linear import Scale
 
-        return Scale(self.factor, self.offset)
+        return construct(Scale, self.factor, self.offset)
+
+    def expression(self, x: str) -> str:
+        """Product and sum, written out."""
+        sign = "+" if self.offset > 0 else "-"
+        return f"{x} * {self.factor}" + (f" {sign} {abs(self.offset)}" if self.offset else "")
 
 
 @component("mlp", "x")
@@ -98,27 +104,35 @@ class Mlp(Component):
         between = product(x.shape[:-1]) * self.hidden * (1 + self.gated)
         return Signature((x.with_last(out),), gate | up | down, flops=flops, workspace=between)
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.Linear, `up` and `down`, with the activation between them; gated, a third one, `gate`."""
         from stackc.modules.linear import GatedMlp, Mlp
 
         features = features_of(x)
         kind = GatedMlp if self.gated else Mlp
-        return kind(features, self.hidden, self.out or features, self._activation(), self.dropout, self.bias)
+        return construct(
+            kind,
+            features,
+            hidden=self.hidden,
+            out=self.out or features,
+            activation=nested(self._activation()),
+            dropout=self.dropout,
+            bias=self.bias,
+        )
 
-    def _activation(self) -> nn.Module:
+    def _activation(self) -> Construction[nn.Module]:
         from torch import nn
 
         match self.activation:
             case "gelu":
-                return nn.GELU()
+                return construct(nn.GELU)
             case "gelu_tanh":
-                return nn.GELU("tanh")
+                return construct(nn.GELU, "tanh")
             case "relu":
-                return nn.ReLU()
+                return construct(nn.ReLU)
             case "silu":
-                return nn.SiLU()
+                return construct(nn.SiLU)
             case "sigmoid":
-                return nn.Sigmoid()
+                return construct(nn.Sigmoid)
             case "tanh":
-                return nn.Tanh()
+                return construct(nn.Tanh)

@@ -18,6 +18,7 @@ from stackc.components.base import (
     features_of,
     require_float,
 )
+from stackc.components.construction import Construction, construct
 from stackc.components.linear import linear_flops, linear_parameters
 from stackc.types import Dim, Shape, TensorType
 
@@ -44,11 +45,15 @@ class Identity(Component):
         """The same type."""
         return Signature((x,))
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.Identity."""
         from torch import nn
 
-        return nn.Identity()
+        return construct(nn.Identity)
+
+    def expression(self, x: str) -> str:
+        """The variable itself."""
+        return x
 
 
 @component("add", SEVERAL)
@@ -64,11 +69,15 @@ class Add(Component):
         _require_numbers(x)
         return Signature((broadcast(x),))
 
-    def module(self, *x: TensorType) -> nn.Module:
+    def construction(self, *x: TensorType) -> Construction[nn.Module]:
         """The sum as a module."""
         from stackc.modules.merge import Add
 
-        return Add()
+        return construct(Add)
+
+    def expression(self, *x: str) -> str:
+        """The sum, written out."""
+        return " + ".join(x)
 
 
 @component("mul", SEVERAL)
@@ -83,11 +92,15 @@ class Mul(Component):
         _require_numbers(x)
         return Signature((broadcast(x),))
 
-    def module(self, *x: TensorType) -> nn.Module:
+    def construction(self, *x: TensorType) -> Construction[nn.Module]:
         """The product as a module."""
         from stackc.modules.merge import Mul
 
-        return Mul()
+        return construct(Mul)
+
+    def expression(self, *x: str) -> str:
+        """The product, written out."""
+        return " * ".join(x)
 
 
 @component("mean", SEVERAL)
@@ -102,11 +115,15 @@ class Mean(Component):
         require_floats(x)
         return Signature((broadcast(x),))
 
-    def module(self, *x: TensorType) -> nn.Module:
+    def construction(self, *x: TensorType) -> Construction[nn.Module]:
         """The mean as a module."""
         from stackc.modules.merge import Mean
 
-        return Mean()
+        return construct(Mean)
+
+    def expression(self, *x: str) -> str:
+        """The mean, written out."""
+        return f"({' + '.join(x)}) / {len(x)}" if len(x) > 1 else x[0]
 
 
 @component("weighted_sum", SEVERAL)
@@ -122,11 +139,11 @@ class WeightedSum(Component):
         mixed = broadcast(x)
         return Signature((mixed,), {"weight": mixed.with_shape(len(x)), "gamma": mixed.with_shape()})
 
-    def module(self, *x: TensorType) -> nn.Module:
+    def construction(self, *x: TensorType) -> Construction[nn.Module]:
         """The scalar mix as a module."""
         from stackc.modules.merge import WeightedSum
 
-        return WeightedSum(len(x))
+        return construct(WeightedSum, len(x))
 
 
 @component("gated_sum", "x", Port("branch", variadic=True))
@@ -151,11 +168,11 @@ class GatedSum(Component):
             raise Misfit(f"needs branches {needed} for a gate of {x}, and gets {branch[0]}", port="branch")
         return Signature((branch[0],), parameters, flops=linear_flops(x, len(branch)))
 
-    def module(self, x: TensorType, *branch: TensorType) -> nn.Module:
+    def construction(self, x: TensorType, *branch: TensorType) -> Construction[nn.Module]:
         """A torch.nn.Linear, `gate`, and the sum it weighs."""
         from stackc.modules.merge import GatedSum
 
-        return GatedSum(features_of(x), len(branch), self.bias)
+        return construct(GatedSum, features_of(x), len(branch), self.bias)
 
 
 @component("concat", SEVERAL)
@@ -182,11 +199,15 @@ class Concat(Component):
         joined = sum((t.shape[axis] for t in x), Dim.of(0))
         return Signature((first.with_shape(*first.shape[:axis], joined, *first.shape[axis + 1 :]),))
 
-    def module(self, *x: TensorType) -> nn.Module:
+    def construction(self, *x: TensorType) -> Construction[nn.Module]:
         """The concatenation as a module."""
         from stackc.modules.merge import Concat
 
-        return Concat(self.axis)
+        return construct(Concat, self.axis)
+
+    def expression(self, *x: str) -> str:
+        """torch.cat."""
+        return f"torch.cat(({', '.join(x)}{',' * (len(x) == 1)}), dim={self.axis})"
 
 
 def _without(axis: int, x: TensorType) -> Shape:

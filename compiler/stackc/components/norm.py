@@ -21,6 +21,7 @@ from stackc.components.base import (
     require_divisor,
     require_float,
 )
+from stackc.components.construction import Construction, construct
 from stackc.components.fields import Epsilon, Range, Size
 from stackc.types import Dim, TensorType, product, shape
 
@@ -101,7 +102,7 @@ class LayerNorm(Component):
         names = ("weight", "bias")[: 1 + self.bias] if self.affine else ()
         return Signature((x,), _vectors(size, x.dtype, *names))
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.LayerNorm, between transpositions where the feature axes are not the last."""
         from torch import nn
 
@@ -110,8 +111,8 @@ class LayerNorm(Component):
         axes = _last(self.axis, x)
         size = _sizes(x, axes)
         if _is_last(axes, x):
-            return nn.LayerNorm(size, self.eps, self.affine, self.bias)
-        return LayerNormAlong(axes, size, self.eps, self.affine, self.bias)
+            return construct(nn.LayerNorm, size if len(size) > 1 else size[0], self.eps, self.affine, self.bias)
+        return construct(LayerNormAlong, axes, size, self.eps, self.affine, self.bias)
 
 
 @component("rms_norm", "x")
@@ -131,7 +132,7 @@ class RmsNorm(Component):
         size = _sizes(x, _last(self.axis, x))
         return Signature((x,), _vectors(size, x.dtype, "weight") if self.affine else {})
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.RMSNorm, between transpositions where the feature axes are not the last."""
         from torch import nn
 
@@ -140,8 +141,8 @@ class RmsNorm(Component):
         axes = _last(self.axis, x)
         size = _sizes(x, axes)
         if _is_last(axes, x):
-            return nn.RMSNorm(size, self.eps, self.affine)
-        return RMSNormAlong(axes, size, self.eps, self.affine)
+            return construct(nn.RMSNorm, size if len(size) > 1 else size[0], self.eps, self.affine)
+        return construct(RMSNormAlong, axes, size, self.eps, self.affine)
 
 
 @component("batch_norm", "x")
@@ -165,7 +166,7 @@ class BatchNorm(Component):
         buffers["num_batches_tracked"] = TensorType("int64", ())
         return Signature((x,), _weight_and_bias(size, x.dtype, self.affine), buffers)
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.BatchNorm1d, 2d or 3d by rank, between transpositions where the feature axis is not axis 1."""
         from torch import nn
 
@@ -175,8 +176,8 @@ class BatchNorm(Component):
         size = _features(x, axis)
         stock = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}
         if axis == 1 and x.rank in stock:
-            return stock[x.rank](size, self.eps, self.momentum, self.affine)
-        return BatchNormAlong(axis, size, self.eps, self.momentum, self.affine)
+            return construct(stock[x.rank], size, self.eps, self.momentum, self.affine)
+        return construct(BatchNormAlong, axis, size, self.eps, self.momentum, self.affine)
 
 
 @component("instance_norm", "x")
@@ -205,7 +206,7 @@ class InstanceNorm(Component):
         limit = Limit(_positions(x, axis), "it takes statistics over the positions of a sample", minimum=2)
         return Signature((x,), _weight_and_bias(size, x.dtype, self.affine), limits=(limit,))
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.InstanceNorm1d, 2d or 3d by rank, between transpositions where the feature axis is not axis 1."""
         from torch import nn
 
@@ -215,8 +216,8 @@ class InstanceNorm(Component):
         size = _features(x, axis)
         stock = {3: nn.InstanceNorm1d, 4: nn.InstanceNorm2d, 5: nn.InstanceNorm3d}
         if axis == 1 and x.rank in stock:
-            return stock[x.rank](size, self.eps, affine=self.affine)
-        return InstanceNormAlong(axis, size, self.eps, self.affine)
+            return construct(stock[x.rank], size, self.eps, affine=self.affine)
+        return construct(InstanceNormAlong, axis, size, self.eps, self.affine)
 
 
 @component("group_norm", "x")
@@ -241,7 +242,7 @@ class GroupNorm(Component):
         limit = Limit(values, "it takes statistics over the values of a group", minimum=2)
         return Signature((x,), _weight_and_bias(size, x.dtype, self.affine), limits=(limit,))
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.GroupNorm, between transpositions where the feature axis is not axis 1."""
         from torch import nn
 
@@ -250,5 +251,5 @@ class GroupNorm(Component):
         axis = _channel(self.axis, x)
         size = _features(x, axis)
         if axis == 1:
-            return nn.GroupNorm(self.groups, size, self.eps, self.affine)
-        return GroupNormAlong(axis, self.groups, size, self.eps, self.affine)
+            return construct(nn.GroupNorm, self.groups, size, self.eps, self.affine)
+        return construct(GroupNormAlong, axis, self.groups, size, self.eps, self.affine)

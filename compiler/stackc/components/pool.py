@@ -15,6 +15,7 @@ from stackc.components.base import (
     require_layout,
     require_mask,
 )
+from stackc.components.construction import Construction, construct
 from stackc.components.fields import Epsilon
 from stackc.types import TensorType
 
@@ -43,11 +44,11 @@ class MeanPool(Component):
                 raise Misfit(f"needs a mask {needed} for {x}, and gets {mask}", port="mask")
         return Signature((x.with_shape(x.shape[0], x.shape[2]),))
 
-    def module(self, x: TensorType, mask: TensorType | None = None) -> nn.Module:
+    def construction(self, x: TensorType, mask: TensorType | None = None) -> Construction[nn.Module]:
         """The masked mean as a module."""
         from stackc.modules.pool import MeanPool
 
-        return MeanPool()
+        return construct(MeanPool)
 
 
 @component("cls_pool", "x")
@@ -62,11 +63,15 @@ class ClsPool(Component):
         require_layout(x, SEQUENCE)
         return Signature((x.with_shape(x.shape[0], x.shape[2]),))
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """The selection as a module."""
         from stackc.modules.pool import ClsPool
 
-        return ClsPool()
+        return construct(ClsPool)
+
+    def expression(self, x: str) -> str:
+        """An index."""
+        return f"{x}[:, 0]"
 
 
 @component("l2_normalize", "x")
@@ -87,8 +92,12 @@ class L2Normalize(Component):
         axes_of(self.axis, x)
         return Signature((x,))
 
-    def module(self, x: TensorType) -> nn.Module:
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.functional.normalize as a module."""
         from stackc.modules.pool import L2Normalize
 
-        return L2Normalize(self.axis, self.eps)
+        return construct(L2Normalize, self.axis, self.eps)
+
+    def expression(self, x: str) -> str:
+        """torch.nn.functional.normalize."""
+        return f"F.normalize({x}, dim={self.axis}{f', eps={self.eps}' * (self.eps != 1e-12)})"

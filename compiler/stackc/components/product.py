@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from stackc.components.base import Component, Misfit, Port, Signature, axis_of, component
+from stackc.components.construction import Construction, construct
 from stackc.components.fields import Epsilon
 from stackc.components.merge import SEVERAL, broadcast, require_floats
 from stackc.types import TensorType, product
@@ -42,11 +43,15 @@ class Dot(Component):
         """The axis goes."""
         return _pair(x, self.axis)
 
-    def module(self, *x: TensorType) -> nn.Module:
+    def construction(self, *x: TensorType) -> Construction[nn.Module]:
         """The sum of products as a module."""
         from stackc.modules.product import Dot
 
-        return Dot(self.axis)
+        return construct(Dot, self.axis)
+
+    def expression(self, a: str, b: str) -> str:
+        """The sum of products, written out."""
+        return f"({a} * {b}).sum(dim={self.axis})"
 
 
 @component("cosine_similarity", SEVERAL)
@@ -63,11 +68,11 @@ class CosineSimilarity(Component):
         """The axis goes."""
         return _pair(x, self.axis)
 
-    def module(self, *x: TensorType) -> nn.Module:
+    def construction(self, *x: TensorType) -> Construction[nn.Module]:
         """torch.nn.CosineSimilarity."""
         from torch import nn
 
-        return nn.CosineSimilarity(self.axis, self.eps)
+        return construct(nn.CosineSimilarity, self.axis, self.eps)
 
 
 @component("matmul", "x", Port("other"))
@@ -96,8 +101,12 @@ class Matmul(Component):
         y = x.with_shape(*before, x.shape[-2], columns)
         return Signature((y,), flops=2 * product(y.shape) * inner)
 
-    def module(self, x: TensorType, other: TensorType) -> nn.Module:
+    def construction(self, x: TensorType, other: TensorType) -> Construction[nn.Module]:
         """torch.matmul as a module."""
         from stackc.modules.product import Matmul
 
-        return Matmul(self.transposed)
+        return construct(Matmul, self.transposed)
+
+    def expression(self, x: str, other: str) -> str:
+        """The operator."""
+        return f"{x} @ {other}.transpose(-2, -1)" if self.transposed else f"{x} @ {other}"

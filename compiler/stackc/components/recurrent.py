@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypedDict
 
 from stackc.components.base import (
     Component,
@@ -15,11 +15,21 @@ from stackc.components.base import (
     require_float,
     require_layout,
 )
+from stackc.components.construction import Construction, construct
 from stackc.components.fields import Probability, Size
 from stackc.types import Dim, TensorType, product, shape
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+class Options(TypedDict):
+    """What the modules of recurrent layers take beside sizes."""
+
+    layers: int
+    bias: bool
+    dropout: float
+    bidirectional: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +76,15 @@ class Recurrent(Component):
         workspace = product(x.shape[:2]) * rows * self.directions
         return Signature((y, *(state for _ in states)), parameters, flops=flops, workspace=workspace)
 
+    def options(self) -> Options:
+        """The fields that all of the modules take alike."""
+        return {
+            "layers": self.layers,
+            "bias": self.bias,
+            "dropout": self.dropout,
+            "bidirectional": self.bidirectional,
+        }
+
     def _parameters(self, suffix: str, rows: int, features: int, dtype: str) -> dict[str, TensorType]:
         """The weights and biases of one layer in one direction."""
         shapes = {"weight_ih": shape(rows, features), "weight_hh": shape(rows, self.hidden)}
@@ -89,11 +108,13 @@ class Lstm(Recurrent):
         """y, h and c."""
         return self.recurrent_signature(x, h0=h0, c0=c0)
 
-    def module(self, x: TensorType, h0: TensorType | None = None, c0: TensorType | None = None) -> nn.Module:
+    def construction(
+        self, x: TensorType, h0: TensorType | None = None, c0: TensorType | None = None
+    ) -> Construction[nn.Module]:
         """torch.nn.LSTM, its outputs side by side."""
         from stackc.modules.recurrent import Lstm
 
-        return Lstm(features_of(x), self.hidden, self.layers, self.bias, True, self.dropout, self.bidirectional)
+        return construct(Lstm, features_of(x), self.hidden, **self.options())
 
 
 @component("gru", "x", Port("h0", optional=True), outputs=("y", "h"))
@@ -111,11 +132,11 @@ class Gru(Recurrent):
         """y and h."""
         return self.recurrent_signature(x, h0=h0)
 
-    def module(self, x: TensorType, h0: TensorType | None = None) -> nn.Module:
+    def construction(self, x: TensorType, h0: TensorType | None = None) -> Construction[nn.Module]:
         """torch.nn.GRU."""
         from stackc.modules.recurrent import Gru
 
-        return Gru(features_of(x), self.hidden, self.layers, self.bias, True, self.dropout, self.bidirectional)
+        return construct(Gru, features_of(x), self.hidden, **self.options())
 
 
 @component("rnn", "x", Port("h0", optional=True), outputs=("y", "h"))
@@ -135,10 +156,8 @@ class Rnn(Recurrent):
         """y and h."""
         return self.recurrent_signature(x, h0=h0)
 
-    def module(self, x: TensorType, h0: TensorType | None = None) -> nn.Module:
+    def construction(self, x: TensorType, h0: TensorType | None = None) -> Construction[nn.Module]:
         """torch.nn.RNN."""
         from stackc.modules.recurrent import Rnn
 
-        return Rnn(
-            features_of(x), self.hidden, self.layers, self.activation, self.bias, True, self.dropout, self.bidirectional
-        )
+        return construct(Rnn, features_of(x), self.hidden, activation=self.activation, **self.options())

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stackc.components.base import Misfit, axis_of
+from stackc.components.construction import Construction, construct
 from stackc.types import TensorType, product
 
 if TYPE_CHECKING:
@@ -31,9 +32,13 @@ class Reparam:
         """What is stored beside it and not trained, by the names that PyTorch gives it."""
         return {}
 
+    def construction(self) -> Construction[nn.Module]:
+        """What makes the module from the original tensor to the one that is used."""
+        raise NotImplementedError(type(self).__name__)
+
     def parametrization(self) -> nn.Module:
         """A module from the original tensor to the one that is used, for `register_parametrization`."""
-        raise NotImplementedError(type(self).__name__)
+        return self.construction().build()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +58,11 @@ class Standardize(Reparam):
         if len(set(counted)) < len(counted):
             raise Misfit(f"axes {list(self.axes or ())} name an axis of {parameter} twice", field="axes")
 
-    def parametrization(self) -> nn.Module:
+    def construction(self) -> Construction[nn.Module]:
         """The standardization as a module without parameters."""
         from stackc.modules.reparam import Standardized
 
-        return Standardized(self.axes, self.eps)
+        return construct(Standardized, self.axes, self.eps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +81,11 @@ class MinMax(Reparam):
         if self.low >= self.high:
             raise Misfit(f"minmax [{self.low:g}, {self.high:g}] has to go from the lower to the higher end")
 
-    def parametrization(self) -> nn.Module:
+    def construction(self) -> Construction[nn.Module]:
         """The scaling as a module without parameters."""
         from stackc.modules.reparam import MinMaxScaled
 
-        return MinMaxScaled(self.low, self.high)
+        return construct(MinMaxScaled, self.low, self.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +108,11 @@ class WeightNorm(Reparam):
         lengths = (size if i == axis else 1 for i, size in enumerate(parameter.shape))
         return {"original0": parameter.with_shape(*lengths), "original1": parameter}
 
-    def parametrization(self) -> nn.Module:
+    def construction(self) -> Construction[nn.Module]:
         """Lengths and directions as a module without parameters."""
         from stackc.modules.reparam import WeightNormed
 
-        return WeightNormed(self.axis)
+        return construct(WeightNormed, self.axis)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +139,11 @@ class SpectralNorm(Reparam):
         others = product(size for i, size in enumerate(parameter.shape) if i != axis)
         return {"0._u": parameter.with_shape(parameter.shape[axis]), "0._v": parameter.with_shape(others)}
 
-    def parametrization(self) -> nn.Module:
+    def construction(self) -> Construction[nn.Module]:
         """The division as a module whose buffers take their sizes from the first parameter it meets."""
         from stackc.modules.reparam import SpectralNormed
 
-        return SpectralNormed(self.axis, self.iterations, self.eps)
+        return construct(SpectralNormed, self.axis, self.iterations, self.eps)
 
 
 REPARAMS: Mapping[str, type[Reparam]] = {

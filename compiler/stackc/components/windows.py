@@ -44,6 +44,12 @@ def pair(value: int | tuple[int, ...], x: TensorType, field: str) -> tuple[int, 
     return height, width
 
 
+def plain(value: int | tuple[int, ...], x: TensorType, field: str) -> int | tuple[int, int]:
+    """`pair`, as one number where both are the same."""
+    height, width = pair(value, x, field)
+    return height if height == width else (height, width)
+
+
 def places(x: TensorType, span: Sequence[int], stride: Sequence[int], padding: Sequence[int]) -> tuple[Dim, ...]:
     """floor((size + 2·padding − span) / stride) + 1 for each axis that a window of `span` positions slides along.
 

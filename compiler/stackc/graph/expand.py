@@ -141,7 +141,8 @@ def _block(
         closed = frozenset(port.name for port in block.ports) - place.connected
         context.open.append(name)
         inner = home.with_names(params)
-        context.regions[key] = _drawing(context, block, "block", inner, inputs, closed, place.taps)
+        region = _drawing(context, block, "block", inner, inputs, closed, place.taps)
+        context.regions[key] = region and replace(region, params=params)
         context.open.pop()
     return context.regions[key]
 

@@ -81,7 +81,7 @@ class Region:
     """Nodes wired to each other, to named inputs and to named outputs; equal only to itself.
 
     `nodes` stand in an order in which they can be run. Its first outputs are those of the drawing, taps follow.
-    `places` says where the inputs are declared, if anywhere.
+    `places` says where the inputs are declared, if anywhere; `params` has the values that a block's are bound to.
     """
 
     name: str
@@ -91,6 +91,7 @@ class Region:
     outputs: Mapping[str, Wire]
     span: Span
     places: Mapping[str, Span] = field(default_factory=dict)
+    params: Mapping[str, Bound] = field(default_factory=dict)
 
     @cached_property
     def numbers(self) -> dict[str, int]:

@@ -15,20 +15,22 @@ class Attention(nn.Module):
     def __init__(
         self,
         dim: int,
-        key_dim: int,
-        value_dim: int,
+        *,
         heads: int,
-        kv_heads: int,
-        head_dim: int,
+        kv_heads: int | None = None,
+        head_dim: int | None = None,
+        key_dim: int | None = None,
+        value_dim: int | None = None,
         causal: bool = False,
         bias: bool = True,
         dropout: float = 0.0,
         scale: float | None = None,
     ) -> None:
         super().__init__()
+        kv_heads, head_dim, key_dim = kv_heads or heads, head_dim or dim // heads, key_dim or dim
         self.q = nn.Linear(dim, heads * head_dim, bias)
         self.k = nn.Linear(key_dim, kv_heads * head_dim, bias)
-        self.v = nn.Linear(value_dim, kv_heads * head_dim, bias)
+        self.v = nn.Linear(value_dim or key_dim, kv_heads * head_dim, bias)
         self.out = nn.Linear(heads * head_dim, dim, bias)
         self.head_dim = head_dim
         self.grouped = kv_heads != heads

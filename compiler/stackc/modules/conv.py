@@ -6,7 +6,7 @@ from torch import Tensor, nn
 class PatchEmbed(nn.Module):
     """A linear map of each patch of an image."""
 
-    def __init__(self, channels: int, dim: int, patch: tuple[int, int], bias: bool = True) -> None:
+    def __init__(self, channels: int, dim: int, patch: int | tuple[int, int], bias: bool = True) -> None:
         super().__init__()
         self.proj = nn.Conv2d(channels, dim, patch, patch, bias=bias)
 

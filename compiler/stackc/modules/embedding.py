@@ -52,10 +52,11 @@ def waves(like: Tensor, length: int, dim: int, base: float) -> Tensor:
 
 
 class RelativePositionBias(nn.Embedding):
-    """A bias for each head and bucket of distances; `starts` has the least distance of each bucket of a direction."""
+    """A bias for each head and bucket of distances: near ones have a bucket each, further ones share wider ones."""
 
-    def __init__(self, buckets: int, heads: int, starts: tuple[int, ...], bidirectional: bool = True) -> None:
+    def __init__(self, buckets: int, heads: int, *, max_distance: int = 128, bidirectional: bool = True) -> None:
         super().__init__(buckets, heads)
+        starts = least_distances(buckets // 2 if bidirectional else buckets, max_distance)
         self.buckets = [bucket for bucket, ends in enumerate(pairwise(starts)) for _ in range(*ends)]
         self.buckets.append(len(starts) - 1)
         self.bidirectional = bidirectional
@@ -72,6 +73,19 @@ class RelativePositionBias(nn.Embedding):
         if self.bidirectional:
             bucket = bucket + (behind > 0) * (self.num_embeddings // 2)
         return super().forward(bucket).permute(2, 0, 1).unsqueeze(0)
+
+
+def least_distances(buckets: int, max_distance: int) -> list[int]:
+    """The least distance of each bucket: 0, 1, …, n − 1, then n·(max_distance / n)^(i / rest) up, n half of them.
+
+    In whole numbers, so that no rounding moves a distance to another bucket.
+    """
+    near, rest = buckets // 2, buckets - buckets // 2
+    starts = list(range(near))
+    for i in range(rest):
+        wanted = near ** (rest - i) * max_distance**i
+        starts.append(next(d for d in range(starts[-1], max_distance + 1) if d**rest >= wanted))
+    return starts
 
 
 class LearnedQuery(nn.Embedding):

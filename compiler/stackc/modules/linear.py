@@ -21,7 +21,7 @@ class Mlp(nn.Module):
     """Two linear maps with an activation between them."""
 
     def __init__(
-        self, features: int, hidden: int, out: int, activation: nn.Module, dropout: float = 0.0, bias: bool = True
+        self, features: int, *, hidden: int, out: int, activation: nn.Module, dropout: float = 0.0, bias: bool = True
     ) -> None:
         super().__init__()
         self.up = nn.Linear(features, hidden, bias)
@@ -40,7 +40,7 @@ class GatedMlp(nn.Module):
     """Two linear maps side by side, one of them behind an activation, multiplied; and a third behind their product."""
 
     def __init__(
-        self, features: int, hidden: int, out: int, activation: nn.Module, dropout: float = 0.0, bias: bool = True
+        self, features: int, *, hidden: int, out: int, activation: nn.Module, dropout: float = 0.0, bias: bool = True
     ) -> None:
         super().__init__()
         self.gate = nn.Linear(features, hidden, bias)

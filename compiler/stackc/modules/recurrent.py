@@ -15,6 +15,18 @@ Attribute = int | float | str | bool | Sequence[int] | Sequence[float] | Sequenc
 class Lstm(nn.LSTM):
     """torch.nn.LSTM, batch first."""
 
+    def __init__(
+        self,
+        features: int,
+        hidden: int,
+        *,
+        layers: int = 1,
+        bias: bool = True,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+    ) -> None:
+        super().__init__(features, hidden, layers, bias, True, dropout, bidirectional)
+
     def forward(self, x: Tensor, h0: Tensor | None = None, c0: Tensor | None = None) -> Tensors:  # type: ignore[override]  # the states side by side, no tuple
         """x [batch, seq, features], states [layers·directions, batch, hidden] → y, h, c."""
         refresh(self)
@@ -32,6 +44,18 @@ class Lstm(nn.LSTM):
 class Gru(nn.GRU):
     """torch.nn.GRU, batch first."""
 
+    def __init__(
+        self,
+        features: int,
+        hidden: int,
+        *,
+        layers: int = 1,
+        bias: bool = True,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+    ) -> None:
+        super().__init__(features, hidden, layers, bias, True, dropout, bidirectional)
+
     def forward(self, x: Tensor, h0: Tensor | None = None) -> Tensors:  # type: ignore[override]  # as above
         """x [batch, seq, features], h0 [layers·directions, batch, hidden] → y, h."""
         refresh(self)
@@ -45,6 +69,19 @@ class Gru(nn.GRU):
 
 class Rnn(nn.RNN):
     """torch.nn.RNN, batch first."""
+
+    def __init__(
+        self,
+        features: int,
+        hidden: int,
+        *,
+        activation: str = "tanh",
+        layers: int = 1,
+        bias: bool = True,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+    ) -> None:
+        super().__init__(features, hidden, layers, activation, bias, True, dropout, bidirectional)
 
     def forward(self, x: Tensor, h0: Tensor | None = None) -> Tensors:  # type: ignore[override]  # as above
         """x [batch, seq, features], h0 [layers·directions, batch, hidden] → y, h."""
