@@ -126,6 +126,14 @@ def test_error_broken_manifest(artifact: Path, content: bytes) -> None:
     assert message.startswith(f"{artifact / MARK} is broken: ")
 
 
+def test_error_a_manifest_without_end(artifact: Path) -> None:
+    os.truncate(artifact / MARK, 1 << 40)  # a hole in the file: it takes no room on the disk
+    assert the_problem(lambda: load_artifact(artifact)) == (
+        "A603",
+        f"{artifact / MARK} is broken: it is larger than 64,000,000 bytes",
+    )
+
+
 @pytest.mark.parametrize("name", ["model.onnx", "model.onnx.data"])
 def test_error_missing_file(artifact: Path, name: str) -> None:
     (artifact / name).unlink()

@@ -8,6 +8,7 @@ import random
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -117,6 +118,15 @@ def test_error_recorded_arrays_of_another_model(artifact: Path) -> None:
     edit_vectors(artifact, lambda arrays: arrays.pop(next(name for name in arrays if name.startswith("input."))))
     code, message = problem(artifact)
     assert (code, message) == ("A613", f"{artifact / 'testvectors.npz'} has not the inputs that the manifest names")
+
+
+def test_error_recorded_arrays_that_unpack_to_gigabytes(artifact: Path) -> None:
+    with zipfile.ZipFile(artifact / "testvectors.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("input.x.npy", bytes(20_000_000))
+    sealed_anew(artifact)
+    code, message = problem(artifact)
+    assert code == "A613"
+    assert message.endswith("unpacks to 20,000,000 bytes, and what a build records is not packed")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e9])

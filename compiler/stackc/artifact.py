@@ -16,6 +16,7 @@ from stackc.runtime import Array, Feeds, check_feeds, open_session
 from stackc.staging import MARK, recover
 
 MODEL, VECTORS = "model.onnx", "testvectors.npz"
+LARGEST_MANIFEST = 64_000_000  # bytes; one of a thousand outputs has less than one of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,8 @@ def load_artifact(path: Path) -> Artifact:
 
 def _manifest(path: Path) -> Manifest:
     try:
+        if (path / MARK).stat().st_size > LARGEST_MANIFEST:
+            raise Broken(f"it is larger than {LARGEST_MANIFEST:,} bytes")
         return parse_manifest((path / MARK).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         hint = "`stackc build` writes an artifact to exported/NAME"

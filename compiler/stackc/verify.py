@@ -9,6 +9,7 @@ vectors     the inputs recorded by the proof give the outputs recorded with them
 from __future__ import annotations
 
 import math
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,7 @@ def _require_valid(artifact: Artifact) -> None:
 
 def _vectors(artifact: Artifact) -> tuple[dict[str, Array], dict[str, Array]]:
     """The recorded inputs and outputs by name."""
+    _refuse_bombs(artifact.folder / VECTORS)
     arrays = read_npz(artifact.folder / VECTORS)
     recorded = {
         kind: {name.removeprefix(f"{kind}."): array for name, array in arrays.items() if name.startswith(f"{kind}.")}
@@ -80,6 +82,17 @@ def _vectors(artifact: Artifact) -> tuple[dict[str, Array], dict[str, Array]]:
             message = f"{artifact.folder / VECTORS} has not the {kind}s that the manifest names"
             raise SpecError(Diagnostic("A613", message, hint="build it again"))
     return recorded["input"], recorded["output"]
+
+
+def _refuse_bombs(path: Path) -> None:
+    """A small archive can unpack to gigabytes; what a build records is never packed."""
+    if not zipfile.is_zipfile(path):
+        return  # read_npz says what it is
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(info.file_size for info in archive.infolist())
+    if unpacked > path.stat().st_size:
+        message = f"{path} unpacks to {unpacked:,} bytes, and what a build records is not packed"
+        raise SpecError(Diagnostic("A613", message, hint="build it again"))
 
 
 def _compared(artifact: Artifact, got: Mapping[str, Array], expected: Mapping[str, Array]) -> tuple[Distance, ...]:
