@@ -38,6 +38,7 @@ MANIFEST = Manifest(
     outputs=(ValueInfo("y", "float32", ("rows", 3)),),
     opset=18,
     target="portable",
+    runs_on="onnxruntime >= 1.18",
     provider="cpu",
     reason="asked for",
 )

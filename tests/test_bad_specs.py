@@ -28,7 +28,7 @@ ELSEWHERE = {
     "P704": "proof/test_planted_faults.py",
     "V101": "view/test_svg.py", "V102": "view/test_svg.py", "V103": "view/test_show_command.py",
     **dict.fromkeys(("R400", "R401", "R402", "R403", "R404"), "runtime/test_providers.py"),
-    **dict.fromkeys(("R405", "R406"), "runtime/test_session.py"),
+    **dict.fromkeys(("R405", "R406"), "runtime/test_session.py"), "R407": "runtime/test_placement.py",
     **dict.fromkeys(("R411", "R412", "R413", "R414", "R415", "R416", "R417", "R418"), "runtime/test_feeds.py"),
     **dict.fromkeys(("R421", "R422", "R423"), "runtime/test_npz.py"),
     **dict.fromkeys((f"A6{number:02}" for number in range(1, 11) if number not in (7, 8)), "test_artifact.py"),

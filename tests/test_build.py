@@ -41,6 +41,7 @@ def test_the_artifact_has_every_file_and_each_is_what_the_manifest_says(seed: Pa
     assert {path.name for path in seed.iterdir()} == FILES
     verify_files(load_artifact(seed))
     manifest = json.loads((seed / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["runs_on"] == "onnxruntime >= 1.23", "as opset 23 does"
     assert manifest["dims"] == {
         "batch": {"min": 1, "max": None, "multiple_of": 1},
         "seq": {"min": 2, "max": 512, "multiple_of": 1},

@@ -24,6 +24,7 @@ MANIFEST = Manifest(
     outputs=(ValueInfo("和", "float32", (None, 128)),),
     opset=23,
     target="portable",
+    runs_on="onnxruntime >= 1.18",
     provider="cpu",
     reason="asked for",
     parity={"passed": True, "ratio": 1.1},
@@ -95,6 +96,7 @@ UNSEALED = """{
   },
   "provider": "cpu",
   "reason": "asked for",
+  "runs_on": "onnxruntime >= 1.18",
   "spec": {
     "x.yaml": "abababababababababababababababababababababababababababababababab"
   },

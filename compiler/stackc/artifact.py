@@ -12,7 +12,7 @@ from typing import Any
 
 from stackc.diagnostics import Collector, Diagnostic, SpecError
 from stackc.manifest import Broken, Manifest, parse_manifest, write_manifest
-from stackc.runtime import Array, Feeds, check_feeds, open_session
+from stackc.runtime import Array, Feeds, check_feeds, open_session, require_placed
 from stackc.staging import MARK, recover
 
 MODEL, VECTORS = "model.onnx", "testvectors.npz"
@@ -140,8 +140,14 @@ def verify_files(artifact: Artifact) -> None:
     found.raise_if_any()
 
 
-def run_artifact(path: Path, feeds: Feeds, provider: str = "auto", *, threads: int | None = None) -> dict[str, Array]:
-    """The outputs of the model by name, without PyTorch. Raises what `load_artifact`, `check_feeds` and sessions do."""
+def run_artifact(
+    path: Path, feeds: Feeds, provider: str = "auto", *, threads: int | None = None, require_provider: bool = False
+) -> dict[str, Array]:
+    """The outputs of the model by name, without PyTorch. Raises what `load_artifact`, `check_feeds` and sessions do,
+    and with `require_provider` R407."""
     artifact = load_artifact(path)
     check_feeds(artifact.manifest.inputs, feeds, artifact.manifest.dims)
-    return open_session(artifact.model, provider, threads=threads).run(feeds)
+    session = open_session(artifact.model, provider, threads=threads)
+    if require_provider:
+        require_placed(session)
+    return session.run(feeds)

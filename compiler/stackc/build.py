@@ -30,7 +30,7 @@ from stackc.front import Checked, Overrides, check_spec
 from stackc.lock import write_lock
 from stackc.manifest import Manifest
 from stackc.report_page import Findings, write_report
-from stackc.runtime import Array, Session, ValueInfo, open_session, write_npz
+from stackc.runtime import Array, Session, ValueInfo, elsewhere, open_session, require_placed, write_npz
 from stackc.runtime.providers import choose
 from stackc.spec.source import LOCK
 from stackc.staging import staged
@@ -64,6 +64,7 @@ class Options:
     target: str = "portable"
     functions: bool = False
     provider: str = "auto"
+    require_provider: bool = False
     verify: bool = True
     measure: bool = True
     threads: int | None = None
@@ -107,13 +108,13 @@ def build(path: Path, options: Options, report: Report) -> Built:
         report("export", _amount(exported, options))
         if module is not None and options.verify:
             session = open_session(folder / MODEL, options.provider, threads=options.threads)
-            report("open", f"{session.provider}: {session.reason}")
+            report("open", f"{session.provider}: {session.reason}{_elsewhere(checked, session, options)}")
             parity = _prove(checked, module, session, folder, options)
             report("prove", f"{len(parity.rows)} comparisons, {_distance(parity)}")
             if options.measure:
                 speed, point = _measure(checked, module, folder, options)
                 report("measure", str(speed.ratios[0]))
-        manifest = _manifest(checked, hashes.result(), session, parity, options)
+        manifest = _manifest(checked, exported, hashes.result(), session, parity, options)
         _package(checked, manifest, Findings(parity, speed, point), folder)
         seal(folder, manifest, exported.files)
     return Built(options.out / checked.document.name, checked, exported, session, parity, speed, point)
@@ -157,7 +158,20 @@ def _export(checked: Checked, tensors: Mapping[str, Array], folder: Path, option
 def _amount(exported: Exported, options: Options) -> str:
     recalled = f", {exported.recalled} from the cache" if exported.recalled else ""
     dialect = f"opset {options.opset}" + (f", target {options.target}" if options.target != "portable" else "")
-    return f"{exported.units} distinct components{recalled}, {exported.nodes:,} ONNX nodes, {dialect}"
+    size = f"{exported.units} distinct components{recalled}, {exported.nodes:,} ONNX nodes"
+    return f"{size}, {dialect}, runs on {_runs_on(exported)}"
+
+
+def _runs_on(exported: Exported) -> str:
+    return f"onnxruntime >= {exported.runs_on}"
+
+
+def _elsewhere(checked: Checked, session: Session, options: Options) -> str:
+    """The components that are not, or not wholly, on the provider; SpecError R407 where that has to be none."""
+    places = {call.path: call.span for call in checked.program.calls}
+    if options.require_provider:
+        require_placed(session, places)
+    return "".join(f"\n  not there: {line}" for line in elsewhere(session, places))
 
 
 def _prove(checked: Checked, module: nn.Module, session: Session, folder: Path, options: Options) -> Parity:
@@ -211,6 +225,7 @@ def _package(checked: Checked, manifest: Manifest, findings: Findings, folder: P
 
 def _manifest(
     checked: Checked,
+    exported: Exported,
     weights: Mapping[str, str] | None,
     session: Session | None,
     parity: Parity | None,
@@ -227,6 +242,7 @@ def _manifest(
         outputs=_values(outputs, {}),
         opset=options.opset,
         target=options.target,
+        runs_on=_runs_on(exported),
         provider=session.provider if session else None,
         reason=session.reason if session else "not opened: built without its proof",
         parity=parity.summary() if parity else None,

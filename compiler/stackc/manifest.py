@@ -22,9 +22,10 @@ class Manifest:
 
     `spec` has the spec and every file that it includes, relative to it; `weights` the files of the weights, None where
     they are random.
-    `versions` has stackc, torch, onnx and onnxruntime; `target` is "portable" or "ort"; `files` has every other file of
-    the folder; `provider` and `reason` say what the proof ran on, None and why where there is none, and `parity` is its
-    summary, any JSON value; `tolerances` is how far each output may be from the recorded one.
+    `versions` has stackc, torch, onnx and onnxruntime; `target` is "portable" or "ort"; `runs_on` says which
+    ONNX Runtime loads it; `files` has every other file of the folder; `provider` and `reason` say what the proof ran on, None
+    and why where there is none, and `parity` is its summary, any JSON value; `tolerances` is how far each output may be
+    from the recorded one.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Manifest:
     outputs: tuple[ValueInfo, ...]
     opset: int
     target: str
+    runs_on: str
     provider: str | None
     reason: str
     parity: Any = None
@@ -105,6 +107,7 @@ def parse_manifest(text: str) -> Manifest:
         outputs=root.sequence("outputs", _value),
         opset=root.get("opset", int),
         target=root.get("target", str),
+        runs_on=root.get("runs_on", str),
         provider=root.optional("provider", str),
         reason=root.get("reason", str),
         parity=root.entries().get("parity"),

@@ -1,6 +1,5 @@
 """Sessions on the CPU, against numpy."""
 
-import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from stackc.diagnostics import SpecError
-from stackc.runtime import ValueInfo, evaluate, open_session, placement, strays
+from stackc.runtime import ValueInfo, evaluate, open_session
 
 WEIGHT = np.random.default_rng(0).standard_normal((4, 3)).astype("float32")
 X = np.random.default_rng(1).standard_normal((5, 4)).astype("float32")
@@ -76,23 +75,6 @@ def test_bound_inputs_give_the_same_outputs(path: Path) -> None:
     bound()
     np.testing.assert_allclose(bound.outputs()["y"], np.maximum(X @ WEIGHT, 0), rtol=1e-6)
     assert bound.outputs()["row"].shape == (3,)
-
-
-def test_placement_names_every_node(path: Path) -> None:
-    assert {(p.node, p.op_type, p.provider) for p in placement(open_session(path, "cpu"))} == {
-        ("encoder.0.q/MatMul", "MatMul", "cpu"),
-        ("encoder.0/Relu", "Relu", "cpu"),
-        ("head/Gather", "Gather", "cpu"),
-    }
-
-
-def test_strays_go_by_the_innermost_component(path: Path) -> None:
-    session = open_session(path, "cpu")
-    paths = ["encoder", "encoder.0", "encoder.0.q", "enc"]
-    assert strays(session, paths) == {}
-    asked_for_cuda = dataclasses.replace(session, provider="cuda")
-    found = {path: [p.node for p in nodes] for path, nodes in strays(asked_for_cuda, paths).items()}
-    assert found == {"encoder.0.q": ["encoder.0.q/MatMul"], "encoder.0": ["encoder.0/Relu"], "": ["head/Gather"]}
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x08\x0a"])

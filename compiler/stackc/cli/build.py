@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stackc.cli.options import json_option, override_options, provider_option, spec_argument, threads_option
+from stackc.cli.options import (
+    json_option,
+    override_options,
+    provider_option,
+    require_option,
+    spec_argument,
+    threads_option,
+)
 from stackc.front import Overrides
 
 if TYPE_CHECKING:
@@ -46,6 +53,7 @@ if TYPE_CHECKING:
     "--seed", type=int, default=0, show_default=True, help="Of random weights and of the inputs of the proof."
 )
 @provider_option
+@require_option
 @threads_option
 @click.option("--no-verify", is_flag=True, help="Run nothing: no proof, no timing, and where it can be no PyTorch.")
 @click.option("--per-component", is_flag=True, help="Prove every component by itself as well, and print the worst.")
@@ -54,13 +62,15 @@ if TYPE_CHECKING:
 @json_option
 def command(
     spec: Path, overrides: Overrides, weights: Path | None, out: Path, opset: int, target: str, functions: bool,
-    seed: int, provider: str, threads: int | None, no_verify: bool, per_component: bool, no_bench: bool,
-    no_cache: bool, as_json: bool,
+    seed: int, provider: str, require_provider: bool, threads: int | None, no_verify: bool, per_component: bool,
+    no_bench: bool, no_cache: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Build SPEC into OUT/NAME: an ONNX model that is proven equal to its PyTorch module, and measured.
 
     The artifact is written whole or not at all: when a stage fails, the earlier one stands.
     """
+    if no_verify and require_provider:
+        raise click.UsageError("--require-provider is seen when the model is opened, which --no-verify leaves out")
     if no_verify and per_component:
         raise click.UsageError("--per-component is a part of the proof, which --no-verify leaves out")
     from stackc.build import Options, build
@@ -68,7 +78,7 @@ def command(
     options = Options(
         overrides=overrides, weights=weights, out=out, seed=seed, opset=opset, target=target, functions=functions,
         provider=provider, verify=not no_verify, measure=not no_bench, threads=threads, cache=not no_cache,
-        per_component=per_component,
+        per_component=per_component, require_provider=require_provider,
     )  # fmt: skip
     start = time.perf_counter()
 

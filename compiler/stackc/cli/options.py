@@ -40,6 +40,9 @@ provider_option = click.option(
     show_default=True,
     help="ONNX Runtime's execution provider; one that is asked for and does not open is an error.",
 )
+require_option = click.option(
+    "--require-provider", is_flag=True, help="Fail where a node of the model went to another provider than that."
+)
 threads_option = click.option(
     "--threads", type=click.IntRange(min=1), help="Threads for one operation; default: all cores."
 )

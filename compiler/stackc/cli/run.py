@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from stackc.cli.options import provider_option, threads_option
+from stackc.cli.options import provider_option, require_option, threads_option
 
 
 @click.command("run")
@@ -23,13 +23,16 @@ from stackc.cli.options import provider_option, threads_option
     "-o", "--output", "target", type=click.Path(path_type=Path), required=True, help="The .npz to write the outputs to."
 )
 @provider_option
+@require_option
 @threads_option
-def command(artifact: Path, source: Path, target: Path, provider: str, threads: int | None) -> None:
+def command(
+    artifact: Path, source: Path, target: Path, provider: str, require_provider: bool, threads: int | None
+) -> None:
     """Run ARTIFACT (exported/NAME) on the arrays of an .npz file; imports no PyTorch."""
     from stackc.artifact import run_artifact
     from stackc.runtime import read_npz, write_npz
 
-    outputs = run_artifact(artifact, read_npz(source), provider, threads=threads)
+    outputs = run_artifact(artifact, read_npz(source), provider, threads=threads, require_provider=require_provider)
     write_npz(target, outputs)
     for name, array in outputs.items():
         click.echo(f"{name}: {array.dtype}{list(array.shape)}")

@@ -18,6 +18,7 @@ from stackc.export.recall import recall_or_compile
 from stackc.export.units import Unit, units_of
 from stackc.export.write import INLINE_LIMIT, write
 from stackc.graph.program import Program
+from stackc.runtime.compatibility import first_release
 from stackc.types import BYTES, product
 
 T = TypeVar("T")
@@ -27,7 +28,7 @@ T = TypeVar("T")
 class Exported:
     """What an export has made: its files with their SHA-256, the model first; its size; seconds by stage.
 
-    Of the units, `recalled` came from the cache.
+    Of the units, `recalled` came from the cache. `runs_on` is the first release of ONNX Runtime that loads the model.
     """
 
     files: Mapping[Path, str]
@@ -35,6 +36,7 @@ class Exported:
     recalled: int
     nodes: int
     opset: int
+    runs_on: str
     seconds: Mapping[str, float]
 
     @property
@@ -64,11 +66,13 @@ def export(
     units = clock("units", lambda: units_of(program, opset, target))
     objects, recalled = clock("compile", lambda: recall_or_compile(spans_of(program, units), cache))
     linked = clock("link", lambda: link(program, units, objects, opset=opset))
+    operators = {(node.domain, node.op_type) for node in linked.model.graph.node}
     if functions:
         linked = clock("fold", lambda: replace(linked, model=fold(linked.model, linked.places, linked.exposed)))
     inline = weight_bytes(program) <= INLINE_LIMIT
     files = clock("write", lambda: write(linked, weights, folder, inline=inline))
-    return Exported(files, len(objects), recalled, len(linked.model.graph.node), opset, clock.seconds)
+    runs_on = first_release(linked.model.ir_version, opset, operators)
+    return Exported(files, len(objects), recalled, len(linked.model.graph.node), opset, runs_on, clock.seconds)
 
 
 def spans_of(program: Program, units: list[Unit]) -> dict[Unit, Span]:

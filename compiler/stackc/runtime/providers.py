@@ -97,6 +97,24 @@ def name_of(execution_provider: str) -> str:
     return next((short for short, name in _NAMES.items() if name == execution_provider), execution_provider)
 
 
+def has_kernel(provider: str, domain: str, op_type: str) -> bool | None:
+    """Whether a provider has any kernel for an operator; None where this ONNX Runtime does not tell."""
+    kernels = _kernels(_NAMES[provider]) if provider in PROVIDERS else None
+    return None if kernels is None else (domain, op_type) in kernels
+
+
+@cache
+def _kernels(execution_provider: str) -> frozenset[tuple[str, str]] | None:
+    state = onnxruntime().capi.onnxruntime_pybind11_state
+    if not hasattr(state, "get_registered_ep_kernel_defs"):  # it is not in the documented API
+        return None
+    try:
+        found = state.get_registered_ep_kernel_defs(execution_provider)
+    except failures():
+        return None
+    return frozenset((kernel.domain.replace("ai.onnx", ""), kernel.op_name) for kernel in found)
+
+
 def choose(provider: str) -> tuple[Provider, str]:
     """The provider to open and the reason for it: the one asked for, or for "auto" CUDA where it opens, else the CPU.
 

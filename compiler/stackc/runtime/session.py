@@ -1,9 +1,8 @@
-"""Sessions: a model opened on a provider, run, timed and asked where its nodes went."""
+"""Sessions: a model opened on a provider, run and timed."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 
 from stackc.diagnostics import Diagnostic, SpecError
 from stackc.runtime.feeds import Array, Feeds, ValueInfo
-from stackc.runtime.providers import Provider, cause, choose, failures, name_of, onnxruntime, open_with
+from stackc.runtime.providers import Provider, cause, choose, failures, onnxruntime, open_with
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +65,6 @@ class Bound:
         return {output.name: value for output, value in zip(self.session.outputs, values, strict=True)}
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Where a node of the model went: the provider by stackc's word for it."""
-
-    node: str
-    op_type: str
-    provider: str
-
-
 def open_session(
     model: Path | bytes,
     provider: str = "auto",
@@ -124,34 +114,6 @@ def _value(argument: Any) -> ValueInfo:
     """`tensor(float)` becomes float32; a type that is no tensor keeps ONNX Runtime's word for it."""
     element = argument.type.removeprefix("tensor(").removesuffix(")")
     return ValueInfo(argument.name, _ELEMENTS.get(element, element), tuple(argument.shape or ()))
-
-
-def placement(session: Session) -> tuple[Placement, ...]:
-    """Every node of the model with its provider, as they were assigned after constant folding, before fusions."""
-    return tuple(
-        Placement(node.name, node.op_type, name_of(part.ep_name))
-        for part in session._session.get_provider_graph_assignment_info()
-        for node in part.get_nodes()
-    )
-
-
-def strays(session: Session, paths: Iterable[str]) -> dict[str, tuple[Placement, ...]]:
-    """The nodes that went to another provider than the session's, by component.
-
-    A node belongs to the longest of the component paths that its name begins with, to "" where there is none.
-    """
-    known = set(paths)
-    found: dict[str, tuple[Placement, ...]] = {}
-    for node in placement(session):
-        if node.provider != session.provider:
-            path = _owner(node.node, known)
-            found[path] = (*found.get(path, ()), node)
-    return found
-
-
-def _owner(node: str, paths: set[str]) -> str:
-    ends = [i for i, c in enumerate(node) if c in "./"] + [len(node)]
-    return next((node[:end] for end in reversed(ends) if node[:end] in paths), "")
 
 
 def evaluate(model: bytes, feeds: Feeds) -> list[Array]:
