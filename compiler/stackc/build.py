@@ -194,10 +194,10 @@ def _prove(checked: Checked, module: nn.Module, session: Session, folder: Path, 
 
 
 def _distance(parity: Parity) -> str:
-    worst = parity.worst
-    if worst.verdict.torch == 0.0:
+    ratio = max(row.verdict.ratio for row in parity.rows)
+    if ratio <= 1:
         return "ONNX Runtime as exact as PyTorch"
-    return f"ONNX Runtime at most {worst.verdict.ratio:.1f}× as far from the truth as PyTorch"
+    return f"ONNX Runtime at most {ratio:.1f}× as far from the truth as PyTorch"
 
 
 def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options) -> tuple[Comparison, Point]:

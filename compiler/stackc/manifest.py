@@ -22,10 +22,10 @@ class Manifest:
 
     `spec` has the spec and every file that it includes, relative to it; `weights` the files of the weights, None where
     they are random.
-    `versions` has stackc, torch, onnx and onnxruntime; `target` is "portable" or "ort"; `runs_on` says which
-    ONNX Runtime loads it; `files` has every other file of the folder; `provider` and `reason` say what the proof ran on, None
-    and why where there is none, and `parity` is its summary, any JSON value; `tolerances` is how far each output may be
-    from the recorded one.
+    `versions` has stackc, torch, onnx and onnxruntime; `target` is "portable" or "ort"; `runs_on` says which ONNX
+    Runtime loads it; `files` has every other file of the folder; `provider` and `reason` say what the proof ran on,
+    None and why where there is none, and `parity` is its summary, any JSON value; `tolerances` is how far each output
+    may be from the recorded one.
     """
 
     name: str
