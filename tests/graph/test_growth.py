@@ -82,6 +82,16 @@ REFUSED = {
         "X003",
         "'9**9**9' has no value: the number is too large",
     ),
+    "heads that have to divide a huge size": (
+        drawn("x --> y[attention]", rest="nodes: {y: {heads: 12}}\n").replace("8]", f"seq, {10**19 - 1}]"),
+        "T202",
+        "'y' (attention): heads 12 does not divide dim 9999999999999999999",
+    ),
+    "a billion recurrent layers": (
+        drawn("x --> y[lstm]", rest="nodes: {y: {hidden: 8, layers: 10**9}}\n").replace("8]", "seq, 8]"),
+        "N310",
+        "'y': layers has to be at most 1000; it is 1000000000",
+    ),
     "fifty thousand nodes": (drawn(chain(50_000, "")), "S113", "a drawing has at most 40,000 nodes"),
 }
 

@@ -23,7 +23,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.mutated.mutations import corpus, mutated
+from tests.mutated.mutations import TESTS, corpus, mutated
 
 from stackc.components import REGISTRY
 from stackc.components.fields import fields_of
@@ -35,7 +35,8 @@ SECONDS = 2.0
 BYTES = 500_000_000
 CORPUS = corpus()
 NAMES, TEXTS = list(CORPUS), list(CORPUS.values())
-MODELS = [name for name in NAMES if not re.match(r"(turned_)?[SXNT]\d", name)]
+STEMS = {path.stem for path in (TESTS.parent / "specs").iterdir()}
+MODELS = [name for name in NAMES if Path(name).stem.removeprefix("turned_") in STEMS]
 INCLUDING = (
     "stackc: 1\ninputs: {x: {shape: [batch, 8]}}\ngraph: |\n  x --> y\nnodes: {y: {op: neighbour.md#one#layer}}\n"
 )

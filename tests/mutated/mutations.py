@@ -12,6 +12,7 @@ from stackc.components import REGISTRY
 from stackc.components.fields import fields_of
 from stackc.diagnostics import SpecError
 from stackc.reference.codes import code_pages
+from stackc.reference.examples import example_of
 from stackc.spec.source import Source
 from stackc.spec.writer import write_skin
 
@@ -58,6 +59,7 @@ def corpus() -> dict[str, str]:
         for snippet in (page.wrong, page.right):
             if snippet:
                 found[f"{page.code}_{'wrong' if snippet is page.wrong else 'right'}_{snippet.file}"] = snippet.text
+    found |= {f"{op}.yaml": example_of(component).spec for op, component in REGISTRY.items()}
     for name, text in list(found.items()):
         other = Path(name).with_suffix(".mmd" if name.endswith(".yaml") else ".yaml").name
         try:

@@ -203,14 +203,20 @@ def require_mask(mask: TensorType, port: str = "mask") -> None:
         )
 
 
+MOST_TRIED = 100_000
+"""How far from a number its nearest divisor is looked for, each way: sizes can be of any length."""
+
+
 def require_divisor(divisor: int, size: int, *, field: str, of: str) -> None:
     """A Misfit unless `divisor`, the value of `field`, divides `size`; the hint has the nearest numbers that do."""
     if size % divisor:
-        below = next(n for n in range(min(divisor, size), 0, -1) if size % n == 0)
-        above = next((n for n in range(divisor, size + 1) if size % n == 0), None)
+        start = min(divisor, size)
+        downwards, upwards = range(start, max(0, start - MOST_TRIED), -1), range(divisor, size + 1)[:MOST_TRIED]
+        found = (next((n for n in numbers if size % n == 0), None) for numbers in (downwards, upwards))
+        near = [str(n) for n in found if n]
         raise Misfit(
             f"{field} {divisor} does not divide {of} {size}",
             code="T202",
             field=field,
-            hint=f"{below} and {above} do" if above else f"{below} does",
+            hint=f"{' and '.join(near)} {'do' if len(near) > 1 else 'does'}" if near else None,
         )

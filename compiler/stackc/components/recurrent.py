@@ -16,7 +16,7 @@ from stackc.components.base import (
     require_layout,
 )
 from stackc.components.construction import Construction, construct
-from stackc.components.fields import Probability, Size
+from stackc.components.fields import Probability, Range, Size
 from stackc.types import Dim, TensorType, product, shape
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Recurrent(Component):
     gates: ClassVar[int]
 
     hidden: Annotated[Size, "features of the state of one direction"]
-    layers: Annotated[Size, "layers, each on what the one before it gives"] = 1
+    layers: Annotated[int, Range(minimum=1, maximum=1000), "layers, each on what the one before it gives"] = 1
     bidirectional: Annotated[bool, "read the sequence from both ends, and join what both give"] = False
     bias: Annotated[bool, "learn two biases for every gate, as PyTorch does"] = True
     dropout: Annotated[Probability, "the probability of dropout between two layers, in training"] = 0.0
