@@ -67,6 +67,25 @@ def test_ties_are_one_parameter_and_survive_loading_and_copying() -> None:
     assert torch.equal(loaded(x), expected(x))
 
 
+def test_ties_that_lead_on_to_ties_end_at_one_parameter() -> None:
+    text = """\
+        graph: x --> a[linear] --> b[linear] --> p[pair] --> c[linear]
+        nodes:
+          a: {out: 8, tie: {weight: b.weight}}
+          b: {out: 8, tie: {weight: c.weight}}
+          p: {tie: {v.weight: c.weight}}
+          c: {out: 8}
+        blocks:
+          pair:
+            inputs: [x]
+            graph: x --> u[linear] --> v[linear]
+            nodes: {u: {out: 8, tie: {weight: v.weight}}, v: {out: 8}}
+        """
+    module = lower(typed(text))
+    for path in ("a", "b", "p.u", "p.v"):
+        assert module.get_parameter(f"{path}.weight") is module.get_parameter("c.weight")
+
+
 def _owners(module: nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor for name, tensor in module.state_dict().items() if name != "head.weight"}
 

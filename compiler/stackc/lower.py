@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from stackc.emit.forward import class_source, is_series
 from stackc.emit.names import class_name
+from stackc.emit.ties import Ties, ties_to_make
 from stackc.graph.check import TypedGraph, TypedRegion
 from stackc.graph.model import Node, Region
 
@@ -47,6 +48,7 @@ class _Unfilled(TorchFunctionMode):
 class _Lowering:
     seed: int
     classes: dict[TypedRegion, type[nn.Module]] = field(default_factory=dict)
+    ties: dict[TypedRegion, Ties] = field(default_factory=dict)
 
     def region(self, typed: TypedRegion, path: str) -> nn.Module:
         """The module of a region whose path is the prefix `path`."""
@@ -57,9 +59,8 @@ class _Lowering:
             body = typed.bodies.get(id)
             child = self.region(body, f"{path}{id}.") if body else self.component(typed, node, path + id)
             module.add_module(id, child)
-        for id, node in typed.region.nodes.items():
-            for name, tie in node.ties.items():
-                _tie(module, f"{id}.{name}", tie.path)
+        for parameter, owner in ties_to_make(typed, self.ties):
+            _tie(module, parameter, owner)
         return module
 
     def component(self, typed: TypedRegion, node: Node, path: str) -> nn.Module:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from stackc.components.activation import Relu
+from stackc.components.construction import construct
 from stackc.emit.torch_file import write_torch
 from stackc.front import Checked, Overrides, check_source, check_spec
 from stackc.spec.source import Source
@@ -90,6 +94,21 @@ AWKWARD = {
           scaled: {factor: 2, offset: -1}
         outputs: {y: y, twice: twice, loose: loose, scaled: scaled, x: x}
         """,
+    "tied": """\
+        graph: x --> a[linear] --> b[linear] --> p[reduce] --> c[linear]
+        nodes:
+          a: {out: 8, tie: {weight: b.weight}}
+          b: {out: 8, tie: {weight: c.weight}}
+          p: {tie: {v.weight: c.weight}}
+          c: {out: 8}
+        blocks:
+          reduce:
+            inputs: [x]
+            graph: |
+              x --> u[linear] --> v[linear] --> g[gated_sum]
+              v -->|branch| g
+            nodes: {u: {out: 8, tie: {weight: v.weight}}, v: {out: 8}}
+        """,
     "merged": """\
         graph: |
           x --> a[linear] --> y[linear]
@@ -133,6 +152,29 @@ def compared(compare: Compare, folder: Path) -> Pairs:
 def test_it_gives_the_same_outputs_with_the_same_state_dict(name: str, compared: Pairs) -> None:
     for made, expected in compared[name]:
         torch.testing.assert_close(made, expected, rtol=0, atol=0)
+
+
+def test_ties_are_one_parameter() -> None:
+    namespace: dict[str, Any] = {"__name__": "printed"}
+    exec(write_torch(checked(AWKWARD["tied"]).typed), namespace)
+    module = namespace["T"]()
+    for path in ("a", "b", "p.u", "p.v"):
+        assert module.get_parameter(f"{path}.weight") is module.get_parameter("c.weight")
+
+
+def test_a_class_of_somebody_else_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = (
+        "from torch import nn\nclass Mine(nn.Tanh):\n    def __init__(self, *sizes: int, gain: float = 1) -> None:\n"
+    )
+    (tmp_path / "somebody_s.py").write_text(
+        source + "        super().__init__()\n        self.sizes, self.gain = sizes, gain\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    make = importlib.import_module("somebody_s").Mine
+    monkeypatch.setattr(Relu, "construction", lambda self, x: construct(make, 3, 4, gain=2.0))
+    printed = write_torch(checked("graph: x --> mine[relu]\n").typed)
+    assert "import somebody_s\nfrom torch import Tensor, nn\n" in printed
+    assert "        self.mine = somebody_s.Mine(3, 4, gain=2.0)\n" in printed
 
 
 @pytest.mark.parametrize("arguments", [["format", "--check", "--diff"], ["check"]])

@@ -31,7 +31,7 @@ def _check_suffix(out: Path | None, form: Form | None) -> None:
 @override_options
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path),
-    help=f"A file to write instead: {', '.join(SUFFIXES)}.",
+    help=f"A file to write instead: {', '.join(SUFFIXES)}; .py with --as torch.",
 )  # fmt: skip
 @click.option(
     "--depth", type=click.IntRange(min=1), default=1, show_default=True,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from stackc.emit.forward import Forward, Line, emit_forward, is_series, is_written_out
 from stackc.emit.names import class_name, is_identifier, variable
+from stackc.emit.ties import ties_to_make
 from stackc.emit.values import Instance, Leaf, Made, Members, Value, leaves, made, skeleton
 from stackc.graph.check import TypedRegion
 from stackc.graph.model import Node, Region
@@ -53,7 +54,7 @@ class Outline:
             self.forward,
             tuple((id, skeleton(value)) for id, value in self.submodules),
             tuple((reparam.path, skeleton(reparam.value)) for reparam in self.reparams),
-            tuple((node.id, name, tie.path) for node in region.nodes.values() for name, tie in node.ties.items()),
+            tuple(ties_to_make(self.typed, {})),
         )
 
 

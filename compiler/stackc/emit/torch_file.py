@@ -13,6 +13,7 @@ from stackc.emit.forward import Line, base_of, is_series
 from stackc.emit.layout import UNBROKEN, WIDTH, Bracketed, docstring, laid_out
 from stackc.emit.names import is_identifier, quoted, submodule
 from stackc.emit.support import Import, support_of
+from stackc.emit.ties import ties_to_make
 from stackc.emit.values import classes_in, expression
 from stackc.graph.check import TypedGraph, TypedRegion
 from stackc.graph.cost import cost_of
@@ -35,7 +36,7 @@ def write_torch(typed: TypedGraph) -> str:
     """
     needed = _classes(templates_of(typed.root, set()))
     support = support_of(needed)
-    templates = templates_of(typed.root, set(support.sources))
+    templates = templates_of(typed.root, {*support.sources, *support.imports})
     cost = cost_of(typed.root)[typed.root]
     blocks = [*support.sources.values()]
     for template in templates:
@@ -115,11 +116,7 @@ def _made(template: Template, outline: Outline) -> list[str]:
 
 
 def _ties(typed: TypedRegion) -> list[str]:
-    lines = []
-    for node in typed.region.nodes.values():
-        for name, tie in node.ties.items():
-            lines.append(f"        {_reached(f'{node.id}.{name}', typed)} = {_reached(tie.path, typed)}")
-    return lines
+    return [f"        {_reached(path, typed)} = {_reached(owner, typed)}" for path, owner in ties_to_make(typed, {})]
 
 
 def _reached(path: str, typed: TypedRegion | None) -> str:
