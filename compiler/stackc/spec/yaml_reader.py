@@ -26,6 +26,7 @@ _INTEGER = re.compile(r"[-+]?[0-9]+(_[0-9]+)*")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, Scalar] = {"": None, "~": None, "null": None, "true": True, "false": False}
 
+_TOO_DEEP = f"the spec is too big: nested deeper than {MAX_DEPTH}"
 _SMALLER = "what repeats is said once: by a block, a stack or a param"
 _SPLIT = "put the other into a file of its own, and take what it has by `op: FILE#block`"
 
@@ -84,8 +85,8 @@ class _Reader:
     def value(self, event: Any, events: Iterator[Any], depth: int) -> Value:
         self.count += 1
         if depth > MAX_DEPTH or self.count > MAX_VALUES:
-            what = f"nested deeper than {MAX_DEPTH}" if depth > MAX_DEPTH else f"more than {MAX_VALUES:,} values"
-            raise SpecError(Diagnostic("S003", f"the spec is too big: {what}", self.span(event), _SMALLER))
+            message = _TOO_DEEP if depth > MAX_DEPTH else f"the spec is too big: more than {MAX_VALUES:,} values"
+            raise SpecError(Diagnostic("S003", message, self.span(event), _SMALLER))
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event)
         if event.tag is not None:
@@ -174,6 +175,8 @@ class _Reader:
             return Diagnostic("S001", "a quote that is closed only lines below", quote, mend)
         problem = error.problem or error.context or "it cannot be read"
         place, begin = self.at_mark(error.problem_mark), self.at_mark(error.context_mark)
+        if "maximum nesting depth" in problem:  # libyaml has a limit of its own, far above the one here
+            return Diagnostic("S003", _TOO_DEEP, place, _SMALLER)
         if "unexpected end of stream" in problem:
             return Diagnostic("S001", "a quote that is never closed", begin or place, "write the closing quote")
         if "start any token" in problem and place:
