@@ -21,11 +21,11 @@ BAD_SPECS = sorted(path for path in (TESTS / "bad_specs").iterdir() if path.suff
 # those of the catalogue is for tests/reference/test_codes.py to see.
 ELSEWHERE = {
     "S009": "cli/test_commands.py", "S011": "cli/test_init.py", "S012": "cli/test_init.py",
-    "S013": "spec/test_writer.py",
+    "S013": "spec/test_writer.py", "T210": "components/test_own.py", "T211": "components/test_own.py",
     "W801": "test_weights.py", "W802": "test_weights.py", "W803": "test_weights.py", "W804": "test_weights.py",
     "E501": "export/test_compile.py", "E502": "export/test_link.py", "E503": "export/test_link.py",
     "P701": "test_build.py", "P702": "proof/test_refusals.py", "P703": "proof/test_refusals.py",
-    "P704": "proof/test_planted_faults.py",
+    "P704": "proof/test_planted_faults.py", "P705": "models/test_own_modules.py",
     "V101": "view/test_svg.py", "V102": "view/test_svg.py", "V103": "view/test_show_command.py",
     **dict.fromkeys(("R400", "R401", "R402", "R403", "R404"), "runtime/test_providers.py"),
     **dict.fromkeys(("R405", "R406"), "runtime/test_session.py"), "R407": "runtime/test_placement.py",

@@ -33,6 +33,7 @@ MANIFEST = Manifest(
 )
 
 UNSEALED = """{
+  "code": {},
   "digest": "",
   "dims": {
     "batch": {

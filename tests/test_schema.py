@@ -17,7 +17,7 @@ from stackc.components.fields import fields_of
 from stackc.components.reparam import REPARAMS
 from stackc.diagnostics import SpecError
 from stackc.front import Overrides, check_source
-from stackc.graph import stacks
+from stackc.graph import own, stacks
 from stackc.reference.keys import KEYS
 from stackc.schema import DIALECT, schema
 from stackc.spec import params, reader
@@ -191,6 +191,7 @@ def test_the_keys_are_those_of_document_node_param_and_stack() -> None:
     assert set(KEYS["spec"]) == set(reader._DOCUMENT_KEYS)
     assert set(KEYS["node"]) == set(reader._NODE_KEYS)
     assert set(KEYS["stack"]) == set(stacks._FIELDS)
+    assert set(KEYS["torch"]) == set(own._KEYS)
     assert set(SCHEMA["$defs"]["reparam"]["anyOf"][0]["enum"]) == set(REPARAMS)
 
 

@@ -17,7 +17,7 @@ loads what it needs when it is first called, and only `compile` needs PyTorch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
@@ -82,19 +82,23 @@ def load(spec: SpecPath) -> Document:
 
 
 def check(
-    spec: SpecPath, *, params: Mapping[str, object] | None = None, dims: Mapping[str, int] | None = None
+    spec: SpecPath,
+    *,
+    params: Mapping[str, object] | None = None,
+    dims: Mapping[str, int] | None = None,
+    trust: Sequence[str] = (),
 ) -> Checked:
     """The spec checked: its typed graph, its flat program, its cost.
 
-    `params` are values for params of the spec, `dims` fix sizes of dims. Raises SpecError with all that the first
-    failing stage has found.
+    `params` are values for params of the spec, `dims` fix sizes of dims; the code of the Python modules that `trust`
+    names may run, for `op: torch`. Raises SpecError with all that the first failing stage has found.
     """
     from pathlib import Path
 
     from stackc.front import Overrides, check_spec
 
     written = {name: _written(value) for name, value in (params or {}).items()}
-    return check_spec(Path(spec), Overrides(written, dims or {}))
+    return check_spec(Path(spec), Overrides(written, dims or {}, tuple(trust)))
 
 
 @overload

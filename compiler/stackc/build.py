@@ -16,8 +16,10 @@ and `verify=False` there is none, nothing is run, and neither PyTorch nor ONNX R
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -26,6 +28,7 @@ from typing import TYPE_CHECKING
 
 from stackc.artifact import MODEL, VECTORS, seal, sha256
 from stackc.cache import user_cache
+from stackc.components.own import OwnModule
 from stackc.front import Checked, Overrides, check_spec
 from stackc.lock import write_lock
 from stackc.manifest import Manifest
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 
     from stackc.bench import Comparison
     from stackc.export import Exported
+    from stackc.graph.program import Program
     from stackc.proof.points import Point
     from stackc.proof.report import Parity
     from stackc.types import TensorType, ValueRange
@@ -236,6 +240,7 @@ def _manifest(
         name=checked.document.name,
         versions=tool_versions(),
         spec=_spec_hashes(checked),
+        code=_code_hashes(checked.program),
         weights=weights,
         dims=checked.program.contract,
         inputs=_values(checked.program.inputs, checked.ranges),
@@ -261,6 +266,15 @@ def _spec_hashes(checked: Checked) -> dict[str, str]:
         Path(os.path.relpath(source.file, folder or ".")).as_posix(): hashlib.sha256(source.text.encode()).hexdigest()
         for source in (checked.source, *checked.graph.includes)
     }
+
+
+def _code_hashes(program: Program) -> dict[str, str]:
+    """The Python modules of `op: torch`, but for those of PyTorch, which is among the versions."""
+    classes = (call.component.make for call in program.calls if isinstance(call.component, OwnModule))
+    names = sorted({make.__module__ for make in classes} - {"__main__"})
+    own = [name for name in names if not name.startswith("torch.")]
+    files = {name: inspect.getsourcefile(sys.modules[name]) for name in own}
+    return {name: sha256(Path(file)) for name, file in files.items() if file}
 
 
 def _values(types: Mapping[str, TensorType], ranges: Mapping[str, ValueRange]) -> tuple[ValueInfo, ...]:

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from stackc import __version__
+from stackc.components.offered import Unloadable, component_named, offered
 from stackc.runtime.libraries import Library
 from stackc.runtime.providers import DRIVER, PROVIDERS, Provider, build, cuda_libraries, obstacle, packages
 
@@ -33,7 +34,8 @@ class Row:
 
 def diagnose() -> tuple[Row, ...]:
     """Every finding, from the versions to the libraries."""
-    return (*_versions(), _onnxruntime(), *map(_provider, PROVIDERS), *map(_library, cuda_libraries()))
+    rows = (*_versions(), *map(_component, offered()), _onnxruntime(), *map(_provider, PROVIDERS))
+    return (*rows, *map(_library, cuda_libraries()))
 
 
 def _versions() -> Iterator[Row]:
@@ -49,6 +51,17 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def _component(op: str) -> Row:
+    """One that an installed package offers."""
+    package = offered()[op].dist
+    try:
+        component_named(op)
+    except Unloadable as error:
+        fix = f"pip install --upgrade {package.name}" if package else None
+        return Row(f"component {op}", "failed", str(error), fix)
+    return Row(f"component {op}", "ok", f"of {package.name} {package.version}" if package else "")
 
 
 def _onnxruntime() -> Row:

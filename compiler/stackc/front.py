@@ -22,10 +22,12 @@ from stackc.types import ValueRange
 
 @dataclass(frozen=True)
 class Overrides:
-    """What the command line sets: params (`--set layers=2`, as written) and sizes of dims (`--dims seq=128`)."""
+    """What the command line sets: params (`--set layers=2`, as written), sizes of dims (`--dims seq=128`), and the
+    Python modules whose code may run (`--trust my_layers`)."""
 
     params: Mapping[str, str] = field(default_factory=dict)
     dims: Mapping[str, int] = field(default_factory=dict)
+    trust: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def check_source(source: Source, overrides: Overrides | None = None) -> Checked:
     """As `check_spec`, of a text that is in memory already."""
     overrides = overrides or Overrides()
     document = read(source)
-    graph = resolve(document, overrides.params, overrides.dims)
+    graph = resolve(document, overrides.params, overrides.dims, overrides.trust)
     typed = check(graph)
     program = flatten(typed)
     ranges = value_ranges(document, graph.params, program)

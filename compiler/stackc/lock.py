@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from stackc.components import REGISTRY
+from stackc.components.base import SPECIAL_OPS, Component
+from stackc.components.own import OwnModule
 from stackc.components.reparam import REPARAMS, MinMax, Reparam, Standardize
 from stackc.front import Checked
 from stackc.graph.model import Node, Region, Wire
@@ -62,7 +64,7 @@ class _Writer:
         if region not in self.names:
             base = re.sub(r"\W+", "_", region.name)
             body = self.body(region, "    ")
-            taken = {*self.names.values(), *REGISTRY, "stack"}
+            taken = {*self.names.values(), *REGISTRY, *SPECIAL_OPS}
             name = next(n for i in range(len(taken) + 1) if (n := f"{base}_{i}" if i else base) not in taken)
             self.names[region] = name
             self.lines += [f"  {_text(name)}:", f"    inputs: [{', '.join(map(_text, region.inputs))}]", *body]
@@ -82,16 +84,22 @@ class _Writer:
         elif isinstance(node.body, Region):
             fields["op"] = _text(self.name(node.body))
         else:
-            fields["op"] = _text(node.body.op)
-            for field in dataclasses.fields(node.body):  # type: ignore[arg-type]  # every component is a dataclass
-                value = getattr(node.body, field.name)
-                if value != field.default:
-                    fields[field.name] = _scalar(value)
+            fields |= _component(node.body)
         if node.ties:
             fields["tie"] = _flow({name: _text(tie.path) for name, tie in node.ties.items()})
         if node.reparams:
             fields["reparam"] = _flow({name: _reparam(reparam) for name, reparam in node.reparams})
         return _flow(fields | {"source": _text(str(node.span))})
+
+
+def _component(component: Component) -> dict[str, str]:
+    """The op, and the fields that are not at their defaults."""
+    if isinstance(component, OwnModule):
+        named = {"op": "torch", "of": _text(component.op), "outputs": f"[{', '.join(component.outputs)}]"}
+        return named | {name: _scalar(value) for name, value in component.arguments}
+    given = {f: getattr(component, f.name) for f in dataclasses.fields(component)}  # type: ignore[arg-type]  # every component is a dataclass
+    written = {f.name: _scalar(value) for f, value in given.items() if value != f.default}
+    return {"op": _text(component.op)} | written
 
 
 def _arrows(region: Region, node: Node) -> list[str]:

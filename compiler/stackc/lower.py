@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import linecache
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 
+from stackc.components.own import OwnModule
 from stackc.emit.forward import class_source, is_series
 from stackc.emit.names import class_name
 from stackc.emit.ties import Ties, ties_to_make
@@ -30,7 +31,7 @@ def lower(typed: TypedGraph, *, seed: int = 0, device: str = "cpu") -> nn.Module
     "meta" nothing is allocated, for weights that are loaded afterwards.
     """
     lowering = _Lowering(seed)
-    with torch.device(device), contextlib.nullcontext() if device != "meta" else _Unfilled():
+    with torch.device(device), nullcontext() if device != "meta" else _Unfilled():
         return lowering.region(typed.root, "")
 
 
@@ -42,6 +43,13 @@ class _Unfilled(TorchFunctionMode):
     ) -> Any:
         """`func` itself, unless it draws."""
         return args[0] if func in (torch.Tensor.normal_, torch.Tensor.uniform_) else func(*args, **(kwargs or {}))
+
+
+def _filled() -> AbstractContextManager[None]:
+    """On the CPU, whatever device weights are to be loaded to: a module of somebody's own may keep tensors that no
+    file of weights has."""
+    guard: AbstractContextManager[None] = torch._C.DisableTorchFunction()
+    return guard
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,7 @@ class _Lowering:
         assert not isinstance(node.body, Region)
         inputs = [typed.type_of(inlet.wire) if inlet.wire else None for inlet in node.inlets]
         digest = hashlib.sha256(f"{self.seed}:{path}".encode()).digest()
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), _filled() if isinstance(node.body, OwnModule) else nullcontext():
             torch.manual_seed(int.from_bytes(digest[:8], "little", signed=True))
             module = node.body.module(*inputs)
         for name, reparam in node.reparams:

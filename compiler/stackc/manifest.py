@@ -20,8 +20,8 @@ FORMAT = 1
 class Manifest:
     """All that manifest.json says. Hashes are SHA-256, in hexadecimal digits, by the names of files.
 
-    `spec` has the spec and every file that it includes, relative to it; `weights` the files of the weights, None where
-    they are random.
+    `spec` has the spec and every file that it includes, relative to it; `code` the Python modules of `op: torch`, by
+    name; `weights` the files of the weights, None where they are random.
     `versions` has stackc, torch, onnx and onnxruntime; `target` is "portable" or "ort"; `runs_on` says which ONNX
     Runtime loads it; `files` has every other file of the folder; `provider` and `reason` say what the proof ran on,
     None and why where there is none, and `parity` is its summary, any JSON value; `tolerances` is how far each output
@@ -43,6 +43,7 @@ class Manifest:
     parity: Any = None
     tolerances: Mapping[str, float] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    code: Mapping[str, str] = field(default_factory=dict)
 
 
 class Broken(Exception):
@@ -56,6 +57,7 @@ def write_manifest(manifest: Manifest) -> str:
         "format": FORMAT,
         "versions": dict(manifest.versions),
         "spec": dict(manifest.spec),
+        "code": dict(manifest.code),
         "weights": None if manifest.weights is None else dict(manifest.weights),
         "files": dict(manifest.files),
         "tolerances": dict(manifest.tolerances),
@@ -113,6 +115,7 @@ def parse_manifest(text: str) -> Manifest:
         parity=root.entries().get("parity"),
         tolerances=root.mapping("tolerances", _number),
         files=root.mapping("files", _text),
+        code=root.mapping("code", _text) if "code" in root.entries() else {},
     )
     digest = root.get("digest", str)
     if _digest(text.replace(f'"digest": "{digest}"', _NO_DIGEST, 1)) != digest:

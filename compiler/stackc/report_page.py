@@ -52,7 +52,7 @@ def write_report(checked: Checked, manifest: Manifest, findings: Findings, folde
         dims=[(name, *_range(limits)) for name, limits in manifest.dims.items()],
         values=[("input", list(map(_value, manifest.inputs))), ("output", list(map(_value, manifest.outputs)))],
         facts=_facts(manifest),
-        hashes=[("spec", manifest.spec), ("weights", manifest.weights or {})],
+        hashes=[("spec", manifest.spec), ("code", manifest.code), ("weights", manifest.weights or {})],
     )
 
 

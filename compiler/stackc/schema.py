@@ -16,8 +16,9 @@ from stackc.components import REGISTRY
 from stackc.components.base import Component
 from stackc.components.fields import FieldSpec, fields_of
 from stackc.components.merge import MERGES
+from stackc.components.offered import load_offered
 from stackc.components.reparam import REPARAMS, MinMax, Reparam
-from stackc.reference.keys import BLOCK, DIM, INPUT, NODE, PARAM, SPEC, STACK, WEIGHTS, Key
+from stackc.reference.keys import BLOCK, DIM, INPUT, NODE, OWN, PARAM, SPEC, STACK, WEIGHTS, Key
 from stackc.spec.expressions import MAX_LENGTH
 from stackc.spec.names import EXPRESSION_WORDS, MERMAID_WORDS, MODULE_NAMES
 from stackc.spec.params import KINDS
@@ -26,11 +27,16 @@ from stackc.types import FLOATS, INPUT_DTYPES
 Json = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-STACK_MEANING = "Sub-models composed: one repeated, or different ones, in series or side by side."
+SPECIAL = {
+    "stack": ("Sub-models composed: one repeated, or different ones, in series or side by side.", STACK),
+    "torch": ("A torch.nn.Module of your own; its other fields are the arguments of the constructor.", OWN),
+}
+"""The ops that are no components, what they mean and which keys they take."""
 
 
 def schema() -> Json:
     """The schema of a whole spec, its parts under `$defs`; `op.NAME` are the fields of a component."""
+    load_offered()
     return {
         "$schema": DIALECT,
         "title": "stackc spec",
@@ -56,7 +62,7 @@ def _definitions() -> Json:
         "params": _named(_param(), "symbol"),
         "dims": _named(_mapping(DIM), "symbol"),
         "inputs": {**_named(_input()), "type": "object", "minProperties": 1},
-        "block_name": _name(MODULE_NAMES | MERMAID_WORDS | REGISTRY.keys() | {"stack"}, r"^[^\s.]+$"),
+        "block_name": _name(MODULE_NAMES | MERMAID_WORDS | REGISTRY.keys() | SPECIAL.keys(), r"^[^\s.]+$"),
         "blocks": _named(_mapping(BLOCK), "block_name"),
         "nodes": _named(_ref("node")),
         "outputs": _outputs(),
@@ -67,7 +73,10 @@ def _definitions() -> Json:
         "merge": _merge(),
         "reparams": {"type": ["object", "null"], "additionalProperties": _ref("reparam")},
         "reparam": _reparam(),
-        "op.stack": {"description": STACK_MEANING, "properties": {k: _key(key) for k, key in STACK.items()}},
+        **{
+            f"op.{op}": {"description": meaning, "properties": {name: _key(key) for name, key in keys.items()}}
+            for op, (meaning, keys) in SPECIAL.items()
+        },
         **{f"op.{op}": _fields(component) for op, component in REGISTRY.items()},
     }
 
@@ -139,7 +148,8 @@ def _outputs() -> Json:
 
 def _op() -> Json:
     """Any text, since blocks are ops as well; the components are listed, so that an editor proposes them."""
-    known = {op: _summary(component) for op, component in REGISTRY.items()} | {"stack": STACK_MEANING}
+    known = {op: _summary(component) for op, component in REGISTRY.items()}
+    known |= {op: meaning for op, (meaning, _) in SPECIAL.items()}
     return {"anyOf": [*({"const": op, "description": known[op]} for op in sorted(known)), {"type": "string"}]}
 
 
@@ -149,11 +159,11 @@ def _summary(component: type[Component | Reparam]) -> str:
 
 def _node() -> Json:
     """What may stand beside a node: the fields of its op where the entry names it, else those of any op."""
-    fields = {op: fields_of(component) for op, component in REGISTRY.items()}
-    anything: Json = {name: True for op in fields for name in fields[op]} | {name: True for name in STACK}
-    for name in anything:
-        takers = [op for op in sorted(fields) if name in fields[op]] + ["stack"] * (name in STACK)
-        anything[name] = {"description": f"A field of {', '.join(takers)}."}
+    takers: dict[str, list[str]] = {}
+    for op in sorted([*REGISTRY, *SPECIAL]):
+        for name in _taken(op):
+            takers.setdefault(name, []).append(op)
+    anything = {name: {"description": f"A field of {', '.join(ops)}."} for name, ops in takers.items()}
     return {
         "type": ["object", "null"],
         "properties": {name: _key(key) for name, key in NODE.items()},
@@ -174,19 +184,23 @@ def _member() -> Json:
 def _by_op(beside: list[str], *, needs: bool, unless: Json | None = None) -> list[Json]:
     """For each op: where `op` names it, its fields and the keys `beside` them are all that may stand there."""
     rules = []
-    for op in [*REGISTRY, "stack"]:
-        fields = [*fields_of(REGISTRY[op])] if op in REGISTRY else [*STACK]
-        rule = {**_ref(f"op.{op}"), "propertyNames": {"enum": [*fields, *beside]}}
+    for op in [*REGISTRY, *SPECIAL]:
+        rule = _ref(f"op.{op}")
+        if op != "torch":  # which takes what its class takes
+            rule["propertyNames"] = {"enum": [*_taken(op), *beside]}
         if needs and (required := _required(op)):
             rule["required"] = required
         rules.append({"if": {"properties": {"op": {"const": op}}, "required": ["op"], **(unless or {})}, "then": rule})
     return rules
 
 
+def _taken(op: str) -> Mapping[str, Key | FieldSpec]:
+    """What an entry with this op may say beside what any entry may."""
+    return SPECIAL[op][1] if op in SPECIAL else fields_of(REGISTRY[op])
+
+
 def _required(op: str) -> list[str]:
-    if op == "stack":
-        return [name for name, key in STACK.items() if key.required]
-    return [name for name, spec in fields_of(REGISTRY[op]).items() if spec.required]
+    return [name for name, taken in _taken(op).items() if taken.required]
 
 
 def _merge() -> Json:

@@ -61,17 +61,23 @@ def completing(names: Callable[[], Iterable[str]]) -> Completer:
 
 
 def override_options(command: F) -> F:
-    """`--set` and `--dims`, handed to the command as `overrides`."""
+    """`--set`, `--dims` and `--trust`, handed to the command as `overrides`."""
 
     @click.option(
         "--set", "params", multiple=True, metavar="NAME=VALUE", callback=_pairs, help="Set a param of the spec."
     )
     @click.option("--dims", "dims", multiple=True, metavar="NAME=SIZE", callback=_sizes, help="Fix the size of a dim.")
+    @click.option(
+        "--trust", multiple=True, metavar="MODULE", callback=_modules,
+        help="Let the code of a Python module run, whose classes `op: torch` names.",
+    )  # fmt: skip
     @wraps(command)
-    def with_overrides(*args: Any, params: dict[str, str], dims: dict[str, int], **kwargs: Any) -> Any:
+    def with_overrides(
+        *args: Any, params: dict[str, str], dims: dict[str, int], trust: tuple[str, ...], **kwargs: Any
+    ) -> Any:
         from stackc.front import Overrides
 
-        return command(*args, overrides=Overrides(params, dims), **kwargs)
+        return command(*args, overrides=Overrides(params, dims, trust), **kwargs)
 
     return with_overrides  # type: ignore[return-value]  # click passes keywords, which no type of a decorator says
 
@@ -116,6 +122,14 @@ def _pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, ...])
             raise click.BadParameter(f"'{text}' is not NAME=VALUE", ctx, option)
         pairs[name.strip()] = value.strip()
     return pairs
+
+
+def _modules(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    names = tuple(name for value in values for name in value.split(","))
+    for name in names:
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise click.BadParameter(f"'{name}' is not the dotted name of a Python module", ctx, option)
+    return names
 
 
 def _sizes(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from stackc.components.construction import Construction
 from stackc.types import Dim, TensorType
@@ -86,6 +86,13 @@ class Component:
     family: ClassVar[str]
     ports: ClassVar[tuple[Port, ...]]
     outputs: ClassVar[tuple[str, ...]] = ("y",)
+    described: ClassVar[Mapping[str, Any] | None] = None
+    """Its fields (`FieldSpec`s), where they are not those that the class declares."""
+
+    @classmethod
+    def of_fields(cls, values: Mapping[str, object]) -> Self:
+        """The component with these values of its fields, each decoded; all that have to be given are there."""
+        return cls(**values)
 
     def signature(self, *inputs: Any, **named: Any) -> Signature:
         """Types, parameters and FLOPs for `TensorType`s in the order of `ports`, None at an optional port left open.
@@ -115,6 +122,9 @@ class Component:
 
 REGISTRY: dict[str, type[Component]] = {}
 
+SPECIAL_OPS = ("stack", "torch")
+"""The ops that are no components: sub-models composed, and a module of somebody's own."""
+
 C = TypeVar("C", bound=Component)
 
 
@@ -127,7 +137,7 @@ def component(op: str, *ports: Port | str, outputs: tuple[str, ...] = ("y",)) ->
         cls.op, cls.outputs = op, outputs
         cls.family = cls.__module__.rpartition(".")[2]
         cls.ports = tuple(Port(p) if isinstance(p, str) else p for p in ports)
-        if op in REGISTRY:
+        if op in REGISTRY or op in SPECIAL_OPS:
             raise ValueError(f"two components are called {op}")
         REGISTRY[op] = cls
         return cls

@@ -134,6 +134,8 @@ _FIELDS: dict[type[Component], dict[str, FieldSpec]] = {}
 
 def fields_of(component: type[Component]) -> dict[str, FieldSpec]:
     """The fields of a component class by name, in written order."""
+    if component.described is not None:
+        return dict(component.described)
     if component not in _FIELDS:
         hints = get_type_hints(component, include_extras=True)
         described = dataclasses.fields(component)  # type: ignore[arg-type]  # every component is a dataclass
@@ -142,6 +144,12 @@ def fields_of(component: type[Component]) -> dict[str, FieldSpec]:
 
 
 def _field(f: dataclasses.Field[Any], hint: Any) -> FieldSpec:
+    required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    return field_of(f.name, hint, required=required, default=None if required else f.default)
+
+
+def field_of(name: str, hint: Any, *, required: bool, default: object) -> FieldSpec:
+    """The field that an annotation describes: numbers, words, texts, None, tuples and lists of them, unions."""
     kinds: set[str] = set()
     choices: list[str] = []
     single: set[str] = set()  # kinds and words outside of a tuple
@@ -161,20 +169,18 @@ def _field(f: dataclasses.Field[Any], hint: Any) -> FieldSpec:
         elif origin in (Union, UnionType):
             for part in get_args(hint):
                 walk(part, inside=inside)
-        elif origin is tuple:
+        elif origin in (tuple, list):
             listed = True
             walk(get_args(hint)[0], inside=True)
         elif origin is Literal:
             choices.extend(get_args(hint))
             single.update(get_args(hint))
         else:
-            name = "none" if hint is NoneType else hint.__name__
-            kinds.add(name)
-            single.update(() if inside else {name})
+            kind = "none" if hint is NoneType else hint.__name__
+            kinds.add(kind)
+            single.update(() if inside else {kind})
 
     walk(hint)
-    required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-    default = None if required else f.default
     return FieldSpec(
-        f.name, frozenset(kinds), tuple(choices), span, doc, required, default, bool(single - {"none"}), listed
+        name, frozenset(kinds), tuple(choices), span, doc, required, default, bool(single - {"none"}), listed
     )

@@ -16,6 +16,8 @@ from stackc.export.nodes import reads, renamed
 from stackc.export.objects import IR_VERSION, Cone, Object
 from stackc.export.units import Unexportable
 
+_DRAWS = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial")
+
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
@@ -86,6 +88,8 @@ def cut(model: onnx.ModelProto, wirings: Sequence[Wiring], domains: Sequence[str
     for node in model.graph.node:
         if node.domain not in domains:
             raise Unexportable(f"it needs {node.domain}::{node.op_type}, which is no operator of ONNX itself")
+        if node.op_type in _DRAWS:
+            raise Unexportable("it draws random numbers, in eval mode too")
     return [_Cut(source, wiring).object() for wiring in wirings]
 
 

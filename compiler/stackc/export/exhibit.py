@@ -18,6 +18,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicO
 from torch.nn.utils.parametrize import register_parametrization
 
 from stackc.components.base import Limit
+from stackc.components.own import OwnModule
 from stackc.export.units import Unexportable, Unit
 from stackc.types import Dim, TensorType
 
@@ -69,9 +70,11 @@ def exhibit(unit: Unit, mode: FakeTensorMode) -> Exhibit:
         module = _module(unit)
     if _has_constants(module):
         module = _module(unit)
+        if isinstance(unit.component, OwnModule):
+            _require_same(module, _module(unit))
     sizes = _sizes(unit)
     with mode:
-        state = {name: torch.empty_like(tensor) for name, tensor in module.state_dict().items()}
+        state = {name: torch.empty_like(tensor) for name, tensor in _stored(module).items()}
         inputs = tuple(None if x is None else _stand_in(x, sizes) for x in unit.inputs)
     made = Exhibit(unit, module, state, inputs, sizes)
     with mode, torch.no_grad():
@@ -91,10 +94,30 @@ def _module(unit: Unit) -> nn.Module:
     return module.eval()
 
 
+def _stored(module: nn.Module) -> dict[str, Tensor]:
+    """The state_dict, of parameters that are one the first."""
+    tied = {name for name, _ in module.named_parameters(remove_duplicate=False)}
+    tied -= {name for name, _ in module.named_parameters()}
+    return {name: tensor for name, tensor in module.state_dict().items() if name not in tied}
+
+
 def _has_constants(module: nn.Module) -> bool:
-    if {name for name, _ in module.named_buffers()} - module.state_dict().keys():
-        return True
-    return any(isinstance(value, Tensor) for part in module.modules() for value in vars(part).values())
+    return next(_constants(module), None) is not None
+
+
+def _constants(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """What it keeps outside of its state_dict."""
+    stored = module.state_dict().keys()
+    yield from ((name, buffer) for name, buffer in module.named_buffers() if name not in stored)
+    for path, part in module.named_modules():
+        yield from ((f"{path}.{name}".lstrip("."), x) for name, x in vars(part).items() if isinstance(x, Tensor))
+
+
+def _require_same(module: nn.Module, again: nn.Module) -> None:
+    """Refuse constants that are drawn: every copy of the module has others, and the file only one of them."""
+    for (name, one), (_, other) in zip(_constants(module), _constants(again), strict=True):
+        if not torch.equal(one, other):
+            raise Unexportable(f"it draws '{name}' and keeps it outside of its state; register it as a buffer")
 
 
 def _stand_in(x: TensorType, sizes: Mapping[str, int]) -> Tensor:

@@ -11,15 +11,13 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-import stackc
-
 COMPILERS = ("torch", "onnx", "onnxscript", "onnx-ir")
 
 
 def spelled(value: object) -> str:
     """The text of numbers, texts, None, and of tuples, lists, mappings and dataclasses of them.
 
-    A dataclass is spelled with the source of its module, since what it means is written there. TypeError for anything
+    A dataclass is spelled with the source of its package, since what it means is written there. TypeError for anything
     else: its text might be the address of an object.
     """
     if value is None or isinstance(value, (bool, int, float, str, bytes)):
@@ -31,7 +29,8 @@ def spelled(value: object) -> str:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         kind = type(value)
         fields = ",".join(f"{f.name}={spelled(getattr(value, f.name))}" for f in dataclasses.fields(value))
-        return f"{kind.__module__}.{kind.__qualname__} {source_digest(kind.__module__)}({fields})"
+        package = kind.__module__.partition(".")[0]
+        return f"{kind.__module__}.{kind.__qualname__} {package_digest(package)}({fields})"
     raise TypeError(f"{type(value).__name__} has no text of its own")
 
 
@@ -39,21 +38,18 @@ def spelled(value: object) -> str:
 def compiler_versions() -> str:
     """Every program that has a hand in what a unit is compiled to, stackc to the last byte of its source."""
     versions = (f"{name} {version(name)}" for name in COMPILERS)
-    return f"Python {platform.python_version()}, stackc {stackc_digest()}, {', '.join(versions)}"
+    return f"Python {platform.python_version()}, stackc {package_digest('stackc')}, {', '.join(versions)}"
 
 
 @cache
-def stackc_digest() -> str:
-    """A hash of the source of this package: any change of it may change what is compiled."""
-    root = Path(stackc.__file__).parent
+def package_digest(name: str) -> str:
+    """A hash of the source of an imported package, or module that is in none: any change may change what it means."""
+    path = getattr(sys.modules[name], "__file__", None)
+    if path is None:
+        return hashlib.sha256().hexdigest()
+    file = Path(path)
+    files = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    for each in files:
+        digest.update(each.relative_to(file.parent).as_posix().encode() + b"\0" + each.read_bytes())
     return digest.hexdigest()
-
-
-@cache
-def source_digest(module: str) -> str:
-    """A hash of the file of an imported Python module, of nothing where it has none."""
-    path = getattr(sys.modules[module], "__file__", None)
-    return hashlib.sha256(Path(path).read_bytes() if path else b"").hexdigest()

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from stackc.components.base import Component
+from stackc.components.own import OwnModule
 from stackc.components.reparam import Reparam
 from stackc.export.spelling import compiler_versions, spelled
 from stackc.graph.program import Call, Program
@@ -35,8 +36,11 @@ class Unit:
     def key(self) -> str:
         """A hash of everything that can change what this unit compiles to; every field of it enters by itself.
 
-        TypeError where the component holds something else than plain data: such a unit has no key.
+        TypeError where there is none: the component holds something else than plain data, or is a module of somebody's
+        own, whose code may lie anywhere.
         """
+        if isinstance(self.component, OwnModule):
+            raise TypeError(f"{self.component.op} is code of its own")
         return hashlib.sha256(f"{compiler_versions()}\0{spelled(self)}".encode()).hexdigest()
 
 

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 from stackc.components.base import Component
+from stackc.components.own import OwnModule
 from stackc.diagnostics import Collector, Span, near
 from stackc.graph.entries import reparam_places, reparams_of, ties_of
 from stackc.graph.fields import component_of
 from stackc.graph.inlets import Joiner, check_merge
 from stackc.graph.model import Body, Inlet, Kind, Node, Region, Wire
 from stackc.graph.operators import Operator, StackOf, find_operator, name_of, ports_of
+from stackc.graph.own import arguments_of
 from stackc.graph.params import Binding, bind_params
 from stackc.graph.scope import Scope
 from stackc.graph.sharing import owners_of, same_module
@@ -107,7 +109,8 @@ def _instantiate(
     for tap, span in place.taps.items():
         hint = f"its outputs are {', '.join(operator.outputs)}"
         context.found.error("N313", f"{place.what} ({operator.op}) has no output '{tap}'", span, hint)
-    component = component_of(operator, fields, scope, place.what, place.span)
+    given = arguments_of(fields) if issubclass(operator, OwnModule) else fields
+    component = component_of(operator, given, scope, place.what, place.span)
     return None if place.taps else component
 
 

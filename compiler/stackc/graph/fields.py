@@ -35,7 +35,7 @@ def component_of(
     missing = [name for name, spec in specs.items() if spec.required and name not in given]
     if missing and not unknown:
         _note_missing(missing, specs, f"{what} ({op.op})", span, found)
-    return op(**values) if len(values) == len(given) and not missing else None
+    return op.of_fields(values) if len(values) == len(given) and not missing else None
 
 
 def _note_missing(
@@ -74,8 +74,20 @@ def _evaluated(spec: FieldSpec, value: Value, scope: Scope) -> Bound:
         return scalar(value)
     if spec.is_text:
         return interpolate(text, scope.names, value.span)
+    if "str" in spec.kinds:
+        return _number_or_text(text, value, scope)
     is_word = re.fullmatch(r"[^\W\d]\w*", text) and text not in (*scope.names, "true", "false")
     return text if not spec.single or (spec.choices and is_word) else scope.number(value)
+
+
+def _number_or_text(text: str, value: Value, scope: Scope) -> Bound:
+    """What stands where both numbers and any text may: the value of an expression where it is one, else the text."""
+    if "${" in text:
+        return interpolate(text, scope.names, value.span)
+    try:
+        return scope.number(value)
+    except SpecError:
+        return text
 
 
 def _hint(spec: FieldSpec, value: Value, scope: Scope) -> str | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackc.components import REGISTRY
+from stackc.components.base import SPECIAL_OPS
 from stackc.diagnostics import Collector, SpecError, near
 from stackc.graph.params import default_of
 from stackc.spec.document import BlockDecl, Document, PortDecl
@@ -104,7 +105,7 @@ class Library:
 def check_blocks(document: Document, found: Collector) -> None:
     """Note S008 for a block that is called like a component: one name, one meaning."""
     for name, block in document.blocks.items():
-        if name in REGISTRY or name == "stack":
+        if name in REGISTRY or name in SPECIAL_OPS:
             message = f"'{name}' cannot be the name of a block: a component is called so"
             found.error("S008", message, block.body.span, f"call it 'my_{name}'")
 

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from stackc.components import REGISTRY
-from stackc.components.base import Component, Port
+from stackc.components.base import SPECIAL_OPS, Component, Port
+from stackc.components.offered import Unloadable, component_named, offered
 from stackc.diagnostics import near
 from stackc.graph.includes import is_include
+from stackc.graph.own import own_operator
 from stackc.graph.scope import Scope
 from stackc.spec.document import BlockDecl, NodeEntry
 from stackc.spec.drawing import Drawn
-from stackc.spec.tree import Value
+from stackc.spec.tree import Entry, Value
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def find_operator(drawn: Drawn, entry: NodeEntry | None, scope: Scope, *, entere
         text = scope.text(entry.op, f"nodes.{drawn.id}.op")
         return None if text is None else _operator(text, entry.op, entry, scope)
     for name in (drawn.label, drawn.id):
-        if name and (name in scope.blocks or name in REGISTRY or name == "stack"):
+        if name and (name in scope.blocks or name in REGISTRY or name in SPECIAL_OPS or name in offered()):
             return _operator(name, Value(name, drawn.span), entry, scope)
     shown = f"'{drawn.id}' ({drawn.label})" if drawn.label else f"'{drawn.id}'"
     close = near(drawn.label or drawn.id, known_ops(scope))
@@ -74,12 +76,21 @@ def find_operator(drawn: Drawn, entry: NodeEntry | None, scope: Scope, *, entere
     return None
 
 
-def find_named(text: str, place: Value, scope: Scope) -> Operator | None:
-    """The component or block of that name; None, noted under N301, where there is none."""
+def find_named(text: str, place: Value, fields: Mapping[str, Entry], scope: Scope) -> Operator | None:
+    """The component or block of that name; None, noted under N301, where there is none.
+
+    `fields` are those of its entry, which for `op: torch` name its class.
+    """
     if text in scope.blocks:
         return scope.blocks[text]
-    if text in REGISTRY:
-        return REGISTRY[text]
+    if text == "torch":
+        return own_operator(fields, place, scope)
+    try:
+        if component := component_named(text):
+            return component
+    except Unloadable as error:
+        scope.found.error("N317", str(error), place.span)
+        return None
     if is_include(text):
         return scope.library.find(text, place, scope)
     hint = near(text, known_ops(scope)) or "`stackc ops` lists the components"
@@ -89,13 +100,18 @@ def find_named(text: str, place: Value, scope: Scope) -> Operator | None:
 
 def known_ops(scope: Scope) -> list[str]:
     """Every name that an op may have."""
-    return sorted({*REGISTRY, *scope.blocks, "stack"})
+    return sorted({*REGISTRY, *offered(), *scope.blocks, *SPECIAL_OPS})
+
+
+def own_fields(value: Value) -> dict[str, Entry]:
+    """What a sub-model written as a mapping says beside its op."""
+    return {k: v for k, v in value.data.items() if k != "op"} if isinstance(value.data, Mapping) else {}
 
 
 def _operator(text: str, place: Value, entry: NodeEntry | None, scope: Scope) -> Operator | None:
     if text == "stack" and text not in scope.blocks:
         return _stack(entry, place, scope)
-    return find_named(text, place, scope)
+    return find_named(text, place, entry.fields if entry else {}, scope)
 
 
 def _stack(entry: NodeEntry | None, place: Value, scope: Scope) -> Operator | None:
@@ -117,6 +133,6 @@ def _stack(entry: NodeEntry | None, place: Value, scope: Scope) -> Operator | No
         text = scope.text(named, "a sub-model")
         if text == "stack":
             scope.found.error("N301", "a stack in a stack: give the inner one a block of its own", named.span)
-        elif text is not None and (operator := find_named(text, named, scope)):
+        elif text is not None and (operator := find_named(text, named, own_fields(value), scope)):
             members.append((operator, value))
     return StackOf(tuple(members)) if members and len(members) == len(values) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from stackc.diagnostics import Collector, Span, SpecError
 from stackc.graph.contract import contract_of, dim_names, fixed_dims
@@ -19,9 +19,14 @@ from stackc.types import Bounds, Dim, TensorType
 
 
 def resolve(
-    document: Document, set_params: Mapping[str, str] | None = None, set_dims: Mapping[str, int] | None = None
+    document: Document,
+    set_params: Mapping[str, str] | None = None,
+    set_dims: Mapping[str, int] | None = None,
+    trust: Sequence[str] = (),
 ) -> Graph:
     """The graph of a document, with params and dims as overridden (`--set layers=2`, `--dims seq=128`).
+
+    `trust` names the Python modules whose code may run (`--trust my_layers`).
 
     Raises SpecError with everything that is wrong with names, params and dims, or else with inputs, arrows and fields.
     """
@@ -29,7 +34,7 @@ def resolve(
     check_blocks(document, found)
     given = {name: _given(document, name, text) for name, text in (set_params or {}).items()}
     library = Library.around(document.file)
-    start = Scope(dim_names(document), document.blocks, document.file, library, found)
+    start = Scope(dim_names(document), document.blocks, document.file, library, found, tuple(trust))
     doubtful = Collector()
     known = start.with_names(known_params(document.params, given, start))
     whole = contract_of(document, known, doubtful)

@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scope:
-    """What the names mean at one place of a spec: params and dims, blocks, files; problems are noted in `found`."""
+    """What the names mean at one place of a spec: params and dims, blocks, files; problems are noted in `found`.
+
+    `trust` has the Python modules whose code may run.
+    """
 
     names: Mapping[str, Bound]
     blocks: Mapping[str, BlockDecl]
     file: str
     library: Library
     found: Collector
+    trust: tuple[str, ...] = ()
 
     def for_file(self, document: Document) -> Scope:
         """The scope that another file starts with: its blocks, and no names yet."""

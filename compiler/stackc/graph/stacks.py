@@ -12,7 +12,7 @@ from stackc.components.fields import fields_of
 from stackc.components.merge import SIDE_BY_SIDE
 from stackc.diagnostics import Span, SpecError, near
 from stackc.graph.fields import component_of
-from stackc.graph.operators import Operator, StackOf, find_named, name_of
+from stackc.graph.operators import Operator, StackOf, find_named, name_of, own_fields
 from stackc.graph.scope import Scope
 from stackc.spec.document import BlockDecl
 from stackc.spec.tree import Entry, Value
@@ -101,25 +101,20 @@ def _members(stack: StackOf, given: Entry | None, repeat: int, scope: Scope, wha
         operator, value = stack.members[index % len(stack.members)]
         bound = scope.with_names({"index": index, "count": count})
         fields = {name: entry for name, entry in passed.items() if name in _params_of(operator)}
-        members.append(Member(operator, fields | _own_fields(value), bound, value.span))
+        members.append(Member(operator, fields | own_fields(value), bound, value.span))
     return tuple(members)
 
 
 def _norm(value: Value, scope: Scope) -> Member | None:
-    fields = _own_fields(value)
+    fields = own_fields(value)
     named = value.data["op"].value if isinstance(value.data, Mapping) and "op" in value.data else value
     if not isinstance(named.data, str):
         hint = "for example `norm: layer_norm`, or `norm: {op: layer_norm, eps: 1e-6}`"
         scope.found.error("N310", "norm is the name of a component or block", named.span, hint)
         return None
     text = scope.text(named, "norm")
-    operator = find_named(text, named, scope) if text is not None else None
+    operator = find_named(text, named, fields, scope) if text is not None else None
     return Member(operator, fields, scope, value.span) if operator else None
-
-
-def _own_fields(value: Value) -> dict[str, Entry]:
-    """What a sub-model written as a mapping says beside its op."""
-    return {k: v for k, v in value.data.items() if k != "op"} if isinstance(value.data, Mapping) else {}
 
 
 def _params_of(operator: Operator) -> set[str]:

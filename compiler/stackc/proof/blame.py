@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+import torch
+from torch import nn
+
+from stackc.components.foreign import RAISED
+from stackc.components.foreign import told as told_of
 from stackc.diagnostics import Diagnostic, Note, Span, SpecError
 from stackc.graph.program import Program
 from stackc.proof.components import Draw, Reference, prove_components
+from stackc.proof.eager import run_call
 from stackc.proof.piece import Subject
+from stackc.proof.points import Point
 from stackc.proof.report import ComponentRow, Row
+from stackc.runtime import Array
 
 MOST_LINES = 12
 
@@ -45,6 +54,21 @@ def interface_failure(problems: Sequence[Diagnostic], guilty: Sequence[Component
     return SpecError(
         *rest, *(Diagnostic("P704", f"{said}, by '{row.path}' ({row.op})", row.span) for row in first.values())
     )
+
+
+def eager_failure(
+    program: Program, module: nn.Module, point: Point, feeds: Mapping[str, Array], error: BaseException
+) -> SpecError:
+    """P705 at the component that cannot be run on these inputs, where the module was run and has raised `error`."""
+    values = {name: torch.from_numpy(np.ascontiguousarray(x)) for name, x in feeds.items()}
+    for call in program.calls:
+        try:
+            values |= zip(call.outputs, run_call(module, call, values, torch.float32), strict=True)
+        except RAISED as cause:
+            message = f"'{call.path}' ({call.component.op}) fails at {point}, in PyTorch: {told_of(cause)}"
+            hint = "inputs are drawn as the spec declares them: `below` and `values` say what whole numbers may be"
+            return SpecError(Diagnostic("P705", message, call.span, hint))
+    return SpecError(Diagnostic("P705", f"the module fails at {point}, in PyTorch: {told_of(error)}"))
 
 
 def _accusations(guilty: Iterable[ComponentRow], notes: tuple[Note, ...]) -> list[Diagnostic]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from stackc.components.own import OwnModule
 from stackc.graph.program import Call, Program
+from stackc.proof.promotion import promoted
 from stackc.runtime import Array
 
 Values = Mapping[str, Tensor]
@@ -56,7 +58,7 @@ def run_eager(
     `keep` names the values to keep; those `given` stand in the place of what the module makes.
     """
     inputs = {name: cast(torch.from_numpy(np.ascontiguousarray(feeds[name])), precision) for name in program.inputs}
-    with _watching(module, program, keep, given or {}) as kept, torch.no_grad():
+    with _watching(module, program, keep, given or {}) as kept, torch.no_grad(), exactly(program.calls, precision):
         made = flat(module(*inputs.values()))
     kept |= {name: x for name, x in inputs.items() if name in keep}
     return Pass({name: value.numpy() for name, value in zip(program.outputs, made, strict=True)}, kept)
@@ -65,8 +67,14 @@ def run_eager(
 def run_call(module: nn.Module, call: Call, values: Values, precision: torch.dtype) -> tuple[Tensor, ...]:
     """What one component of the module makes of values that are wired as the spec says."""
     inputs = [cast(values[name], precision) if name is not None else None for name in call.inputs]
-    with torch.no_grad():
+    with torch.no_grad(), exactly([call], precision):
         return flat(module.get_submodule(call.owner)(*inputs))
+
+
+def exactly(calls: Iterable[Call], precision: torch.dtype) -> AbstractContextManager[None]:
+    """Where calls are to run in float64, what somebody's own code among them does in float32 by name is done so too."""
+    own = any(isinstance(call.component, OwnModule) for call in calls)
+    return promoted() if own and precision == torch.float64 else nullcontext()
 
 
 def cast(x: Tensor, precision: torch.dtype) -> Tensor:

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from stackc.components.foreign import RAISED
 from stackc.diagnostics import Diagnostic, SpecError
 from stackc.graph.program import Program
-from stackc.proof.blame import culprits, failure, interface_failure, maker_of
+from stackc.proof.blame import culprits, eager_failure, failure, interface_failure, maker_of
 from stackc.proof.components import Draw, Reference, prove_components
 from stackc.proof.eager import in_double, run_eager
 from stackc.proof.piece import Subject
@@ -72,7 +73,10 @@ def _outputs(sections: Sections, reference: Reference, scenes: Sequence[Draw]) -
     vectors: tuple[Mapping[str, Array], Mapping[str, Array]] | None = None
     keep = sections.choices.union(value for name, value in judged.items() if name not in program.outputs)
     for point, feeds in scenes:
-        single = run_eager(reference.single, feeds, program, keep=keep)
+        try:
+            single = run_eager(reference.single, feeds, program, keep=keep)
+        except RAISED as error:
+            raise eager_failure(program, reference.single, point, feeds, error) from error
         chosen = {name: single.values[name] for name in sections.choices}
         truth = run_eager(reference.double, feeds, program, torch.float64, keep=keep, given=chosen)
         made = sections.run(feeds, {name: choice.numpy() for name, choice in chosen.items()})

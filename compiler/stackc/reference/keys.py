@@ -138,6 +138,13 @@ STACK: Mapping[str, Key] = {
     "norm_every": Key("number or expression", "after how many layers of a series the norm stands", _ref("size"), "1"),
 }
 
+OWN: Mapping[str, Key] = {
+    "of": Key("a class", "the dotted name of a torch.nn.Module class: `my_layers.Swish`", TEXT, required=True),
+    "outputs": Key(
+        "list", "names for what its forward gives, in order", _one_or_list(TEXT, unique=True), "y, its only output"
+    ),
+}
+
 BLOCK: Mapping[str, Key] = {
     "params": _PARAMS,
     "inputs": Key(
@@ -166,6 +173,7 @@ KEYS: Mapping[str, Mapping[str, Key]] = MappingProxyType(
         "input": INPUT,
         "node": NODE,
         "stack": STACK,
+        "torch": OWN,
         "block": BLOCK,
         "weights": WEIGHTS,
     }

@@ -11,8 +11,9 @@ from inspect import getdoc
 from stackc.components import REGISTRY
 from stackc.components.base import Component, Port
 from stackc.components.fields import FieldSpec, Range, either, fields_of
+from stackc.components.offered import load_offered
 from stackc.reference.examples import example_of
-from stackc.reference.keys import STACK
+from stackc.reference.keys import OWN, STACK, Key
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,9 @@ class OpPage:
 
 
 def families() -> dict[str, tuple[str, ...]]:
-    """The ops by family, both in alphabetical order; `stack` is one of them, and its own family."""
-    grouped: dict[str, list[str]] = {"stack": ["stack"]}
+    """The ops by family, both in alphabetical order; `stack` and `torch` are families of their own."""
+    load_offered()
+    grouped: dict[str, list[str]] = {op: [op] for op in _SPECIAL}
     for op, component in REGISTRY.items():
         grouped.setdefault(component.family, []).append(op)
     return {family: tuple(sorted(grouped[family])) for family in sorted(grouped)}
@@ -51,13 +53,13 @@ def families() -> dict[str, tuple[str, ...]]:
 
 def formula_of(op: str) -> str:
     """The formula, the first paragraph of the docstring, on one line."""
-    return STACK_FORMULA if op == "stack" else _paragraphs(REGISTRY[op])[0]
+    return _SPECIAL[op].formula if op in _SPECIAL else _paragraphs(REGISTRY[op])[0]
 
 
 def page_of(op: str) -> OpPage:
-    """The page of an op: a component, or `stack`. KeyError for anything else."""
-    if op == "stack":
-        return _STACK_PAGE
+    """The page of an op: a component, `stack`, or `torch`. KeyError for anything else."""
+    if op in _SPECIAL:
+        return _SPECIAL[op]
     component = REGISTRY[op]
     formula, *rest = _paragraphs(component)
     example = example_of(component)
@@ -111,22 +113,20 @@ def _literal(value: object) -> str:
     )
 
 
-STACK_FORMULA = "y = f_N(… f₂(f₁(x))) in series; side by side y = f₁(x) + f₂(x) + … + f_N(x), or another merge of them."
+def _special(op: str, formula: str, text: str, made: str, keys: Mapping[str, Key], example: str) -> OpPage:
+    """The page of an op that is no component."""
+    rows = (FieldRow(n, key.value, key.default or ("" if key.required else "none"), key.meaning)
+            for n, key in keys.items())  # fmt: skip
+    return OpPage(op, op, formula, text, (), (Port("x"),), {"y": made}, tuple(rows), {}, example)
 
-_STACK_PAGE = OpPage(
+
+_STACK = _special(
     "stack",
-    "stack",
-    STACK_FORMULA,
+    "y = f_N(… f₂(f₁(x))) in series; side by side y = f₁(x) + f₂(x) + … + f_N(x), or another merge of them.",
     "The stacking component: sub-models composed, one repeated or a list of different ones. The first port is carried "
     "from one to the next, all other ports go to every one. `encoder.3` names the output of the fourth sub-model.",
-    (),
-    (Port("x"),),
-    {"y": "what the last sub-model, or the merge, gives"},
-    tuple(
-        FieldRow(name, key.value, key.default or ("" if key.required else "none"), key.meaning)
-        for name, key in STACK.items()
-    ),
-    {},
+    "what the last sub-model, or the merge, gives",
+    STACK,
     """\
 stackc: 1
 inputs:
@@ -137,3 +137,25 @@ nodes:
   y: {of: linear, repeat: 6, with: {out: 64}, norm: layer_norm, norm_every: 2}
 """,
 )
+
+_TORCH = _special(
+    "torch",
+    "y = f(x), f a torch.nn.Module of your own.",
+    "The class is code, and runs where `--trust MODULE` names its module, which is installed or lies beside the spec. "
+    "Its ports are the arguments of its forward: those without a default, and those whose default is None, which may "
+    "be left open. All other fields are arguments of its constructor. Shapes are found by running it on sizes that are "
+    "symbols.",
+    "what its forward gives",
+    OWN,
+    """\
+stackc: 1
+inputs:
+  x: {shape: [batch, 64]}
+graph: |
+  x --> y[torch]
+nodes:
+  y: {of: torch.nn.Softplus, beta: 2}
+""",
+)
+
+_SPECIAL = {page.op: page for page in (_STACK, _TORCH)}
