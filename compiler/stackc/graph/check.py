@@ -45,6 +45,8 @@ class TypedGraph:
 
 
 MOST_COMPONENTS = 100_000
+MOST_PARAMS = 4
+"""Params of a block that a message names."""
 
 
 def check(graph: Graph) -> TypedGraph:
@@ -71,6 +73,7 @@ class _Checker:
     contracts: Mapping[str, Note]
     strays: Mapping[str, Note]
     known: dict[tuple[int, tuple[TensorType, ...]], TypedRegion | None] = field(default_factory=dict)
+    around: list[tuple[Region, Node]] = field(default_factory=list)
     signed: dict[Hashable, Signature] = field(default_factory=dict)
 
     def region(self, region: Region, inputs: tuple[TensorType, ...]) -> TypedRegion | None:
@@ -90,7 +93,9 @@ class _Checker:
             given = [types[inlet.wire] if inlet.wire else None for inlet in node.inlets]
             if isinstance(node.body, Region):
                 entering = {inlet.port: type_ for inlet, type_ in zip(node.inlets, given, strict=True) if type_}
+                self.around.append((region, node))
                 body = self.region(node.body, tuple(entering[name] for name in node.body.inputs))
+                self.around.pop()
                 if body is None:
                     continue
                 bodies[node.id], outputs = body, body.outputs
@@ -132,20 +137,43 @@ class _Checker:
             span = next((inlet.span for inlet in node.inlets if inlet.port == misfit.port), span)
         of_parameters = (misfit.field or "").startswith("reparam.")
         notes = [
-            Note(f"{inlet.port} is {type_}, from '{inlet.wire.node}'", _origin(region, inlet.wire, node.span))
+            self.origin(f"{inlet.port} is {type_}", region, inlet.wire, node.span)
             for inlet, type_ in zip(node.inlets, given, strict=True)
             if inlet.wire and type_ and not of_parameters
         ]
+        notes += self.instance()
         symbols = {symbol for type_ in given if type_ for dim in type_.shape for symbol in dim.symbols()}
         notes += [note for name, note in self.strays.items() if name in symbols]
         message = f"{_called(region, node)} ({node.op}): {misfit.message}"
         self.found.error(misfit.code, message, span, misfit.hint, *notes)
 
+    def origin(self, said: str, region: Region, wire: Wire, default: Span) -> Note:
+        """Where the value of a wire comes from: the node that makes it, from outside of as many blocks as it enters."""
+        around = list(self.around)
+        while wire.node not in region.nodes and around:
+            port, (region, node) = wire.node, around.pop()
+            entering = next((inlet.wire for inlet in node.inlets if inlet.port == port), None)
+            if entering is None:
+                break
+            wire, default = entering, node.span
+        place = region.nodes[wire.node].span if wire.node in region.nodes else region.places.get(wire.node, default)
+        inner = [node.id for _, node in around]
+        return Note(f"{said}, from '{'.'.join([*inner, wire.node])}'", place)
+
+    def instance(self) -> list[Note]:
+        """Which of the blocks and stacks it is in, with the params that the innermost of them is given."""
+        if not self.around:
+            return []
+        path, body = ".".join(node.id for _, node in self.around), self.around[-1][1].body
+        assert isinstance(body, Region)
+        given = ", ".join(f"{name} = {value}" for name, value in islice(body.params.items(), MOST_PARAMS))
+        return [Note(f"this is inside of '{path}'" + (f", where {given}" if given else ""), self.around[-1][1].span)]
+
     def limit(self, region: Region, node: Node, limit: Limit) -> None:
         """Note T205 where the dims contract allows a size that a component cannot take."""
         least, largest = self.bounds.least(limit.dim), self.bounds.largest(limit.dim)
         what = f"{_called(region, node)} ({node.op}): {limit.reason}, and {limit.dim}"
-        notes = [self.contracts[name] for name in limit.dim.symbols() if name in self.contracts]
+        notes = [self.contracts[name] for name in limit.dim.symbols() if name in self.contracts] + self.instance()
         if least < limit.minimum:
             hint = _contract_hint(limit.dim, "min", limit.minimum)
             self.found.error("T205", f"{what} may be {least}", node.span, hint, *notes)
@@ -266,8 +294,3 @@ def _reparametrized(signature: Signature, reparams: Sequence[tuple[str, Reparam]
         parameters |= {prefix + original: type_ for original, type_ in reparam.originals(plain).items()}
         buffers |= {prefix + buffer: type_ for buffer, type_ in reparam.buffers(plain).items()}
     return replace(signature, parameters=parameters, buffers=buffers)
-
-
-def _origin(region: Region, wire: Wire, default: Span) -> Span:
-    """Where the value of a wire comes from: its node, or the declaration of the input."""
-    return region.nodes[wire.node].span if wire.node in region.nodes else region.places.get(wire.node, default)
