@@ -14,7 +14,7 @@ from stackc.components.reparam import Reparam
 from stackc.diagnostics import MOST_GUESSED, Collector, Diagnostic, Note, Span, SpecError, closest, near
 from stackc.graph.model import Graph, Node, Region, Wire
 from stackc.spec.document import Document
-from stackc.types import Bounds, Dim, TensorType
+from stackc.types import LARGEST, Bounds, Dim, TensorType, product
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,10 +125,22 @@ class _Checker:
             except Misfit as misfit:
                 self.misfit(region, node, given, misfit)
                 return None
+            self.size(region, node, self.signed[key])
         signature = self.signed[key]
         for limit in signature.limits:
             self.limit(region, node, limit)
         return signature
+
+    def size(self, region: Region, node: Node, signature: Signature) -> None:
+        """Note T212 where a parameter, or an output at its least, has more elements than a tensor can have."""
+        tensors = {f"its parameter '{name}'": type_ for name, type_ in signature.parameters.items()}
+        tensors |= {"what it gives": type_ for type_ in signature.outputs}
+        for what, type_ in tensors.items():
+            if (count := self.bounds.least(product(type_.shape))) > LARGEST:
+                message = f"{_called(region, node)} ({node.op}): {what}, {type_}, has {count:,} elements"
+                hint = f"a tensor has at most {LARGEST:,}"
+                self.found.error("T212", message, node.entry or node.span, hint, *self.instance())
+                return
 
     def misfit(self, region: Region, node: Node, given: Sequence[TensorType | None], misfit: Misfit) -> None:
         """Note a Misfit at the field or the arrow it blames, with the type and the origin of every input."""
