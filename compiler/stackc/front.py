@@ -14,6 +14,7 @@ from stackc.graph.model import Graph
 from stackc.graph.program import Program, flatten
 from stackc.graph.ranges import value_ranges
 from stackc.graph.resolve import resolve
+from stackc.graph.weight_names import check_names
 from stackc.spec.document import Document
 from stackc.spec.reader import read
 from stackc.spec.source import Source, load_source
@@ -69,5 +70,7 @@ def check_source(source: Source, overrides: Overrides | None = None) -> Checked:
     graph = resolve(document, overrides.params, overrides.dims, overrides.trust)
     typed = check(graph)
     program = flatten(typed)
+    if document.weights and not overrides.params:  # with others, what a rule speaks of may well not be there
+        check_names(document.weights, program.tensors())
     ranges = value_ranges(document, graph.params, program)
     return Checked(source, document, graph, typed, program, ranges)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stackc.diagnostics import Collector, Diagnostic, Span, near
+from stackc.graph.weight_names import Rule, plain_name, wildcards
 from stackc.spec.document import WeightsDecl
 from stackc.spec.tree import Value
 from stackc.tensor_files import Array, TensorFile
@@ -78,7 +79,7 @@ def match_weights(
     """
     found = Collector()
     place = span or (decl.span if decl else None)
-    rules = [_Rule.of(key, str(entry.value.data)) for key, entry in decl.names.items()] if decl else []
+    rules = [Rule.of(key, str(entry.value.data)) for key, entry in decl.names.items()] if decl else []
     names: dict[str, Part] = {}
     for name, type_ in types.items():
         wanted = _file_name(name, rules, file)
@@ -118,44 +119,19 @@ def _transposed_hint(shape: tuple[int, ...], given: tuple[int, ...], wanted: str
     return f"`{wanted}.T` takes it transposed" if len(shape) > 1 and given[::-1] == shape else None
 
 
-def _file_name(name: str, rules: list[_Rule], file: TensorFile) -> str:
+def _file_name(name: str, rules: list[Rule], file: TensorFile) -> str:
     """The name in the file; a reparametrized parameter goes by its plain name where the file has no original."""
     mapped = _mapped(name, rules)
-    plain = re.sub(r"\bparametrizations\.([^.]+)\.original$", r"\1", name)
+    plain = plain_name(name)
     return _mapped(plain, rules) if plain != name and Part.of(mapped, file.shapes).name not in file.shapes else mapped
 
 
-def _mapped(name: str, rules: list[_Rule]) -> str:
+def _mapped(name: str, rules: list[Rule]) -> str:
     return next((new for rule in rules if (new := rule.apply(name)) is not None), name)
 
 
-@dataclass(frozen=True)
-class _Rule:
-    """`encoder.*.attn.**` → `layer.*.attention.**`: the first `*` of one side is the first of the other, and so on."""
-
-    source: re.Pattern[str]
-    target: str
-
-    @staticmethod
-    def of(source: str, target: str) -> _Rule:
-        return _Rule(_wildcards(source), target)
-
-    def apply(self, name: str) -> str | None:
-        """The name in the file, None where the rule does not speak of this one."""
-        match = self.source.fullmatch(name)
-        if match is None:
-            return None
-        parts = iter(match.groups())
-        return re.sub(r"\*\*?", lambda star: next(parts, star[0]), self.target)
-
-
-def _wildcards(pattern: str) -> re.Pattern[str]:
-    """`*` stands for one part of a dotted name or a piece of it, `**` for any number of parts."""
-    return re.compile(re.escape(pattern).replace(r"\*\*", "(.+)").replace(r"\*", "([^.]+)"))
-
-
 def _pattern(value: Value) -> re.Pattern[str]:
-    return _wildcards(str(value.data))
+    return wildcards(str(value.data))
 
 
 def _shortened(diagnostics: list[Diagnostic], most: int = 12) -> list[Diagnostic]:

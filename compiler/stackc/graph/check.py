@@ -133,9 +133,8 @@ class _Checker:
 
     def size(self, region: Region, node: Node, signature: Signature) -> None:
         """Note T212 where a parameter, or an output at its least, has more elements than a tensor can have."""
-        tensors = {f"its parameter '{name}'": type_ for name, type_ in signature.parameters.items()}
-        tensors |= {"what it gives": type_ for type_ in signature.outputs}
-        for what, type_ in tensors.items():
+        tensors = [(f"its parameter '{name}'", type_) for name, type_ in signature.parameters.items()]
+        for what, type_ in [*tensors, *(("what it gives", type_) for type_ in signature.outputs)]:
             if (count := self.bounds.least(product(type_.shape))) > LARGEST:
                 message = f"{_called(region, node)} ({node.op}): {what}, {type_}, has {count:,} elements"
                 hint = f"a tensor has at most {LARGEST:,}"
