@@ -1,4 +1,4 @@
-"""Blocks that nothing uses are checked as far as they can be, and told."""
+"""Blocks that nothing uses are checked as far as they can be, and told, as are outputs of blocks that nothing takes."""
 
 from __future__ import annotations
 
@@ -94,3 +94,41 @@ def test_what_is_wrong_with_the_spec_is_told_before_its_unused_blocks() -> None:
     with pytest.raises(SpecError) as caught:
         check_source(Source("spec.yaml", text))
     assert len(caught.value.diagnostics) == 1
+
+
+TWO = """\
+stackc: 1
+inputs: {x: {shape: [batch, 8]}}
+graph: |
+  x --> one[pair] --> all[stack] --> out[add]
+  ARROW
+nodes: {all: {of: pair, repeat: 3}}
+blocks:
+  pair:
+    inputs: [x]
+    graph: |
+      x --> a[linear]
+      x --> b[linear]
+      x --> inner[linear] --> c[relu]
+      inner --> d[add]
+      a --> d
+    nodes: {a: {out: 8}, b: {out: 8}, inner: {out: 8}}
+    outputs: {y: a, second: b, third: c, fourth: inner, fifth: d}
+"""
+
+
+@pytest.mark.parametrize(
+    ("arrow", "unread"),
+    [
+        ("one --> out", ["pair.second", "pair.third", "pair.fifth"]),
+        ('one -->|"second:x"| out', ["pair.third", "pair.fifth"]),
+        ('all -->|"1.third:x"| out', ["pair.second", "pair.fifth"]),  # by its name inside of a stack
+        ('all -->|"2.b:x"| out', ["pair.third", "pair.fifth"]),  # by its node
+    ],
+)
+def test_outputs_that_nothing_takes(arrow: str, unread: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "two.yaml"
+    path.write_text(TWO.replace("ARROW", arrow), encoding="utf-8")
+    told = CliRunner().invoke(cli, ["check", str(path)]).output
+    assert json.loads(CliRunner().invoke(cli, ["check", str(path), "--json"]).output)["unread_outputs"] == unread
+    assert told.count("note: nothing takes the output") == len(unread)

@@ -10,6 +10,7 @@ import click
 from stackc.cli.options import diagnostics_option, override_options, spec_argument
 from stackc.cli.report import count
 from stackc.front import Overrides, check_spec
+from stackc.graph.unused import unread_outputs
 
 
 @click.command("check")
@@ -21,11 +22,12 @@ def command(spec: Path, overrides: Overrides, as_json: bool) -> None:
     checked = check_spec(spec, overrides)
     program, cost = checked.program, checked.cost
     outputs = {name: str(program.types[value]) for name, value in program.outputs.items()}
-    unused = list(checked.graph.unused)
+    unused, unread = list(checked.graph.unused), unread_outputs(checked.graph.root)
     if as_json:
         inputs = {name: str(t) for name, t in program.inputs.items()}
         facts = {"name": program.name, "inputs": inputs, "outputs": outputs, "components": len(program.calls)}
-        facts |= {"parameters": cost.parameters, "flops": str(cost.flops), "unused_blocks": unused, "diagnostics": []}
+        facts |= {"parameters": cost.parameters, "flops": str(cost.flops), "unused_blocks": unused}
+        facts |= {"unread_outputs": [f"{block}.{name}" for block, name in unread], "diagnostics": []}
         click.echo(json.dumps(facts, ensure_ascii=False))
         return
     click.echo(f"{program.name}: sound")
@@ -37,3 +39,7 @@ def command(spec: Path, overrides: Overrides, as_json: bool) -> None:
     click.echo(f"  FLOPs: {cost.flops}")
     for name in unused:
         click.echo(f"  note: nothing here uses the block '{name}' ({checked.document.blocks[name].body.span})")
+    for block, name in unread:
+        click.echo(
+            f"  note: nothing takes the output '{name}' of the block '{block}', which is calculated all the same"
+        )

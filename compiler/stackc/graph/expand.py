@@ -280,8 +280,9 @@ def _drawing(
     operators = _operators(body, names, owners, {arrow.target for arrow in arrows}, scope)
     feeds = assign_ports(arrows, {name: ports_of(operator) for name, operator in operators.items()}, found)
     outputs = output_sources(body, kind, inputs, names, arrows, found)
+    deeper = {tap: span for tap, span in taps.items() if tap not in {output.name for output in outputs}}
     inside = [
-        OutputDecl(tap, tap, span) for tap, span in taps.items() if _is_inside(tap, span, body, inputs, names, found)
+        OutputDecl(tap, tap, span) for tap, span in deeper.items() if _is_inside(tap, span, body, inputs, names, found)
     ]
     if len(operators) < len(drawn):
         return None
@@ -289,7 +290,7 @@ def _drawing(
     builder = _Builder(context, Joiner(body, scope, operators, feeds), owners, wanted)
     for name in order_of(body, inputs, names, arrows, owners, found):
         builder.add(name)
-    if len(builder.named) < len(names) or not outputs or len(inside) < len(taps):
+    if len(builder.named) < len(names) or not outputs or len(inside) < len(deeper):
         return None
     wires = {output.name: builder.joiner.wire(output.source) for output in [*outputs, *sorted(inside, key=_name)]}
     sound = {name: wire for name, wire in wires.items() if wire}

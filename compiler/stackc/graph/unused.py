@@ -1,7 +1,7 @@
-"""Blocks that nothing in a spec uses: they are read as the others are, and what can be told without a use is told.
+"""What nothing in a spec uses: blocks, and outputs of blocks.
 
-Their inputs have no types, so nothing is said of shapes. A param without a default has no value: what the spec writes
-with it is passed over.
+Blocks are read as the others are, and what can be told without a use is told. Their inputs have no types, so nothing is
+said of shapes. A param without a default has no value: what the spec writes with it is passed over.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from stackc.diagnostics import Collector, Diagnostic, Span, SpecError
 from stackc.graph.expand import Context, expand_block
+from stackc.graph.model import Region, Wire
 from stackc.graph.params import Binding, bind_params
 from stackc.graph.scope import Scope
 from stackc.spec.document import BlockDecl, Document
@@ -85,3 +86,34 @@ def _holds(outer: Span, inner: Span | None) -> bool:
         and (outer.file, outer.line) == (inner.file, inner.line)
         and outer.column <= inner.column < outer.end
     )
+
+
+def unread_outputs(root: Region) -> tuple[tuple[str, str], ...]:
+    """The outputs of blocks, each by block and name, that no use of the block takes and that nothing in it needs."""
+    read: dict[tuple[str, Span], set[Wire]] = {}
+    blocks: dict[tuple[str, Span], Region] = {}
+    waiting, seen = [root], {root}
+    while waiting:
+        region = waiting.pop()
+        taken = {inlet.wire for node in region.nodes.values() for inlet in node.inlets} | {*region.outputs.values()}
+        for node in region.nodes.values():
+            if isinstance(body := node.body, Region):
+                block = body.name, body.span
+                blocks[block] = body
+                values = {body.outputs[name] for name, number in body.numbers.items() if Wire(node.id, number) in taken}
+                read.setdefault(block, set()).update(values)
+                waiting += [body] if body not in seen else []
+                seen.add(body)
+    whole = {block: body for block, body in blocks.items() if body.kind == "block"}
+    return tuple(
+        (body.name, name)
+        for block, body in whole.items()
+        for name in _idle(body)
+        if body.outputs[name] not in read[block]
+    )
+
+
+def _idle(body: Region) -> list[str]:
+    """The outputs of a block that are values which nothing in it takes."""
+    taken = {inlet.wire for node in body.nodes.values() for inlet in node.inlets}
+    return [name for name, wire in body.outputs.items() if wire not in taken and wire.node in body.nodes]
