@@ -1,10 +1,13 @@
-"""What all tests share: a cache of compiled components of their own, never that of whoever runs them."""
+"""What all tests share: a cache of compiled components of their own, never that of whoever runs them; refusals."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+
+from stackc.components.base import Component, Misfit
+from stackc.types import TensorType
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -13,3 +16,15 @@ def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STACKC_CACHE", str(tmp_path_factory.mktemp("stackc-cache")))
         yield
+
+
+@pytest.fixture
+def refused() -> Callable[..., Misfit]:
+    """Runs a signature that has to be refused and returns the Misfit."""
+
+    def refuse(component: Component, *inputs: TensorType | None) -> Misfit:
+        with pytest.raises(Misfit) as caught:
+            component.signature(*inputs)
+        return caught.value
+
+    return refuse

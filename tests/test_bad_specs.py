@@ -21,7 +21,7 @@ BAD_SPECS = sorted(path for path in (TESTS / "bad_specs").iterdir() if path.suff
 # those of the catalogue is for tests/reference/test_codes.py to see.
 ELSEWHERE = {
     "S009": "cli/test_commands.py", "S011": "cli/test_init.py", "S012": "cli/test_init.py",
-    "S013": "spec/test_writer.py", "T210": "components/test_own.py", "T211": "components/test_own.py",
+    "S013": "spec/test_writer.py", "T210": "own/test_module.py", "T211": "own/test_module.py",
     "W801": "test_weights.py", "W802": "test_weights.py", "W803": "test_weights.py", "W804": "test_weights.py",
     "E501": "export/test_compile.py", "E502": "export/test_link.py", "E503": "export/test_link.py",
     "P701": "test_build.py", "P702": "proof/test_refusals.py", "P703": "proof/test_refusals.py",

@@ -20,6 +20,7 @@ LAYERS = [
     ["spec"],
     ["modules"],
     ["components"],
+    ["own"],
     ["graph"],
     ["reference"],
     ["guess", "starters", "watch"],

@@ -5,7 +5,6 @@ A merge that no one drew is told of the node that takes what is merged; the one 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 
 from stackc.components.base import Component
@@ -51,8 +50,12 @@ _STACK = "stack of "
 def _other_fields(one: Component, other: Component) -> list[str]:
     if type(one) is not type(other):
         return []
-    fields = dataclasses.fields(one)  # type: ignore[arg-type]  # every component is a dataclass
-    return [told for f in fields for told in _told(f.name, *(field_text(getattr(c, f.name)) for c in (one, other)))]
+    was, now = one.values(), other.values()
+    return [
+        told
+        for name in dict.fromkeys([*was, *now])
+        for told in _told(name, *(field_text(values[name]) if name in values else None for values in (was, now)))
+    ]
 
 
 def _other_merges(before: Region, one: Node, after: Region, other: Node) -> list[str]:

@@ -29,11 +29,11 @@ from typing import TYPE_CHECKING
 
 from stackc.artifact import MODEL, VECTORS, seal, sha256
 from stackc.cache import user_cache
-from stackc.components.own import OwnModule
 from stackc.diagnostics import Diagnostic, SpecError
 from stackc.front import Checked, Overrides, check_spec
 from stackc.lock import write_lock
 from stackc.manifest import Manifest
+from stackc.own.module import OwnModule
 from stackc.report_page import Findings, write_report
 from stackc.runtime import Array, Session, ValueInfo, elsewhere, open_session, require_placed, write_npz
 from stackc.runtime.providers import choose

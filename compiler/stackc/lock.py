@@ -14,10 +14,10 @@ from typing import Any
 
 from stackc.components import REGISTRY
 from stackc.components.base import SPECIAL_OPS, Component
-from stackc.components.own import OwnModule
 from stackc.components.reparam import REPARAMS, MinMax, Reparam, Standardize
 from stackc.front import Checked
 from stackc.graph.model import Node, Region, Wire
+from stackc.own.module import OwnModule
 from stackc.spec.document import LANGUAGE_VERSION, WeightsDecl
 from stackc.types import DimRange, TensorType, ValueRange
 

@@ -16,12 +16,12 @@ from torch import nn
 from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 
-from stackc.components.own import OwnModule
 from stackc.emit.forward import class_source, is_series
 from stackc.emit.names import class_name
 from stackc.emit.ties import Ties, ties_to_make
 from stackc.graph.check import TypedGraph, TypedRegion
 from stackc.graph.model import Node, Region
+from stackc.own.module import OwnModule
 
 
 def lower(typed: TypedGraph, *, seed: int = 0, device: str = "cpu") -> nn.Module:

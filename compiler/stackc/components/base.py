@@ -7,7 +7,7 @@ documentation and the property test follow from it. Nothing here or in a family 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, dataclass_transform
 
@@ -93,6 +93,10 @@ class Component:
     def of_fields(cls, values: Mapping[str, object]) -> Self:
         """The component with these values of its fields, each decoded; all that have to be given are there."""
         return cls(**values)
+
+    def values(self) -> Mapping[str, object]:
+        """The value of every field by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]  # all are dataclasses
 
     def signature(self, *inputs: Any, **named: Any) -> Signature:
         """Types, parameters and FLOPs for `TensorType`s in the order of `ports`, None at an optional port left open.

@@ -18,8 +18,8 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicO
 from torch.nn.utils.parametrize import register_parametrization
 
 from stackc.components.base import Limit
-from stackc.components.own import OwnModule
 from stackc.export.units import Unexportable, Unit
+from stackc.own.module import OwnModule
 from stackc.types import Dim, TensorType
 
 _PRIMES = (7, 11, 13, 17, 19, 23, 29, 31)

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from stackc.components.base import Component
-from stackc.components.own import OwnModule
 from stackc.components.reparam import Reparam
 from stackc.export.spelling import compiler_versions, spelled
 from stackc.graph.program import Call, Program
+from stackc.own.module import OwnModule
 from stackc.types import Dim, Symbol, TensorType, product
 
 DOMAINS = {"portable": ("",), "ort": ("", "com.microsoft")}

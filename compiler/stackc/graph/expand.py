@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 from stackc.components.base import Component
-from stackc.components.own import OwnModule
 from stackc.diagnostics import Collector, Span, near
 from stackc.graph.entries import reparam_places, reparams_of, ties_of
 from stackc.graph.fields import component_of
@@ -33,6 +32,7 @@ from stackc.graph.wiring import (
     untouched,
     with_entries_as_meant,
 )
+from stackc.own.module import OwnModule
 from stackc.spec import document as doc
 from stackc.spec.document import BlockDecl, Document, OutputDecl
 from stackc.spec.tree import Entry

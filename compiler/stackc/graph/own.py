@@ -13,9 +13,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from stackc.components.own import OwnModule, Unfit, own_module
 from stackc.diagnostics import near
 from stackc.graph.scope import Scope
+from stackc.own.module import OwnModule, Unfit, own_module
 from stackc.spec.tree import Entry, Value
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _class_of(name: str, scope: Scope) -> type[nn.Module]:
 
 def _module_of(name: str, trust: Sequence[str]) -> tuple[ModuleType, list[str]]:
     """The innermost module that a dotted name leads to, imported, and the rest of the name."""
-    from stackc.components.foreign import RAISED, told
+    from stackc.own.raised import RAISED, told
 
     parts = name.split(".")
     missing = parts[0]

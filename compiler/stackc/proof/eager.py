@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stackc.components.own import OwnModule
 from stackc.graph.program import Call, Program
+from stackc.own.module import OwnModule
 from stackc.proof.promotion import promoted
 from stackc.runtime import Array
 

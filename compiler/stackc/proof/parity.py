@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from stackc.components.foreign import RAISED
 from stackc.diagnostics import Diagnostic, SpecError
 from stackc.graph.program import Program
+from stackc.own.raised import RAISED
 from stackc.proof.blame import culprits, eager_failure, failure, interface_failure, maker_of
 from stackc.proof.components import Draw, Reference, prove_components
 from stackc.proof.eager import in_double, run_eager

@@ -10,6 +10,7 @@ from stackc.components.reparam import Reparam
 from stackc.graph.check import TypedRegion
 from stackc.graph.cost import Cost, cost_of_node
 from stackc.graph.model import Inlet, Node, Region
+from stackc.own.module import OwnModule
 from stackc.view.figures import flops_text, parameters_text, type_text
 from stackc.view.picture import Arrow
 
@@ -28,7 +29,8 @@ def title_of(node: Node, region: Region) -> str:
 
     A label that names the op (`embed[embedding]`) is no label.
     """
-    if node.label and node.label != node.op:
+    own = isinstance(node.body, OwnModule) and node.label == "torch"
+    if node.label and node.label != node.op and not own:
         return plain(node.label)
     return node.op if region.kind == "stack" else node.id
 
@@ -38,7 +40,8 @@ def lines_of(node: Node, title: str, cost: Cost) -> tuple[str, ...]:
     what = [] if node.op == title else [node.op]
     if isinstance(node.body, Region) and node.body.kind == "stack":
         what = [node.body.name] + ["one module, shared"] * any(inner.same_as for inner in node.body.nodes.values())
-    what += [f"{name} {field_text(getattr(node.body, name))}" for name in node.fields if hasattr(node.body, name)]
+    values = {} if isinstance(node.body, Region) else node.body.values()
+    what += [f"{name} {field_text(values[name])}" for name in node.fields if name in values]
     what += [f"{name}: {reparam_text(reparam)}" for name, reparam in node.reparams]
     what += [f"{name} of {tie.path}" for name, tie in node.ties.items()]
     what += [f"same as {node.same_as}"] if node.same_as else []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -36,8 +35,8 @@ class Facts:
 
 def facts_of(typed: TypedRegion, node: Node, cost: Cost, sources: Mapping[str, str]) -> Facts:
     """The facts of a node; `sources` has the texts of the files that spans speak of, as far as they are known."""
-    region = isinstance(node.body, Region)
-    fields = [] if region else [(f.name, field_text(getattr(node.body, f.name))) for f in _fields(node)]
+    values = {} if isinstance(node.body, Region) else node.body.values()
+    fields = [(name, field_text(value)) for name, value in values.items()]
     fields += [(f"reparam {name}", reparam_text(reparam)) for name, reparam in node.reparams]
     fields += [("same_as", node.same_as)] if node.same_as else []
     return Facts(
@@ -66,10 +65,6 @@ def line_at(span: Span, sources: Mapping[str, str]) -> str:
     """The line of the spec at a span; empty where the text is not known."""
     lines = sources.get(span.file, "").split("\n")
     return lines[span.line - 1].strip() if 0 < span.line <= len(lines) else ""
-
-
-def _fields(node: Node) -> Sequence[dataclasses.Field[object]]:
-    return dataclasses.fields(node.body)  # type: ignore[arg-type]  # every component is a dataclass
 
 
 def _outputs(typed: TypedRegion, node: Node) -> Sequence[Pair]:

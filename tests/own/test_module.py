@@ -4,20 +4,20 @@ found out is told in words."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import pytest
 import torch
-from tests.components.conftest import Refused
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from stackc.components.base import Port
+from stackc.components.base import Misfit, Port
 from stackc.components.fields import fields_of
-from stackc.components.own import OwnModule, Unfit, own_module
+from stackc.own.module import OwnModule, Unfit, own_module
 from stackc.types import Dim, TensorType, shape
 
+Refused = Callable[..., Misfit]
 BATCH, SEQ, HEIGHT = Dim.symbol("batch"), Dim.symbol("seq"), Dim.symbol("height", 4)
 VECTORS = TensorType("float32", shape(BATCH, SEQ, 16))
 SIGNALS = TensorType("float32", shape(BATCH, 6, SEQ))
@@ -211,7 +211,7 @@ LINE = OnValues.forward.__code__.co_firstlineno + 1
 @pytest.mark.parametrize(
     ("component", "code", "message"),
     [
-        (own(OnValues), "T211", f"what it does depends on the values of its inputs (test_own.py, line {LINE})"),
+        (own(OnValues), "T211", f"what it does depends on the values of its inputs (test_module.py, line {LINE})"),
         (own(Found), "T211", "the shape of its output 'y' depends on the values of its inputs"),
         (own(Looping), "T211", "it is written for one size of 'batch' alone"),
         (own(Mapped), "T210", "it gives a dict, and has to give a tensor, or a tuple of tensors"),
@@ -232,7 +232,7 @@ def test_error_what_cannot_be_run_or_told(component: OwnModule, code: str, messa
 
 def test_error_code_that_ends_the_program(refused: Refused) -> None:
     message = refused(own(Exiting), VECTORS).message
-    assert message.startswith("it fails on these inputs: SystemExit: enough (test_own.py, line ")
+    assert message.startswith("it fails on these inputs: SystemExit: enough (test_module.py, line ")
 
 
 def test_error_a_module_without_a_forward(refused: Refused) -> None:

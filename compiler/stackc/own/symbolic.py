@@ -18,7 +18,7 @@ from torch.utils._sympy.functions import CleanDiv, FloorDiv, Mod, PythonMod
 from torch.utils.flop_counter import FlopCounterMode
 
 from stackc.components.base import Misfit, Signature
-from stackc.components.foreign import RAISED, place, told
+from stackc.own.raised import RAISED, place, told
 from stackc.types import DTYPES, Dim, TensorType, product
 
 _BY_VALUE = (GuardOnDataDependentSymNode, DataDependentOutputException, DynamicOutputShapeException)

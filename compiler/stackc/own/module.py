@@ -47,6 +47,10 @@ class OwnModule(Component):
         assert cls.described is not None, "own_module describes its arguments"
         return cls(arguments=tuple((name, values[name]) for name in cls.described if name in values))
 
+    def values(self) -> Mapping[str, object]:
+        """The arguments that are given."""
+        return dict(self.arguments)
+
     def signature(self, *inputs: TensorType | None) -> Signature:
         """What PyTorch finds. Misfit T210 where the module cannot be made or run, T211 where sizes cannot be told."""
         return _signature(self, inputs)
@@ -58,7 +62,7 @@ class OwnModule(Component):
 
 @lru_cache(maxsize=10_000)
 def _signature(module: OwnModule, inputs: tuple[TensorType | None, ...]) -> Signature:
-    from stackc.components.symbolic import traced
+    from stackc.own.symbolic import traced
 
     return traced(lambda: module.construction().build(), inputs, module.outputs)
 
