@@ -28,7 +28,7 @@ LAYERS = [
     ["fit", "alterations"],
     ["planning", "comparison"],
     ["diff_report"],
-    ["tensor_files", "weights", "staging", "manifest", "artifact", "verify", "cache", "doctor"],
+    ["tensor_files", "weights", "staging", "manifest", "artifact", "validity", "verify", "cache", "doctor"],
     ["export", "lower", "bench"],
     ["proof"],
     ["report_page"],

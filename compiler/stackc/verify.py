@@ -61,8 +61,10 @@ def verify(path: Path, provider: str = "auto", *, threads: int | None = None) ->
 def _require_valid(artifact: Artifact) -> None:
     import onnx
 
+    from stackc.validity import require_valid
+
     try:
-        onnx.checker.check_model(str(artifact.model), full_check=True)
+        require_valid(artifact.model, onnx.load(artifact.model, load_external_data=False))
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         message = f"{artifact.model} is no valid ONNX model: {error}"
         raise SpecError(Diagnostic("A611", message, hint="build it again")) from error
