@@ -23,7 +23,7 @@ ELSEWHERE = {
     "S009": "cli/test_commands.py", "S011": "cli/test_init.py", "S012": "cli/test_init.py",
     "S013": "spec/test_writer.py",
     "W801": "test_weights.py", "W802": "test_weights.py", "W803": "test_weights.py", "W804": "test_weights.py",
-    "E501": "export/test_compile.py", "E502": "export/test_link.py", "E503": "export/test_link.py",
+    "E501": "export/test_compile.py", "E502": "export/test_link.py", "E504": "test_memory.py",
     "P701": "test_build.py", "P702": "proof/test_refusals.py", "P703": "proof/test_refusals.py",
     "P704": "proof/test_planted_faults.py",
     "V101": "view/test_svg.py", "V102": "view/test_svg.py", "V103": "view/test_show_command.py",

@@ -31,7 +31,7 @@ LAYERS = [
     ["tensor_files", "weights", "staging", "manifest", "artifact", "validity", "verify", "cache", "doctor"],
     ["export", "lower", "bench"],
     ["proof"],
-    ["report_page"],
+    ["report_page", "memory"],
     ["build"],
     ["cli", "__main__"],
 ]

@@ -29,6 +29,7 @@ from stackc.cache import user_cache
 from stackc.front import Checked, Overrides, check_spec
 from stackc.lock import write_lock
 from stackc.manifest import Manifest
+from stackc.memory import fitting
 from stackc.report_page import Findings, write_report
 from stackc.runtime import Array, Session, ValueInfo, elsewhere, open_session, require_placed, write_npz
 from stackc.runtime.providers import choose
@@ -95,6 +96,11 @@ def build(path: Path, options: Options, report: Report) -> Built:
         choose(options.provider)  # before the long work: a provider that does not open is an error of its own
     checked = check_spec(path, options.overrides)
     report("check", f"{len(checked.program.calls):,} components, {checked.cost.parameters:,} parameters")
+    with fitting(checked):
+        return _built(checked, options, report)
+
+
+def _built(checked: Checked, options: Options, report: Report) -> Built:
     weights = _weights(checked, options)
     if weights is not None:
         report("weights", f"{len(weights):,} tensors")
