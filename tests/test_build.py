@@ -162,17 +162,3 @@ def test_killed_in_the_middle_the_earlier_artifact_stands(tmp_path: Path) -> Non
     build(SPECS / "normalized.yaml", Options(out=tmp_path, seed=9, verify=False, measure=False), silent)
     assert list(tmp_path.iterdir()) == [folder], "the next build cleans up"
     assert (folder / "model.onnx").read_bytes() != before["model.onnx"]
-
-
-@pytest.mark.parametrize(
-    ("out", "batch", "weights", "inputs"), [(10**11, 1, "3.6 TB", "32 B"), (4, 10**11, "144 B", "3.2 TB")]
-)
-def test_error_memory_that_is_not_there(out: int, batch: int, weights: str, inputs: str, tmp_path: Path) -> None:
-    spec = "params: {out: 4}\ninputs: {x: {shape: [batch, 8]}}\ngraph: x --> y[linear]\nnodes: {y: {out: out}}\n"
-    (tmp_path / "big.yaml").write_text(f"stackc: 1\n{spec}", encoding="utf-8")
-    options = Options(Overrides({"out": str(out)}, {"batch": batch}), out=tmp_path, measure=False)
-    with pytest.raises(SpecError) as caught:
-        build(tmp_path / "big.yaml", options, lambda stage, found: None)
-    (diagnostic,) = caught.value.diagnostics
-    message = f"there is not enough memory: weights take {weights}, inputs at their least sizes {inputs}"
-    assert (diagnostic.code, diagnostic.message) == ("A614", message)

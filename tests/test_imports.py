@@ -29,10 +29,10 @@ LAYERS = [
     ["fit", "alterations"],
     ["planning", "comparison"],
     ["diff_report"],
-    ["tensor_files", "weights", "staging", "manifest", "artifact", "verify", "cache", "doctor"],
+    ["tensor_files", "weights", "staging", "manifest", "artifact", "validity", "verify", "cache", "doctor"],
     ["export", "lower", "bench"],
     ["proof"],
-    ["report_page"],
+    ["report_page", "memory"],
     ["build"],
     ["cli", "__main__"],
 ]

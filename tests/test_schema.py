@@ -213,7 +213,9 @@ BEYOND_A_SCHEMA = {
     # what follows from two values together
     "S005_below_a_dim", "S005_bound_of_a_text", "S005_choice_of_another_type", "S005_contract_not_whole",
     "S005_contract_of_a_dim", "S005_contract_of_a_param_of_a_dim", "S005_size_below_one", "S006_contract_of_no_size",
-    "S006_no_such_param", "S006_no_such_size", "S008_param_and_dim",
+    "S005_contract_beyond_64_bits", "S005_size_beyond_64_bits", "S005_value_that_no_bool_is",
+    "S006_no_such_param", "S006_no_such_size", "S008_output_like_a_parameter", "S008_output_like_an_input",
+    "S008_param_and_dim",
 }  # fmt: skip
 STRUCTURE = [path for path in sorted(BAD_SPECS.glob("S00[245678]*.yaml")) if path.stem != "S002_key_twice"]
 

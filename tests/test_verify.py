@@ -129,6 +129,34 @@ def test_error_recorded_arrays_that_unpack_to_gigabytes(artifact: Path) -> None:
     assert message.endswith("unpacks to 20,000,000 bytes, and what a build records is not packed")
 
 
+def test_error_an_archive_whose_directory_is_damaged(artifact: Path) -> None:
+    whole = (artifact / "testvectors.npz").read_bytes()
+    (artifact / "testvectors.npz").write_bytes(whole.replace(b"PK\1\2", b"PK\1\3"))
+    sealed_anew(artifact)
+    assert problem(artifact)[0] == "R422"
+
+
+def test_error_a_model_with_texts_that_are_no_utf_8(artifact: Path) -> None:
+    """Protobuf lets them through; the checker fails at one in its own message."""
+    model = onnx.load(artifact / "model.onnx")
+    model.graph.node[0].op_type = "NoSuchOperator"
+    (artifact / "model.onnx").write_bytes(
+        model.SerializeToString().replace(b"NoSuchOperator", b"NoSuch\xff\xfe\xfdrator")
+    )
+    sealed_anew(artifact)
+    assert problem(artifact)[0] == "A611"
+
+
+@pytest.mark.parametrize("place", [b"../else\xff", b"inside\xff"])
+def test_error_data_at_a_place_that_is_no_utf_8(artifact: Path, place: bytes) -> None:
+    manifest, model = load_artifact(artifact).manifest, onnx.load(artifact / "model.onnx")
+    model.graph.initializer.add(name="far", dims=[1], data_type=onnx.TensorProto.FLOAT, data_location=1)
+    model.graph.initializer[-1].external_data.add(key="location", value="#" * len(place))
+    (artifact / "model.onnx").write_bytes(model.SerializeToString().replace(b"#" * len(place), place))
+    seal(artifact, manifest)
+    assert problem(artifact)[0] == ("A605" if place.startswith(b"..") else "A611")
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e9])
 def test_error_a_number_that_was_not_recorded(artifact: Path, value: float) -> None:
     def edit(arrays: dict[str, np.ndarray]) -> None:

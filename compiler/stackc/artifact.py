@@ -90,10 +90,13 @@ def _manifest(path: Path) -> Manifest:
         raise SpecError(Diagnostic("A603", f"{path / MARK} is broken: {error}", hint="build it again")) from error
 
 
-def _leaves(folder: Path, name: str) -> bool:
-    """Whether a name leads out of the folder: by `..`, as an absolute path or through a symbolic link."""
+def _leaves(folder: Path, name: str | bytes) -> bool:
+    """Whether a name leads out of the folder: by `..`, as an absolute path or through a symbolic link.
+
+    Protobuf gives bytes for a text that is no UTF-8.
+    """
     try:
-        return not (folder / name).resolve().is_relative_to(folder.resolve())
+        return not (folder / os.fsdecode(name)).resolve().is_relative_to(folder.resolve())
     except ValueError:  # a NUL character: it leads nowhere
         return True
 

@@ -20,19 +20,18 @@ import inspect
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackc.artifact import MODEL, VECTORS, seal, sha256
 from stackc.cache import user_cache
-from stackc.diagnostics import Diagnostic, SpecError
 from stackc.front import Checked, Overrides, check_spec
 from stackc.lock import write_lock
 from stackc.manifest import Manifest
+from stackc.memory import fitting
 from stackc.own.module import OwnModule
 from stackc.report_page import Findings, write_report
 from stackc.runtime import Array, Session, ValueInfo, elsewhere, open_session, require_placed, write_npz
@@ -40,9 +39,7 @@ from stackc.runtime.providers import choose
 from stackc.spec.source import LOCK
 from stackc.staging import staged
 from stackc.tensor_files import open_weights
-from stackc.types import BYTES, Bounds, product
 from stackc.versions import tool_versions
-from stackc.view.figures import bytes_text
 from stackc.view.svg import draw_svg
 from stackc.weights import Weights, match_weights
 
@@ -103,11 +100,11 @@ def build(path: Path, options: Options, report: Report) -> Built:
         choose(options.provider)  # before the long work: a provider that does not open is an error of its own
     checked = check_spec(path, options.overrides)
     report("check", f"{len(checked.program.calls):,} components, {checked.cost.parameters:,} parameters")
-    with _enough_memory(checked):
-        return _build(checked, options, report)
+    with fitting(checked):
+        return _built(checked, options, report)
 
 
-def _build(checked: Checked, options: Options, report: Report) -> Built:
+def _built(checked: Checked, options: Options, report: Report) -> Built:
     weights = _weights(checked, options)
     if weights is not None:
         report("weights", f"{len(weights):,} tensors")
@@ -131,24 +128,6 @@ def _build(checked: Checked, options: Options, report: Report) -> Built:
         _package(checked, manifest, Findings(parity, speed, point), folder)
         seal(folder, manifest, exported.files)
     return Built(options.out / checked.document.name, checked, exported, session, parity, speed, point)
-
-
-@contextmanager
-def _enough_memory(checked: Checked) -> Iterator[None]:
-    """SpecError A614 in the place of the several ways in which memory that is not there is told."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and "allocate" not in str(error):
-            raise
-        bounds, program = Bounds(checked.program.contract), checked.program
-        weights, inputs = (
-            bytes_text(sum(BYTES[t.dtype] * bounds.least(product(t.shape)) for t in types.values()))
-            for types in (program.tensors(), program.inputs)
-        )
-        message = f"there is not enough memory: weights take {weights}, inputs at their least sizes {inputs}"
-        hint = "`stackc plan` tells what it takes at which sizes of its dims, `--memory` what fits"
-        raise SpecError(Diagnostic("A614", message, hint=hint)) from error
 
 
 def _weights(checked: Checked, options: Options) -> Weights | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from stackc.graph.check import TypedGraph, check
 from stackc.graph.cost import Cost, cost_of
 from stackc.graph.model import Graph
+from stackc.graph.names import require_own_names
 from stackc.graph.program import Program, flatten
 from stackc.graph.ranges import value_ranges
 from stackc.graph.resolve import resolve
@@ -70,6 +71,7 @@ def check_source(source: Source, overrides: Overrides | None = None) -> Checked:
     graph = resolve(document, overrides.params, overrides.dims, overrides.trust)
     typed = check(graph)
     program = flatten(typed)
+    require_own_names(document, program)
     if document.weights and not overrides.params:  # with others, what a rule speaks of may well not be there
         check_names(document.weights, program.tensors())
     ranges = value_ranges(document, graph.params, program)

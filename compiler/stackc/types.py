@@ -15,9 +15,8 @@ from typing import TypeAlias
 
 DTYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "bool")
 INPUT_DTYPES = ("float32", "int64", "int32", "bool")  # modules are made in float32
-LARGEST = 2**63 - 1
-"""The most elements of a tensor, and so the largest size: PyTorch and ONNX count them in 64 bits."""
 FLOATS = ("float32", "float64", "float16", "bfloat16")
+INT64 = 1 << 63  # sizes and whole numbers are below it: that is what PyTorch and ONNX hold them in
 BYTES = {"float32": 4, "float64": 8, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "bool": 1}
 
 

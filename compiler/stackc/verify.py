@@ -61,9 +61,11 @@ def verify(path: Path, provider: str = "auto", *, threads: int | None = None) ->
 def _require_valid(artifact: Artifact) -> None:
     import onnx
 
+    from stackc.validity import require_valid
+
     try:
-        onnx.checker.check_model(str(artifact.model), full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        require_valid(artifact.model, onnx.load(artifact.model, load_external_data=False))
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, UnicodeDecodeError) as error:
         message = f"{artifact.model} is no valid ONNX model: {error}"
         raise SpecError(Diagnostic("A611", message, hint="build it again")) from error
 
@@ -86,10 +88,11 @@ def _vectors(artifact: Artifact) -> tuple[dict[str, Array], dict[str, Array]]:
 
 def _refuse_bombs(path: Path) -> None:
     """A small archive can unpack to gigabytes; what a build records is never packed."""
-    if not zipfile.is_zipfile(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(info.file_size for info in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError):
         return  # read_npz says what it is
-    with zipfile.ZipFile(path) as archive:
-        unpacked = sum(info.file_size for info in archive.infolist())
     if unpacked > path.stat().st_size:
         message = f"{path} unpacks to {unpacked:,} bytes, and what a build records is not packed"
         raise SpecError(Diagnostic("A613", message, hint="build it again"))

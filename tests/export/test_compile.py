@@ -105,6 +105,7 @@ def assert_closed(nodes: Any, known: set[str]) -> None:
         assert not node.name
         assert all(name in known or name.startswith("p.") for name in node.input), (node, known)
         for graph in subgraphs(node):
+            assert not [dim for value in graph.output for dim in value.type.tensor_type.shape.dim if dim.dim_param]
             assert_closed(graph.node, known | {tensor.name for tensor in graph.initializer})
         known |= set(node.output)
 

@@ -12,6 +12,7 @@ import pytest
 from stackc.build import Built, Options, build
 from stackc.export.functions import unfold
 from stackc.front import Overrides
+from stackc.verify import verify
 
 SPECS = Path(__file__).parents[2] / "specs"
 SMALL = {"vocab": "97", "dim": "32", "layers": "2", "heads": "4"}
@@ -102,3 +103,12 @@ def test_a_function_reads_as_the_block_does(tmp_path: Path) -> None:
     (place,) = [node for node in model.graph.node if node.domain]
     assert {p.key: p.value for p in place.metadata_props}["stackc.path"] == "h"
     assert [value.name for value in model.graph.value_info if value.name.startswith("h.")] == list(place.output)
+
+
+def test_functions_of_onnx_runtime_s_operators(tmp_path: Path) -> None:
+    """The checker knows no type of what com.microsoft's operators give; behind a function it calls that an error."""
+    options = Options(Overrides(SMALL), out=tmp_path, opset=18, target="ort", functions=True, measure=False)
+    built = build(SPECS / "bert_base.yaml", options, lambda stage, found: None)
+    layer = loaded(built).functions[0]
+    assert [node.op_type for node in layer.node if node.domain] == ["MultiHeadAttention"]
+    assert verify(built.folder, "cpu").distances

@@ -90,12 +90,6 @@ def test_outputs_have_their_names(written: Any, draft: Any, typed: Any, same_as_
     assert same_as_torch(program, AT).nodes == ["Gemm", "Add", "Identity", "Identity"]
 
 
-def test_error_output_named_like_an_input(written: Any, draft: Any, typed: Any, tmp_path: Path) -> None:
-    program = written({"x": typed("batch", 4)}, {"a": draft(Add(), ("x", "x"))}, {"x": "a"})
-    with pytest.raises(SpecError, match=r"^spec.yaml:1:1: error\[E503\]: the output 'x' has the name of an input$"):
-        export(program, {}, tmp_path)
-
-
 def test_a_tied_weight_is_stored_once(written: Any, draft: Any, typed: Any, same_as_torch: Any) -> None:
     ids = {"ids": typed("batch", "seq", dtype="int64")}
     drafts = {

@@ -83,9 +83,9 @@ REFUSED = {
         "'9**9**9' has no value: the number is too large",
     ),
     "heads that have to divide a huge size": (
-        drawn("x --> y[attention]", rest="nodes: {y: {heads: 12}}\n").replace("8]", f"seq, {10**19 - 1}]"),
+        drawn("x --> y[attention]", rest="nodes: {y: {heads: 12}}\n").replace("8]", f"seq, {10**18 - 1}]"),
         "T202",
-        "'y' (attention): heads 12 does not divide dim 9999999999999999999",
+        "'y' (attention): heads 12 does not divide dim 999999999999999999",
     ),
     "a billion recurrent layers": (
         drawn("x --> y[lstm]", rest="nodes: {y: {hidden: 8, layers: 10**9}}\n").replace("8]", "seq, 8]"),

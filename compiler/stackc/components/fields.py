@@ -13,7 +13,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from stackc.components.base import Component
-from stackc.types import Dim
+from stackc.types import INT64, Dim
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,8 @@ class FieldSpec:
             raise ValueError(f"{self.name} has to be {self.wanted}; it is {_said(value)}")
         if not isinstance(decoded, (str, Dim)) and (problem := self.range.problem(decoded)):
             raise ValueError(f"{self.name} {problem}; it is {_said(decoded)}")
+        if isinstance(decoded, int) and not -INT64 <= decoded < INT64:
+            raise ValueError(f"{self.name} has to fit in 64 bits; it is {_said(decoded)}")
         return decoded
 
     def _number(self, value: object) -> int | float | str | Dim | None:

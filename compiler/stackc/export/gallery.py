@@ -11,6 +11,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
 import torch.fx.experimental._config as symbolic_shapes
@@ -40,7 +41,7 @@ class Gallery(nn.Module):
 def export_gallery(units: Sequence[Unit], opset: int) -> tuple[onnx.ModelProto, list[Wiring]]:
     """One graph of all units, and where each of them sits in it. Raises whatever the modules and the exporter raise."""
     mode = FakeTensorMode(allow_non_fake_inputs=True)
-    with _quiet("torch"):
+    with _quiet("torch", "onnx_ir"), np.errstate(over="ignore"):
         return _exported([exhibit(unit, mode) for unit in units], opset)
 
 
@@ -84,12 +85,15 @@ def _wirings(
 
 
 @contextlib.contextmanager
-def _quiet(name: str) -> Iterator[None]:
-    """Keep a logger from telling of optional packages that are not installed, and of errors that are raised as well."""
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+def _quiet(*names: str) -> Iterator[None]:
+    """Keep loggers from telling of optional packages that are not installed, of errors that are raised as well, and of
+    what an optimization passes over."""
+    loggers = {name: logging.getLogger(name) for name in names}
+    levels = {name: logger.level for name, logger in loggers.items()}
+    for logger in loggers.values():
+        logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for name, logger in loggers.items():
+            logger.setLevel(levels[name])

@@ -42,12 +42,10 @@ class Linked:
 def link(program: Program, units: Sequence[Unit], objects: Mapping[Unit, Object], *, opset: int) -> Linked:
     """The whole model; `units` has the unit of each call, in order.
 
-    Raises SpecError: E502 where the dims contract allows sizes that a unit was not compiled for, E503 where an output
-    has the name of an input.
+    Raises SpecError: E502 where the dims contract allows sizes that a unit was not compiled for.
     """
     compiled = [objects[unit] for unit in units]
     assert all(parts.opset == opset for parts in compiled), "objects of another opset"
-    require_names(program)
     require_constraints(program, compiled)
     storage = plan_storage(zip(program.calls, compiled, strict=True))
     model = onnx.ModelProto(ir_version=IR_VERSION, producer_name="stackc", producer_version=stackc.__version__)
@@ -60,15 +58,6 @@ def link(program: Program, units: Sequence[Unit], objects: Mapping[Unit, Object]
     linker.declare_values()
     exposed = {output: value for value, output in linker.exposed.items()}
     return Linked(model, tuple(storage.forms.values()), linker.places(), exposed)
-
-
-def require_names(program: Program) -> None:
-    """ONNX tells values apart by their names, inputs and outputs among them."""
-    found = Collector()
-    for name in program.outputs.keys() & program.inputs.keys():
-        maker = next((call.span for call in program.calls if program.outputs[name] in call.outputs), None)
-        found.error("E503", f"the output '{name}' has the name of an input", maker, "give the output another name")
-    found.raise_if_any()
 
 
 def require_constraints(program: Program, compiled: Sequence[Object]) -> None:

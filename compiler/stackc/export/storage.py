@@ -6,12 +6,12 @@ embedding that is the head of the model as well), transposing it is left to the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from stackc.export.objects import Cone, Object
 from stackc.export.prologue import transposition
+from stackc.graph.names import plain_name
 from stackc.graph.program import Call
 
 
@@ -87,11 +87,6 @@ class _Wanted:
             taken.update(names)
             stored[model, sources] = Stored(names, sources, cone)
         return stored
-
-
-def plain_name(name: str) -> str:
-    """A parameter's name without what a reparametrization adds: `parametrizations.weight.original` is `weight`."""
-    return re.sub(r"\bparametrizations\.([^.]+)\.original\d*$", r"\1", name)
 
 
 def _names(cone: Cone, name: str, taken: set[str]) -> tuple[str, ...]:

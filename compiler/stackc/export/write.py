@@ -18,6 +18,7 @@ from onnx import numpy_helper
 
 from stackc.export.link import Linked
 from stackc.export.prologue import run_cone
+from stackc.validity import require_valid
 
 Array = np.ndarray[Any, Any]
 
@@ -46,7 +47,7 @@ def write(linked: Linked, weights: Mapping[str, Array], folder: Path, *, inline:
     serialized = model.SerializeToString(deterministic=True)
     (folder / MODEL).write_bytes(serialized)
     written[folder / MODEL] = hashlib.sha256(serialized).hexdigest()
-    onnx.checker.check_model(str(folder / MODEL), full_check=True)
+    require_valid(folder / MODEL, model)
     return written
 
 

@@ -14,7 +14,7 @@ from stackc.components.reparam import Reparam
 from stackc.diagnostics import MOST_GUESSED, Collector, Diagnostic, Note, Span, SpecError, closest, near
 from stackc.graph.model import Graph, Node, Region, Wire
 from stackc.spec.document import Document
-from stackc.types import LARGEST, Bounds, Dim, TensorType, product
+from stackc.types import INT64, Bounds, Dim, TensorType, product
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,9 +135,9 @@ class _Checker:
         """Note T212 where a parameter, or an output at its least, has more elements than a tensor can have."""
         tensors = [(f"its parameter '{name}'", type_) for name, type_ in signature.parameters.items()]
         for what, type_ in [*tensors, *(("what it gives", type_) for type_ in signature.outputs)]:
-            if (count := self.bounds.least(product(type_.shape))) > LARGEST:
+            if (count := self.bounds.least(product(type_.shape))) >= INT64:
                 message = f"{_called(region, node)} ({node.op}): {what}, {type_}, has {count:,} elements"
-                hint = f"a tensor has at most {LARGEST:,}"
+                hint = f"a tensor has at most {INT64 - 1:,}"
                 self.found.error("T212", message, node.entry or node.span, hint, *self.instance())
                 return
 

@@ -16,7 +16,7 @@ from stackc.spec.document import DimDecl, Document
 from stackc.spec.expressions import Bound
 from stackc.spec.names import is_symbol
 from stackc.spec.tree import Value
-from stackc.types import LARGEST, Dim, DimContract, DimRange
+from stackc.types import INT64, Dim, DimContract, DimRange
 
 
 def dim_names(document: Document) -> dict[str, Dim]:
@@ -47,7 +47,7 @@ def fixed_dims(
 ) -> tuple[dict[str, DimRange], dict[str, Bound]]:
     """The contract without the dims that `--dims` fixes, and what each name stands for.
 
-    Notes N312 for a name that is no dim, T205 for a size that the contract does not allow, T212 for one that no tensor
+    Notes N312 for a name that is no dim, T205 for a size that the contract does not allow, S005 for one that no tensor
     can have.
     """
     names: dict[str, Bound] = {name: Dim.symbol(name, limits.multiple_of) for name, limits in contract.items()}
@@ -55,8 +55,8 @@ def fixed_dims(
         place = Span(f"--dims {name}={size}", 0)
         if name not in contract:
             found.error("N312", f"the spec has no dim '{name}'", place, near(name, names))
-        elif size > LARGEST:
-            found.error("T212", f"{name} is {size}; a size is at most {LARGEST:,}", place)
+        elif size >= INT64:
+            found.error("S005", f"a size has to fit in 64 bits, and {name} is {size}", place)
         elif not contract[name].allows(size):
             notes = [Note("its contract", document.dims[name].span)] if name in document.dims else []
             found.error("T205", f"{name} may be {contract[name]}; it is {size}", place, None, *notes)

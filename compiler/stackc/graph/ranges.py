@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from stackc.components.embedding import Embedding
-from stackc.diagnostics import Collector, Note, Span, SpecError
+from stackc.diagnostics import Collector, Diagnostic, Note, Span, SpecError
 from stackc.graph.includes import Library
 from stackc.graph.program import Program
 from stackc.graph.scope import Scope
 from stackc.spec.document import Document, InputDecl
 from stackc.spec.expressions import Bound
-from stackc.types import Dim, ValueRange
+from stackc.spec.tree import Value
+from stackc.types import INT64, Dim, ValueRange
 
 _UNSAID = ValueRange(2, assumed=True)  # what is drawn for an integer input of which nothing is said: 0 and 1
 
@@ -51,9 +52,24 @@ def _said(name: str, decl: InputDecl, scope: Scope) -> ValueRange | None:
     try:
         if decl.values:
             choices = tuple(scope.whole(value, f"inputs.{name}.values") for value in decl.values)
+            for value, choice in zip(decl.values, choices, strict=True):
+                _require_held(choice, name, decl, value)
             return ValueRange(max(choices) + 1, choices)
         if decl.below is not None and decl.below.data is not None:
-            return ValueRange(scope.whole(decl.below, f"inputs.{name}.below", 1))
+            below = scope.whole(decl.below, f"inputs.{name}.below", 1)
+            _require_held(below - 1, name, decl, decl.below)
+            return ValueRange(below)
     except SpecError as error:
         scope.found.extend(error)
     return None
+
+
+_HELD = {"bool": (0, 1), "int32": (-(1 << 31), (1 << 31) - 1), "int64": (-INT64, INT64 - 1)}
+
+
+def _require_held(number: int, name: str, decl: InputDecl, value: Value) -> None:
+    """Raise SpecError S005 for a number that the input's element type does not have."""
+    least, largest = _HELD[decl.dtype]
+    if not least <= number <= largest:
+        message = f"the input '{name}' may hold {number}, and {decl.dtype} goes from {least} to {largest}"
+        raise SpecError(Diagnostic("S005", message, value.span))

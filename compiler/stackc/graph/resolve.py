@@ -15,7 +15,7 @@ from stackc.graph.unused import check_unused
 from stackc.spec.document import Document, InputDecl
 from stackc.spec.tree import Entry, Value
 from stackc.spec.yaml_reader import plain
-from stackc.types import Bounds, Dim, TensorType
+from stackc.types import INT64, Bounds, Dim, TensorType
 
 
 def resolve(
@@ -93,5 +93,9 @@ def _size(value: Value, scope: Scope, bounds: Bounds) -> Dim:
         told = f"'{value.written}' {'is' if fixed else 'may be'} " if isinstance(value.data, str) else "this is "
         mend = None if fixed else "declare the least size of the dim under `dims:`"
         scope.found.error("S005", f"a size is at least 1, and {told}{min(ends)}", value.span, mend)
+        return Dim.of(1)
+    if max(ends) >= INT64:
+        message = f"a size has to fit in 64 bits, and '{value.written}' may be {max(ends)}"
+        scope.found.error("S005", message, value.span)
         return Dim.of(1)
     return size

@@ -10,7 +10,7 @@ from stackc.diagnostics import Collector, Diagnostic, SpecError
 from stackc.spec.document import BlockDecl, Document
 from stackc.spec.expressions import Bound, evaluate, interpolate
 from stackc.spec.tree import Value
-from stackc.types import Dim
+from stackc.types import INT64, Dim
 
 if TYPE_CHECKING:
     from stackc.graph.includes import Library
@@ -61,7 +61,9 @@ class Scope:
         number = value.kind if isinstance(value.data, (tuple, Mapping, bool)) else self.number(value)
         number = number.constant if isinstance(number, Dim) and number.constant is not None else number
         if isinstance(number, int) and not isinstance(number, bool) and (least is None or number >= least):
-            return number
+            if -INT64 <= number < INT64:
+                return number
+            raise SpecError(Diagnostic("S005", f"{path} has to fit in 64 bits, and is {number}", value.span))
         shown = f"{number} ({value.data})" if isinstance(value.data, str) and value.data != str(number) else f"{number}"
         told = ", known only at run time" if isinstance(number, Dim) else ""
         wanted = "a whole number" if least is None else f"a whole number from {least} up"

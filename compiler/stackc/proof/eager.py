@@ -57,7 +57,7 @@ def run_eager(
 
     `keep` names the values to keep; those `given` stand in the place of what the module makes.
     """
-    inputs = {name: cast(torch.from_numpy(np.ascontiguousarray(feeds[name])), precision) for name in program.inputs}
+    inputs = {name: cast(torch.from_numpy(np.asarray(feeds[name], order="C")), precision) for name in program.inputs}
     with _watching(module, program, keep, given or {}) as kept, torch.no_grad(), exactly(program.calls, precision):
         made = flat(module(*inputs.values()))
     kept |= {name: x for name, x in inputs.items() if name in keep}

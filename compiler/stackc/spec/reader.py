@@ -153,11 +153,6 @@ class _Reader:
             message = f"'{name}' is a param and a dim; a name is one of them"
             note = Note("the dim", document.dims[name].span)
             self.found.error("S008", message, document.params[name].span, "give one of them another name", note)
-        for output in document.body.outputs:
-            if output.name in document.inputs and output.source != output.name:
-                note = Note("the input", document.inputs[output.name].span)
-                message = f"'{output.name}' is an input and an output; a name is one of them"
-                self.found.error("S008", message, output.span, "give one of them another name", note)
 
     def dim(self, name: str, getter: Getter) -> DimDecl:
         check_symbol(name, "a dim", getter.span, self.found)
