@@ -7,6 +7,7 @@ import os
 import pickle
 import random
 import struct
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -220,6 +221,16 @@ def test_pickled_code_does_not_run(name: str, tmp_path: Path) -> None:
     assert not mark.exists()
 
 
+def packed(path: Path) -> None:
+    """20 MB of pickle in a file of 20 kB: PyTorch reads all of it before it looks at the first byte."""
+    torch.save({"y.weight": torch.ones(2, 3)}, path)
+    with zipfile.ZipFile(path) as archive:
+        members = {info.filename: archive.read(info) for info in archive.infolist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, b"N0" * 10_000_000 if name.endswith("data.pkl") else content)
+
+
 def npz_of_objects(path: Path) -> None:
     np.savez(path, a=np.array([{"x": 1}], dtype=object))
 
@@ -244,6 +255,7 @@ def header_that_lies(path: Path) -> None:
         ("w.pt", lambda path: torch.save({"model": {"a": torch.ones(2)}}, path), "'model' in it is no tensor"),
         ("w.pt", lambda path: torch.save({"a": torch.ones(2, device="meta")}, path), "'a' in it is sparse, quantized"),
         ("w.pt", lambda path: path.write_text("hello"), "it is no file of torch.save"),
+        ("w.pt", packed, "bytes, and torch.save packs nothing"),
     ],
 )
 def test_what_is_no_file_of_tensors(name: str, write: Callable[[Path], object], message: str, tmp_path: Path) -> None:

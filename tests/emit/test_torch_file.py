@@ -92,7 +92,7 @@ AWKWARD = {
           last:   {axis: 0}
           next:   {hidden: 6, layers: 2}
           scaled: {factor: 2, offset: -1}
-        outputs: {y: y, twice: twice, loose: loose, scaled: scaled, x: x}
+        outputs: {y: y, twice: twice, loose: loose, scaled: scaled, same: x}
         """,
     "tied": """\
         graph: x --> a[linear] --> b[linear] --> p[reduce] --> c[linear]
@@ -177,7 +177,7 @@ def test_a_class_of_somebody_else_is_imported(tmp_path: Path, monkeypatch: pytes
     assert "        self.mine = somebody_s.Mine(3, 4, gain=2.0)\n" in printed
 
 
-@pytest.mark.parametrize("arguments", [["format", "--check", "--diff"], ["check"]])
+@pytest.mark.parametrize("arguments", [["format", "--check", "--diff"], ["check", "--extend-select", "A"]])
 def test_ruff_has_nothing_to_say(arguments: list[str], compared: Pairs, folder: Path) -> None:
     command = [sys.executable, "-m", "ruff", *arguments, "--no-cache", "--config", str(ROOT / "pyproject.toml")]
     done = subprocess.run([*command, folder], capture_output=True, text=True)

@@ -61,6 +61,11 @@ def test_size_one_is_left_to_the_proof(typed: Any) -> None:
     assert counterexample("x0_0 != 1", (typed("n"),), {"n": DimRange(1, 1)}) == {"n": 1}
 
 
+def test_the_largest_size_is_tried_though_no_number_is_near(typed: Any) -> None:
+    assert counterexample("x0_0*x0_0 <= 1000000", (typed("n"),), {"n": DimRange(1, 1001)}) == {"n": 1001}
+    assert counterexample("x0_0*x0_0 <= 1000000", (typed("n"),), {"n": DimRange(1, 1000)}) is None
+
+
 def test_spelled_in_the_names_of_the_contract(typed: Any) -> None:
     assert spelled("x1_0 == 2*x0_1", (typed("batch", "seq"), typed("rows"))) == "rows == 2*seq"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
 import unicodedata
@@ -56,6 +57,7 @@ class Locals:
         self._names: dict[Wire, str] = {}
         for name in region.inputs:
             self._names[Wire(name)] = variable(name, self.taken)
+        self.taken.update(dir(builtins))  # a node that is called sum does not hide Python's
         for node in region.nodes.values():
             for number, output in enumerate(node.body.outputs):
                 wanted = f"{node.id}_{output}" if number else node.id

@@ -43,9 +43,12 @@ class TorchFile:
         """Unpickle tensors and nothing else. Unreadable where there is something else, or no state_dict."""
         import torch
 
+        archive = zipfile.is_zipfile(path)
+        if archive:
+            _refuse_bombs(path)
         try:
             with warnings.catch_warnings(action="ignore"):  # PyTorch's are about the code that saved the file
-                state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+                state = torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
         except pickle.UnpicklingError as error:
             raise _refused(str(error)) from None
         except _NO_PICKLE:
@@ -71,6 +74,14 @@ class TorchFile:
             if tensor.dtype is not torch.bfloat16:
                 return np.asarray(tensor.numpy())
             return np.asarray(tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16))
+
+
+def _refuse_bombs(path: Path) -> None:
+    """A small archive can unpack to gigabytes, which PyTorch would do at once; torch.save packs nothing."""
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(info.file_size for info in archive.infolist())
+    if unpacked > path.stat().st_size:
+        raise Unreadable(f"it unpacks to {unpacked:,} bytes, and torch.save packs nothing", "save it with torch.save")
 
 
 def _refused(message: str) -> Unreadable:
