@@ -28,11 +28,12 @@ LAYERS = [
     ["fit", "alterations"],
     ["planning", "comparison"],
     ["diff_report"],
-    ["tensor_files", "weights", "staging", "manifest", "artifact", "verify", "cache", "doctor"],
+    ["tensor_files", "weights", "staging", "manifest", "model_file", "artifact", "verify", "cache", "doctor"],
     ["export", "lower", "bench"],
     ["proof"],
     ["report_page"],
     ["build"],
+    ["benchmark"],
     ["cli", "__main__"],
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
