@@ -11,7 +11,8 @@ import numpy as np
 import onnx
 import pytest
 
-from stackc.bench import Timing, _others, _Usage, eager_candidate, measure, session_candidate
+from stackc.bench import Sitting, Timing, compare, eager_candidate, measure, session_candidate
+from stackc.bench.busy import Usage, busy_cores, usage
 from stackc.runtime import open_session
 
 
@@ -75,6 +76,46 @@ def test_the_interval_is_as_wide_as_theory_has_it() -> None:
     assert ratio.low <= ratio.value <= ratio.high
 
 
+def test_rounds_that_hang_together_are_not_taken_for_many() -> None:
+    """400 rounds in which the machine changes every 40 say of each candidate no more than 10 do."""
+    random, spread, changes = np.random.default_rng(0), 0.05, 10
+    table = np.repeat(random.normal(1.0, spread, (changes, 2)), 40, axis=0)
+    (ratio,) = compare(["A", "B"], [Sitting(table)]).ratios
+    expected = 2 * 1.96 * math.sqrt(2) * math.sqrt(math.pi / 2) * spread / math.sqrt(changes)
+    assert ratio.high - ratio.low == pytest.approx(expected, rel=0.5)
+
+
+def test_what_one_process_is_faster_by_is_noise_where_another_is_slower() -> None:
+    """No round differs from another; only a second sitting can tell."""
+    faster, slower = (Sitting(np.tile([1.0, ratio], (50, 1))) for ratio in (0.99, 1.01))
+    assert compare(["A", "B"], [faster]).ratios[0].verdict == "faster"
+    (ratio,) = compare(["A", "B"], [faster, slower]).ratios
+    assert (ratio.low, ratio.high, ratio.verdict) == (0.99, 1.01, "noise")
+
+
+def test_a_file_is_no_faster_than_itself() -> None:
+    """Of simulated comparisons, of processes that differ by 0.4 % on a machine that drifts, few find a difference."""
+    random = np.random.default_rng(0)
+
+    def sitting() -> Sitting:
+        machine = 1 + 0.02 * np.cumsum(random.normal(0, 0.1, 100))[:, None]
+        return Sitting(machine * random.normal(1, 0.004, 2) * random.normal(1, 0.01, (100, 2)))
+
+    verdicts = [compare(["A", "B"], [sitting() for _ in range(3)]).ratios[0].verdict for _ in range(20)]
+    assert verdicts.count("noise") >= 16
+
+
+def test_the_baseline_may_be_any_candidate() -> None:
+    table = np.tile([1.0, 2.0, 4.0], (20, 1))
+    ratios = compare(["A", "B", "C"], [Sitting(table, others=0.5), Sitting(table, others=1.5)], baseline="B")
+    assert [str(ratio) for ratio in ratios.ratios] == [
+        "A / B = 0.50 (0.50 to 0.50): faster",
+        "C / B = 2.00 (2.00 to 2.00): slower",
+    ]
+    assert ratios.others == 1.0
+    assert len(ratios.timings["C"].seconds) == 40
+
+
 def test_what_slows_the_machine_slows_both_and_cancels() -> None:
     clock = Clock()
     weather = np.repeat(np.random.default_rng(0).uniform(1, 10, 500), 2)
@@ -114,9 +155,23 @@ def test_other_programs_at_work_are_told() -> None:
 
 
 def test_what_this_process_does_is_not_others() -> None:
-    before, after = _Usage(wall=10.0, machine=100.0, own=5.0), _Usage(wall=12.0, machine=103.0, own=7.0)
-    assert _others(before, after) == 0.5, "3 s at work on all cores, 2 of them here, in 2 s"
-    assert _others(None, None) is None
+    before, after = Usage(wall=10.0, machine=100.0, own=5.0), Usage(wall=12.0, machine=103.0, own=7.0)
+    assert busy_cores(before, after) == 0.5, "3 s at work on all cores, 2 of them here, in 2 s"
+    assert busy_cores(None, None) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts the time of other processes in /proc")
+def test_what_the_processes_of_candidates_do_is_not_others() -> None:
+    code = "import time\nwhile time.process_time() < 0.3: pass\nprint('done', flush=True); input()"
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    child.stdout.readline()
+    alone, together = usage(), usage([child.pid])
+    child.communicate(b"\n")
+    assert alone is not None
+    assert together is not None
+    assert together.own - alone.own >= 0.25  # of 0.3, told in hundredths
+    assert usage([child.pid]) is not None, "it has ended, and counts for nothing"
 
 
 def test_eager_and_session_do_the_same_work() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from stackc.diagnostics import Collector, Diagnostic, SpecError
 from stackc.manifest import Broken, Manifest, parse_manifest, write_manifest
+from stackc.model_file import leads_out, read_model
 from stackc.runtime import Array, Feeds, check_feeds, open_session, require_placed
 from stackc.staging import MARK, recover
 
@@ -69,12 +69,12 @@ def load_artifact(path: Path) -> Artifact:
     artifact = Artifact(path, _manifest(path))
     found = Collector()
     for name in (MODEL, *artifact.manifest.files):
-        if _leaves(path, name):
+        if leads_out(path, name):
             found.error("A605", f"{path}: '{name}' lies outside the artifact")
         elif not os.path.isfile(path / name):  # False, too, for a name that no file can have
             found.error("A604", f"{path}: '{name}' is missing", hint="build it again")
     found.raise_if_any()
-    _refuse_outside_data(artifact)
+    read_model(artifact.model, hint="build it again")
     return artifact
 
 
@@ -88,46 +88,6 @@ def _manifest(path: Path) -> Manifest:
         raise SpecError(Diagnostic("A602", f"{path} is not an artifact: it has no {MARK}", hint=hint)) from error
     except (Broken, UnicodeDecodeError, OSError) as error:
         raise SpecError(Diagnostic("A603", f"{path / MARK} is broken: {error}", hint="build it again")) from error
-
-
-def _leaves(folder: Path, name: str | bytes) -> bool:
-    """Whether a name leads out of the folder: by `..`, as an absolute path or through a symbolic link.
-
-    Protobuf gives bytes for a text that is no UTF-8.
-    """
-    try:
-        return not (folder / os.fsdecode(name)).resolve().is_relative_to(folder.resolve())
-    except ValueError:  # a NUL character: it leads nowhere
-        return True
-
-
-def _refuse_outside_data(artifact: Artifact) -> None:
-    import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
-
-    try:
-        model = onnx.load(artifact.model, load_external_data=False)
-    except (DecodeError, OSError) as error:
-        raise SpecError(
-            Diagnostic("A610", f"{artifact.model} cannot be read: {error}", hint="build it again")
-        ) from error
-    found = Collector()
-    for tensor in _tensors(model):
-        for entry in tensor.external_data:
-            if entry.key == "location" and _leaves(artifact.folder, entry.value):
-                found.error("A605", f"{artifact.model}: the data of '{tensor.name}' lies outside, at {entry.value}")
-    found.raise_if_any()
-
-
-def _tensors(message: Any) -> Iterator[Any]:
-    """Every TensorProto below a protobuf message, wherever a model may hold one: subgraphs, functions, attributes."""
-    for descriptor, value in message.ListFields():
-        if descriptor.message_type is not None:
-            for part in [value] if hasattr(value, "ListFields") else value:
-                if descriptor.message_type.name == "TensorProto":
-                    yield part
-                else:
-                    yield from _tensors(part)
 
 
 def verify_files(artifact: Artifact) -> None:

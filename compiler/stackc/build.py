@@ -6,7 +6,7 @@ lower           typed graph → nn.Module        lower.py
 export          program → ONNX file            export/
 open            ONNX file → session            runtime/
 prove           module against session         proof/
-measure         module against session         bench.py
+measure         module against session         bench/
 package         everything → exported/NAME/    artifact.py
 
 The module is there for random weights and for the proof. With weights from a file, compiled components in the cache
@@ -248,9 +248,10 @@ def _manifest(
         spec=_spec_hashes(checked),
         code=_code_hashes(checked.program),
         weights=weights,
+        seed=options.seed if weights is None else None,
         dims=checked.program.contract,
-        inputs=_values(checked.program.inputs, checked.ranges),
-        outputs=_values(outputs, {}),
+        inputs=value_infos(checked.program.inputs, checked.ranges),
+        outputs=value_infos(outputs, {}),
         opset=options.opset,
         target=options.target,
         runs_on=_runs_on(exported),
@@ -283,7 +284,7 @@ def _code_hashes(program: Program) -> dict[str, str]:
     return {name: sha256(Path(file)) for name, file in files.items() if file}
 
 
-def _values(types: Mapping[str, TensorType], ranges: Mapping[str, ValueRange]) -> tuple[ValueInfo, ...]:
+def value_infos(types: Mapping[str, TensorType], ranges: Mapping[str, ValueRange]) -> tuple[ValueInfo, ...]:
     """Names, element types and shapes as the manifest has them, a number or the name of a dim, and what is promised of
     whole numbers."""
     promised = {name: allowed for name, allowed in ranges.items() if not allowed.assumed}

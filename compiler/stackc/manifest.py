@@ -21,7 +21,8 @@ class Manifest:
     """All that manifest.json says. Hashes are SHA-256, in hexadecimal digits, by the names of files.
 
     `spec` has the spec and every file that it includes, relative to it; `code` the Python modules of `op: torch`, by
-    name; `weights` the files of the weights, None where they are random.
+    name; `weights` the files of the weights, None where they
+    are random, and `seed` what random ones were drawn from.
     `versions` has stackc, torch, onnx and onnxruntime; `target` is "portable" or "ort"; `runs_on` says which ONNX
     Runtime loads it; `files` has every other file of the folder; `provider` and `reason` say what the proof ran on,
     None and why where there is none, and `parity` is its summary, any JSON value; `tolerances` is how far each output
@@ -40,6 +41,7 @@ class Manifest:
     runs_on: str
     provider: str | None
     reason: str
+    seed: int | None = None
     parity: Any = None
     tolerances: Mapping[str, float] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
@@ -112,6 +114,7 @@ def parse_manifest(text: str) -> Manifest:
         runs_on=root.get("runs_on", str),
         provider=root.optional("provider", str),
         reason=root.get("reason", str),
+        seed=root.optional("seed", int),
         parity=root.entries().get("parity"),
         tolerances=root.mapping("tolerances", _number),
         files=root.mapping("files", _text),

@@ -43,6 +43,7 @@ def test_bash_completes(path: str) -> None:
     assert completed(path, "ch") == ["check"]
     assert completed(path, "check", "--form") == ["--format"]
     assert completed(path, "check", "--format", "g") == ["github"]
+    assert completed(path, "bench", "--only", "eager,o") == ["eager,onnx", "eager,openvino"]
     assert completed(path, "ops", "layer") == [op for op in ("layer_norm",) if op in REGISTRY]
     assert completed(path, "explain", "n30")[0] == "N301"
     assert completed(path, "init", "--template", "") == [*starters()]

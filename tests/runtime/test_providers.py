@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 from stackc.diagnostics import Diagnostic, SpecError
 from stackc.runtime import providers
 from stackc.runtime.libraries import Library
-from stackc.runtime.providers import Build, Provider, choose, obstacle, open_with
+from stackc.runtime.providers import Build, Provider, choose, ladder, obstacle, open_with
 
 
 @pytest.fixture(autouse=True)
@@ -150,3 +150,13 @@ def test_auto_takes_cuda_where_it_opens(monkeypatch: pytest.MonkeyPatch) -> None
     without(monkeypatch)
     monkeypatch.setattr(providers, "open_with", lambda *_: None)
     assert choose("auto") == ("cuda", "an NVIDIA GPU is here, and the CUDA provider opens")
+
+
+def test_a_stream_is_an_option_of_the_providers_on_the_gpu() -> None:
+    assert ladder("cpu", 7) == [("CPUExecutionProvider", {})]
+    assert ladder("tensorrt", 7) == [
+        ("TensorrtExecutionProvider", {"user_compute_stream": "7"}),
+        ("CUDAExecutionProvider", {"use_tf32": "0", "user_compute_stream": "7"}),
+        ("CPUExecutionProvider", {}),
+    ]
+    assert ladder("cuda")[0] == ("CUDAExecutionProvider", {"use_tf32": "0"})

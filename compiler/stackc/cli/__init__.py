@@ -25,6 +25,7 @@ COMMANDS = {
     "diff": "Tell what differs between two specs.",
     "plan": "Tell parameters, FLOPs and memory by block, and what fits in a memory.",
     "run": "Run an artifact on inputs from an .npz file.",
+    "bench": "Time specs, artifacts and ONNX files against each other.",
     "verify": "Hold an artifact to its hashes, its checker and its recorded outputs.",
     "schema": "Print the JSON Schema of specs, for editors.",
     "ops": "List the components; tell one: formula, ports, fields, an example.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from stackc.cli.options import (
     spec_argument,
     threads_option,
 )
+from stackc.cli.report import stage_report
 from stackc.front import Overrides
 
 if TYPE_CHECKING:
@@ -80,16 +80,7 @@ def command(
         provider=provider, verify=not no_verify, measure=not no_bench, threads=threads, cache=not no_cache,
         per_component=per_component, require_provider=require_provider,
     )  # fmt: skip
-    start = time.perf_counter()
-
-    def report(stage: str, found: str) -> None:
-        nonlocal start
-        now = time.perf_counter()
-        if not as_json:
-            click.echo(f"{click.style('✓', fg='green')} {stage:8} {now - start:6.2f} s  {found}")
-        start = now
-
-    built = build(spec, options, report)
+    built = build(spec, options, stage_report(quiet=as_json))
     if as_json:
         click.echo((built.folder / "manifest.json").read_text(encoding="utf-8"), nl=False)
     else:

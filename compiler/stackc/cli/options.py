@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,6 +30,20 @@ class SpecPath(click.Path):
 
             recover(path)
         return path
+
+
+def comma_separated(item: click.ParamType[Any]) -> dict[str, Any]:
+    """What makes an option take several values, with commas between them or said again: each once, in order."""
+
+    def convert(ctx: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> tuple[Any, ...]:
+        parts = (part.strip() for text in texts for part in text.split(","))
+        return tuple(dict.fromkeys(item.convert(part, option, ctx) for part in parts))
+
+    def complete(ctx: click.Context, option: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        before, comma, last = incomplete.rpartition(",")
+        return [CompletionItem(before + comma + found.value) for found in item.shell_complete(ctx, option, last)]
+
+    return {"multiple": True, "callback": convert, "shell_complete": complete}
 
 
 spec_argument = click.argument("spec", type=SpecPath())

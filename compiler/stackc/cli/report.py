@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,20 @@ import click
 from stackc.diagnostics import Diagnostic, SpecError, render
 
 MOST_SHOWN = 100
+
+
+def stage_report(*, quiet: bool = False) -> Callable[[str, str], None]:
+    """What a driver of stages tells each of them to, when it is done: a line with the seconds since the one before."""
+    start = time.perf_counter()
+
+    def report(stage: str, found: str) -> None:
+        nonlocal start
+        now = time.perf_counter()
+        if not quiet:
+            click.echo(f"{click.style('✓', fg='green')} {stage:8} {now - start:6.2f} s  {found}")
+        start = now
+
+    return report
 
 
 def report_diagnostics(error: SpecError) -> None:

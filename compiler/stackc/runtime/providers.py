@@ -83,13 +83,25 @@ def cause(error: Exception) -> str:
     return " ".join(re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error)).split())
 
 
-def open_with(provider: Provider, model: str | bytes, options: Any) -> Any:
-    """An `onnxruntime.InferenceSession` of the model on the provider; RuntimeError where another one opened instead."""
-    session = onnxruntime().InferenceSession(model, options, providers=_LADDERS[provider], enable_fallback=0)
+def open_with(provider: Provider, model: str | bytes, options: Any, stream: int | None = None) -> Any:
+    """An `onnxruntime.InferenceSession` of the model on the provider; RuntimeError where another one opened instead.
+
+    `stream` is the CUDA stream, as a number, that it works on instead of one of its own.
+    """
+    session = onnxruntime().InferenceSession(model, options, providers=ladder(provider, stream), enable_fallback=0)
     opened = session.get_providers()
     if opened[0] != _NAMES[provider]:
         raise RuntimeError(f"ONNX Runtime opened {', '.join(opened)} in place of {_NAMES[provider]}")
     return session
+
+
+def ladder(provider: Provider, stream: int | None = None) -> list[Any]:
+    """The execution providers that a session is opened with, the one asked for first, each with its options."""
+    if stream is None:
+        return _LADDERS[provider]
+    own = {"user_compute_stream": str(stream)}
+    steps = [(step, {}) if isinstance(step, str) else step for step in _LADDERS[provider]]
+    return [(name, options | own if name != _NAMES["cpu"] else options) for name, options in steps]
 
 
 def name_of(execution_provider: str) -> str:

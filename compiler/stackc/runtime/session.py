@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ class Session:
         try:
             values = self._session.run(None, dict(feeds))
         except failures() as error:
-            raise SpecError(Diagnostic("R406", f"the model does not run on these inputs: {cause(error)}")) from error
+            raise _does_not_run(error) from error
         return {output.name: value for output, value in zip(self.outputs, values, strict=True)}
 
     def bind(self, feeds: Feeds) -> Bound:
@@ -46,6 +47,10 @@ class Session:
         return Bound(self, binding, tuple(values.values()))
 
 
+def _does_not_run(error: Exception) -> SpecError:
+    return SpecError(Diagnostic("R406", f"the model does not run on these inputs: {cause(error)}"))
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
     """A session with its inputs: to call it is to run it once, and leaves the outputs on the device."""
@@ -55,14 +60,31 @@ class Bound:
     _inputs: tuple[Any, ...] = field(repr=False)  # kept alive: on the CPU the binding only points into the arrays
 
     def __call__(self) -> None:
-        """Run, and return when the device is done."""
-        self.session._session.run_with_iobinding(self._binding)
-        self._binding.synchronize_outputs()
+        """Run, and return when the device is done. Raises SpecError R406 where it cannot run."""
+        try:
+            self.session._session.run_with_iobinding(self._binding)
+            self._binding.synchronize_outputs()
+        except failures() as error:
+            raise _does_not_run(error) from error
+
+    def launch(self) -> None:
+        """Run on the stream that the session was opened with, and do not wait for it. Raises as a call does."""
+        try:
+            self.session._session.run_with_iobinding(self._binding, _unsynchronized())
+        except failures() as error:
+            raise _does_not_run(error) from error
 
     def outputs(self) -> dict[str, Array]:
         """What the last run left on the device, copied from there, by name."""
         values = self._binding.copy_outputs_to_cpu()
         return {output.name: value for output, value in zip(self.session.outputs, values, strict=True)}
+
+
+@cache
+def _unsynchronized() -> Any:
+    options = onnxruntime().RunOptions()
+    options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+    return options
 
 
 def open_session(
@@ -72,19 +94,21 @@ def open_session(
     threads: int | None = None,
     deterministic: bool = False,
     tensors: Feeds | None = None,
+    stream: int | None = None,
 ) -> Session:
     """Open a model, from its file or serialized, on a provider: "cpu", "cuda", "tensorrt", or "auto".
 
     `threads` is the number for one operation, all cores where it is None; `deterministic` forbids kernels whose result
-    changes from run to run; `tensors` are the initializers that a serialized model has outside of it. Raises SpecError
-    R400 to R404 where the provider does not open, R405 where the model does not.
+    changes from run to run; `tensors` are the initializers that a serialized model has outside of it; `stream` is the
+    CUDA stream, as a number, to work on. Raises SpecError R400 to R404 where the provider does not open, R405 where the
+    model does not.
     """
     chosen, reason = choose(provider)
     if isinstance(model, Path) and not os.path.isfile(model):
         raise SpecError(Diagnostic("R405", f"there is no model file {model}"))
     try:
         options = _options(threads, deterministic, tensors or {})
-        session = open_with(chosen, model if isinstance(model, bytes) else str(model), options)
+        session = open_with(chosen, model if isinstance(model, bytes) else str(model), options, stream)
     except failures() as error:
         what = "the model" if isinstance(model, bytes) else str(model)
         raise SpecError(Diagnostic("R405", f"ONNX Runtime cannot open {what}: {cause(error)}")) from error

@@ -1,0 +1,185 @@
+"""`stackc bench` as a shell runs it: tables, JSON, plots, every mistake one message, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import onnx
+import pytest
+from click.testing import CliRunner, Result
+
+from stackc.bench.job import ENGINES
+from stackc.cli import bench as command
+from stackc.cli import cli
+from stackc.diagnostics import SpecError
+
+SPECS = Path(__file__).parents[2] / "specs"
+HEAD = '<ir_version: 10, opset_import: ["" : 18]> g '
+QUICK = ("--seconds", "0", "--sittings", "1", "--threads", "1")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the command is run, with two ONNX files that give the same and one that gives something else."""
+    monkeypatch.chdir(tmp_path)
+    for name, y in (("one", "Neg (x)"), ("same", "Sub (zero, x)"), ("other", "Abs (x)")):
+        text = f"{HEAD}(float[batch, 64] x) => (float[batch, 64] y) <float zero = {{0.0}}> {{ y = {y} }}"
+        Path(f"{name}.onnx").write_bytes(onnx.parser.parse_model(text).SerializeToString())
+    return tmp_path
+
+
+def bench(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(cli, ["bench", *map(str, arguments)])
+
+
+def test_the_engines_are_those_that_there_are() -> None:
+    """The command knows them without importing what they need."""
+    assert command.ENGINES == ENGINES
+
+
+def test_the_table(folder: Path) -> None:
+    done = bench("one.onnx", "same.onnx", "--dims", "batch=32", "--only", "onnx", *QUICK)
+    assert done.exit_code == 0, done.output
+    lines = [line.split() for line in done.stdout.splitlines()]
+    head = next(line for line in lines if line[:1] == ["candidate"])
+    assert " ".join(head) == "candidate on p50 ms p90 ms p99 ms samples/s load s memory"
+    rows = {line[0]: line for line in lines if line[1:2] == ["onnx"] and "cpu," in line}
+    assert rows.keys() == {"one.onnx", "same.onnx"}
+    assert "same.onnx onnx / one.onnx onnx = " in done.stdout
+    assert "at batch=32: 20 rounds" in done.stdout
+    assert "all give the same" in done.stdout
+
+
+def test_json_has_all_of_it(folder: Path) -> None:
+    options = ["--dims", "batch=32", "--only", "onnx", "--baseline", "same.onnx onnx", "--json", *QUICK]
+    told = json.loads(bench("one.onnx", "same.onnx", *options).stdout)
+    assert told.keys() == {
+        "sizes", "inputs", "seed", "cores", "busy_cores_of_others", "versions", "candidates", "ratios", "left_out",
+    }  # fmt: skip
+    assert (told["sizes"], told["inputs"]) == ({"batch": 32}, {"x": "float32[32, 64]"})
+    assert {"stackc", "torch", "openvino"} <= told["versions"].keys()
+    first, second = told["candidates"]
+    assert first.keys() == {
+        "name", "engine", "provider", "reason", "elsewhere", "threads", "weights", "clock", "milliseconds",
+        "runs_milliseconds", "throughput", "load_seconds", "peak_memory_bytes", "device_memory_bytes", "difference",
+        "not_compared",
+    }  # fmt: skip
+    assert (first["name"], first["engine"], first["threads"]) == ("one.onnx onnx", "onnx", 1)
+    assert first["throughput"] == {"value": 32e3 / first["milliseconds"]["p50"], "unit": "samples/s"}
+    assert len(first["runs_milliseconds"]) == 20
+    assert second["difference"]["share"] == 0
+    (ratio,) = told["ratios"]
+    assert (ratio["candidate"], ratio["baseline"]) == ("one.onnx onnx", "same.onnx onnx")
+    assert ratio["interval"][0] <= ratio["ratio"] <= ratio["interval"][1]
+
+
+def test_the_plot(folder: Path) -> None:
+    done = bench("one.onnx", "--dims", "batch=32", "--only", "onnx", "--threads", "1,2", "--plot", "x.svg", *QUICK[:4])
+    assert done.stdout.endswith("wrote x.svg\n")
+    texts = {"".join(text.itertext()) for text in ET.parse("x.svg").iter("{http://www.w3.org/2000/svg}text")}
+    assert {"onnx 1 thread", "onnx 2 threads", "2 candidates at batch=32"} <= texts
+
+
+def test_only_what_is_named_takes_part(folder: Path) -> None:
+    """Without matplotlib and OpenVINO, all but a plot and that candidate are there."""
+    code = (
+        "import sys; sys.modules |= {'openvino': None, 'matplotlib': None}\n"
+        "from stackc.cli import main; sys.argv = ['stackc', 'bench', *sys.argv[1:]]; main()"
+    )
+    plain = ["one.onnx", "--dims", "batch=1", *QUICK]
+    outcomes = {
+        (): (0, "left out: openvino is not installed: pip install openvino"),
+        ("--only", "openvino"): (2, "OpenVINO is not installed: pip install openvino"),
+        ("--plot", "x.svg"): (2, "--plot needs matplotlib: pip install 'stackc[plot]'"),
+    }
+    for arguments, (status, message) in outcomes.items():
+        command = [sys.executable, "-c", code, *plain, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == status, done.stderr
+        assert message in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Missing argument 'TARGET…'"),
+        (["one.onnx", "--only", "eager"], "an ONNX file alone has no PyTorch module, which --only eager would time"),
+        (["one.onnx", "--only", "onnx,egaer"], "'egaer' is not one of 'eager', 'compile', 'onnx', 'openvino'"),
+        (["one.onnx", "--baseline", "onxx"], "no candidate 'onxx'; did you mean 'onnx'?"),
+        (["one.onnx", "--provider", "cpu,gpu"], "'gpu' is not one of 'auto', 'cpu', 'cuda', 'tensorrt'"),
+        (["one.onnx", "--threads", "1,0"], "0 is not in the range 1<=x<=1024"),
+        (["one.onnx", "--plot", "x.pdf"], "'x.pdf' has to end in one of .svg, .png"),
+        (["one.onnx", "--plot", "no/x.svg"], "there is no folder no"),
+        (["one.onnx", "--set", "dim=3"], "--set is for specs: the params of an artifact were set when it was built"),
+        (["one.onnx", "--weights", "w.npz"], "--weights is for specs and artifacts: an ONNX file has its own"),
+        (["one.onnx", "--dims", "batch=x"], "batch=x: a size is a whole number from 1 up"),
+        (["one.onnx", "--seconds", "-1"], "-1.0 is not in the range"),
+    ],
+)
+def test_wrong_usage(folder: Path, arguments: list[str], message: str) -> None:
+    done = bench(*arguments)
+    assert done.exit_code == 2
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["gone.onnx"], "R405"),
+        (["gone.yaml"], "S009"),
+        (["."], "S009"),
+        (["one.onnx"], "R436"),
+        (["one.onnx", "--dims", "batch=1,seq=2"], "R435"),
+        (["one.onnx", "--dims", "batch=1", "other.onnx", "--only", "onnx", *QUICK], "R433"),
+        ([SPECS / "stacked.yaml", "one.onnx"], "R434"),
+        ([SPECS / "stacked.yaml", "--dims", "batch=65"], "R417"),
+        ([SPECS / "stacked.yaml", "--set", "nothing=1"], "N312"),
+        ([SPECS / "minilm.yaml", "--weights", "gone.safetensors"], "W804"),
+    ],
+)
+def test_what_targets_contain_is_a_diagnostic(folder: Path, arguments: list[str | Path], code: str) -> None:
+    error = bench(*arguments).exception
+    assert isinstance(error, SpecError), error
+    assert {diagnostic.code for diagnostic in error.diagnostics} == {code}
+
+
+def test_all_that_is_wrong_with_targets_is_told_at_once(folder: Path) -> None:
+    error = bench("gone.onnx", "gone.yaml").exception
+    assert isinstance(error, SpecError)
+    assert sorted(diagnostic.code for diagnostic in error.diagnostics) == ["R405", "S009"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
+def test_an_interrupt_leaves_nothing_behind(folder: Path) -> None:
+    temporary = folder / "temporary"
+    temporary.mkdir()
+    command = [sys.executable, "-u", "-m", "stackc", "bench", "one.onnx", "--dims", "batch=1", "--seconds", "600"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(temporary)})
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "agree" in line:  # the candidates are open, and taking turns
+            break
+    assert len(processes_with(str(temporary))) >= 3
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    assert process.returncode == 1
+    assert processes_with(str(temporary)) == []
+    assert list(temporary.glob("stackc-bench-*")) == []
+
+
+def processes_with(text: str) -> list[str]:
+    """The processes that have a text in their environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if text in path.read_text(errors="replace"):
+                found.append(path.parent.name)
+        except OSError:
+            continue
+    return found
