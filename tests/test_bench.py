@@ -162,7 +162,7 @@ def test_what_this_process_does_is_not_others() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts the time of other processes in /proc")
 def test_what_the_processes_of_candidates_do_is_not_others() -> None:
-    code = "import time\nwhile time.process_time() < 0.3: pass\nprint('done', flush=True); input()"
+    code = "import time\nwhile time.process_time() < 0.5: pass\nprint('done', flush=True); input()"
     child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert child.stdout is not None
     child.stdout.readline()
@@ -170,7 +170,7 @@ def test_what_the_processes_of_candidates_do_is_not_others() -> None:
     child.communicate(b"\n")
     assert alone is not None
     assert together is not None
-    assert together.own - alone.own >= 0.25  # of 0.3, told in hundredths
+    assert together.own - alone.own >= 0.4
     assert usage([child.pid]) is not None, "it has ended, and counts for nothing"
 
 
