@@ -5,10 +5,11 @@ A stage collects every problem it can see and raises them together as one `SpecE
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from unicodedata import category, combining, east_asian_width
+
+from stackc.likeness import likeliest
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -105,11 +106,11 @@ MOST_GUESSED = 2000
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that a misspelt one is most like; None where none is like it, or there are very many."""
-    known = sorted(set(known))
+    """The known name that a misspelt one is meant for; None where none is like it, or there are very many."""
+    known = set(known)
     if len(known) > MOST_GUESSED or len(name) > LONGEST_LINE:
         return None
-    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.6)), None)
+    return likeliest(name, known)
 
 
 def near(name: str, known: Iterable[str]) -> str | None:
@@ -132,7 +133,8 @@ def render(diagnostic: Diagnostic, sources: Mapping[str, str]) -> str:
     """The diagnostic as text, with the line it speaks of and a caret below it.
 
     `sources` maps the file names of spans to their text; a file that is not in it is named without its line. Control
-    characters, which could steer a terminal, are shown as `�`.
+    characters, which could steer a terminal, are shown as `�`, and so are those that cannot be seen or turn the line
+    round; in messages these go by their number.
     """
     lines = [f"error[{diagnostic.code}]: {_shown(diagnostic.message)}"]
     if diagnostic.span:
@@ -171,13 +173,30 @@ def _clipped(text: str, start: int) -> tuple[str, int]:
 
 
 def _printable(text: str) -> str:
-    """`text` on one line: tabs as one space, other control characters as `�`."""
-    return "".join(" " if c == "\t" else "�" if category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in text)
+    """`text` on one line: tabs as one space, characters that steer or cannot be seen as `�`."""
+    return "".join(" " if c == "\t" else "�" if category(c) in _UNPRINTABLE or is_invisible(c) else c for c in text)
+
+
+_UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
+_JOINERS = "\u200c\u200d"
+
+
+def is_invisible(character: str) -> bool:
+    """Whether nothing is seen of a character, or it turns others round; what joins letters or emoji is told apart."""
+    return category(character) == "Cf" and character not in _JOINERS
+
+
+def character(c: str) -> str:
+    """How messages call a character: in quotes, or by its number where it cannot be seen by itself."""
+    odd = is_invisible(c) or c in _JOINERS or category(c)[0] in "CMZ"
+    return f"U+{ord(c):04X}" if odd and c != " " else f"'{c}'"
 
 
 def _shown(text: str) -> str:
     text = text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}…"
-    return text if text.isprintable() else _printable(text)
+    if text.isprintable():
+        return text
+    return _printable("".join(f"<U+{ord(c):04X}>" if is_invisible(c) else c for c in text))
 
 
 def _columns(text: str) -> int:

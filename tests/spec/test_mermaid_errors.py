@@ -100,7 +100,7 @@ SOURCE = "write a node before it; one called 'o' or 'x' needs a space before its
         ("end-point --> a", "1:1-10 S110 Mermaid reads the word 'end' in the id 'end-point' | call it 'end_point'"),
         ("模型end --> a", "1:1-6 S110 Mermaid reads the word 'end' in the id '模型end' | call it '模型end_'"),
         ("模型o--> a", "1:1-4 S110 Mermaid reads 'o' as the tail of the arrow | put a space before the arrow"),
-        ("हिन्दी --> a", "1:1-7 S110 Mermaid cannot read 'ि' in an id | make it the label: `node[हिन्दी]`"),
+        ("हिन्दी --> a", "1:1-7 S110 Mermaid cannot read U+093F in an id | make it the label: `node[हिन्दी]`"),
         ("a -- b\nc --> d", f"1:3-5 S111 '--' begins a text that no arrow ends on its line | {ARROW}"),
         ("a -->|f(x)| b", f"1:6-8 S111 this text of an arrow cannot be read | {PIPED}"),
         ("a -->|x:y:z| b", "1:3-13 S111 the text 'x:y:z' names more than two ports | write `|in|`, or `|out:in|`"),

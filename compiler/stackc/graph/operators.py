@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from stackc.components import REGISTRY
 from stackc.components.base import SPECIAL_OPS, Component, Port
 from stackc.components.offered import Unloadable, component_named, offered
-from stackc.diagnostics import near
+from stackc.diagnostics import closest, near
 from stackc.graph.includes import is_include
 from stackc.graph.own import own_operator
 from stackc.graph.scope import Scope
@@ -68,7 +68,7 @@ def find_operator(drawn: Drawn, entry: NodeEntry | None, scope: Scope, *, entere
         if name and (name in scope.blocks or name in REGISTRY or name in SPECIAL_OPS or name in offered()):
             return _operator(name, Value(name, drawn.span), entry, scope)
     shown = f"'{drawn.id}' ({drawn.label})" if drawn.label else f"'{drawn.id}'"
-    close = near(drawn.label or drawn.id, known_ops(scope))
+    close = _near_op(drawn.label or drawn.id, scope)
     guess = f"; {close}" if close else "" if entered else ", or declare it under `inputs:`"
     hint = f"write its op under nodes: `{drawn.id}: {{op: …}}`{guess}"
     message = f"what is {shown}? Neither its label nor its id names a component or a block"
@@ -76,10 +76,13 @@ def find_operator(drawn: Drawn, entry: NodeEntry | None, scope: Scope, *, entere
     return None
 
 
-def find_named(text: str, place: Value, fields: Mapping[str, Entry], scope: Scope) -> Operator | None:
+def find_named(
+    text: str, place: Value, fields: Mapping[str, Entry], scope: Scope, *, wanted: Collection[str] = ()
+) -> Operator | None:
     """The component or block of that name; None, noted under N301, where there is none.
 
-    `fields` are those of its entry, which for `op: torch` name its class.
+    `fields` are those of its entry, which for `op: torch` name its class. `wanted` has the components that one of is
+    wanted here: they are guessed before others.
     """
     if text in scope.blocks:
         return scope.blocks[text]
@@ -93,9 +96,15 @@ def find_named(text: str, place: Value, fields: Mapping[str, Entry], scope: Scop
         return None
     if is_include(text):
         return scope.library.find(text, place, scope)
-    hint = near(text, known_ops(scope)) or "`stackc ops` lists the components"
+    hint = _near_op(text, scope, wanted) or near(text, wanted) or "`stackc ops` lists the components"
     scope.found.error("N301", f"no component or block is called '{text}'", place.span, hint)
     return None
+
+
+def _near_op(text: str, scope: Scope, wanted: Collection[str] = ()) -> str | None:
+    """A hint with the op that is meant, as it seems: a block or one of those wanted before all others."""
+    meant = closest(text, [*scope.blocks, *wanted]) or closest(text, known_ops(scope))
+    return f"did you mean '{meant}'?" if meant else None
 
 
 def known_ops(scope: Scope) -> list[str]:

@@ -113,7 +113,8 @@ def _norm(value: Value, scope: Scope) -> Member | None:
         scope.found.error("N310", "norm is the name of a component or block", named.span, hint)
         return None
     text = scope.text(named, "norm")
-    operator = find_named(text, named, fields, scope) if text is not None else None
+    norms = [op for op, component in REGISTRY.items() if component.family == "norm"]
+    operator = find_named(text, named, fields, scope, wanted=norms) if text is not None else None
     return Member(operator, fields, scope, value.span) if operator else None
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import NoReturn
 
-from stackc.diagnostics import SpecError, near
+from stackc.diagnostics import SpecError, character, near
 from stackc.spec.shapes import BRACKETS, NAMES
 from stackc.spec.tokens import Tokenizer
 from stackc.spec.tree import Scalar, Value
@@ -58,7 +58,7 @@ def _unclosed(tokens: Tokenizer, start: int, opening: str) -> NoReturn:
     if tokens.startswith('"') and tokens.text.find('"', stop + 1) < 0:
         tokens.fail("S103", "a quote that is never closed", tokens.span(stop), "write the closing quote", resume=resume)
     if stop < resume:
-        message = f"'{tokens.text[stop]}' cannot stand in this label"
+        message = f"{character(tokens.text[stop])} cannot stand in this label"
         hint = (
             f'put the whole label in quotes, right inside the brackets: `{opening}"…"{next(iter(BRACKETS[opening]))}`'
         )

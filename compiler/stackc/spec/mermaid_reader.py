@@ -21,7 +21,7 @@ import re
 from dataclasses import dataclass
 from typing import NoReturn
 
-from stackc.diagnostics import Collector, SpecError, near
+from stackc.diagnostics import Collector, SpecError, character, near
 from stackc.spec.drawing import Drawing, Line
 from stackc.spec.labels import read_bracketed, read_properties
 from stackc.spec.links import Link, read_link
@@ -267,4 +267,4 @@ class _Reader:
         hint = _HINTS.get(
             tokens.text[start], "between two nodes stands an arrow, `a --> b`; a label has brackets, `a[label]`"
         )
-        tokens.fail("S102", f"cannot read '{tokens.text[start]}' here", here, hint)
+        tokens.fail("S102", f"cannot read {character(tokens.text[start])} here", here, hint)
