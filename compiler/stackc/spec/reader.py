@@ -127,6 +127,10 @@ class _Reader:
         elif type(value.data) is not int or value.data != LANGUAGE_VERSION:
             hint = f"this stackc reads version {LANGUAGE_VERSION}"
             message = f"language version {value.written} is unknown"
+            if value.written in (f"{LANGUAGE_VERSION}", f"{LANGUAGE_VERSION}.0"):
+                told = "text" if isinstance(value.data, str) else value.written
+                message = f"the language version has to be a whole number, and is {told}"
+                hint = f"write `stackc: {LANGUAGE_VERSION}`" + ", without quotes" * isinstance(value.data, str)
             raise SpecError(Diagnostic("S007", message, value.span, hint))
 
     def name(self, root: Getter) -> str:
