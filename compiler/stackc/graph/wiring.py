@@ -155,6 +155,8 @@ def order_of(
         notes = [Note(f"{source} → {target}", edges[source, target]) for source, target in steps[:-1]]
         message = f"the drawing goes in a circle: {' → '.join([*cycle, cycle[0]])}"
         hint = "a network runs from inputs to outputs: take one of these arrows away"
+        if len(cycle) == 1:
+            hint = "take the arrow away; one that ends a line leads to the node that begins the next line"
         found.error("N305", message, edges[steps[-1]], hint, *notes)
         return []
     if owners:
