@@ -72,10 +72,10 @@ class Collector:
     """
 
     diagnostics: list[Diagnostic] = field(default_factory=list)
-    _known: set[Diagnostic] = field(default_factory=set, init=False, repr=False)
+    _known: set[tuple[str, str, Span | None]] = field(default_factory=set, init=False, repr=False)
 
     def error(self, code: str, message: str, span: Span | None = None, hint: str | None = None, *notes: Note) -> None:
-        """Note a problem and go on. The same problem at the same place is kept once."""
+        """Note a problem and go on. The same problem at the same place is kept once, with its first notes."""
         self._add(Diagnostic(code, message, span, hint, notes))
 
     def extend(self, error: SpecError) -> None:
@@ -89,8 +89,9 @@ class Collector:
             raise SpecError(*sorted(self.diagnostics, key=_place))
 
     def _add(self, diagnostic: Diagnostic) -> None:
-        if diagnostic not in self._known:
-            self._known.add(diagnostic)
+        problem = diagnostic.code, diagnostic.message, diagnostic.span
+        if problem not in self._known:
+            self._known.add(problem)
             self.diagnostics.append(diagnostic)
         if len(self.diagnostics) >= MOST_PROBLEMS:
             self.raise_if_any()

@@ -19,7 +19,7 @@ from stackc.graph.inlets import Joiner, check_merge
 from stackc.graph.model import Body, Inlet, Kind, Node, Region, Wire
 from stackc.graph.operators import Operator, StackOf, find_operator, name_of, ports_of
 from stackc.graph.own import arguments_of
-from stackc.graph.params import Binding, bind_params
+from stackc.graph.params import Binding, bind_params, text_places
 from stackc.graph.scope import Scope
 from stackc.graph.sharing import owners_of, same_module
 from stackc.graph.stacks import StackPlan, plan_stack
@@ -143,7 +143,7 @@ def _block(
         inputs = {port.name: port.span for port in block.ports if port.name in place.connected}
         closed = frozenset(port.name for port in block.ports) - place.connected
         context.open.append(name)
-        inner = home.with_names(params)
+        inner = home.with_names(params, text_places(block.params, fields, params))
         region = _drawing(context, block, "block", inner, inputs, closed, place.taps)
         context.regions[key] = region and replace(region, params=params)
         context.open.pop()

@@ -19,7 +19,7 @@ def in_ascii(text: str) -> str:
 
 
 def lookalike(text: str) -> str | None:
-    """The first character that only looks like one of a spec, with its number, as messages call it; None if none does."""
+    """The first character that only looks like one of a spec, with its number, as messages call it; or None."""
     odd = next((c for c in text if ord(c) in _ASCII), None)
     if odd is None:
         return None

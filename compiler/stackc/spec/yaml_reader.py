@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -130,7 +130,7 @@ class _Reader:
                 self.found.error("S002", f"the key '{event.value}' stands twice", span, "keep one of the two", note)
             if not event.style and entry.value.data is None and _is_tail(event.value):
                 message = f"'{event.value}' is the end of a text that has a comma in it"
-                self.found.error("S001", message, span, 'put the whole text in quotes, for example `"min(2, index)"`')
+                self.found.error("S001", message, span, _whole_text(entries, event.value))
             entries[event.value] = entry
         return Value(entries, self.span(start))
 
@@ -273,6 +273,14 @@ _SLIPS: tuple[tuple[str, str, str | None], ...] = (
     ("escape character", "a backslash that begins no escape", "in single quotes a backslash is itself"),
     ("<document start>", "text after the end of the document", None),
 )
+
+
+def _whole_text(entries: Mapping[str, Entry], tail: str) -> str:
+    """The mend of a text that is parted at its comma: quotes, or the brackets of a list for `(batch, seq)`."""
+    *_, begin = [None, *(entry.value.data for entry in entries.values())]
+    if isinstance(begin, str) and begin.startswith("("):
+        return f"a list has square brackets: `[{begin[1:]}, {tail[:-1]}]`"
+    return 'put the whole text in quotes, for example `"min(2, index)"`'
 
 
 def _is_tail(key: str) -> bool:
