@@ -71,10 +71,14 @@ class _Checker:
     contracts: Mapping[str, Note]
     strays: Mapping[str, Note]
     known: dict[tuple[int, tuple[TensorType, ...]], TypedRegion | None] = field(default_factory=dict)
+    clear: dict[tuple[int, tuple[TensorType, ...]], tuple[TensorType, ...]] = field(default_factory=dict)
     signed: dict[Hashable, Signature] = field(default_factory=dict)
 
     def region(self, region: Region, inputs: tuple[TensorType, ...]) -> TypedRegion | None:
-        """The typed region; None where a part of it has no types. What depends on such a part is passed over."""
+        """The typed region; None where a part of it does not fit. What depends on types that are open is passed over.
+
+        `clear` has the types of the outputs of a region that has none, where they are clear all the same.
+        """
         key = (id(region), inputs)
         if key not in self.known:
             self.known[key] = self.typed(region, inputs)
@@ -90,19 +94,23 @@ class _Checker:
             given = [types[inlet.wire] if inlet.wire else None for inlet in node.inlets]
             if isinstance(node.body, Region):
                 entering = {inlet.port: type_ for inlet, type_ in zip(node.inlets, given, strict=True) if type_}
-                body = self.region(node.body, tuple(entering[name] for name in node.body.inputs))
+                entered = tuple(entering[name] for name in node.body.inputs)
+                body = self.region(node.body, entered)
                 if body is None:
-                    continue
-                bodies[node.id], outputs = body, body.outputs
+                    outputs = self.clear.get((id(node.body), entered), ())
+                else:
+                    bodies[node.id], outputs = body, body.outputs
             else:
                 signature = self.signature(region, node, given)
                 if signature is None:
-                    continue
-                signatures[node.id], outputs = signature, signature.outputs
+                    outputs = node.body.clear_outputs(*given)
+                else:
+                    signatures[node.id], outputs = signature, signature.outputs
             types |= {Wire(node.id, number): type_ for number, type_ in enumerate(outputs)}
-        if not all(wire in types for wire in region.outputs.values()) or len(signatures) + len(bodies) < len(
-            region.nodes
-        ):
+        if not all(wire in types for wire in region.outputs.values()):
+            return None
+        if len(signatures) + len(bodies) < len(region.nodes):
+            self.clear[id(region), inputs] = tuple(types[wire] for wire in region.outputs.values())
             return None
         typed = TypedRegion(region, inputs, signatures, bodies, tuple(types[wire] for wire in region.outputs.values()))
         for node in region.nodes.values():

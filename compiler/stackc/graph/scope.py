@@ -38,7 +38,7 @@ class Scope:
         return replace(self, names={}, blocks=document.blocks, file=document.file)
 
     def with_names(self, names: Mapping[str, Bound], texts: Mapping[str, Span] | None = None) -> Scope:
-        """This scope with more names, which hide those of the same spelling; `texts` are the places of texts in them."""
+        """This scope with more names, which hide others of the same spelling; `texts` has the places of texts."""
         left = {name: place for name, place in self.texts.items() if name not in names}
         return replace(self, names={**self.names, **names}, texts=left | {**(texts or {})})
 
@@ -71,15 +71,14 @@ class Scope:
         if name is None:
             return None
         text = str(self.names[name])
-        hint = f"write it as a number, or `{name}: {{type: text, default: …}}` and another one for the number"
+        hint = f"write a number, for example `{name}: 64`"
         if isinstance(plain(text), (int, float)):
             hint = f"write `{name}: {text}`, without quotes"
         elif self._is_expression(text):
             hint = f'a param that is calculated is written in `${{…}}`: `{name}: "${{{text}}}"`'
         note = Note("used as a number here", value.span)
-        return Diagnostic(
-            "N310", f"the param '{name}' is text, and a number is needed", self.texts[name], hint, (note,)
-        )
+        message = f"the param '{name}' is text, and a number is needed"
+        return Diagnostic("N310", message, self.texts[name], hint, (note,))
 
     def _is_expression(self, text: str) -> bool:
         try:
@@ -90,6 +89,8 @@ class Scope:
     def whole(self, value: Value, path: str, least: int | None = None) -> int:
         """A whole number, of at least `least` if anything. Raises SpecError, S005 where it is none."""
         number = value.kind if isinstance(value.data, (tuple, Mapping, bool)) else self.number(value)
+        if isinstance(number, str) and (blamed := self.text_in(value)):
+            raise SpecError(blamed)
         number = number.constant if isinstance(number, Dim) and number.constant is not None else number
         if isinstance(number, int) and not isinstance(number, bool) and (least is None or number >= least):
             return number

@@ -133,6 +133,9 @@ def _whole(fields: Mapping[str, Entry], name: str, scope: Scope, *, most: int) -
     except SpecError as error:
         scope.found.extend(error)
         return 1
+    if isinstance(number, str) and (blamed := scope.text_in(value)):
+        scope.found.extend(SpecError(blamed))
+        return 1
     number = number.constant if isinstance(number, Dim) else number
     if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= most:
         shown = f"'{value.written}'" if isinstance(value.data, str) else value.written

@@ -49,9 +49,9 @@ class Getter:
         """The value of a key as it is."""
         return self.entries[key].value if key in self.entries else None
 
-    def wrong(self, key: str, wanted: str, value: Value) -> None:
+    def wrong(self, key: str, wanted: str, value: Value, hint: str | None = None) -> None:
         """Note that a value is of another kind than wanted."""
-        self.found.error("S005", f"{self.at(key)} has to be {wanted}, and is {value.kind}", value.span)
+        self.found.error("S005", f"{self.at(key)} has to be {wanted}, and is {value.kind}", value.span, hint)
 
     def text(self, key: str) -> str | None:
         """A text, or None where there is none."""
@@ -68,14 +68,14 @@ class Getter:
             return None
         return value.data if isinstance(value.data, tuple) else (value,)
 
-    def texts(self, key: str, wanted: str) -> tuple[Value, ...]:
+    def texts(self, key: str, wanted: str, hint: str | None = None) -> tuple[Value, ...]:
         """The texts of a list; what is something else is noted and left out."""
         texts = []
         for value in self.values(key) or ():
             if isinstance(value.data, str):
                 texts.append(value)
             else:
-                self.wrong(key, wanted, value)
+                self.wrong(key, wanted, value, hint)
         return tuple(texts)
 
     def inner(self, key: str) -> Getter:
@@ -102,11 +102,14 @@ _EXAMPLES = {
 }  # fmt: skip
 
 
+_NAMES = {"weights": "file", "tie": "weight", "reparam": "weight"}
+
+
 def _not_a_mapping(value: Value, path: str, found: Collector) -> None:
     above, _, key = path.rpartition(".")
     if above.rpartition(".")[2] in _EXAMPLES:
         hint = f"for example `{key}: {_EXAMPLES[above.rpartition('.')[2]]}`"
     else:
-        hint = f"for example `{key}: {{{'file' if key == 'weights' else 'NAME'}: {_EXAMPLES.get(key, '…')}}}`"
+        hint = f"for example `{key}: {{{_NAMES.get(key, 'NAME')}: {_EXAMPLES.get(key, '…')}}}`"
     message = f"{path or 'a spec'} has to be a mapping, and is {value.kind}"
     found.error("S005", message, value.span, hint if path else "it begins with `stackc: 1`")
