@@ -68,15 +68,26 @@ MOST_PROBLEMS = 1000
 class Collector:
     """Gathers the diagnostics of one stage, so that all of them are reported together.
 
-    At `MOST_PROBLEMS` it raises them: to go on would only take time.
+    Those that are `mended` leave the stage a whole value, and the next one something to go on with. At `MOST_PROBLEMS`
+    it raises them: to go on would only take time.
     """
 
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    _mended: list[Diagnostic] = field(default_factory=list, init=False, repr=False)
     _known: set[tuple[str, str, Span | None]] = field(default_factory=set, init=False, repr=False)
 
     def error(self, code: str, message: str, span: Span | None = None, hint: str | None = None, *notes: Note) -> None:
         """Note a problem and go on. The same problem at the same place is kept once, with its first notes."""
         self._add(Diagnostic(code, message, span, hint, notes))
+
+    def mend(self, code: str, message: str, span: Span | None = None, hint: str | None = None) -> None:
+        """Note a problem of which it is clear what was meant, and which is read so from here on."""
+        self._mended.append(Diagnostic(code, message, span, hint))
+
+    @property
+    def mended(self) -> tuple[Diagnostic, ...]:
+        """The problems that are mended, in the order of the file."""
+        return tuple(sorted(self._mended, key=_place))
 
     def extend(self, error: SpecError) -> None:
         """Take over what another stage, or a part of this one, has found."""
@@ -84,9 +95,9 @@ class Collector:
             self._add(diagnostic)
 
     def raise_if_any(self) -> None:
-        """End the stage if it found anything, in the order of the file."""
+        """End the stage if it found anything that is not mended, in the order of the file."""
         if self.diagnostics:
-            raise SpecError(*sorted(self.diagnostics, key=_place))
+            raise SpecError(*sorted([*self.diagnostics, *self._mended], key=_place))
 
     def _add(self, diagnostic: Diagnostic) -> None:
         problem = diagnostic.code, diagnostic.message, diagnostic.span

@@ -25,7 +25,8 @@ def command(spec: Path, overrides: Overrides, as_json: bool) -> None:
     if as_json:
         inputs = {name: str(t) for name, t in program.inputs.items()}
         facts = {"name": program.name, "inputs": inputs, "outputs": outputs, "components": len(program.calls)}
-        facts |= {"parameters": cost.parameters, "flops": str(cost.flops), "unused_blocks": unused, "diagnostics": []}
+        facts |= {"parameters": cost.parameters, "flops": str(cost.flops), "unused_blocks": unused}
+        facts |= {"unused_params": list(checked.unused_params), "diagnostics": []}
         click.echo(json.dumps(facts, ensure_ascii=False))
         return
     click.echo(f"{program.name}: sound")
@@ -35,5 +36,7 @@ def command(spec: Path, overrides: Overrides, as_json: bool) -> None:
         click.echo(f"  out  {name}: {text}")
     click.echo(f"  {len(program.calls):,} components, {cost.parameters:,} parameters ({count(cost.parameters)})")
     click.echo(f"  FLOPs: {cost.flops}")
+    for name in checked.unused_params:
+        click.echo(f"  note: nothing here uses the param '{name}' ({checked.document.params[name].span})")
     for name in unused:
         click.echo(f"  note: nothing here uses the block '{name}' ({checked.document.blocks[name].body.span})")

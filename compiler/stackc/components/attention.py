@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from stackc.components.base import (
-    KeepsType,
+    Component,
     Misfit,
     Port,
     Signature,
@@ -29,7 +29,7 @@ OPTIONAL = [Port(name, optional=True) for name in ("context", "mask", "bias", "v
 
 
 @component("attention", "x", *OPTIONAL)
-class Attention(KeepsType):
+class Attention(Component):
     """y = W_o·concat_h(softmax(scale·q_h·k_hᵀ + bias_h)·v_h) + b_o with q = W_q·x, k = W_k·c, v = W_v·c′, biases added.
 
     x: [batch, queries, dim], context c: [batch, keys, …], by default x itself → y: [batch, queries, dim].

@@ -72,6 +72,7 @@ class _Checker:
     strays: Mapping[str, Note]
     known: dict[tuple[int, tuple[TensorType, ...]], TypedRegion | None] = field(default_factory=dict)
     clear: dict[tuple[int, tuple[TensorType, ...]], tuple[TensorType, ...]] = field(default_factory=dict)
+    told: set[tuple[str, Span]] = field(default_factory=set)
     signed: dict[Hashable, Signature] = field(default_factory=dict)
 
     def region(self, region: Region, inputs: tuple[TensorType, ...]) -> TypedRegion | None:
@@ -134,7 +135,10 @@ class _Checker:
         return signature
 
     def misfit(self, region: Region, node: Node, given: Sequence[TensorType | None], misfit: Misfit) -> None:
-        """Note a Misfit at the field or the arrow it blames, with the type and the origin of every input."""
+        """Note a Misfit at the field or the arrow it blames, with the type and the origin of every input.
+
+        Of a block that is used several times it is told once, for the types that it first meets with.
+        """
         span = node.fields.get(misfit.field, node.entry or node.span) if misfit.field else node.span
         if misfit.port and misfit.field not in node.fields:
             span = next((inlet.span for inlet in node.inlets if inlet.port == misfit.port), span)
@@ -147,7 +151,9 @@ class _Checker:
         symbols = {symbol for type_ in given if type_ for dim in type_.shape for symbol in dim.symbols()}
         notes += [note for name, note in self.strays.items() if name in symbols]
         message = f"{_called(region, node)} ({node.op}): {misfit.message}"
-        self.found.error(misfit.code, message, span, misfit.hint, *notes)
+        if (misfit.code, span) not in self.told:  # of a block with other types again, or of other types that follow
+            self.told.add((misfit.code, span))
+            self.found.error(misfit.code, message, span, misfit.hint, *notes)
 
     def limit(self, region: Region, node: Node, limit: Limit) -> None:
         """Note T205 where the dims contract allows a size that a component cannot take."""

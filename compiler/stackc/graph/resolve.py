@@ -8,6 +8,7 @@ from stackc.diagnostics import Collector, Span, SpecError
 from stackc.graph.contract import contract_of, dim_names, fixed_dims
 from stackc.graph.expand import Context, expand
 from stackc.graph.includes import Library, check_blocks
+from stackc.graph.mentions import check_dims
 from stackc.graph.model import Graph
 from stackc.graph.params import Binding, bind_params, is_text, known_params, text_places
 from stackc.graph.scope import Scope
@@ -54,6 +55,7 @@ def resolve(
         found.error("S006", "the spec has no inputs", document.span, hint)
     found.raise_if_any()
     library.scopes[document.file] = scope
+    check_dims(document, found)
     context = Context(document, scope)
     root = expand(context)
     found.raise_if_any()

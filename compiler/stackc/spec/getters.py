@@ -6,7 +6,7 @@ Each getter notes a diagnostic under the path of the value ("nodes.embed.dim") a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stackc.diagnostics import Collector, Span, closest, near
 from stackc.spec.tree import Entry, Value
@@ -37,13 +37,22 @@ class Getter:
         """The path of a key in messages."""
         return f"{self.path}.{key}" if self.path else key
 
-    def only(self, *known: str) -> set[str]:
-        """Every other key is unknown. The known ones that are meant by it, as it seems: they are not missing."""
-        unknown = {key: entry for key, entry in self.entries.items() if key not in known}
-        for key, entry in unknown.items():
-            where = f" in {self.path}" if self.path else ""
-            self.found.error("S004", f"unknown key '{key}'{where}", entry.key, near(key, known))
-        return {meant for key in unknown if (meant := closest(key, known))}
+    def only(self, *known: str) -> Getter:
+        """The mapping with these keys alone; every other one is noted, and read as the one that is meant, if any is."""
+        entries = {key: entry for key, entry in self.entries.items() if key in known}
+        where = f" in {self.path}" if self.path else ""
+        for key, entry in self.entries.items():
+            if key in known:
+                continue
+            message, hint = f"unknown key '{key}'{where}", near(key, known)
+            if (meant := closest(key, known)) and meant not in entries:
+                self.found.mend("S004", message, entry.key, hint)
+                entries[meant] = entry
+                continue
+            if not meant and entry.value.data is None:
+                hint = f"a list has brackets: `[…, {key}]`"
+            self.found.error("S004", message, entry.key, hint)
+        return replace(self, entries=entries)
 
     def value(self, key: str) -> Value | None:
         """The value of a key as it is."""
@@ -77,6 +86,11 @@ class Getter:
             else:
                 self.wrong(key, wanted, value, hint)
         return tuple(texts)
+
+    def inner_keys(self, key: str) -> tuple[str, ...]:
+        """The keys of the mapping under a key; none where it is no mapping."""
+        value = self.value(key)
+        return tuple(value.data) if value and isinstance(value.data, Mapping) else ()
 
     def inner(self, key: str) -> Getter:
         """The mapping under a key, empty where it is missing."""

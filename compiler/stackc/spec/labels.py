@@ -16,6 +16,9 @@ from stackc.spec.yaml_reader import read_yaml
 _TEXT_RULES = {">": "ODD_TEXT", "[/": "SLANTED_TEXT", "[\\": "SLANTED_TEXT", "(-": "ELLIPSE_TEXT"}
 
 
+_SHAPE = "for example `@{ shape: circle, label: text }`"
+
+
 def read_bracketed(tokens: Tokenizer, statement: int) -> tuple[str, str]:
     """Bracketed = opening (text | quoted text | markdown text) closing: the shape and the label.
 
@@ -87,10 +90,10 @@ def read_properties(tokens: Tokenizer, id: str) -> tuple[str | None, str | None,
         entries = _entries(match["yaml"], tokens.file)
     except SpecError as error:
         message = f"these properties cannot be read: {error.diagnostics[0].message}"
-        tokens.fail("S112", message, span, "for example `@{ shape: circle, label: text }`")
+        tokens.fail("S112", message, span, _SHAPE)
     shape, label = entries.pop("shape", None), entries.pop("label", None)
     if shape is not None and shape not in NAMES:
-        tokens.fail("S112", f"Mermaid knows no shape '{shape}'", span, near(str(shape), NAMES))
+        tokens.fail("S112", f"Mermaid knows no shape '{shape}'", span, near(str(shape), NAMES) or _SHAPE)
     rest = ", ".join(
         f"{key}: {json.dumps(clean(value) if isinstance(value, str) else value, ensure_ascii=False)}"
         for key, value in entries.items()
