@@ -31,6 +31,8 @@ ELSEWHERE = {
     **dict.fromkeys(("R405", "R406"), "runtime/test_session.py"), "R407": "runtime/test_placement.py",
     **dict.fromkeys(("R411", "R412", "R413", "R414", "R415", "R416", "R417", "R418"), "runtime/test_feeds.py"),
     **dict.fromkeys(("R421", "R422", "R423"), "runtime/test_npz.py"),
+    **dict.fromkeys(("R431", "R432"), "bench/test_workers.py"), "R433": "bench/test_agreement.py",
+    **dict.fromkeys(("R434", "R435", "R436", "R437"), "bench/test_targets.py"),
     **dict.fromkeys((f"A6{number:02}" for number in range(1, 11) if number not in (7, 8)), "test_artifact.py"),
     "A607": "test_staging.py", "A608": "test_staging.py",
     **dict.fromkeys(("A611", "A612", "A613"), "test_verify.py"),

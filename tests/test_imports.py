@@ -15,6 +15,7 @@ HEAVY = {"torch", "onnx", "onnxruntime", "onnxscript", "onnx_ir", "transformers"
 
 # The order of the design: a module imports from its own layer and from those before it.
 LAYERS = [
+    ["likeness"],
     ["diagnostics", "versions"],
     ["types"],
     ["spec"],

@@ -11,7 +11,7 @@ import sympy  # type: ignore[import-untyped]  # it ships no types
 from sympy import ZZ
 from sympy.polys.rings import ring  # type: ignore[import-untyped]  # as above
 
-from stackc.types import Bounds, Dim, DimRange, Symbol
+from stackc.types import Bounds, Dim, DimRange, Symbol, equating_multiple
 
 MULTIPLES = {"a": 1, "b": 1, "h": 16, "w": 6}
 RING, *GENERATORS = ring(sorted(MULTIPLES), ZZ)
@@ -122,7 +122,9 @@ def test_what_divides_out_of_a_floor_is_no_opaque_term() -> None:
     [
         (Dim.symbol("h", 16) // 2, "h/2"), (3 * Dim.symbol("h", 16) // 4, "3*h/4"), (Dim.of(0), "0"),
         (Dim.symbol("b") - Dim.symbol("a"), "-a + b"), (2 * Dim.symbol("a") * Dim.symbol("b") - 1, "2*a*b - 1"),
-        (Dim.symbol("a") // 3, "(a)//3"), (-Dim.of(3), "-3"),
+        (Dim.symbol("a") // 3, "a//3"), (-Dim.of(3), "-3"), (2 * (Dim.symbol("h") // 2), "2*(h//2)"),
+        (-(Dim.symbol("h") // 2) + 1, "-(h//2) + 1"), (Dim.symbol("h") // 2 + 1, "h//2 + 1"),
+        (Dim.symbol("h") // 2 // 3, "(h//2)//3"), (Dim.symbol("a") * (Dim.symbol("h") // 2), "a*(h//2)"),
     ],
 )  # fmt: skip
 def test_how_a_dim_is_written(dim: Dim, text: str) -> None:
@@ -141,3 +143,18 @@ def test_the_ends_of_a_contract() -> None:
     assert (bounds.least(h), bounds.largest(h // 16)) == (16, 6)
     assert (bounds.least(h * s + 1), bounds.largest(h * s)) == (33, None)
     assert [size for size in range(120) if bounds.contract["h"].allows(size)] == [16, 32, 48, 64, 80, 96]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "multiple"),
+    [
+        (2 * (Dim.symbol("h") // 2), Dim.symbol("h"), 2), (4 * ((Dim.symbol("h") + 1) // 4), Dim.symbol("h"), 4),
+        (8 * (Dim.symbol("h", 2) // 2 // 2 // 2), Dim.symbol("h", 2), 4), (Dim.symbol("h"), Dim.symbol("w"), None),
+        (Dim.symbol("h") + 1, Dim.symbol("h"), None), (Dim.of(3), Dim.of(4), None),
+    ],
+)  # fmt: skip
+def test_the_multiple_by_which_dims_are_equal(one: Dim, other: Dim, multiple: int | None) -> None:
+    assert equating_multiple(one, other) == multiple
+    if multiple:
+        sizes = {name: 5 * of * multiple for name, of in (one.symbols() | other.symbols()).items()}
+        assert one.evaluate(sizes) == other.evaluate(sizes)

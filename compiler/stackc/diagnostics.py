@@ -5,10 +5,11 @@ A stage collects every problem it can see and raises them together as one `SpecE
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from unicodedata import category, combining, east_asian_width
+
+from stackc.likeness import likeliest
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,15 +68,26 @@ MOST_PROBLEMS = 1000
 class Collector:
     """Gathers the diagnostics of one stage, so that all of them are reported together.
 
-    At `MOST_PROBLEMS` it raises them: to go on would only take time.
+    Those that are `mended` leave the stage a whole value, and the next one something to go on with. At `MOST_PROBLEMS`
+    it raises them: to go on would only take time.
     """
 
     diagnostics: list[Diagnostic] = field(default_factory=list)
-    _known: set[Diagnostic] = field(default_factory=set, init=False, repr=False)
+    _mended: list[Diagnostic] = field(default_factory=list, init=False, repr=False)
+    _known: set[tuple[str, str, Span | None]] = field(default_factory=set, init=False, repr=False)
 
     def error(self, code: str, message: str, span: Span | None = None, hint: str | None = None, *notes: Note) -> None:
-        """Note a problem and go on. The same problem at the same place is kept once."""
+        """Note a problem and go on. The same problem at the same place is kept once, with its first notes."""
         self._add(Diagnostic(code, message, span, hint, notes))
+
+    def mend(self, code: str, message: str, span: Span | None = None, hint: str | None = None) -> None:
+        """Note a problem of which it is clear what was meant, and which is read so from here on."""
+        self._mended.append(Diagnostic(code, message, span, hint))
+
+    @property
+    def mended(self) -> tuple[Diagnostic, ...]:
+        """The problems that are mended, in the order of the file."""
+        return tuple(sorted(self._mended, key=_place))
 
     def extend(self, error: SpecError) -> None:
         """Take over what another stage, or a part of this one, has found."""
@@ -83,13 +95,14 @@ class Collector:
             self._add(diagnostic)
 
     def raise_if_any(self) -> None:
-        """End the stage if it found anything, in the order of the file."""
+        """End the stage if it found anything that is not mended, in the order of the file."""
         if self.diagnostics:
-            raise SpecError(*sorted(self.diagnostics, key=_place))
+            raise SpecError(*sorted([*self.diagnostics, *self._mended], key=_place))
 
     def _add(self, diagnostic: Diagnostic) -> None:
-        if diagnostic not in self._known:
-            self._known.add(diagnostic)
+        problem = diagnostic.code, diagnostic.message, diagnostic.span
+        if problem not in self._known:
+            self._known.add(problem)
             self.diagnostics.append(diagnostic)
         if len(self.diagnostics) >= MOST_PROBLEMS:
             self.raise_if_any()
@@ -105,11 +118,11 @@ MOST_GUESSED = 2000
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that a misspelt one is most like; None where none is like it, or there are very many."""
-    known = sorted(set(known))
+    """The known name that a misspelt one is meant for; None where none is like it, or there are very many."""
+    known = set(known)
     if len(known) > MOST_GUESSED or len(name) > LONGEST_LINE:
         return None
-    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.6)), None)
+    return likeliest(name, known)
 
 
 def near(name: str, known: Iterable[str]) -> str | None:
@@ -132,7 +145,8 @@ def render(diagnostic: Diagnostic, sources: Mapping[str, str]) -> str:
     """The diagnostic as text, with the line it speaks of and a caret below it.
 
     `sources` maps the file names of spans to their text; a file that is not in it is named without its line. Control
-    characters, which could steer a terminal, are shown as `�`.
+    characters, which could steer a terminal, are shown as `�`, and so are those that cannot be seen or turn the line
+    round; in messages these go by their number.
     """
     lines = [f"error[{diagnostic.code}]: {_shown(diagnostic.message)}"]
     if diagnostic.span:
@@ -171,13 +185,30 @@ def _clipped(text: str, start: int) -> tuple[str, int]:
 
 
 def _printable(text: str) -> str:
-    """`text` on one line: tabs as one space, other control characters as `�`."""
-    return "".join(" " if c == "\t" else "�" if category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in text)
+    """`text` on one line: tabs as one space, characters that steer or cannot be seen as `�`."""
+    return "".join(" " if c == "\t" else "�" if category(c) in _UNPRINTABLE or is_invisible(c) else c for c in text)
+
+
+_UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
+_JOINERS = "\u200c\u200d"
+
+
+def is_invisible(character: str) -> bool:
+    """Whether nothing is seen of a character, or it turns others round; what joins letters or emoji is told apart."""
+    return category(character) == "Cf" and character not in _JOINERS
+
+
+def character(c: str) -> str:
+    """How messages call a character: in quotes, or by its number where it cannot be seen by itself."""
+    odd = is_invisible(c) or c in _JOINERS or category(c)[0] in "CMZ"
+    return f"U+{ord(c):04X}" if odd and c != " " else f"'{c}'"
 
 
 def _shown(text: str) -> str:
     text = text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}…"
-    return text if text.isprintable() else _printable(text)
+    if text.isprintable():
+        return text
+    return _printable("".join(f"<U+{ord(c):04X}>" if is_invisible(c) else c for c in text))
 
 
 def _columns(text: str) -> int:

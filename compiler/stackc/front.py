@@ -8,8 +8,10 @@ from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
 
+from stackc.diagnostics import SpecError
 from stackc.graph.check import TypedGraph, check
 from stackc.graph.cost import Cost, cost_of
+from stackc.graph.mentions import unused_params
 from stackc.graph.model import Graph
 from stackc.graph.names import require_own_names
 from stackc.graph.program import Program, flatten
@@ -17,7 +19,7 @@ from stackc.graph.ranges import value_ranges
 from stackc.graph.resolve import resolve
 from stackc.graph.weight_names import check_names
 from stackc.spec.document import Document
-from stackc.spec.reader import read
+from stackc.spec.reader import draft
 from stackc.spec.source import Source, load_source
 from stackc.types import ValueRange
 
@@ -49,6 +51,11 @@ class Checked:
         return cost_of(self.typed.root)[self.typed.root]
 
     @cached_property
+    def unused_params(self) -> tuple[str, ...]:
+        """The params of the spec that nothing in it speaks of."""
+        return unused_params(self.document)
+
+    @cached_property
     def sources(self) -> dict[str, str]:
         """The texts that spans speak of, included ones too, by the names of their files."""
         texts: dict[str, str] = {}
@@ -67,9 +74,14 @@ def check_spec(path: Path, overrides: Overrides | None = None) -> Checked:
 def check_source(source: Source, overrides: Overrides | None = None) -> Checked:
     """As `check_spec`, of a text that is in memory already."""
     overrides = overrides or Overrides()
-    document = read(source)
-    graph = resolve(document, overrides.params, overrides.dims, overrides.trust)
-    typed = check(graph)
+    document = draft(source)
+    try:
+        graph = resolve(document, overrides.params, overrides.dims, overrides.trust)
+        typed = check(graph)
+    except SpecError as error:
+        raise SpecError(*document.problems, *error.diagnostics) from None
+    if document.problems:
+        raise SpecError(*document.problems)
     program = flatten(typed)
     require_own_names(document, program)
     if document.weights and not overrides.params:  # with others, what a rule speaks of may well not be there

@@ -39,7 +39,8 @@ class Floor:
     divisor: int
 
     def __str__(self) -> str:
-        return f"({self.numerator})//{self.divisor}"
+        text = str(self.numerator)
+        return f"{text if text.isidentifier() else f'({text})'}//{self.divisor}"
 
 
 Atom: TypeAlias = Symbol | Floor
@@ -146,6 +147,10 @@ class Dim:
         """The number at given sizes of the symbols."""
         return sum(c * math.prod(_evaluate(atom, sizes) for atom in m) for m, c in self.terms)
 
+    def at(self, sizes: Mapping[str, Dim]) -> Dim:
+        """The dim with other dims for its symbols."""
+        return sum((product([c, *(_at(atom, sizes) for atom in m)]) for m, c in self.terms), Dim.of(0))
+
     def __eq__(self, other: object) -> bool:
         if isinstance(other, int):
             return self.constant == other
@@ -184,6 +189,12 @@ def _evaluate(atom: Atom, sizes: Mapping[str, int]) -> int:
     return atom.numerator.evaluate(sizes) // atom.divisor
 
 
+def _at(atom: Atom, sizes: Mapping[str, Dim]) -> Dim:
+    if isinstance(atom, Symbol):
+        return sizes[atom.name] // atom.multiple_of
+    return atom.numerator.at(sizes) // atom.divisor
+
+
 def _product(monomial: Monomial, coefficient: int) -> str:
     """The product as people write it: 16·(h/16) is h, 8·(h/16) is h/2."""
     divisor, factors = 1, []
@@ -197,7 +208,25 @@ def _product(monomial: Monomial, coefficient: int) -> str:
     coefficient, divisor = coefficient // common, divisor // common
     sign = "-" if coefficient < 0 else ""
     number = [str(abs(coefficient))] if abs(coefficient) != 1 or not factors else []
+    if sign or number or len(factors) > 1 or divisor > 1:  # 2*(h//2) is not 2*h//2
+        factors = [f"({factor})" if "//" in factor else factor for factor in factors]
     return sign + "*".join(number + factors) + (f"/{divisor}" if divisor > 1 else "")
+
+
+MOST_MULTIPLE = 64
+
+
+def equating_multiple(one: Dim, other: Dim) -> int | None:
+    """The least m up to `MOST_MULTIPLE` by which the dims are equal once all of their symbols are m times another.
+
+    None where there is none: 2·(h//2) and h are equal for h a multiple of 2.
+    """
+    symbols = one.symbols() | other.symbols()
+    for m in range(2, MOST_MULTIPLE + 1):
+        sizes = {name: Dim.symbol(name, multiple_of * m) for name, multiple_of in symbols.items()}
+        if one.at(sizes) == other.at(sizes):
+            return m
+    return None
 
 
 Shape = tuple[Dim, ...]

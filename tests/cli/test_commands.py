@@ -130,3 +130,12 @@ def test_doctor_tells_every_provider() -> None:
     rows = {row["subject"]: row for row in json.loads(stackc("doctor", "--json").stdout)}
     assert rows["provider cpu"]["state"] == "ok"
     assert {"provider cuda", "provider tensorrt", "torch", "onnxruntime"} <= rows.keys()
+
+
+@pytest.mark.parametrize(
+    ("topic", "told"), [("nope", "see `stackc help`"), ("lang", "did you mean 'language'?"), ("biuld", "'build'?")]
+)
+def test_help_of_an_unknown_topic_leads_on(topic: str, told: str) -> None:
+    done = stackc("help", topic)
+    assert done.returncode == 2
+    assert done.stderr.rstrip().endswith(told)

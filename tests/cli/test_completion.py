@@ -72,4 +72,5 @@ def test_commands_are_completed_without_importing_them() -> None:
     line = {"_STACKC_COMPLETE": "bash_complete", "COMP_WORDS": "stackc ", "COMP_CWORD": "1"}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | line)
-    assert set(done.stdout.splitlines()[-1].split()) == {"stackc", "stackc.cli", "stackc.diagnostics"}
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert loaded == {"stackc", "stackc.cli", "stackc.diagnostics", "stackc.likeness"}

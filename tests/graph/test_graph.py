@@ -199,3 +199,43 @@ def test_mistakes_are_named(text: str, message: str) -> None:
     with pytest.raises(SpecError) as caught:
         checked(text)
     assert message in str(caught.value)
+
+
+def test_what_does_not_fit_and_keeps_its_type_leaves_the_rest_to_be_told() -> None:
+    text = """\
+stackc: 1
+inputs: {x: {shape: [batch, 3, h, w]}}
+graph: x --> a[batch_norm] --> b[conv2d] --> c[group_norm] --> body[stack] --> d[softmax]
+nodes:
+  b: {out: 7, kernel: 3, padding: same}
+  c: {groups: 2}
+  body: {of: layer, repeat: 3}
+  d: {axis: 9}
+blocks:
+  layer:
+    inputs: [x]
+    graph: x --> norm[instance_norm] --> relu
+"""
+    with pytest.raises(SpecError) as caught:
+        check_source(Source("s.yaml", text))
+    told = [(d.code, d.message.partition(":")[0]) for d in caught.value.diagnostics]
+    assert told == [
+        ("T204", "'a' (batch_norm)"), ("T204", "'c' (group_norm)"), ("T201", "'d' (softmax)"),
+        ("T204", "'norm' (instance_norm)"),
+    ]  # fmt: skip
+
+
+def test_misspelt_keys_and_ops_hide_nothing_that_comes_after_them() -> None:
+    text = """\
+stackc: "1"
+parms: {dim: 64}
+inputs: {x: {dtype: flaot32, shpae: [batch, dim]}}
+graph: x --> a[linaer] --> b[linear] --> c[softmax]
+nodes: {b: {outt: dim}, c: {axs: 2}, zz: {out: 4}}
+"""
+    with pytest.raises(SpecError) as caught:
+        check_source(Source("s.yaml", text))
+    told = [(d.code, d.span and d.span.line) for d in caught.value.diagnostics]
+    assert told == [
+        ("S007", 1), ("S004", 2), ("S005", 3), ("S004", 3), ("N301", 4), ("N309", 5), ("N309", 5), ("N302", 5),
+    ]  # fmt: skip

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from stackc.cli import cli
 from stackc.diagnostics import SpecError
-from stackc.front import check_source
+from stackc.front import check_source, check_spec
 from stackc.spec.source import Source
 
 HEAD = """stackc: 1
@@ -132,3 +132,37 @@ def test_outputs_that_nothing_takes(arrow: str, unread: list[str], tmp_path: Pat
     told = CliRunner().invoke(cli, ["check", str(path)]).output
     assert json.loads(CliRunner().invoke(cli, ["check", str(path), "--json"]).output)["unread_outputs"] == unread
     assert told.count("note: nothing takes the output") == len(unread)
+
+
+def test_check_names_params_that_nothing_speaks_of(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(
+        """\
+stackc: 1
+params: {dim: 8, twice: "${2*dim}", lost: 3, heads: 2, gelu: 1, hidden: "${twice}"}
+inputs: {x: {shape: [batch, dim]}}
+graph: x --> y[inner]
+blocks:
+  inner: {params: {heads: 4, wide: hidden}, inputs: [x], graph: x --> mlp, nodes: {mlp: {hidden: wide + heads}}}
+""",
+        encoding="utf-8",
+    )
+    assert check_spec(spec).unused_params == ("lost", "heads", "gelu")
+    said = CliRunner().invoke(cli, ["check", str(spec)]).output
+    assert said.splitlines()[-3:] == [
+        f"  note: nothing here uses the param '{name}' ({spec}:2)" for name in ("lost", "heads", "gelu")
+    ]
+    told = json.loads(CliRunner().invoke(cli, ["check", str(spec), "--json"]).output)
+    assert told["unused_params"] == ["lost", "heads", "gelu"]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "dims: {n: {max: 4}}\ninputs: {x: {shape: [batch, 2*n]}}\ngraph: x --> gelu\n",
+        'dims: {n: {max: 4}}\nparams: {rows: "${2*n}"}\ninputs: {x: {shape: [batch, rows]}}\ngraph: x --> gelu\n',
+        "dims: {n: {max: 4}, m: {max: 2}}\ninputs: {x: {dtype: int64, shape: [n, m], below: 3}}\ngraph: x --> add\n",
+    ],
+)
+def test_a_dim_that_an_expression_speaks_of_is_no_slip(spec: str) -> None:
+    check_source(Source("spec.yaml", f"stackc: 1\n{spec}"))

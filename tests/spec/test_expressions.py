@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import sympy  # type: ignore[import-untyped]  # it ships no types
 
-from stackc.diagnostics import SpecError
+from stackc.diagnostics import Span, SpecError
 from stackc.spec.expressions import Bound, evaluate, interpolate
 from stackc.spec.yaml_reader import read_yaml
 from stackc.types import Dim
@@ -79,6 +79,34 @@ def test_dims_stay_symbols(text: str, shown: str) -> None:
 )
 def test_what_has_no_value(text: str, message: str) -> None:
     assert refused(text) == f"spec.yaml:1:1: error[X003]: '{text}' has no value: {message}"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "hint"),
+    [
+        ("4^dim", "'^' is no operator", "write `4**dim`"),
+        ("4dim", "a number and a name stand side by side", "write `4*dim`"),
+        ("2(dim + 1)", "a number and a name stand side by side", "write `2*(dim + 1)`"),
+        ("3x3", "two numbers are a list", "write `[3, 3]`"),
+        ("int(dim / 3)", "there is no function 'int'", "floor rounds down, ceil up: `floor(dim / 3)`"),
+        ("round(dim)", "there is no function 'round'", "floor rounds down, ceil up: `floor(dim)`"),
+        ("1 / sqrt(dim)", "there is no function 'sqrt'", "write `1 / dim**0.5`"),
+        ("sqrt(dim + 1)", "there is no function 'sqrt'", "write `(dim + 1)**0.5`"),
+        ("batch seq", "names stand side by side", "a list is written `[batch, seq]`"),
+        ("dim × 2", "'×' (U+00D7) stands in it", "write `dim * 2`"),
+        ("batch，seq", "'，' (U+FF0C) stands in it", "write `batch,seq`"),
+        ("“4*dim”", "'“' (U+201C) stands in it", 'write `"4*dim"`'),
+        ("(dim", "'(' was never closed", None),
+        ("4 *", "it cannot be read", None),
+    ],
+)
+def test_the_usual_slips_are_told_with_their_mend(text: str, reason: str, hint: str | None) -> None:
+    with pytest.raises(SpecError) as caught:
+        evaluate(text, SCOPE, Span("spec.yaml", 1))
+    (diagnostic,) = caught.value.diagnostics
+    assert (diagnostic.code, diagnostic.message) == ("X001", f"'{text}' is not an expression: {reason}")
+    assert diagnostic.hint == (hint or "+ - * / // % **, comparison, and or not, min, max, ceil and floor, "
+                                       "over params and dims")  # fmt: skip
 
 
 @pytest.mark.parametrize("text", ["norm if on else dim", "dim.real", "[1, 2]", "lambda: 3", "f'{dim}'", "dim[0]",

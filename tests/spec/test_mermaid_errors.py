@@ -21,6 +21,7 @@ def told(diagnostic: Diagnostic) -> str:
 ARROW = "an arrow is `-->`, with a text `-- text -->` or `-->|text|`"
 PIPED = 'the text of an arrow is `|text|`, with quotes where it has brackets: `|"text"|`'
 BETWEEN = "between two nodes stands an arrow, `a --> b`; a label has brackets, `a[label]`"
+COMMENT = "a comment is `%% text`, on a line of its own"
 SOURCE = "write a node before it; one called 'o' or 'x' needs a space before its arrow"
 
 
@@ -28,11 +29,20 @@ SOURCE = "write a node before it; one called 'o' or 'x' needs a space before its
     ("text", "message"),
     [
         ("graph XY\na", "1:1-9 S101 this header cannot be read | write `graph LR`, and the arrows below it"),
-        ("a --> b %% c", "1:9-10 S102 a comment needs a line of its own, and a text | None"),
+        ("a --> b %% c", f"1:9-10 S102 a comment needs a line of its own, and a text | {COMMENT}"),
         ("a -> b", "1:3-5 S102 '->' is no arrow of Mermaid | write `-->`"),
         ("a → b", "1:3-4 S102 '→' is no arrow of Mermaid | write `-->`"),
         ("a [x]", "1:3-4 S102 a label has to follow its node without a space | write the bracket right behind the id"),
-        ("a b", f"1:3-4 S102 cannot read 'b' here | {BETWEEN}"),
+        ("a b", f"1:3-4 S102 no arrow stands before 'b' | {BETWEEN}"),
+        ("a[x] bc[y] --> d", f"1:6-8 S102 no arrow stands before 'bc' | {BETWEEN}"),
+        ("# a --> b", f"1:1-2 S102 '#' begins no comment | {COMMENT}"),
+        ("//a", f"1:1-3 S102 '//' begins no comment | {COMMENT}"),
+        ("a --> b # c; d", f"1:9-10 S102 '#' begins no comment | {COMMENT}"),
+        ("a --> b[x] // c", f"1:12-14 S102 '//' begins no comment | {COMMENT}"),
+        ("a ——> b", "1:3-6 S102 '——>' is no arrow of Mermaid | write `-->`"),
+        ("a–>b", "1:2-4 S102 '–>' is no arrow of Mermaid | write `-->`"),
+        ("a －－＞ b", "1:3-6 S102 '－－＞' is no arrow of Mermaid | write `-->`"),
+        ("a[x]；b", "1:5-6 S102 cannot read '；' (U+FF1B) here | write `;`"),
         ("a &b", "1:3-4 S102 cannot read '&' here | between two nodes stands ` & `, with spaces, or an arrow"),
         ("a & --> b", "1:3-4 S102 a node is missing behind `&` | None"),
         ('"a" --> b', '1:1-2 S102 cannot read \'"\' here | an id has no quotes; a label may have them: `a["label"]`'),
@@ -96,11 +106,19 @@ SOURCE = "write a node before it; one called 'o' or 'x' needs a space before its
             "subgraph the end\na\nend",
             "1:1-17 S110 Mermaid reads a title that ends in 'end' on into the next line | put the title in quotes",
         ),
+        ("C｛子模型1｝ --> a", "1:1-8 S110 Mermaid cannot read '｛' (U+FF5B) | write `C{子模型1}`"),
+        ("a【relu】", "1:1-8 S110 Mermaid cannot read '【' (U+3010) | write `a[relu]`"),
+        ("relu\u0301", "1:1-6 S110 Mermaid cannot read U+0301 in an id | make it the label: `node[relu\u0301]`"),
+        (
+            "a <-- b",
+            "1:3-6 S107 '<--' points back, and data flows from left to right"
+            " | write the arrow the other way round: `b --> a` for `a <-- b`",
+        ),
         ("a&b --> c", "1:1-4 S110 'a&b' is one id to Mermaid | several nodes have spaces between: `A & B`"),
         ("end-point --> a", "1:1-10 S110 Mermaid reads the word 'end' in the id 'end-point' | call it 'end_point'"),
         ("模型end --> a", "1:1-6 S110 Mermaid reads the word 'end' in the id '模型end' | call it '模型end_'"),
         ("模型o--> a", "1:1-4 S110 Mermaid reads 'o' as the tail of the arrow | put a space before the arrow"),
-        ("हिन्दी --> a", "1:1-7 S110 Mermaid cannot read 'ि' in an id | make it the label: `node[हिन्दी]`"),
+        ("हिन्दी --> a", "1:1-7 S110 Mermaid cannot read U+093F in an id | make it the label: `node[हिन्दी]`"),
         ("a -- b\nc --> d", f"1:3-5 S111 '--' begins a text that no arrow ends on its line | {ARROW}"),
         ("a -->|f(x)| b", f"1:6-8 S111 this text of an arrow cannot be read | {PIPED}"),
         ("a -->|x:y:z| b", "1:3-13 S111 the text 'x:y:z' names more than two ports | write `|in|`, or `|out:in|`"),

@@ -27,7 +27,8 @@ def command(spec: Path, overrides: Overrides, as_json: bool) -> None:
         inputs = {name: str(t) for name, t in program.inputs.items()}
         facts = {"name": program.name, "inputs": inputs, "outputs": outputs, "components": len(program.calls)}
         facts |= {"parameters": cost.parameters, "flops": str(cost.flops), "unused_blocks": unused}
-        facts |= {"unread_outputs": [f"{block}.{name}" for block, name in unread], "diagnostics": []}
+        facts |= {"unread_outputs": [f"{block}.{name}" for block, name in unread]}
+        facts |= {"unused_params": list(checked.unused_params), "diagnostics": []}
         click.echo(json.dumps(facts, ensure_ascii=False))
         return
     click.echo(f"{program.name}: sound")
@@ -37,6 +38,8 @@ def command(spec: Path, overrides: Overrides, as_json: bool) -> None:
         click.echo(f"  out  {name}: {text}")
     click.echo(f"  {len(program.calls):,} components, {cost.parameters:,} parameters ({count(cost.parameters)})")
     click.echo(f"  FLOPs: {cost.flops}")
+    for name in checked.unused_params:
+        click.echo(f"  note: nothing here uses the param '{name}' ({checked.document.params[name].span})")
     for name in unused:
         click.echo(f"  note: nothing here uses the block '{name}' ({checked.document.blocks[name].body.span})")
     for block, name in unread:

@@ -28,7 +28,8 @@ def command(ctx: click.Context, topic: str | None) -> None:
     else:
         from stackc.diagnostics import near
 
-        raise click.BadParameter(f"nothing is called '{topic}'; {near(topic, ['language', *COMMANDS])}")
+        guess = near(topic, ["language", *COMMANDS]) or "see `stackc help`"
+        raise click.BadParameter(f"nothing is called '{topic}'; {guess}")
 
 
 def _language() -> None:

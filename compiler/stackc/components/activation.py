@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from stackc.components.base import Component, Misfit, Signature, axis_of, component, fixed, require_float
+from stackc.components.base import Component, KeepsType, Misfit, Signature, axis_of, component, fixed, require_float
 from stackc.components.construction import Construction, construct
 from stackc.components.fields import Probability
 from stackc.types import TensorType
@@ -128,7 +128,7 @@ class Elu(Elementwise):
 
 
 @component("prelu", "x")
-class Prelu(Component):
+class Prelu(KeepsType):
     """y = max(x, 0) + weight · min(x, 0): a leaky relu that learns its slope.
 
     x: [...] → y: the same. He et al. 2015, arXiv:1502.01852.
@@ -179,7 +179,7 @@ class Glu(Component):
 
 
 @component("softmax", "x")
-class Softmax(Component):
+class Softmax(KeepsType):
     """yᵢ = exp(xᵢ) / Σⱼ exp(xⱼ) along an axis.
 
     x: [...] → y: the same, with sum 1 along the axis. Bridle 1990.

@@ -105,6 +105,10 @@ class Component:
         """
         raise NotImplementedError(type(self).__name__)
 
+    def clear_outputs(self, *inputs: Any) -> tuple[TensorType, ...]:
+        """The types of its outputs where they are clear although `signature` raises Misfit; none where they are not."""
+        return ()
+
     def construction(self, *inputs: Any, **named: Any) -> Construction[nn.Module]:
         """What makes the PyTorch module for these inputs, in words that `show --as torch` can print.
 
@@ -171,6 +175,14 @@ def require_float(x: TensorType, port: str = "x") -> None:
         )
 
 
+class KeepsType(Component):
+    """The base of what gives the type that it takes: whatever is wrong with its fields, what follows can be judged."""
+
+    def clear_outputs(self, x: TensorType, *others: Any) -> tuple[TensorType, ...]:
+        """The type of x, unless it is no type for it."""
+        return (x,) if x.is_float else ()
+
+
 def axis_of(axis: int, x: TensorType, *, field: str = "axis") -> int:
     """`axis` counted from 0; a Misfit where the tensor has no such axis."""
     if not -x.rank <= axis < x.rank:
@@ -203,7 +215,9 @@ def require_layout(x: TensorType, layout: str, port: str = "x") -> None:
 def require_integer(x: TensorType, port: str = "x") -> None:
     """A Misfit unless the elements are whole numbers."""
     if x.dtype not in INTEGERS:
-        raise Misfit(f"needs whole numbers, {' or '.join(INTEGERS)}, and gets {x}", code="T203", port=port)
+        message = f"needs whole numbers, {' or '.join(INTEGERS)}, and gets {x}"
+        hint = "ids are whole numbers: an input has them with `dtype: int64`" if x.is_float else None
+        raise Misfit(message, code="T203", port=port, hint=hint)
 
 
 def require_mask(mask: TensorType, port: str = "mask") -> None:

@@ -23,7 +23,9 @@ from stackc.types import Dim, TensorType, product
 if TYPE_CHECKING:
     from torch import nn
 
-Padding = Annotated[Naturals | Literal["same"], "zeros on either side of an axis; `same` keeps the sizes, at stride 1"]
+Padding = Annotated[
+    Naturals | Literal["same"], "zeros on either side of an axis, 0 for `valid`; `same` keeps the sizes, at stride 1"
+]
 Out = Annotated[Size, "channels of y"]
 Kernel = Annotated[Sizes, "positions of the kernel along each axis"]
 Stride = Annotated[Sizes, "positions from one place of the kernel to the next"]
@@ -68,10 +70,13 @@ class Convolution(Component):
         """The zeros on either side of each axis; a Misfit where no number of them keeps the sizes."""
         if self.padding != "same":
             return per_axis(self.padding, x, "padding")
-        if max(stride := per_axis(self.stride, x, "stride")) > 1:
-            raise Misfit(f"padding same has no meaning at stride {max(stride)}", field="padding", hint=_HALVES)
         margins = []
         kernels, dilations = per_axis(self.kernel, x, "kernel"), per_axis(self.dilation, x, "dilation")
+        if max(stride := per_axis(self.stride, x, "stride")) > 1:
+            halves = [dilation * (kernel - 1) // 2 for kernel, dilation in zip(kernels, dilations, strict=True)]
+            number = halves[0] if len(set(halves)) == 1 else halves
+            hint = f"write a number: `padding: {number}` gives the sizes divided by the stride, rounded up"
+            raise Misfit(f"padding same has no meaning at stride {max(stride)}", field="padding", hint=hint)
         for kernel, dilation in zip(kernels, dilations, strict=True):
             if dilation * (kernel - 1) % 2:
                 raise Misfit(
@@ -81,9 +86,6 @@ class Convolution(Component):
                 )
             margins.append(dilation * (kernel - 1) // 2)
         return tuple(margins)
-
-
-_HALVES = "write a number, for example (kernel − 1) // 2, which rounds the sizes divided by the stride up"
 
 
 @component("conv1d", "x")

@@ -6,6 +6,7 @@ are equal or one of them is 1. Element types are never converted.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 from stackc.components.base import (
@@ -20,7 +21,7 @@ from stackc.components.base import (
 )
 from stackc.components.construction import Construction, construct
 from stackc.components.linear import linear_flops, linear_parameters
-from stackc.types import Dim, Shape, TensorType
+from stackc.types import Dim, Shape, TensorType, equating_multiple
 
 if TYPE_CHECKING:
     from torch import nn
@@ -194,7 +195,7 @@ class Concat(Component):
                 raise Misfit(
                     f"cannot join {first} and {other} along axis {self.axis}",
                     port="x",
-                    hint="all axes but that one have to be equal",
+                    hint=_multiple(first, other, axis) or "all axes but that one have to be equal",
                 )
         joined = sum((t.shape[axis] for t in x), Dim.of(0))
         return Signature((first.with_shape(*first.shape[:axis], joined, *first.shape[axis + 1 :]),))
@@ -208,6 +209,21 @@ class Concat(Component):
     def expression(self, *x: str) -> str:
         """torch.cat."""
         return f"torch.cat(({', '.join(x)}{',' * (len(x) == 1)}), dim={self.axis})"
+
+
+def _multiple(one: TensorType, other: TensorType, joined: int | None = None) -> str | None:
+    """The contract by which sizes that were halved and doubled again are equal to what they were; None without one."""
+    if one.rank != other.rank:
+        return None
+    pairs = [pair for axis, pair in enumerate(zip(one.shape, other.shape, strict=True)) if axis != joined]
+    unlike = [(a, b) for a, b in pairs if a != b]
+    multiples = [equating_multiple(a, b) for a, b in unlike]
+    if not unlike or None in multiples:
+        return None
+    symbols = {name: of for pair in unlike for dim in pair for name, of in dim.symbols().items()}
+    m = math.lcm(*(multiple for multiple in multiples if multiple))
+    declared = ", ".join(f"{name}: {{multiple_of: {of * m}}}" for name, of in sorted(symbols.items()))
+    return f"they are equal with `dims: {{{declared}}}`"
 
 
 def _without(axis: int, x: TensorType) -> Shape:
@@ -251,6 +267,6 @@ def _common_size(x: tuple[TensorType, ...], axis: int) -> Dim:
             raise Misfit(
                 f"cannot combine {sized[0]} and {other}: {size} is not {other.shape[axis]} at axis {axis}",
                 port="x",
-                hint="sizes have to be equal, or one of them 1",
+                hint=_multiple(sized[0], other) or "sizes have to be equal, or one of them 1",
             )
     return size

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from stackc.components.base import (
-    Component,
+    KeepsType,
     Limit,
     Misfit,
     Signature,
@@ -84,7 +84,7 @@ def _weight_and_bias(size: int, dtype: str, affine: bool) -> dict[str, TensorTyp
 
 
 @component("layer_norm", "x")
-class LayerNorm(Component):
+class LayerNorm(KeepsType):
     """y = (x − mean(x)) / √(var(x) + eps) · weight + bias, statistics over the feature axes at each position.
 
     x: [..., features], or features on any axes → y: the same. Ba, Kiros, Hinton 2016, arXiv:1607.06450.
@@ -116,7 +116,7 @@ class LayerNorm(Component):
 
 
 @component("rms_norm", "x")
-class RmsNorm(Component):
+class RmsNorm(KeepsType):
     """y = x / √(mean(x²) + eps) · weight, the mean over the feature axes at each position.
 
     x: [..., features], or features on any axes → y: the same. Zhang, Sennrich 2019, arXiv:1910.07467.
@@ -146,7 +146,7 @@ class RmsNorm(Component):
 
 
 @component("batch_norm", "x")
-class BatchNorm(Component):
+class BatchNorm(KeepsType):
     """y = (x − mean) / √(var + eps) · weight + bias for each feature, statistics over all other axes.
 
     In training they are those of the batch, and move the running ones by `momentum`; in evaluation the running ones are
@@ -181,7 +181,7 @@ class BatchNorm(Component):
 
 
 @component("instance_norm", "x")
-class InstanceNorm(Component):
+class InstanceNorm(KeepsType):
     """y = (x − mean) / √(var + eps) · weight + bias for each sample and feature, statistics over the positions.
 
     x: [batch, ..., features, ...] with at least 2 positions → y: the same.
@@ -221,7 +221,7 @@ class InstanceNorm(Component):
 
 
 @component("group_norm", "x")
-class GroupNorm(Component):
+class GroupNorm(KeepsType):
     """y = (x − mean) / √(var + eps) · weight + bias, statistics for each sample and group of features.
 
     x: [batch, ..., features, ...] → y: the same. Wu, He 2018, arXiv:1803.08494.

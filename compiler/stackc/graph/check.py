@@ -74,10 +74,15 @@ class _Checker:
     strays: Mapping[str, Note]
     known: dict[tuple[int, tuple[TensorType, ...]], TypedRegion | None] = field(default_factory=dict)
     around: list[tuple[Region, Node]] = field(default_factory=list)
+    clear: dict[tuple[int, tuple[TensorType, ...]], tuple[TensorType, ...]] = field(default_factory=dict)
+    told: set[tuple[str, Span]] = field(default_factory=set)
     signed: dict[Hashable, Signature] = field(default_factory=dict)
 
     def region(self, region: Region, inputs: tuple[TensorType, ...]) -> TypedRegion | None:
-        """The typed region; None where a part of it has no types. What depends on such a part is passed over."""
+        """The typed region; None where a part of it does not fit. What depends on types that are open is passed over.
+
+        `clear` has the types of the outputs of a region that has none, where they are clear all the same.
+        """
         key = (id(region), inputs)
         if key not in self.known:
             self.known[key] = self.typed(region, inputs)
@@ -93,21 +98,25 @@ class _Checker:
             given = [types[inlet.wire] if inlet.wire else None for inlet in node.inlets]
             if isinstance(node.body, Region):
                 entering = {inlet.port: type_ for inlet, type_ in zip(node.inlets, given, strict=True) if type_}
+                entered = tuple(entering[name] for name in node.body.inputs)
                 self.around.append((region, node))
-                body = self.region(node.body, tuple(entering[name] for name in node.body.inputs))
+                body = self.region(node.body, entered)
                 self.around.pop()
                 if body is None:
-                    continue
-                bodies[node.id], outputs = body, body.outputs
+                    outputs = self.clear.get((id(node.body), entered), ())
+                else:
+                    bodies[node.id], outputs = body, body.outputs
             else:
                 signature = self.signature(region, node, given)
                 if signature is None:
-                    continue
-                signatures[node.id], outputs = signature, signature.outputs
+                    outputs = node.body.clear_outputs(*given)
+                else:
+                    signatures[node.id], outputs = signature, signature.outputs
             types |= {Wire(node.id, number): type_ for number, type_ in enumerate(outputs)}
-        if not all(wire in types for wire in region.outputs.values()) or len(signatures) + len(bodies) < len(
-            region.nodes
-        ):
+        if not all(wire in types for wire in region.outputs.values()):
+            return None
+        if len(signatures) + len(bodies) < len(region.nodes):
+            self.clear[id(region), inputs] = tuple(types[wire] for wire in region.outputs.values())
             return None
         typed = TypedRegion(region, inputs, signatures, bodies, tuple(types[wire] for wire in region.outputs.values()))
         for node in region.nodes.values():
@@ -142,7 +151,10 @@ class _Checker:
                 return
 
     def misfit(self, region: Region, node: Node, given: Sequence[TensorType | None], misfit: Misfit) -> None:
-        """Note a Misfit at the field or the arrow it blames, with the type and the origin of every input."""
+        """Note a Misfit at the field or the arrow it blames, with the type and the origin of every input.
+
+        Of a block that is used several times it is told once, for the types that it first meets with.
+        """
         span = node.fields.get(misfit.field, node.entry or node.span) if misfit.field else node.span
         if misfit.port and misfit.field not in node.fields:
             span = next((inlet.span for inlet in node.inlets if inlet.port == misfit.port), span)
@@ -156,7 +168,9 @@ class _Checker:
         symbols = {symbol for type_ in given if type_ for dim in type_.shape for symbol in dim.symbols()}
         notes += [note for name, note in self.strays.items() if name in symbols]
         message = f"{_called(region, node)} ({node.op}): {misfit.message}"
-        self.found.error(misfit.code, message, span, misfit.hint, *notes)
+        if (misfit.code, span) not in self.told:  # of a block with other types again, or of other types that follow
+            self.told.add((misfit.code, span))
+            self.found.error(misfit.code, message, span, misfit.hint, *notes)
 
     def origin(self, said: str, region: Region, wire: Wire, default: Span) -> Note:
         """Where the value of a wire comes from: the node that makes it, from outside of as many blocks as it enters."""

@@ -16,9 +16,9 @@ from stackc.graph.entries import reparam_places, reparams_of, ties_of
 from stackc.graph.fields import component_of
 from stackc.graph.inlets import Joiner, check_merge
 from stackc.graph.model import Body, Inlet, Kind, Node, Region, Wire
-from stackc.graph.operators import Operator, StackOf, find_operator, name_of, ports_of
+from stackc.graph.operators import Operator, StackOf, check_input_labels, find_operator, name_of, outputs_of, ports_of
 from stackc.graph.own import arguments_of
-from stackc.graph.params import Binding, bind_params
+from stackc.graph.params import Binding, bind_params, text_places
 from stackc.graph.scope import Scope
 from stackc.graph.sharing import owners_of, same_module
 from stackc.graph.stacks import StackPlan, plan_stack
@@ -143,7 +143,7 @@ def _block(
         inputs = {port.name: port.span for port in block.ports if port.name in place.connected}
         closed = frozenset(port.name for port in block.ports) - place.connected
         context.open.append(name)
-        inner = home.with_names(params)
+        inner = home.with_names(params, text_places(block.params, fields, params))
         region = _drawing(context, block, "block", inner, inputs, closed, place.taps)
         context.regions[key] = region and replace(region, params=params)
         context.open.pop()
@@ -277,20 +277,23 @@ def _drawing(
     loose = untouched(body, drawn, arrows, found)
     names = [name for name in drawn if name not in loose]
     owners = owners_of(body, names, found)
-    operators = _operators(body, names, owners, {arrow.target for arrow in arrows}, scope)
-    feeds = assign_ports(arrows, {name: ports_of(operator) for name, operator in operators.items()}, found)
-    outputs = output_sources(body, kind, inputs, names, arrows, found)
+    entered = {arrow.target for arrow in arrows}
+    operators = _operators(body, names, owners, entered, scope)
+    check_input_labels(body, {*inputs, *closed}, scope)
+    ports = {name: ports_of(operator) for name, operator in operators.items()}
+    feeds = assign_ports(arrows, ports, lambda name: outputs_of(operators[name]) if name in operators else (), found)
+    whole = all(name in operators or name in entered for name in names)
+    outputs = output_sources(body, kind, inputs, names, arrows, found, whole=whole)
     deeper = {tap: span for tap, span in taps.items() if tap not in {output.name for output in outputs}}
     inside = [
         OutputDecl(tap, tap, span) for tap, span in deeper.items() if _is_inside(tap, span, body, inputs, names, found)
     ]
-    if len(operators) < len(drawn):
-        return None
     wanted = wanted_taps(operators, owners, feeds, [*outputs, *inside])
     builder = _Builder(context, Joiner(body, scope, operators, feeds), owners, wanted)
     for name in order_of(body, inputs, names, arrows, owners, found):
-        builder.add(name)
-    if len(builder.named) < len(names) or not outputs or len(inside) < len(deeper):
+        if name in operators:
+            builder.add(name)
+    if len(builder.named) < len(drawn) or not outputs or len(inside) < len(deeper):
         return None
     wires = {output.name: builder.joiner.wire(output.source) for output in [*outputs, *sorted(inside, key=_name)]}
     sound = {name: wire for name, wire in wires.items() if wire}
@@ -316,13 +319,17 @@ def _operators(
     body: doc.Body, names: Sequence[str], owners: Mapping[str, str], entered: set[str], scope: Scope
 ) -> dict[str, Operator]:
     operators: dict[str, Operator] = {}
+    labelled = {node.label: node.id for node in body.drawing.nodes.values() if node.label}
     for name in names:
         entry = body.nodes.get(name)
         if not (entry and entry.same_as) and (
-            operator := find_operator(body.drawing.nodes[name], entry, scope, entered=name in entered)
+            operator := find_operator(body.drawing.nodes[name], entry, scope, labelled, entered=name in entered)
         ):
             operators[name] = operator
             check_merge(entry, operator, scope)
+    for name in names:
+        if name not in operators and not body.drawing.nodes[name].label and name in labelled:
+            operators.pop(labelled[name], None)  # id and label changed places there, as was noted
     return operators | {name: operators[owner] for name, owner in owners.items() if owner in operators}
 
 

@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 
 from stackc.components.base import Component
-from stackc.components.fields import FieldSpec, fields_of
+from stackc.components.fields import NUMBERS, FieldSpec, fields_of
 from stackc.diagnostics import Collector, Diagnostic, Note, Span, SpecError, near
 from stackc.graph.scope import Scope, scalar
 from stackc.spec.expressions import Bound, interpolate
 from stackc.spec.tree import Entry, Value
+from stackc.types import Dim
 
 
 def component_of(
@@ -57,7 +58,9 @@ def decode(spec: FieldSpec, value: Value, scope: Scope, what: str) -> object:
     try:
         return spec.decode(_evaluated(spec, value, scope))
     except ValueError as error:
-        raise SpecError(Diagnostic("N310", f"{what}: {error}", value.span, _hint(spec, value, scope))) from None
+        blamed = scope.text_in(value) if spec.kinds & NUMBERS else None
+        own = Diagnostic("N310", f"{what}: {error}", value.span, _hint(spec, value, scope))
+        raise SpecError(blamed or own) from None
 
 
 def _evaluated(spec: FieldSpec, value: Value, scope: Scope) -> Bound:
@@ -91,14 +94,20 @@ def _number_or_text(text: str, value: Value, scope: Scope) -> Bound:
 
 
 def _hint(spec: FieldSpec, value: Value, scope: Scope) -> str | None:
-    """The mend where text stands for a list, a word is misspelt, or a param is text that looks like an expression."""
+    """The mend where text stands for a list, a word is misspelt, a division has a rest, a size is open; else what the
+    field means."""
+    meaning = f"{spec.name.partition('[')[0]}: {spec.doc}" if spec.doc else None
     if not isinstance(value.data, str):
-        return None
+        return meaning
     if not spec.single:
         return f"write `{spec.name}: [{', '.join(value.data.replace(',', ' ').split())}]`"
-    if isinstance(text := scope.names.get(value.data), str):
-        return f'a param that is calculated is written in `${{…}}`: `{value.data}: "${{{text}}}"`'
+    if "float" not in spec.kinds and spec.kinds & NUMBERS and re.search(r"(?<!/)/(?!/)", value.data):
+        return f"`//` rounds down: `{re.sub('(?<!/)/(?!/)', '//', value.data)}`"
+    if spec.kinds & {"int", "float"} and any(
+        isinstance(scope.names.get(word), Dim) for word in re.findall(r"\w+", value.data)
+    ):
+        return "what a component is made of is the same at every size: write a number or a param"
     if spec.choices:
         hint = near(value.data, spec.choices if spec.is_text else [*spec.choices, *scope.names])
-        return hint if hint and hint.startswith("did you mean") else None
-    return None
+        return hint if hint and hint.startswith("did you mean") else meaning
+    return meaning

@@ -93,10 +93,15 @@ class Joiner:
 
 
 def check_merge(entry: NodeEntry | None, operator: Operator, scope: Scope) -> None:
-    """Note N310 where `merge` stands at a node that takes several arrows by itself."""
+    """Note N310 where `merge` stands at a node that takes several arrows by itself, or is none.
+
+    So it is judged where a single arrow enters as well, and nothing is merged.
+    """
     if entry and entry.merge and all(port.variadic for port in ports_of(operator)):
         message = f"'{entry.name}' takes several arrows by itself, and has nothing to merge"
         scope.found.error("N310", message, entry.merge.span, "take `merge` away")
+    elif entry and entry.merge:
+        merge_of(entry, scope)
 
 
 def _path(feed: Feed) -> str:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from stackc.components import REGISTRY
 from stackc.components.base import SPECIAL_OPS, Component, Port
 from stackc.components.offered import Unloadable, component_named, offered
-from stackc.diagnostics import near
+from stackc.diagnostics import closest, near
 from stackc.graph.includes import is_include
 from stackc.graph.own import own_operator
 from stackc.graph.scope import Scope
-from stackc.spec.document import BlockDecl, NodeEntry
+from stackc.likeness import folded
+from stackc.spec.document import BlockDecl, Body, NodeEntry
 from stackc.spec.drawing import Drawn
 from stackc.spec.tree import Entry, Value
 
@@ -56,30 +57,66 @@ def outputs_of(operator: Operator) -> tuple[str, ...]:
     return ("y",) if isinstance(operator, StackOf) else operator.outputs
 
 
-def find_operator(drawn: Drawn, entry: NodeEntry | None, scope: Scope, *, entered: bool = True) -> Operator | None:
+def find_operator(
+    drawn: Drawn, entry: NodeEntry | None, scope: Scope, labelled: Mapping[str, str], *, entered: bool = True
+) -> Operator | None:
     """The op of a node: `op:` of its entry, else its label, else its id; None, noted (N301), where none names one.
 
-    `entered` says whether an arrow leads to it: where none does, it may be meant as an input.
+    `entered` says whether an arrow leads to it: where none does, it may be meant as an input. `labelled` has the ids of
+    the drawing by their labels.
     """
     if entry and entry.op:
         text = scope.text(entry.op, f"nodes.{drawn.id}.op")
         return None if text is None else _operator(text, entry.op, entry, scope)
     for name in (drawn.label, drawn.id):
-        if name and (name in scope.blocks or name in REGISTRY or name in SPECIAL_OPS or name in offered()):
+        if name and is_op(name, scope):
+            if name != drawn.label and (meant := _meant_by_label(drawn, scope)):
+                message = f"is '{drawn.id}' ({drawn.label}) {meant} or {name}? Its label is {meant} in another spelling"
+                hint = f"write its op in the label: `{drawn.id}[{meant}]`, or `{drawn.id}[{name}]`"
+                scope.found.error("N301", message, drawn.label_span or drawn.span, hint)
+                return None
             return _operator(name, Value(name, drawn.span), entry, scope)
     shown = f"'{drawn.id}' ({drawn.label})" if drawn.label else f"'{drawn.id}'"
-    close = near(drawn.label or drawn.id, known_ops(scope))
+    close = _near_op(drawn.label or drawn.id, scope)
     guess = f"; {close}" if close else "" if entered else ", or declare it under `inputs:`"
     hint = f"write its op under nodes: `{drawn.id}: {{op: …}}`{guess}"
+    if drawn.label is None and (other := labelled.get(drawn.id)):
+        hint = f"it is the label of '{other}'; the id stands before the brackets: `{drawn.id}[{other}]`"
     message = f"what is {shown}? Neither its label nor its id names a component or a block"
     scope.found.error("N301", message, drawn.span, hint)
     return None
 
 
-def find_named(text: str, place: Value, fields: Mapping[str, Entry], scope: Scope) -> Operator | None:
+def is_op(name: str, scope: Scope) -> bool:
+    """Whether a name is that of a component or block."""
+    return name in scope.blocks or name in REGISTRY or name in SPECIAL_OPS or name in offered()
+
+
+def _meant_by_label(drawn: Drawn, scope: Scope) -> str | None:
+    """The op that a label spells otherwise (`Layer Norm`), unless the id of the node is that op."""
+    if not drawn.label:
+        return None
+    word = folded(drawn.label)
+    return next((op for op in known_ops(scope) if folded(op) == word and op != drawn.id), None)
+
+
+def check_input_labels(body: Body, inputs: Collection[str], scope: Scope) -> None:
+    """Note N302 for an input that is drawn with an op for its label, as if it were a node."""
+    for name in inputs:
+        drawn = body.drawing.nodes.get(name)
+        if drawn and drawn.label and is_op(drawn.label, scope):
+            message = f"'{name}' is an input, and cannot be a {drawn.label} as well"
+            hint = f"give the {drawn.label} a node of its own: `{name} --> {name}_{drawn.label}[{drawn.label}]`"
+            scope.found.error("N302", message, drawn.label_span or drawn.span, hint)
+
+
+def find_named(
+    text: str, place: Value, fields: Mapping[str, Entry], scope: Scope, *, wanted: Collection[str] = ()
+) -> Operator | None:
     """The component or block of that name; None, noted under N301, where there is none.
 
-    `fields` are those of its entry, which for `op: torch` name its class.
+    `fields` are those of its entry, which for `op: torch` name its class. `wanted` has the components that one of is
+    wanted here: they are guessed before others.
     """
     if text in scope.blocks:
         return scope.blocks[text]
@@ -93,9 +130,15 @@ def find_named(text: str, place: Value, fields: Mapping[str, Entry], scope: Scop
         return None
     if is_include(text):
         return scope.library.find(text, place, scope)
-    hint = near(text, known_ops(scope)) or "`stackc ops` lists the components"
+    hint = _near_op(text, scope, wanted) or near(text, wanted) or "`stackc ops` lists the components"
     scope.found.error("N301", f"no component or block is called '{text}'", place.span, hint)
     return None
+
+
+def _near_op(text: str, scope: Scope, wanted: Collection[str] = ()) -> str | None:
+    """A hint with the op that is meant, as it seems: a block or one of those wanted before all others."""
+    meant = closest(text, [*scope.blocks, *wanted]) or closest(text, known_ops(scope))
+    return f"did you mean '{meant}'?" if meant else None
 
 
 def known_ops(scope: Scope) -> list[str]:

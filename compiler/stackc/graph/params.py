@@ -80,6 +80,15 @@ def _bound(
     return bound
 
 
+def text_places(
+    decls: Mapping[str, ParamDecl], given: Mapping[str, Entry], params: Mapping[str, Bound]
+) -> dict[str, Span]:
+    """Where each param that stands for a text has it from, unless its declaration asks for a text."""
+    texts = [name for name, value in params.items() if isinstance(value, str) and decls[name].kind is None]
+    texts = [name for name in texts if not decls[name].choices]
+    return {name: (given[name].value if name in given else decls[name].default).span for name in texts}
+
+
 def default_of(decl: ParamDecl, scope: Scope) -> Bound:
     """The default of a param, None where it has none. Raises SpecError."""
     return _read(decl, decl.kind, decl.default, scope, f"the default of '{decl.name}'")

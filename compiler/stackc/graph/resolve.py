@@ -8,8 +8,9 @@ from stackc.diagnostics import Collector, Span, SpecError
 from stackc.graph.contract import contract_of, dim_names, fixed_dims
 from stackc.graph.expand import Context, expand
 from stackc.graph.includes import Library, check_blocks
+from stackc.graph.mentions import check_dims
 from stackc.graph.model import Graph
-from stackc.graph.params import Binding, bind_params, is_text, known_params
+from stackc.graph.params import Binding, bind_params, is_text, known_params, text_places
 from stackc.graph.scope import Scope
 from stackc.graph.unused import check_unused
 from stackc.spec.document import Document, InputDecl
@@ -47,13 +48,14 @@ def resolve(
     doubtful.raise_if_any()
     found.raise_if_any()
     assert params is not None, "bind_params notes what it leaves out"
-    scope = start.with_names(params)
+    scope = start.with_names(params, text_places(document.params, given, params))
     inputs = {name: _input_type(decl, scope, Bounds(contract)) for name, decl in document.inputs.items()}
     if not inputs:
         hint = "for example `inputs: {x: {shape: [batch, 128]}}`"
         found.error("S006", "the spec has no inputs", document.span, hint)
     found.raise_if_any()
     library.scopes[document.file] = scope
+    check_dims(document, found)
     context = Context(document, scope)
     root = expand(context)
     found.raise_if_any()
@@ -74,12 +76,25 @@ def _input_type(decl: InputDecl, scope: Scope, bounds: Bounds) -> TensorType:
     return TensorType(decl.dtype, tuple(_size(value, scope, bounds) for value in decl.shape))
 
 
+_OPEN_SIZES: Mapping[object, str] = {
+    None: "null", -1: "-1", **{word: word for word in ("-1", "None", "null", "?", "*", "...", ":")}
+}  # fmt: skip
+"""What other languages write for a size that is known only at run time."""
+
+
 def _size(value: Value, scope: Scope, bounds: Bounds) -> Dim:
     """A size of a shape; 1, noted (S005), where it is none or may fall below 1."""
+    if isinstance(value.data, (str, int, type(None))) and value.data in _OPEN_SIZES:
+        hint = "a size that is open has a name, for example `batch`"
+        scope.found.error("S005", f"'{_OPEN_SIZES[value.data]}' is no size", value.span, hint)
+        return Dim.of(1)
     try:
         size = scope.number(value)
     except SpecError as error:
         scope.found.extend(error)
+        return Dim.of(1)
+    if isinstance(size, str) and (blamed := scope.text_in(value)):
+        scope.found.extend(SpecError(blamed))
         return Dim.of(1)
     if isinstance(size, bool) or not isinstance(size, (int, Dim)):
         told = f": it is {size}" if isinstance(value.data, str) else ""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from stackc.diagnostics import Collector, Diagnostic, SpecError
+from stackc.diagnostics import Collector, Diagnostic, Note, Span, SpecError
 from stackc.spec.document import BlockDecl, Document
 from stackc.spec.expressions import Bound, evaluate, interpolate
 from stackc.spec.tree import Value
+from stackc.spec.yaml_reader import plain
 from stackc.types import INT64, Dim
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 class Scope:
     """What the names mean at one place of a spec: params and dims, blocks, files; problems are noted in `found`.
 
-    `trust` has the Python modules whose code may run.
+    `trust` has the Python modules whose code may run; `texts` the places of params that stand for a text.
     """
 
     names: Mapping[str, Bound]
@@ -29,14 +31,16 @@ class Scope:
     library: Library
     found: Collector
     trust: tuple[str, ...] = ()
+    texts: Mapping[str, Span] = field(default_factory=dict)
 
     def for_file(self, document: Document) -> Scope:
         """The scope that another file starts with: its blocks, and no names yet."""
         return replace(self, names={}, blocks=document.blocks, file=document.file)
 
-    def with_names(self, names: Mapping[str, Bound]) -> Scope:
-        """This scope with more names, which hide those of the same spelling."""
-        return replace(self, names={**self.names, **names})
+    def with_names(self, names: Mapping[str, Bound], texts: Mapping[str, Span] | None = None) -> Scope:
+        """This scope with more names, which hide others of the same spelling; `texts` has the places of texts."""
+        left = {name: place for name, place in self.texts.items() if name not in names}
+        return replace(self, names={**self.names, **names}, texts=left | {**(texts or {})})
 
     def text(self, value: Value, what: str) -> str | None:
         """A text with its `${…}` replaced; None, noted, where it is no text."""
@@ -53,12 +57,40 @@ class Scope:
         """A number, or a text taken as an expression. Raises SpecError."""
         if isinstance(value.data, str):
             text = value.data[2:-1] if value.data.startswith("${") and value.data.endswith("}") else value.data
-            return evaluate(text, self.names, value.span)
+            try:
+                return evaluate(text, self.names, value.span)
+            except SpecError as error:
+                blamed = self.text_in(value) if error.diagnostics[0].code == "X003" else None
+                raise SpecError(blamed) if blamed else error from None
         return scalar(value)
+
+    def text_in(self, value: Value) -> Diagnostic | None:
+        """N310 at the param that is a text where `value`, which has its name in it, needs a number; None if none is."""
+        words = re.findall(r"\w+", value.data) if isinstance(value.data, str) else []
+        name = next((word for word in words if word in self.texts), None)
+        if name is None:
+            return None
+        text = str(self.names[name])
+        hint = f"write a number, for example `{name}: 64`"
+        if isinstance(plain(text), (int, float)):
+            hint = f"write `{name}: {text}`, without quotes"
+        elif self._is_expression(text):
+            hint = f'a param that is calculated is written in `${{…}}`: `{name}: "${{{text}}}"`'
+        note = Note("used as a number here", value.span)
+        message = f"the param '{name}' is text, and a number is needed"
+        return Diagnostic("N310", message, self.texts[name], hint, (note,))
+
+    def _is_expression(self, text: str) -> bool:
+        try:
+            return not isinstance(evaluate(text, self.names, Span(self.file, 0)), str)
+        except SpecError:
+            return False
 
     def whole(self, value: Value, path: str, least: int | None = None) -> int:
         """A whole number, of at least `least` if anything. Raises SpecError, S005 where it is none."""
         number = value.kind if isinstance(value.data, (tuple, Mapping, bool)) else self.number(value)
+        if isinstance(number, str) and (blamed := self.text_in(value)):
+            raise SpecError(blamed)
         number = number.constant if isinstance(number, Dim) and number.constant is not None else number
         if isinstance(number, int) and not isinstance(number, bool) and (least is None or number >= least):
             if -INT64 <= number < INT64:

@@ -55,7 +55,10 @@ def plan_stack(stack: StackOf, fields: Mapping[str, Entry], scope: Scope, what: 
     found, before = scope.found, len(scope.found.diagnostics)
     for name in fields:
         if name not in _FIELDS:
-            found.error("N309", f"{what} (stack) has no field '{name}'", fields[name].key, near(name, _FIELDS))
+            hint = near(name, _FIELDS)
+            if any(name in _params_of(operator) for operator, _ in stack.members):
+                hint = f"its sub-models have it: `with: {{{name}: {fields[name].value.written}}}`"
+            found.error("N309", f"{what} (stack) has no field '{name}'", fields[name].key, hint)
     repeat = _whole(fields, "repeat", scope, most=MOST_MEMBERS // len(stack.members))
     share, mode = _flag(fields, scope), _mode(fields, scope, what)
     if share and len(stack.members) > 1:
@@ -67,6 +70,10 @@ def plan_stack(stack: StackOf, fields: Mapping[str, Entry], scope: Scope, what: 
     members = _members(stack, fields.get("with"), repeat, scope, what)
     norm = _norm(fields["norm"].value, scope) if "norm" in fields else None
     every = _whole(fields, "norm_every", scope, most=MOST_MEMBERS)
+    if mode == "series" and norm and every > len(members):
+        message = f"norm_every is {every}, and a series of {len(members)} has no normalization, then"
+        hint = f"a number up to {len(members)}, or no `norm`"
+        found.error("N310", message, fields["norm_every"].value.span, hint)
     combine = None
     if mode in SIDE_BY_SIDE:
         combine = component_of(REGISTRY[SIDE_BY_SIDE[mode]], {}, scope, what, span)
@@ -113,7 +120,8 @@ def _norm(value: Value, scope: Scope) -> Member | None:
         scope.found.error("N310", "norm is the name of a component or block", named.span, hint)
         return None
     text = scope.text(named, "norm")
-    operator = find_named(text, named, fields, scope) if text is not None else None
+    norms = [op for op, component in REGISTRY.items() if component.family == "norm"]
+    operator = find_named(text, named, fields, scope, wanted=norms) if text is not None else None
     return Member(operator, fields, scope, value.span) if operator else None
 
 
@@ -131,6 +139,9 @@ def _whole(fields: Mapping[str, Entry], name: str, scope: Scope, *, most: int) -
         number = scope.number(value)
     except SpecError as error:
         scope.found.extend(error)
+        return 1
+    if isinstance(number, str) and (blamed := scope.text_in(value)):
+        scope.found.extend(SpecError(blamed))
         return 1
     number = number.constant if isinstance(number, Dim) else number
     if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= most:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from stackc.components.base import Port
@@ -84,10 +84,15 @@ def drawn_arrows(
         arrows.append(replace(arrow, text=arrow.into) if arrow.source in inputs else arrow)
     taken = {arrow.source for arrow in drawn} | {arrow.source for arrow in arrows}
     taken |= {output.source for output in body.outputs} | {name for name, decl in declared.items() if decl.to}
+    led_to = entered | {arrow.target for arrow in arrows}
+    roots = iter([name for name in names if name not in led_to])
     for name, span in inputs.items():
         if name not in taken:
-            hint = "draw an arrow from it" + (f", or write `{name}: {{…, to: NODE}}`" if name in declared else "")
-            found.error("N308", f"nobody takes the input '{name}'", span, hint)
+            root = next(roots, None)
+            mend = f": `{name} --> {root}`" if root else f", or write `{name}: {{…, to: NODE}}`" * (name in declared)
+            found.error("N308", f"nobody takes the input '{name}'", span, f"draw an arrow from it{mend}")
+            if root:  # as it was meant, then
+                arrows.append(Arrow(name, root, span=span))
     return arrows
 
 
@@ -102,6 +107,8 @@ def _arrows_by_to(declared: Mapping[str, InputDecl], names: Sequence[str], scope
             else:
                 message = f"the input '{name}' goes to '{node}', which is no node"
                 scope.found.error("N302", message, value.span, near(node, names))
+                if meant := closest(node, names):
+                    yield Arrow(name, meant, text=port or None, span=value.span)
 
 
 def untouched(body: Body, names: Sequence[str], arrows: Sequence[Arrow], found: Collector) -> set[str]:
@@ -116,11 +123,14 @@ def untouched(body: Body, names: Sequence[str], arrows: Sequence[Arrow], found: 
 
 
 def assign_ports(
-    arrows: Sequence[Arrow], ports: Mapping[str, tuple[Port, ...]], found: Collector
+    arrows: Sequence[Arrow],
+    ports: Mapping[str, tuple[Port, ...]],
+    outputs: Callable[[str], Collection[str]],
+    found: Collector,
 ) -> dict[str, list[Feed]]:
     """Every arrow at the port its label names, else at the first. `ports` has the nodes whose op is known.
 
-    Notes N303 for a label that is no port; its feed stays, at a port that nobody has.
+    Notes N303 for a label that is no port; its feed stays, at a port that nobody has. `outputs` gives those of a node.
     """
     feeds: dict[str, list[Feed]] = {name: [] for name in ports}
     for arrow in arrows:
@@ -130,7 +140,11 @@ def assign_ports(
         port = arrow.into or names[0]
         feeds[arrow.target].append(Feed(port, arrow.source, arrow.out, arrow.span))
         if port not in names:
-            found.error("N303", f"'{arrow.target}' has no port '{port}'", arrow.span, near(port, names))
+            message, hint = f"'{arrow.target}' has no port '{port}'", near(port, names)
+            if not arrow.out and port in outputs(arrow.source):
+                message = f"{message}; it is an output of '{arrow.source}'"
+                hint = f"write `|{port}:{names[0]}|`: the output, and the port that it enters"
+            found.error("N303", message, arrow.span, hint)
     return feeds
 
 
@@ -155,6 +169,8 @@ def order_of(
         notes = [Note(f"{source} → {target}", edges[source, target]) for source, target in steps[:-1]]
         message = f"the drawing goes in a circle: {' → '.join([*cycle, cycle[0]])}"
         hint = "a network runs from inputs to outputs: take one of these arrows away"
+        if len(cycle) == 1:
+            hint = "take the arrow away; one that ends a line leads to the node that begins the next line"
         found.error("N305", message, edges[steps[-1]], hint, *notes)
         return []
     if owners:
@@ -167,18 +183,26 @@ def order_of(
 
 
 def output_sources(
-    body: Body, kind: Kind, inputs: Collection[str], names: Sequence[str], arrows: Sequence[Arrow], found: Collector
+    body: Body,
+    kind: Kind,
+    inputs: Collection[str],
+    names: Sequence[str],
+    arrows: Sequence[Arrow],
+    found: Collector,
+    *,
+    whole: bool = True,
 ) -> tuple[OutputDecl, ...]:
     """What the drawing gives: its declared outputs, else its only sink, called by its id in a spec and `y` in a block.
 
-    Notes N313 for an output that is no node or a choice that is open, N308 for a node whose value nobody takes.
+    Notes N313 for an output that is no node or a choice that is open, N308 for a node whose value nobody takes. Where
+    the drawing is not `whole`, since some of its nodes are none, nothing is said of sinks: they may be none either.
     """
     used = {arrow.source for arrow in arrows}
     sinks = [name for name in names if name not in used]
     if not body.outputs:
         if len(sinks) == 1:
             return (OutputDecl(sinks[0] if kind == "spec" else "y", sinks[0], body.drawing.nodes[sinks[0]].span),)
-        if sinks:
+        if sinks and whole:
             *others, last = sinks[:MOST_LISTED]
             notes = [Note(f"'{name}' leads nowhere as well", body.drawing.nodes[name].span) for name in others]
             more = f" and {len(sinks) - MOST_LISTED} more" if len(sinks) > MOST_LISTED else ""
@@ -198,7 +222,7 @@ def output_sources(
             known = None if head in inputs else near(head, names)
             found.error("N313", f"the output '{output.name}' names '{head}', {what}", output.span, known)
     taken = {output.source.partition(".")[0] for output in sound}
-    if len(sound) == len(body.outputs):
+    if len(sound) == len(body.outputs) and whole:
         for name in sinks:
             if name not in taken:
                 hint = f"draw an arrow from it, make it an output, or take '{name}' away"

@@ -60,7 +60,8 @@ class Example:
         ]
         arrows[0] += f"[{op}]"
         types = (type_ for _, type_ in self.inputs)
-        lines = ["stackc: 1", "dims: {seq: {min: 8, max: 512}}", "inputs:"]
+        dims = {name for _, type_ in self.inputs for dim in type_.shape for name in dim.symbols()}
+        lines = ["stackc: 1", *["dims: {seq: {min: 8, max: 512}}"] * ("seq" in dims), "inputs:"]
         lines += [f"  {name}: {_declared(type_)}" for name, type_ in zip(names, types, strict=True)]
         lines += ["graph: |", *(f"  {arrow}" for arrow in arrows)]
         if self.fields:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from stackc.diagnostics import Span
+from stackc.diagnostics import Diagnostic, Span
 from stackc.spec.drawing import Drawing
 from stackc.spec.tree import Entry, Value
 
@@ -132,7 +132,7 @@ class WeightsDecl:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A whole spec."""
+    """A whole spec. `problems` are those that reading it has mended: of each it is clear what was meant."""
 
     name: str
     file: str = field(compare=False)
@@ -143,3 +143,4 @@ class Document:
     blocks: Mapping[str, BlockDecl]
     weights: WeightsDecl | None
     span: Span = field(compare=False)
+    problems: tuple[Diagnostic, ...] = field(default=(), compare=False)

@@ -13,12 +13,14 @@ import simpleeval
 
 from stackc.diagnostics import Diagnostic, Span, SpecError, near
 from stackc.spec.arithmetic import FUNCTIONS, OPERATORS, Number, is_bounded
+from stackc.spec.slips import Slip, slip_in
 from stackc.types import Dim
 
 Bound: TypeAlias = Number | str | None
 Scope = Mapping[str, Bound]
 
 MAX_LENGTH = 400
+_LANGUAGE = "+ - * / // % **, comparison, and or not, min, max, ceil and floor, over params and dims"
 _CONSTANTS = {"true": True, "false": False}
 _ALLOWED = (
     *OPERATORS, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.And, ast.Or, ast.Compare, ast.Call, ast.Name, ast.Load,
@@ -39,8 +41,8 @@ def evaluate(text: str, scope: Scope, span: Span) -> Bound:
         message = f"'{error.name}' is neither a param nor a dim"
         raise SpecError(Diagnostic("X002", message, _inside(span, text, error.name), near(error.name, scope))) from None
     except (SyntaxError, simpleeval.InvalidExpression, RecursionError, MemoryError) as error:
-        hint = "+ - * / // % **, comparison, and or not, min, max, ceil and floor, over params and dims"
-        raise SpecError(Diagnostic("X001", f"'{text}' is not an expression: {_reason(error)}", span, hint)) from None
+        slip = slip_in(text) or Slip(_reason(error), _LANGUAGE)
+        raise SpecError(Diagnostic("X001", f"'{text}' is not an expression: {slip.reason}", span, slip.hint)) from None
     except (ArithmeticError, ValueError, TypeError) as error:
         raise SpecError(Diagnostic("X003", f"'{text}' has no value: {_obstacle(error)}", span)) from None
     if not isinstance(value, (int, float, Dim)) or not is_bounded(value):
@@ -62,22 +64,28 @@ def _obstacle(error: Exception) -> str:
     return "a function gets too many numbers, or too few" if isinstance(error, TypeError) else str(error)
 
 
+class _Unfit(SyntaxError):
+    """What Python would read and an expression cannot be."""
+
+
 def _parsed(text: str) -> ast.expr:
     """The syntax tree; SyntaxError where it is none. The parser of Python also warns, which nobody here would read."""
     if not text or len(text) > MAX_LENGTH:
-        raise SyntaxError(f"it has more than {MAX_LENGTH} characters" if text else "it is empty")
+        raise _Unfit(f"it has more than {MAX_LENGTH} characters" if text else "it is empty")
     if "\0" in text:
-        raise SyntaxError("it has a control character")
+        raise _Unfit("it has a control character")
     with warnings.catch_warnings(action="ignore"):
         tree = ast.parse(text, mode="eval").body
     if not all(isinstance(node, _ALLOWED) for node in ast.walk(tree)):
-        raise SyntaxError("it has more than arithmetic and comparison in it")
+        raise _Unfit("it has more than arithmetic and comparison in it")
     return tree
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, SyntaxError):
+    if isinstance(error, _Unfit):
         return error.msg
+    if isinstance(error, SyntaxError):
+        return error.msg if error.msg.startswith("'") else "it cannot be read"  # else in words of Python
     if isinstance(error, simpleeval.FunctionNotDefined):
         return f"there is no function '{error.func_name}'"
     return (

@@ -6,7 +6,7 @@ Each getter notes a diagnostic under the path of the value ("nodes.embed.dim") a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stackc.diagnostics import Collector, Span, closest, near
 from stackc.spec.tree import Entry, Value
@@ -37,21 +37,30 @@ class Getter:
         """The path of a key in messages."""
         return f"{self.path}.{key}" if self.path else key
 
-    def only(self, *known: str) -> set[str]:
-        """Every other key is unknown. The known ones that are meant by it, as it seems: they are not missing."""
-        unknown = {key: entry for key, entry in self.entries.items() if key not in known}
-        for key, entry in unknown.items():
-            where = f" in {self.path}" if self.path else ""
-            self.found.error("S004", f"unknown key '{key}'{where}", entry.key, near(key, known))
-        return {meant for key in unknown if (meant := closest(key, known))}
+    def only(self, *known: str) -> Getter:
+        """The mapping with these keys alone; every other one is noted, and read as the one that is meant, if any is."""
+        entries = {key: entry for key, entry in self.entries.items() if key in known}
+        where = f" in {self.path}" if self.path else ""
+        for key, entry in self.entries.items():
+            if key in known:
+                continue
+            message, hint = f"unknown key '{key}'{where}", near(key, known)
+            if (meant := closest(key, known)) and meant not in entries:
+                self.found.mend("S004", message, entry.key, hint)
+                entries[meant] = entry
+                continue
+            if not meant and entry.value.data is None:
+                hint = f"a list has brackets: `[…, {key}]`"
+            self.found.error("S004", message, entry.key, hint)
+        return replace(self, entries=entries)
 
     def value(self, key: str) -> Value | None:
         """The value of a key as it is."""
         return self.entries[key].value if key in self.entries else None
 
-    def wrong(self, key: str, wanted: str, value: Value) -> None:
+    def wrong(self, key: str, wanted: str, value: Value, hint: str | None = None) -> None:
         """Note that a value is of another kind than wanted."""
-        self.found.error("S005", f"{self.at(key)} has to be {wanted}, and is {value.kind}", value.span)
+        self.found.error("S005", f"{self.at(key)} has to be {wanted}, and is {value.kind}", value.span, hint)
 
     def text(self, key: str) -> str | None:
         """A text, or None where there is none."""
@@ -68,15 +77,20 @@ class Getter:
             return None
         return value.data if isinstance(value.data, tuple) else (value,)
 
-    def texts(self, key: str, wanted: str) -> tuple[Value, ...]:
+    def texts(self, key: str, wanted: str, hint: str | None = None) -> tuple[Value, ...]:
         """The texts of a list; what is something else is noted and left out."""
         texts = []
         for value in self.values(key) or ():
             if isinstance(value.data, str):
                 texts.append(value)
             else:
-                self.wrong(key, wanted, value)
+                self.wrong(key, wanted, value, hint)
         return tuple(texts)
+
+    def inner_keys(self, key: str) -> tuple[str, ...]:
+        """The keys of the mapping under a key; none where it is no mapping."""
+        value = self.value(key)
+        return tuple(value.data) if value and isinstance(value.data, Mapping) else ()
 
     def inner(self, key: str) -> Getter:
         """The mapping under a key, empty where it is missing."""
@@ -102,11 +116,14 @@ _EXAMPLES = {
 }  # fmt: skip
 
 
+_NAMES = {"weights": "file", "tie": "weight", "reparam": "weight"}
+
+
 def _not_a_mapping(value: Value, path: str, found: Collector) -> None:
     above, _, key = path.rpartition(".")
     if above.rpartition(".")[2] in _EXAMPLES:
         hint = f"for example `{key}: {_EXAMPLES[above.rpartition('.')[2]]}`"
     else:
-        hint = f"for example `{key}: {{{'file' if key == 'weights' else 'NAME'}: {_EXAMPLES.get(key, '…')}}}`"
+        hint = f"for example `{key}: {{{_NAMES.get(key, 'NAME')}: {_EXAMPLES.get(key, '…')}}}`"
     message = f"{path or 'a spec'} has to be a mapping, and is {value.kind}"
     found.error("S005", message, value.span, hint if path else "it begins with `stackc: 1`")

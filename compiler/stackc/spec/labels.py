@@ -7,13 +7,16 @@ import re
 from collections.abc import Mapping
 from typing import NoReturn
 
-from stackc.diagnostics import SpecError, near
+from stackc.diagnostics import SpecError, character, near
 from stackc.spec.shapes import BRACKETS, NAMES
 from stackc.spec.tokens import Tokenizer
 from stackc.spec.tree import Scalar, Value
 from stackc.spec.yaml_reader import read_yaml
 
 _TEXT_RULES = {">": "ODD_TEXT", "[/": "SLANTED_TEXT", "[\\": "SLANTED_TEXT", "(-": "ELLIPSE_TEXT"}
+
+
+_SHAPE = "for example `@{ shape: circle, label: text }`"
 
 
 def read_bracketed(tokens: Tokenizer, statement: int) -> tuple[str, str]:
@@ -58,7 +61,7 @@ def _unclosed(tokens: Tokenizer, start: int, opening: str) -> NoReturn:
     if tokens.startswith('"') and tokens.text.find('"', stop + 1) < 0:
         tokens.fail("S103", "a quote that is never closed", tokens.span(stop), "write the closing quote", resume=resume)
     if stop < resume:
-        message = f"'{tokens.text[stop]}' cannot stand in this label"
+        message = f"{character(tokens.text[stop])} cannot stand in this label"
         hint = (
             f'put the whole label in quotes, right inside the brackets: `{opening}"…"{next(iter(BRACKETS[opening]))}`'
         )
@@ -87,10 +90,10 @@ def read_properties(tokens: Tokenizer, id: str) -> tuple[str | None, str | None,
         entries = _entries(match["yaml"], tokens.file)
     except SpecError as error:
         message = f"these properties cannot be read: {error.diagnostics[0].message}"
-        tokens.fail("S112", message, span, "for example `@{ shape: circle, label: text }`")
+        tokens.fail("S112", message, span, _SHAPE)
     shape, label = entries.pop("shape", None), entries.pop("label", None)
     if shape is not None and shape not in NAMES:
-        tokens.fail("S112", f"Mermaid knows no shape '{shape}'", span, near(str(shape), NAMES))
+        tokens.fail("S112", f"Mermaid knows no shape '{shape}'", span, near(str(shape), NAMES) or _SHAPE)
     rest = ", ".join(
         f"{key}: {json.dumps(clean(value) if isinstance(value, str) else value, ensure_ascii=False)}"
         for key, value in entries.items()

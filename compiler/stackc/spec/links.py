@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NoReturn
 
 from stackc.diagnostics import Collector, Span
 from stackc.spec.labels import clean
@@ -34,6 +35,8 @@ def read_link(tokens: Tokenizer, found: Collector) -> Link | None:
     if match := tokens.read("LINK"):
         arrow, text, tail = match["arrow"], _piped_text(tokens), ""
         piped = text is not None
+    elif (match := tokens.check("TEXT_LINK")) and match["tail"] == "<":
+        _points_back(tokens, match)
     elif match := tokens.read("TEXT_LINK"):
         arrow, text = _inline_text(tokens, match)
         tail, piped = match["tail"], False
@@ -43,6 +46,15 @@ def read_link(tokens: Tokenizer, found: Collector) -> Link | None:
     if not arrow.startswith("~"):
         _check_heads(tail + arrow, span, found)
     return Link(*_kind(arrow), match["id"], _checked(text, span, found), piped, span)
+
+
+def _points_back(tokens: Tokenizer, match: re.Match[str]) -> NoReturn:
+    """`a <-- b`, which Mermaid reads as the beginning of an arrow that points both ways."""
+    arrow = match["tail"] + match["opening"]
+    message = f"'{arrow}' points back, and data flows from left to right"
+    start = match.start("tail")
+    hint = "write the arrow the other way round: `b --> a` for `a <-- b`"
+    tokens.fail("S107", message, tokens.span(start, start + len(arrow)), hint, resume=tokens.line_end(start))
 
 
 def _kind(arrow: str) -> tuple[str, int]:

@@ -21,10 +21,11 @@ import re
 from dataclasses import dataclass
 from typing import NoReturn
 
-from stackc.diagnostics import Collector, SpecError, near
+from stackc.diagnostics import Collector, SpecError, character, near
 from stackc.spec.drawing import Drawing, Line
 from stackc.spec.labels import read_bracketed, read_properties
 from stackc.spec.links import Link, read_link
+from stackc.spec.lookalikes import in_ascii, lookalike
 from stackc.spec.mermaid_source import prepare
 from stackc.spec.sketch import OpenGroup, Sketch
 from stackc.spec.tokens import RULES, TOKEN_START, SyntaxFault, Tokenizer
@@ -37,6 +38,7 @@ _HINTS = {
     "&": "between two nodes stands ` & `, with spaces, or an arrow",
     '"': 'an id has no quotes; a label may have them: `a["label"]`',
 }
+_COMMENT = "a comment is `%% text`, on a line of its own"
 _STATEMENTS = ("SUBGRAPH", "END", "DIRECTION", "STYLING", "ACCESSIBILITY")
 
 
@@ -120,6 +122,8 @@ class _Reader:
             self._direction(match, start)
         elif tokens.read("STYLING") or tokens.read("ACCESSIBILITY") or self._link_properties():
             self._keep(tokens.text[start : tokens.position].strip(), start)
+        elif tokens.check("FOREIGN_COMMENT"):
+            self._unreadable()
         else:
             self._chain()
 
@@ -258,13 +262,21 @@ class _Reader:
         if tokens.at_end or tokens.text[start] == "\n":
             tokens.fail("S102", "a node is missing at the end of the line", here)
         if tokens.startswith("%%"):
-            tokens.fail("S102", "a comment needs a line of its own, and a text", here, resume=tokens.line_end(start))
+            message = "a comment needs a line of its own, and a text"
+            tokens.fail("S102", message, here, _COMMENT, resume=tokens.line_end(start))
+        if match := tokens.check("FOREIGN_COMMENT"):
+            span = tokens.span(*match.span("mark"))
+            tokens.fail("S102", f"'{match['mark']}' begins no comment", span, _COMMENT, resume=tokens.line_end(start))
         if match := tokens.check("FOREIGN_ARROW"):
             tokens.fail("S102", f"'{match[0]}' is no arrow of Mermaid", tokens.span(start, match.end()), "write `-->`")
         if tokens.check("BRACKET") and tokens.text[start - 1 : start].isspace():
             message = "a label has to follow its node without a space"
             tokens.fail("S102", message, here, "write the bracket right behind the id", resume=tokens.line_end(start))
-        hint = _HINTS.get(
-            tokens.text[start], "between two nodes stands an arrow, `a --> b`; a label has brackets, `a[label]`"
-        )
-        tokens.fail("S102", f"cannot read '{tokens.text[start]}' here", here, hint)
+        if alike := lookalike(tokens.text[start]):
+            tokens.fail("S102", f"cannot read {alike} here", here, f"write `{in_ascii(tokens.text[start])}`")
+        between = "between two nodes stands an arrow, `a --> b`; a label has brackets, `a[label]`"
+        if (match := tokens.check("ID")) and (tokens.text[start].isalnum() or tokens.text[start] == "_"):
+            span = tokens.span(start, match.end())
+            tokens.fail("S102", f"no arrow stands before '{match[0]}'", span, between)
+        hint = _HINTS.get(tokens.text[start], between)
+        tokens.fail("S102", f"cannot read {character(tokens.text[start])} here", here, hint)

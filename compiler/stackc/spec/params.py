@@ -30,7 +30,7 @@ def plain_param(name: str, entry: Entry) -> ParamDecl:
 
 def read_param(name: str, getter: Getter) -> ParamDecl:
     """A param written as a mapping. Notes S005 and S006 for what does not go together, and reads on without it."""
-    getter.only(*KEYS)
+    getter = getter.only(*KEYS)
     default = getter.value("default") or Value(None, getter.span)
     if isinstance(default.data, (dict, tuple)):
         getter.wrong("default", "a number, text, true or false", default)

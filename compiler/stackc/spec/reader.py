@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
-from stackc.diagnostics import Collector, Diagnostic, Note, Span, SpecError, near
+from stackc.diagnostics import Collector, Diagnostic, Note, Span, SpecError, closest, near
 from stackc.spec.document import (
     LANGUAGE_VERSION,
     BlockDecl,
@@ -41,6 +41,14 @@ _NODE_KEYS = ("op", "merge", "tie", "same_as", "reparam", "source")
 
 def read(source: Source) -> Document:
     """The document of a spec in either skin: Mermaid where the file's name says so, else YAML."""
+    document = draft(source)
+    if document.problems:
+        raise SpecError(*document.problems)
+    return document
+
+
+def draft(source: Source) -> Document:
+    """As `read`, of a spec with `problems` as well, so that later stages can tell theirs beside them."""
     source = checked_source(source)
     if source.skin == "mermaid":
         return _read_mermaid(source)
@@ -91,9 +99,8 @@ class _Reader:
         root = Getter.of(tree, "", self.found)
         if not isinstance(tree.data, dict):
             self.found.raise_if_any()
-        meant = self.keys(root, drawn=drawing is not None)
-        if "stackc" not in meant:
-            self.version(root)
+        root = self.keys(root, drawn=drawing is not None)
+        self.version(root)
         name = self.name(root)
         document = Document(
             name=name,
@@ -110,9 +117,9 @@ class _Reader:
         )
         self.names(document)
         self.found.raise_if_any()
-        return document
+        return replace(document, problems=self.found.mended)
 
-    def keys(self, root: Getter, *, drawn: bool) -> set[str]:
+    def keys(self, root: Getter, *, drawn: bool) -> Getter:
         if drawn and "graph" in root.entries:
             place = root.entries["graph"].key
             self.found.error("S004", "the drawing of a Mermaid spec is its body", place, "move the arrows below")
@@ -127,6 +134,12 @@ class _Reader:
         elif type(value.data) is not int or value.data != LANGUAGE_VERSION:
             hint = f"this stackc reads version {LANGUAGE_VERSION}"
             message = f"language version {value.written} is unknown"
+            if value.written in (f"{LANGUAGE_VERSION}", f"{LANGUAGE_VERSION}.0"):
+                told = "text" if isinstance(value.data, str) else value.written
+                message = f"the language version has to be a whole number, and is {told}"
+                hint = f"write `stackc: {LANGUAGE_VERSION}`" + ", without quotes" * isinstance(value.data, str)
+                self.found.mend("S007", message, value.span, hint)
+                return
             raise SpecError(Diagnostic("S007", message, value.span, hint))
 
     def name(self, root: Getter) -> str:
@@ -156,7 +169,7 @@ class _Reader:
 
     def dim(self, name: str, getter: Getter) -> DimDecl:
         check_symbol(name, "a dim", getter.span, self.found)
-        getter.only("min", "max", "multiple_of")
+        getter = getter.only("min", "max", "multiple_of")
         return DimDecl(name, getter.value("min"), getter.value("max"), getter.value("multiple_of"), getter.span)
 
     def params(self, getter: Getter) -> dict[str, ParamDecl]:
@@ -172,13 +185,15 @@ class _Reader:
         return params
 
     def input(self, name: str, getter: Getter) -> InputDecl:
-        meant = getter.only("dtype", "shape", "to", "below", "values", "description")
-        dtype = getter.text("dtype") or ("int64" if "dtype" in meant else "float32")
+        getter = getter.only("dtype", "shape", "to", "below", "values", "description")
+        dtype = getter.text("dtype") or "float32"
         if dtype not in INPUT_DTYPES:
-            place = getter.entries["dtype"].value.span
-            self.found.error("S005", f"'{dtype}' is no element type of an input", place, near(dtype, INPUT_DTYPES))
+            place, meant = getter.entries["dtype"].value.span, closest(dtype, INPUT_DTYPES)
+            note = self.found.mend if meant else self.found.error
+            note("S005", f"'{dtype}' is no element type of an input", place, near(dtype, INPUT_DTYPES))
+            dtype = meant or dtype
         shape = getter.values("shape")
-        if shape is None and "shape" not in meant:
+        if shape is None:
             hint = "for example `shape: [batch, 128]`, and `shape: []` for a single number"
             self.found.error("S006", f"the input '{name}' has no shape", getter.span, hint)
         numbers = self.allowed_values(name, dtype, getter)
@@ -203,7 +218,8 @@ class _Reader:
         if value is None or value.data is None:
             return self.drawn(Drawing(), what, value.span if value else getter.span)
         if not isinstance(value.data, str):
-            getter.wrong("graph", "text", value)
+            hint = "write `graph: |`, and the arrows below it, a line each: `x --> y[linear]`"
+            getter.wrong("graph", "text", value, hint)
             return Drawing()
         if value.block is None:
             hint = "write `graph: |`, and the arrows below it, a line each"
@@ -275,10 +291,16 @@ class _Reader:
         return tuple(outputs.values())
 
     def block(self, name: str, getter: Getter) -> BlockDecl:
-        meant = getter.only("params", "inputs", "graph", "nodes", "outputs", "description")
+        getter = getter.only("params", "inputs", "graph", "nodes", "outputs", "description")
         ports: dict[str, PortDecl] = {}
-        for value in getter.texts("inputs", "a list of names"):
+        names = "x" if not getter.inner_keys("inputs") else ", ".join(getter.inner_keys("inputs"))
+        hint = f"for example `inputs: [{names}]`: their types are those of what enters them"
+        for value in getter.texts("inputs", "a list of names", hint):
             text = str(value.data)
+            if "," in text:
+                listed = ", ".join(text.replace(",", " ").split())
+                self.found.error("S005", f"'{text}' is one name", value.span, f"write a list: `inputs: [{listed}]`")
+                continue
             port = PortDecl(text.removesuffix("?"), text.endswith("?"), value.span)
             check_name(port.name, "an input", value.span, self.found)
             if port.name in ports:
@@ -287,12 +309,12 @@ class _Reader:
                     "S002", f"the input '{port.name}' stands twice", value.span, "keep one of the two", note
                 )
             ports[port.name] = port
-        if not getter.values("inputs") and "inputs" not in meant:
+        if not getter.values("inputs"):
             self.found.error("S006", f"the block '{name}' has no inputs", getter.span, "for example `inputs: [x]`")
         return BlockDecl(self.body(name, getter, self.graph(getter)), self.params(getter), tuple(ports.values()))
 
     def weights(self, getter: Getter) -> WeightsDecl:
-        getter.only("file", "map", "ignore")
+        getter = getter.only("file", "map", "ignore")
         names = getter.inner("map").entries
         for key, entry in names.items():
             if not isinstance(entry.value.data, str):

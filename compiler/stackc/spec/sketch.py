@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass, field
 from itertools import product
 
-from stackc.diagnostics import MOST_PROBLEMS, Collector, Note, Span
+from stackc.diagnostics import MOST_PROBLEMS, Collector, Note, Span, character
 from stackc.spec.drawing import Arrow, Drawing, Drawn, Group, Line
 from stackc.spec.links import INVISIBLE, Link
+from stackc.spec.lookalikes import in_ascii, lookalike
 from stackc.spec.names import MERMAID_WORDS, check_name
 from stackc.spec.tokens import TOKEN_START
 
@@ -69,7 +70,10 @@ class Sketch:
             self.found.error("S110", f"'{id}' is one id to Mermaid", span, "several nodes have spaces between: `A & B`")
         elif odd := [c for c in id if not (c.isascii() or (c.isalpha() and c <= "\uffff"))]:
             hint = "make it the label: `node[" + id + "]`"
-            self.found.error("S110", f"Mermaid cannot read '{odd[0]}' in an id", span, hint)
+            if alike := lookalike(id):
+                self.found.error("S110", f"Mermaid cannot read {alike}", span, f"write `{in_ascii(id)}`")
+                return
+            self.found.error("S110", f"Mermaid cannot read {character(odd[0])} in an id", span, hint)
         elif id not in MERMAID_WORDS and (word := _RESERVED.search(id)):
             message = f"Mermaid reads the word '{word[1]}' in the id '{id}'"
             proposal = f"{id[: word.end()]}_{id[word.end() :].removeprefix('-')}"

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stackc.diagnostics import Diagnostic, Span, SpecError, near
+from stackc.diagnostics import Diagnostic, Span, SpecError, is_invisible, near
 from stackc.spec.markdown import Skin, find_spec
 
 MERMAID_SUFFIXES = (".mmd", ".mermaid")
@@ -19,7 +19,10 @@ LOCK = "spec.lock.yaml"
 
 _MARKDOWN = re.compile(r"(?P<file>.+?\.(?:md|markdown))(?:#(?P<name>[^#]*))?", re.IGNORECASE)
 
-_ODD_CHARACTER = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+# Control characters, and those that cannot be seen or show a line in another order than it is read in.
+_ODD_CHARACTER = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u200b\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+)
 
 
 @dataclass(frozen=True)
@@ -75,14 +78,14 @@ def _read_text(path: Path) -> str:
         message = f"{path} is not UTF-8 text: {error.reason} at byte {error.start}"
         raise SpecError(Diagnostic("S009", message, place, "a spec is a text file: save it as UTF-8")) from None
     except OSError as error:
-        hint = near(str(path), _specs_in(path)) or f"an artifact has {LOCK} in it" if path.is_dir() else None
+        hint = near("", _specs_in(path)) or f"an artifact has {LOCK} in it" if path.is_dir() else None
         raise SpecError(Diagnostic("S009", f"{path} cannot be read: {error.strerror}", hint=hint)) from None
 
 
 def checked_source(source: Source) -> Source:
     """The text with one kind of line end.
 
-    SpecError where it is too big (S003), empty (S006), or has characters that break lines or steer a terminal (S001).
+    SpecError where it is too big (S003), empty (S006), or has characters that break lines, hide or steer (S001).
     """
     text = re.sub(r"\r\n?", "\n", source.text)
     if len(text) > MAX_BYTES:
@@ -93,7 +96,8 @@ def checked_source(source: Source) -> Source:
     if odd := _ODD_CHARACTER.search(text):
         line, column = text.count("\n", 0, odd.start()) + 1, odd.start() - text.rfind("\n", 0, odd.start())
         message = f"the character U+{ord(odd[0]):04X} cannot stand in a spec"
-        raise SpecError(Diagnostic("S001", message, Span(source.file, line, column), "take it away"))
+        hint = "take it away: it cannot be seen" if is_invisible(odd[0]) else "take it away"
+        raise SpecError(Diagnostic("S001", message, Span(source.file, line, column), hint))
     return replace(source, text=text)
 
 

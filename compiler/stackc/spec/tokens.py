@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from stackc.diagnostics import Diagnostic, Span
+from stackc.spec.lookalikes import DASHES
 from stackc.spec.shapes import BRACKETS
 
 # Mermaid begins a new token at the start of an id, after digits there, and after every letter that is not ASCII;
@@ -56,7 +57,7 @@ RULES = {
         "ACCESSIBILITY": r"(?:accTitle\s*+:|accDescr\s*+:)[^\n]*+|accDescr\s*+\{[^}]*+\}",
         "TITLE": r"(?P<text>(?:\w|[^\S\n]|[!#$%&'*+.`?\\/:-])++)",
         # nodes
-        "ID": r"(?!%%)(?:\w|[^\x00-\x7f\s→⟶⇒]|[!#$%&'*+.`?\\/,]|:(?!::)|-(?![->.])|=(?!=))++",
+        "ID": rf"(?!%%)(?:\w|[^\x00-\x7f\s→⟶⇒＞{DASHES}]|[!#$%&'*+.`?\\/,]|:(?!::)|-(?![->.])|=(?!=))++",
         "AND": r"[^\S\n]++&[^\S\n]++",
         "CLASS": rf":::(?P<name>{_WORD})",
         "PROPERTIES": _BRACED,
@@ -80,7 +81,9 @@ RULES = {
         "TEXT ==": r'(?P<text>[^="\n]*+)(?P<arrow>==+[=xo>])',
         "TEXT -.": r'(?P<text>[^."\n]*+)(?P<arrow>\.++-[xo>]?)',
         # what other languages write for an arrow
-        "FOREIGN_ARROW": r"<?[-=]+>|[→⟶⇒]|--?(?!\S)",
+        "FOREIGN_ARROW": rf"<?[-={DASHES}]+[>＞]|[→⟶⇒]|[{DASHES}]+|--?(?!\S)",
+        # what other languages write before a comment
+        "FOREIGN_COMMENT": r"(?P<mark>#|//)[^\n]*+",
     }.items()
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -32,6 +32,17 @@ class Value:
             return "a list"
         names = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
         return names.get(type(self.data), "nothing")
+
+    def texts(self) -> Iterator[str]:
+        """Every text in it, however deep."""
+        if isinstance(self.data, str):
+            yield self.data
+        elif isinstance(self.data, Mapping):
+            for entry in self.data.values():
+                yield from entry.value.texts()
+        elif isinstance(self.data, tuple):
+            for item in self.data:
+                yield from item.texts()
 
     @property
     def written(self) -> str:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
 
 from stackc.diagnostics import Collector, Diagnostic, Note, Span, SpecError
+from stackc.spec.colons import STUCK, Colon, find_colon, found_colon
 from stackc.spec.tree import Entry, Scalar, Value
 
 MAX_DEPTH = 64
@@ -29,6 +30,9 @@ _WORDS: dict[str, Scalar] = {"": None, "~": None, "null": None, "true": True, "f
 _TOO_DEEP = f"the spec is too big: nested deeper than {MAX_DEPTH}"
 _SMALLER = "what repeats is said once: by a block, a stack or a param"
 _SPLIT = "put the other into a file of its own, and take what it has by `op: FILE#block`"
+
+_QUESTION = re.compile(r"[\[,]\s*(?P<mark>\?)(?=\s*[],])")
+_OPEN_SIZE = "a size that is open has a name of its own, for example `batch`"
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -118,14 +122,25 @@ class _Reader:
             if not isinstance(event, yaml.ScalarEvent):
                 raise SpecError(Diagnostic("S001", "a key has to be plain text", span))
             entry = Entry(span, self.value(next(events), events, depth + 1))
+            if not event.style and (colon := self.colon_of(event.value, entry)):
+                place = replace(span, column=span.column + colon.start, end=span.column + colon.end)
+                self.found.error("S001", colon.message, place, colon.hint)
             if event.value in entries:
                 note = Note("first written here", entries[event.value].key)
                 self.found.error("S002", f"the key '{event.value}' stands twice", span, "keep one of the two", note)
             if not event.style and entry.value.data is None and _is_tail(event.value):
                 message = f"'{event.value}' is the end of a text that has a comma in it"
-                self.found.error("S001", message, span, 'put the whole text in quotes, for example `"min(2, index)"`')
+                self.found.error("S001", message, span, _whole_text(entries, event.value))
             entries[event.value] = entry
         return Value(entries, self.span(start))
+
+    def colon_of(self, key: str, entry: Entry) -> Colon | None:
+        """What stands for the colon of an unquoted key, where YAML has taken it for a part of the key."""
+        if entry.value.data is None:
+            return found_colon(STUCK.match(key))
+        is_rest = isinstance(entry.value.data, str) and entry.value.data.endswith(("}", "]"))
+        is_parted = is_rest and not key.endswith(("}", "]")) and re.search(r"[{[]", key)
+        return find_colon(self.line(entry.key.line)[entry.key.column - 1 :]) if is_parted else None
 
     def alias(self, event: Any) -> Value:
         """The anchored value again; what it holds counts again, so that aliases of aliases meet MAX_VALUES."""
@@ -175,10 +190,18 @@ class _Reader:
             return Diagnostic("S001", "a quote that is closed only lines below", quote, mend)
         problem = error.problem or error.context or "it cannot be read"
         place, begin = self.at_mark(error.problem_mark), self.at_mark(error.context_mark)
+        if place and ("mapping values" in problem or "expected ':'" in problem):
+            for line in (place.line, self.line_above(place.line)):
+                if colon := find_colon(self.line(line)):
+                    at = Span(self.file, line, colon.start + 1, colon.end + 1)
+                    return Diagnostic("S001", colon.message, at, colon.hint)
         if "maximum nesting depth" in problem:  # libyaml has a limit of its own, far above the one here
             return Diagnostic("S003", _TOO_DEEP, place, _SMALLER)
         if "unexpected end of stream" in problem:
             return Diagnostic("S001", "a quote that is never closed", begin or place, "write the closing quote")
+        if place and (mark := _QUESTION.search(self.line(place.line)[: place.column - 1])):
+            at = Span(self.file, place.line, mark.start("mark") + 1)
+            return Diagnostic("S001", "'?' begins no value", at, f"put it in quotes; {_OPEN_SIZE}")
         if "start any token" in problem and place:
             return Diagnostic("S001", *self.odd_character(place))
         slips = ((message, hint) for words, message, hint in _SLIPS if words in problem)
@@ -187,6 +210,16 @@ class _Reader:
             place = begin or place
         notes = (Note("the bracket that is open here", begin),) if begin and "flow" in (error.context or "") else ()
         return Diagnostic("S001", message, place or begin, hint, notes)
+
+    def line(self, number: int) -> str:
+        """A line of the file, by its number there."""
+        return self.lines[number - self.offset - 1] if 0 < number - self.offset <= len(self.lines) else ""
+
+    def line_above(self, number: int) -> int:
+        """The number of the first line above that is not blank."""
+        while (number := number - 1) > self.offset and not self.line(number).strip():
+            pass
+        return number
 
     def runaway_quote(self, error: yaml.MarkedYAMLError) -> Span | None:
         """The place of a quoted text of several lines that ends on the line which the parser stumbles over."""
@@ -203,7 +236,7 @@ class _Reader:
         return self.at_mark(quoted.start_mark) if ends_here else None
 
     def odd_character(self, place: Span) -> tuple[str, Span, str]:
-        line = self.lines[place.line - self.offset - 1]
+        line = self.line(place.line)
         if line[place.column - 1] == "\t":
             return "a tab, where YAML takes spaces alone", place, "indent with spaces"
         return f"'{line[place.column - 1]}' cannot begin a value", place, "put the value in quotes"
@@ -235,10 +268,19 @@ _SLIPS: tuple[tuple[str, str, str | None], ...] = (
     ("'-' indicator", "this line is indented unlike those above it", "indent the items of one list alike"),
     ("expected ':'", "a key without its ':'", "write `key: value`"),
     ("block sequence entries", "a list cannot begin here", "write it as `[a, b]`, or each `- item` on its own line"),
+    ("alphabetic or numeric character", "'*' or '&' begins no value", f"put it in quotes; {_OPEN_SIZE}"),
     ("node content", "a value is missing here", None),
     ("escape character", "a backslash that begins no escape", "in single quotes a backslash is itself"),
     ("<document start>", "text after the end of the document", None),
 )
+
+
+def _whole_text(entries: Mapping[str, Entry], tail: str) -> str:
+    """The mend of a text that is parted at its comma: quotes, or the brackets of a list for `(batch, seq)`."""
+    *_, begin = [None, *(entry.value.data for entry in entries.values())]
+    if isinstance(begin, str) and begin.startswith("("):
+        return f"a list has square brackets: `[{begin[1:]}, {tail[:-1]}]`"
+    return 'put the whole text in quotes, for example `"min(2, index)"`'
 
 
 def _is_tail(key: str) -> bool:
