@@ -192,8 +192,10 @@ class _Reader:
         problem = error.problem or error.context or "it cannot be read"
         place, begin = self.at_mark(error.problem_mark), self.at_mark(error.context_mark)
         if place and ("mapping values" in problem or "expected ':'" in problem):
-            for line in (place.line, self.line_above(place.line)):
-                if colon := find_colon(self.line(line)):
+            above = self.line_above(place.line)
+            here = place.line, find_colon(self.line(place.line))
+            for line, colon in (here, (above, found_colon(STUCK.match(self.line(above))))):
+                if colon:
                     at = Span(self.file, line, colon.start + 1, colon.end + 1)
                     return Diagnostic("S001", colon.message, at, colon.hint)
         if "maximum nesting depth" in problem:  # libyaml has a limit of its own, far above the one here
