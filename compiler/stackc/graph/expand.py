@@ -282,14 +282,16 @@ def _drawing(
     check_input_labels(body, {*inputs, *closed}, scope)
     ports = {name: ports_of(operator) for name, operator in operators.items()}
     feeds = assign_ports(arrows, ports, lambda name: outputs_of(operators[name]) if name in operators else (), found)
-    whole = all(name in operators or name in entered for name in names)
+    whole = len(operators) == len(names) or all(name in operators or name in entered for name in names)
     outputs = output_sources(body, kind, inputs, names, arrows, found, whole=whole)
     deeper = {tap: span for tap, span in taps.items() if tap not in {output.name for output in outputs}}
     inside = [
         OutputDecl(tap, tap, span) for tap, span in deeper.items() if _is_inside(tap, span, body, inputs, names, found)
     ]
     wanted = wanted_taps(operators, owners, feeds, [*outputs, *inside])
-    builder = _Builder(context, Joiner(body, scope, operators, feeds), owners, wanted)
+    taken = {arrow.source for arrow in arrows} | {output.source for output in body.outputs}
+    joiner = Joiner(body, scope, operators, feeds, untaken=[name for name in inputs if name not in taken])
+    builder = _Builder(context, joiner, owners, wanted)
     for name in order_of(body, inputs, names, arrows, owners, found):
         if name in operators:
             builder.add(name)

@@ -94,8 +94,10 @@ def _number_or_text(text: str, value: Value, scope: Scope) -> Bound:
 
 
 def _hint(spec: FieldSpec, value: Value, scope: Scope) -> str | None:
-    """The mend where text stands for a list, a word is misspelt, a division has a rest, a size is open; else what the
-    field means."""
+    """The mend where text stands for a list, a word is misspelt, a division has a rest or a size is open.
+
+    Else what the field means.
+    """
     meaning = f"{spec.name.partition('[')[0]}: {spec.doc}" if spec.doc else None
     if not isinstance(value.data, str):
         return meaning
@@ -103,9 +105,8 @@ def _hint(spec: FieldSpec, value: Value, scope: Scope) -> str | None:
         return f"write `{spec.name}: [{', '.join(value.data.replace(',', ' ').split())}]`"
     if "float" not in spec.kinds and spec.kinds & NUMBERS and re.search(r"(?<!/)/(?!/)", value.data):
         return f"`//` rounds down: `{re.sub('(?<!/)/(?!/)', '//', value.data)}`"
-    if spec.kinds & {"int", "float"} and any(
-        isinstance(scope.names.get(word), Dim) for word in re.findall(r"\w+", value.data)
-    ):
+    values = (scope.names.get(word) for word in re.findall(r"\w+", value.data))
+    if spec.kinds & NUMBERS and any(isinstance(named, Dim) for named in values):
         return "what a component is made of is the same at every size: write a number or a param"
     if spec.choices:
         hint = near(value.data, spec.choices if spec.is_text else [*spec.choices, *scope.names])

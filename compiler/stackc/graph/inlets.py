@@ -18,13 +18,17 @@ from stackc.spec.document import BlockDecl, Body, NodeEntry
 
 @dataclass(frozen=True)
 class Joiner:
-    """Joins the nodes of one drawing; `nodes` are those that stand already, merges among them, in running order."""
+    """Joins the nodes of one drawing; `nodes` are those that stand already, merges among them, in running order.
+
+    `untaken` are inputs that nobody takes, as was noted: each of them seems to be meant for a port that nothing enters.
+    """
 
     body: Body
     scope: Scope
     operators: Mapping[str, Operator]
     feeds: Mapping[str, Sequence[Feed]]
     nodes: dict[str, Node] = field(default_factory=dict)
+    untaken: list[str] = field(default_factory=list)
 
     def connected(self, name: str) -> frozenset[str] | None:
         """The ports of a node that arrows enter; None, noted (N307), where one that needs an arrow has none."""
@@ -36,6 +40,9 @@ class Joiner:
         if all(feed.port in entered for feed in self.feeds[name]):  # else a label that is no port was meant for it
             span = self.body.drawing.nodes[name].span
             for port in open_ports:
+                if self.untaken:
+                    self.untaken.pop()
+                    continue
                 label = f"|{port}| " if port != ports[0].name else " "
                 hint = f"draw an arrow into it: `… -->{label}{name}`"
                 self.scope.found.error("N307", f"nothing enters the port '{port}' of '{name}'", span, hint)

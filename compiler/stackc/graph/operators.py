@@ -70,10 +70,7 @@ def find_operator(
         return None if text is None else _operator(text, entry.op, entry, scope)
     for name in (drawn.label, drawn.id):
         if name and is_op(name, scope):
-            if name != drawn.label and (meant := _meant_by_label(drawn, scope)):
-                message = f"is '{drawn.id}' ({drawn.label}) {meant} or {name}? Its label is {meant} in another spelling"
-                hint = f"write its op in the label: `{drawn.id}[{meant}]`, or `{drawn.id}[{name}]`"
-                scope.found.error("N301", message, drawn.label_span or drawn.span, hint)
+            if name != drawn.label and _is_another_by_label(drawn, scope):
                 return None
             return _operator(name, Value(name, drawn.span), entry, scope)
     shown = f"'{drawn.id}' ({drawn.label})" if drawn.label else f"'{drawn.id}'"
@@ -92,12 +89,15 @@ def is_op(name: str, scope: Scope) -> bool:
     return name in scope.blocks or name in REGISTRY or name in SPECIAL_OPS or name in offered()
 
 
-def _meant_by_label(drawn: Drawn, scope: Scope) -> str | None:
-    """The op that a label spells otherwise (`Layer Norm`), unless the id of the node is that op."""
-    if not drawn.label:
-        return None
-    word = folded(drawn.label)
-    return next((op for op in known_ops(scope) if folded(op) == word and op != drawn.id), None)
+def _is_another_by_label(drawn: Drawn, scope: Scope) -> bool:
+    """Whether the label of a node, whose id is an op, spells another one (`relu[Layer Norm]`); noted under N301."""
+    word = folded(drawn.label or "")
+    meant = next((op for op in known_ops(scope) if folded(op) == word and op != drawn.id), None) if word else None
+    if meant:
+        message = f"is '{drawn.id}' ({drawn.label}) {meant} or {drawn.id}? Its label is {meant} in another spelling"
+        hint = f"write its op in the label: `{drawn.id}[{meant}]`, or `{drawn.id}[{drawn.id}]`"
+        scope.found.error("N301", message, drawn.label_span or drawn.span, hint)
+    return meant is not None
 
 
 def check_input_labels(body: Body, inputs: Collection[str], scope: Scope) -> None:

@@ -122,7 +122,7 @@ class _Reader:
             self._direction(match, start)
         elif tokens.read("STYLING") or tokens.read("ACCESSIBILITY") or self._link_properties():
             self._keep(tokens.text[start : tokens.position].strip(), start)
-        elif tokens.check("FOREIGN_COMMENT"):
+        elif tokens.text[start] in "#/" and tokens.check("FOREIGN_COMMENT"):
             self._unreadable()
         else:
             self._chain()

@@ -122,7 +122,8 @@ class _Reader:
             if not isinstance(event, yaml.ScalarEvent):
                 raise SpecError(Diagnostic("S001", "a key has to be plain text", span))
             entry = Entry(span, self.value(next(events), events, depth + 1))
-            if not event.style and (colon := self.colon_of(event.value, entry)):
+            odd = not event.style and (entry.value.data is None or "{" in event.value or "[" in event.value)
+            if odd and (colon := self.colon_of(event.value, entry)):
                 place = replace(span, column=span.column + colon.start, end=span.column + colon.end)
                 self.found.error("S001", colon.message, place, colon.hint)
             if event.value in entries:
@@ -135,11 +136,11 @@ class _Reader:
         return Value(entries, self.span(start))
 
     def colon_of(self, key: str, entry: Entry) -> Colon | None:
-        """What stands for the colon of an unquoted key, where YAML has taken it for a part of the key."""
+        """What stands for the colon of an unquoted key, with no value or a bracket in it, if YAML took it for text."""
         if entry.value.data is None:
             return found_colon(STUCK.match(key))
         is_rest = isinstance(entry.value.data, str) and entry.value.data.endswith(("}", "]"))
-        is_parted = is_rest and not key.endswith(("}", "]")) and re.search(r"[{[]", key)
+        is_parted = is_rest and not key.endswith(("}", "]"))
         return find_colon(self.line(entry.key.line)[entry.key.column - 1 :]) if is_parted else None
 
     def alias(self, event: Any) -> Value:
@@ -191,8 +192,10 @@ class _Reader:
         problem = error.problem or error.context or "it cannot be read"
         place, begin = self.at_mark(error.problem_mark), self.at_mark(error.context_mark)
         if place and ("mapping values" in problem or "expected ':'" in problem):
-            for line in (place.line, self.line_above(place.line)):
-                if colon := find_colon(self.line(line)):
+            above = self.line_above(place.line)
+            here = place.line, find_colon(self.line(place.line))
+            for line, colon in (here, (above, found_colon(STUCK.match(self.line(above))))):
+                if colon:
                     at = Span(self.file, line, colon.start + 1, colon.end + 1)
                     return Diagnostic("S001", colon.message, at, colon.hint)
         if "maximum nesting depth" in problem:  # libyaml has a limit of its own, far above the one here
