@@ -436,6 +436,9 @@ def _attention(draw: DrawFn, op: Op) -> Case:
         causal=context is None and draw(st.booleans()),
         bias=draw(st.booleans()),
         scale=draw(st.none() | st.just(1.0)),
+        qk_norm=draw(st.booleans()),
+        window=draw(st.none() | small) if context is None else None,
+        **(_rotary(draw, head_dim or width) if context is None else {}),
     )
     sizes = draw(st.none() | st.sampled_from(layouts))
     mask = None if sizes is None else TensorType(draw(masks), sizes)
@@ -444,6 +447,14 @@ def _attention(draw: DrawFn, op: Op) -> Case:
     bias = TensorType(dtype, (*over, SEQ, keys)) if draw(st.booleans()) else None
     value = TensorType(dtype, shape(BATCH, keys, draw(small))) if draw(st.booleans()) else None
     return Case(component, (x, context, mask, bias, value))
+
+
+def _rotary(draw: DrawFn, head_dim: int) -> dict[str, Any]:
+    """Rotary positions, where a head has features enough for a pair."""
+    rotary = draw(st.sampled_from(["none", "halves", "interleaved"])) if head_dim > 1 else "none"
+    pairs = draw(st.integers(1, max(1, head_dim // 2)))
+    whole = rotary == "none" or (head_dim % 2 == 0 and draw(st.booleans()))
+    return {"rotary": rotary, "rotary_dim": None if whole else 2 * pairs}
 
 
 def _mask_layouts(draw: DrawFn, heads: int, keys: Dim) -> list[tuple[Dim, ...]]:

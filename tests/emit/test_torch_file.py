@@ -31,6 +31,7 @@ SMALL = {
     "detr.yaml": {"channels": "4", "dim": "32", "heads": "4", "hidden": "40", "layers": "2", "queries": "5"},
     "ensemble.yaml": {"vocab": "97", "dim": "32"},
     "gpt2.yaml": {"vocab": "97", "dim": "32", "layers": "3", "heads": "4"},
+    "llama.yaml": {"vocab": "97", "dim": "48", "layers": "3", "heads": "6", "kv_heads": "2", "hidden": "80"},
     "minilm.yaml": {"vocab": "97", "dim": "32", "heads": "4"},
     "t5.yaml": {"vocab": "97", "dim": "32", "heads": "4", "head_dim": "6", "hidden": "48", "layers": "2"},
     "two_tower.yaml": {"users": "50", "catalogue": "40", "genres": "5", "dim": "16", "hidden": "24"},
