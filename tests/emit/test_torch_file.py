@@ -79,6 +79,22 @@ AWKWARD = {
             nodes: {up: {out: 2}, down: {out: 12}}
         outputs: {y: y, first: series.1, inner: series.2.up, whole: series}
         """,
+    "extents": """\
+        dims: {seq: {min: 2}}
+        graph: |
+          x --> joined[reshape] --> parted[unflatten] --> left[slice] --> both[add] --> turned[reshape]
+          x -->|like| parted
+          parted --> right[slice] --> both
+          parted --> some[slice]
+        nodes:
+          joined: {shape: [batch*seq, 4, 2]}
+          parted: {axis: 0, size: [seq, 1]}
+          left:   {axis: 1, size: seq - 1}
+          right:  {axis: 1, start: 1}
+          turned: {shape: [8*batch, seq - 1]}
+          some:   {axis: 1, size: (seq + 1) // 3}
+        outputs: {turned: turned, some: some}
+        """,
     "several_outputs": """\
         graph: |
           x --> rnn[lstm] --> y[linear]
