@@ -143,6 +143,7 @@ VALUES: list[Mistake] = [
     ("bert_base.yaml", "{p: 0.1}\n  encoder", "{p: none}\n  encoder", "X002"),
     ("bert_base.yaml", "activation: gelu}", "activation: gleu}", "N310"),
     ("gpt2.yaml", "causal: true", "causal: yes", "N310"),
+    ("llama.yaml", "rotary: halves", "rotary: halfs", "N310"),
     ("gpt2.yaml", "bias: false", "bias: 3", "N310"),
     ("stacked.yaml", "repeat: num_layers", "repeat: 0", "N310"),
     ("stacked.yaml", "repeat: num_layers", "repeat: 2.5", "N310"),

@@ -167,7 +167,8 @@ def _flow(fields: Mapping[str, str]) -> str:
 
 
 def _scalar(value: Any) -> str:
-    return _text(value) if isinstance(value, str) else json.dumps(value)
+    """A number, a word, a list of them; a dim as an expression."""
+    return _text(value) if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _text(text: str) -> str:

@@ -116,11 +116,23 @@ class Dim:
             raise ValueError(f"{other} cannot be divided by the dim {self}")
         return Dim.of(other) // by
 
-    def exactly(self, divisor: int) -> Dim | None:
-        """self / divisor where it divides without a remainder at every size, else None."""
-        if any(coefficient % divisor for _, coefficient in self.terms):
-            return None
-        return _dim({monomial: coefficient // divisor for monomial, coefficient in self.terms})
+    def exactly(self, divisor: DimLike) -> Dim | None:
+        """self / divisor where it divides without a remainder at every size, else None; also for sums unless equal."""
+        by = Dim.of(divisor)
+        if len(by.terms) != 1:
+            return Dim.of(1) if self == by else None
+        ((factors, number),) = by.terms
+        quotient: dict[Monomial, int] = {}
+        for monomial, coefficient in self.terms:
+            rest = list(monomial)
+            for factor in factors:
+                if factor not in rest:
+                    return None
+                rest.remove(factor)
+            if coefficient % number:
+                return None
+            quotient[tuple(rest)] = coefficient // number
+        return _dim(quotient)
 
     # -- queries
 

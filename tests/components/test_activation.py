@@ -8,7 +8,24 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from stackc.components.activation import Dropout, Elu, Gelu, Glu, LeakyRelu, Prelu, Relu, Sigmoid, Silu, Softmax, Tanh
+from stackc.components.activation import (
+    Dropout,
+    Elu,
+    Gelu,
+    Glu,
+    Hardswish,
+    LeakyRelu,
+    LogSoftmax,
+    Mish,
+    Prelu,
+    Relu,
+    Relu6,
+    Sigmoid,
+    Silu,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 from stackc.components.base import Component, Misfit
 from stackc.types import Dim, TensorType, shape
 
@@ -32,6 +49,12 @@ FORMULAS: list[tuple[Component, Callable[[Array], Array]]] = [
     (Gelu(approximate="tanh"), lambda x: x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))),
     (Softmax(), lambda x: np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True)),
     (Softmax(axis=0), lambda x: np.exp(x) / np.exp(x).sum(axis=0)),
+    (LogSoftmax(axis=0), lambda x: x - np.log(np.exp(x).sum(axis=0))),
+    (Relu6(), lambda x: np.clip(x, 0, 6)),
+    (Hardswish(), lambda x: x * np.clip(x + 3, 0, 6) / 6),
+    (Mish(), lambda x: x * np.tanh(np.log1p(np.exp(x)))),
+    (Softplus(), lambda x: np.log1p(np.exp(x))),
+    (Softplus(beta=2.0), lambda x: np.log1p(np.exp(2 * x)) / 2),
     (Dropout(), lambda x: x),
 ]
 

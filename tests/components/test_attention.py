@@ -1,6 +1,7 @@
 """Attention, against torch.nn.MultiheadAttention and the grouped heads of Llama in transformers."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -144,6 +145,93 @@ def test_grouped_heads_are_those_of_llama(x: Tensor) -> None:
     scores = q @ repeat_kv(k, 3).transpose(2, 3) / 2  # √head_dim
     mixed = scores.softmax(dim=-1) @ repeat_kv(v, 3)
     torch.testing.assert_close(ours(x), mixed.transpose(1, 2).flatten(2) @ w["out.weight"].T)
+
+
+def scores_and_mix(q: Tensor, k: Tensor, v: Tensor, scale: float, attend: Tensor | None = None) -> Tensor:
+    """[batch, heads, positions, head_dim] each → [batch, positions, heads * head_dim], by the formula."""
+    scores = scale * q @ k.transpose(2, 3)
+    scores = scores if attend is None else scores.masked_fill(~attend, -torch.inf)
+    return (scores.softmax(dim=-1) @ v).transpose(1, 2).flatten(2)
+
+
+def projected(module: nn.Module, x: Tensor, head_dim: int) -> list[Tensor]:
+    """Queries, keys and values, [batch, heads, positions, head_dim]."""
+    w = module.state_dict()
+    return [(x @ w[f"{name}.weight"].T).unflatten(2, (-1, head_dim)).transpose(1, 2) for name in "qkv"]
+
+
+def test_rotary_halves_are_those_of_llama(x: Tensor) -> None:
+    from transformers.models.llama.configuration_llama import LlamaConfig
+    from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply_rotary_pos_emb
+
+    torch.manual_seed(0)
+    component = Attention(heads=3, head_dim=4, bias=False, rotary="halves", rotary_base=500.0)
+    ours = component.module(X).double()
+    q, k, v = projected(ours, x, 4)
+    config = LlamaConfig(
+        hidden_size=12, num_attention_heads=3, rope_parameters={"rope_type": "default", "rope_theta": 500.0}
+    )
+    cos, sin = LlamaRotaryEmbedding(config)(x, torch.arange(5)[None])
+    q, k = apply_rotary_pos_emb(q, k, cos, sin)
+    expected = scores_and_mix(q, k, v, 0.5) @ ours.state_dict()["out.weight"].T
+    torch.testing.assert_close(ours(x), expected, rtol=1e-6, atol=1e-6)  # its angles are float32
+
+
+def test_rotary_turns_points_of_a_plane(x: Tensor) -> None:
+    """Interleaved pairs as complex numbers, part of a head, with their norm before it."""
+    torch.manual_seed(0)
+    component = Attention(heads=2, head_dim=6, bias=False, rotary="interleaved", rotary_dim=4, qk_norm=True, eps=1e-3)
+    ours = component.module(X).double()
+    for name in ("q_norm.weight", "k_norm.weight"):
+        ours.get_parameter(name).data.uniform_(0.5, 2)
+    q, k, v = projected(ours, x, 6)
+
+    def turned(t: Tensor, weight: Tensor) -> Tensor:
+        t = t / (t.square().mean(dim=-1, keepdim=True) + 1e-3).sqrt() * weight
+        angles = torch.outer(torch.arange(5, dtype=torch.float64), 10000.0 ** -torch.tensor([0.0, 0.5]).double())
+        points = torch.view_as_complex(t[..., :4].unflatten(-1, (2, 2)).contiguous())
+        points = points * torch.polar(torch.ones_like(angles), angles)
+        return torch.cat((torch.view_as_real(points).flatten(-2), t[..., 4:]), dim=-1)
+
+    weights = ours.state_dict()
+    q, k = turned(q, weights["q_norm.weight"]), turned(k, weights["k_norm.weight"])
+    torch.testing.assert_close(ours(x), scores_and_mix(q, k, v, 6**-0.5) @ weights["out.weight"].T)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+def test_window(x: Tensor, causal: bool, masked: bool) -> None:
+    ours, theirs = twins(Attention(heads=HEADS, causal=causal, window=2))
+    mask = torch.tensor([[1, 1, 1, 1, 0], [1, 1, 1, 0, 1]]) if masked else torch.ones(2, 5, dtype=torch.int64)
+    attend = torch.tensor([[abs(i - j) < 2 and (j <= i or not causal) for j in range(5)] for i in range(5)])
+    expected = theirs(x, x, x, attn_mask=~attend, key_padding_mask=mask == 0)[0]
+    torch.testing.assert_close(ours(x, None, mask if masked else None), expected)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"heads": 4, "rotary": "halves"},
+            "the number of features to turn, 3, is odd, and features are turned in pairs",
+        ),
+        (
+            {"heads": 3, "rotary": "halves", "rotary_dim": 6},
+            "the number of features to turn, 6, is more than the 4 of a head",
+        ),
+        ({"heads": 3, "rotary_dim": 2}, "rotary_dim has no meaning without rotary"),
+    ],
+)
+def test_error_rotary(refused: Refused, fields: dict[str, Any], message: str) -> None:
+    misfit = refused(Attention(**fields), X)
+    assert (misfit.message, misfit.field) == (message, [*fields][-1])
+
+
+@pytest.mark.parametrize(("field", "value"), [("rotary", "halves"), ("window", 4)])
+def test_error_places_of_a_context(refused: Refused, field: str, value: Any) -> None:
+    misfit = refused(Attention(heads=3, **{field: value}), X, CONTEXT)
+    assert misfit.message == f"{field} has no meaning with a context, whose positions are not those of x"
+    assert misfit.hint == f"take out `{field}: {value}`, or the arrow into context"
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])

@@ -1,6 +1,7 @@
 """Convolutions, against sums written out and the sizes of torch, and what they refuse."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from stackc.components.base import Component, Misfit
-from stackc.components.conv import Conv1d, Conv2d, ConvTranspose2d, PatchEmbed
+from stackc.components.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, PatchEmbed
 from stackc.types import Bounds, Dim, DimRange, TensorType, shape
 
 Refused = Callable[..., Misfit]
@@ -130,3 +131,34 @@ def test_error_patches_do_not_fit(refused: Refused) -> None:
     misfit = refused(PatchEmbed(patch=32, dim=4), IMAGE)
     assert (misfit.message, misfit.code) == ("patch 32 does not divide the height height", "T202")
     assert misfit.hint == "declare it in the contract: `dims: {height: {multiple_of: 32}}`"
+
+
+def test_causal_convolution_sees_nothing_later() -> None:
+    torch.manual_seed(0)
+    component = Conv1d(out=2, kernel=3, padding="causal", dilation=2)
+    module, x = component.module(SEQUENCE), torch.randn(1, 4, 9)
+    expected = F.conv1d(F.pad(x, (4, 0)), module.get_parameter("weight"), module.get_parameter("bias"), dilation=2)
+    torch.testing.assert_close(module(x), expected)
+    changed = x.clone()
+    changed[:, :, 5:] += 1
+    torch.testing.assert_close(module(changed)[:, :, :5], module(x)[:, :, :5])
+    assert str(component.signature(SEQUENCE).outputs[0]) == "float32[batch, 2, length]"
+
+
+def test_transposed_convolution_of_a_sequence_is_the_transpose_of_conv1d() -> None:
+    """<y, conv(x)> = <conv_transpose(y), x>."""
+    torch.manual_seed(0)
+    fields: dict[str, Any] = {"kernel": 4, "stride": 2, "padding": 1, "bias": False}
+    module = ConvTranspose1d(out=3, **fields).module(SEQUENCE).double()
+    x, y = torch.randn(1, 3, 10, dtype=torch.float64), torch.randn(1, 4, 5, dtype=torch.float64)
+    there = F.conv1d(x, module.get_parameter("weight"), stride=2, padding=1)
+    torch.testing.assert_close((y * there).sum(), (module(y) * x).sum())
+    assert str(ConvTranspose1d(out=3, **fields).signature(SEQUENCE).outputs[0]) == "float32[batch, 3, 2*length]"
+
+
+def test_conv3d_over_one_slice_is_conv2d() -> None:
+    torch.manual_seed(0)
+    volume = TensorType("float32", shape(BATCH, 2, 1, 5, 6))
+    module, x = Conv3d(out=3, kernel=(1, 3, 3), padding=(0, 1, 1)).module(volume), torch.randn(2, 2, 1, 5, 6)
+    expected = F.conv2d(x[:, :, 0], module.get_parameter("weight")[:, :, 0], module.get_parameter("bias"), padding=1)
+    torch.testing.assert_close(module(x)[:, :, 0], expected)

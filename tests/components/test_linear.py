@@ -7,7 +7,7 @@ import torch
 
 from stackc.components.activation import Gelu, Relu
 from stackc.components.base import Misfit
-from stackc.components.linear import Linear, Mlp, Scale
+from stackc.components.linear import LearnedScale, Linear, Mlp, Scale
 from stackc.types import Dim, TensorType, shape
 
 Refused = Callable[..., Misfit]
@@ -70,3 +70,21 @@ def test_gated_mlp_is_swiglu() -> None:
 def test_scale() -> None:
     x = torch.randn(2, 3, 8, dtype=torch.float64)
     np.testing.assert_allclose(Scale(factor=0.5, offset=-1.0).module(X)(x), x.numpy() / 2 - 1, rtol=1e-15)
+
+
+def test_learned_scale_of_each_feature_and_of_all() -> None:
+    x = torch.randn(2, 3, 8)
+    np.testing.assert_array_equal(LearnedScale(initial=0.5).module(X)(x).detach(), x * 0.5)
+    module = LearnedScale(axis=1).module(X.with_shape(BATCH, 3, 8))
+    module.get_parameter("weight").data[:] = torch.tensor([1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(module(x).detach(), x * torch.tensor([[1.0], [2.0], [3.0]]))
+    temperature = LearnedScale(per="all", initial=1 / 0.07, exponential=True)
+    module = temperature.module(X).double()
+    assert abs(module.get_parameter("weight").item() - 2.6592600369) < 1e-6  # CLIP's logit_scale
+    np.testing.assert_allclose(module(x.double()).detach(), x.double() / 0.07, rtol=1e-6)
+    assert str(temperature.signature(X).parameters["weight"]) == "float32[]"
+
+
+def test_error_no_logarithm(refused: Refused) -> None:
+    misfit = refused(LearnedScale(initial=0, exponential=True), X)
+    assert misfit.message == "initial 0 has no logarithm"

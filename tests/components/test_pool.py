@@ -1,13 +1,24 @@
 """Pooling and unit length, against NumPy."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from stackc.components.base import Misfit
-from stackc.components.pool import ClsPool, L2Normalize, MeanPool
+from stackc.components.pool import (
+    ClsPool,
+    L2Normalize,
+    MaxPool,
+    MeanPool,
+    ReduceMax,
+    ReduceMean,
+    ReduceMin,
+    ReduceSum,
+    Reduction,
+)
 from stackc.types import Dim, TensorType, shape
 
 Refused = Callable[..., Misfit]
@@ -56,6 +67,27 @@ def test_l2_normalize_over_several_axes() -> None:
     x = torch.randn(3, 5, 8, dtype=torch.float64)
     y = L2Normalize(axis=(0, -1)).module(X)(x).numpy()
     np.testing.assert_allclose(y, x.numpy() / np.sqrt((x.numpy() ** 2).sum(axis=(0, 2), keepdims=True)), rtol=1e-14)
+
+
+def test_max_pool_over_the_kept_positions() -> None:
+    x = torch.randn(3, 5, 8, dtype=torch.float64)
+    mask = torch.tensor([[1, 1, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 3, 0, 1]])
+    expected = np.stack([x[0, :2].amax(0), np.zeros(8), x[2, [2, 4]].amax(0)])
+    np.testing.assert_array_equal(MaxPool().module(X, MASK)(x, mask), expected)
+    np.testing.assert_array_equal(MaxPool().module(X)(x), x.numpy().max(axis=1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "formula"), [(ReduceMean, np.mean), (ReduceSum, np.sum), (ReduceMax, np.max), (ReduceMin, np.min)]
+)
+@pytest.mark.parametrize(("axis", "keepdim", "type_"), [(1, False, "[batch, 8]"), ((0, -1), True, "[1, seq, 1]")])
+def test_reductions(
+    kind: type[Reduction], formula: Any, axis: int | tuple[int, ...], keepdim: bool, type_: str
+) -> None:
+    x, component = torch.randn(3, 5, 8, dtype=torch.float64), kind(axis=axis, keepdim=keepdim)
+    expected = formula(x.numpy(), axis=axis, keepdims=keepdim)
+    np.testing.assert_allclose(component.module(X)(x), expected, rtol=1e-13, atol=1e-15)
+    assert str(component.signature(X).outputs[0]) == f"float32{type_}"
 
 
 def test_error_mask_of_another_shape(refused: Refused) -> None:

@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from stackc.components import REGISTRY
 from stackc.components.base import Component, Signature
+from stackc.components.extents import Variable
 from stackc.emit.support import support_of
 from stackc.emit.values import Made, classes_in, expression, leaves, made
 from stackc.types import FLOATS, Dim, DimLike, TensorType, shape
@@ -82,7 +83,8 @@ def _identity(draw: DrawFn, op: Op) -> Case:
     return Case(op(), (TensorType(dtype, tuple(dims(draw, draw(st.integers(0, 4))))),))
 
 
-@cases("relu", "tanh", "sigmoid", "silu", "leaky_relu", "elu")
+@cases("relu", "tanh", "sigmoid", "silu", "leaky_relu", "elu", "relu6", "hardswish", "mish", "softplus")
+@cases("exp", "log", "sqrt", "abs")
 def _elementwise(draw: DrawFn, op: Op) -> Case:
     return Case(op(), (TensorType(draw(floats), tuple(dims(draw, draw(st.integers(0, 4))))),))
 
@@ -115,13 +117,35 @@ def _scale(draw: DrawFn, op: Op) -> Case:
     return Case(op(factor=draw(st.sampled_from([0.0, 0.5, -3.0])), offset=draw(st.sampled_from([0.0, 1.5]))), (x,))
 
 
+@cases("pow")
+def _pow(draw: DrawFn, op: Op) -> Case:
+    x = TensorType(draw(floats), tuple(dims(draw, draw(st.integers(0, 4)))))
+    return Case(op(exponent=draw(st.sampled_from([0.5, 2.0, -1.0]))), (x,))
+
+
+@cases("clamp")
+def _clamp(draw: DrawFn, op: Op) -> Case:
+    x = TensorType(draw(floats), tuple(dims(draw, draw(st.integers(0, 4)))))
+    least, most = draw(st.sampled_from([(None, 1.0), (-0.5, None), (-0.5, 0.25)]))
+    return Case(op(min=least, max=most), (x,))
+
+
+@cases("learned_scale")
+def _learned_scale(draw: DrawFn, op: Op) -> Case:
+    sizes, axis = with_features(draw, 1, 4, draw(small))
+    options = {"initial": draw(st.sampled_from([1.0, 1e-4])), "exponential": draw(st.booleans())}
+    if draw(st.booleans()):
+        return Case(op(per="all", **options), (TensorType(draw(floats), sizes),))
+    return Case(op(axis=axis, **options), (TensorType(draw(floats), sizes),))
+
+
 @cases("dropout")
 def _dropout(draw: DrawFn, op: Op) -> Case:
     x = TensorType(draw(floats), tuple(dims(draw, draw(st.integers(0, 4)))))
     return Case(op(p=draw(st.sampled_from([0.0, 0.1, 0.9]))), (x,))
 
 
-@cases("softmax", "l2_normalize")
+@cases("softmax", "log_softmax", "l2_normalize")
 def _along_an_axis(draw: DrawFn, op: Op) -> Case:
     rank = draw(st.integers(1, 4))
     x = TensorType(draw(floats), tuple(dims(draw, rank)))
@@ -130,12 +154,12 @@ def _along_an_axis(draw: DrawFn, op: Op) -> Case:
     return Case(op(axis=draw(st.integers(-rank, rank - 1))), (x,))
 
 
-@cases("add", "mul", "mean", "weighted_sum")
+@cases("add", "mul", "mean", "weighted_sum", "maximum", "minimum", "sub", "div")
 def _broadcast(draw: DrawFn, op: Op) -> Case:
-    dtype = draw(floats if op.op in ("mean", "weighted_sum") else floats | integers)
+    dtype = draw(floats if op.op in ("mean", "weighted_sum", "div") else floats | integers)
     full = dims(draw, draw(st.integers(0, 4)))
     inputs = []
-    for _ in range(draw(st.integers(1, 4))):
+    for _ in range(2 if op.op in ("sub", "div") else draw(st.integers(1, 4))):
         dropped = draw(st.integers(0, len(full)))
         inputs.append(TensorType(dtype, shape(*(1 if draw(st.booleans()) else d for d in full[dropped:]))))
     return Case(op(), tuple(inputs))
@@ -157,7 +181,8 @@ def _concat(draw: DrawFn, op: Op) -> Case:
 def _gated_sum(draw: DrawFn, op: Op) -> Case:
     dtype, before = draw(floats), dims(draw, draw(st.integers(1, 3)))
     x, branch = (TensorType(dtype, shape(*before, draw(small))) for _ in range(2))
-    return Case(op(bias=draw(st.booleans())), (x, *[branch] * draw(st.integers(1, 4))))
+    count = draw(st.integers(1, 4))
+    return Case(op(bias=draw(st.booleans()), top_k=draw(st.none() | st.integers(1, count))), (x, *[branch] * count))
 
 
 @cases("linear")
@@ -205,7 +230,7 @@ def _matmul(draw: DrawFn, op: Op) -> Case:
 
 
 def positions(draw: DrawFn, rank: int) -> list[Dim]:
-    """Sizes of length or height and width: symbols, multiples of them, and numbers."""
+    """Sizes of length, or of depth, height and width: symbols, multiples of them, and numbers."""
     sizes = [Dim.of(draw(st.integers(4, 9))), SEQ, 4 * SEQ, WIDTH + 2, 8 * HEIGHT]
     return [draw(st.sampled_from(sizes)) for _ in range(rank - 2)]
 
@@ -215,10 +240,14 @@ def along(draw: DrawFn, numbers: SearchStrategy[int], axes: int) -> int | tuple[
     return draw(numbers | st.tuples(*[numbers] * axes))
 
 
-@cases("conv1d", "conv2d")
+@cases("conv1d", "conv2d", "conv3d")
 def _conv(draw: DrawFn, op: Op) -> Case:
-    rank = {"conv1d": 3, "conv2d": 4}[op.op]
+    rank = {"conv1d": 3, "conv2d": 4, "conv3d": 5}[op.op]
     groups, same = draw(st.integers(1, 3)), draw(st.booleans())
+    if rank == 3 and draw(st.booleans()):
+        x = TensorType(draw(floats), shape(BATCH, groups * draw(small), *positions(draw, rank)))
+        options = {"kernel": draw(st.integers(1, 4)), "dilation": draw(st.integers(1, 3)), "stride": draw(small)}
+        return Case(op(out=groups, padding="causal", groups=groups, **options), (x,))
     x = TensorType(draw(floats), shape(BATCH, groups * draw(small), *positions(draw, rank)))
     component = op(
         out=groups * draw(small),
@@ -232,18 +261,19 @@ def _conv(draw: DrawFn, op: Op) -> Case:
     return Case(component, (x,))
 
 
-@cases("conv_transpose2d")
-def _conv_transpose2d(draw: DrawFn, op: Op) -> Case:
-    groups, kernel = draw(st.integers(1, 3)), draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
-    stride = along(draw, st.integers(1, 3), 2)
+@cases("conv_transpose1d", "conv_transpose2d")
+def _conv_transpose(draw: DrawFn, op: Op) -> Case:
+    axes = {"conv_transpose1d": 1, "conv_transpose2d": 2}[op.op]
+    groups, kernel = draw(st.integers(1, 3)), draw(st.tuples(*[st.integers(1, 4)] * axes))
+    stride = along(draw, st.integers(1, 3), axes)
     least = min(stride) if isinstance(stride, tuple) else stride
-    x = TensorType(draw(floats), shape(BATCH, groups * draw(small), *positions(draw, 4)))
+    x = TensorType(draw(floats), shape(BATCH, groups * draw(small), *positions(draw, 2 + axes)))
     component = op(
         out=groups * draw(small),
         kernel=kernel,
         stride=stride,
         padding=tuple(draw(st.integers(0, (size - 1) // 2)) for size in kernel),
-        output_padding=along(draw, st.integers(0, least - 1), 2),
+        output_padding=along(draw, st.integers(0, least - 1), axes),
         groups=groups,
         bias=draw(st.booleans()),
     )
@@ -258,14 +288,49 @@ def _patch_embed(draw: DrawFn, op: Op) -> Case:
     return Case(op(patch=patch, dim=draw(small), bias=draw(st.booleans())), (x,))
 
 
-@cases("max_pool2d", "avg_pool2d")
+@cases("max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d")
 def _window_pool(draw: DrawFn, op: Op) -> Case:
-    x = TensorType(draw(floats), shape(BATCH, draw(small), *positions(draw, 4)))
-    kernel = along(draw, st.integers(1, 4), 2)
+    axes = int(op.op[-2])
+    x = TensorType(draw(floats), shape(BATCH, draw(small), *positions(draw, 2 + axes)))
+    kernel = along(draw, st.integers(1, 4), axes)
     least = min(kernel) if isinstance(kernel, tuple) else kernel
-    stride = along(draw, st.integers(1, 3), 2) if draw(st.booleans()) else None
-    component = op(kernel=kernel, stride=stride, padding=along(draw, st.integers(0, least // 2), 2))
+    if "max" in op.op and draw(st.booleans()):
+        padding = draw(st.integers(0, least // 2))
+        overlapping = along(draw, st.integers(1, least - padding), axes)
+        return Case(op(kernel=kernel, stride=overlapping, padding=padding, ceil_mode=True), (x,))
+    stride = along(draw, st.integers(1, 3), axes) if draw(st.booleans()) else None
+    component = op(kernel=kernel, stride=stride, padding=along(draw, st.integers(0, least // 2), axes))
     return Case(component, (x,))
+
+
+@cases("adaptive_avg_pool2d")
+def _adaptive_avg_pool2d(draw: DrawFn, op: Op) -> Case:
+    size = along(draw, st.integers(1, 3), 2)
+    rows, columns = size if isinstance(size, tuple) else (size, size)
+    equal = [rows * HEIGHT, columns * draw(st.sampled_from([WIDTH, Dim.of(2)]))]
+    positions = draw(st.sampled_from([equal, [Dim.of(draw(small)), Dim.of(draw(small))]]))
+    return Case(op(size=size), (TensorType(draw(floats), shape(BATCH, draw(small), *positions)),))
+
+
+@cases("pixel_shuffle")
+def _pixel_shuffle(draw: DrawFn, op: Op) -> Case:
+    factor = draw(st.integers(1, 3))
+    return Case(op(factor=factor), (TensorType(draw(floats), shape(BATCH, factor**2 * draw(small), SEQ, WIDTH)),))
+
+
+@cases("pad")
+def _pad(draw: DrawFn, op: Op) -> Case:
+    mode, margins = draw(st.sampled_from(["constant", "reflect", "replicate"])), st.integers(0, 3)
+    if mode == "constant":
+        rank = draw(st.integers(1, 4))
+        axes = tuple(draw(st.permutations(range(rank)))[: draw(st.integers(1, rank))])
+        added = {name: draw(margins | st.tuples(*[margins] * len(axes))) for name in ("before", "after")}
+        x = TensorType(draw(floats), tuple(dims(draw, rank)))
+        return Case(op(axis=axes, value=draw(st.sampled_from([0.0, -1.5])), **added), (x,))
+    rank = draw(st.integers(3, 4))
+    x = TensorType(draw(floats), shape(BATCH, draw(small), *[SEQ + 3, WIDTH + 4][: rank - 2]))
+    axes = (-1,) if rank == 3 else draw(st.sampled_from([(-1,), (2,), (2, 3), (-1, -2)]))
+    return Case(op(axis=axes, mode=mode, before=draw(margins), after=draw(margins)), (x,))
 
 
 @cases("global_avg_pool", "global_max_pool")
@@ -293,6 +358,8 @@ def _flatten(draw: DrawFn, op: Op) -> Case:
 
 @cases("unflatten")
 def _unflatten(draw: DrawFn, op: Op) -> Case:
+    if draw(st.booleans()):
+        return _parted(draw, op)
     size = draw(st.integers(1, 4) | st.tuples(st.integers(1, 3), st.integers(1, 3)))
     sizes, axis = with_features(draw, 1, 4, 1)
     split = list(sizes)
@@ -302,13 +369,60 @@ def _unflatten(draw: DrawFn, op: Op) -> Case:
     return Case(op(axis=axis, size=size), (TensorType(draw(st.sampled_from(sorted(DTYPES))), tuple(split)),))
 
 
+def _parted(draw: DrawFn, op: Op) -> Case:
+    """An axis of two dims and a number, whose dims another tensor tells."""
+    x = TensorType(draw(floats), shape(3 * BATCH * SEQ, draw(small)))
+    like = TensorType(draw(integers), draw(st.sampled_from([shape(SEQ, BATCH), shape(2, SEQ), shape(2 * SEQ + 1)])))
+    return Case(
+        op(axis=draw(st.sampled_from([0, -2])), size=draw(st.sampled_from([SEQ, (3, SEQ), (SEQ, 1)]))), (x, like)
+    )
+
+
 @cases("reshape")
 def _reshape(draw: DrawFn, op: Op) -> Case:
     """Axes copied, then a number split in two, and a dim and a number joined, of which one may be left over."""
+    if draw(st.booleans()):
+        return _joined(draw, op)
     first, second, third = (draw(small) for _ in range(3))
     kept = [BATCH, SEQ][: draw(st.integers(0, 2))]
     x = TensorType(draw(st.sampled_from(sorted(DTYPES))), shape(*kept, first * second, third * WIDTH))
     return Case(op(shape=(*(0 for _ in kept), first, second * third, -1)), (x,))
+
+
+def _joined(draw: DrawFn, op: Op) -> Case:
+    """Sizes by their dims, told by x, or by another tensor."""
+    x = TensorType(draw(floats), shape(BATCH, SEQ, 4))
+    if draw(st.booleans()):
+        return Case(
+            op(shape=draw(st.sampled_from([(BATCH * SEQ, 4), (2, SEQ, 2 * BATCH), (SEQ, -1), (0, 2 * SEQ, 2)]))), (x,)
+        )
+    like = TensorType(
+        "int64", draw(st.sampled_from([shape(SEQ, BATCH), shape(SEQ * 2, 1, BATCH), shape(BATCH, SEQ + 3)]))
+    )
+    joined = x.with_shape(BATCH * SEQ, 4)
+    return Case(op(shape=draw(st.sampled_from([(BATCH, SEQ, 4), (SEQ, -1), (4 * BATCH, -1, 1)]))), (joined, like))
+
+
+@cases("squeeze")
+def _squeeze(draw: DrawFn, op: Op) -> Case:
+    sizes, axis = with_features(draw, 1, 4, 1)
+    return Case(op(axis=axis), (TensorType(draw(st.sampled_from(sorted(DTYPES))), sizes),))
+
+
+@cases("unsqueeze")
+def _unsqueeze(draw: DrawFn, op: Op) -> Case:
+    rank = draw(st.integers(0, 4))
+    x = TensorType(draw(st.sampled_from(sorted(DTYPES))), tuple(dims(draw, rank)))
+    return Case(op(axis=draw(st.integers(-rank - 1, rank))), (x,))
+
+
+@cases("split")
+def _split(draw: DrawFn, op: Op) -> Case:
+    size = draw(small)
+    sizes, axis = with_features(draw, 1, 4, size + draw(small))
+    split = list(sizes)
+    split[axis] = draw(st.sampled_from([split[axis], SEQ + size]))
+    return Case(op(axis=axis, size=size), (TensorType(draw(st.sampled_from(sorted(DTYPES))), tuple(split)),))
 
 
 @cases("transpose")
@@ -336,11 +450,22 @@ def _select(draw: DrawFn, op: Op) -> Case:
 
 @cases("slice")
 def _slice(draw: DrawFn, op: Op) -> Case:
+    if draw(st.booleans()):
+        return _slice_of_dims(draw, op)
     size, rest = draw(small), draw(st.integers(0, 3))
     sizes, axis = with_features(draw, 1, 4, size + rest)
     start = draw(st.integers(0, rest))
     component = op(axis=axis, start=draw(st.sampled_from([start, start - size - rest])), size=size)
     return Case(component, (TensorType(draw(st.sampled_from(sorted(DTYPES))), sizes),))
+
+
+def _slice_of_dims(draw: DrawFn, op: Op) -> Case:
+    """All but some at either end, and shares that are rounded down."""
+    x = TensorType(draw(floats), shape(2, 2 * SEQ + draw(st.integers(0, 2)), 3))
+    start, size = draw(
+        st.sampled_from([(0, 2 * SEQ - 1), (1, None), (-1, None), (0, SEQ), (1, SEQ - 1), (0, (2 * SEQ + 1) // 3)])
+    )
+    return Case(op(axis=draw(st.sampled_from([1, -2])), start=start, size=size), (x, None))
 
 
 # -- embeddings
@@ -436,6 +561,9 @@ def _attention(draw: DrawFn, op: Op) -> Case:
         causal=context is None and draw(st.booleans()),
         bias=draw(st.booleans()),
         scale=draw(st.none() | st.just(1.0)),
+        qk_norm=draw(st.booleans()),
+        window=draw(st.none() | small) if context is None else None,
+        **(_rotary(draw, head_dim or width) if context is None else {}),
     )
     sizes = draw(st.none() | st.sampled_from(layouts))
     mask = None if sizes is None else TensorType(draw(masks), sizes)
@@ -446,16 +574,32 @@ def _attention(draw: DrawFn, op: Op) -> Case:
     return Case(component, (x, context, mask, bias, value))
 
 
+def _rotary(draw: DrawFn, head_dim: int) -> dict[str, Any]:
+    """Rotary positions, where a head has features enough for a pair."""
+    rotary = draw(st.sampled_from(["none", "halves", "interleaved"])) if head_dim > 1 else "none"
+    pairs = draw(st.integers(1, max(1, head_dim // 2)))
+    whole = rotary == "none" or (head_dim % 2 == 0 and draw(st.booleans()))
+    return {"rotary": rotary, "rotary_dim": None if whole else 2 * pairs}
+
+
 def _mask_layouts(draw: DrawFn, heads: int, keys: Dim) -> list[tuple[Dim, ...]]:
     queries = draw(st.sampled_from([SEQ, Dim.of(1)]))
     over_heads = draw(st.sampled_from([heads, 1]))
     return [shape(BATCH, keys), shape(BATCH, queries, keys), shape(BATCH, over_heads, queries, keys)]
 
 
-@cases("mean_pool")
+@cases("mean_pool", "max_pool")
 def _mean_pool(draw: DrawFn, op: Op) -> Case:
     x = TensorType(draw(floats), shape(BATCH, SEQ, draw(small)))
     return Case(op(), (x, TensorType(draw(masks), x.shape[:2]) if draw(st.booleans()) else None))
+
+
+@cases("reduce_mean", "reduce_sum", "reduce_max", "reduce_min")
+def _reduction(draw: DrawFn, op: Op) -> Case:
+    rank = draw(st.integers(1, 4))
+    several = st.lists(st.integers(0, rank - 1), min_size=1, max_size=rank, unique=True).map(tuple)
+    axis = draw(st.integers(-rank, rank - 1) | several)
+    return Case(op(axis=axis, keepdim=draw(st.booleans())), (TensorType(draw(floats), tuple(dims(draw, rank))),))
 
 
 @cases("cls_pool")
@@ -604,7 +748,7 @@ def test_what_is_printed_is_the_module(op: str, data: st.DataObject) -> None:
     torch.testing.assert_close(several(printed(*inputs)), expected, rtol=0, atol=0, equal_nan=True)
 
     names = {f"x{i}": x for i, x in enumerate(inputs) if x is not None}
-    if written := case.component.expression(*names):
+    if written := case.component.expression(*(Variable.of(name, case.inputs[int(name[1:])]) for name in names)):
         assert not module.state_dict()
         by_hand = eval(written, {"torch": torch, "F": nn.functional, **names})
         torch.testing.assert_close((by_hand,), expected, rtol=0, atol=0, equal_nan=True)

@@ -31,6 +31,7 @@ SMALL = {
     "detr.yaml": {"channels": "4", "dim": "32", "heads": "4", "hidden": "40", "layers": "2", "queries": "5"},
     "ensemble.yaml": {"vocab": "97", "dim": "32"},
     "gpt2.yaml": {"vocab": "97", "dim": "32", "layers": "3", "heads": "4"},
+    "llama.yaml": {"vocab": "97", "dim": "48", "layers": "3", "heads": "6", "kv_heads": "2", "hidden": "80"},
     "minilm.yaml": {"vocab": "97", "dim": "32", "heads": "4"},
     "t5.yaml": {"vocab": "97", "dim": "32", "heads": "4", "head_dim": "6", "hidden": "48", "layers": "2"},
     "two_tower.yaml": {"users": "50", "catalogue": "40", "genres": "5", "dim": "16", "hidden": "24"},
@@ -77,6 +78,22 @@ AWKWARD = {
             graph: x --> up[linear] --> down[linear]
             nodes: {up: {out: 2}, down: {out: 12}}
         outputs: {y: y, first: series.1, inner: series.2.up, whole: series}
+        """,
+    "extents": """\
+        dims: {seq: {min: 2}}
+        graph: |
+          x --> joined[reshape] --> parted[unflatten] --> left[slice] --> both[add] --> turned[reshape]
+          x -->|like| parted
+          parted --> right[slice] --> both
+          parted --> some[slice]
+        nodes:
+          joined: {shape: [batch*seq, 4, 2]}
+          parted: {axis: 0, size: [seq, 1]}
+          left:   {axis: 1, size: seq - 1}
+          right:  {axis: 1, start: 1}
+          turned: {shape: [8*batch, seq - 1]}
+          some:   {axis: 1, size: (seq + 1) // 3}
+        outputs: {turned: turned, some: some}
         """,
     "several_outputs": """\
         graph: |

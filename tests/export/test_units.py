@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from stackc.components.layout import Slice
 from stackc.components.linear import Linear
 from stackc.components.merge import Add, Concat
 from stackc.components.norm import LayerNorm
@@ -51,6 +52,19 @@ def test_what_always_divides_a_dim_is_kept(written: Any, draft: Any, typed: Any)
     (unit,) = units_of(program, 23)
     assert unit.inputs[0] is not None
     assert unit.inputs[0].shape[0].symbols() == {"d0": 4}
+
+
+def test_dims_of_fields_are_renamed_as_those_of_inputs(written: Any, draft: Any, typed: Any) -> None:
+    inputs = {"a": typed("batch", "seq", 8), "b": typed("rows", "tokens", 8)}
+    drafts = {
+        name.upper(): draft(Slice(axis=1, size=Dim.symbol(dim) - 1), (name, None))
+        for name, dim in (("a", "seq"), ("b", "tokens"))
+    }
+    (unit,) = set(units_of(written(inputs, drafts, {}), 23))
+    assert shapes(unit) == ["float32[d0, d1, 8]", "None"]
+    assert str(unit.component.size) == "d1 - 1"  # type: ignore[attr-defined]  # a Slice
+    other = replace(unit, component=Slice(axis=1, size=Dim.symbol("d1") - 2))
+    assert unit.key != other.key
 
 
 def test_two_inputs_of_one_size_are_another_unit(written: Any, draft: Any, typed: Any) -> None:

@@ -22,6 +22,9 @@ dims:
 inputs:
   image: {shape: [batch, 6, height, width]}
   wave: {shape: [batch, 6, length]}
+  clip: {shape: [batch, 2, 3, height, width]}
+  words: {shape: [batch, length, 6]}
+  mask: {shape: [batch, length], dtype: int64, values: [0, 1]}
 graph: |
   wave --> conv[conv1d] --> loudest[global_max_pool]
   wave --> same[conv1d] --> mean_of_all[global_avg_pool]
@@ -45,7 +48,49 @@ graph: |
   patches & halved --> mix[weighted_sum]
   patches --> experts[gated_sum]
   patches & halved -->|branch| experts
+  patches --> sparse[gated_sum]
+  patches & halved & biased -->|branch| sparse
+  clip --> volume[conv3d] --> flat_volume[flatten] --> brightest[reduce_max] --> one_more[unsqueeze]
+  one_more --> none_more[squeeze]
+  wave --> earlier[conv1d] --> peaks[max_pool1d] --> spread[conv_transpose1d] --> even_out[avg_pool1d]
+  even_out --> mirrored[pad] --> framed[pad] --> parted[split] --> least[reduce_min]
+  parted -->|rest:| bent[mish] --> soft[softplus] --> root[sqrt] --> logarithm[log] --> mean_over[reduce_mean]
+  image --> up_to[max_pool2d] --> six[relu6] --> hard[hardswish]
+  larger --> shuffled[pixel_shuffle] --> parts[adaptive_avg_pool2d]
+  image --> edges[pad] --> grown[exp] --> squared[pow] --> bounded[clamp] --> layer_scale[learned_scale]
+  layer_scale --> total[reduce_sum]
+  words --> kept[max_pool] --> warm[learned_scale] --> odds[log_softmax]
+  mask -->|mask| kept
+  words --> size_of[abs] --> above[maximum] --> share[div]
+  words --> above
+  size_of -->|other| share
+  words & share --> below[minimum] --> differs[sub]
+  share -->|other| differs
 nodes:
+  sparse:    {top_k: 2}
+  volume:    {out: 4, kernel: [2, 3, 3], padding: [0, 1, 1]}
+  flat_volume: {start: 3}
+  brightest: {axis: [2, -1], keepdim: true}
+  one_more:  {axis: 1}
+  none_more: {axis: -1}
+  earlier:   {out: 4, kernel: 3, padding: causal, dilation: 2}
+  peaks:     {kernel: 3, stride: 2, ceil_mode: true}
+  spread:    {out: 6, kernel: 4, stride: 2, padding: 1}
+  even_out:  {kernel: 2, stride: 1}
+  mirrored:  {before: 1, after: 2, mode: reflect}
+  framed:    {axis: [1, 2], before: [1, 0], after: 1, value: 0.5}
+  parted:    {axis: 1, size: 3}
+  least:     {axis: 1}
+  mean_over: {axis: [1, 2]}
+  up_to:     {kernel: 3, stride: 2, ceil_mode: true}
+  bounded:   {min: 0.2, max: 6}
+  shuffled:  {factor: 2}
+  parts:     {size: [4, 2]}
+  squared:   {exponent: 2}
+  edges:     {axis: [2, 3], before: 1, after: [0, 2], mode: replicate}
+  layer_scale: {axis: 1, initial: 0.1}
+  total:     {axis: [2, 3]}
+  warm:      {per: all, initial: 14.3, exponential: true}
   conv:      {out: 4, kernel: 3, stride: 2, padding: 1}
   same:      {out: 4, kernel: 3, padding: same, dilation: 2, groups: 2}
   split:     {axis: 1, size: 2}
@@ -76,7 +121,8 @@ nodes:
   products:  {transposed: true}
 outputs:
   [loudest, mean_of_all, slopes, smooth, probabilities, swish, average, turned, swiglu, unit_rows, biased, products,
-   dot, cosine_similarity, product, middle, mix, experts]
+   dot, cosine_similarity, product, middle, mix, experts, sparse, none_more, least, mean_over, hard, parts, total, odds,
+   differs]
 """
 
 

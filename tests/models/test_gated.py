@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from stackc.artifact import run_artifact
 from stackc.build import Options, build
+from stackc.diagnostics import SpecError
 from stackc.front import check_source, check_spec
 from stackc.lock import write_lock
 from stackc.spec.source import Source
@@ -52,25 +53,35 @@ class Wide(nn.Module):
 
 
 class Experts(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, taken: int = 4) -> None:
         super().__init__()
+        self.taken = taken
         experts = {str(i): Narrow() if i % 2 == 0 else Wide() for i in range(4)}
         gate = {"gated": nn.ModuleDict({"gate": nn.Linear(6, 4)}), "norm": nn.LayerNorm(6)}
         self.mixture = nn.ModuleDict(experts | gate)
         self.head = nn.Linear(6, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        shares = self.mixture.get_submodule("gated.gate")(x).softmax(-1)
+        scores = self.mixture.get_submodule("gated.gate")(x)
+        largest = scores.topk(self.taken, dim=-1)
+        shares = torch.zeros_like(scores).scatter(-1, largest.indices, largest.values.softmax(-1))
         outputs = torch.stack([self.mixture[str(i)](x) for i in range(4)], dim=-1)
         y: Tensor = self.head(self.mixture["norm"]((outputs * shares.unsqueeze(-2)).sum(-1)))
         return y
 
 
-@pytest.mark.parametrize("opset", [18, 23])
-def test_gated_experts_are_those_of_plain_pytorch(opset: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("opset", "taken"), [(18, 4), (23, 4), (18, 2), (23, 2)])
+def test_gated_experts_are_those_of_plain_pytorch(opset: int, taken: int, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model = Experts()
-    (tmp_path / "experts.yaml").write_text(SPEC, encoding="utf-8")
+    model = Experts(taken)
+    spec = (
+        SPEC
+        if taken == 4
+        else SPEC.replace("mode: gated,", "mode: gated, top_k: taken,").replace(
+            "inputs:", "params: {taken: 2}\ninputs:", 1
+        )
+    )
+    (tmp_path / "experts.yaml").write_text(spec, encoding="utf-8")
     save_file(model.state_dict(), tmp_path / "experts.safetensors")
     options = Options(weights=tmp_path / "experts.safetensors", out=tmp_path, opset=opset, measure=False)
     built = build(tmp_path / "experts.yaml", options, lambda stage, found: None)
@@ -82,8 +93,16 @@ def test_gated_experts_are_those_of_plain_pytorch(opset: int, tmp_path: Path) ->
         np.testing.assert_allclose(y, model(x).numpy(), rtol=0, atol=2e-6)
 
 
-def test_the_lock_keeps_the_gate(tmp_path: Path) -> None:
-    (tmp_path / "experts.yaml").write_text(SPEC, encoding="utf-8")
+def test_error_top_k_without_a_gate() -> None:
+    with pytest.raises(SpecError) as caught:
+        check_source(Source("experts.yaml", SPEC.replace("mode: gated", "mode: sum, top_k: 2")))
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.message) == ("N310", "top_k has nothing to say here")
+
+
+@pytest.mark.parametrize("mode", ["gated", "gated, top_k: 2"])
+def test_the_lock_keeps_the_gate(mode: str, tmp_path: Path) -> None:
+    (tmp_path / "experts.yaml").write_text(SPEC.replace("gated", mode), encoding="utf-8")
     checked = check_spec(tmp_path / "experts.yaml")
     again = check_source(Source("experts.lock.yaml", write_lock(checked)))
     assert [(c.path, c.component, c.inputs) for c in again.program.calls] == [

@@ -22,7 +22,8 @@ inputs:
 graph: |
   x --> plain[attention] --> masked[attention] --> causal[attention] --> cross[attention]
   cross --> grouped[attention] --> padded[attention] --> biased[attention]
-  mask -->|mask| masked & padded
+  biased --> turned[attention] --> near_by[attention]
+  mask -->|mask| masked & padded & near_by
   context -->|context| cross
   padded --> near[relative_position_bias] -->|bias| biased
 nodes:
@@ -34,12 +35,14 @@ nodes:
   padded:  {heads: 4, causal: true}
   near:    {heads: 4}
   biased:  {heads: 4, causal: true}
+  turned:  {heads: 4, kv_heads: 2, causal: true, rotary: halves, qk_norm: true}
+  near_by: {heads: 4, rotary: interleaved, rotary_dim: 4, window: 3}
 """
 
 CASES = [
-    ("ort", 23, {"MultiHeadAttention": 2, "Attention": 5}, {"": 23, "com.microsoft": 1}),
-    ("ort", 18, {"MultiHeadAttention": 6, "Attention": 0}, {"": 18, "com.microsoft": 1}),
-    ("portable", 23, {"MultiHeadAttention": 0, "Attention": 7}, {"": 23}),
+    ("ort", 23, {"MultiHeadAttention": 2, "Attention": 7}, {"": 23, "com.microsoft": 1}),
+    ("ort", 18, {"MultiHeadAttention": 7, "Attention": 0}, {"": 18, "com.microsoft": 1}),
+    ("portable", 23, {"MultiHeadAttention": 0, "Attention": 9}, {"": 23}),
     ("portable", 18, {"MultiHeadAttention": 0, "Attention": 0}, {"": 18}),
 ]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from stackc.components.base import Component, KeepsType, Misfit, Signature, axis_of, component, fixed, require_float
 from stackc.components.construction import Construction, construct
-from stackc.components.fields import Probability
+from stackc.components.fields import Probability, Range
 from stackc.types import TensorType
 
 if TYPE_CHECKING:
@@ -127,6 +127,64 @@ class Elu(Elementwise):
         return construct(nn.ELU, self.alpha)
 
 
+@component("relu6", "x")
+class Relu6(Elementwise):
+    """y = min(max(x, 0), 6).
+
+    x: [...] → y: the same. Howard et al. 2017, arXiv:1704.04861.
+    """
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """torch.nn.ReLU6."""
+        from torch import nn
+
+        return construct(nn.ReLU6)
+
+
+@component("hardswish", "x")
+class Hardswish(Elementwise):
+    """y = x · min(max(x + 3, 0), 6) / 6.
+
+    x: [...] → y: the same. Howard et al. 2019, arXiv:1905.02244.
+    """
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """torch.nn.Hardswish."""
+        from torch import nn
+
+        return construct(nn.Hardswish)
+
+
+@component("mish", "x")
+class Mish(Elementwise):
+    """y = x · tanh(log(1 + exp(x))).
+
+    x: [...] → y: the same. Misra 2019, arXiv:1908.08681.
+    """
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """torch.nn.Mish."""
+        from torch import nn
+
+        return construct(nn.Mish)
+
+
+@component("softplus", "x")
+class Softplus(Elementwise):
+    """y = log(1 + exp(beta · x)) / beta, a smooth relu; x itself where beta · x is above 20.
+
+    x: [...] → y: the same. Dugas et al. 2000.
+    """
+
+    beta: Annotated[float, Range(minimum=1e-3), "how sharply it bends"] = 1.0
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """torch.nn.Softplus."""
+        from torch import nn
+
+        return construct(nn.Softplus, self.beta)
+
+
 @component("prelu", "x")
 class Prelu(KeepsType):
     """y = max(x, 0) + weight · min(x, 0): a leaky relu that learns its slope.
@@ -198,6 +256,28 @@ class Softmax(KeepsType):
         from torch import nn
 
         return construct(nn.Softmax, self.axis)
+
+
+@component("log_softmax", "x")
+class LogSoftmax(Component):
+    """yᵢ = xᵢ − log Σⱼ exp(xⱼ) along an axis: the logarithm of softmax.
+
+    x: [...] → y: the same.
+    """
+
+    axis: Annotated[int, "the axis to sum over, counted from 0, or from the end if negative"] = -1
+
+    def signature(self, x: TensorType) -> Signature:
+        """The same type."""
+        require_float(x)
+        axis_of(self.axis, x)
+        return Signature((x,))
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """torch.nn.LogSoftmax."""
+        from torch import nn
+
+        return construct(nn.LogSoftmax, self.axis)
 
 
 @component("dropout", "x")

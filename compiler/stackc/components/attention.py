@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from stackc.components.base import (
     Component,
@@ -16,8 +16,8 @@ from stackc.components.base import (
     require_layout,
     require_mask,
 )
-from stackc.components.construction import Construction, construct
-from stackc.components.fields import Probability, Size
+from stackc.components.construction import Construction, construct, nested
+from stackc.components.fields import Epsilon, Probability, Range, Size
 from stackc.components.linear import linear_flops, linear_parameters
 from stackc.types import Dim, TensorType, product
 
@@ -38,6 +38,10 @@ class Attention(Component):
     bias: [batch, heads, queries, keys], where batch and heads may be 1, added to the scores: Raffel et al. 2019,
     arXiv:1910.10683. value c′: [batch, keys, …], by default c: keys may know positions that values do not, as in
     Carion et al. 2020, arXiv:2005.12872.
+    rotary: the features 2k and 2k + 1 of q_h and k_h (k and k + rotary_dim / 2 with halves) are turned, as points of a
+    plane, by i / rotary_base^(2k / rotary_dim) at position i, so that scores know distances: Su et al. 2021,
+    arXiv:2104.09864; halves as in Llama. qk_norm: an rms_norm of each q_h and k_h before that: Dehghani et al. 2023,
+    arXiv:2302.05442. window: positions that far apart do not see each other: Beltagy et al. 2020, arXiv:2004.05150.
     Vaswani et al. 2017, arXiv:1706.03762; with kv_heads, groups of heads share keys and values: Ainslie et al. 2023,
     arXiv:2305.13245.
     """
@@ -49,6 +53,16 @@ class Attention(Component):
     bias: Annotated[bool, "learn biases in the four linear maps"] = True
     dropout: Annotated[Probability, "the probability of dropout of an attention weight, in training"] = 0.0
     scale: Annotated[float | None, "what the scores are multiplied by; by default 1 / √head_dim"] = None
+    rotary: Annotated[Literal["none", "halves", "interleaved"], "which features are turned by position, as pairs"] = (
+        "none"
+    )
+    rotary_base: Annotated[float, Range(minimum=1.0), "how much slower the last pair turns than the first"] = 10000.0
+    rotary_dim: Annotated[Size | None, "features of a head that are turned, even; by default all"] = None
+    qk_norm: Annotated[
+        bool, "normalize each head of queries and keys by its root mean square, with learned weights"
+    ] = False
+    eps: Annotated[Epsilon, "added to the mean square before its root is taken, with qk_norm"] = 1e-6
+    window: Annotated[Size | None, "a position attends to those less than this far away, itself included"] = None
 
     def signature(
         self,
@@ -72,6 +86,10 @@ class Attention(Component):
             | linear_parameters(features_of(values, "value"), narrow, self.bias, x.dtype, "v.")
             | linear_parameters(wide, dim, self.bias, x.dtype, "out.")
         )
+        if self.qk_norm:
+            weight = x.with_shape(self._head_dim(x))
+            parameters |= {"q_norm.weight": weight, "k_norm.weight": weight}
+        self._turned(x)
         projections = 2 * linear_flops(x, wide) + linear_flops(source, narrow) + linear_flops(values, narrow)
         scores_and_mix = 4 * product(x.shape[:2]) * source.shape[1] * wide
         queries, keys = product(x.shape[:2]), product(source.shape[:2])
@@ -87,11 +105,12 @@ class Attention(Component):
         value: TensorType | None = None,
     ) -> Construction[nn.Module]:
         """Four torch.nn.Linear around torch.nn.functional.scaled_dot_product_attention."""
-        from stackc.modules.attention import Attention
+        from stackc.modules.attention import Attention, Rotary
 
         source = self._source(x, context)
         dim, keys = features_of(x), features_of(source, "context")
-        values = features_of(self._values(source, value), "value")
+        values, turned = features_of(self._values(source, value), "value"), self._turned(x)
+        interleaved = self.rotary == "interleaved"
         return construct(
             Attention,
             dim,
@@ -104,6 +123,9 @@ class Attention(Component):
             bias=self.bias,
             dropout=self.dropout,
             scale=self.scale,
+            window=self.window,
+            rotary=nested(construct(Rotary, turned, self.rotary_base, interleaved)) if turned else None,
+            qk_norm=self.eps if self.qk_norm else None,
         )
 
     @property
@@ -119,6 +141,24 @@ class Attention(Component):
         require_divisor(self.heads, features_of(x), field="heads", of="dim")
         return features_of(x) // self.heads
 
+    def _turned(self, x: TensorType) -> int | None:
+        """How many features of a head are turned by position; None where none are."""
+        if self.rotary == "none":
+            if self.rotary_dim is not None:
+                raise Misfit(
+                    "rotary_dim has no meaning without rotary",
+                    code="T208",
+                    field="rotary_dim",
+                    hint="write `rotary: halves`, or take it out",
+                )
+            return None
+        head_dim = self._head_dim(x)
+        dim, field = (head_dim, "rotary") if self.rotary_dim is None else (self.rotary_dim, "rotary_dim")
+        if dim % 2 or dim > head_dim:
+            reason = "is odd, and features are turned in pairs" if dim % 2 else f"is more than the {head_dim} of a head"
+            raise Misfit(f"the number of features to turn, {dim}, {reason}", code="T202", field=field)
+        return dim
+
     def _source(self, x: TensorType, context: TensorType | None) -> TensorType:
         """Where keys and values come from: the context, or x itself."""
         require_float(x)
@@ -130,12 +170,14 @@ class Attention(Component):
             raise Misfit(f"x is {x} and context {context}: one element type is needed", code="T203", port="context")
         if context.shape[0] != x.shape[0]:
             raise Misfit(f"x is {x} and context {context}: the batch has to be the same", port="context")
-        if self.causal:
+        by_place = {"causal": self.causal, "rotary": self.rotary != "none", "window": self.window is not None}
+        if field := next((name for name, given in by_place.items() if given), None):
+            written = "causal: true" if field == "causal" else f"{field}: {getattr(self, field)}"
             raise Misfit(
-                "causal has no meaning with a context, whose positions are not those of x",
+                f"{field} has no meaning with a context, whose positions are not those of x",
                 code="T208",
-                field="causal",
-                hint="take out `causal: true`, or the arrow into context",
+                field=field,
+                hint=f"take out `{written}`, or the arrow into context",
             )
         return context
 

@@ -123,7 +123,8 @@ class Component:
     def expression(self, *x: Any, **named: Any) -> str | None:
         """What it does to variables of these names, as one writes it by hand; None where one writes a module.
 
-        Only what has no parameters can be written so. It may use `torch` and `F`, torch.nn.functional.
+        Only what has no parameters can be written so. It may use `torch` and `F`, torch.nn.functional. Sizes that
+        inputs tell need their types: a name may be a `Variable` of components/extents.py.
         """
         return None
 

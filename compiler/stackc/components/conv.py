@@ -1,4 +1,4 @@
-"""Convolutions, channels first: of sequences [batch, channels, length] and images [batch, channels, height, width]."""
+"""Convolutions, channels first: of sequences [batch, channels, length], images […, height, width] and volumes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from stackc.components.windows import (
     places,
     plain,
     require_channels_first,
+    triple,
     window_limits,
 )
 from stackc.types import Dim, TensorType, product
@@ -36,12 +37,12 @@ Bias = Annotated[bool, "learn a bias for each channel of y"]
 
 @dataclass(frozen=True, kw_only=True)
 class Convolution(Component):
-    """The base of convolutions over one or two axes."""
+    """The base of convolutions over one, two or three axes."""
 
     out: Out
     kernel: Kernel
     stride: Stride = 1
-    padding: Padding = 0
+    padding: Padding | Literal["causal"] = 0
     dilation: Dilation = 1
     groups: Groups = 1
     bias: Bias = True
@@ -51,6 +52,7 @@ class Convolution(Component):
         require_float(x)
         require_channels_first(x, rank)
         channels, kernel, padding = self.channels(x), per_axis(self.kernel, x, "kernel"), self.margin(x)
+        x = self.padded(x)
         taps = zip(per_axis(self.dilation, x, "dilation"), kernel, strict=True)
         span = [dilation * (size - 1) + 1 for dilation, size in taps]
         y = x.with_shape(x.shape[0], self.out, *places(x, span, per_axis(self.stride, x, "stride"), padding))
@@ -58,6 +60,10 @@ class Convolution(Component):
         bias = {"bias": x.with_shape(self.out)} if self.bias else {}
         flops = 2 * product(y.shape) * product(weight.shape[1:])
         return Signature((y,), {"weight": weight} | bias, flops=flops, limits=window_limits(x, span, padding))
+
+    def padded(self, x: TensorType) -> TensorType:
+        """x with the zeros that stand on one side of it only."""
+        return x
 
     def channels(self, x: TensorType) -> int:
         """The channels of x; a Misfit unless the groups divide them and those of y."""
@@ -68,7 +74,7 @@ class Convolution(Component):
 
     def margin(self, x: TensorType) -> tuple[int, ...]:
         """The zeros on either side of each axis; a Misfit where no number of them keeps the sizes."""
-        if self.padding != "same":
+        if not isinstance(self.padding, str):
             return per_axis(self.padding, x, "padding")
         margins = []
         kernels, dilations = per_axis(self.kernel, x, "kernel"), per_axis(self.dilation, x, "dilation")
@@ -93,22 +99,40 @@ class Conv1d(Convolution):
     """y[o, i] = Σ_c Σ_k w[o, c, k] · x[c, stride·i + dilation·k − padding] + b[o], x being 0 outside of its length.
 
     x: [batch, channels, length] → y: [batch, out, (length + 2·padding − dilation·(kernel − 1) − 1) // stride + 1].
-    Waibel et al. 1989; dilated: van den Oord et al. 2016, arXiv:1609.03499.
+    With `padding: causal`, dilation·(kernel − 1) zeros stand before x and none behind it, so that no y[i] depends on
+    what comes later. Waibel et al. 1989; dilated and causal: van den Oord et al. 2016, arXiv:1609.03499.
     """
+
+    padding: Annotated[
+        Naturals | Literal["same", "causal"],
+        "zeros on either side; `same` keeps the length, at stride 1, `causal` puts them all before x",
+    ] = 0
 
     def signature(self, x: TensorType) -> Signature:
         """One more tap of the kernel along the length."""
         return self.convolved(x, 3)
 
     def construction(self, x: TensorType) -> Construction[nn.Module]:
-        """torch.nn.Conv1d."""
+        """torch.nn.Conv1d; causal, behind zeros."""
         from torch import nn
+
+        from stackc.modules.conv import CausalConv1d
 
         lengths = (self.kernel, self.stride, self.margin(x), self.dilation)
         kernel, stride, padding, dilation = (per_axis(value, x, "kernel")[0] for value in lengths)
-        return construct(
-            nn.Conv1d, self.channels(x), self.out, kernel, stride, padding, dilation, self.groups, self.bias
-        )
+        kind = CausalConv1d if self.padding == "causal" else nn.Conv1d
+        return construct(kind, self.channels(x), self.out, kernel, stride, padding, dilation, self.groups, self.bias)
+
+    def margin(self, x: TensorType) -> tuple[int, ...]:
+        """The zeros on either side."""
+        return (0,) if self.padding == "causal" else super().margin(x)
+
+    def padded(self, x: TensorType) -> TensorType:
+        """x behind the zeros of a causal convolution."""
+        if self.padding != "causal":
+            return x
+        (kernel,), (dilation,) = (per_axis(value, x, "kernel") for value in (self.kernel, self.dilation))
+        return x.with_last(x.shape[-1] + dilation * (kernel - 1))
 
 
 @component("conv2d", "x")
@@ -120,6 +144,8 @@ class Conv2d(Convolution):
     width]. LeCun et al. 1989.
     With as many groups as channels it is depthwise: Howard et al. 2017, arXiv:1704.04861.
     """
+
+    padding: Padding = 0
 
     def signature(self, x: TensorType) -> Signature:
         """A kernel over height and width."""
@@ -136,13 +162,34 @@ class Conv2d(Convolution):
         )
 
 
-@component("conv_transpose2d", "x")
-class ConvTranspose2d(Component):
-    """y = the transpose of conv2d as a linear map, applied to x, + b: each position is spread over a kernel's area.
+@component("conv3d", "x")
+class Conv3d(Convolution):
+    """y[o, h, i, j] = conv2d with one more axis before height and width: of volumes, and of videos.
 
-    x: [batch, channels, height, width] → y: [batch, out, (height − 1)·stride − 2·padding + dilation·(kernel − 1)
-    + output_padding + 1, the same of the width]. Zeiler et al. 2010.
+    x: [batch, channels, depth, height, width] → y: [batch, out, (depth + 2·p − d·(kernel − 1) − 1) // s + 1, the same
+    of height and width]. Tran et al. 2014, arXiv:1412.0767.
     """
+
+    padding: Padding = 0
+
+    def signature(self, x: TensorType) -> Signature:
+        """A kernel over depth, height and width."""
+        return self.convolved(x, 5)
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """torch.nn.Conv3d."""
+        from torch import nn
+
+        volumes = (self.kernel, self.stride, self.margin(x), self.dilation)
+        kernel, stride, padding, dilation = (triple(value, x, "kernel") for value in volumes)
+        return construct(
+            nn.Conv3d, self.channels(x), self.out, kernel, stride, padding, dilation, self.groups, self.bias
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransposedConvolution(Component):
+    """The base of transposed convolutions over one or two axes."""
 
     out: Out
     kernel: Kernel
@@ -153,11 +200,11 @@ class ConvTranspose2d(Component):
     groups: Groups = 1
     bias: Bias = True
 
-    def signature(self, x: TensorType) -> Signature:
-        """Each axis grows by the stride; weight [channels, out / groups, kernel, kernel], bias [out]."""
+    def spread(self, x: TensorType, rank: int) -> Signature:
+        """Each axis grows by the stride; weight [channels, out / groups, kernel, …], bias [out]."""
         require_float(x)
-        require_channels_first(x, 4)
-        channels = self._channels(x)
+        require_channels_first(x, rank)
+        channels = self.channels(x)
         names = ("kernel", "stride", "padding", "output_padding", "dilation")
         windows = zip(x.shape[2:], *(per_axis(getattr(self, name), x, name) for name in names), strict=True)
         sizes = []
@@ -173,22 +220,60 @@ class ConvTranspose2d(Component):
         limits = tuple(Limit(size, "its padding takes more off than there is") for size in sizes)
         return Signature((y,), {"weight": weight} | bias, flops=flops, limits=limits)
 
+    def channels(self, x: TensorType) -> int:
+        """The channels of x; a Misfit unless the groups divide them and those of y."""
+        channels = fixed(x.shape[1], "the channel axis", port="x")
+        require_divisor(self.groups, channels, field="groups", of="channels")
+        require_divisor(self.groups, self.out, field="groups", of="out")
+        return channels
+
+
+@component("conv_transpose1d", "x")
+class ConvTranspose1d(TransposedConvolution):
+    """y = the transpose of conv1d as a linear map, applied to x, + b: each position is spread over a kernel's length.
+
+    x: [batch, channels, length] → y: [batch, out, (length − 1)·stride − 2·padding + dilation·(kernel − 1)
+    + output_padding + 1]. Zeiler et al. 2010.
+    """
+
+    def signature(self, x: TensorType) -> Signature:
+        """The length grows by the stride."""
+        return self.spread(x, 3)
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """torch.nn.ConvTranspose1d."""
+        from torch import nn
+
+        lengths = (self.kernel, self.stride, self.padding, self.output_padding, self.dilation)
+        kernel, stride, padding, added, dilation = (per_axis(value, x, "kernel")[0] for value in lengths)
+        channels = self.channels(x)
+        return construct(
+            nn.ConvTranspose1d, channels, self.out, kernel, stride, padding, added, self.groups, self.bias, dilation
+        )
+
+
+@component("conv_transpose2d", "x")
+class ConvTranspose2d(TransposedConvolution):
+    """y = the transpose of conv2d as a linear map, applied to x, + b: each position is spread over a kernel's area.
+
+    x: [batch, channels, height, width] → y: [batch, out, (height − 1)·stride − 2·padding + dilation·(kernel − 1)
+    + output_padding + 1, the same of the width]. Zeiler et al. 2010.
+    """
+
+    def signature(self, x: TensorType) -> Signature:
+        """Height and width grow by the stride."""
+        return self.spread(x, 4)
+
     def construction(self, x: TensorType) -> Construction[nn.Module]:
         """torch.nn.ConvTranspose2d."""
         from torch import nn
 
         areas = (self.kernel, self.stride, self.padding, self.output_padding)
         kernel, stride, padding, added = (plain(value, x, "kernel") for value in areas)
-        channels, dilation = self._channels(x), plain(self.dilation, x, "dilation")
+        channels, dilation = self.channels(x), plain(self.dilation, x, "dilation")
         return construct(
             nn.ConvTranspose2d, channels, self.out, kernel, stride, padding, added, self.groups, self.bias, dilation
         )
-
-    def _channels(self, x: TensorType) -> int:
-        channels = fixed(x.shape[1], "the channel axis", port="x")
-        require_divisor(self.groups, channels, field="groups", of="channels")
-        require_divisor(self.groups, self.out, field="groups", of="out")
-        return channels
 
 
 @component("patch_embed", "x")

@@ -45,7 +45,7 @@ NUMBERS = frozenset({"int", "float", "bool"})
 class FieldSpec:
     """One field: `kinds` among int, float, bool, str and none; `choices` where it is one of a few words.
 
-    The kind dim, a size known only at run time, is for the params of specs: no field of a component takes one.
+    The kind dim is a size known only at run time: see components/extents.py; the params of specs take one too.
 
     `single` says whether one value may stand there, `listed` whether a list may, each entry of which is such a value.
     """
@@ -131,6 +131,7 @@ def _said(value: object) -> str:
     return f"'{value}'" if isinstance(value, str) else "empty" if value is None else str(value)
 
 
+_KINDS: dict[object, str] = {NoneType: "none", Dim: "dim"}
 _FIELDS: dict[type[Component], dict[str, FieldSpec]] = {}
 
 
@@ -178,7 +179,7 @@ def field_of(name: str, hint: Any, *, required: bool, default: object) -> FieldS
             choices.extend(get_args(hint))
             single.update(get_args(hint))
         else:
-            kind = "none" if hint is NoneType else hint.__name__
+            kind = _KINDS.get(hint) or hint.__name__
             kinds.add(kind)
             single.update(() if inside else {kind})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from stackc.components.base import Component, Signature, component, features_of, require_float
+from stackc.components.base import Component, Misfit, Signature, axis_of, component, features_of, fixed, require_float
 from stackc.components.construction import Construction, construct, nested
 from stackc.components.fields import Probability, Size
 from stackc.types import Dim, TensorType, product
@@ -74,6 +74,42 @@ class Scale(Component):
         """Product and sum, written out."""
         sign = "+" if self.offset > 0 else "-"
         return f"{x} * {self.factor}" + (f" {sign} {abs(self.offset)}" if self.offset else "")
+
+
+@component("learned_scale", "x")
+class LearnedScale(Component):
+    """y = weight · x, with a learned factor for each feature: the layer scale of Touvron et al. 2021, arXiv:2103.17239.
+
+    `per: all` is one factor for all. With `exponential` its logarithm is learned, so that it stays above 0:
+    y = exp(weight) · x, the temperature of Radford et al. 2021, arXiv:2103.00020, which starts at 1 / 0.07.
+    x: [..., features], or features on any axis → y: the same.
+    """
+
+    per: Annotated[Literal["feature", "all"], "what has a factor of its own"] = "feature"
+    axis: Annotated[int, "the feature axis, counted from 0, or from the end if negative"] = -1
+    initial: Annotated[float, "the factor that training starts from"] = 1.0
+    exponential: Annotated[bool, "learn the logarithm of the factor"] = False
+
+    def signature(self, x: TensorType) -> Signature:
+        """The same type; weight [features], or []."""
+        require_float(x)
+        if self.exponential and self.initial <= 0:
+            raise Misfit(f"initial {self.initial:g} has no logarithm", field="initial", hint="a number above 0 has one")
+        return Signature((x,), {"weight": x.with_shape(*self._features(x))})
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """A parameter and a product."""
+        from stackc.modules.linear import LearnedScale
+
+        features = self._features(x)
+        behind = x.rank - 1 - axis_of(self.axis, x) if features else 0
+        size = features[0] if features else None
+        return construct(LearnedScale, size, self.initial, behind=behind, exponential=self.exponential)
+
+    def _features(self, x: TensorType) -> tuple[int, ...]:
+        if self.per == "all":
+            return ()
+        return (fixed(x.shape[axis_of(self.axis, x)], "the feature axis", port="x"),)
 
 
 @component("mlp", "x")

@@ -20,6 +20,7 @@ from stackc.components.base import (
     require_float,
 )
 from stackc.components.construction import Construction, construct
+from stackc.components.fields import Size
 from stackc.components.linear import linear_flops, linear_parameters
 from stackc.types import Dim, Shape, TensorType, equating_multiple
 
@@ -67,7 +68,7 @@ class Add(Component):
 
     def signature(self, *x: TensorType) -> Signature:
         """The broadcast type."""
-        _require_numbers(x)
+        require_numbers(x)
         return Signature((broadcast(x),))
 
     def construction(self, *x: TensorType) -> Construction[nn.Module]:
@@ -90,7 +91,7 @@ class Mul(Component):
 
     def signature(self, *x: TensorType) -> Signature:
         """The broadcast type."""
-        _require_numbers(x)
+        require_numbers(x)
         return Signature((broadcast(x),))
 
     def construction(self, *x: TensorType) -> Construction[nn.Module]:
@@ -152,15 +153,19 @@ class GatedSum(Component):
     """y = Σᵢ gᵢ·branchᵢ with g = softmax(W·x + b): at each position, x says how much of each branch is wanted.
 
     x: [..., features], branch: [..., n] each, their axes but the last those of x → y: [..., n]. The mixture of experts
-    of Jacobs et al. 1991, with every expert at work.
+    of Jacobs et al. 1991, with every expert at work. With `top_k`, g is the softmax over the k largest numbers of
+    W·x + b, and 0 for all others: Shazeer et al. 2017, arXiv:1701.06538, without noise; all branches are still run.
     """
 
     bias: Annotated[bool, "learn the bias b"] = True
+    top_k: Annotated[Size | None, "how many branches each position takes; by default all"] = None
 
     def signature(self, x: TensorType, *branch: TensorType) -> Signature:
         """The type that the branches share; `gate` has the parameters of a linear from features to branches."""
         require_floats((x, *branch))
         parameters = linear_parameters(features_of(x), len(branch), self.bias, x.dtype, "gate.")
+        if self.top_k is not None and self.top_k > len(branch):
+            raise Misfit(f"top_k {self.top_k} is more than the {len(branch)} branches there are", field="top_k")
         for other in branch:
             if (other.dtype, other.shape) != (branch[0].dtype, branch[0].shape):
                 raise Misfit(f"needs branches of one type, and gets {branch[0]} and {other}", port="branch")
@@ -173,7 +178,8 @@ class GatedSum(Component):
         """A torch.nn.Linear, `gate`, and the sum it weighs."""
         from stackc.modules.merge import GatedSum
 
-        return construct(GatedSum, features_of(x), len(branch), self.bias)
+        some = self.top_k if self.top_k != len(branch) else None
+        return construct(GatedSum, features_of(x), len(branch), self.bias, some)
 
 
 @component("concat", SEVERAL)
@@ -236,7 +242,8 @@ def require_floats(x: tuple[TensorType, ...]) -> None:
         require_float(t)
 
 
-def _require_numbers(x: tuple[TensorType, ...]) -> None:
+def require_numbers(x: tuple[TensorType, ...]) -> None:
+    """A Misfit where the elements of one are no numbers."""
     for t in x:
         if t.dtype == "bool":
             raise Misfit(f"needs numbers, and gets {t}", code="T203", port="x")

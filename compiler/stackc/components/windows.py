@@ -14,12 +14,12 @@ Sizes = Size | tuple[Size, ...]
 Naturals = Natural | tuple[Natural, ...]
 """The same of numbers from 0 up."""
 
-AXES = {3: ("length",), 4: ("height", "width")}
+AXES = {3: ("length",), 4: ("height", "width"), 5: ("depth", "height", "width")}
 """The names of the axes that a window slides along, by the rank of the tensor."""
 
 
 def require_channels_first(x: TensorType, rank: int) -> None:
-    """A Misfit unless the tensor has the rank of a batch of sequences (3) or images (4), channels first."""
+    """A Misfit unless the tensor has the rank of a batch of sequences (3), images (4) or volumes (5)."""
     if x.rank != rank:
         layout = ", ".join(("batch", "channels", *AXES[rank]))
         raise Misfit(f"needs [{layout}], and gets {x}", port="x")
@@ -31,7 +31,8 @@ def per_axis(value: int | tuple[int, ...], x: TensorType, field: str) -> tuple[i
     if isinstance(value, int):
         return (value,) * len(axes)
     if len(value) != len(axes):
-        there = f"{len(axes)} axes to slide along, {' and '.join(axes)}" if len(axes) > 1 else f"one, {axes[0]}"
+        named = " and ".join(filter(None, [", ".join(axes[:-1]), axes[-1]]))
+        there = f"{len(axes)} axes to slide along, {named}" if len(axes) > 1 else f"one, {named}"
         raise Misfit(
             f"{field} {list(value)} has a number for each of {len(value)} axes, and x has {there}", field=field
         )
@@ -50,17 +51,26 @@ def plain(value: int | tuple[int, ...], x: TensorType, field: str) -> int | tupl
     return height if height == width else (height, width)
 
 
-def places(x: TensorType, span: Sequence[int], stride: Sequence[int], padding: Sequence[int]) -> tuple[Dim, ...]:
+def triple(value: int | tuple[int, ...], x: TensorType, field: str) -> int | tuple[int, int, int]:
+    """`per_axis` of a volume: depth, height and width, as one number where all are the same."""
+    depth, height, width = per_axis(value, x, field)
+    return depth if depth == height == width else (depth, height, width)
+
+
+def places(
+    x: TensorType, span: Sequence[int], stride: Sequence[int], padding: Sequence[int], *, ceil: bool = False
+) -> tuple[Dim, ...]:
     """floor((size + 2·padding − span) / stride) + 1 for each axis that a window of `span` positions slides along.
 
-    A Misfit where the window is longer than an axis whose size is a number.
+    With `ceil` it is rounded up instead, for a last window that is not full. A Misfit where the window is longer than
+    an axis whose size is a number.
     """
     sizes = x.shape[2:]
     for name, size, window, margin in zip(AXES[x.rank], sizes, span, padding, strict=True):
         if size.constant is not None and size.constant + 2 * margin < window:
             raise Misfit(f"a window of {window} is longer than the {name} of {x} with its padding", port="x")
     steps = zip(sizes, span, stride, padding, strict=True)
-    return tuple((size + 2 * margin - window) // step + 1 for size, window, step, margin in steps)
+    return tuple((size + 2 * margin - window + (step - 1) * ceil) // step + 1 for size, window, step, margin in steps)
 
 
 def window_limits(x: TensorType, span: Sequence[int], padding: Sequence[int]) -> tuple[Limit, ...]:

@@ -134,7 +134,7 @@ class _Classes:
         nodes = [node for node in typed.region.nodes.values() if not node.same_as and not is_written_out(node)]
         return Outline(
             typed,
-            emit_forward(typed.region, by_hand=True),
+            emit_forward(typed.region, by_hand=typed),
             tuple((node.id, self.value(typed, node)) for node in nodes),
             tuple(
                 Reparametrized(f"{node.id}.{name}", made(reparam.construction()))

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stackc.components.base import Component, Port
+from stackc.components.extents import Variable
 from stackc.emit.names import Locals, quoted, submodule, variable
+from stackc.graph.check import TypedRegion
 from stackc.graph.model import Inlet, Node, Region, Wire
 
 
@@ -28,11 +30,11 @@ class Forward:
     returned: tuple[str, ...]
 
 
-def emit_forward(region: Region, *, by_hand: bool = False) -> Forward:
+def emit_forward(region: Region, *, by_hand: TypedRegion | None = None) -> Forward:
     """The region at work on submodules under the ids of its nodes.
 
-    `by_hand` writes out what one writes no module for, a sum as `a + b`. Without it every component is the call of a
-    module, at which the proof can watch it.
+    `by_hand`, the region with its types, writes out what one writes no module for, a sum as `a + b`. Without it every
+    component is the call of a module, at which the proof can watch it.
     """
     return _Emitter(region, Locals(region), by_hand).forward()
 
@@ -86,7 +88,7 @@ def _differs(region: Region) -> bool:
 class _Emitter:
     region: Region
     names: Locals
-    by_hand: bool
+    by_hand: TypedRegion | None
 
     def forward(self) -> Forward:
         lines = [line for node in self.region.nodes.values() for line in self.lines(node)]
@@ -124,7 +126,9 @@ class _Emitter:
         """What a node makes: the call of its submodule, or by hand an expression."""
         arguments = self.arguments(node, node.inlets)
         if self.by_hand and isinstance(node.body, Component):
-            values = [self.names[inlet.wire] for inlet in node.inlets if inlet.wire]
+            typed = self.by_hand
+            wires = [inlet.wire for inlet in node.inlets if inlet.wire]
+            values = [Variable.of(self.names[wire], typed.type_of(wire)) for wire in wires]
             expression = node.body.expression(*values)
             if expression is not None:
                 return expression

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from stackc.components.base import Component
+from stackc.components.extents import dims_of, with_dims
 from stackc.components.reparam import Reparam
 from stackc.export.spelling import compiler_versions, spelled
 from stackc.graph.program import Call, Program
@@ -24,7 +25,8 @@ DOMAINS = {"portable": ("",), "ort": ("", "com.microsoft")}
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One component to compile. `inputs` stand in port order, None at a port left open; their dims are d0, d1, …"""
+    """One component to compile. `inputs` stand in port order, None at a port left open; dims, those of fields too,
+    are d0, d1, …"""
 
     component: Component
     reparams: tuple[tuple[str, Reparam], ...]
@@ -51,9 +53,11 @@ class Unexportable(Exception):
 def unit_of(call: Call, types: Mapping[str, TensorType], opset: int, target: str = "portable") -> Unit:
     """The unit that a call is an instance of."""
     inputs = [types[name] if name is not None else None for name in call.inputs]
-    new = _renaming(dim for x in inputs if x for dim in x.shape)
+    said = tuple(dims_of(call.component))
+    new = _renaming([*(dim for x in inputs if x for dim in x.shape), *said])
     renamed = [TensorType(x.dtype, tuple(new[dim] for dim in x.shape)) if x else None for x in inputs]
-    return Unit(call.component, call.reparams, tuple(renamed), opset, target)
+    component = with_dims(call.component, new) if said else call.component
+    return Unit(component, call.reparams, tuple(renamed), opset, target)
 
 
 def units_of(program: Program, opset: int, target: str = "portable") -> list[Unit]:

@@ -20,7 +20,7 @@ from stackc.types import Dim
 
 Mode = Literal["series", "sum", "mean", "concat", "mul", "weighted", "gated"]
 MOST_MEMBERS = 10_000
-_FIELDS = ("of", "repeat", "share", "mode", "with", "norm", "norm_every")
+_FIELDS = ("of", "repeat", "share", "mode", "with", "norm", "norm_every", "top_k")
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,13 @@ def plan_stack(stack: StackOf, fields: Mapping[str, Entry], scope: Scope, what: 
         message = f"norm_every is {every}, and a series of {len(members)} has no normalization, then"
         hint = f"a number up to {len(members)}, or no `norm`"
         found.error("N310", message, fields["norm_every"].value.span, hint)
+    of_gate = {"top_k": fields["top_k"]} if "top_k" in fields else {}
+    if of_gate and mode and mode != "gated":
+        hint = "it says how many members each position takes, with `mode: gated`"
+        found.error("N310", "top_k has nothing to say here", fields["top_k"].key, hint)
     combine = None
     if mode in SIDE_BY_SIDE:
-        combine = component_of(REGISTRY[SIDE_BY_SIDE[mode]], {}, scope, what, span)
+        combine = component_of(REGISTRY[SIDE_BY_SIDE[mode]], of_gate if mode == "gated" else {}, scope, what, span)
     if len(found.diagnostics) > before:
         return None
     return StackPlan(members, mode, combine, share, norm, every)  # type: ignore[arg-type]  # checked against Mode

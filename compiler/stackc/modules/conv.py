@@ -1,6 +1,7 @@
-"""Images as sequences."""
+"""Images as sequences, and convolutions that see no later position."""
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class PatchEmbed(nn.Module):
@@ -14,3 +15,12 @@ class PatchEmbed(nn.Module):
         """[batch, channels, height, width] → [batch, patches, dim]."""
         y: Tensor = self.proj(x)
         return y.flatten(2).transpose(1, 2)
+
+
+class CausalConv1d(nn.Conv1d):
+    """A convolution of a sequence behind as many zeros as its kernel reaches back."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[batch, channels, length] → [batch, out, places]."""
+        before = self.dilation[0] * (self.kernel_size[0] - 1)
+        return super().forward(F.pad(x, (before, 0)))

@@ -1,5 +1,8 @@
 """Maps with fixed numbers, and the feed-forward networks."""
 
+import math
+
+import torch
 from torch import Tensor, nn
 
 
@@ -15,6 +18,24 @@ class Scale(nn.Module):
         """factor·x + offset."""
         scaled = x * self.factor
         return scaled + self.offset if self.offset else scaled
+
+
+class LearnedScale(nn.Module):
+    """A learned factor, for each feature or for all, or its exponential."""
+
+    def __init__(
+        self, features: int | None = None, initial: float = 1.0, *, behind: int = 0, exponential: bool = False
+    ) -> None:
+        super().__init__()
+        start = math.log(initial) if exponential else initial
+        self.weight = nn.Parameter(torch.full([] if features is None else [features], start))
+        self.exponential = exponential
+        self.behind = behind
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., features, ...] → the same shape; `behind` is how many axes follow the features."""
+        factor = self.weight.exp() if self.exponential else self.weight
+        return x * (factor.reshape(-1, *[1] * self.behind) if self.behind else factor)
 
 
 class Mlp(nn.Module):

@@ -1,5 +1,8 @@
 """From a vector a position to one vector, and vectors to unit length."""
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -15,6 +18,46 @@ class MeanPool(nn.Module):
         total = x.masked_fill(~kept, 0).sum(dim=1)  # [batch, dim]; whatever padding holds, NaN too, stays out
         count = kept.sum(dim=1).clamp(min=1)  # [batch, 1]
         return total / count.to(x.dtype)
+
+
+class MaxPool(nn.Module):
+    """The maximum over the positions that a mask keeps."""
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """x [batch, seq, dim], mask [batch, seq] → [batch, dim]."""
+        if mask is None:
+            return x.amax(dim=1)
+        kept = mask.ne(0)
+        largest = x.masked_fill(~kept.unsqueeze(-1), torch.finfo(x.dtype).min).amax(dim=1)  # [batch, dim]
+        return largest.masked_fill(~kept.any(dim=1, keepdim=True), 0)
+
+
+class Reduction(nn.Module):
+    """One number of all along an axis or several: their mean, sum, amax or amin."""
+
+    def __init__(self, name: str, axis: int | tuple[int, ...] = -1, keepdim: bool = False) -> None:
+        super().__init__()
+        self.name = name
+        self.axis = axis
+        self.keepdim = keepdim
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., n, ...] → [..., ...], or [..., 1, ...] with keepdim."""
+        y: Tensor = getattr(x, self.name)(dim=self.axis, keepdim=self.keepdim)
+        return y
+
+    def export_forward(self, opset: int, target: str) -> Callable[[Tensor], Tensor] | None:
+        """Sums over several axes one axis after another: ONNX Runtime adds up all at once with a larger error."""
+        axes = self.axis
+        if isinstance(axes, int) or self.name not in ("sum", "mean"):
+            return None
+
+        def forward(x: Tensor) -> Tensor:
+            for axis in sorted((axis % x.dim() for axis in axes), reverse=True):
+                x = getattr(x, self.name)(dim=axis, keepdim=self.keepdim)
+            return x
+
+        return forward
 
 
 class ClsPool(nn.Module):

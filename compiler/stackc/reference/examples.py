@@ -12,7 +12,7 @@ from stackc.types import Dim, TensorType, shape
 
 _BATCH, _SEQ = Dim.symbol("batch"), Dim.symbol("seq")
 
-# What flows through networks: sequences, vectors, ids, images, signals; the first that fits makes the example.
+# What flows through networks: sequences, vectors, ids, images, signals, videos; the first that fits makes the example.
 _USUAL = tuple(
     TensorType(dtype, shape(*sizes))
     for dtype, sizes in (
@@ -22,6 +22,8 @@ _USUAL = tuple(
         ("float32", (_BATCH, 64, 32, 32)),
         ("float32", (_BATCH, 64, _SEQ)),
         ("int64", (_BATCH,)),
+        ("float32", (_BATCH, 64, 1)),
+        ("float32", (_BATCH, 3, 16, 32, 32)),
     )
 )
 
@@ -38,6 +40,10 @@ _TYPICAL: Mapping[str, object] = {
     "order": (0, 2, 1),
     "shape": (0, 0, 4, 16),
 }
+
+# Values for fields that may be left out, where the component takes nothing without one: norms ask for the axis where
+# the rank leaves it open, clamp for either end.
+_ASKED: Mapping[str, object] = {"axis": -1, "max": 6.0}
 
 MOST_TRIES = 2000
 
@@ -93,8 +99,7 @@ def example_of(component: type[Component]) -> Example:
     specs = fields_of(component)
     fields = {name: _typical(spec) for name, spec in specs.items() if spec.required}
     required = [port for port in component.ports if not port.optional]
-    # Norms ask for the axis where the rank leaves it open.
-    for given in [fields, fields | {"axis": -1}] if "axis" in specs else [fields]:
+    for given in [fields, *(fields | {name: value} for name, value in _ASKED.items() if name in specs)]:
         for types in islice(_choices(required), MOST_TRIES):
             if signature := _signature(component(**given), types):
                 names = [port.name for port in required for _ in range(1 + port.variadic)]

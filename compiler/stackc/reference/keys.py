@@ -136,6 +136,9 @@ STACK: Mapping[str, Key] = {
     ),
     "norm": Key("op", "a normalization after each layer of a series, or after the merge", _ref("member")),
     "norm_every": Key("number or expression", "after how many layers of a series the norm stands", _ref("size"), "1"),
+    "top_k": Key(
+        "number or expression", "how many members each position takes, with `mode: gated`", _ref("size"), "all"
+    ),
 }
 
 OWN: Mapping[str, Key] = {

@@ -89,7 +89,7 @@ def field_row(spec: FieldSpec) -> FieldRow:
 
 
 def _kinds(spec: FieldSpec) -> str:
-    words = {"int": "whole number", "float": "number", "bool": "true or false", "str": "text"}
+    words = {"int": "whole number", "dim": "dim", "float": "number", "bool": "true or false", "str": "text"}
     kinds = [word for kind, word in words.items() if kind in spec.kinds]
     lists = [f"list of {word}s" for word in kinds] if spec.listed else []
     return either([*(kinds if spec.single else []), *lists, *spec.choices])

@@ -28,6 +28,8 @@ _FAMILIES = {
     "activation": Colour("#f9e3f0", "#bf5a9c", INK),
     "merge": Colour("#eceff3", "#7b8794", INK),
     "conv": Colour("#d6ecf8", "#2b86b3", INK),
+    "elementwise": Colour("#f1eddc", "#8a7d3f", INK),
+    "padding": Colour("#e3ebe9", "#5f857c", INK),
     "image": Colour("#edf3d3", "#8ba02f", INK),
     "layout": Colour("#e9eaf0", "#6e7191", INK),
     "product": Colour("#f3e3d8", "#a9714b", INK),

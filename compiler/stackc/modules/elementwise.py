@@ -1,0 +1,95 @@
+"""Arithmetic on every element."""
+
+from functools import reduce
+
+import torch
+from torch import Tensor, nn
+
+
+class Exp(nn.Module):
+    """The exponential function."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """exp(x)."""
+        return x.exp()
+
+
+class Log(nn.Module):
+    """The natural logarithm."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """log(x)."""
+        return x.log()
+
+
+class Sqrt(nn.Module):
+    """The square root."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """√x."""
+        return x.sqrt()
+
+
+class Abs(nn.Module):
+    """The absolute value."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """|x|."""
+        return x.abs()
+
+
+class Pow(nn.Module):
+    """A power with one exponent."""
+
+    def __init__(self, exponent: float) -> None:
+        super().__init__()
+        self.exponent = exponent
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x^exponent."""
+        return x.pow(self.exponent)
+
+
+class Clamp(nn.Module):
+    """No less than one number, and no more than another."""
+
+    def __init__(self, min: float | None = None, max: float | None = None) -> None:
+        super().__init__()
+        self.min = min
+        self.max = max
+
+    def forward(self, x: Tensor) -> Tensor:
+        """min(max(x, min), max)."""
+        return x.clamp(self.min, self.max)
+
+
+class Sub(nn.Module):
+    """The difference of two inputs."""
+
+    def forward(self, x: Tensor, other: Tensor) -> Tensor:
+        """x − other."""
+        return x - other
+
+
+class Div(nn.Module):
+    """The quotient of two inputs."""
+
+    def forward(self, x: Tensor, other: Tensor) -> Tensor:
+        """x / other."""
+        return x / other
+
+
+class Maximum(nn.Module):
+    """The largest of its inputs."""
+
+    def forward(self, *x: Tensor) -> Tensor:
+        """max(x₁, x₂, …, x_N)."""
+        return reduce(torch.maximum, x)
+
+
+class Minimum(nn.Module):
+    """The least of its inputs."""
+
+    def forward(self, *x: Tensor) -> Tensor:
+        """min(x₁, x₂, …, x_N)."""
+        return reduce(torch.minimum, x)

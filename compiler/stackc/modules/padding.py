@@ -1,0 +1,18 @@
+"""Entries added before and behind those of an axis."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Pad(nn.Module):
+    """Entries around a tensor; the numbers go from the last axis to the first, before and behind each."""
+
+    def __init__(self, pad: tuple[int, ...], mode: str = "constant", value: float = 0.0) -> None:
+        super().__init__()
+        self.pad = pad
+        self.mode = mode
+        self.value = value
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., n, ...] → [..., before + n + after, ...]."""
+        return F.pad(x, self.pad, self.mode, self.value if self.mode == "constant" else None)
