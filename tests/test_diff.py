@@ -287,6 +287,13 @@ def test_the_command(specs: tuple[Path, Path], tmp_path: Path) -> None:
     assert (tmp_path / "diff.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
+def test_error_a_page_goes_over_no_spec(specs: tuple[Path, Path]) -> None:
+    done = run(*specs, "--html", specs[1])
+    assert done.exit_code == 2
+    assert "has to end in .html" in done.stderr
+    assert specs[1].read_text(encoding="utf-8").startswith("stackc: 1")
+
+
 def test_a_page_has_both_pictures_and_marks() -> None:
     one, other = typed(BASE), edited(("b[gelu]", 'b["</script><b>x"]'), ("nodes:\n", "nodes:\n  b: {op: gelu}\n"))
     page = write_page(compare(one, other), (one, {"test.yaml": BASE}), (other, {}))

@@ -138,6 +138,17 @@ def test_what_cannot_be_watched() -> None:
     assert "error[S009]" in gone.stderr
 
 
+def test_error_the_spec_is_not_drawn_over(tmp_path: Path) -> None:
+    spec = tmp_path / "model.mmd"
+    text = "---\nstackc: 1\ninputs: {x: {shape: [batch, 8]}}\n---\ngraph LR\n  x --> y[tanh]\n"
+    spec.write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "stackc", "watch", str(spec), "-o", str(spec)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert "is what is read, and would be lost" in done.stderr
+    assert spec.read_text(encoding="utf-8") == text
+
+
 def test_a_picture_of_an_unknown_kind(spec: Path) -> None:
     command = [sys.executable, "-m", "stackc", "watch", str(spec), "-o", "a.gif"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from stackc.cli.options import SpecPath, json_option, override_options
-from stackc.cli.pictures import write_file
+from stackc.cli.pictures import picture_target, write_file
 from stackc.comparison import Difference, compare
 from stackc.diff_report import write_markdown, write_page, write_text
 from stackc.front import Overrides, check_spec
@@ -34,6 +34,8 @@ def command(
 
     --set and --dims count for both. Exit status 0 whether or not they differ.
     """
+    if html is not None:
+        picture_target(html, "--html", (before, after), (".html",))
     one, other = check_spec(before, overrides), check_spec(after, overrides)
     difference = compare(one.typed, other.typed)
     if html is not None:

@@ -25,7 +25,7 @@ def command(spec: Path, overrides: Overrides, out: Path | None, depth: int) -> N
     from stackc.spec.source import load_source
     from stackc.watch import saves
 
-    draw = _drawer(out, depth) if out else None
+    draw = _drawer(out, depth, spec) if out else None
     first = Path(load_source(spec).file)
     files = [first]
     try:
@@ -37,12 +37,11 @@ def command(spec: Path, overrides: Overrides, out: Path | None, depth: int) -> N
         click.echo()
 
 
-def _drawer(out: Path, depth: int) -> Callable[[Checked], None]:
-    from stackc.cli.pictures import SUFFIXES, draw, write_file
+def _drawer(out: Path, depth: int, spec: Path) -> Callable[[Checked], None]:
+    from stackc.cli.pictures import draw, picture_target, write_file
 
+    picture_target(out, "--out", (spec,))
     suffix = out.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise click.BadParameter(f"'{out}' has to end in one of {', '.join(SUFFIXES)}", param_hint="--out")
     return lambda checked: write_file(out, draw(checked, suffix, depth))
 
 

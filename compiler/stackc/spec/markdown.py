@@ -65,14 +65,14 @@ def fenced_specs(text: str) -> Iterator[Fenced]:
     lines = text.split("\n")
     for token in MarkdownIt("commonmark").disable("inline").parse(text):
         skin = _SKINS.get(next(iter(token.info.split()), "").lower()) if token.type == "fence" else None
-        if skin and token.map and _is_spec(token.content, skin):
+        if skin and token.map and is_spec(token.content, skin):
             first = token.map[0] + 1
             indent = lines[token.map[0]].index(token.markup)
             name = _NAME.search(token.content)
             yield Fenced(name and name["name"], first + 1, skin, "\n" * first + _indented(token.content, indent))
 
 
-def _is_spec(text: str, skin: Skin) -> bool:
+def is_spec(text: str, skin: Skin) -> bool:
     """Whether a mermaid block has `stackc:` below the `---` that opens it, or a yaml block as its first key."""
     if skin == "mermaid":
         return bool(_FRONT_MATTER.match(text) and _STACKC.search(text))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stackc.diagnostics import Diagnostic, Span, SpecError, near
-from stackc.spec.markdown import Skin, find_spec
+from stackc.spec.markdown import Skin, find_spec, is_spec
 
 MERMAID_SUFFIXES = (".mmd", ".mermaid")
 YAML_SUFFIXES = (".yaml", ".yml")
@@ -50,6 +50,17 @@ def load_source(path: Path) -> Source:
         spec = find_spec(str(file), _read_text(file), markdown["name"])
         return Source(str(file), spec.text, spec.skin)
     return Source(str(path), _read_text(path))
+
+
+def is_spec_file(path: Path) -> bool:
+    """Whether a file of this name is there and is a spec, as far as its first keys tell; broken ones count."""
+    skin: Skin = "mermaid" if path.suffix in MERMAID_SUFFIXES else "yaml"
+    if path.suffix not in MERMAID_SUFFIXES + YAML_SUFFIXES or not path.is_file():
+        return False
+    try:
+        return is_spec(_read_text(path), skin)
+    except SpecError:
+        return False
 
 
 def _own_lock(artifact: Path) -> Path:
