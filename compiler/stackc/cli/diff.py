@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from stackc.changes import Change
 from stackc.cli.options import SpecPath, json_option, override_options
 from stackc.cli.pictures import picture_target, write_file
 from stackc.comparison import Difference, compare
@@ -51,10 +52,15 @@ def command(
         click.echo(f"wrote {html}")
 
 
+def _change(change: Change) -> dict[str, Any]:
+    before, after = (span and str(span) for span in change.at)
+    return {**asdict(change), "at": {"before": before, "after": after}}
+
+
 def _facts(difference: Difference) -> dict[str, Any]:
     return {
         "names": difference.names,
-        "changes": list(map(asdict, difference.changes)),
+        "changes": list(map(_change, difference.changes)),
         "before": difference.before.facts(),
         "after": difference.after.facts(),
     }

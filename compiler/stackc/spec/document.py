@@ -143,3 +143,4 @@ class Document:
     blocks: Mapping[str, BlockDecl]
     weights: WeightsDecl | None
     span: Span = field(compare=False)
+    description: str | None = None

@@ -117,6 +117,7 @@ class _Reader:
             blocks={key: self.block(key, getter) for key, _, getter in root.inner("blocks").each()},
             weights=self.weights(root.inner("weights")) if "weights" in root.entries else None,
             span=root.span,
+            description=root.entries["description"].value.written if "description" in root.entries else None,
         )
         self.names(document)
         self.found.raise_if_any()
