@@ -36,7 +36,7 @@ from stackc.report_page import Findings, write_report
 from stackc.runtime import Array, Session, ValueInfo, elsewhere, open_session, require_placed, write_npz
 from stackc.runtime.providers import choose
 from stackc.spec.source import LOCK
-from stackc.staging import staged
+from stackc.staging import check_place, staged
 from stackc.tensor_files import open_weights
 from stackc.versions import tool_versions
 from stackc.view.svg import draw_svg
@@ -98,6 +98,7 @@ def build(path: Path, options: Options, report: Report) -> Built:
     if options.verify:
         choose(options.provider)  # before the long work: a provider that does not open is an error of its own
     checked = check_spec(path, options.overrides)
+    check_place(options.out / checked.document.name)
     report("check", f"{len(checked.program.calls):,} components, {checked.cost.parameters:,} parameters")
     weights = _weights(checked, options)
     if weights is not None:

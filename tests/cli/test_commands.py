@@ -54,6 +54,18 @@ def test_check_says_what_the_model_is() -> None:
         (["build", SPECS / "seed.mmd", "--set", "norm=layer_nrom"], 1, "did you mean 'layer_norm'?"),
         (["build", SPECS / "seed.mmd", "--dims", "seq=1"], 1, "error[T205]"),
         (["build", SPECS / "seed.mmd", "--set", "norm"], 2, "'norm' is not NAME=VALUE"),
+        (["check", SPECS / "seed.mmd", "--set", "dim=4", "--set", "dim=8"], 2, "dim is given twice, as 4 and as 8"),
+        (["check", SPECS / "seed.mmd", "--dims", "seq=4,seq=8"], 2, "seq is given twice, as 4 and as 8"),
+        (
+            ["check", SPECS / "seed.mmd", "--set", "dim=63"],
+            1,
+            "note: without this the spec is sound\n  --> --set dim=63",
+        ),
+        (["check", ""], 2, "the name of the spec is empty"),
+        (["check", "https://example.org/spec.yaml"], 2, "'https://example.org/spec.yaml' is a URL; a spec is a file"),
+        (["show", SPECS / "seed.mmd", "-o", "x.py"], 2, "with `--as torch` it may"),
+        (["diff", SPECS / "seed.mmd", SPECS / "seed.mmd", "--markdown", "--json"], 2, "--markdown or --json, not both"),
+        (["build", SPECS / "seed.mmd", "-o", SPECS / "seed.mmd" / "out"], 1, "error[A608]: cannot write"),
         (["build", SPECS / "seed.mmd", "--opset", "12"], 2, "12 is not in the range 18<=x<=23"),
         (
             ["build", SPECS / "minilm.yaml", "--weights", "gone.safetensors"],
@@ -130,3 +142,24 @@ def test_doctor_tells_every_provider() -> None:
     rows = {row["subject"]: row for row in json.loads(stackc("doctor", "--json").stdout)}
     assert rows["provider cpu"]["state"] == "ok"
     assert {"provider cuda", "provider tensorrt", "torch", "onnxruntime"} <= rows.keys()
+
+
+def test_a_build_looks_for_its_place_before_the_long_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = stackc("build", SPECS / "seed.mmd", "-o", tmp_path / "file")
+    assert done.returncode == 1
+    assert "error[A608]: cannot write" in done.stderr
+    assert "lower" not in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_options_that_break_a_spec_are_told_apart() -> None:
+    done = stackc("check", SPECS / "seed.mmd", "--set", "dim=63", "--dims", "batch=2")
+    assert done.stderr.count("--> --set dim=63") == 1
+    assert "--dims" not in done.stderr
+
+
+def test_commas_are_told_of_in_the_help() -> None:
+    said = " ".join(stackc("check", "--help").stdout.split())
+    assert "several at once with commas: dim=3,layers=4." in said
+    assert "several at once with commas: batch=8,seq=128." in said

@@ -35,6 +35,8 @@ def command(
 
     --set and --dims count for both. Exit status 0 whether or not they differ.
     """
+    if markdown and as_json:
+        raise click.UsageError("--markdown or --json, not both: each of them is all that is printed")
     if html is not None:
         picture_target(html, "--html", (before, after), (".html",))
     one, other = check_spec(before, overrides), check_spec(after, overrides)
