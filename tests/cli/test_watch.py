@@ -60,11 +60,11 @@ def watching(spec: Path) -> Iterator[Watching]:
 
 
 def test_it_checks_and_draws_at_every_save_and_ends_on_ctrl_c(spec: Path, watching: Watching) -> None:
-    assert "1 components, 36 parameters" in watching.line_with("model: sound")
+    assert "1 component, 36 parameters" in watching.line_with("model: sound")
     first = spec.with_suffix(".svg").read_text(encoding="utf-8")
 
     spec.write_text(SPEC.replace("out: 4", "out: 16"), encoding="utf-8")
-    assert "1 components, 144 parameters" in watching.line_with("model: sound")
+    assert "1 component, 144 parameters" in watching.line_with("model: sound")
     assert spec.with_suffix(".svg").read_text(encoding="utf-8") != first
 
     spec.write_text(SPEC.replace("out:", "outt:"), encoding="utf-8")

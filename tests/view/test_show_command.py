@@ -109,6 +109,13 @@ def test_a_tree_to_read_on_the_screen() -> None:
     assert any(line.endswith("← x, attention_mask as mask") for line in lines)
 
 
+def test_a_tree_tells_an_outer_box_from_an_inner_one_of_the_same_name() -> None:
+    lines = show(SPECS / "t5.yaml", "--tree", "--depth", "3").stdout.splitlines()
+    cross = next(line for line in lines if "● cross" in line)
+    assert cross.rstrip().endswith("← norm2, outer drop2 as context, attention_mask as mask")
+    assert any(line.rstrip().endswith("← drop2, add1") for line in lines)  # those of the block itself
+
+
 def test_a_tree_has_every_box_once() -> None:
     picture = compose(check_spec(SPECS / "ensemble.yaml").typed, 3)
     lines = show(SPECS / "ensemble.yaml", "--tree", "--depth", "3").stdout.splitlines()

@@ -10,6 +10,7 @@ import click
 from stackc.cli.options import diagnostics_option, override_options, spec_argument
 from stackc.cli.report import count
 from stackc.front import Overrides, check_spec
+from stackc.view.figures import counted
 
 
 @click.command("check")
@@ -33,7 +34,8 @@ def command(spec: Path, overrides: Overrides, as_json: bool) -> None:
         click.echo(f"  in   {name}: {type_}")
     for name, text in outputs.items():
         click.echo(f"  out  {name}: {text}")
-    click.echo(f"  {len(program.calls):,} components, {cost.parameters:,} parameters ({count(cost.parameters)})")
+    short = f" ({count(cost.parameters)})" if cost.parameters >= 1000 else ""
+    click.echo(f"  {counted(len(program.calls), 'component')}, {counted(cost.parameters, 'parameter')}{short}")
     click.echo(f"  FLOPs: {cost.flops}")
     for name in unused:
         click.echo(f"  note: nothing here uses the block '{name}' ({checked.document.blocks[name].body.span})")

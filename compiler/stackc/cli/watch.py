@@ -50,6 +50,7 @@ def _check(spec: Path, overrides: Overrides, draw: Callable[[Checked], None] | N
     from stackc.cli.report import count, report_diagnostics
     from stackc.diagnostics import SpecError
     from stackc.front import check_spec
+    from stackc.view.figures import counted
 
     start = time.perf_counter()
     try:
@@ -60,7 +61,8 @@ def _check(spec: Path, overrides: Overrides, draw: Callable[[Checked], None] | N
         report_diagnostics(error)
         return None
     milliseconds = (time.perf_counter() - start) * 1000
-    facts = f"{len(checked.program.calls):,} components, {count(checked.cost.parameters)} parameters"
+    number = checked.cost.parameters
+    facts = f"{counted(len(checked.program.calls), 'component')}, {count(number)} parameter{'' if number == 1 else 's'}"
     sign = click.style("✓", fg="green")
     click.echo(f"{sign} {time.strftime('%H:%M:%S')} {checked.program.name}: sound, {facts} ({milliseconds:.0f} ms)")
     return checked
