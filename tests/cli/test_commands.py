@@ -68,6 +68,7 @@ def test_check_says_what_the_model_is() -> None:
             1,
             "note: without this the spec is sound\n  --> --set dim=63",
         ),
+        (["schema", "-o", SPECS / "unet.yaml"], 2, "is a spec, and would be lost; name another file"),
         (["check", ""], 2, "the name of the spec is empty"),
         (["check", "https://example.org/spec.yaml"], 2, "'https://example.org/spec.yaml' is a URL; a spec is a file"),
         (["show", SPECS / "seed.mmd", "-o", "x.py"], 2, "with `--as torch` it may"),
@@ -143,6 +144,16 @@ def test_wrong_inputs_of_run(feeds: dict[str, np.ndarray], message: str, artifac
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "y.npz").exists()
+
+
+def test_error_outputs_do_not_go_over_the_inputs(artifact: Path, tmp_path: Path) -> None:
+    path = tmp_path / "arrays.npz"
+    np.savez(path, x=np.zeros((2, 128), np.float32))
+    before = path.read_bytes()
+    done = stackc("run", artifact, "-i", path, "-o", path)
+    assert done.returncode == 2
+    assert "is what is read, and would be lost" in done.stderr
+    assert path.read_bytes() == before
 
 
 def test_doctor_tells_every_provider() -> None:
