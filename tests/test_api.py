@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import stackc
@@ -62,6 +63,39 @@ def test_show_draws_a_path_or_what_is_checked() -> None:
     assert stackc.show(path, "svg", depth=2).startswith("<svg")
     assert "digraph" in stackc.show(path, "dot")
     assert stackc.show(path, "png").startswith(b"\x89PNG\r\n")
+
+
+def test_error_a_form_that_show_does_not_have() -> None:
+    with pytest.raises(
+        ValueError, match="no drawing has the form 'nope'; there are 'mermaid', 'dot', 'svg', 'png', 'torch'"
+    ):
+        stackc.show(SPECS / "seed.mmd", "nope")  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("size", ["3", 2.5, True, None])
+def test_error_a_size_that_is_no_whole_number(size: object) -> None:
+    with pytest.raises(TypeError, match=f"dims: the size of 'seq' is a whole number, not {size!r}"):
+        stackc.check(SPECS / "seed.mmd", dims={"seq": size})  # type: ignore[dict-item]
+
+
+def test_error_a_size_below_one_and_one_that_numpy_made() -> None:
+    with pytest.raises(ValueError, match="from 1 up, not 0"):
+        stackc.check(SPECS / "seed.mmd", dims={"seq": 0})
+    assert stackc.check(SPECS / "seed.mmd", dims={"seq": np.int64(8)}).program.inputs["x"].shape[1] == 8  # type: ignore[dict-item]
+
+
+def test_messages_speak_of_what_python_passes(tmp_path: Path) -> None:
+    path = tmp_path / "model.yaml"
+    path.write_text(
+        "stackc: 1\nparams: {dim: null}\ninputs: {x: {shape: [dim]}}\ngraph: x --> y[tanh]\n", encoding="utf-8"
+    )
+    with pytest.raises(stackc.SpecError) as raised:
+        stackc.check(path)
+    assert raised.value.diagnostics[0].hint == "give it by `params['dim']`, or write its default"
+    with pytest.raises(stackc.SpecError, match=r"params\['dimm'\]: error\[N312\]"):
+        stackc.check(path, params={"dim": 3, "dimm": 4})
+    with pytest.raises(stackc.SpecError, match=r"dims\['seqq'\]: error\[N312\]"):
+        stackc.check(SPECS / "seed.mmd", dims={"seqq": 4})
 
 
 def test_plan_counts_and_tells_what_fits() -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from stackc.changes import Change
 from stackc.cli.diff import command
-from stackc.comparison import Change, compare
+from stackc.comparison import compare
 from stackc.diff_report import write_markdown, write_page, write_text
 from stackc.front import Overrides, check_source, check_spec
 from stackc.graph.check import TypedGraph
@@ -89,13 +90,20 @@ def test_a_spec_does_not_differ_from_itself(path: Path) -> None:
         ([("b[gelu]", "b[tanh]")], [Change("changed", "b", "b", "tanh", ("gelu → tanh",))]),
         ([("b[gelu]", "act[gelu]")], [Change("renamed", "b", "act", "gelu")]),
         ([("b[gelu]", 'b["activation"]'), ("nodes:\n  a", "nodes:\n  b: {op: gelu}\n  a")],
-         [Change("changed", "b", "b", "gelu", ("label: b → activation",))]),
+         [Change("changed", "b", "b", "gelu", ("label: gelu → activation",))]),
         ([("a --> s[stack]", "x --> s[stack]")], [Change("rewired", "s", "s", "stack", ("x: from a → from x",))]),
         ([("max: 8", "max: 9")], [Change("changed", "batch", "batch", "dim", ("from 1 up to 8 → from 1 up to 9",))]),
-        ([("y: e", "z: e")], [
-            Change("removed", "y", None, "output", ("float32[batch, 64]",)),
-            Change("added", None, "z", "output", ("float32[batch, 64]",)),
-        ]),
+        ([("y: e", "z: e")], [Change("renamed", "y", "z", "output")]),
+        ([("inputs: {x:", "inputs: {image:"), ("  x --> a[", "  image --> a[")],
+         [Change("renamed", "x", "image", "input")]),
+        ([("name: test", "name: other")], [Change("renamed", "test", "other", "model")]),
+        ([("name: test", "name: test\ndescription: a test")],
+         [Change("changed", "test", "test", "model", ("description: none → a test",))]),
+        ([("{max: 8}", "{max: 8, multiple_of: 4}")],
+         [Change("changed", "batch", "batch", "dim", ("from 1 up to 8 → from 1 up to 8, a multiple of 4",))]),
+        ([("outputs: {", "weights: {file: a.npz, map: {a.*: f.*}, ignore: [g]}\noutputs: {")],
+         [Change("added", None, "weights", "weights",
+                 ("file: none → a.npz", "map of a.*: none → f.*", "ignore: none → g"))]),
         ([("y: e", "y: e, tap: a")], [Change("added", None, "tap", "output", ("float32[batch, 64]",))]),
     ],
 )  # fmt: skip
@@ -132,6 +140,126 @@ def test_a_sub_model_in_the_middle_of_a_list_shifts_no_other() -> None:
     stack, member = compare(edited(ofs[0]), edited(ofs[1])).changes
     assert stack.details == ("of: tanh, gelu, relu → tanh, silu, gelu, relu",)
     assert member == Change("added", None, "s.1", "silu")
+
+
+def test_a_stack_that_shares_says_so_in_the_words_of_the_spec() -> None:
+    each = 65 * 128 + 129 * 64
+    shared = ("repeat: 12", "repeat: 12, share: true")
+    assert changes(shared) == [Change("changed", "s", "s", "stack", ("share: false → true",), 1, -11 * each)]
+    (back,) = compare(edited(shared), typed(BASE)).changes
+    assert (back.details, back.parameters) == (("share: true → false",), 11 * each)
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        [],
+        [("repeat: 12", "repeat: 5")],
+        [("up: {out: 128}", "up: {out: 32}")],
+        [("of: layer, repeat: 12", "of: linear, repeat: 5, with: {out: 64}")],
+    ],
+)
+def test_parameters_add_up_where_a_stack_comes_to_share(edits: list[tuple[str, str]]) -> None:
+    one, shared = edited(*edits), edited(*edits, ("  s: {of", "  s: {share: true, of"))
+    for before, after in ((one, shared), (shared, one), (typed(BASE), shared), (shared, typed(BASE))):
+        found = compare(before, after)
+        assert sum(c.parameters for c in found.changes) == found.after.cost.parameters - found.before.cost.parameters
+
+
+def test_a_renamed_block_is_told_once() -> None:
+    assert changes(("of: layer", "of: cell"), ("  layer:\n", "  cell:\n")) == [
+        Change("renamed", "layer", "cell", "block")
+    ]
+    renamed, inside = changes(("of: layer", "of: cell"), ("  layer:\n", "  cell:\n"), ("act[relu]", "act[gelu]"))
+    assert renamed == Change("renamed", "layer", "cell", "block")
+    assert inside == Change("changed", "s.0.act", "s.0.act", "gelu", ("relu → gelu",), 12)
+
+
+def test_a_tap_is_told_by_its_path() -> None:
+    one, other = edited(("y: e", "y: e, tap: s.3")), edited(("y: e", "y: e, tap: s.4.act"))
+    tap, *_ = compare(one, edited(("y: e", "y: e, tap: s.4"))).changes
+    assert tap == Change("rewired", "tap", "tap", "output", ("from s.3 → from s.4",))
+    changed, rewired = compare(one, other).changes
+    assert changed.details == ("float32[batch, 64] → float32[batch, 128]",)
+    assert rewired.details == ("from s.3 → from s.4.act",)
+    assert compare(one, edited(("y: e", "y: e, end: s.3"))).changes == (Change("renamed", "tap", "end", "output"),)
+    assert compare(one, edited(("y: e", "y: e, first: s.0, tap: s.3"))).changes == (
+        Change("added", None, "first", "output", ("float32[batch, 64]",)),
+    )
+    assert [c.kind for c in compare(one, edited(("y: e", "y: e, end: s.4"))).changes] == ["removed", "added"]
+
+
+def test_what_an_input_holds_is_told_in_numbers() -> None:
+    text = """\
+stackc: 1
+name: test
+params: {vocab: 100}
+inputs:
+  ids: {shape: [batch], dtype: int64, below: vocab}
+  mask: {shape: [batch], dtype: int64, values: [0, 1]}
+graph: |
+  ids --> e[embedding]
+  mask --> f[embedding]
+  e --> y[add]
+  f --> y
+nodes: {e: {vocab: 100, dim: 8}, f: {vocab: 4, dim: 8}}
+"""
+    below = typed(text.replace("vocab: 100}\n", "vocab: 50}\n", 1))
+    assert compare(typed(text), below).changes == (Change("changed", "ids", "ids", "input", ("below: 100 → 50",)),)
+    values = typed(text.replace("[0, 1]", "[0, 1, 3]"))
+    assert compare(typed(text), values).changes == (
+        Change("changed", "mask", "mask", "input", ("values: 0, 1 → 0, 1, 3",)),
+    )
+    other = typed(text.replace("mask: {shape: [batch], dtype: int64", "mask: {shape: [batch], dtype: int32"))
+    assert compare(typed(text), other).changes[0].details == ("int64[batch] → int32[batch]",)
+
+
+def test_renamed_inputs_are_told_apart_by_what_takes_them() -> None:
+    text = """\
+stackc: 1
+name: test
+inputs: {a: {shape: [batch, 8]}, b: {shape: [batch, 8]}}
+graph: |
+  a --> one[tanh] --> y[add]
+  b --> two[gelu] --> y
+"""
+    names = (("{a:", "{q:"), (", b:", ", p:"), ("  a -->", "  q -->"), ("  b -->", "  p -->"))
+    other = text
+    for old, new in names:
+        other = other.replace(old, new)
+    assert compare(typed(text), typed(other)).changes == (
+        Change("renamed", "a", "q", "input"),
+        Change("renamed", "b", "p", "input"),
+    )
+
+
+def test_a_change_leads_to_the_line_that_makes_it() -> None:
+    lines = BASE.splitlines()
+
+    def line_of(part: str) -> int:
+        return next(number for number, line in enumerate(lines, 1) if part in line)
+
+    (narrower, *_), (changed,), (rewired,) = (
+        changes(("down: {out: 64}", "down: {out: 64, bias: false}")),
+        changes(("repeat: 12", "repeat: 12, share: true")),
+        changes(("a --> s[stack]", "x --> s[stack]")),
+    )
+    assert str(narrower.place) == f"test.yaml:{line_of('down: {out')}"
+    assert str(changed.place) == f"test.yaml:{line_of('of: layer')}"
+    assert str(rewired.place) == f"test.yaml:{line_of('a --> s')}"
+    (removed, *_) = changes(("--> b[gelu] ", ""))
+    assert (str(removed.at[0]), removed.at[1]) == (f"test.yaml:{line_of('b[gelu]')}", None)
+
+
+def test_a_small_change_is_told_to_the_last_digit() -> None:
+    told = write_text(compare(typed(BASE), edited(("a: {out: 64}", "a: {out: 64, bias: false}"))))
+    assert "parameters   207,360 → 207,296  -64 (-0.031 %)" in told
+    assert "weights      829,440 B → 829,184 B  -256 B (-0.031 %)" in told
+
+
+def test_a_dim_that_is_a_multiple_is_told_of_the_dim_alone() -> None:
+    told = write_text(compare(typed(BASE), edited(("{max: 8}", "{max: 8, multiple_of: 4}"))))
+    assert "FLOPs        410 k·batch  as before" in told
 
 
 def stack(mode: str, rest: str = "") -> TypedGraph:
@@ -248,8 +376,8 @@ test
   weights      829 kB → 896 kB  +66.3 kB (+8.0 %)
   activations  19.7 k·batch B → 21.2 k·batch B  +1.54 k·batch B
 
-  →  renamed  b → act  gelu
-  +  added    s.12     layer  +16.6 k parameters
+  →  renamed  b → act  gelu   (test.yaml:6)
+  +  added    s.12     layer  +16.6 k parameters  (test.yaml:12)
 """  # fmt: skip
 
 
@@ -258,7 +386,7 @@ def test_markdown_is_two_tables_that_nothing_can_break() -> None:
         compare(typed(BASE), edited(("b[gelu]", 'b["a|b `c` **d**"]'), ("nodes:\n", "nodes:\n  b: {op: gelu}\n")))
     )
     assert "| parameters | 207 k | 207 k |  |" in text
-    assert r"| changed | `b` | `gelu` | `` label: b → a\|b `c` **d** `` |" in text
+    assert r"| changed | `b` | `gelu` | `` label: gelu → a\|b `c` **d** `` | `test.yaml:6` |" in text
     assert write_markdown(compare(typed(BASE), typed(BASE))).endswith("\nNothing differs.\n")
 
 
@@ -276,15 +404,23 @@ def specs(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_the_command(specs: tuple[Path, Path], tmp_path: Path) -> None:
     last = run(*specs).stdout.splitlines()[-1]
-    assert " ".join(last.split()) == "~ changed c linear bias: true → false; -64 parameters"
+    assert " ".join(last.split()) == f"~ changed c linear bias: true → false; -64 parameters ({specs[1]}:11)"
     assert run(*specs).exit_code == run(specs[0], specs[0]).exit_code == 0
     assert run(*specs, "--markdown").stdout.startswith("### `test`\n")
     facts = json.loads(run(*specs, "--json").stdout)
     assert facts["after"]["parameters"] - facts["before"]["parameters"] == -64
     assert facts["changes"][0]["details"] == ["bias: true → false"]
+    assert facts["changes"][0]["at"] == {"before": f"{specs[0]}:11", "after": f"{specs[1]}:11"}
     done = run(*specs, "--html", tmp_path / "diff.html")
     assert done.stdout == f"wrote {tmp_path / 'diff.html'}\n"
     assert (tmp_path / "diff.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_error_a_page_goes_over_no_spec(specs: tuple[Path, Path]) -> None:
+    done = run(*specs, "--html", specs[1])
+    assert done.exit_code == 2
+    assert "has to end in .html" in done.stderr
+    assert specs[1].read_text(encoding="utf-8").startswith("stackc: 1")
 
 
 def test_a_page_has_both_pictures_and_marks() -> None:
@@ -292,5 +428,5 @@ def test_a_page_has_both_pictures_and_marks() -> None:
     page = write_page(compare(one, other), (one, {"test.yaml": BASE}), (other, {}))
     assert page.count('<main class="view">') == 2
     assert page.count("</script>") == page.count("<script") == 3
-    assert "label: b → &lt;/script&gt;&lt;b&gt;x" in page
+    assert "label: gelu → &lt;/script&gt;&lt;b&gt;x" in page
     assert page.count('"marks": {"b": "changed"}') == 2

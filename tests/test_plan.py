@@ -220,6 +220,34 @@ def test_a_long_table_is_written_as_a_short_one(monkeypatch: pytest.MonkeyPatch)
     assert lines() == short
 
 
+def test_a_dim_without_an_end_has_its_largest_size_beside_the_largest_of_the_others() -> None:
+    typed = typed_of("x --> a[linear]", "{a: {out: 256}}", "dims: {seq: {min: 2, max: 128}}", shape="[batch, seq, 64]")
+    weights, each = 4 * 65 * 256, 4 * (64 + 256)
+    fits = make_plan(typed, memory=weights + 10 * 128 * each).fits["float32"]
+    assert Fit("batch", {"seq": 2}, 640, "memory") in fits
+    assert Fit("batch", {"seq": 128}, 10, "memory") in fits
+
+
+def test_where_a_dim_has_no_end_the_table_tells_how_far_it_may_go(tmp_path: Path) -> None:
+    spec = tmp_path / "open.yaml"
+    spec.write_text(
+        "stackc: 1\ndims: {seq: {max: 128}}\ninputs: {x: {shape: [batch, seq, 64]}}\n"
+        "graph: x --> a[linear]\nnodes: {a: {out: 256}}\n",
+        encoding="utf-8",
+    )
+    done = run(spec, "--memory", "1MiB")
+    assert done.exit_code == 0
+    assert "fits: it takes" not in done.stdout
+    assert f"batch up to {(2**20 - 4 * 65 * 256) // (4 * 128 * (64 + 256))} at seq 128" in done.stdout
+    assert "in 1 MiB" in done.stdout
+
+
+def test_error_memory_without_a_unit() -> None:
+    done = run(SPECS / "seed.mmd", "--memory", "24")
+    assert done.exit_code == 2
+    assert "'24' has no unit; write 24GB" in done.stderr
+
+
 @pytest.mark.parametrize("text", ["24XB", "GB", "-3GB", "1.GB", "24iB"])
 def test_error_no_memory(text: str) -> None:
     done = run(SPECS / "seed.mmd", f"--memory={text}")

@@ -20,6 +20,13 @@ def block(first: str) -> str:
     return textwrap.dedent(match[0]).strip() + "\n"
 
 
+def example() -> str:
+    """The spec that the README shows, a fenced block."""
+    match = re.search(r"^```yaml\n(stackc: 1\n.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert match is not None
+    return match[1]
+
+
 def check(folder: Path, spec: str) -> subprocess.CompletedProcess[str]:
     (folder / "classifier.yaml").write_text(spec, encoding="utf-8")
     command = [sys.executable, "-m", "stackc", "check", "classifier.yaml"]
@@ -27,13 +34,21 @@ def check(folder: Path, spec: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_example_gives_the_output_that_stands_below_it(tmp_path: Path) -> None:
-    assert f"$ stackc check classifier.yaml\n{check(tmp_path, block('stackc: 1')).stdout}" == block("$ stackc check")
+    assert f"$ stackc check classifier.yaml\n{check(tmp_path, example()).stdout}" == block("$ stackc check")
 
 
 def test_the_mistake_gives_the_message_that_stands_below_it(tmp_path: Path) -> None:
-    done = check(tmp_path, block("stackc: 1").replace("      x --> add1\n", "      x --> norm1\n"))
+    done = check(tmp_path, example().replace("      x --> add1\n", "      x --> norm1\n"))
     assert done.returncode == 1
     assert [line.rstrip() for line in done.stderr.splitlines()] == block("error[N306]").splitlines()
+
+
+def test_the_readme_is_a_place_for_specs(tmp_path: Path) -> None:
+    readme = str(Path(__file__).parents[1] / "README.md#classifier")
+    done = subprocess.run(
+        [sys.executable, "-m", "stackc", "check", readme], capture_output=True, encoding="utf-8", check=False
+    )
+    assert done.stdout == check(tmp_path, example()).stdout
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"\b(?:tests|specs|compiler)/[\w/.]+\w", README))))

@@ -167,6 +167,24 @@ def test_what_a_schema_cannot_know_is_left_alone() -> None:
     assert red('stackc: 1\ninputs: {x: {shape: 3}}\ngraph: x --> y\nnodes: {y: {op: "${b}", whatever: 1}}\n') == []
 
 
+STACK = """\
+stackc: 1
+inputs: {x: {shape: [batch, 3]}}
+graph: x --> s[stack]
+nodes: {s: {of: linear, with: {out: 3}%s}}
+"""
+
+
+@pytest.mark.parametrize("wrong", ["mode: parallel", "repeat: 0", "share: 3", "norm_every: 0"])
+def test_a_stack_that_the_drawing_names_is_held_to_its_fields(wrong: str) -> None:
+    assert red(STACK % ", repeat: 2, mode: sum") == []
+    assert red(STACK % f", {wrong}")
+    with pytest.raises(SpecError):
+        check_source(Source("spec.yaml", STACK % f", {wrong}"))
+    own = STACK.replace("stack]", "torch]").replace("linear, with: {out: 3}", "layers.Own")
+    assert red(own % ", mode: parallel, repeat: 0") == []
+
+
 # -- nothing is said twice without being held together
 
 

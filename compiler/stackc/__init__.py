@@ -47,6 +47,8 @@ __all__ = [
 
 SpecPath: TypeAlias = str | PathLike[str]
 
+_FORMS = ("mermaid", "dot", "svg", "png", "torch")
+
 _TYPES = {
     "Checked": "stackc.front",
     "Diagnostic": "stackc.diagnostics",
@@ -91,14 +93,17 @@ def check(
     """The spec checked: its typed graph, its flat program, its cost.
 
     `params` are values for params of the spec, `dims` fix sizes of dims; the code of the Python modules that `trust`
-    names may run, for `op: torch`. Raises SpecError with all that the first failing stage has found.
+    names may run, for `op: torch`. Raises SpecError with all that the first failing stage has found, TypeError for a
+    size that is no whole number.
     """
     from pathlib import Path
 
     from stackc.front import Overrides, check_spec
+    from stackc.graph.resolve import Spelling
 
     written = {name: _written(value) for name, value in (params or {}).items()}
-    return check_spec(Path(spec), Overrides(written, dims or {}, tuple(trust)))
+    spelling = Spelling("params['{name}']", "dims['{name}']")
+    return check_spec(Path(spec), Overrides(written, _sizes(dims or {}), tuple(trust), spelling))
 
 
 @overload
@@ -112,8 +117,11 @@ def show(
 ) -> str | bytes:
     """The drawing of a spec, its blocks and stacks opened down to `depth`: text, or the bytes of a PNG.
 
-    As "torch" it is the source of a file of plain PyTorch, which needs no stackc; that loads PyTorch.
+    As "torch" it is the source of a file of plain PyTorch, which needs no stackc; that loads PyTorch. Raises ValueError
+    for any other form.
     """
+    if form not in _FORMS:
+        raise ValueError(f"no drawing has the form {form!r}; there are {', '.join(map(repr, _FORMS))}")
     if form == "torch":
         from stackc.emit.torch_file import write_torch
 
@@ -187,6 +195,22 @@ def _checked(
     if params or dims:
         raise TypeError("params and dims go to stackc.check: this spec is checked already")
     return spec
+
+
+def _sizes(dims: Mapping[str, int]) -> Mapping[str, int]:
+    """The sizes; TypeError where one is no whole number, ValueError where it is below 1."""
+    from operator import index
+
+    for name, size in dims.items():
+        try:
+            whole = index(size)
+        except TypeError:
+            whole = None
+        if whole is None or isinstance(size, bool):
+            raise TypeError(f"dims: the size of '{name}' is a whole number, not {size!r}")
+        if whole < 1:
+            raise ValueError(f"dims: the size of '{name}' is a whole number from 1 up, not {size!r}")
+    return {name: index(size) for name, size in dims.items()}
 
 
 def _written(value: object) -> str:

@@ -37,9 +37,10 @@ from stackc.report_page import Findings, write_report
 from stackc.runtime import Array, Session, ValueInfo, elsewhere, open_session, require_placed, write_npz
 from stackc.runtime.providers import choose
 from stackc.spec.source import LOCK
-from stackc.staging import staged
+from stackc.staging import check_place, staged
 from stackc.tensor_files import open_weights
 from stackc.versions import tool_versions
+from stackc.view.figures import counted
 from stackc.view.svg import draw_svg
 from stackc.weights import Weights, match_weights
 
@@ -99,7 +100,8 @@ def build(path: Path, options: Options, report: Report) -> Built:
     if options.verify:
         choose(options.provider)  # before the long work: a provider that does not open is an error of its own
     checked = check_spec(path, options.overrides)
-    report("check", f"{len(checked.program.calls):,} components, {checked.cost.parameters:,} parameters")
+    check_place(options.out / checked.document.name)
+    report("check", _size(checked))
     with fitting(checked):
         return _built(checked, options, report)
 
@@ -128,6 +130,10 @@ def _built(checked: Checked, options: Options, report: Report) -> Built:
         _package(checked, manifest, Findings(parity, speed, point), folder)
         seal(folder, manifest, exported.files)
     return Built(options.out / checked.document.name, checked, exported, session, parity, speed, point)
+
+
+def _size(checked: Checked) -> str:
+    return f"{counted(len(checked.program.calls), 'component')}, {counted(checked.cost.parameters, 'parameter')}"
 
 
 def _weights(checked: Checked, options: Options) -> Weights | None:

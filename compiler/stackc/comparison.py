@@ -8,40 +8,29 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
-from stackc.alterations import changed, merges_inside, merges_into, renamed, rewired, sources
+from stackc.alterations import (
+    changed,
+    ends,
+    is_lock,
+    merges_inside,
+    merges_into,
+    place_of,
+    renamed,
+    rewired,
+    shares,
+    sources,
+)
+from stackc.changes import Change, Places
+from stackc.declarations import declared
 from stackc.graph.check import TypedGraph, TypedRegion
 from stackc.graph.cost import Cost, cost_of, cost_of_node
 from stackc.graph.model import Node, Region
 from stackc.matching import Digests, Match, is_merge, is_stack, match_nodes
 from stackc.needs import Needs, needs_of
-
-Kind = Literal["added", "removed", "changed", "renamed", "rewired"]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One difference. `before` and `after` are the paths in the two models, None in the one that has no such thing.
-
-    `op` is what it is: a component, a block, `input`, `output` or `dim`. It comes `repeat` times, and changes the
-    parameters of the whole model by `parameters`.
-    """
-
-    kind: Kind
-    before: str | None
-    after: str | None
-    op: str
-    details: tuple[str, ...] = ()
-    repeat: int = 1
-    parameters: int = 0
-
-    @property
-    def path(self) -> str:
-        """Where it is, in the second model if it is there."""
-        return self.after if self.after is not None else self.before or ""
 
 
 @dataclass(frozen=True)
@@ -56,11 +45,13 @@ class Difference:
 
 def compare(before: TypedGraph, after: TypedGraph) -> Difference:
     """The difference between two checked specs."""
-    comparer = _Comparer(Digests(), cost_of(before.root), cost_of(after.root))
+    digests = Digests()
+    blocks = _renamed_blocks(before, after, digests)
+    comparer = _Comparer(digests, cost_of(before.root), cost_of(after.root), {one: other for one, other, _ in blocks})
     names = before.graph.document.name, after.graph.document.name
     match = match_nodes(before.root, after.root, comparer.digests)
-    ends = _ends(before.root, after.root, match)
-    changes = [*_dims(before, after), *ends, *comparer.changes((before.root, after.root))]
+    renames = [Change("renamed", one, other, "block", at=at) for one, other, at in blocks]
+    changes = [*declared(before, after, match), *renames, *comparer.changes((before.root, after.root))]
     return Difference(names, tuple(changes), needs_of(before), needs_of(after))
 
 
@@ -90,6 +81,7 @@ class _Comparer:
     digests: Digests
     costs_before: Mapping[TypedRegion, Cost]
     costs_after: Mapping[TypedRegion, Cost]
+    blocks: Mapping[str, str]
     known: dict[Pair, _Local] = field(default_factory=dict)
 
     def changes(self, root: Pair) -> Iterator[Change]:
@@ -126,16 +118,18 @@ class _Comparer:
             if is_merge(before.region, left) and is_merge(after.region, right):
                 continue  # told of the node that takes what is merged
             if named and left != right:
-                changes.append(Change("renamed", left, right, other.op))
-            if details := tuple(changed(before, one, after, other)):
+                changes.append(Change("renamed", left, right, other.op, at=(one.span, other.span)))
+            if details := tuple(changed(before, one, after, other, self.blocks)):
                 more = self.more(before, one, after, other)
-                changes.append(Change("changed", left, right, other.op, details, 1, more))
-            if named and (details := tuple(rewired(before.region, one, after.region, other, match))):
-                changes.append(Change("rewired", left, right, other.op, details))
+                at = place_of(one, details), place_of(other, details)
+                changes.append(Change("changed", left, right, other.op, details, 1, more, at))
+            if named and (ports := tuple(rewired(before.region, one, after.region, other, match))):
+                details, at = tuple(told for told, _, _ in ports), ports[0][1:]
+                changes.append(Change("rewired", left, right, other.op, details, at=at))
             if left in before.bodies and right in after.bodies:
                 inside.append(_Inside(left, right, (before.bodies[left], after.bodies[right]), not other.same_as))
         if before.region.kind != "spec" and (details := tuple(_other_outputs(before.region, after.region, match))):
-            changes.append(Change("rewired", "", "", "output", details))
+            changes.append(Change("rewired", "", "", "output", details, at=(before.region.span, after.region.span)))
         return _Local(tuple(changes if named else _in_turn(changes)), tuple(inside))
 
     def gone(self, before: TypedRegion, match: Match) -> Iterator[Change]:
@@ -143,14 +137,18 @@ class _Comparer:
         for id in match.gone:
             if not is_merge(before.region, id):
                 node = before.region.nodes[id]
-                yield Change("removed", id, None, node.op, (), 1, -_whole(before, node, self.costs_before))
+                yield Change(
+                    "removed", id, None, node.op, (), 1, -_whole(before, node, self.costs_before), (node.span, None)
+                )
 
     def come(self, after: TypedRegion, match: Match) -> Iterator[Change]:
         """What only the second model has."""
         for id in match.come:
             if not is_merge(after.region, id):
                 node = after.region.nodes[id]
-                yield Change("added", None, id, node.op, (), 1, _whole(after, node, self.costs_after))
+                yield Change(
+                    "added", None, id, node.op, (), 1, _whole(after, node, self.costs_after), (None, node.span)
+                )
 
     def more(self, before: TypedRegion, one: Node, after: TypedRegion, other: Node) -> int:
         """By how much the parameters of a node and its merges grow; those of what is inside it are told there."""
@@ -161,9 +159,22 @@ class _Comparer:
                 + sum(_own(typed, merge, costs) for merge in merges_into(typed.region, node).values())
                 for typed, node, costs in sides
             )
+            now += self.shared(before.bodies[one.id], after.bodies[other.id]) if shares(one) != shares(other) else 0
+        elif is_stack(before.region) and is_stack(after.region) and bool(one.same_as) != bool(other.same_as):
+            was, now = (0 if other.same_as else cost_of_node(*side).parameters for side in sides)  # the rest: `shared`
         else:
             was, now = (_whole(typed, node, costs) for typed, node, costs in sides)
         return now - was
+
+    def shared(self, before: TypedRegion, after: TypedRegion) -> int:
+        """By how much the parameters grow where the members of a stack come to be one module, or cease to be it."""
+        grown = 0
+        for left, right in match_nodes(before, after, self.digests).pairs.items():
+            one, other = before.region.nodes[left], after.region.nodes[right]
+            if bool(one.same_as) != bool(other.same_as):
+                parameters = cost_of_node(before, one, self.costs_before).parameters
+                grown += -parameters if other.same_as else parameters
+        return grown
 
 
 def _whole(typed: TypedRegion, node: Node, costs: Mapping[TypedRegion, Cost]) -> int:
@@ -195,40 +206,54 @@ def _in_turn(changes: Sequence[Change]) -> Iterator[Change]:
 
 
 def _other_outputs(one: Region, other: Region, match: Match) -> Iterator[str]:
-    was, now = list(one.outputs.values()), list(other.outputs.values())
-    if not is_stack(one) and [renamed(wire, match) for wire in was] != now:
+    """The outputs that both have, in their order: those that one has besides are told where they are taken."""
+    count = min(len(one.outputs), len(other.outputs))
+    was, now = (ends(region, [*region.outputs.values()][:count]) for region in (one, other))
+    if not is_stack(one) and [renamed(end, match) for end in was] != now:
         yield f"out: from {sources(was)} → from {sources(now)}"
 
 
-# -- the model as a whole
+# -- blocks
+
+Rename: TypeAlias = tuple[str, str, Places]
 
 
-def _dims(before: TypedGraph, after: TypedGraph) -> Iterator[Change]:
-    """What differs in the dims contract."""
-    was, now = before.graph.contract, after.graph.contract
-    for name in dict.fromkeys([*was, *now]):
-        if name not in now:
-            yield Change("removed", name, None, "dim", (str(was[name]),))
-        elif name not in was:
-            yield Change("added", None, name, "dim", (str(now[name]),))
-        elif was[name] != now[name]:
-            yield Change("changed", name, name, "dim", (f"{was[name]} → {now[name]}",))
+def _renamed_blocks(before: TypedGraph, after: TypedGraph, digests: Digests) -> list[Rename]:
+    """The blocks of the first spec that stand in the second under another name, at least half of their nodes alike."""
+    one, other = before.graph.document.blocks, after.graph.document.blocks
+    if is_lock(before.root.region) or is_lock(after.root.region):
+        return []
+    gone = _regions_of({name for name in one if name not in other}, before.root)
+    come = _regions_of({name for name in other if name not in one}, after.root)
+    found: list[Rename] = []
+    for name, typed in gone.items():
+        likeness = {same: _likeness(typed, other_typed, digests) for same, other_typed in come.items()}
+        same = max(likeness, key=likeness.__getitem__, default=None)
+        if same is not None and likeness[same] >= 0.5:
+            del come[same]
+            found.append((name, same, (one[name].body.span, other[same].body.span)))
+    return found
 
 
-def _ends(before: TypedRegion, after: TypedRegion, match: Match) -> Iterator[Change]:
-    """What differs in the inputs and outputs of the whole model."""
-    one, other = before.region, after.region
-    inputs = [dict(zip(each.region.inputs, each.inputs, strict=True)) for each in (before, after)]
-    outputs = [dict(zip(each.region.outputs, each.outputs, strict=True)) for each in (before, after)]
-    for op, (was, now) in (("input", inputs), ("output", outputs)):
-        for name in dict.fromkeys([*was, *now]):
-            if name not in now:
-                yield Change("removed", name, None, op, (str(was[name]),))
-            elif name not in was:
-                yield Change("added", None, name, op, (str(now[name]),))
-            elif was[name] != now[name]:
-                yield Change("changed", name, name, op, (f"{was[name]} → {now[name]}",))
-    for name, wire in one.outputs.items():
-        if name in other.outputs and renamed(wire, match) != other.outputs[name]:
-            details = f"from {sources([wire])} → from {sources([other.outputs[name]])}"
-            yield Change("rewired", name, name, "output", (details,))
+def _regions_of(names: Set[str], root: TypedRegion) -> dict[str, TypedRegion]:
+    """The first region of each of these blocks, from the outside in."""
+    found: dict[str, TypedRegion] = {}
+    seen: set[TypedRegion] = set()
+    waiting = [root] if names else []
+    while waiting:
+        typed = waiting.pop()
+        for body in typed.bodies.values():
+            if body not in seen:
+                seen.add(body)
+                waiting.append(body)
+                if body.region.kind == "block" and body.region.name in names:
+                    found.setdefault(body.region.name, body)
+    return found
+
+
+def _likeness(one: TypedRegion, other: TypedRegion, digests: Digests) -> float:
+    """Which part of the nodes of two regions is equal in structure."""
+    if digests.of_region(one.region) == digests.of_region(other.region):
+        return 1.0
+    left, right = (Counter(map(digests.of_node, each.region.nodes.values())) for each in (one, other))
+    return 2 * (left & right).total() / (left.total() + right.total())

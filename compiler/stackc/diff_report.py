@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from stackc.comparison import Change, Difference
+from stackc.changes import Change
+from stackc.comparison import Difference
 from stackc.graph.check import TypedGraph
 from stackc.needs import PRECISIONS
-from stackc.types import Dim
+from stackc.types import Dim, Symbol
 from stackc.view.figures import bytes_text, scaled, sum_text
 from stackc.view.html import page_data, render_page
 
@@ -31,13 +33,36 @@ def figures(difference: Difference) -> list[Figures]:
 
 
 def _figures(name: str, told: Callable[[Dim], str], before: Dim, after: Dim) -> Figures:
+    before, after = _without_multiples(before), _without_multiples(after)
     more = after - before
     if more == 0:
         return name, told(before), told(after), ""
+    if before.constant and after.constant:
+        return name, *_numbers(told, before.constant, after.constant)
     sign = "" if told(more).startswith(("-", "…")) else "+"
-    whole = before.constant and after.constant
-    share = f" ({100 * (after.constant or 0) / (before.constant or 1) - 100:+.1f} %)" if whole else ""
-    return name, told(before), told(after), f"{sign}{told(more)}{share}"
+    return name, told(before), told(after), f"{sign}{told(more)}"
+
+
+def _numbers(told: Callable[[Dim], str], before: int, after: int) -> tuple[str, str, str]:
+    """Two numbers and their change, to the last digit where three of them would hide what differs."""
+    share = 100 * (after - before) / before
+    if abs(share) < 1:
+        unit = " B" if told is bytes_text else ""
+        return f"{before:,}{unit}", f"{after:,}{unit}", f"{after - before:+,}{unit} ({share:+.2g} %)"
+    more = told(Dim.of(after - before))
+    return told(Dim.of(before)), told(Dim.of(after)), f"{'' if after < before else '+'}{more} ({share:+.1f} %)"
+
+
+def _without_multiples(number: Dim) -> Dim:
+    """The number as it reads: a dim that is a multiple of something is a dim like any other."""
+    total = Dim.of(0)
+    for monomial, coefficient in number.terms:
+        divisor = math.prod(atom.multiple_of for atom in monomial if isinstance(atom, Symbol))
+        if coefficient % divisor:
+            return number
+        atoms = (Symbol(atom.name) if isinstance(atom, Symbol) else atom for atom in monomial)
+        total = total + Dim(((tuple(sorted(atoms, key=str)), coefficient // divisor),))
+    return total
 
 
 def _count(number: Dim) -> str:
@@ -73,7 +98,8 @@ def write_text(difference: Difference) -> str:
 
 
 def _told(change: Change) -> str:
-    return "; ".join([*change.details, *filter(None, [parameters_of(change)])])
+    told = "; ".join([*change.details, *filter(None, [parameters_of(change)])])
+    return "  ".join([*filter(None, [told]), *([f"({change.place})"] if change.place else [])])
 
 
 def write_markdown(difference: Difference) -> str:
@@ -84,10 +110,11 @@ def write_markdown(difference: Difference) -> str:
     lines += [f"| {' | '.join(row)} |" for row in figures(difference)]
     if not difference.changes:
         return "\n".join([*lines, "", "Nothing differs."]) + "\n"
-    lines += ["", "| | where | what | how |", "|---|---|---|---|"]
+    lines += ["", "| | where | what | how | line |", "|---|---|---|---|---|"]
     for change in difference.changes:
         told = "<br>".join([*map(_code, change.details), *filter(None, [parameters_of(change)])])
-        lines.append(f"| {change.kind} | {_code(place_of(change))} | {_code(change.op)} | {told} |")
+        place = _code(str(change.place)) if change.place else ""
+        lines.append(f"| {change.kind} | {_code(place_of(change))} | {_code(change.op)} | {told} | {place} |")
     return "\n".join(lines) + "\n"
 
 
@@ -118,19 +145,26 @@ def write_page(difference: Difference, before: Side, after: Side, depth: int = 1
             "place": place_of(c),
             "op": c.op,
             "told": [*c.details, parameters_of(c)],
+            "line": str(c.place or ""),
         }
-        | {"before": c.before or "", "after": c.after or ""}
+        | {"before": box_of(c.before, c.op), "after": box_of(c.after, c.op)}
         for c in difference.changes
     ]
     title = " → ".join(dict.fromkeys(difference.names))
     return render_page("diff.html", title=title, views=views, figures=figures(difference), changes=rows)
 
 
+def box_of(path: str | None, op: str) -> str:
+    """The box that stands for a path in the picture; empty where none does."""
+    if path is None or op in ("dim", "model", "weights", "block"):
+        return ""
+    return f"output {path}" if op == "output" and path and "." not in path else path
+
+
 def _marks(difference: Difference, side: str) -> dict[str, Any]:
     """The kind of change at each path of one side; the first one tells where there are several."""
     marks: dict[str, str] = {}
     for change in difference.changes:
-        path = change.before if side == "before" else change.after
-        if path and change.op not in ("dim", "output"):
+        if path := box_of(change.before if side == "before" else change.after, change.op):
             marks.setdefault(path, change.kind)
     return marks

@@ -19,7 +19,7 @@ _NO_END = 2**40
 
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
-_MEMORY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?I?)B?\s*", re.IGNORECASE)
+_MEMORY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:([KMGT]I?)B?|B)\s*", re.IGNORECASE)
 
 Limited = Literal["memory", "contract", "nothing"]
 
@@ -46,11 +46,24 @@ class Peak:
 
 
 def memory_of(text: str) -> int:
-    """The bytes of `24GB`, `1.5 TB` or `80GiB`. Raises ValueError with a sentence where it is no memory."""
+    """The bytes of `24GB`, `1.5 TB`, `80GiB` or `512 B`. Raises ValueError with a sentence where it is no memory."""
+    number, unit = _parted(text)
+    return int(number * _UNITS[unit.upper()])
+
+
+def memory_text(text: str) -> str:
+    """The same memory in the same unit, as people write it: `80 GiB` of `80gib`. Raises ValueError as `memory_of`."""
+    number, unit = _parted(text)
+    return f"{number} {unit[:1].upper()}{unit[1:].lower()}B"
+
+
+def _parted(text: str) -> tuple[Decimal, str]:
+    """The number and the unit without its B."""
     match = _MEMORY.fullmatch(text)
-    if match is None or match[2].upper() not in _UNITS:
-        raise ValueError(f"'{text}' is no memory; write 24GB (of 10⁹ bytes) or 24GiB (of 2³⁰)")
-    return int(Decimal(match[1]) * _UNITS[match[2].upper()])
+    if match is None:
+        lacks = "has no unit" if text.strip().replace(".", "", 1).isdecimal() else "is no memory"
+        raise ValueError(f"'{text}' {lacks}; write 24GB (of 10⁹ bytes) or 24GiB (of 2³⁰)")
+    return Decimal(match[1]), match[2] or ""
 
 
 def smallest_sizes(contract: DimContract) -> dict[str, int]:
@@ -65,15 +78,19 @@ def largest_sizes(contract: DimContract) -> dict[str, int] | None:
     return bounded if len(bounded) == len(ends) else None
 
 
+def bounded_sizes(contract: DimContract) -> dict[str, int]:
+    """The largest size of every dim that has an end, the least of the others."""
+    bounded = {name: limits for name, limits in contract.items() if limits.maximum is not None}
+    return smallest_sizes(contract) | (largest_sizes(bounded) or {})
+
+
 def fits(root: TypedRegion, contract: DimContract, precision: Precision, memory: int) -> Iterator[Fit]:
     """For each dim of the contract, the largest size whose peak fits in `memory` bytes, those of weights left out: with
-    the others at their least, and, where all of them have an end, at their largest."""
+    the others at their least, and with those that have an end at their largest."""
     for name, limits in contract.items():
         others = {other: beside for other, beside in contract.items() if other != name}
-        corners = [smallest_sizes(others)]
-        if others and (ends := largest_sizes(others)) is not None:
-            corners.append(ends)
-        for beside in corners:
+        corners = [smallest_sizes(others), bounded_sizes(others)]
+        for beside in corners if corners[0] != corners[1] else corners[:1]:
 
             def enough(size: int, name: str = name, beside: Sizes = beside) -> bool:
                 return peak(root, {**beside, name: size}, precision) <= memory

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
 
-from stackc.diagnostics import SpecError
+from stackc.diagnostics import Note, Span, SpecError
 from stackc.graph.check import TypedGraph, check
 from stackc.graph.cost import Cost, cost_of
 from stackc.graph.mentions import unused_params
@@ -16,7 +16,7 @@ from stackc.graph.model import Graph
 from stackc.graph.names import require_own_names
 from stackc.graph.program import Program, flatten
 from stackc.graph.ranges import value_ranges
-from stackc.graph.resolve import resolve
+from stackc.graph.resolve import Spelling, resolve
 from stackc.graph.weight_names import check_names
 from stackc.spec.document import Document
 from stackc.spec.reader import draft
@@ -32,6 +32,17 @@ class Overrides:
     params: Mapping[str, str] = field(default_factory=dict)
     dims: Mapping[str, int] = field(default_factory=dict)
     trust: tuple[str, ...] = ()
+    spelling: Spelling = field(default_factory=Spelling)
+
+    def without(self, name: str) -> Overrides:
+        """The others."""
+        params = {other: value for other, value in self.params.items() if other != name}
+        return replace(self, params=params, dims={other: size for other, size in self.dims.items() if other != name})
+
+    def places(self) -> dict[str, Span]:
+        """What sets each name, for messages."""
+        params = {n: Span(self.spelling.param.format(name=n, value=v), 0) for n, v in self.params.items()}
+        return params | {n: Span(self.spelling.dim.format(name=n, value=v), 0) for n, v in self.dims.items()}
 
 
 @dataclass(frozen=True)
@@ -74,9 +85,16 @@ def check_spec(path: Path, overrides: Overrides | None = None) -> Checked:
 def check_source(source: Source, overrides: Overrides | None = None) -> Checked:
     """As `check_spec`, of a text that is in memory already."""
     overrides = overrides or Overrides()
+    try:
+        return _checked(source, overrides)
+    except SpecError as error:
+        raise _with_its_options(error, source, overrides) from None
+
+
+def _checked(source: Source, overrides: Overrides) -> Checked:
     document = draft(source)
     try:
-        graph = resolve(document, overrides.params, overrides.dims, overrides.trust)
+        graph = resolve(document, overrides.params, overrides.dims, overrides.trust, overrides.spelling)
         typed = check(graph)
     except SpecError as error:
         raise SpecError(*document.problems, *error.diagnostics) from None
@@ -88,3 +106,28 @@ def check_source(source: Source, overrides: Overrides | None = None) -> Checked:
         check_names(document.weights, program.tensors())
     ranges = value_ranges(document, graph.params, program)
     return Checked(source, document, graph, typed, program, ranges)
+
+
+MOST_TRIED = 8
+"""How many options are left out one by one, to see which of them a mistake comes from."""
+
+
+def _with_its_options(error: SpecError, source: Source, overrides: Overrides) -> SpecError:
+    """The error, with the options that it comes from: a spec is sound without them, and its line is not to blame."""
+    if all(diagnostic.span and not diagnostic.span.line for diagnostic in error.diagnostics):
+        return error  # which speaks of options already
+    places = overrides.places()
+    names = [name for name in places if _is_sound(source, overrides.without(name))] if len(places) <= MOST_TRIED else []
+    told = "without this the spec is sound"
+    if not names and len(places) > 1 and _is_sound(source, replace(overrides, params={}, dims={})):
+        names, told = [*places], "without these the spec is sound"
+    notes = tuple(Note(told, places[name]) for name in names)
+    return SpecError(*(replace(each, notes=(*each.notes, *notes)) for each in error.diagnostics)) if notes else error
+
+
+def _is_sound(source: Source, overrides: Overrides) -> bool:
+    try:
+        _checked(source, overrides)
+    except SpecError:
+        return False
+    return True

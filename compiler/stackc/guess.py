@@ -4,49 +4,97 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from stackc.components import REGISTRY
 from stackc.components.base import Port
 from stackc.spec.drawing import Drawn
 
-# Parts of labels → the ops that people mean by them. A block of the user's own is meant by "block".
+OPEN = "…"
+"""What stands in a spec to fill in where a value is wanted."""
+
+_MODEL = ("block", "mlp", "linear", "attention")
+_NORMS = ("layer_norm", "rms_norm", "batch_norm", "instance_norm")
+_POSITIONS = ("sinusoidal_position", "learned_position")
+_POOLS = ("mean_pool", "max_pool2d", "avg_pool2d", "cls_pool")
+
+# Parts of labels → the ops that people mean by them, whole words where a part ends in a blank. Of parts that overlap
+# the longest counts: "max pool" is no "pool". A block of the user's own is meant by "block".
 MEANT: Mapping[str, tuple[str, ...]] = {
     "transformer": ("block", "stack"),
     "encoder": ("block", "stack"),
     "decoder": ("block", "stack"),
     "block": ("block",),
-    "model": ("block", "mlp", "linear", "attention"),
-    "模型": ("block", "mlp", "linear", "attention"),
+    "model": _MODEL,
+    "模型": _MODEL,
     "stack": ("stack", "add", "identity"),
     "叠加": ("add", "stack", "identity"),
     "堆叠": ("stack",),
-    "norm": ("layer_norm", "rms_norm", "batch_norm", "instance_norm"),
-    "归一化": ("layer_norm", "rms_norm", "batch_norm", "instance_norm"),
+    "norm": _NORMS,
+    "归一化": _NORMS,
+    "standardize": _NORMS,
     "attention": ("attention",),
+    "attn": ("attention",),
+    "multi head": ("attention",),
+    "multihead": ("attention",),
+    "mha ": ("attention",),
     "注意力": ("attention",),
     "dense": ("linear",),
     "full": ("linear",),
+    "fc ": ("linear",),
+    "project": ("linear",),
     "全连接": ("linear",),
     "线性": ("linear",),
     "feed": ("mlp",),
+    "ffn ": ("mlp",),
+    "perceptron": ("mlp",),
     "前馈": ("mlp",),
     "embed": ("embedding", "learned_position"),
     "嵌入": ("embedding",),
-    "position": ("learned_position",),
-    "位置": ("learned_position",),
+    "patch": ("patch_embed",),
+    "patch embed": ("patch_embed",),
+    "position": _POSITIONS,
+    "位置": _POSITIONS,
     "conv": ("conv2d", "conv1d"),
     "卷积": ("conv2d", "conv1d"),
-    "pool": ("mean_pool", "cls_pool"),
-    "池化": ("mean_pool", "cls_pool"),
+    "transposed conv": ("conv_transpose2d", "upsample"),
+    "upsampl": ("upsample", "conv_transpose2d"),
+    "downsampl": ("conv2d", "max_pool2d", "avg_pool2d"),
+    "pool": _POOLS,
+    "池化": _POOLS,
+    "max pool": ("max_pool2d", "global_max_pool"),
+    "maxpool": ("max_pool2d", "global_max_pool"),
+    "average pool": ("avg_pool2d", "global_avg_pool", "mean_pool"),
+    "avg pool": ("avg_pool2d", "global_avg_pool", "mean_pool"),
+    "avgpool": ("avg_pool2d", "global_avg_pool", "mean_pool"),
+    "global average pool": ("global_avg_pool", "mean_pool"),
+    "global avg pool": ("global_avg_pool", "mean_pool"),
+    "global max pool": ("global_max_pool",),
+    "mean pool": ("mean_pool", "global_avg_pool"),
     "activation": ("gelu", "relu", "silu"),
     "激活": ("gelu", "relu", "silu"),
-    "sum": ("add",),
+    "swish": ("silu",),
+    "recurrent": ("lstm", "gru", "rnn"),
+    "循环": ("lstm", "gru", "rnn"),
+    "sum ": ("add",),
+    "plus ": ("add",),
+    "+": ("add",),
+    "⊕": ("add",),
     "residual": ("add",),
     "残差": ("add",),
     "相加": ("add",),
+    "average ": ("mean",),
+    "product": ("mul", "dot", "matmul"),
+    "multiply": ("mul",),
+    "× ": ("mul",),
+    "⊗": ("mul",),
+    "concat": ("concat",),
+    "cat ": ("concat",),
     "拼接": ("concat",),
+    "similarity": ("cosine_similarity", "dot"),
     "head": ("linear",),
+    "classifier": ("linear",),
+    "logits": ("linear", "identity"),
     "output": ("linear", "identity"),
     "输出": ("linear", "identity"),
     "split": ("split", "identity"),
@@ -71,6 +119,8 @@ MEANT: Mapping[str, tuple[str, ...]] = {
 }
 _INPUT = re.compile(r"input|token|mask|image|data|ids\b|\bx\b|输入|数据|图像", re.IGNORECASE)
 _IDS = re.compile(r"token|mask|ids\b", re.IGNORECASE)
+_IMAGE = re.compile(r"image|picture|photo|pixel|图像|图片", re.IGNORECASE)
+_TAKES_IMAGES = frozenset({"conv2d", "conv_transpose2d", "patch_embed", "max_pool2d", "avg_pool2d", "upsample"})
 
 
 def op_of(node: Drawn) -> str | None:
@@ -90,14 +140,49 @@ def looks_like_ids(node: Drawn) -> bool:
     return bool(_IDS.search(f"{node.id} {node.label or ''}"))
 
 
+def looks_like_images(node: Drawn, takers: Iterable[Drawn]) -> bool:
+    """Whether an input holds images, by its name or by what takes it."""
+    ops = (op_of(taker) or next(iter(meant_by(taker)), "") for taker in takers)
+    return bool(_IMAGE.search(f"{node.id} {node.label or ''}")) or any(op in _TAKES_IMAGES for op in ops)
+
+
 def meant_by(node: Drawn) -> tuple[str, ...]:
-    """The ops that the words of a node speak of, those that are spelt alike first; `block` is one of the user's own."""
-    text = (node.label or node.id).lower()
+    """The ops that the words of a node speak of, the likeliest first; `block` is one of the user's own.
+
+    First an op that is all the label, in any case, unless MEANT has the label; then by the words of MEANT, the longest
+    first; then what is spelt alike.
+    """
+    label = node.label or node.id
+    text = f" {_WORD_BREAK.sub(' ', label).lower()} "
+    whole = [op for op in REGISTRY if _squeezed(op) == _squeezed(label)]
+    words = [op for part in _parts(text) for op in MEANT[part]]
     close = [
-        op for word in re.findall(r"[a-z_0-9]{3,}", text) for op in difflib.get_close_matches(word, REGISTRY, 2, 0.75)
+        op for word in re.findall(r"[a-z_0-9]{4,}", text) for op in difflib.get_close_matches(word, REGISTRY, 2, 0.8)
     ]
-    meant = [op for part, ops in MEANT.items() if part in text for op in ops]
-    return tuple(dict.fromkeys([*close, *meant]))
+    ranked = [*words, *whole] if text.strip() in MEANT else [*whole, *words]
+    return tuple(dict.fromkeys([*ranked, *close]))
+
+
+_WORD_BREAK = re.compile(r"[\s_/&,.:()-]+")
+
+
+def _squeezed(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text).lower()
+
+
+def _parts(text: str) -> list[str]:
+    """The parts of MEANT that a text has, the longest first, without those that stand inside a longer one."""
+    taken: list[range] = []
+    found: list[str] = []
+    for part in sorted(MEANT, key=len, reverse=True):
+        # A Latin part begins a word; one that ends in a blank is a word.
+        pattern = (r"(?<![a-z])" if part[0].isascii() and part[0].isalpha() else "") + re.escape(part)
+        for match in re.finditer(pattern, text):
+            stretch = range(match.start(), match.start() + len(part.rstrip()))
+            if not any(stretch.start in other and stretch.stop - 1 in other for other in taken):
+                taken.append(stretch)
+                found.append(part)
+    return list(dict.fromkeys(found))
 
 
 def fitting(entering: int) -> tuple[str, ...]:
@@ -118,3 +203,8 @@ def with_ports(meant: tuple[str, ...], entering: int) -> tuple[str, ...]:
     """Ops that have a port for each of the arrows: of those that are meant, else of all."""
     wide = [op for op in meant or REGISTRY if op in REGISTRY and len(REGISTRY[op].ports) >= entering > 1]
     return tuple(wide[:3])
+
+
+def listed(ops: Iterable[str]) -> str:
+    """Guesses as a sentence has them."""
+    return " or ".join("a block of your own" if op == "block" else op for op in ops)

@@ -13,11 +13,15 @@ from stackc.graph.model import Node, Region, Wire
 
 @dataclass(frozen=True)
 class Match:
-    """Ids of the first region with their counterparts in the second; what only one of them has, in running order."""
+    """Ids of the first region with their counterparts in the second; what only one of them has, in running order.
+
+    `inputs` are those inputs of the first that the second has under another name.
+    """
 
     pairs: Mapping[str, str]
     gone: tuple[str, ...]
     come: tuple[str, ...]
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,15 +71,41 @@ def is_merge(region: Region, id: str) -> bool:
 def match_nodes(before: TypedRegion, after: TypedRegion, digests: Digests) -> Match:
     """The counterparts of two regions."""
     one, other = before.region, after.region
+    inputs: dict[str, str] = {}
     if one is other:
         pairs = {id: id for id in one.nodes}
     elif is_stack(one) and is_stack(other):
         pairs = _in_order(one, other, digests)
     else:
-        pairs = _renamed(one, other, {id: id for id in one.nodes if id in other.nodes}, digests)
+        inputs = _renamed_inputs(before, after, digests)
+        known = {name: name for name in one.inputs if name in other.inputs} | inputs
+        pairs = _renamed(one, other, known | {id: id for id in one.nodes if id in other.nodes}, digests)
     found = set(pairs.values())
     gone = tuple(id for id in one.nodes if id not in pairs)
-    return Match(pairs, gone, tuple(id for id in other.nodes if id not in found))
+    return Match(pairs, gone, tuple(id for id in other.nodes if id not in found), inputs)
+
+
+def _renamed_inputs(before: TypedRegion, after: TypedRegion, digests: Digests) -> dict[str, str]:
+    """Inputs with another name but the same type that equal nodes take; of several that are alike, by their order."""
+    left, right = (_inputs_by_use(each, digests) for each in (before, after))
+    gone = [name for name in left if name not in right]
+    come = [name for name in right if name not in left]
+    found: dict[str, str] = {}
+    for name in gone:
+        if (same := next((n for n in come if n not in found.values() and right[n] == left[name]), None)) is not None:
+            found[name] = same
+    return found
+
+
+def _inputs_by_use(typed: TypedRegion, digests: Digests) -> dict[str, Hashable]:
+    """The type of each input, and what takes it at which ports."""
+    takers: dict[str, list[tuple[int, str]]] = {name: [] for name in typed.region.inputs}
+    for node in typed.region.nodes.values():
+        for inlet in node.inlets:
+            if inlet.wire and inlet.wire.node in takers:
+                takers[inlet.wire.node].append((digests.of_node(node), inlet.port))
+    types = zip(typed.region.inputs, typed.inputs, strict=True)
+    return {name: (str(type_), tuple(sorted(takers[name]))) for name, type_ in types}
 
 
 def _in_order(one: Region, other: Region, digests: Digests) -> dict[str, str]:
@@ -101,11 +131,12 @@ def _common(left: Sequence[int], right: Sequence[int]) -> tuple[int, int]:
 
 
 def _renamed(one: Region, other: Region, pairs: dict[str, str], digests: Digests) -> dict[str, str]:
-    """`pairs`, with those that have another id but the same structure: in the same place, or nowhere else.
+    """`pairs`, inputs included, with those that have another id but the same structure: in the same place, or nowhere
+    else.
 
     The same place is behind the same nodes or, failing that, before the same ones.
     """
-    renaming = _Renaming(digests, one, other, {name: name for name in one.inputs if name in other.inputs} | pairs)
+    renaming = _Renaming(digests, one, other, pairs)
     size = -1
     while len(renaming.names) != size:
         size = len(renaming.names)

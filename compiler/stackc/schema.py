@@ -169,9 +169,18 @@ def _node() -> Json:
         "properties": {name: _key(key) for name, key in NODE.items()},
         "allOf": [
             {"if": {"not": {"required": ["op"]}}, "then": {"properties": anything}},
+            {"if": _of_a_stack(), "then": _ref("op.stack")},
             *_by_op([*NODE], needs=True, unless={"not": {"required": ["same_as"]}}),
         ],
     }
+
+
+def _of_a_stack() -> Json:
+    """Where the drawing says what a node is and its entry says `of`, it is a stack; unless a class stands there."""
+    file = {"pattern": r"\.(ya?ml|mmd|mermaid|md)$"}
+    of_a_class = {"type": "string", "pattern": r"^\w+(\.\w+)+$", "not": file}
+    of = {"type": ["string", "array", "object"], "not": of_a_class}
+    return {"required": ["of"], "not": {"required": ["op"]}, "properties": {"of": of}}
 
 
 def _member() -> Json:

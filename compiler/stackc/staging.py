@@ -19,6 +19,7 @@ import re
 import secrets
 import shutil
 import sys
+import tempfile
 from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
@@ -55,6 +56,15 @@ def staged(target: Path) -> Iterator[Path]:
         _put_back(workspace, target)
         os.close(lock)
         shutil.rmtree(workspace, ignore_errors=True)  # what stays behind is cleaned by the next build
+
+
+def check_place(target: Path) -> None:
+    """Look whether a folder could be written there, before the work for it. Raises SpecError as `staged` does."""
+    target = Path(os.path.realpath(target))
+    with _written(target):
+        above = next(folder for folder in target.parents if os.path.lexists(folder))
+        os.rmdir(tempfile.mkdtemp(prefix=".stackc-", dir=above))
+        _refuse_strangers(target)
 
 
 def recover(target: Path) -> None:

@@ -39,6 +39,13 @@ def test_every_command_has_help_and_stands_in_the_readme(name: str) -> None:
     assert f"stackc {name}" in (SPECS.parent / "README.md").read_text(encoding="utf-8")
 
 
+def test_one_is_told_as_one_and_a_small_number_once(tmp_path: Path) -> None:
+    text = "stackc: 1\ninputs: {x: {shape: [batch, 8]}}\ngraph: x --> y[linear]\nnodes: {y: {out: 4}}\n"
+    (tmp_path / "one.yaml").write_text(text, encoding="utf-8")
+    assert "  1 component, 36 parameters\n" in stackc("check", tmp_path / "one.yaml").stdout
+    assert "264,387 parameters" not in stackc("check", tmp_path / "one.yaml").stdout
+
+
 def test_check_says_what_the_model_is() -> None:
     done = stackc("check", SPECS / "bert_base.yaml", "--json")
     facts = json.loads(done.stdout)
@@ -54,6 +61,19 @@ def test_check_says_what_the_model_is() -> None:
         (["build", SPECS / "seed.mmd", "--set", "norm=layer_nrom"], 1, "did you mean 'layer_norm'?"),
         (["build", SPECS / "seed.mmd", "--dims", "seq=1"], 1, "error[T205]"),
         (["build", SPECS / "seed.mmd", "--set", "norm"], 2, "'norm' is not NAME=VALUE"),
+        (["check", SPECS / "seed.mmd", "--set", "dim=4", "--set", "dim=8"], 2, "dim is given twice, as 4 and as 8"),
+        (["check", SPECS / "seed.mmd", "--dims", "seq=4,seq=8"], 2, "seq is given twice, as 4 and as 8"),
+        (
+            ["check", SPECS / "seed.mmd", "--set", "dim=63"],
+            1,
+            "note: without this the spec is sound\n  --> --set dim=63",
+        ),
+        (["schema", "-o", SPECS / "unet.yaml"], 2, "is a spec, and would be lost; name another file"),
+        (["check", ""], 2, "the name of the spec is empty"),
+        (["check", "https://example.org/spec.yaml"], 2, "'https://example.org/spec.yaml' is a URL; a spec is a file"),
+        (["show", SPECS / "seed.mmd", "-o", "x.py"], 2, "with `--as torch` it may"),
+        (["diff", SPECS / "seed.mmd", SPECS / "seed.mmd", "--markdown", "--json"], 2, "--markdown or --json, not both"),
+        (["build", SPECS / "seed.mmd", "-o", SPECS / "seed.mmd" / "out"], 1, "error[A608]: cannot write"),
         (["build", SPECS / "seed.mmd", "--opset", "12"], 2, "12 is not in the range 18<=x<=23"),
         (
             ["build", SPECS / "minilm.yaml", "--weights", "gone.safetensors"],
@@ -126,6 +146,16 @@ def test_wrong_inputs_of_run(feeds: dict[str, np.ndarray], message: str, artifac
     assert not (tmp_path / "y.npz").exists()
 
 
+def test_error_outputs_do_not_go_over_the_inputs(artifact: Path, tmp_path: Path) -> None:
+    path = tmp_path / "arrays.npz"
+    np.savez(path, x=np.zeros((2, 128), np.float32))
+    before = path.read_bytes()
+    done = stackc("run", artifact, "-i", path, "-o", path)
+    assert done.returncode == 2
+    assert "is what is read, and would be lost" in done.stderr
+    assert path.read_bytes() == before
+
+
 def test_doctor_tells_every_provider() -> None:
     rows = {row["subject"]: row for row in json.loads(stackc("doctor", "--json").stdout)}
     assert rows["provider cpu"]["state"] == "ok"
@@ -139,3 +169,24 @@ def test_help_of_an_unknown_topic_leads_on(topic: str, told: str) -> None:
     done = stackc("help", topic)
     assert done.returncode == 2
     assert done.stderr.rstrip().endswith(told)
+
+
+def test_a_build_looks_for_its_place_before_the_long_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = stackc("build", SPECS / "seed.mmd", "-o", tmp_path / "file")
+    assert done.returncode == 1
+    assert "error[A608]: cannot write" in done.stderr
+    assert "lower" not in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_options_that_break_a_spec_are_told_apart() -> None:
+    done = stackc("check", SPECS / "seed.mmd", "--set", "dim=63", "--dims", "batch=2")
+    assert done.stderr.count("--> --set dim=63") == 1
+    assert "--dims" not in done.stderr
+
+
+def test_commas_are_told_of_in_the_help() -> None:
+    said = " ".join(stackc("check", "--help").stdout.split())
+    assert "several at once with commas: dim=3,layers=4." in said
+    assert "several at once with commas: batch=8,seq=128." in said

@@ -14,8 +14,9 @@ from stackc.cli import cli
 from stackc.components import REGISTRY
 from stackc.diagnostics import SpecError
 from stackc.front import check_source, check_spec
-from stackc.guess import MEANT, fitting
+from stackc.guess import MEANT, fitting, meant_by
 from stackc.outline import outline
+from stackc.spec.drawing import Drawn
 from stackc.spec.reader import read
 from stackc.spec.source import Source
 from stackc.starters import starters
@@ -79,6 +80,10 @@ def test_what_is_open_is_asked_for_and_filled_in_it_is_sound() -> None:
         check_source(Source("article.mmd", made.text))
     assert {d.code for d in raised.value.diagnostics} == {"N301"}
     assert len(raised.value.diagnostics) == len(made.waiting) == 6
+    first = raised.value.diagnostics[0]
+    assert first.message == "still to fill in: what 'A' (Transformer模型) is"
+    assert first.hint is not None
+    assert first.hint.startswith("it could be a block of your own or stack or mlp or linear or attention; ")
 
     ops = {
         "A": "attention, heads: 4",
@@ -166,6 +171,133 @@ def test_a_broken_drawing_is_a_diagnostic(folder: Path) -> None:
     assert run.returncode == 1
     assert "broken.mmd:2" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("name", ["vit.yaml", "graph.dot", "model.py"])
+def test_error_what_is_no_drawing_is_one_message(name: str, folder: Path) -> None:
+    (folder / name).write_text("digraph { a -> b; c -> d }\n", encoding="utf-8")
+    done = init(name)
+    assert done.exit_code == 2
+    assert f"'{name}' is no Mermaid drawing; init takes a .mmd or .mermaid file" in " ".join(done.output.split())
+    assert not (folder / "vit.spec.mmd").exists()
+
+
+MARKDOWN = """\
+# The model
+
+Text.
+
+```mermaid
+graph LR
+    x --> y[tanh]
+```
+
+## A second one
+
+- in a list
+
+  ```mermaid
+  flowchart TD
+      x --> z[Feed forward]
+  ```
+
+```mermaid
+---
+title: Third
+---
+graph LR
+    x --> w[gelu]
+```
+
+```mermaid
+sequenceDiagram
+    a ->> b: no network
+```
+"""
+
+
+def test_a_block_of_markdown_becomes_a_spec_to_fill_in(folder: Path) -> None:
+    (folder / "README.md").write_text(MARKDOWN.partition("## A second")[0], encoding="utf-8")
+    assert init("README.md").output == "wrote README.spec.mmd; then: stackc check README.spec.mmd\n"
+    written = (folder / "README.spec.mmd").read_text(encoding="utf-8")
+    assert written.endswith("---\ngraph LR\n    x --> y[tanh]\n")
+    check_spec(folder / "README.spec.mmd")
+
+
+@pytest.mark.parametrize(
+    ("name", "ends"),
+    [
+        ("the-model", "graph LR\n    x --> y[tanh]\n"),
+        ("A second one", "flowchart TD\n    x --> z[Feed forward]\n"),
+        ("third", "graph LR\n    x --> w[gelu]\n"),
+    ],
+)
+def test_a_block_of_markdown_goes_by_its_title_or_heading(name: str, ends: str, folder: Path) -> None:
+    (folder / "README.md").write_text(MARKDOWN, encoding="utf-8")
+    done = init(f"README.md#{name}")
+    assert done.exit_code == 0, done.output
+    assert (folder / f"{name}.spec.mmd").read_text(encoding="utf-8").endswith(f"---\n{ends}")
+    several = init("README.md")
+    assert isinstance(several.exception, SpecError)
+    assert several.exception.diagnostics[0].hint == (
+        "write README.md#NAME; its drawings are the-model (line 6), a-second-one (line 15), third (line 20)"
+    )
+
+
+def test_error_a_circle_is_told_at_once(folder: Path) -> None:
+    (folder / "circle.mmd").write_text("graph LR\n  a[tanh] --> b[gelu]\n  b --> a\n", encoding="utf-8")
+    done = init("circle.mmd")
+    assert isinstance(done.exception, SpecError)
+    assert str(done.exception) == "circle.mmd:3:5: error[N305]: the drawing goes in a circle: a → b → a"
+    assert not (folder / "circle.spec.mmd").exists()
+
+
+def test_what_takes_several_arrows_gets_no_merge() -> None:
+    drawing = "graph LR\n  x --> a[tanh] --> cat((Concat))\n  x --> cat\n"
+    made = outline(drawing, "a.mmd", "a")
+    assert "  # it could be concat, which takes all of them\n" in made.text
+    assert "  cat: {op: …}\n" in made.text
+    check_source(Source("a.mmd", made.text.replace("op: …", "op: concat")))
+
+
+def test_a_label_that_is_no_port_is_told() -> None:
+    drawing = "graph LR\n  x --> a[tanh] --> b[add]\n  x -->|skip| b\n  x -->|mask| c[attention]\n"
+    made = outline(drawing, "a.mmd", "a")
+    assert (
+        "  # the label 'skip' from x names a port of b; take it off the arrow, unless its op has such a port\n"
+    ) in made.text
+    assert "'mask'" not in made.text
+    assert "\noutputs: [b, c]\n" in made.text  # the nodes that lead nowhere
+    text = made.text.replace("-->|skip| b", "--> b").replace("-->|mask| c", "--> c").replace("heads: …", "heads: 4")
+    check_source(Source("a.mmd", text))
+
+
+@pytest.mark.parametrize(
+    ("label", "first"),
+    [
+        ("Multi-Head", "attention"),
+        ("Multi-Head Attention", "attention"),
+        ("MaxPool", "max_pool2d"),
+        ("Positional Encoding", "sinusoidal_position"),
+        ("Concat", "concat"),
+        ("LayerNorm", "layer_norm"),
+        ("Atention", "attention"),
+        ("Global Average Pooling", "global_avg_pool"),
+        ("Patch Embedding", "patch_embed"),
+        ("Encoder ×6", "block"),
+    ],
+)
+def test_words_are_taken_for_what_people_mean_by_them(label: str, first: str) -> None:
+    assert meant_by(Drawn("node", label))[0] == first
+
+
+def test_images_have_the_shape_of_images() -> None:
+    for drawing in (
+        "graph LR\n  a[Input image] --> b[conv2d]\n",
+        "graph LR\n  x --> b[conv2d]\n",
+        "graph LR\n  b[Conv 3x3] --> c[gelu]\n",
+    ):
+        assert "shape: [batch, 3, 224, 224]" in outline(drawing, "a.mmd", "a").text
 
 
 def test_only_ops_that_exist_are_proposed() -> None:

@@ -60,11 +60,11 @@ def watching(spec: Path) -> Iterator[Watching]:
 
 
 def test_it_checks_and_draws_at_every_save_and_ends_on_ctrl_c(spec: Path, watching: Watching) -> None:
-    assert "1 components, 36 parameters" in watching.line_with("model: sound")
+    assert "1 component, 36 parameters" in watching.line_with("model: sound")
     first = spec.with_suffix(".svg").read_text(encoding="utf-8")
 
     spec.write_text(SPEC.replace("out: 4", "out: 16"), encoding="utf-8")
-    assert "1 components, 144 parameters" in watching.line_with("model: sound")
+    assert "1 component, 144 parameters" in watching.line_with("model: sound")
     assert spec.with_suffix(".svg").read_text(encoding="utf-8") != first
 
     spec.write_text(SPEC.replace("out:", "outt:"), encoding="utf-8")
@@ -136,6 +136,17 @@ def test_what_cannot_be_watched() -> None:
     )
     assert gone.returncode == 1
     assert "error[S009]" in gone.stderr
+
+
+def test_error_the_spec_is_not_drawn_over(tmp_path: Path) -> None:
+    spec = tmp_path / "model.mmd"
+    text = "---\nstackc: 1\ninputs: {x: {shape: [batch, 8]}}\n---\ngraph LR\n  x --> y[tanh]\n"
+    spec.write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "stackc", "watch", str(spec), "-o", str(spec)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert "is what is read, and would be lost" in done.stderr
+    assert spec.read_text(encoding="utf-8") == text
 
 
 def test_a_picture_of_an_unknown_kind(spec: Path) -> None:

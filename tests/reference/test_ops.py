@@ -80,3 +80,26 @@ def test_a_name_that_is_none() -> None:
 def test_it_needs_no_torch() -> None:
     run = "import sys; from stackc.cli import cli; cli(['ops', 'attention'], standalone_mode=False)"
     subprocess.run([sys.executable, "-c", f"{run}; assert 'torch' not in sys.modules"], check=True, capture_output=True)
+
+
+def test_a_family_is_listed_and_the_case_of_a_name_does_not_matter() -> None:
+    listed = CliRunner().invoke(cli, ["ops", "conv"])
+    assert listed.exit_code == 0
+    assert listed.output.splitlines()[0] == "conv"
+    assert {line.split()[0] for line in listed.output.splitlines()[1:]} == set(families()["conv"])
+    assert CliRunner().invoke(cli, ["ops", "Linear"]).output == CliRunner().invoke(cli, ["ops", "linear"]).output
+    assert "did you mean 'conv2d'?" in CliRunner().invoke(cli, ["ops", "conv2"]).output
+
+
+def test_ops_are_found_by_what_is_said_of_them() -> None:
+    done = CliRunner().invoke(cli, ["ops", "--search", "Kernel", "--json"])
+    found = {op for ops in json.loads(done.output).values() for op in ops}
+    assert {"conv1d", "conv2d", "max_pool2d"} <= found
+    assert "linear" not in found
+    assert CliRunner().invoke(cli, ["ops", "--search", "zebra"]).exit_code == 2
+    assert CliRunner().invoke(cli, ["ops", "linear", "--search", "kernel"]).exit_code == 2
+
+
+@pytest.mark.parametrize("op", ["dot", "cosine_similarity"])
+def test_formulas_speak_of_ports_that_there_are(op: str) -> None:
+    assert "two arrows into x" in formula_of(op)

@@ -14,6 +14,13 @@ from stackc.spec.source import Source
 SPECS = Path(__file__).parents[2] / "specs"
 
 
+LINES = """() => [...document.querySelectorAll(".changes td:nth-child(2), .changes td:nth-child(3)")].map((cell) => {
+  const range = document.createRange();
+  range.selectNodeContents(cell);
+  return new Set([...range.getClientRects()].map(({ top }) => top)).size;
+})"""
+
+
 def test_changes_are_marked_and_can_be_gone_to(browser: Browser, tmp_path: Path) -> None:
     one = check_spec(SPECS / "gpt2.yaml")
     text = one.source.text.replace("hidden: 4*dim", "hidden: 3*dim").replace("ln_f[layer_norm]", "final[rms_norm]")
@@ -37,3 +44,30 @@ def test_changes_are_marked_and_can_be_gone_to(browser: Browser, tmp_path: Path)
         expect(side.locator("[data-path='h.0.mlp']")).to_have_class("box component linear changed selected")
     assert not troubles
     page.close()
+
+
+def test_what_is_gone_to_stands_beside_the_panel_and_below_the_header(browser: Browser, tmp_path: Path) -> None:
+    one = check_spec(SPECS / "gpt2.yaml")
+    other = check_source(Source("other.yaml", one.source.text.replace("hidden: 4*dim", "hidden: 3*dim")))
+    path = tmp_path / "diff.html"
+    sides = (one.typed, one.sources), (other.typed, other.sources)
+    path.write_text(write_page(compare(one.typed, other.typed), *sides), encoding="utf-8")
+    for width in (1280, 420):
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        page.goto(path.as_uri())
+        page.locator("tr.changed", has_text="hidden").click()
+        for side in (page.locator(".view").nth(0), page.locator(".view").nth(1)):
+            whole, panel, header, box = (
+                side.locator(part).first.bounding_box()
+                for part in (".canvas", "aside", "header", "[data-path='h.0.mlp'] > rect")
+            )
+            assert whole
+            assert panel
+            assert header
+            assert box
+            assert panel["width"] < 0.45 * whole["width"]
+            assert box["x"] + box["width"] <= panel["x"]
+            assert box["y"] >= header["y"] + header["height"]
+            assert panel["y"] >= header["y"] + header["height"]
+        assert set(page.evaluate(LINES)) == {1}  # no name is broken
+        page.close()

@@ -45,7 +45,7 @@ graph: |
 nodes: {a: {op: tanh}}
 """
     drawn = draw_mermaid(check_source(Source("test.yaml", text)).typed)
-    assert drawn.startswith('---\ntitle: "模型"\n---\nflowchart TB\n')
+    assert drawn.startswith('---\ntitle: "模型"\n# a drawing by `stackc show`, not a spec')
     assert '    a("say #quot;hi#quot; #lt;b#gt; #35;1<br/>two<br/>tanh"):::activation\n' in drawn
 
 

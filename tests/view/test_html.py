@@ -267,3 +267,44 @@ def test_show_writes_it(tmp_path: Path) -> None:
     page = (tmp_path / "seed.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
     assert not re.search(r"(?:src|href)=|url\(|@import|https?://(?!www\.w3\.org/2000/svg)", page)
+
+
+@pytest.mark.parametrize("name", ["t5.yaml", "stacked.yaml"])
+def test_the_first_view_is_whole_or_readable_from_the_top(name: str, page: Page, tmp_path: Path) -> None:
+    shown(page, tmp_path, name, 3)
+    zoom = float(re.findall(r"scale\(([\d.]+)\)", page.locator(".scene").get_attribute("transform") or "")[0])
+    places: dict[str, list[float]] = page.evaluate(PLACES)
+    header = page.locator("header").bounding_box()
+    assert header
+    assert zoom >= 0.7
+    first = min(places.values(), key=lambda place: place[1])
+    assert header["y"] + header["height"] <= first[1]
+    assert 0 <= first[0] < first[2] <= 1280
+    if name == "stacked.yaml":
+        assert all(left >= 0 and right <= 1280 and bottom <= 800 for left, _, right, bottom in places.values())
+    else:
+        assert first[1] < 200
+
+
+def test_what_lies_below_the_header_does_not_show_through(page: Page, tmp_path: Path) -> None:
+    shown(page, tmp_path, "t5.yaml", 3).goto(f"{page.url}#decoder.0.norm1")
+    page.reload()
+    ground = page.evaluate("() => getComputedStyle(document.querySelector('.view > header')).backgroundImage")
+    assert "gradient" in ground
+    box = page.locator("[data-path='decoder.0.norm1'] > rect").bounding_box()
+    panel = page.locator("aside").bounding_box()
+    assert box
+    assert panel
+    assert box["x"] + box["width"] < panel["x"]
+
+
+def test_enter_closes_the_list_over_the_drawing_and_leads_on(page: Page, tmp_path: Path) -> None:
+    shown(page, tmp_path, "bert_base.yaml").fill("input", "norm")
+    expect(page.locator(".search ol")).to_be_visible()
+    page.press("input", "Enter")
+    expect(page.locator(".search ol")).to_be_hidden()
+    first = page.locator("aside .path").first.inner_text()
+    page.press("input", "Enter")
+    expect(page.locator("aside .path").first).not_to_have_text(first)
+    page.press("input", "ArrowDown")
+    expect(page.locator(".search ol")).to_be_visible()

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stackc.cli.show import command
-from stackc.diagnostics import SpecError
+from stackc.diagnostics import Span, SpecError
 from stackc.front import check_spec
 from stackc.view.compose import compose
 from stackc.view.picture import walk
@@ -60,6 +60,42 @@ def test_error_a_place_that_it_cannot_write(tmp_path: Path) -> None:
     assert "V103" in str(done.exception)
 
 
+def test_error_a_spec_is_not_written_over(tmp_path: Path) -> None:
+    spec, other, link = tmp_path / "seed.mmd", tmp_path / "other.mmd", tmp_path / "link.mmd"
+    text = (SPECS / "seed.mmd").read_text(encoding="utf-8")
+    spec.write_text(text, encoding="utf-8")
+    other.write_text(text.replace("layers", "leyers"), encoding="utf-8")  # a broken one is a spec as well
+    link.symlink_to(spec)
+    for target, told in ((spec, "is what is read"), (link, "is what is read"), (other, "is a spec")):
+        done = show(spec, "-o", target)
+        assert done.exit_code == 2
+        assert f"'{target}' {told}, and would be lost; name another file" in " ".join(done.stderr.split())
+    assert spec.read_text(encoding="utf-8") == text
+    assert show(spec, "--as", "mermaid", "-o", spec).exit_code == 2
+
+
+def test_a_drawing_says_that_it_is_none_and_may_be_drawn_again(tmp_path: Path) -> None:
+    drawing = tmp_path / "drawing.mmd"
+    assert show(SPECS / "seed.mmd", "-o", drawing).exit_code == 0
+    assert "not a spec" in drawing.read_text(encoding="utf-8").splitlines()[2]
+    assert show(SPECS / "seed.mmd", "-o", drawing, "--depth", "2").exit_code == 0
+    with pytest.raises(SpecError) as raised:
+        check_spec(drawing)
+    (diagnostic,) = raised.value.diagnostics
+    assert (diagnostic.code, diagnostic.span) == ("S010", Span(str(drawing), 2))
+    assert diagnostic.message == "this is a drawing that `stackc show` wrote, not a spec"
+
+
+def test_error_mermaids_own_front_matter_makes_no_spec(tmp_path: Path) -> None:
+    drawing = tmp_path / "drawing.mmd"
+    drawing.write_text("---\ntitle: A model\nconfig: {theme: dark}\n---\ngraph LR\n  x --> y[tanh]\n", encoding="utf-8")
+    with pytest.raises(SpecError) as raised:
+        check_spec(drawing)
+    (diagnostic,) = raised.value.diagnostics
+    assert diagnostic.code == "S010"
+    assert f"`stackc init {drawing}` writes it" in (diagnostic.hint or "")
+
+
 def test_a_tree_to_read_on_the_screen() -> None:
     done = show(SPECS / "minilm.yaml", "--tree", "--depth", "2")
     assert done.exit_code == 0
@@ -71,6 +107,13 @@ def test_a_tree_to_read_on_the_screen() -> None:
     assert any(line.startswith("├── ▼ encoder ×6  stack of layer · 10.6 M parameters · ") for line in lines)
     assert "│   ├── ● add1  add  → [batch, seq, 384]  ← attn, x" in lines
     assert any(line.endswith("← x, attention_mask as mask") for line in lines)
+
+
+def test_a_tree_tells_an_outer_box_from_an_inner_one_of_the_same_name() -> None:
+    lines = show(SPECS / "t5.yaml", "--tree", "--depth", "3").stdout.splitlines()
+    cross = next(line for line in lines if "● cross" in line)
+    assert cross.rstrip().endswith("← norm2, outer drop2 as context, attention_mask as mask")
+    assert any(line.rstrip().endswith("← drop2, add1") for line in lines)  # those of the block itself
 
 
 def test_a_tree_has_every_box_once() -> None:

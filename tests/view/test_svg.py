@@ -49,6 +49,21 @@ def test_repeats_are_marked_and_stand_on_a_card() -> None:
     assert texts(encoder)[0] == "encoder ×12"
 
 
+def test_no_arrow_is_seen_through_the_texts_at_the_top_of_a_frame() -> None:
+    """A ground that nothing shines through lies under them, drawn after the arrows."""
+    svg = svg_of("t5.yaml", 3)
+    drawn = list(svg.iter())
+    arrows = [number for number, element in enumerate(drawn) if element.get("class") == "arrow"]
+    for head in ("decoder ×6", "stack of decoder_layer", "encoder ×6"):
+        (number,) = (number for number, element in enumerate(drawn) if element.text == head)
+        ground = next(e for e in reversed(drawn[:number]) if e.tag.endswith("rect"))
+        assert number > max(arrows)
+        assert ground.get("fill-opacity") == "1"
+        top, left = float(ground.attrib["y"]), float(ground.attrib["x"])
+        assert top < float(drawn[number].attrib["y"]) < top + float(ground.attrib["height"])
+        assert left < float(drawn[number].attrib["x"]) < left + float(ground.attrib["width"])
+
+
 def test_boxes_have_the_colour_of_their_family() -> None:
     svg = svg_of("bert_base.yaml", 2)
     fills: dict[str, set[str]] = {}

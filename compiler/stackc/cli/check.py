@@ -11,6 +11,7 @@ from stackc.cli.options import diagnostics_option, override_options, spec_argume
 from stackc.cli.report import count
 from stackc.front import Overrides, check_spec
 from stackc.graph.unused import unread_outputs
+from stackc.view.figures import counted
 
 
 @click.command("check")
@@ -36,7 +37,8 @@ def command(spec: Path, overrides: Overrides, as_json: bool) -> None:
         click.echo(f"  in   {name}: {type_}")
     for name, text in outputs.items():
         click.echo(f"  out  {name}: {text}")
-    click.echo(f"  {len(program.calls):,} components, {cost.parameters:,} parameters ({count(cost.parameters)})")
+    short = f" ({count(cost.parameters)})" if cost.parameters >= 1000 else ""
+    click.echo(f"  {counted(len(program.calls), 'component')}, {counted(cost.parameters, 'parameter')}{short}")
     click.echo(f"  FLOPs: {cost.flops}")
     for name in checked.unused_params:
         click.echo(f"  note: nothing here uses the param '{name}' ({checked.document.params[name].span})")

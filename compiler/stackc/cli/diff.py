@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
+from stackc.changes import Change
 from stackc.cli.options import SpecPath, json_option, override_options
-from stackc.cli.pictures import write_file
+from stackc.cli.pictures import picture_target, write_file
 from stackc.comparison import Difference, compare
 from stackc.diff_report import write_markdown, write_page, write_text
 from stackc.front import Overrides, check_spec
@@ -34,6 +35,10 @@ def command(
 
     --set and --dims count for both. Exit status 0 whether or not they differ.
     """
+    if markdown and as_json:
+        raise click.UsageError("--markdown or --json, not both: each of them is all that is printed")
+    if html is not None:
+        picture_target(html, "--html", (before, after), (".html",))
     one, other = check_spec(before, overrides), check_spec(after, overrides)
     difference = compare(one.typed, other.typed)
     if html is not None:
@@ -49,10 +54,15 @@ def command(
         click.echo(f"wrote {html}")
 
 
+def _change(change: Change) -> dict[str, Any]:
+    before, after = (span and str(span) for span in change.at)
+    return {**asdict(change), "at": {"before": before, "after": after}}
+
+
 def _facts(difference: Difference) -> dict[str, Any]:
     return {
         "names": difference.names,
-        "changes": list(map(asdict, difference.changes)),
+        "changes": list(map(_change, difference.changes)),
         "before": difference.before.facts(),
         "after": difference.after.facts(),
     }

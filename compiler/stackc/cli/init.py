@@ -32,8 +32,9 @@ def _templates() -> list[str]:
 def command(diagram: Path | None, template: str | None, listed: bool, out: Path | None, force: bool) -> None:
     """Turn DIAGRAM, a bare Mermaid drawing, into a spec to fill in; or write a template, a spec that works.
 
-    The drawing stays as it is. Above it the front matter lists every node that has no op yet, with what it could be,
-    and the inputs that the drawing needs.
+    DIAGRAM is a Mermaid file, or a block in Markdown: FILE.md#NAME, by its title or the heading above it. The drawing
+    stays as it is. Above it the front matter lists every node that has no op yet, with what it could be, and the inputs
+    that the drawing needs.
     """
     if listed:
         _list()
@@ -70,14 +71,30 @@ def _template(name: str, out: Path | None, force: bool) -> None:
 
 def _outline(diagram: Path, out: Path | None, force: bool) -> None:
     from stackc.outline import outline
-    from stackc.spec.source import load_source
+    from stackc.spec.source import load_drawing
 
-    source = load_source(diagram)
-    target = out or diagram.with_name(f"{diagram.stem}.spec.mmd")
+    _check_kind(diagram)
+    source = load_drawing(diagram)
+    file, _, block = diagram.name.partition("#")
+    target = out or diagram.with_name(f"{block or Path(file).stem}.spec.mmd")
     made = outline(source.text, source.file, target.name.partition(".")[0])
     _write(target, made.text, force)
     waiting = f"; fill in {', '.join(made.waiting)}" if made.waiting else ""
     click.echo(f"wrote {target}{waiting}; then: stackc check {target}")
+
+
+def _check_kind(diagram: Path) -> None:
+    """Wrong usage where the name says that it is no drawing."""
+    from stackc.spec.source import MARKDOWN, MERMAID_SUFFIXES, YAML_SUFFIXES
+
+    suffix = diagram.suffix.lower()
+    if MARKDOWN.fullmatch(diagram.name) or suffix in (*MERMAID_SUFFIXES, ".txt", ""):
+        return
+    message = (
+        f"'{diagram}' is no Mermaid drawing; init takes a .mmd or .mermaid file, or a block of Markdown: FILE.md#NAME"
+    )
+    spec = "; a spec in YAML is checked by `stackc check`" if suffix in YAML_SUFFIXES else ""
+    raise click.BadParameter(f"{message}{spec}", param_hint="DIAGRAM")
 
 
 def _write(path: Path, text: str, force: bool) -> None:

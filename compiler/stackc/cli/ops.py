@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shutil
 import textwrap
+from collections.abc import Mapping, Sequence
 
 import click
 
@@ -20,26 +21,47 @@ def _ops() -> list[str]:
 
 @click.command("ops")
 @click.argument("name", required=False, shell_complete=completing(_ops))
+@click.option(
+    "--search", metavar="WORD", help="List those that have the word in their names, formulas, texts or fields."
+)
 @json_option
-def command(name: str | None, as_json: bool) -> None:
-    """List the components by family; with NAME, tell one: formula, ports, fields, parameters, papers, an example."""
-    from stackc.reference.ops import families, formula_of, page_of
+def command(name: str | None, search: str | None, as_json: bool) -> None:
+    """List the components by family; with NAME, tell one: formula, ports, fields, parameters, papers, an example.
 
-    if name is None:
-        listed = {family: {op: formula_of(op) for op in ops} for family, ops in families().items()}
+    NAME may be a family, too, whose components are listed then. Its case does not matter.
+    """
+    from stackc.reference.ops import families, found, page_of
+
+    if search is not None and name is not None:
+        raise click.UsageError("NAME or --search, not both")
+    known = {op.lower(): op for op in _ops()}
+    if name is not None and (op := known.get(name.lower())):
         if as_json:
-            click.echo(json.dumps(listed, ensure_ascii=False, indent=2))
+            click.echo(json.dumps(dataclasses.asdict(page_of(op)), ensure_ascii=False, indent=2))
         else:
-            _table(listed)
+            _page(op)
         return
-    if name not in (known := _ops()):
-        from stackc.diagnostics import near
+    listed = families() if search is None else found(search)
+    if search is not None and not listed:
+        raise click.BadParameter(f"no component speaks of '{search}'; see `stackc ops`", param_hint="--search")
+    if name is not None:
+        if name.lower() not in listed:
+            from stackc.diagnostics import near
 
-        raise click.BadParameter(f"no component is called '{name}'; {near(name, known) or 'see `stackc ops`'}")
+            hint = near(name.lower(), [*known, *listed]) or "see `stackc ops`, or `stackc ops --search WORD`"
+            raise click.BadParameter(f"no component is called '{name}'; {hint}")
+        listed = {name.lower(): listed[name.lower()]}
+    _list(listed, as_json)
+
+
+def _list(listed: Mapping[str, Sequence[str]], as_json: bool) -> None:
+    from stackc.reference.ops import formula_of
+
+    formulas = {family: {op: formula_of(op) for op in ops} for family, ops in listed.items()}
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(page_of(name)), ensure_ascii=False, indent=2))
+        click.echo(json.dumps(formulas, ensure_ascii=False, indent=2))
     else:
-        _page(name)
+        _table(formulas)
 
 
 def _table(listed: dict[str, dict[str, str]]) -> None:

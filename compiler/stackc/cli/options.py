@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
@@ -23,7 +24,12 @@ class SpecPath(click.Path):
         super().__init__(path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path."""
+        """The path. Wrong usage where it names nothing, or something on the network."""
+        text = os.fsdecode(value)
+        if not text:
+            self.fail("the name of the spec is empty", param, ctx)
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
+            self.fail(f"'{text}' is a URL; a spec is a file: download it, and name that", param, ctx)
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         if not os.path.lexists(path):
             from stackc.staging import recover
@@ -79,9 +85,21 @@ def override_options(command: F) -> F:
     """`--set`, `--dims` and `--trust`, handed to the command as `overrides`."""
 
     @click.option(
-        "--set", "params", multiple=True, metavar="NAME=VALUE", callback=_pairs, help="Set a param of the spec."
+        "--set",
+        "params",
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=_pairs,
+        help="Set a param of the spec; several at once with commas: dim=3,layers=4.",
     )
-    @click.option("--dims", "dims", multiple=True, metavar="NAME=SIZE", callback=_sizes, help="Fix the size of a dim.")
+    @click.option(
+        "--dims",
+        "dims",
+        multiple=True,
+        metavar="NAME=SIZE",
+        callback=_sizes,
+        help="Fix the size of a dim; several at once with commas: batch=8,seq=128.",
+    )
     @click.option(
         "--trust", multiple=True, metavar="MODULE", callback=_modules,
         help="Let the code of a Python module run, whose classes `op: torch` names.",
@@ -129,13 +147,15 @@ def diagnostics_option(command: F) -> F:
 
 
 def _pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    """`a=1 b=2`, also as `a=1,b=2`."""
-    pairs = {}
+    """`a=1 b=2`, also as `a=1,b=2`; wrong usage where a name has two values."""
+    pairs: dict[str, str] = {}
     for text in (part for value in values for part in value.split(",")):
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
             raise click.BadParameter(f"'{text}' is not NAME=VALUE", ctx, option)
-        pairs[name.strip()] = value.strip()
+        name, value = name.strip(), value.strip()
+        if pairs.setdefault(name, value) != value:
+            raise click.BadParameter(f"{name} is given twice, as {pairs[name]} and as {value}", ctx, option)
     return pairs
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import click
 
 from stackc.diagnostics import Diagnostic, SpecError
 from stackc.front import Checked
+from stackc.spec.source import is_spec_file
 from stackc.view.compose import compose
 from stackc.view.dot import write_dot
 from stackc.view.mermaid import write_mermaid
@@ -46,6 +47,40 @@ def draw(checked: Checked, suffix: str, depth: int) -> str | bytes:
 
         return write_html(checked.typed, checked.sources, depth)
     return WRITERS[suffix](compose(checked.typed, depth))
+
+
+_LANGUAGES = {".py": "torch", ".yaml": "yaml", ".yml": "yaml", ".mermaid": "mermaid"}
+"""What else `show` writes, by how the file's name ends."""
+
+
+def picture_target(out: Path, option: str, sources: Iterable[Path], known: Sequence[str] = SUFFIXES) -> None:
+    """Wrong usage where `out`, which `option` names, cannot be a picture, or is a spec, be it one of `sources` or not.
+
+    `known` are the ways in which its name may end.
+    """
+    if out.suffix.lower() not in known:
+        either = f"in one of {', '.join(known)}" if len(known) > 1 else f"in {known[0]}"
+        meant = _LANGUAGES.get(out.suffix.lower())
+        hint = f"; with `--as {meant}` it may" if meant and known is SUFFIXES and option == "--out" else ""
+        raise click.BadParameter(f"'{out}' has to end {either}{hint}", param_hint=option)
+    refuse_spec(out, option, sources)
+
+
+def refuse_spec(out: Path, option: str, sources: Iterable[Path]) -> None:
+    """Wrong usage where the file to write, which `option` names, is one of `sources`, or a spec."""
+    if any(_is_same(out, source) for source in sources):
+        message = f"'{out}' is what is read, and would be lost; name another file"
+    elif is_spec_file(out):
+        message = f"'{out}' is a spec, and would be lost; name another file, or remove it first"
+    else:
+        return
+    raise click.BadParameter(message, param_hint=option)
+
+
+def _is_same(out: Path, source: Path) -> bool:
+    """Whether both are one file, that of a spec in Markdown (`README.md#NAME`) included."""
+    file = source.with_name(source.name.partition("#")[0]) if "#" in source.name else source
+    return out.exists() and file.exists() and out.samefile(file)
 
 
 def write_file(out: Path, drawn: str | bytes) -> None:

@@ -12,7 +12,7 @@ import click
 
 from stackc.cli.options import json_option, override_options, spec_argument
 from stackc.cli.table import print_table
-from stackc.fit import memory_of
+from stackc.fit import memory_of, memory_text
 from stackc.front import Overrides, check_spec
 from stackc.needs import PRECISIONS, Needs
 from stackc.planning import Plan, make_plan
@@ -21,9 +21,10 @@ from stackc.view.figures import bytes_text, scaled, sum_text, type_text
 _LABELS = {"float16": "float16, bfloat16", "int8": "int8 weights"}
 
 
-def _bytes(ctx: click.Context, option: click.Parameter, text: str | None) -> int | None:
+def _memory(ctx: click.Context, option: click.Parameter, text: str | None) -> tuple[int, str] | None:
+    """The bytes, and the memory in the unit in which it is given."""
     try:
-        return None if text is None else memory_of(text)
+        return None if text is None else (memory_of(text), memory_text(text))
     except ValueError as error:
         raise click.BadParameter(str(error), ctx, option) from None
 
@@ -39,22 +40,25 @@ def _bytes(ctx: click.Context, option: click.Parameter, text: str | None) -> int
     "--dtype", type=click.Choice([*PRECISIONS, "bfloat16"]), default="float32", show_default=True,
     help="Of the memory in the table. int8 is of weight matrices, the rest being float16.",
 )  # fmt: skip
-@click.option("--memory", callback=_bytes, metavar="SIZE", help="Tell what fits in this much: 24GB, 80GiB.")
+@click.option("--memory", callback=_memory, metavar="SIZE", help="Tell what fits in this much: 24GB, 80GiB.")
 @json_option
-def command(spec: Path, overrides: Overrides, depth: int, dtype: str, memory: int | None, as_json: bool) -> None:
+def command(
+    spec: Path, overrides: Overrides, depth: int, dtype: str, memory: tuple[int, str] | None, as_json: bool
+) -> None:
     """Tell what SPEC needs, block by block: shapes, parameters, FLOPs, memory of weights and activations.
 
     Sizes that --dims leaves open stay in the figures as names. Activations are all that is made in a forward pass, as
     training keeps it; their peak is what lives at once when only the outputs are wanted.
     """
-    plan = make_plan(check_spec(spec, overrides).typed, depth, memory)
+    size, echoed = memory or (None, "")
+    plan = make_plan(check_spec(spec, overrides).typed, depth, size)
     if as_json:
         click.echo(json.dumps(_facts(plan), ensure_ascii=False))
         return
     _print_blocks(plan, "float16" if dtype == "bfloat16" else dtype)
     _print_memory(plan)
     if plan.memory is not None:
-        _print_fits(plan, plan.memory)
+        _print_fits(plan, plan.memory, echoed)
 
 
 # -- for people
@@ -91,16 +95,17 @@ def _print_memory(plan: Plan) -> None:
     print_table(columns, rows)
 
 
-def _print_fits(plan: Plan, memory: int) -> None:
+def _print_fits(plan: Plan, memory: int, echoed: str) -> None:
     rows = [[_LABELS.get(name, name), told] for name in PRECISIONS for told in _fits_told(plan, name, memory)]
-    print_table([f"in {bytes_text(memory)}", "what fits, as weights and peak"], rows)
+    print_table([f"in {echoed}", "what fits, as weights and peak"], rows)
 
 
 def _fits_told(plan: Plan, dtype: str, memory: int) -> Iterator[str]:
     weights = plan.total.weights.bytes(PRECISIONS[dtype])
     for peak, told in ((plan.peaks[-1], "fits"), (plan.peaks[0], "nothing fits")):
         needed = weights + peak.bytes[dtype]
-        if (needed <= memory) == (told == "fits"):
+        whole = len(plan.peaks) > 1 or not plan.contract  # where a dim has no end, the least sizes say little
+        if (whole and needed <= memory) if told == "fits" else needed > memory:
             yield f"{told}: it takes {bytes_text(needed)}{_at(peak.dims)}"
             return
     for fit in plan.fits[dtype]:

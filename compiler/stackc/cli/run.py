@@ -29,6 +29,9 @@ def command(
     artifact: Path, source: Path, target: Path, provider: str, require_provider: bool, threads: int | None
 ) -> None:
     """Run ARTIFACT (exported/NAME) on the arrays of an .npz file; imports no PyTorch."""
+    if target.exists() and source.exists() and target.samefile(source):
+        message = f"'{target}' is what is read, and would be lost; name another file"
+        raise click.BadParameter(message, param_hint="--output")
     from stackc.artifact import run_artifact
     from stackc.runtime import read_npz, write_npz
 

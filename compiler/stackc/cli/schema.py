@@ -7,8 +7,6 @@ from pathlib import Path
 
 import click
 
-from stackc.diagnostics import Diagnostic, SpecError
-
 
 @click.command("schema")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The file to write; default: the screen.")
@@ -18,14 +16,14 @@ def command(out: Path | None) -> None:
     In an editor with a YAML language server, `# yaml-language-server: $schema=stackc.schema.json` as the first line
     of a spec gives completion, hover and red lines.
     """
+    from stackc.cli.pictures import refuse_spec, write_file
     from stackc.schema import schema
 
+    if out is not None:
+        refuse_spec(out, "--out", ())
     text = json.dumps(schema(), indent=2, ensure_ascii=False)
     if out is None:
         click.echo(text)
         return
-    try:
-        out.write_text(f"{text}\n", encoding="utf-8")
-    except OSError as error:
-        raise SpecError(Diagnostic("V103", f"cannot write {out}: {error.strerror}")) from error
+    write_file(out, f"{text}\n")
     click.echo(f"wrote {out}")

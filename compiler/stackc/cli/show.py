@@ -9,7 +9,7 @@ from typing import Literal
 import click
 
 from stackc.cli.options import override_options, spec_argument
-from stackc.cli.pictures import SUFFIXES, draw, write_file
+from stackc.cli.pictures import SUFFIXES, draw, picture_target, write_file
 from stackc.front import Overrides, check_spec
 from stackc.spec.source import MERMAID_SUFFIXES, YAML_SUFFIXES, load_source
 from stackc.spec.writer import write_skin
@@ -18,12 +18,6 @@ from stackc.view.picture import Picture
 
 Form = Literal["yaml", "mermaid", "torch"]
 FORMS: dict[Form, tuple[str, ...]] = {"yaml": YAML_SUFFIXES, "mermaid": MERMAID_SUFFIXES, "torch": (".py",)}
-
-
-def _check_suffix(out: Path | None, form: Form | None) -> None:
-    known = FORMS[form] if form else SUFFIXES
-    if out is not None and out.suffix.lower() not in known:
-        raise click.BadParameter(f"'{out}' has to end in one of {', '.join(known)}", param_hint="--out")
 
 
 @click.command("show")
@@ -52,7 +46,8 @@ def command(
 
     Shapes stand on the arrows, parameters and FLOPs on the nodes; equal members of a stack are drawn once, with ×12.
     """
-    _check_suffix(out, form)
+    if out is not None:
+        picture_target(out, "--out", (spec,), FORMS[form] if form else SUFFIXES)
     if form in ("yaml", "mermaid") and (overrides.params or overrides.dims):
         raise click.UsageError(f"--as {form} writes the spec as it stands; --set and --dims are for all else")
     if tree is not None and (form or out):

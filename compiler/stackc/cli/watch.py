@@ -25,7 +25,7 @@ def command(spec: Path, overrides: Overrides, out: Path | None, depth: int) -> N
     from stackc.spec.source import load_source
     from stackc.watch import saves
 
-    draw = _drawer(out, depth) if out else None
+    draw = _drawer(out, depth, spec) if out else None
     first = Path(load_source(spec).file)
     files = [first]
     try:
@@ -37,12 +37,11 @@ def command(spec: Path, overrides: Overrides, out: Path | None, depth: int) -> N
         click.echo()
 
 
-def _drawer(out: Path, depth: int) -> Callable[[Checked], None]:
-    from stackc.cli.pictures import SUFFIXES, draw, write_file
+def _drawer(out: Path, depth: int, spec: Path) -> Callable[[Checked], None]:
+    from stackc.cli.pictures import draw, picture_target, write_file
 
+    picture_target(out, "--out", (spec,))
     suffix = out.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise click.BadParameter(f"'{out}' has to end in one of {', '.join(SUFFIXES)}", param_hint="--out")
     return lambda checked: write_file(out, draw(checked, suffix, depth))
 
 
@@ -51,6 +50,7 @@ def _check(spec: Path, overrides: Overrides, draw: Callable[[Checked], None] | N
     from stackc.cli.report import count, report_diagnostics
     from stackc.diagnostics import SpecError
     from stackc.front import check_spec
+    from stackc.view.figures import counted
 
     start = time.perf_counter()
     try:
@@ -61,7 +61,8 @@ def _check(spec: Path, overrides: Overrides, draw: Callable[[Checked], None] | N
         report_diagnostics(error)
         return None
     milliseconds = (time.perf_counter() - start) * 1000
-    facts = f"{len(checked.program.calls):,} components, {count(checked.cost.parameters)} parameters"
+    number = checked.cost.parameters
+    facts = f"{counted(len(checked.program.calls), 'component')}, {count(number)} parameter{'' if number == 1 else 's'}"
     sign = click.style("✓", fg="green")
     click.echo(f"{sign} {time.strftime('%H:%M:%S')} {checked.program.name}: sound, {facts} ({milliseconds:.0f} ms)")
     return checked

@@ -31,7 +31,7 @@ def _pair(x: tuple[TensorType, ...], axis: int) -> Signature:
 
 @component("dot", SEVERAL)
 class Dot(Component):
-    """y = Σᵢ aᵢ·bᵢ along an axis, of the two inputs a and b.
+    """y = Σᵢ aᵢ·bᵢ along an axis, for two arrows into x, which bring a and b.
 
     x: [..., n, ...] each → y: [..., ...], their shapes broadcast, the axis gone.
     Of vectors of length 1 it is their cosine.
@@ -56,7 +56,7 @@ class Dot(Component):
 
 @component("cosine_similarity", SEVERAL)
 class CosineSimilarity(Component):
-    """y = Σᵢ aᵢ·bᵢ / (max(‖a‖₂, eps) · max(‖b‖₂, eps)) along an axis, of the two inputs a and b.
+    """y = Σᵢ aᵢ·bᵢ / (max(‖a‖₂, eps) · max(‖b‖₂, eps)) along an axis, for two arrows into x, which bring a and b.
 
     x: [..., n, ...] each → y: [..., ...], their shapes broadcast, the axis gone.
     """

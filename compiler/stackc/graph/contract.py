@@ -43,16 +43,16 @@ def contract_of(document: Document, scope: Scope, doubtful: Collector) -> dict[s
 
 
 def fixed_dims(
-    document: Document, contract: DimContract, sizes: Mapping[str, int], found: Collector
+    document: Document, contract: DimContract, sizes: Mapping[str, int], found: Collector, spelling: str
 ) -> tuple[dict[str, DimRange], dict[str, Bound]]:
-    """The contract without the dims that `--dims` fixes, and what each name stands for.
+    """The contract without the dims that `--dims` fixes, and what each name stands for. `spelling` is how it does.
 
     Notes N312 for a name that is no dim, T205 for a size that the contract does not allow, S005 for one that no tensor
     can have.
     """
     names: dict[str, Bound] = {name: Dim.symbol(name, limits.multiple_of) for name, limits in contract.items()}
     for name, size in sizes.items():
-        place = Span(f"--dims {name}={size}", 0)
+        place = Span(spelling.format(name=name, value=size), 0)
         if name not in contract:
             found.error("N312", f"the spec has no dim '{name}'", place, near(name, names))
         elif size >= INT64:

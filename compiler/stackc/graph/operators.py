@@ -13,6 +13,7 @@ from stackc.diagnostics import closest, near
 from stackc.graph.includes import is_include
 from stackc.graph.own import own_operator
 from stackc.graph.scope import Scope
+from stackc.guess import OPEN, fitting, listed, meant_by
 from stackc.likeness import folded
 from stackc.spec.document import BlockDecl, Body, NodeEntry
 from stackc.spec.drawing import Drawn
@@ -66,6 +67,11 @@ def find_operator(
     the drawing by their labels.
     """
     if entry and entry.op:
+        if entry.op.data == OPEN:
+            shown = f"'{drawn.id}' ({drawn.label})" if drawn.label else f"'{drawn.id}'"
+            hint = f"it could be {listed(meant_by(drawn) or fitting(1))}; `stackc ops` lists the components"
+            scope.found.error("N301", f"still to fill in: what {shown} is", entry.op.span, hint)
+            return None
         text = scope.text(entry.op, f"nodes.{drawn.id}.op")
         return None if text is None else _operator(text, entry.op, entry, scope)
     for name in (drawn.label, drawn.id):

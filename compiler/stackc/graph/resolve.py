@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from stackc.diagnostics import Collector, Span, SpecError
 from stackc.graph.contract import contract_of, dim_names, fixed_dims
@@ -19,11 +20,23 @@ from stackc.spec.yaml_reader import plain
 from stackc.types import INT64, Bounds, Dim, TensorType
 
 
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """How params and sizes of dims are given by whoever sets them, for messages: the options of the command line."""
+
+    param: str = "--set {name}={value}"
+    dim: str = "--dims {name}={value}"
+
+
+DEFAULT_SPELLING = Spelling()
+
+
 def resolve(
     document: Document,
     set_params: Mapping[str, str] | None = None,
     set_dims: Mapping[str, int] | None = None,
     trust: Sequence[str] = (),
+    spelling: Spelling = DEFAULT_SPELLING,
 ) -> Graph:
     """The graph of a document, with params and dims as overridden (`--set layers=2`, `--dims seq=128`).
 
@@ -33,15 +46,16 @@ def resolve(
     """
     found = Collector()
     check_blocks(document, found)
-    given = {name: _given(document, name, text) for name, text in (set_params or {}).items()}
+    given = {name: _given(document, name, text, spelling) for name, text in (set_params or {}).items()}
     library = Library.around(document.file)
     start = Scope(dim_names(document), document.blocks, document.file, library, found, tuple(trust))
     doubtful = Collector()
     known = start.with_names(known_params(document.params, given, start))
     whole = contract_of(document, known, doubtful)
-    contract, dims = fixed_dims(document, whole, set_dims or {}, found)
+    contract, dims = fixed_dims(document, whole, set_dims or {}, found, spelling.dim)
     start = start.with_names(dims)
-    binding = Binding("the spec", None, "give it by `--set {name}=…`, or write its default")
+    way = spelling.param.replace("{value}", "…")
+    binding = Binding("the spec", None, f"give it by `{way}`, or write its default")
     params = bind_params(document.params, given, start, start, binding)
     if params is None:
         found.raise_if_any()
@@ -65,9 +79,9 @@ def resolve(
     return Graph(document, root, inputs, contract, params, tuple(library.sources.values()), unused)
 
 
-def _given(document: Document, name: str, text: str) -> Entry:
+def _given(document: Document, name: str, text: str, spelling: Spelling) -> Entry:
     """A param that the command line sets: for one that takes text the text itself, else what YAML reads in it."""
-    place = Span(f"--set {name}={text}", 0)
+    place = Span(spelling.param.format(name=name, value=text), 0)
     decl = document.params.get(name)
     return Entry(place, Value(text if decl and is_text(decl) else plain(text), place))
 

@@ -51,6 +51,24 @@ def families() -> dict[str, tuple[str, ...]]:
     return {family: tuple(sorted(grouped[family])) for family in sorted(grouped)}
 
 
+def found(word: str) -> dict[str, tuple[str, ...]]:
+    """The ops by family that have a word, in any case, in their names, formulas, texts or fields."""
+    listed = {family: tuple(op for op in ops if word.lower() in _words(op)) for family, ops in families().items()}
+    return {family: ops for family, ops in listed.items() if ops}
+
+
+def _words(op: str) -> str:
+    """All that is said of an op, in lower case."""
+    if op in _SPECIAL:
+        page = _SPECIAL[op]
+        fields = page.fields
+        said = [page.formula, page.text]
+    else:
+        fields = tuple(map(field_row, fields_of(REGISTRY[op]).values()))
+        said = [REGISTRY[op].family, *_paragraphs(REGISTRY[op])]
+    return " ".join([op, *said, *(f"{field.name} {field.meaning}" for field in fields)]).lower()
+
+
 def formula_of(op: str) -> str:
     """The formula, the first paragraph of the docstring, on one line."""
     return _SPECIAL[op].formula if op in _SPECIAL else _paragraphs(REGISTRY[op])[0]

@@ -144,3 +144,4 @@ class Document:
     weights: WeightsDecl | None
     span: Span = field(compare=False)
     problems: tuple[Diagnostic, ...] = field(default=(), compare=False)
+    description: str | None = None

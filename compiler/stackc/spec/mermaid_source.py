@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from stackc.diagnostics import Diagnostic, Span
 from stackc.spec.drawing import Line
 
+DRAWN = "# a drawing by `stackc show`, not a spec: what is edited here is drawn over"
+"""The line in the front matter of a drawing that tells it from a spec, whose name may end as its does."""
+
 _COMMENT = re.compile(r"^[^\S\n]*%%(?!\{)(?P<text>[^\n]+)$", re.MULTILINE)
 _DIRECTIVE = re.compile(r"%%\{(?:[^}%]|\}(?!%%)|%(?!%\{))*+\}%%")
 _TAG = re.compile(r"<\w[^<>]*+>")

@@ -24,6 +24,7 @@ from stackc.spec.document import (
 from stackc.spec.drawing import Drawing
 from stackc.spec.getters import Getter
 from stackc.spec.mermaid_reader import read_drawing
+from stackc.spec.mermaid_source import DRAWN
 from stackc.spec.names import check_name, check_symbol
 from stackc.spec.params import plain_param, read_param
 from stackc.spec.source import Source, checked_source
@@ -60,11 +61,15 @@ FRONT_MATTER = re.compile(
     r"\s*?^(?P<indent>[ \t]*)---[ \t]*\n(?P<keys>.*?)^(?P=indent)---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE
 )
 
+_TOP_KEY = re.compile(r"^[ \t]*([^\s#][^:\n]*?)[ \t]*:", re.MULTILINE)
+_OF_MERMAID = frozenset({"title", "config", "displayMode"})
+"""Keys that Mermaid itself has in the front matter of a diagram."""
+
 
 def _read_mermaid(source: Source) -> Document:
     match = FRONT_MATTER.match(source.text)
-    if match is None:
-        _no_front_matter(source)
+    if match is None or not set(_TOP_KEY.findall(match["keys"])) - _OF_MERMAID:
+        _no_front_matter(source, match)
     found = Collector()
     reader = _Reader(source, found)
     body = re.sub(f"^{match['indent']}", "", source.text[match.end() :], flags=re.MULTILINE)
@@ -80,14 +85,19 @@ def _read_mermaid(source: Source) -> Document:
     return reader.document(tree, drawing=drawing)
 
 
-def _no_front_matter(source: Source) -> NoReturn:
+def _no_front_matter(source: Source, match: re.Match[str] | None) -> NoReturn:
+    if match and DRAWN in match["keys"]:
+        place = Span(source.file, source.text[: match.start("keys")].count("\n") + 1)
+        hint = "name the spec that it was drawn from; `stackc show SPEC --as mermaid` writes a spec as Mermaid"
+        raise SpecError(Diagnostic("S010", "this is a drawing that `stackc show` wrote, not a spec", place, hint))
     opened = re.match(r"\s*---[ \t]*$", source.text, re.MULTILINE)
     place = Span(source.file, source.text[: opened.end()].count("\n") + 1 if opened else 1, 1, 4 if opened else 0)
-    if opened:
+    if opened and match is None:
         hint = "write `---` on a line of its own above the diagram"
         raise SpecError(Diagnostic("S010", "the front matter has no end", place, hint))
-    hint = "write `---`, `stackc: 1`, `inputs: …` and `---`, a line each, above the diagram"
-    raise SpecError(Diagnostic("S010", "a Mermaid spec begins with its front matter", place, hint))
+    lacks = ", and this one has none of stackc" if match else ""
+    hint = f"`stackc init {source.file}` writes it into a new file, with what each node could be"
+    raise SpecError(Diagnostic("S010", f"a Mermaid spec begins with its front matter{lacks}", place, hint))
 
 
 @dataclass
@@ -114,6 +124,7 @@ class _Reader:
             blocks={key: self.block(key, getter) for key, _, getter in root.inner("blocks").each()},
             weights=self.weights(root.inner("weights")) if "weights" in root.entries else None,
             span=root.span,
+            description=root.entries["description"].value.written if "description" in root.entries else None,
         )
         self.names(document)
         self.found.raise_if_any()

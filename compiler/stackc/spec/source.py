@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stackc.diagnostics import Diagnostic, Span, SpecError, is_invisible, near
-from stackc.spec.markdown import Skin, find_spec
+from stackc.spec.markdown import Skin, find_drawing, find_spec, is_spec
 
 MERMAID_SUFFIXES = (".mmd", ".mermaid")
 YAML_SUFFIXES = (".yaml", ".yml")
@@ -17,7 +17,7 @@ MAX_BYTES = 16 * 1024 * 1024
 LOCK = "spec.lock.yaml"
 """What an artifact calls the spec that it was built from, as it was resolved."""
 
-_MARKDOWN = re.compile(r"(?P<file>.+?\.(?:md|markdown))(?:#(?P<name>[^#]*))?", re.IGNORECASE)
+MARKDOWN = re.compile(r"(?P<file>.+?\.(?:md|markdown))(?:#(?P<name>[^#]*))?", re.IGNORECASE)
 
 # Control characters, and those that cannot be seen or show a line in another order than it is read in.
 _ODD_CHARACTER = re.compile(
@@ -48,11 +48,34 @@ def load_source(path: Path) -> Source:
     """
     if os.path.lexists(path / LOCK):
         return Source(str(path / LOCK), _read_text(_own_lock(path)))
-    if markdown := _MARKDOWN.fullmatch(path.name):
+    if markdown := MARKDOWN.fullmatch(path.name):
         file = path.with_name(markdown["file"])
         spec = find_spec(str(file), _read_text(file), markdown["name"])
         return Source(str(file), spec.text, spec.skin)
     return Source(str(path), _read_text(path))
+
+
+def load_drawing(path: Path) -> Source:
+    """The text of a bare Mermaid drawing: of a file, or of a block in Markdown (`FILE.md#NAME`, or the only one).
+
+    SpecError S009 where there is none that can be read.
+    """
+    if markdown := MARKDOWN.fullmatch(path.name):
+        file = path.with_name(markdown["file"])
+        found = find_drawing(str(file), _read_text(file), markdown["name"])
+        return Source(str(file), found.text, "mermaid")
+    return Source(str(path), _read_text(path), "mermaid")
+
+
+def is_spec_file(path: Path) -> bool:
+    """Whether a file of this name is there and is a spec, as far as its first keys tell; broken ones count."""
+    skin: Skin = "mermaid" if path.suffix in MERMAID_SUFFIXES else "yaml"
+    if path.suffix not in MERMAID_SUFFIXES + YAML_SUFFIXES or not path.is_file():
+        return False
+    try:
+        return is_spec(_read_text(path), skin)
+    except SpecError:
+        return False
 
 
 def _own_lock(artifact: Path) -> Path:

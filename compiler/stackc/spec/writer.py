@@ -32,7 +32,7 @@ def write_skin(source: Source, skin: Skin) -> str:
     """
     source = checked_source(source)
     document = read(source)
-    text = _without_indent(source.text)
+    text = without_indent(source.text)
     if source.skin == "yaml":
         written = _named(text, document.name)
         written = _to_mermaid(written, document) if skin == "mermaid" else written
@@ -45,7 +45,7 @@ def write_skin(source: Source, skin: Skin) -> str:
     return written
 
 
-def _without_indent(text: str) -> str:
+def without_indent(text: str) -> str:
     """The text of a spec from its own left edge on: in Markdown it may stand inside a list."""
     text = text.lstrip("\n")
     indent = len(text) - len(text.lstrip(" "))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stackc.graph.check import TypedGraph
+from stackc.spec.mermaid_source import DRAWN
 from stackc.view.compose import compose
 from stackc.view.palette import colour_of, frame_of
 from stackc.view.picture import Box, Cluster, Form, Part, Picture, heading, walk
@@ -31,7 +32,7 @@ def draw_mermaid(typed: TypedGraph, depth: int = 1) -> str:
 def write_mermaid(picture: Picture) -> str:
     """The flowchart of a picture: the same picture, the same text."""
     writer = _Writer(_names(picture.parts))
-    title = f"---\ntitle: {json.dumps(picture.title, ensure_ascii=False)}\n---\n"
+    title = f"---\ntitle: {json.dumps(picture.title, ensure_ascii=False)}\n{DRAWN}\n---\n"
     head = f"%% {picture.subtitle}\n" if picture.subtitle else ""
     lines = [line for part in picture.parts for line in writer.part(part, 1)]
     lines += [writer.arrow(arrow.source, arrow.target, arrow.label) for arrow in picture.arrows]

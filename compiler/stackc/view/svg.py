@@ -81,13 +81,15 @@ def _frame(cluster: Cluster, at: Rectangle) -> str:
 def _header(cluster: Cluster, at: Rectangle) -> Iterator[str]:
     frame = frame_of(cluster.family)
     x, y = at.x + 14, at.y + 8
-    for title in heading(cluster).split("\n"):
+    titles = heading(cluster).split("\n")
+    widths = [width_of(title, TITLE, bold=True) for title in titles] + [width_of(line, SMALL) for line in cluster.lines]
+    height = TITLE_LEADING * len(titles) + SMALL_LEADING * len(cluster.lines)
+    yield _ground(x - 4, y, max(widths) + 8, height + 2, frame.fill, opacity=1)  # arrows pass behind the texts
+    for title in titles:
         y += TITLE_LEADING
-        yield _ground(x, y - 15, width_of(title, TITLE, bold=True), TITLE_LEADING, frame.fill)
         yield _text(title, x, y - 4, TITLE, bold=True, colour=frame.text)
     for line in cluster.lines:
         y += SMALL_LEADING
-        yield _ground(x, y - 13, width_of(line, SMALL), SMALL_LEADING, frame.fill)
         yield _text(line, x, y - 4, SMALL, colour=FAINT)
 
 
@@ -136,10 +138,10 @@ def _label(text: str, at: Point) -> str:
     return ground + _text(text, at[0], at[1] + 3.3, LABEL, anchor="middle", colour=FAINT)
 
 
-def _ground(x: float, y: float, width: float, height: float, colour: str) -> str:
+def _ground(x: float, y: float, width: float, height: float, colour: str, opacity: float = 0.8) -> str:
     """What keeps a text apart from the arrows that it stands on."""
     place = f'x="{x:.2f}" y="{y:.2f}" width="{width:.2f}" height="{height:.2f}"'
-    return f'<rect {place} rx="3" fill="{colour}" fill-opacity="0.8"/>'
+    return f'<rect {place} rx="3" fill="{colour}" fill-opacity="{opacity:g}"/>'
 
 
 def _rect(at: Rectangle, radius: float, fill: str, stroke: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING
 
 from stackc.view.palette import colour_of, frame_of
@@ -38,7 +38,7 @@ def _grow(
     above = ""
     for part in parts:
         sources = entering.get(part.id, [])
-        told = [_name(source) for source in sources] if sources != [above] else []
+        told = [_name(source, part.id, titles) for source in sources] if sources != [above] else []
         branch = tree.add(_line(part, titles[part.id], leaving.get(part.id, ""), told))
         if isinstance(part, Box):
             above = part.id
@@ -60,9 +60,26 @@ def _line(part: Part, title: str, type_: str, sources: list[str]) -> Text:
     return line
 
 
-def _name(source: str) -> str:
-    """The last name of a path; an index goes with the name before it."""
+def _name(source: str, target: str, known: Container[str]) -> str:
+    """A source as it reads at the target: its path from there on, or the name that means it there.
+
+    A name means the nearest box that is called so, from the inside out; one farther out is told by its path, or as the
+    outer one.
+    """
     path, _, port = source.partition(" as ")
-    names = path.split(".")
-    short = ".".join(names[-2:]) if names[-1][0].isdecimal() else names[-1]
+    scope = "" if target.startswith("output ") else _scope(target)
+    if path.startswith(scope):
+        short = path.removeprefix(scope)
+    else:
+        name = path.removeprefix(_scope(path))
+        while scope and f"{scope}{name}" not in known:
+            scope = _scope(scope.removesuffix("."))
+        short = name if f"{scope}{name}" == path else path if "." in path else f"outer {name}"
     return f"{short} as {port}" if port else short
+
+
+def _scope(path: str) -> str:
+    """What stands before the last name of a path, its dot included; an index goes with the name before it."""
+    names = path.split(".")
+    count = 2 if len(names) > 1 and names[-1][:1].isdecimal() else 1
+    return "".join(f"{name}." for name in names[:-count])

@@ -2,7 +2,8 @@
 // spec is set as text, never as markup.
 
 const MOST_FOUND = 60;
-const READABLE = 0.45; // the zoom below which texts cannot be read
+const READABLE = 0.7; // the zoom below which texts cannot be read
+const BEGIN = 0.9; // the zoom at which one begins to read what is too much for the window
 const MOST_BOXES = 6000; // that "Unfold" opens, and that the search knows
 
 function svg(tag, attributes = {}, ...children) {
@@ -157,13 +158,32 @@ function start(host) {
     move({ x: x - (x - camera.x) * scale, y: y - (y - camera.y) * scale, zoom });
   }
 
-  /** Show all of it; no smaller than `least`, from its beginning, where that is too much. */
-  function fit(least = 0) {
+  /** Show all of it. */
+  function fit() {
+    const { width, height, top } = room();
+    const zoom = Math.min(1.25, (width - 60) / scene.width, height / scene.height);
+    move({ zoom, x: (width - scene.width * zoom) / 2, y: top + Math.max(0, (height - scene.height * zoom) / 2) });
+  }
+
+  /** Show all of it where it can be read so; else its beginning, as large as its width allows. */
+  function begin() {
+    const { width, height, top } = room();
+    const wide = (width - 60) / scene.width;
+    if (Math.min(wide, height / scene.height) >= READABLE) return fit();
+    const zoom = Math.min(BEGIN, Math.max(READABLE, wide));
+    const first = scene.boxes.reduce((one, other) => (other.y + other.x / 1e4 < one.y + one.x / 1e4 ? other : one));
+    const lead = width / 2 - (first.x + first.width / 2) * zoom;
+    const x = wide >= zoom ? (width - scene.width * zoom) / 2 : Math.min(30, Math.max(width - 30 - scene.width * zoom, lead));
+    const tall = scene.height * zoom > height;
+    move({ zoom, x, y: tall ? top : top + (height - scene.height * zoom) / 2 });
+  }
+
+  /** What there is of the window below the header. */
+  function room() {
     const { width, height } = canvas.getBoundingClientRect();
     const top = find("header").offsetHeight + 12;
-    const zoom = Math.max(least, Math.min(1.25, (width - 60) / scene.width, (height - top - 24) / scene.height));
-    const [across, down] = [width - scene.width * zoom, height - top - 24 - scene.height * zoom];
-    move({ zoom, x: scene.height > scene.width ? across / 2 : Math.max(30, across / 2), y: top + Math.max(0, down / 2) });
+    host.style.setProperty("--below", `${top}px`);
+    return { width, top, height: height - top - 24 };
   }
 
   /** The middle of a box on the screen. */
@@ -177,8 +197,15 @@ function start(host) {
     const { width, height } = canvas.getBoundingClientRect();
     if (camera.zoom < 0.6) move({ zoom: 0.9 });
     const at = middle(path);
-    const right = panel.hidden || width < 700 ? 0 : 180;
-    move({ x: camera.x + width / 2 - right - at.x, y: camera.y + Math.max(height / 2 - at.height / 2, 90) - at.y });
+    const top = find("header").offsetHeight + 12;
+    const [right, below] = panel.hidden ? [0, 0] : narrow() ? [0, panel.offsetHeight + 8] : [panel.offsetWidth + 16, 0];
+    const [free, tall] = [width - right, height - top - below];
+    move({ x: camera.x + free / 2 - at.x, y: camera.y + top + Math.max(8, (tall - at.height) / 2) - at.y });
+  }
+
+  /** Whether the panel stands below what is drawn, not at its right. */
+  function narrow() {
+    return panel.offsetWidth > host.clientWidth * 0.5;
   }
 
   // -- folding
@@ -196,7 +223,7 @@ function start(host) {
     open.clear();
     if (all) for (const { path, box } of nodes) if (box.inside) open.add(path);
     render();
-    fit(READABLE);
+    begin();
   }
 
   // -- a node and its facts
@@ -259,7 +286,7 @@ function start(host) {
     results.hidden = !words.length;
     const rows = found.slice(0, MOST_FOUND).map(({ path, box }) => {
       const row = html("li", { role: "option", "data-path": path }, html("span", {}, path), html("small", {}, box.facts?.op ?? box.form));
-      row.addEventListener("mousedown", (event) => { event.preventDefault(); choose(row); });
+      row.addEventListener("mousedown", (event) => { event.preventDefault(); choose(row); results.hidden = true; });
       return row;
     });
     const rest = found.length - rows.length;
@@ -330,8 +357,13 @@ function start(host) {
   input.addEventListener("focus", search);
   input.addEventListener("blur", () => { results.hidden = true; });
   input.addEventListener("keydown", (event) => {
-    const steps = { Enter: 1, ArrowDown: 1, ArrowUp: -1 };
-    if (event.key in steps) { event.preventDefault(); step(steps[event.key]); }
+    const steps = { ArrowDown: 1, ArrowUp: -1 };
+    if (event.key in steps) { event.preventDefault(); results.hidden = false; step(steps[event.key]); }
+    if (event.key === "Enter") { // the next one at each Enter, and the list out of the way of what it leads to
+      event.preventDefault();
+      step(results.hidden || !results.querySelector("[aria-selected]") ? 1 : 0);
+      results.hidden = true;
+    }
     if (event.key === "Escape") { input.value = ""; search(); input.blur(); }
   });
   if (!data.quiet) document.addEventListener("keydown", (event) => {
@@ -343,7 +375,7 @@ function start(host) {
   find("h1").textContent = data.title;
   find("header p").textContent = data.subtitle;
   render();
-  fit(READABLE);
+  begin();
   const asked = decodeURIComponent(location.hash.slice(1));
   if (!data.quiet && byPath.has(asked)) go(asked);
   return { go };
