@@ -117,6 +117,9 @@ def test_inputs_are_guessed_and_known_ops_ask_for_their_fields() -> None:
         "  # it could be mlp, behind a merge (sum, mean, concat, mul, weighted)\n",
     ):
         assert line in made.text
+    with pytest.raises(SpecError) as raised:
+        check_source(Source("drawing.mmd", made.text.replace("op: …", "op: linear")))
+    assert {d.message for d in raised.value.diagnostics} >= {"still to fill in: a value"}
     assert "  l:" not in made.text
     assert "  a:" not in made.text
 

@@ -46,7 +46,7 @@ def test_as_torch_it_is_a_python_file(tmp_path: Path) -> None:
             ["--as", "yaml", "--set", "dim=64"],
             "--as yaml writes the spec as it stands",
         ),
-        (["--as", "torch", "-o", "seed.txt"], "'seed.txt' has to end in one of .py"),
+        (["--as", "torch", "-o", "seed.txt"], "'seed.txt' has to end in .py"),
         (["--as", "json"], "'json' is not one of 'yaml', 'mermaid', 'torch'"),
     ],
 )

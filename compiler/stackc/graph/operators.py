@@ -13,9 +13,10 @@ from stackc.diagnostics import near
 from stackc.graph.includes import is_include
 from stackc.graph.own import own_operator
 from stackc.graph.scope import Scope
-from stackc.guess import OPEN, fitting, listed, meant_by
+from stackc.guess import fitting, listed, meant_by
 from stackc.spec.document import BlockDecl, NodeEntry
 from stackc.spec.drawing import Drawn
+from stackc.spec.expressions import OPEN
 from stackc.spec.tree import Entry, Value
 
 
@@ -100,7 +101,8 @@ def find_named(text: str, place: Value, fields: Mapping[str, Entry], scope: Scop
     if is_include(text):
         return scope.library.find(text, place, scope)
     hint = near(text, known_ops(scope)) or "`stackc ops` lists the components"
-    scope.found.error("N301", f"no component or block is called '{text}'", place.span, hint)
+    what = "still to fill in: a component or block" if text == OPEN else f"no component or block is called '{text}'"
+    scope.found.error("N301", what, place.span, hint)
     return None
 
 

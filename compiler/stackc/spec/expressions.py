@@ -18,6 +18,9 @@ from stackc.types import Dim
 Bound: TypeAlias = Number | str | None
 Scope = Mapping[str, Bound]
 
+OPEN = "…"
+"""What stands where a value is wanted, in a spec to fill in that `stackc init` wrote."""
+
 MAX_LENGTH = 400
 _CONSTANTS = {"true": True, "false": False}
 _ALLOWED = (
@@ -31,6 +34,8 @@ def evaluate(text: str, scope: Scope, span: Span) -> Bound:
     text = text.strip()
     if text in scope:
         return scope[text]
+    if text == OPEN:
+        raise SpecError(Diagnostic("X001", "still to fill in: a value", span, "a number, or an expression over params"))
     try:
         names = partial(_value_of, scope)
         evaluator = simpleeval.SimpleEval(operators=OPERATORS, functions=FUNCTIONS, names=names)
