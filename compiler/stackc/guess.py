@@ -44,6 +44,8 @@ MEANT: Mapping[str, tuple[str, ...]] = {
     "线性": ("linear",),
     "feed": ("mlp",),
     "ffn ": ("mlp",),
+    "mlp ": ("mlp",),
+    "mlp head": ("mlp", "linear"),
     "perceptron": ("mlp",),
     "前馈": ("mlp",),
     "embed": ("embedding", "learned_position"),

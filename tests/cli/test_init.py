@@ -287,6 +287,7 @@ def test_a_label_that_is_no_port_is_told() -> None:
         ("Atention", "attention"),
         ("Global Average Pooling", "global_avg_pool"),
         ("Patch Embedding", "patch_embed"),
+        ("MLP Head", "mlp"),
         ("Encoder ×6", "block"),
     ],
 )
