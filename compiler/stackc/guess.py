@@ -10,9 +10,6 @@ from stackc.components import REGISTRY
 from stackc.components.base import Port
 from stackc.spec.drawing import Drawn
 
-OPEN = "…"
-"""What stands in a spec to fill in where a value is wanted."""
-
 _MODEL = ("block", "mlp", "linear", "attention")
 _NORMS = ("layer_norm", "rms_norm", "batch_norm", "instance_norm")
 _POSITIONS = ("sinusoidal_position", "learned_position")
@@ -47,6 +44,8 @@ MEANT: Mapping[str, tuple[str, ...]] = {
     "线性": ("linear",),
     "feed": ("mlp",),
     "ffn ": ("mlp",),
+    "mlp ": ("mlp",),
+    "mlp head": ("mlp", "linear"),
     "perceptron": ("mlp",),
     "前馈": ("mlp",),
     "embed": ("embedding", "learned_position"),

@@ -13,7 +13,6 @@ from stackc.components.fields import fields_of
 from stackc.diagnostics import Diagnostic, Note, Span, SpecError
 from stackc.graph.model import run_order
 from stackc.guess import (
-    OPEN,
     fitting,
     listed,
     looks_like_ids,
@@ -27,6 +26,7 @@ from stackc.guess import (
 from stackc.reference.keys import STACK
 from stackc.spec.document import LANGUAGE_VERSION
 from stackc.spec.drawing import Arrow, Drawing, Drawn
+from stackc.spec.expressions import OPEN
 from stackc.spec.mermaid_reader import read_drawing
 from stackc.spec.reader import FRONT_MATTER
 from stackc.spec.writer import without_indent

@@ -117,6 +117,9 @@ def test_inputs_are_guessed_and_known_ops_ask_for_their_fields() -> None:
         "  # it could be mlp, behind a merge (sum, mean, concat, mul, weighted)\n",
     ):
         assert line in made.text
+    with pytest.raises(SpecError) as raised:
+        check_source(Source("drawing.mmd", made.text.replace("op: …", "op: linear")))
+    assert {d.message for d in raised.value.diagnostics} >= {"still to fill in: a value"}
     assert "  l:" not in made.text
     assert "  a:" not in made.text
 
@@ -284,6 +287,7 @@ def test_a_label_that_is_no_port_is_told() -> None:
         ("Atention", "attention"),
         ("Global Average Pooling", "global_avg_pool"),
         ("Patch Embedding", "patch_embed"),
+        ("MLP Head", "mlp"),
         ("Encoder ×6", "block"),
     ],
 )

@@ -49,19 +49,15 @@ def draw(checked: Checked, suffix: str, depth: int) -> str | bytes:
     return WRITERS[suffix](compose(checked.typed, depth))
 
 
-_LANGUAGES = {".py": "torch", ".yaml": "yaml", ".yml": "yaml", ".mermaid": "mermaid"}
-"""What else `show` writes, by how the file's name ends."""
-
-
-def picture_target(out: Path, option: str, sources: Iterable[Path], known: Sequence[str] = SUFFIXES) -> None:
+def picture_target(
+    out: Path, option: str, sources: Iterable[Path], known: Sequence[str] = SUFFIXES, hint: str = ""
+) -> None:
     """Wrong usage where `out`, which `option` names, cannot be a picture, or is a spec, be it one of `sources` or not.
 
-    `known` are the ways in which its name may end.
+    `known` are the ways in which its name may end; `hint` follows where it ends in another.
     """
     if out.suffix.lower() not in known:
         either = f"in one of {', '.join(known)}" if len(known) > 1 else f"in {known[0]}"
-        meant = _LANGUAGES.get(out.suffix.lower())
-        hint = f"; with `--as {meant}` it may" if meant and known is SUFFIXES and option == "--out" else ""
         raise click.BadParameter(f"'{out}' has to end {either}{hint}", param_hint=option)
     refuse_spec(out, option, sources)
 

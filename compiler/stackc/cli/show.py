@@ -47,7 +47,9 @@ def command(
     Shapes stand on the arrows, parameters and FLOPs on the nodes; equal members of a stack are drawn once, with ×12.
     """
     if out is not None:
-        picture_target(out, "--out", (spec,), FORMS[form] if form else SUFFIXES)
+        meant = next((each for each, known in FORMS.items() if out.suffix.lower() in known), None)
+        hint = f"; with `--as {meant}` it may" if meant and meant != form else ""
+        picture_target(out, "--out", (spec,), FORMS[form] if form else SUFFIXES, hint)
     if form in ("yaml", "mermaid") and (overrides.params or overrides.dims):
         raise click.UsageError(f"--as {form} writes the spec as it stands; --set and --dims are for all else")
     if tree is not None and (form or out):

@@ -13,10 +13,11 @@ from stackc.diagnostics import closest, near
 from stackc.graph.includes import is_include
 from stackc.graph.own import own_operator
 from stackc.graph.scope import Scope
-from stackc.guess import OPEN, fitting, listed, meant_by
+from stackc.guess import fitting, listed, meant_by
 from stackc.likeness import folded
 from stackc.spec.document import BlockDecl, Body, NodeEntry
 from stackc.spec.drawing import Drawn
+from stackc.spec.expressions import OPEN
 from stackc.spec.tree import Entry, Value
 
 
@@ -137,7 +138,8 @@ def find_named(
     if is_include(text):
         return scope.library.find(text, place, scope)
     hint = _near_op(text, scope, wanted) or near(text, wanted) or "`stackc ops` lists the components"
-    scope.found.error("N301", f"no component or block is called '{text}'", place.span, hint)
+    what = "still to fill in: a component or block" if text == OPEN else f"no component or block is called '{text}'"
+    scope.found.error("N301", what, place.span, hint)
     return None
 
 

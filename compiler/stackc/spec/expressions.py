@@ -19,6 +19,9 @@ from stackc.types import Dim
 Bound: TypeAlias = Number | str | None
 Scope = Mapping[str, Bound]
 
+OPEN = "…"
+"""What stands where a value is wanted, in a spec to fill in that `stackc init` wrote."""
+
 MAX_LENGTH = 400
 _LANGUAGE = "+ - * / // % **, comparison, and or not, min, max, ceil and floor, over params and dims"
 _CONSTANTS = {"true": True, "false": False}
@@ -33,6 +36,8 @@ def evaluate(text: str, scope: Scope, span: Span) -> Bound:
     text = text.strip()
     if text in scope:
         return scope[text]
+    if text == OPEN:
+        raise SpecError(Diagnostic("X001", "still to fill in: a value", span, "a number, or an expression over params"))
     try:
         names = partial(_value_of, scope)
         evaluator = simpleeval.SimpleEval(operators=OPERATORS, functions=FUNCTIONS, names=names)
