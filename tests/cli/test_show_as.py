@@ -58,3 +58,10 @@ def test_error_what_does_not_go_together(
     assert done.exit_code == 2
     assert message in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_spec_is_written_anew_as_often_as_one_likes(tmp_path: Path) -> None:
+    out = tmp_path / "seed.yaml"
+    for _ in range(2):
+        assert show(SPECS / "seed.mmd", "--as", "yaml", "-o", str(out)).exit_code == 0
+    assert show(out, "--as", "yaml", "-o", str(out)).exit_code == 2, "but not over what is read"

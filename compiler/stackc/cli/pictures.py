@@ -50,23 +50,30 @@ def draw(checked: Checked, suffix: str, depth: int) -> str | bytes:
 
 
 def picture_target(
-    out: Path, option: str, sources: Iterable[Path], known: Sequence[str] = SUFFIXES, hint: str = ""
+    out: Path,
+    option: str,
+    sources: Iterable[Path],
+    known: Sequence[str] = SUFFIXES,
+    hint: str = "",
+    *,
+    writes_specs: bool = False,
 ) -> None:
     """Wrong usage where `out`, which `option` names, cannot be a picture, or is a spec, be it one of `sources` or not.
 
-    `known` are the ways in which its name may end; `hint` follows where it ends in another.
+    `known` are the ways in which its name may end; `hint` follows where it ends in another. What writes specs may
+    write one anew.
     """
     if out.suffix.lower() not in known:
         either = f"in one of {', '.join(known)}" if len(known) > 1 else f"in {known[0]}"
         raise click.BadParameter(f"'{out}' has to end {either}{hint}", param_hint=option)
-    refuse_spec(out, option, sources)
+    refuse_spec(out, option, sources, writes_specs=writes_specs)
 
 
-def refuse_spec(out: Path, option: str, sources: Iterable[Path]) -> None:
-    """Wrong usage where the file to write, which `option` names, is one of `sources`, or a spec."""
+def refuse_spec(out: Path, option: str, sources: Iterable[Path], *, writes_specs: bool = False) -> None:
+    """Wrong usage where the file to write, which `option` names, is one of `sources`, or another spec."""
     if any(_is_same(out, source) for source in sources):
         message = f"'{out}' is what is read, and would be lost; name another file"
-    elif is_spec_file(out):
+    elif not writes_specs and is_spec_file(out):
         message = f"'{out}' is a spec, and would be lost; name another file, or remove it first"
     else:
         return

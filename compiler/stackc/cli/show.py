@@ -49,7 +49,8 @@ def command(
     if out is not None:
         meant = next((each for each, known in FORMS.items() if out.suffix.lower() in known), None)
         hint = f"; with `--as {meant}` it may" if meant and meant != form else ""
-        picture_target(out, "--out", (spec,), FORMS[form] if form else SUFFIXES, hint)
+        known, writes_specs = FORMS[form] if form else SUFFIXES, form in ("yaml", "mermaid")
+        picture_target(out, "--out", (spec,), known, hint, writes_specs=writes_specs)
     if form in ("yaml", "mermaid") and (overrides.params or overrides.dims):
         raise click.UsageError(f"--as {form} writes the spec as it stands; --set and --dims are for all else")
     if tree is not None and (form or out):
