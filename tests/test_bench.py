@@ -66,6 +66,14 @@ def test_warming_up_is_not_measured() -> None:
     assert comparison.timings["A"].seconds.max() == 1.0
 
 
+def test_whole_processes_need_a_single_round_to_be_warm() -> None:
+    clock = Clock()
+    candidates = {name: clock.candidate(name, lambda: 1.0) for name in "AB"}
+    comparison = measure(candidates, seconds=0, rounds=(3, 3), window=1, clock=clock)
+    assert "".join(clock.calls) == "AB" * 4
+    assert len(comparison.timings["A"].seconds) == 3
+
+
 def test_the_interval_is_as_wide_as_theory_has_it() -> None:
     """The median of n normal draws has standard error √(π/2)·σ/√n, and the ratio of two of equal mean √2 times that."""
     clock, n, spread = Clock(), 400, 0.05

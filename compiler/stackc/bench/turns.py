@@ -28,12 +28,14 @@ def measure(
     seconds: float = 5.0,
     rounds: tuple[int, int] = (20, 1000),
     seed: int = 0,
+    window: int = WINDOW,
     clock: Clock = time.perf_counter,
 ) -> Comparison:
     """Time candidates of this process in one sitting; the first is the baseline of the others."""
     runs = {name: partial(_time, candidate, clock) for name, candidate in candidates.items()}
     with _without_garbage_collection():
-        return compare(list(runs), [take_turns(runs, seconds=seconds, rounds=rounds, clock=clock)], seed=seed)
+        sitting = take_turns(runs, seconds=seconds, rounds=rounds, window=window, clock=clock)
+    return compare(list(runs), [sitting], seed=seed)
 
 
 def take_turns(
@@ -41,15 +43,16 @@ def take_turns(
     *,
     seconds: float = 5.0,
     rounds: tuple[int, int] = (20, 1000),
+    window: int = WINDOW,
     clock: Clock = time.perf_counter,
     processes: Collection[int] = (),
 ) -> Sitting:
     """Run candidates that time themselves in turns, A B A B, after all of them are warm.
 
-    Rounds go on for `seconds`, but for no fewer and no more than `rounds` says; warming up takes as long again at most.
-    `processes` are those that the candidates run in, beside this one.
+    Rounds go on for `seconds`, but for no fewer and no more than `rounds` says; warming up takes as long again at most,
+    `window` rounds at least. `processes` are those that the candidates run in, beside this one.
     """
-    _warm_up(runs, seconds, clock)
+    _warm_up(runs, seconds, window, clock)
     before = usage(processes)
     table = _rounds(runs, seconds, rounds, clock)
     return Sitting(table, busy_cores(before, usage(processes)))
@@ -67,11 +70,11 @@ def _without_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _warm_up(runs: Mapping[str, Timed], seconds: float, clock: Clock) -> None:
-    before = _rounds(runs, seconds, (WINDOW, WINDOW), clock)
+def _warm_up(runs: Mapping[str, Timed], seconds: float, window: int, clock: Clock) -> None:
+    before = _rounds(runs, seconds, (window, window), clock)
     end = clock() + seconds
     while clock() < end:
-        after = _rounds(runs, seconds, (WINDOW, WINDOW), clock)
+        after = _rounds(runs, seconds, (window, window), clock)
         if np.all(np.median(after, axis=0) >= STABLE * np.median(before, axis=0)):
             return
         before = after
