@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from tests.models.conftest import build_spec
 from torch import Tensor, nn
 
 from stackc.artifact import load_artifact, run_artifact, sha256
-from stackc.build import Options
+from stackc.build import Built, Options, build
 from stackc.diagnostics import SpecError
 from stackc.front import Overrides, check_spec
 from stackc.lock import write_lock
 from stackc.lower import lower
 
+HERE = __name__
 SPEC = """\
 stackc: 1
 name: mixed
@@ -35,14 +35,18 @@ graph: |
   mask -->|mask| split
   split -->|rest:x| last[linear]
 nodes:
-  gate: {of: tests.models.test_own_modules.Gate, dim: dim, start: 0.5}
+  gate: {of: HERE.Gate, dim: dim, start: 0.5}
   attn: {of: torch.nn.MultiheadAttention, embed_dim: dim, num_heads: dim // 4, batch_first: true, outputs: [y, weights]}
   layers: {of: {op: torch, of: torch.nn.Linear, in_features: dim, out_features: dim}, repeat: 2, norm: layer_norm}
-  split: {of: tests.models.test_own_modules.Split, first: 4, outputs: [first, rest]}
+  split: {of: HERE.Split, first: 4, outputs: [first, rest]}
   last: {out: 3}
 outputs: {first: split, last: last, weights: attn.weights}
 """
-TRUST = Overrides(trust=("tests.models.test_own_modules", "torch.nn"))
+TRUST = Overrides(trust=(HERE, "torch.nn"))
+
+
+def build_spec(path: Path, options: Options) -> Built:
+    return build(path, options, lambda stage, found: None)
 
 
 class Gate(nn.Module):
@@ -150,7 +154,7 @@ def mixed() -> Mixed:
 @pytest.fixture
 def spec(tmp_path: Path, mixed: Mixed) -> Path:
     path = tmp_path / "mixed.yaml"
-    path.write_text(SPEC, encoding="utf-8")
+    path.write_text(SPEC.replace("HERE", HERE), encoding="utf-8")
     save_file(mixed.state_dict(), tmp_path / "mixed.safetensors")
     return path
 
@@ -167,7 +171,7 @@ def test_the_file_is_the_module(spec: Path, mixed: Mixed, opset: int, target: st
     for output, expected in zip(made.values(), outputs, strict=True):
         np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-5)
     code = load_artifact(built.folder).manifest.code
-    assert code == {"tests.models.test_own_modules": sha256(Path(__file__))}
+    assert code == {HERE: sha256(Path(__file__))}
     # a truth that float32 has a hand in would be 1e-8 from itself: PyTorch would seem exact where it is not
     assert built.parity is not None
     assert all(row.verdict.torch > 0 for row in built.parity.components if row.path == "gate")
@@ -213,7 +217,6 @@ inputs: {{x: {{{}shape: [batch, 4]}}}}
 graph: x --> y[torch]
 nodes: {{y: {{of: {}}}}}
 """
-HERE = "tests.models.test_own_modules"
 
 
 @pytest.mark.parametrize(
