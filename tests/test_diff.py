@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from stackc.changes import Change
 from stackc.cli.diff import command
-from stackc.comparison import compare
-from stackc.diff_report import write_markdown, write_page, write_text
+from stackc.difference.changes import Change
+from stackc.difference.comparison import compare
+from stackc.difference.report import write_markdown, write_page, write_text
 from stackc.front import Overrides, check_source, check_spec
 from stackc.graph.check import TypedGraph
 from stackc.spec.source import Source

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from stackc.budget.fit import Fit, peak
+from stackc.budget.needs import PRECISIONS
+from stackc.budget.planning import Plan, make_plan
 from stackc.cli import table
 from stackc.cli.plan import command
-from stackc.fit import Fit, peak
 from stackc.front import Overrides, check_source, check_spec
 from stackc.graph.check import TypedGraph
-from stackc.needs import PRECISIONS
-from stackc.planning import Plan, make_plan
 from stackc.spec.source import Source
 from stackc.types import Dim
 

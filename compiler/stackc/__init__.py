@@ -22,11 +22,11 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 if TYPE_CHECKING:
+    from stackc.budget.planning import Plan
     from stackc.build import Built, Options
-    from stackc.comparison import Difference
     from stackc.diagnostics import Diagnostic, SpecError
+    from stackc.difference.comparison import Difference
     from stackc.front import Checked
-    from stackc.planning import Plan
     from stackc.spec.document import Document
 
 __version__ = "0.1.0"
@@ -52,9 +52,9 @@ _FORMS = ("mermaid", "dot", "svg", "png", "torch")
 _TYPES = {
     "Checked": "stackc.front",
     "Diagnostic": "stackc.diagnostics",
-    "Difference": "stackc.comparison",
+    "Difference": "stackc.difference.comparison",
     "Document": "stackc.spec.document",
-    "Plan": "stackc.planning",
+    "Plan": "stackc.budget.planning",
     "SpecError": "stackc.diagnostics",
 }
 
@@ -151,8 +151,8 @@ def plan(
     `params` and `dims` are as in `check`; a spec that is checked already has its own. `memory` is bytes, or a text like
     `24GB` or `80GiB`: ValueError where it is neither. Blocks and stacks are opened down to `depth`.
     """
-    from stackc.fit import memory_of
-    from stackc.planning import make_plan
+    from stackc.budget.fit import memory_of
+    from stackc.budget.planning import make_plan
 
     size = memory_of(memory) if isinstance(memory, str) else memory
     return make_plan(_checked(spec, params, dims).typed, depth, size)
@@ -166,7 +166,7 @@ def diff(
     dims: Mapping[str, int] | None = None,
 ) -> Difference:
     """What differs between two specs; `params` and `dims` count for both, where they are not checked already."""
-    from stackc.comparison import compare
+    from stackc.difference.comparison import compare
 
     return compare(_checked(before, params, dims).typed, _checked(after, params, dims).typed)
 

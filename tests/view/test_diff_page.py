@@ -6,8 +6,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, expect
 
-from stackc.comparison import compare
-from stackc.diff_report import write_page
+from stackc.difference.comparison import compare
+from stackc.difference.report import write_page
 from stackc.front import check_source, check_spec
 from stackc.spec.source import Source
 

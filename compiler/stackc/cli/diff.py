@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from stackc.changes import Change
 from stackc.cli.options import SpecPath, json_option, override_options
 from stackc.cli.pictures import picture_target, write_file
-from stackc.comparison import Difference, compare
-from stackc.diff_report import write_markdown, write_page, write_text
+from stackc.difference.changes import Change
+from stackc.difference.comparison import Difference, compare
+from stackc.difference.report import write_markdown, write_page, write_text
 from stackc.front import Overrides, check_spec
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
+from stackc.budget.needs import PRECISIONS, Precision, activations
 from stackc.graph.check import TypedRegion
 from stackc.graph.model import Node, Wire
-from stackc.needs import PRECISIONS, Precision, activations
 from stackc.types import DimContract, DimRange, TensorType
 
 Sizes = Mapping[str, int]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from stackc.fit import Fit, Peak, fits, largest_sizes, peak_at, smallest_sizes
+from stackc.budget.fit import Fit, Peak, fits, largest_sizes, peak_at, smallest_sizes
+from stackc.budget.needs import PRECISIONS, Bill, Needs
 from stackc.graph.check import TypedGraph, TypedRegion
 from stackc.graph.cost import cost_of
 from stackc.graph.model import Node, Wire
-from stackc.needs import PRECISIONS, Bill, Needs
 from stackc.types import DimContract, TensorType
 from stackc.view.folding import Run, fold, opens
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from stackc.changes import told
 from stackc.components.base import Component
 from stackc.components.merge import SIDE_BY_SIDE
 from stackc.diagnostics import Span
+from stackc.difference.changes import told
+from stackc.difference.matching import Match, is_merge, is_stack
 from stackc.graph.check import TypedRegion
 from stackc.graph.model import Node, Region, Wire
-from stackc.matching import Match, is_merge, is_stack
 from stackc.view.captions import field_text, reparam_text
 
 

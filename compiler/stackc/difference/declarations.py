@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from stackc.alterations import ends, is_lock, renamed, sources
-from stackc.changes import Change, Places, told
 from stackc.diagnostics import Span
+from stackc.difference.alterations import ends, is_lock, renamed, sources
+from stackc.difference.changes import Change, Places, told
+from stackc.difference.matching import Match
 from stackc.graph.check import TypedGraph
-from stackc.matching import Match
 from stackc.spec.document import InputDecl, WeightsDecl
 from stackc.spec.expressions import Bound, evaluate
 from stackc.spec.tree import Value

@@ -12,7 +12,8 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from stackc.alterations import (
+from stackc.budget.needs import Needs, needs_of
+from stackc.difference.alterations import (
     changed,
     ends,
     is_lock,
@@ -24,13 +25,12 @@ from stackc.alterations import (
     shares,
     sources,
 )
-from stackc.changes import Change, Places
-from stackc.declarations import declared
+from stackc.difference.changes import Change, Places
+from stackc.difference.declarations import declared
+from stackc.difference.matching import Digests, Match, is_merge, is_stack, match_nodes
 from stackc.graph.check import TypedGraph, TypedRegion
 from stackc.graph.cost import Cost, cost_of, cost_of_node
 from stackc.graph.model import Node, Region
-from stackc.matching import Digests, Match, is_merge, is_stack, match_nodes
-from stackc.needs import Needs, needs_of
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from stackc.changes import Change
-from stackc.comparison import Difference
+from stackc.budget.needs import PRECISIONS
+from stackc.difference.changes import Change
+from stackc.difference.comparison import Difference
 from stackc.graph.check import TypedGraph
-from stackc.needs import PRECISIONS
 from stackc.types import Dim, Symbol
 from stackc.view.figures import bytes_text, scaled, sum_text
 from stackc.view.html import page_data, render_page
