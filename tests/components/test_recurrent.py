@@ -7,9 +7,11 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from stackc.components.base import Misfit
 from stackc.components.recurrent import Gru, Lstm, Rnn
+from stackc.components.reparam import Standardize
 from stackc.types import Dim, TensorType, shape
 
 Refused = Callable[..., Misfit]
@@ -57,6 +59,21 @@ def test_rnn_with_relu(x: Tensor) -> None:
     theirs = nn.RNN(6, 5, nonlinearity="relu", batch_first=True)
     ours = with_weights_of(theirs, Rnn(hidden=5, activation="relu").module(X))
     torch.testing.assert_close(ours(x), theirs(x))
+
+
+@torch.no_grad()
+def test_a_reparametrized_weight_is_the_one_that_is_used(x: Tensor) -> None:
+    """torch.nn keeps a list of the weights as they were made."""
+    module = Gru(hidden=5).module(X).eval()
+    weight = module.get_parameter("weight_hh_l0").clone()
+    parametrize.register_parametrization(module, "weight_hh_l0", Standardize().parametrization())
+    theirs = nn.GRU(6, 5, batch_first=True)
+    state = {
+        name.replace("parametrizations.", "").replace(".original", ""): w for name, w in module.state_dict().items()
+    }
+    state["weight_hh_l0"] = (weight - weight.mean()) / (weight.std(correction=0) + 1e-5)
+    theirs.load_state_dict(state)
+    torch.testing.assert_close(module(x), theirs(x))
 
 
 def test_error_dropout_of_one_layer(refused: Refused) -> None:

@@ -90,6 +90,12 @@ def test_outputs_have_their_names(written: Any, draft: Any, typed: Any, same_as_
     assert same_as_torch(program, AT).nodes == ["Gemm", "Add", "Identity", "Identity"]
 
 
+def test_an_output_that_is_called_like_another_node(written: Any, draft: Any, typed: Any, same_as_torch: Any) -> None:
+    drafts = {"a": draft(Linear(out=4), ("x",)), "b": draft(Add(), ("a", "x")), "c": draft(Linear(out=2), ("b",))}
+    graph = same_as_torch(written({"x": typed("batch", 4)}, drafts, {"b": "a", "y": "c"}), AT).model.graph
+    assert [list(node.output) for node in graph.node] == [["b"], ["b/value"], ["y"]]
+
+
 def test_a_tied_weight_is_stored_once(written: Any, draft: Any, typed: Any, same_as_torch: Any) -> None:
     ids = {"ids": typed("batch", "seq", dtype="int64")}
     drafts = {

@@ -20,6 +20,7 @@ from stackc.export.link import Linked, link
 from stackc.export.pipeline import spans_of, weight_bytes
 from stackc.export.units import units_of
 from stackc.graph.program import Program
+from stackc.validity import require_valid
 
 Array = np.ndarray[Any, Any]
 FEEDS = {"ids": np.array([[1, 2, 0]])}
@@ -84,7 +85,19 @@ def test_data_is_aligned_and_does_not_overlap(linked: Linked, weights: Any, tmp_
 def test_checker_needs_no_weights(linked: Linked, weights: Any, tmp_path: Path) -> None:
     beside, data = writing.write(linked, weights, tmp_path, inline=False)
     data.write_bytes(b"")
-    onnx.checker.check_model(str(beside), full_check=True)
+    require_valid(beside, onnx.load(beside, load_external_data=False))
+
+
+def test_what_is_written_is_checked(linked: Linked, weights: Any, tmp_path: Path) -> None:
+    """Operators and attributes, and the types that are inferred from them against those that are declared."""
+    node = linked.model.graph.node[0]
+    node.op_type = "NoSuchOperator"
+    with pytest.raises(onnx.checker.ValidationError, match="No Op registered for NoSuchOperator"):
+        writing.write(linked, weights, tmp_path, inline=True)
+    node.op_type = "Gather"
+    linked.model.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    with pytest.raises(onnx.shape_inference.InferenceError, match="Inferred elem type differs"):
+        writing.write(linked, weights, tmp_path, inline=True)
 
 
 class Watched(Mapping[str, Array]):

@@ -20,16 +20,22 @@ inputs:
   context: {shape: [batch, keys, 12]}
   mask:    {shape: [batch, seq], dtype: int64, values: [0, 1]}
 graph: |
-  x --> plain[attention] --> masked[attention] --> causal[attention] --> cross[attention]
-  cross --> grouped[attention] --> padded[attention] --> biased[attention]
-  biased --> turned[attention] --> near_by[attention]
+  x --> plain[attention]
+  x --> masked[attention]
+  x --> causal[attention]
+  x --> cross[attention]
+  x --> grouped[attention]
+  x --> padded[attention]
+  x --> biased[attention]
+  x --> turned[attention]
+  x --> near_by[attention]
   mask -->|mask| masked & padded & near_by
   context -->|context| cross
-  padded --> near[relative_position_bias] -->|bias| biased
+  x --> near[relative_position_bias] -->|bias| biased
 nodes:
   plain:   {heads: 4}
   masked:  {heads: 4}
-  causal:  {heads: 4, causal: true}
+  causal:  {heads: 4, causal: true, scale: 0.5}
   cross:   {heads: 4, scale: 0.3}
   grouped: {heads: 4, kv_heads: 2}
   padded:  {heads: 4, causal: true}
@@ -37,6 +43,8 @@ nodes:
   biased:  {heads: 4, causal: true}
   turned:  {heads: 4, kv_heads: 2, causal: true, rotary: halves, qk_norm: true}
   near_by: {heads: 4, rotary: interleaved, rotary_dim: 4, window: 3}
+outputs:  # one behind the other they would level each other out
+  [plain, masked, causal, cross, grouped, padded, biased, turned, near_by]
 """
 
 CASES = [
