@@ -9,7 +9,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     # components
     "dense": ("linear",), "fc": ("linear",), "fullyconnected": ("linear",), "proj": ("linear",),
     "projection": ("linear",), "affine": ("linear",), "swish": ("silu",), "conv": ("conv2d", "conv1d"),
-    "deconv": ("conv_transpose2d",), "convtranspose": ("conv_transpose2d",), "maxpool": ("max_pool2d",),
+    "deconv": ("conv_transpose2d",), "convtranspose": ("conv_transpose2d",),
     "pool": ("max_pool2d", "mean_pool"), "avgpool": ("avg_pool2d",), "averagepool": ("avg_pool2d",),
     "gap": ("global_avg_pool",), "attn": ("attention",), "selfattn": ("attention",), "selfattention": ("attention",),
     "crossattention": ("attention",), "mha": ("attention",), "multiheadattention": ("attention",),

@@ -155,12 +155,23 @@ def test_all_that_is_wrong_with_targets_is_told_at_once(folder: Path) -> None:
     assert sorted(diagnostic.code for diagnostic in error.diagnostics) == ["R405", "S009"]
 
 
+def interruptible() -> None:
+    """As a shell starts it: in the background, where pytest may run, Ctrl-C is ignored, and a child inherits that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
 def test_an_interrupt_leaves_nothing_behind(folder: Path) -> None:
     temporary = folder / "temporary"
     temporary.mkdir()
     command = [sys.executable, "-u", "-m", "stackc", "bench", "one.onnx", "--dims", "batch=1", "--seconds", "600"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(temporary)})
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        preexec_fn=interruptible,
+    )
     assert process.stdout is not None
     for line in process.stdout:
         if "agree" in line:  # the candidates are open, and taking turns

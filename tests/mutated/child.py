@@ -108,7 +108,7 @@ def codes_said(name: str, text: str, folder: Path) -> list[str]:
     except SpecError as error:
         said = [render(diagnostic, {file: text}) for diagnostic in error.diagnostics]
         assert said
-        assert all(re.match(r"error\[[SXNT]\d{3}\]: \S", message) for message in said), said
+        assert all(re.match(r"error\[[SXNTW]\d{3}\]: \S", message) for message in said), said
         return [diagnostic.code for diagnostic in error.diagnostics]
     return []
 
