@@ -36,13 +36,19 @@ def lower(typed: TypedGraph, *, seed: int = 0, device: str = "cpu") -> nn.Module
 
 
 class _Unfilled(TorchFunctionMode):
-    """Leaves out what fills new tensors by chance: on the device "meta" that does nothing but import torch._dynamo."""
+    """Leaves out what fills new tensors: on the device "meta" that does nothing but import torch._dynamo."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """`func` itself, unless it draws."""
-        return args[0] if func in (torch.Tensor.normal_, torch.Tensor.uniform_) else func(*args, **(kwargs or {}))
+        """`func` itself, unless it fills its first argument."""
+        named = kwargs or {}
+        if (
+            func in (torch.Tensor.normal_, torch.Tensor.uniform_)
+            or getattr(func, "__module__", None) == "torch.nn.init"
+        ):
+            return args[0] if args else named["tensor"]
+        return func(*args, **named)
 
 
 def _filled() -> AbstractContextManager[None]:

@@ -99,7 +99,7 @@ def _leave(status: str | int | None) -> NoReturn:
 
     Not where it has compiled something, since it has processes of its own then, which it ends at exit.
     """
-    if "torch" in sys.modules and "torch._inductor" not in sys.modules and not isinstance(status, str):
+    if "torch" in sys.modules and "torch._inductor.async_compile" not in sys.modules and not isinstance(status, str):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status or 0)

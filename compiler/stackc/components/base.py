@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from stackc.components.construction import Construction
+from stackc.components.registry import Registry
 from stackc.types import Dim, TensorType
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class Component:
         return None
 
 
-REGISTRY: dict[str, type[Component]] = {}
+REGISTRY = Registry()
 
 SPECIAL_OPS = ("stack", "torch")
 """The ops that are no components: sub-models composed, and a module of somebody's own."""
@@ -146,8 +147,8 @@ def component(op: str, *ports: Port | str, outputs: tuple[str, ...] = ("y",)) ->
         cls.op, cls.outputs = op, outputs
         cls.family = cls.__module__.rpartition(".")[2]
         cls.ports = tuple(Port(p) if isinstance(p, str) else p for p in ports)
-        if op in REGISTRY or op in SPECIAL_OPS:
-            raise ValueError(f"two components are called {op}")
+        if op in SPECIAL_OPS:
+            raise ValueError(f"'{op}' is no name of a component")
         REGISTRY[op] = cls
         return cls
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from stackc.components.base import Limit, Misfit, Signature
-from stackc.components.reparam import Reparam
 from stackc.diagnostics import MOST_GUESSED, Collector, Diagnostic, Note, Span, SpecError, closest, near
 from stackc.graph.model import Graph, Node, Region, Wire
 from stackc.spec.document import Document
 from stackc.types import INT64, Bounds, Dim, TensorType, product
+
+if TYPE_CHECKING:
+    from stackc.components.reparam import Reparam
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from itertools import count
 
 from stackc.components.base import Component
 from stackc.diagnostics import Collector, Span, near
-from stackc.graph.entries import reparam_places, reparams_of, ties_of
+from stackc.graph.entries import reparam_places, ties_of
 from stackc.graph.fields import component_of
 from stackc.graph.inlets import Joiner, check_merge
 from stackc.graph.model import Body, Inlet, Kind, Node, Region, Wire
@@ -361,7 +361,11 @@ class _Builder:
             body = again.body if again else None
         else:
             body = _instantiate(self.context, operator, fields, scope, place)
-        reparams = again.reparams if again else reparams_of(entry, operator, scope)
+        reparams = again.reparams if again else ()
+        if not again and entry and entry.reparam:
+            from stackc.graph.reparams import reparams_of
+
+            reparams = reparams_of(entry, operator, scope)
         if inlets is None or body is None:
             return
         self.named.add(name)

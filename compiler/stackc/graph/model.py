@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import networkx as nx
 
 from stackc.components.base import Component
-from stackc.components.reparam import Reparam
 from stackc.diagnostics import Span
 from stackc.spec.document import Document
 from stackc.spec.expressions import Bound
 from stackc.spec.source import Source
 from stackc.types import DimContract, TensorType
+
+if TYPE_CHECKING:
+    from stackc.components.reparam import Reparam
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from stackc.diagnostics import closest, near
 from stackc.graph.includes import is_include
 from stackc.graph.own import own_operator
 from stackc.graph.scope import Scope
-from stackc.guess import fitting, listed, meant_by
 from stackc.likeness import folded
 from stackc.spec.document import BlockDecl, Body, NodeEntry
 from stackc.spec.drawing import Drawn
@@ -70,6 +69,8 @@ def find_operator(
     if entry and entry.op:
         if entry.op.data == OPEN:
             shown = f"'{drawn.id}' ({drawn.label})" if drawn.label else f"'{drawn.id}'"
+            from stackc.guess import fitting, listed, meant_by  # only where something is left open
+
             hint = f"it could be {listed(meant_by(drawn) or fitting(1))}; `stackc ops` lists the components"
             scope.found.error("N301", f"still to fill in: what {shown} is", entry.op.span, hint)
             return None

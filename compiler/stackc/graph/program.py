@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from stackc.components.base import Component, Signature
-from stackc.components.reparam import Reparam
 from stackc.diagnostics import Diagnostic, Span, SpecError
 from stackc.graph.check import TypedGraph, TypedRegion
 from stackc.graph.model import Node, Region, Wire
 from stackc.types import DimContract, TensorType
+
+if TYPE_CHECKING:
+    from stackc.components.reparam import Reparam
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ import simpleeval
 
 from stackc.diagnostics import Diagnostic, Span, SpecError, near
 from stackc.spec.arithmetic import FUNCTIONS, OPERATORS, Number, is_bounded
-from stackc.spec.slips import Slip, slip_in
 from stackc.types import Dim
 
 Bound: TypeAlias = Number | str | None
@@ -46,6 +45,8 @@ def evaluate(text: str, scope: Scope, span: Span) -> Bound:
         message = f"'{error.name}' is neither a param nor a dim"
         raise SpecError(Diagnostic("X002", message, _inside(span, text, error.name), near(error.name, scope))) from None
     except (SyntaxError, simpleeval.InvalidExpression, RecursionError, MemoryError) as error:
+        from stackc.spec.slips import Slip, slip_in  # only where something is wrong: it has many patterns
+
         slip = slip_in(text) or Slip(_reason(error), _LANGUAGE)
         raise SpecError(Diagnostic("X001", f"'{text}' is not an expression: {slip.reason}", span, slip.hint)) from None
     except (ArithmeticError, ValueError, TypeError) as error:

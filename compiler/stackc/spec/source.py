@@ -6,9 +6,12 @@ import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stackc.diagnostics import Diagnostic, Span, SpecError, is_invisible, near
-from stackc.spec.markdown import Skin, find_drawing, find_spec, is_spec
+
+if TYPE_CHECKING:
+    from stackc.spec.markdown import Skin
 
 MERMAID_SUFFIXES = (".mmd", ".mermaid")
 YAML_SUFFIXES = (".yaml", ".yml")
@@ -49,6 +52,8 @@ def load_source(path: Path) -> Source:
     if os.path.lexists(path / LOCK):
         return Source(str(path / LOCK), _read_text(_own_lock(path)))
     if markdown := MARKDOWN.fullmatch(path.name):
+        from stackc.spec.markdown import find_spec  # which no other kind of file needs
+
         file = path.with_name(markdown["file"])
         spec = find_spec(str(file), _read_text(file), markdown["name"])
         return Source(str(file), spec.text, spec.skin)
@@ -61,6 +66,8 @@ def load_drawing(path: Path) -> Source:
     SpecError S009 where there is none that can be read.
     """
     if markdown := MARKDOWN.fullmatch(path.name):
+        from stackc.spec.markdown import find_drawing
+
         file = path.with_name(markdown["file"])
         found = find_drawing(str(file), _read_text(file), markdown["name"])
         return Source(str(file), found.text, "mermaid")
@@ -69,6 +76,8 @@ def load_drawing(path: Path) -> Source:
 
 def is_spec_file(path: Path) -> bool:
     """Whether a file of this name is there and is a spec, as far as its first keys tell; broken ones count."""
+    from stackc.spec.markdown import is_spec
+
     skin: Skin = "mermaid" if path.suffix in MERMAID_SUFFIXES else "yaml"
     if path.suffix not in MERMAID_SUFFIXES + YAML_SUFFIXES or not path.is_file():
         return False
