@@ -81,8 +81,9 @@ def cli() -> None:
 
 def main() -> None:
     """The entry point. Exit status 0 done, 1 the spec or the proof failed, 2 wrong usage."""
-    # A large spec is a great many objects and no cycles: to look for some after every 700 is a third of the time.
-    gc.set_threshold(100_000, 20, 20)
+    # Large specs, PyTorch as it is imported and graphs that are exported are millions of objects and hardly a cycle: to
+    # look for some after every 700 takes a third of the time of a check, and half a second of a build.
+    gc.set_threshold(1_000_000, 50, 50)
     try:
         cli()
     except SpecError as error:
