@@ -9,8 +9,9 @@ prove           module against session         proof/
 measure         module against session         bench/
 package         everything → exported/NAME/    artifact.py
 
-The module is there for random weights and for the proof. With weights from a file, compiled components in the cache
-and `verify=False` there is none, nothing is run, and neither PyTorch nor ONNX Runtime is imported.
+The module is there for random weights and for the proof; with weights from a file it is made after the export. With
+these, compiled components in the cache and `verify=False` there is none, nothing is run, and neither PyTorch nor ONNX
+Runtime is imported.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,14 +112,16 @@ def _built(checked: Checked, options: Options, report: Report) -> Built:
     weights = _weights(checked, options)
     if weights is not None:
         report("weights", f"{len(weights):,} tensors")
-    module = _lower(checked, weights, options.seed) if options.verify or weights is None else None
-    if module is not None:
-        report("lower", "weights from the file" if weights is not None else f"random weights, seed {options.seed}")
     session, parity, speed, point = None, None, None, None
-    with ThreadPoolExecutor(1) as beside, staged(options.out / checked.document.name) as folder:
+    with ThreadPoolExecutor(2) as beside, staged(options.out / checked.document.name) as folder:
         hashes = beside.submit(_weight_hashes, weights)
+        if weights is not None and options.verify:
+            beside.submit(import_module, "torch")  # which takes longer than to write what the cache has
+        module = _lower(checked, None, options.seed, report) if weights is None else None
         exported = _export(checked, _tensors(module, weights), folder, options)
         report("export", _amount(exported, options))
+        if weights is not None and options.verify:
+            module = _lower(checked, weights, options.seed, report)
         if module is not None and options.verify:
             session = open_session(folder / MODEL, options.provider, threads=options.threads)
             report("open", f"{session.provider}: {session.reason}{_elsewhere(checked, session, options)}")
@@ -146,11 +150,13 @@ def _weights(checked: Checked, options: Options) -> Weights | None:
     return match_weights(open_weights(path, span), checked.program.tensors(), decl, path.name, span)
 
 
-def _lower(checked: Checked, weights: Weights | None, seed: int) -> nn.Module:
+def _lower(checked: Checked, weights: Weights | None, seed: int, report: Report) -> nn.Module:
     from stackc.lower import load_weights, lower
 
     module = lower(checked.typed, seed=seed, device="meta" if weights is not None else "cpu")
-    return load_weights(module, weights) if weights is not None else module
+    module = load_weights(module, weights) if weights is not None else module
+    report("lower", "weights from the file" if weights is not None else f"random weights, seed {seed}")
+    return module
 
 
 def _tensors(module: nn.Module | None, weights: Weights | None) -> Mapping[str, Array]:
