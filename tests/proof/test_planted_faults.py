@@ -73,8 +73,8 @@ def epsilon_changed(graph: onnx.GraphProto) -> None:
 def mask_dropped(graph: onnx.GraphProto) -> None:
     """Every position is kept: the mask plus one is nothing but nonzero."""
     one = constant(graph, "one", 1, "int64")
-    insert(graph, "encoder.0.attn/Equal", "Add", ["mask", one], "encoder.0.attn/kept")
-    node(graph, "encoder.0.attn/Equal").input[0] = "encoder.0.attn/kept"
+    insert(graph, "encoder.0.attn/Cast", "Add", ["mask", one], "encoder.0.attn/kept")
+    node(graph, "encoder.0.attn/Cast").input[0] = "encoder.0.attn/kept"
 
 
 def causal_off_by_one(graph: onnx.GraphProto) -> None:

@@ -17,7 +17,7 @@ from stackc.diagnostics import Collector
 from stackc.export.constraints import counterexample, spelled
 from stackc.export.functions import CONSTANT, Place
 from stackc.export.objects import IR_VERSION, Cone, Object, opset_imports
-from stackc.export.prologue import transposition
+from stackc.export.prologue import graph_of
 from stackc.export.storage import Storage, Stored, plan_storage, source_of
 from stackc.export.template import VALUES, Stamps, Template, put_down, stamps
 from stackc.export.units import Unit
@@ -108,7 +108,7 @@ class _Linker:
         """Put down the nodes of one call."""
         template = self.templates.get(id(parts))
         if template is None:
-            template = self.templates[id(parts)] = Template.of(parts)
+            template = self.templates[id(parts)] = Template.of(parts.nodes, parts.constants)
         marks = stamps(call)
         names = {"": ""}
         names |= {f"x{port}": self.values[value] for port, value in enumerate(call.inputs) if value is not None}
@@ -121,25 +121,37 @@ class _Linker:
         put_down(template, self.graph, call.path, marks, names)
 
     def results(self, cone: Cone, call: Call, marks: Stamps) -> dict[str, str]:
-        """The values that stand for a cone's results: initializers, or a transposition that is left to the graph."""
+        """The values that stand for a cone's results: initializers, or what nodes make that are left to the graph."""
         sources = tuple(source_of(call, parameter) for parameter in cone.parameters)
-        names = self.storage.results(cone, sources)
-        if names is None:
-            node = self.graph.node.add()
-            node.CopyFrom(transposition(cone))
-            names = (f"{call.path}/{cone.parameters[0]}/Transpose",)
-            node.name, node.input[0], node.output[0] = names[0], self.storage.tensor(sources[0]), names[0]
-            node.metadata_props.extend(marks)
+        names = self.storage.results(cone, sources) or self.left(cone, call, sources, marks)
         return dict(zip(cone.results, names, strict=True))
 
+    def left(self, cone: Cone, call: Call, sources: Sequence[str], marks: Stamps) -> tuple[str, ...]:
+        """Put down the nodes of a cone whose tensors others use in another form."""
+        template = self.templates.get(id(cone))
+        if template is None:
+            template = self.templates[id(cone)] = Template.of(graph_of(cone).node, graph_of(cone).initializer)
+        path = f"{call.path}/{cone.parameters[0]}"
+        names = {f"p{number}": self.storage.tensor(source) for number, source in enumerate(sources)}
+        names |= {tensor.name: self.constant(tensor, key) for tensor, key in template.constants}
+        names |= {local: path + suffix for local, suffix in template.suffixes.items()}
+        put_down(template, self.graph, path, marks, names)
+        return tuple(names[result.name] for result in graph_of(cone).output)
+
     def name_outputs(self, call: Call, parts: Object, names: dict[str, str]) -> None:
-        """Give the call's values their names in the graph; one that is only passed on has its name already."""
+        """Give the call's values their names in the graph; one that is only passed on has its name already.
+
+        Dims are not named there: where ONNX Runtime knows that the two sides of a sum are of one size, it joins the sum
+        and the norm behind it to its SkipLayerNormalization, which takes twice as long as both of them on a CPU, and
+        normalizes the last axis whichever was meant.
+        """
         for value, local in zip(call.outputs, parts.outputs, strict=True):
             self.makers[value] = call
             if local[0] == "v" and value not in self.roots:
                 names[local] = self.exposed.get(value) or self.inner_name(value)
                 if value not in self.exposed:
-                    self.graph.value_info.add(name=names[local], type=type_proto(self.program.types[value]))
+                    type = type_proto(self.program.types[value], named=False)
+                    self.graph.value_info.add(name=names[local], type=type)
             self.values[value] = names[local]
 
     def inner_name(self, value: str) -> str:

@@ -21,17 +21,20 @@ def run_cone(cone: Cone, parameters: Sequence[Array]) -> list[Array]:
 
     Moving elements about is left to numpy; anything that calculates goes through ONNX Runtime, in one run.
     """
-    model = _model(cone.model)
-    if all(node.op_type in _MOVES for node in model.graph.node):
-        return _moved(model.graph, parameters)
-    names = [value.name for value in model.graph.input]
+    if only_moves(cone):
+        return _moved(graph_of(cone), parameters)
+    names = [value.name for value in graph_of(cone).input]
     return evaluate(cone.model, dict(zip(names, parameters, strict=True)))
 
 
-def transposition(cone: Cone) -> onnx.NodeProto | None:
-    """The one node of a cone that only transposes its parameter, None of any other."""
-    nodes = _model(cone.model).graph.node
-    return nodes[0] if len(nodes) == 1 and nodes[0].op_type == "Transpose" else None
+def only_moves(cone: Cone) -> bool:
+    """Whether a cone calculates nothing: its results have the numbers of its parameters, in another order."""
+    return all(node.op_type in _MOVES for node in graph_of(cone).node)
+
+
+def graph_of(cone: Cone) -> onnx.GraphProto:
+    """The nodes of a cone; it is shared, and not to be changed."""
+    return _model(cone.model).graph
 
 
 @lru_cache(maxsize=256)
@@ -70,6 +73,7 @@ def _reshape(inputs: list[Array], attributes: dict[str, Any], count: int) -> Seq
 
 
 _MOVES: dict[str, Move] = {
+    "Concat": lambda inputs, attributes, _: [np.concatenate(inputs, attributes["axis"])],
     "Transpose": lambda inputs, attributes, _: [inputs[0].transpose(attributes.get("perm"))],
     "Reshape": _reshape,
     "Split": _split,

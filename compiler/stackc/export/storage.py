@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from stackc.export.objects import Cone, Object
-from stackc.export.prologue import transposition
+from stackc.export.prologue import only_moves
 from stackc.graph.names import plain_name
 from stackc.graph.program import Call
 
@@ -75,18 +75,30 @@ class _Wanted:
     def stored(self) -> dict[Form, Stored]:
         kept: dict[Form, Cone | None] = {}
         for (model, sources), cone in self.forms.items():
-            shared = len(self.of[sources[0]]) > 1
-            if cone is not None and shared and transposition(cone):
-                kept[b"", sources] = None
+            shared = any(len(self.of[source]) > 1 for source in sources)
+            if cone is not None and shared and only_moves(cone):
+                kept |= {(b"", (source,)): None for source in sources}
             else:
                 kept[model, sources] = cone
         taken = {sources[0] for (_, sources), cone in kept.items() if cone is None}
         stored: dict[Form, Stored] = {}
         for (model, sources), cone in kept.items():
-            names = (sources[0],) if cone is None else _names(cone, plain_name(sources[0]), taken)
+            names = (sources[0],) if cone is None else _names(cone, _joined(sources), taken)
             taken.update(names)
             stored[model, sources] = Stored(names, sources, cone)
         return stored
+
+
+def _joined(sources: Iterable[str]) -> str:
+    """One name for what is made of several tensors: `attn.q+k+v.weight`, or of many the first and how many more."""
+    first, *others = dict.fromkeys(plain_name(source) for source in sources)
+    if len(others) > 3:
+        return f"{first}+{len(others)}"
+    paths = [name.split(".") for name in (first, *others)]
+    columns = [dict.fromkeys(column) for column in zip(*paths, strict=False)]
+    if len({*map(len, paths)}) > 1 or sum(len(column) > 1 for column in columns) > 1:
+        return "+".join((first, *others))
+    return ".".join("+".join(column) for column in columns)
 
 
 def _names(cone: Cone, name: str, taken: set[str]) -> tuple[str, ...]:

@@ -1,14 +1,13 @@
-"""An object made ready to be put down many times: what differs from call to call apart from what does not."""
+"""Nodes made ready to be put down many times: what differs from call to call apart from what does not."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import onnx
 
 from stackc.export.nodes import renamed, subgraphs
-from stackc.export.objects import Object
 from stackc.graph.program import Call
 
 PATH, SOURCE, VALUES = "stackc.path", "stackc.source", "stackc.values"
@@ -37,7 +36,7 @@ class TemplateNode:
 
 @dataclass(frozen=True, eq=False)
 class Template:
-    """The nodes of an object, what the name of each value in between adds to the call's path, and its constants.
+    """Nodes of an object, what the name of each value in between adds to the call's path, and its constants.
 
     With each constant goes a key that equal constants share, whatever they are called.
     """
@@ -47,18 +46,18 @@ class Template:
     constants: tuple[tuple[onnx.TensorProto, bytes], ...]
 
     @staticmethod
-    def of(compiled: Object) -> Template:
+    def of(nodes: Iterable[onnx.NodeProto], constants: Iterable[onnx.TensorProto]) -> Template:
         """Nodes are named path/MatMul, path/MatMul_1, …, and a value as the node that makes it."""
         counts: dict[str, int] = {}
-        nodes: list[TemplateNode] = []
+        made: list[TemplateNode] = []
         suffixes: dict[str, str] = {}
-        for node in compiled.nodes:
+        for node in nodes:
             number = counts[node.op_type] = counts.get(node.op_type, -1) + 1
             suffix = f"/{node.op_type}_{number}" if number else f"/{node.op_type}"
             for index, name in enumerate(node.output):
                 suffixes[name] = f"{suffix}:{index}" if index else suffix
-            nodes.append(_template_node(node, suffix))
-        return Template(tuple(nodes), suffixes, tuple((tensor, _nameless(tensor)) for tensor in compiled.constants))
+            made.append(_template_node(node, suffix))
+        return Template(tuple(made), suffixes, tuple((tensor, _nameless(tensor)) for tensor in constants))
 
 
 def _template_node(node: onnx.NodeProto, suffix: str) -> TemplateNode:

@@ -36,17 +36,18 @@ def roots_of(uses: Iterable[tuple[Call, Object]]) -> dict[str, str]:
 
 
 @lru_cache(maxsize=4096)
-def type_proto(type: TensorType) -> onnx.TypeProto:
+def type_proto(type: TensorType, *, named: bool = True) -> onnx.TypeProto:
     """The type as ONNX writes it: numbers as numbers, dims of the contract by name, others by their expression.
 
-    ONNX Runtime plans memory by the equality of these names: equal dims have equal names, and different ones never.
+    ONNX Runtime plans memory by the equality of these names: equal dims have equal names, and different ones never. A
+    dim that is not to be named is one of which nothing is said.
     """
     proto = onnx.TypeProto()
     proto.tensor_type.elem_type = _ELEMENTS[type.dtype]
     proto.tensor_type.shape.SetInParent()
     for dim in type.shape:
-        if dim.constant is None:
-            proto.tensor_type.shape.dim.add(dim_param=str(dim))
-        else:
+        if dim.constant is not None:
             proto.tensor_type.shape.dim.add(dim_value=dim.constant)
+        else:
+            proto.tensor_type.shape.dim.add(dim_param=str(dim) if named else None)
     return proto

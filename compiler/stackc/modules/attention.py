@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from stackc.modules.exported_attention import exported
+
 
 class Rotary(nn.Module):
     """Pairs of the first features of each head, turned by their position times a frequency of their own."""
@@ -83,7 +85,14 @@ class Attention(nn.Module):
         q = self.split_heads(self.q(x), self.q_norm, self.rotary)  # [batch, heads, queries, head_dim]
         k = self.split_heads(self.k(source), self.k_norm, self.rotary)  # [batch, kv_heads, keys, head_dim]
         v = self.split_heads(self.v(source if value is None else value))
-        added = self.added(mask, bias, q, k)
+        return self.attend(q, k, v, self.added(mask, bias, q, k))
+
+    def export_forward(self, opset: int, target: str) -> Callable[..., Tensor] | None:
+        """One product for all that is projected from the same tensor, or ONNX Runtime's own operators."""
+        return exported(self, opset, target)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, added: Tensor | None) -> Tensor:
+        """[batch, heads, positions, head_dim] each, and what is added to the scores → [batch, queries, dim]."""
         mixed = F.scaled_dot_product_attention(
             q,
             k,
@@ -96,56 +105,6 @@ class Attention(nn.Module):
         )
         y: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return y
-
-    def export_forward(self, opset: int, target: str) -> Callable[..., Tensor] | None:
-        """Where ONNX Runtime's own operators may be used, a forward that moves no heads about."""
-        if target != "ort" or (self.grouped and opset < 23):
-            return None
-
-        def forward(
-            x: Tensor,
-            context: Tensor | None = None,
-            mask: Tensor | None = None,
-            bias: Tensor | None = None,
-            value: Tensor | None = None,
-        ) -> Tensor:
-            source = x if context is None else context
-            q, k, v = self.q(x), self.k(source), self.v(source if value is None else value)
-            if self.q_norm is not None or self.rotary is not None:
-                q = self.split_heads(q, self.q_norm, self.rotary).transpose(1, 2).flatten(2)
-                k = self.split_heads(k, self.k_norm, self.rotary).transpose(1, 2).flatten(2)
-            added = self.added(mask, bias, self.split_heads(q), self.split_heads(k))
-            plain = added is None and not self.causal and not self.grouped
-            mixed = self.of_onnxruntime(q, k, v, added) if plain or opset < 23 else self.of_onnx(q, k, v, added)
-            y: Tensor = self.out(mixed)
-            return y
-
-        return forward
-
-    def of_onnxruntime(self, q: Tensor, k: Tensor, v: Tensor, added: Tensor | None) -> Tensor:
-        """ONNX Runtime's operator, the faster one where nothing is added to the scores. For an export alone."""
-        scale = {} if self.scale is None else {"scale": self.scale}
-        return torch.onnx.ops.symbolic(
-            "com.microsoft::MultiHeadAttention",
-            (q, k, v) if added is None else (q, k, v, None, None, added),
-            {"num_heads": q.shape[2] // self.head_dim, "unidirectional": int(self.causal and added is None), **scale},
-            dtype=q.dtype,
-            shape=(q.shape[0], q.shape[1], v.shape[2]),
-        )
-
-    def of_onnx(self, q: Tensor, k: Tensor, v: Tensor, added: Tensor | None) -> Tensor:
-        """ONNX's operator on [batch, positions, heads · head_dim], slow in PyTorch itself. For an export alone."""
-        mixed, *_ = torch.onnx.ops.attention(
-            q,
-            k,
-            v,
-            added,
-            is_causal=self.causal and added is None,
-            q_num_heads=q.shape[2] // self.head_dim,
-            kv_num_heads=k.shape[2] // self.head_dim,
-            scale=self.scale,
-        )
-        return mixed
 
     def split_heads(self, x: Tensor, norm: nn.Module | None = None, rotary: nn.Module | None = None) -> Tensor:
         """[batch, seq, heads * head_dim] → [batch, heads, seq, head_dim], normalized and turned if at all."""
@@ -171,7 +130,7 @@ class Attention(nn.Module):
         −inf; half the least number, because ONNX Runtime's Attention makes zeros of a row that holds the least one
         only; and the queries are written out, since it does not broadcast over them.
         """
-        attend = mask.ne(0)
+        attend = mask.bool()
         if mask.dim() == 2:
             attend = attend[:, None, None, :]
         elif mask.dim() == 3:
@@ -183,4 +142,4 @@ class Attention(nn.Module):
         if self.window is not None:
             attend = attend & within.triu(1 - self.window)
             attend = attend if self.causal else attend & within.tril(self.window - 1)
-        return q.new_zeros(()).masked_fill(~attend, torch.finfo(q.dtype).min / 2)
+        return torch.where(attend, q.new_zeros(()), q.new_full((), torch.finfo(q.dtype).min / 2))

@@ -14,7 +14,7 @@ class MeanPool(nn.Module):
         """x [batch, seq, dim], mask [batch, seq] → [batch, dim]."""
         if mask is None:
             return x.mean(dim=1)
-        kept = mask.ne(0).unsqueeze(-1)  # [batch, seq, 1]
+        kept = mask.bool().unsqueeze(-1)  # [batch, seq, 1]
         total = x.masked_fill(~kept, 0).sum(dim=1)  # [batch, dim]; whatever padding holds, NaN too, stays out
         count = kept.sum(dim=1).clamp(min=1)  # [batch, 1]
         return total / count.to(x.dtype)
@@ -27,7 +27,7 @@ class MaxPool(nn.Module):
         """x [batch, seq, dim], mask [batch, seq] → [batch, dim]."""
         if mask is None:
             return x.amax(dim=1)
-        kept = mask.ne(0)
+        kept = mask.bool()
         largest = x.masked_fill(~kept.unsqueeze(-1), torch.finfo(x.dtype).min).amax(dim=1)  # [batch, dim]
         return largest.masked_fill(~kept.any(dim=1, keepdim=True), 0)
 
