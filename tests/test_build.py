@@ -110,10 +110,10 @@ def test_a_model_that_differs_fails_the_build_and_the_earlier_artifact_stands(
 ) -> None:
     folder = build(SPECS / "normalized.yaml", Options(out=tmp_path, measure=False), silent).folder
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    honest = building._export
+    honest = building._store
 
-    def tampered(checked: Any, tensors: Any, folder: Path, options: Options) -> Any:
-        exported = honest(checked, tensors, folder, options)
+    def tampered(assembled: Any, tensors: Any, folder: Path) -> Any:
+        exported = honest(assembled, tensors, folder)
         model = onnx.load(folder / "model.onnx")
         (bias,) = (t for t in model.graph.initializer if t.name == "linear.bias")
         array = onnx.numpy_helper.to_array(bias).copy()
@@ -122,7 +122,7 @@ def test_a_model_that_differs_fails_the_build_and_the_earlier_artifact_stands(
         onnx.save(model, folder / "model.onnx")
         return exported
 
-    monkeypatch.setattr(building, "_export", tampered)
+    monkeypatch.setattr(building, "_store", tampered)
     with pytest.raises(SpecError) as caught:
         build(SPECS / "normalized.yaml", Options(out=tmp_path, measure=False), silent)
     (found,) = caught.value.diagnostics

@@ -3,15 +3,16 @@
 check_spec      text → program                 front.py
 open_weights    file → named tensors           tensor_files/
 lower           typed graph → nn.Module        lower.py
-export          program → ONNX file            export/
+export          program → ONNX graph           export/
+write           graph, tensors → ONNX file     export/
 open            ONNX file → session            runtime/
 prove           module against session         proof/
 measure         module against session         bench/
 package         everything → exported/NAME/    artifact.py
 
-The module is there for random weights and for the proof; with weights from a file it is made after the export. With
-these, compiled components in the cache and `verify=False` there is none, nothing is run, and neither PyTorch nor ONNX
-Runtime is imported.
+The module is there for random weights and for the proof; with weights from a file it is made while the export writes
+them. With these, compiled components in the cache and `verify=False` there is none, nothing is run, and neither
+PyTorch nor ONNX Runtime is imported.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from stackc.bench import Comparison
-    from stackc.export import Exported
+    from stackc.export import Assembled, Exported
     from stackc.graph.program import Program
     from stackc.proof.points import Point
     from stackc.proof.report import Parity
@@ -118,10 +119,13 @@ def _built(checked: Checked, options: Options, report: Report) -> Built:
         if weights is not None and options.verify:
             beside.submit(import_module, "torch")  # which takes longer than to write what the cache has
         module = _lower(checked, None, options.seed, report) if weights is None else None
-        exported = _export(checked, _tensors(module, weights), folder, options)
-        report("export", _amount(exported, options))
-        if weights is not None and options.verify:
+        assembled = _assemble(checked, options)
+        report("export", _amount(assembled, options))
+        stored = beside.submit(_store, assembled, _tensors(module, weights), folder)
+        if weights is not None and options.verify:  # not before the export, which changes nn.Module while it traces
             module = _lower(checked, weights, options.seed, report)
+        exported = stored.result()
+        report("write", _sizes(exported))
         if module is not None and options.verify:
             session = open_session(folder / MODEL, options.provider, threads=options.threads)
             report("open", f"{session.provider}: {session.reason}{_elsewhere(checked, session, options)}")
@@ -167,24 +171,34 @@ def _tensors(module: nn.Module | None, weights: Weights | None) -> Mapping[str, 
     return {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
 
 
-def _export(checked: Checked, tensors: Mapping[str, Array], folder: Path, options: Options) -> Exported:
-    from stackc.export import export
+def _assemble(checked: Checked, options: Options) -> Assembled:
+    from stackc.export import assemble
 
     cache = user_cache() if options.cache else None
-    return export(
-        checked.program, tensors, folder,
-        opset=options.opset, target=options.target, functions=options.functions, cache=cache,
-    )  # fmt: skip
+    return assemble(
+        checked.program, opset=options.opset, target=options.target, functions=options.functions, cache=cache
+    )
 
 
-def _amount(exported: Exported, options: Options) -> str:
-    recalled = f", {exported.recalled} from the cache" if exported.recalled else ""
+def _store(assembled: Assembled, tensors: Mapping[str, Array], folder: Path) -> Exported:
+    from stackc.export import store
+
+    return store(assembled, tensors, folder)
+
+
+def _amount(assembled: Assembled, options: Options) -> str:
+    recalled = f", {assembled.recalled} from the cache" if assembled.recalled else ""
     dialect = f"opset {options.opset}" + (f", target {options.target}" if options.target != "portable" else "")
-    size = f"{exported.units} distinct components{recalled}, {exported.nodes:,} ONNX nodes"
-    return f"{size}, {dialect}, runs on {_runs_on(exported)}"
+    nodes = len(assembled.linked.model.graph.node)
+    size = f"{assembled.units} distinct components{recalled}, {nodes:,} ONNX nodes"
+    return f"{size}, {dialect}, runs on {_runs_on(assembled)}"
 
 
-def _runs_on(exported: Exported) -> str:
+def _sizes(exported: Exported) -> str:
+    return ", ".join(f"{path.name} {path.stat().st_size / 1e6:,.1f} MB" for path in exported.paths)
+
+
+def _runs_on(exported: Assembled | Exported) -> str:
     return f"onnxruntime >= {exported.runs_on}"
 
 

@@ -1,5 +1,5 @@
 """Typed program → ONNX model: compile each distinct component once, then link."""
 
-from stackc.export.pipeline import Exported, export
+from stackc.export.pipeline import Assembled, Exported, assemble, export, store
 
-__all__ = ["Exported", "export"]
+__all__ = ["Assembled", "Exported", "assemble", "export", "store"]

@@ -1,4 +1,4 @@
-"""The export stage from end to end: units → recall or compile → link → write."""
+"""The export stage from end to end: units → recall or compile → link, and then, apart from it, write."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from stackc.cache import Cache
 from stackc.diagnostics import Span
 from stackc.export.functions import fold
-from stackc.export.link import link
+from stackc.export.link import Linked, link
 from stackc.export.recall import recall_or_compile
 from stackc.export.units import Unit, units_of
 from stackc.export.write import INLINE_LIMIT, write
@@ -45,6 +45,58 @@ class Exported:
         return tuple(self.files)
 
 
+@dataclass(frozen=True, eq=False)
+class Assembled:
+    """A model that lacks nothing but its weights; with the program's, `store` writes it."""
+
+    program: Program
+    linked: Linked
+    units: int
+    recalled: int
+    opset: int
+    runs_on: str
+    seconds: Mapping[str, float]
+
+
+def assemble(
+    program: Program,
+    *,
+    opset: int = 23,
+    target: str = "portable",
+    functions: bool = False,
+    cache: Cache | None = None,
+) -> Assembled:
+    """Compile the components of the program and link them.
+
+    With `functions`, blocks and stacks are ONNX local functions; else the model is flat. PyTorch is imported where a
+    unit is not in the cache. Raises SpecError E501 (a component cannot be exported) and E502 (it was compiled for fewer
+    sizes than the contract allows).
+    """
+    clock = _Clock({})
+    units = clock("units", lambda: units_of(program, opset, target))
+    objects, recalled = clock("compile", lambda: recall_or_compile(spans_of(program, units), cache))
+    linked = clock("link", lambda: link(program, units, objects, opset=opset))
+    operators = {(node.domain, node.op_type) for node in linked.model.graph.node}
+    runs_on = first_release(linked.model.ir_version, opset, operators)
+    if functions:
+        linked = clock("fold", lambda: replace(linked, model=fold(linked.model, linked.places, linked.exposed)))
+    return Assembled(program, linked, len(objects), recalled, opset, runs_on, clock.seconds)
+
+
+def store(assembled: Assembled, weights: Mapping[str, np.ndarray[Any, Any]], folder: Path) -> Exported:
+    """Write the model with its weights into an existing folder.
+
+    `weights` has every parameter and buffer by its name in the state_dict; it is read one tensor at a time.
+    """
+    clock = _Clock(dict(assembled.seconds))
+    inline = weight_bytes(assembled.program) <= INLINE_LIMIT
+    files = clock("write", lambda: write(assembled.linked, weights, folder, inline=inline))
+    nodes = len(assembled.linked.model.graph.node)
+    return Exported(
+        files, assembled.units, assembled.recalled, nodes, assembled.opset, assembled.runs_on, clock.seconds
+    )
+
+
 def export(
     program: Program,
     weights: Mapping[str, np.ndarray[Any, Any]],
@@ -55,24 +107,9 @@ def export(
     functions: bool = False,
     cache: Cache | None = None,
 ) -> Exported:
-    """Write the program as an ONNX model into an existing folder.
-
-    With `functions`, blocks and stacks are ONNX local functions; else the model is flat.
-    `weights` has every parameter and buffer by its name in the state_dict; it is read one tensor at a time. PyTorch is
-    imported where a unit is not in the cache. Raises SpecError E501 (a component cannot be exported) and E502 (it was
-    compiled for fewer sizes than the contract allows).
-    """
-    clock = _Clock({})
-    units = clock("units", lambda: units_of(program, opset, target))
-    objects, recalled = clock("compile", lambda: recall_or_compile(spans_of(program, units), cache))
-    linked = clock("link", lambda: link(program, units, objects, opset=opset))
-    operators = {(node.domain, node.op_type) for node in linked.model.graph.node}
-    if functions:
-        linked = clock("fold", lambda: replace(linked, model=fold(linked.model, linked.places, linked.exposed)))
-    inline = weight_bytes(program) <= INLINE_LIMIT
-    files = clock("write", lambda: write(linked, weights, folder, inline=inline))
-    runs_on = first_release(linked.model.ir_version, opset, operators)
-    return Exported(files, len(objects), recalled, len(linked.model.graph.node), opset, runs_on, clock.seconds)
+    """Write the program as an ONNX model into an existing folder: `assemble` and `store`, which may be taken apart."""
+    assembled = assemble(program, opset=opset, target=target, functions=functions, cache=cache)
+    return store(assembled, weights, folder)
 
 
 def spans_of(program: Program, units: list[Unit]) -> dict[Unit, Span]:
