@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -154,12 +156,15 @@ def test_large_weights_go_beside_the_model(
     assert list(exported.seconds) == ["units", "compile", "link", "write"]
 
 
+@pytest.mark.parametrize("large", [writing.LARGE, 2], ids=["hashed at once", "hashed beside"])
 @pytest.mark.parametrize("dtype", ["float16", "float64", "int64", "bool"])
-def test_bytes_of_every_element_type(tmp_path: Path, dtype: str) -> None:
+def test_bytes_of_every_element_type(tmp_path: Path, dtype: str, large: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "LARGE", large)
     array = np.arange(6).reshape(2, 3).astype(dtype)
-    with (tmp_path / "model.onnx.data").open("wb") as file:
-        arrays = [("a", array), ("b", array[0, 0].reshape(()))]
-        tensors = list(writing._external(writing._Hashed(file), arrays))
+    with (tmp_path / "model.onnx.data").open("wb") as file, ThreadPoolExecutor(1) as beside:
+        data = writing._Hashed(file, beside)
+        tensors = list(writing._external(data, [("a", array), ("b", array[0, 0].reshape(()))]))
+    assert data.digest.hexdigest() == hashlib.sha256((tmp_path / "model.onnx.data").read_bytes()).hexdigest()
     loaded = [onnx.numpy_helper.to_array(tensor, str(tmp_path)) for tensor in tensors]
     np.testing.assert_array_equal(loaded[0], array)
     assert loaded[1].shape == ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -40,8 +41,8 @@ def write(linked: Linked, weights: Mapping[str, Array], folder: Path, *, inline:
         for name, array in stored_arrays(linked, weights):
             model.graph.initializer.append(numpy_helper.from_array(array, name))
     else:
-        with (folder / DATA).open("wb") as file:
-            data = _Hashed(file)
+        with (folder / DATA).open("wb") as file, ThreadPoolExecutor(1) as beside:
+            data = _Hashed(file, beside)
             model.graph.initializer.extend(_external(data, stored_arrays(linked, weights)))
         written[folder / DATA] = data.digest.hexdigest()
     serialized = model.SerializeToString(deterministic=True)
@@ -62,16 +63,22 @@ def stored_arrays(linked: Linked, weights: Mapping[str, Array]) -> Iterator[tupl
 
 @dataclass
 class _Hashed:
-    """A file that is written to from its start, and the hash of what was written."""
+    """A file that is written to from its start, and the hash of what was written, taken beside the writing."""
 
     file: BinaryIO
+    beside: ThreadPoolExecutor
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
     size: int = 0
 
     def write(self, data: memoryview | bytes) -> None:
         """Append bytes."""
-        self.file.write(data)
-        self.digest.update(data)
+        if len(data) < LARGE:
+            self.digest.update(data)
+            self.file.write(data)
+        else:
+            hashed = self.beside.submit(self.digest.update, data)
+            self.file.write(data)
+            hashed.result()
         self.size += len(data)
 
 
