@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from stackc.bench import Comparison
     from stackc.export import Assembled, Exported
     from stackc.graph.program import Program
+    from stackc.proof.components import Reference
     from stackc.proof.points import Point
     from stackc.proof.report import Parity
     from stackc.types import TensorType, ValueRange
@@ -124,15 +125,16 @@ def _built(checked: Checked, options: Options, report: Report) -> Built:
         stored = beside.submit(_store, assembled, _tensors(module, weights), folder)
         if weights is not None and options.verify:  # not before the export, which changes nn.Module while it traces
             module = _lower(checked, weights, options.seed, report)
+        reference = _reference(module) if module is not None and options.verify else None
         exported = stored.result()
         report("write", _sizes(exported))
-        if module is not None and options.verify:
+        if reference is not None:
             session = open_session(folder / MODEL, options.provider, threads=options.threads)
             report("open", f"{session.provider}: {session.reason}{_elsewhere(checked, session, options)}")
-            parity = _prove(checked, module, session, folder, options)
+            parity = _prove(checked, reference, session, folder, options)
             report("prove", f"{len(parity.rows)} comparisons, {_distance(parity)}")
             if options.measure:
-                speed, point = _measure(checked, module, folder, options)
+                speed, point = _measure(checked, reference.module, folder, options)
                 report("measure", str(speed.ratios[0]))
         manifest = _manifest(checked, exported, hashes.result(), session, parity, options)
         _package(checked, manifest, Findings(parity, speed, point), folder)
@@ -210,12 +212,18 @@ def _elsewhere(checked: Checked, session: Session, options: Options) -> str:
     return "".join(f"\n  not there: {line}" for line in elsewhere(session, places))
 
 
-def _prove(checked: Checked, module: nn.Module, session: Session, folder: Path, options: Options) -> Parity:
+def _reference(module: nn.Module) -> Reference:
+    from stackc.proof.components import Reference
+
+    return Reference.of(module)
+
+
+def _prove(checked: Checked, reference: Reference, session: Session, folder: Path, options: Options) -> Parity:
     from stackc.proof.parity import prove
 
     parity = prove(
         checked.program,
-        module,
+        reference,
         session,
         folder / MODEL,
         checked.ranges,

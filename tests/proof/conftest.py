@@ -20,6 +20,7 @@ from stackc.export.units import Unit, units_of
 from stackc.export.write import write
 from stackc.front import Checked, check_source
 from stackc.lower import lower
+from stackc.proof.components import Reference
 from stackc.proof.parity import prove
 from stackc.proof.report import Parity
 from stackc.runtime import open_session
@@ -89,7 +90,13 @@ class Small:
         session = open_session(path, "cpu", threads=1)
         checked = self.checked
         return prove(
-            checked.program, self.module, session, path, checked.ranges, threads=1, per_component=per_component
+            checked.program,
+            Reference.of(self.module),
+            session,
+            path,
+            checked.ranges,
+            threads=1,
+            per_component=per_component,
         )
 
     def with_unit(self, path: str, component: Component) -> dict[Unit, Object]:

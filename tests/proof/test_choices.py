@@ -17,6 +17,7 @@ from stackc.diagnostics import SpecError
 from stackc.export import export
 from stackc.front import Checked, check_source
 from stackc.lower import lower
+from stackc.proof.components import Reference
 from stackc.proof.parity import prove
 from stackc.proof.report import Parity
 from stackc.runtime import open_session
@@ -72,7 +73,7 @@ def proven(checked: Checked, folder: Path, *, bias: float = 0.0, largest: bool =
         argmax = next(node for node in model.graph.node if node.op_type == "ArgMax")
         argmax.op_type = "ArgMin"
         onnx.save(model, path)
-    return prove(checked.program, module, open_session(path, "cpu"), path, checked.ranges)
+    return prove(checked.program, Reference.of(module), open_session(path, "cpu"), path, checked.ranges)
 
 
 def test_a_tie_that_breaks_the_other_way_is_no_error(chooser: Checked, tmp_path: Path) -> None:

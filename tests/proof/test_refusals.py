@@ -12,6 +12,7 @@ from torch import nn
 
 from stackc.diagnostics import SpecError
 from stackc.front import check_source
+from stackc.proof.components import Reference
 from stackc.proof.parity import prove
 from stackc.proof.report import Parity
 from stackc.runtime import open_session
@@ -29,7 +30,7 @@ def prove_against(folder: Path, module: nn.Module, output: str = "y") -> Parity:
     onnx.checker.check_model(model)
     onnx.save(model, folder / "model.onnx")
     session = open_session(folder / "model.onnx", "cpu")
-    return prove(SPEC.program, module, session, folder / "model.onnx", SPEC.ranges)
+    return prove(SPEC.program, Reference.of(module), session, folder / "model.onnx", SPEC.ranges)
 
 
 class Counting(nn.Module):

@@ -7,8 +7,10 @@ shows where it is introduced, not where it arrives.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +18,7 @@ from torch import nn
 
 from stackc.diagnostics import SpecError
 from stackc.graph.program import Call
-from stackc.proof.eager import Values, run_call, run_eager
+from stackc.proof.eager import Values, in_double, run_call, run_eager
 from stackc.proof.piece import Piece, Subject
 from stackc.proof.points import Point
 from stackc.proof.report import ComponentRow
@@ -27,10 +29,17 @@ Draw = tuple[Point, Mapping[str, Array]]
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """The module in both precisions, in eval mode."""
+    """Copies of a module in both precisions, in eval mode; the module itself is never run."""
 
+    module: nn.Module
     single: nn.Module
     double: nn.Module
+
+    @staticmethod
+    def of(module: nn.Module) -> Reference:
+        """What a module is proven by: the copy in its own precision has the parameters of the module."""
+        shared: dict[int, Any] = {id(parameter): parameter for parameter in module.parameters()}
+        return Reference(module, copy.deepcopy(module, shared).eval(), in_double(module).eval())
 
 
 @dataclass(frozen=True, eq=False)

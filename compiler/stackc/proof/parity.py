@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import nn
 
 from stackc.diagnostics import Diagnostic, SpecError
 from stackc.graph.program import Program
 from stackc.own.raised import RAISED
 from stackc.proof.blame import culprits, eager_failure, failure, interface_failure, maker_of
 from stackc.proof.components import Draw, Reference, prove_components
-from stackc.proof.eager import in_double, run_eager
+from stackc.proof.eager import run_eager
 from stackc.proof.piece import Subject
 from stackc.proof.points import draws
 from stackc.proof.report import ComponentRow, Parity, Row
@@ -30,7 +27,7 @@ from stackc.types import TensorType, ValueRange
 
 def prove(
     program: Program,
-    module: nn.Module,
+    reference: Reference,
     session: Session,
     model: Path,
     ranges: Mapping[str, ValueRange],
@@ -39,22 +36,21 @@ def prove(
     threads: int | None = None,
     per_component: bool = False,
 ) -> Parity:
-    """Run the module and the file at every point of the contract; `session` is the file `model`, open with `threads`.
+    """Run the reference and the file at every point of the contract; `session` is the file `model`, open with
+    `threads`.
 
     Raises SpecError: P701 where an output, or a component by itself, is too far off, by the line of the component at
     fault; P702 where the file takes or gives other things than the spec says, P704 where a dim of them has become a
     number; P703 where the module changes its own state in eval mode.
     """
     subject = Subject(Shipped.load(model, program), session.provider, threads)
-    shared: dict[int, Any] = {id(parameter): parameter for parameter in module.parameters()}
-    reference = Reference(copy.deepcopy(module, shared).eval(), in_double(module).eval())
     scenes = list(draws(program, ranges, seed=seed))
     if problems := list(interface_problems(program, session)):
         frozen = any(problem.code == "P704" for problem in problems)
         raise interface_failure(problems, culprits(subject, reference, scenes[:1]) if frozen else ())
     sections = Sections.of(subject, session)
     parity = _outputs(sections, reference, scenes)
-    _require_unchanged(module, reference.single)
+    _require_unchanged(reference)
     calls = program.calls if per_component else choosing_calls(program)
     components = prove_components(subject, reference, scenes, calls=calls, inherited=per_component) if calls else ()
     parity = replace(parity, rows=(*parity.rows, *_choices(sections, components)), components=components)
@@ -107,9 +103,9 @@ def _choices(sections: Sections, components: Sequence[ComponentRow]) -> list[Row
     ]
 
 
-def _require_unchanged(module: nn.Module, after: nn.Module) -> None:
-    state = dict(after.named_buffers())
-    for name, tensor in module.named_buffers():
+def _require_unchanged(reference: Reference) -> None:
+    state = dict(reference.single.named_buffers())
+    for name, tensor in reference.module.named_buffers():
         if not torch.equal(tensor, state[name]) and not tensor.isnan().any():
             message = f"running the module in eval mode changes '{name}', which no ONNX file can do"
             raise SpecError(Diagnostic("P703", message))
