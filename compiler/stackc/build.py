@@ -200,8 +200,8 @@ def _sizes(exported: Exported) -> str:
     return ", ".join(f"{path.name} {path.stat().st_size / 1e6:,.1f} MB" for path in exported.paths)
 
 
-def _runs_on(exported: Assembled | Exported) -> str:
-    return f"onnxruntime >= {exported.runs_on}"
+def _runs_on(assembled: Assembled) -> str:
+    return f"onnxruntime >= {assembled.runs_on}"
 
 
 def _elsewhere(checked: Checked, session: Session, options: Options) -> str:
@@ -288,7 +288,7 @@ def _manifest(
         outputs=value_infos(outputs, {}),
         opset=options.opset,
         target=options.target,
-        runs_on=_runs_on(exported),
+        runs_on=_runs_on(exported.assembled),
         provider=session.provider if session else None,
         reason=session.reason if session else "not opened: built without its proof",
         parity=parity.summary() if parity else None,

@@ -152,7 +152,7 @@ def test_large_weights_go_beside_the_model(
     monkeypatch.setattr(pipeline, "INLINE_LIMIT", weight_bytes(program) - 1)
     exported = export(program, weights, tmp_path)
     assert len(exported.paths) == 2
-    assert (exported.units, exported.opset) == (3, 23)
+    assert (exported.assembled.units, exported.assembled.opset) == (3, 23)
     assert list(exported.seconds) == ["units", "compile", "link", "write"]
 
 

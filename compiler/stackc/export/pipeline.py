@@ -24,30 +24,12 @@ from stackc.types import BYTES, product
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Exported:
-    """What an export has made: its files with their SHA-256, the model first; its size; seconds by stage.
+@dataclass(frozen=True, eq=False)
+class Assembled:
+    """A model that lacks nothing but its weights; `store` writes it with the program's. `seconds` are by stage.
 
     Of the units, `recalled` came from the cache. `runs_on` is the first release of ONNX Runtime that loads the model.
     """
-
-    files: Mapping[Path, str]
-    units: int
-    recalled: int
-    nodes: int
-    opset: int
-    runs_on: str
-    seconds: Mapping[str, float]
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """The files, the model first."""
-        return tuple(self.files)
-
-
-@dataclass(frozen=True, eq=False)
-class Assembled:
-    """A model that lacks nothing but its weights; with the program's, `store` writes it."""
 
     program: Program
     linked: Linked
@@ -56,6 +38,20 @@ class Assembled:
     opset: int
     runs_on: str
     seconds: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Exported:
+    """A model that was written: its files with their SHA-256, the model first; the seconds of all stages."""
+
+    assembled: Assembled
+    files: Mapping[Path, str]
+    seconds: Mapping[str, float]
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files, the model first."""
+        return tuple(self.files)
 
 
 def assemble(
@@ -91,10 +87,7 @@ def store(assembled: Assembled, weights: Mapping[str, np.ndarray[Any, Any]], fol
     clock = _Clock(dict(assembled.seconds))
     inline = weight_bytes(assembled.program) <= INLINE_LIMIT
     files = clock("write", lambda: write(assembled.linked, weights, folder, inline=inline))
-    nodes = len(assembled.linked.model.graph.node)
-    return Exported(
-        files, assembled.units, assembled.recalled, nodes, assembled.opset, assembled.runs_on, clock.seconds
-    )
+    return Exported(assembled, files, clock.seconds)
 
 
 def export(
