@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from stackc.components.base import Component, Misfit
-from stackc.types import TensorType
+from stackc.core.types import TensorType
 
 
 @pytest.fixture(scope="session", autouse=True)

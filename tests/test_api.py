@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import stackc
-from stackc.build import Options
+from stackc.pipeline import Options
 
 SPECS = Path(__file__).parents[1] / "specs"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from stackc.diagnostics import SpecError, render
-from stackc.front import check_source
-from stackc.reference.codes import code_pages
+from stackc.authoring.reference.codes import code_pages
+from stackc.core.diagnostics import SpecError, render
+from stackc.frontend import check_source
 from stackc.spec.source import Source
 
 TESTS = Path(__file__).parent

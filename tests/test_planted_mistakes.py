@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from stackc.diagnostics import Diagnostic, SpecError
-from stackc.front import check_source
+from stackc.core.diagnostics import Diagnostic, SpecError
+from stackc.frontend import check_source
 from stackc.spec.source import Source
 
 SPECS = Path(__file__).parents[1] / "specs"

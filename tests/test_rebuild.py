@@ -20,14 +20,14 @@ import pytest
 import safetensors.torch
 import torch
 
-from stackc.artifact import load_artifact, verify_files
-from stackc.build import Options, build
+from stackc.artifact.folder import load_artifact, verify_files
 from stackc.cache import user_cache
-from stackc.diagnostics import Span
-from stackc.export.recall import recall_or_compile
+from stackc.core.diagnostics import Span
+from stackc.export.compile_cached import recall_or_compile
 from stackc.export.units import units_of
-from stackc.front import Overrides, check_spec
-from stackc.lower import lower
+from stackc.frontend import Overrides, check_spec
+from stackc.pipeline import Options, build
+from stackc.torch_backend.lower import lower
 
 SPECS = Path(__file__).parents[1] / "specs"
 TINY = {
@@ -46,8 +46,8 @@ REBUILD = """
 import json, sys
 from pathlib import Path
 from typing import Any
-from stackc.build import Options, build
-from stackc.front import Overrides
+from stackc.pipeline import Options, build
+from stackc.frontend import Overrides
 for spec, params, weights, out in json.loads(sys.argv[1]):
     told = []
     options = Options(Overrides(params), Path(weights), Path(out), verify=False)

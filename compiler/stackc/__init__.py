@@ -21,15 +21,16 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
+from stackc._version import __version__
+
 if TYPE_CHECKING:
-    from stackc.budget.planning import Plan
-    from stackc.build import Built, Options
-    from stackc.diagnostics import Diagnostic, SpecError
-    from stackc.difference.comparison import Difference
-    from stackc.front import Checked
+    from stackc.analysis.diff.comparison import Difference
+    from stackc.analysis.plan.planning import Plan
+    from stackc.core.diagnostics import Diagnostic, SpecError
+    from stackc.frontend import Checked
+    from stackc.pipeline import Built, Options
     from stackc.spec.document import Document
 
-__version__ = "0.1.0"
 __all__ = [
     "Checked",
     "Diagnostic",
@@ -37,6 +38,7 @@ __all__ = [
     "Document",
     "Plan",
     "SpecError",
+    "__version__",
     "check",
     "compile",
     "diff",
@@ -50,12 +52,12 @@ SpecPath: TypeAlias = str | PathLike[str]
 _FORMS = ("mermaid", "dot", "svg", "png", "torch")
 
 _TYPES = {
-    "Checked": "stackc.front",
-    "Diagnostic": "stackc.diagnostics",
-    "Difference": "stackc.difference.comparison",
+    "Checked": "stackc.frontend",
+    "Diagnostic": "stackc.core.diagnostics",
+    "Difference": "stackc.analysis.diff.comparison",
     "Document": "stackc.spec.document",
-    "Plan": "stackc.budget.planning",
-    "SpecError": "stackc.diagnostics",
+    "Plan": "stackc.analysis.plan.planning",
+    "SpecError": "stackc.core.diagnostics",
 }
 
 
@@ -98,8 +100,8 @@ def check(
     """
     from pathlib import Path
 
-    from stackc.front import Overrides, check_spec
-    from stackc.graph.resolve import Spelling
+    from stackc.frontend import Overrides, check_spec
+    from stackc.resolve.resolve import Spelling
 
     written = {name: _written(value) for name, value in (params or {}).items()}
     spelling = Spelling("params['{name}']", "dims['{name}']")
@@ -123,7 +125,7 @@ def show(
     if form not in _FORMS:
         raise ValueError(f"no drawing has the form {form!r}; there are {', '.join(map(repr, _FORMS))}")
     if form == "torch":
-        from stackc.emit.torch_file import write_torch
+        from stackc.torch_backend.torch_file import write_torch
 
         return write_torch(_checked(spec).typed)
     from stackc.view.compose import compose
@@ -151,8 +153,8 @@ def plan(
     `params` and `dims` are as in `check`; a spec that is checked already has its own. `memory` is bytes, or a text like
     `24GB` or `80GiB`: ValueError where it is neither. Blocks and stacks are opened down to `depth`.
     """
-    from stackc.budget.fit import memory_of
-    from stackc.budget.planning import make_plan
+    from stackc.analysis.plan.fit import memory_of
+    from stackc.analysis.plan.planning import make_plan
 
     size = memory_of(memory) if isinstance(memory, str) else memory
     return make_plan(_checked(spec, params, dims).typed, depth, size)
@@ -166,7 +168,7 @@ def diff(
     dims: Mapping[str, int] | None = None,
 ) -> Difference:
     """What differs between two specs; `params` and `dims` count for both, where they are not checked already."""
-    from stackc.difference.comparison import compare
+    from stackc.analysis.diff.comparison import compare
 
     return compare(_checked(before, params, dims).typed, _checked(after, params, dims).typed)
 
@@ -179,7 +181,7 @@ def compile(spec: SpecPath, options: Options | None = None) -> Built:
     """
     from pathlib import Path
 
-    from stackc.build import Options, build
+    from stackc.pipeline import Options, build
 
     return build(Path(spec), options or Options(), lambda stage, found: None)
 
@@ -188,7 +190,7 @@ def _checked(
     spec: SpecPath | Checked, params: Mapping[str, object] | None = None, dims: Mapping[str, int] | None = None
 ) -> Checked:
     """A spec checked, unless it is already; TypeError where such a one is given params or dims, which come too late."""
-    from stackc.front import Checked
+    from stackc.frontend import Checked
 
     if not isinstance(spec, Checked):
         return check(spec, params=params, dims=dims)

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from stackc.bench import Comparison, measure
+from stackc.core.versions import tool_versions
 from stackc.runtime import open_session
-from stackc.versions import tool_versions
+from stackc.timing import Comparison, measure
 
 SPEC = Path(__file__).parents[2] / "specs" / "bert_base.yaml"
 HOME = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "stackc-benchmarks" / "optimum"

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from stackc.artifact import load_artifact
-from stackc.build import Options, build
-from stackc.front import Overrides, check_spec
+from stackc.artifact.folder import load_artifact
+from stackc.frontend import Overrides, check_spec
+from stackc.pipeline import Options, build
 from stackc.proof.points import draw, points_of
 from stackc.runtime import open_session, write_npz
 

@@ -24,18 +24,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stackc.bench import Comparison, measure
+from stackc.core.versions import tool_versions
 from stackc.export import export
 from stackc.export.compile import compile_units
 from stackc.export.link import link
 from stackc.export.objects import Object
 from stackc.export.pipeline import spans_of
 from stackc.export.units import Unit, units_of
-from stackc.front import Checked, Overrides, check_spec
-from stackc.graph.program import Program
-from stackc.lower import lower
+from stackc.frontend import Checked, Overrides, check_spec
+from stackc.ir.program import Program
 from stackc.proof.points import Point, draw
-from stackc.versions import tool_versions
+from stackc.timing import Comparison, measure
+from stackc.torch_backend.lower import lower
 
 SPEC = Path(__file__).parents[2] / "specs" / "bert_base.yaml"
 TINY = {"dim": "32", "hidden": "64", "heads": "2", "vocab": "100"}

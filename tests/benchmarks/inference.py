@@ -29,15 +29,15 @@ from tests.benchmarks.against_optimum import optimum
 from torch import nn
 from transformers import BertConfig, BertModel
 
-from stackc.bench import Candidate, Comparison, eager_candidate, measure, session_candidate
+from stackc.core.versions import tool_versions
 from stackc.export import export
-from stackc.front import Checked, check_spec
-from stackc.lower import load_weights, lower
+from stackc.frontend import Checked, check_spec
 from stackc.proof.points import Point, draw
 from stackc.runtime import Feeds, Session, open_session
-from stackc.tensor_files import open_weights
-from stackc.versions import tool_versions
-from stackc.weights import match_weights
+from stackc.timing import Candidate, Comparison, eager_candidate, measure, session_candidate
+from stackc.torch_backend.lower import load_weights, lower
+from stackc.weights.files import open_weights
+from stackc.weights.match import match_weights
 
 SPECS = Path(__file__).parents[2] / "specs"
 BERTS = {

@@ -13,8 +13,8 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from stackc.bench import measure
-from stackc.versions import tool_versions
+from stackc.core.versions import tool_versions
+from stackc.timing import measure
 
 SPEC = Path(__file__).parents[2] / "specs" / "bert_base.yaml"
 ABOVE = 10.0

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from tests.benchmarks.weights_file import Sample, bert
 
-from stackc.bench import measure
-from stackc.versions import tool_versions
+from stackc.core.versions import tool_versions
+from stackc.timing import measure
 
 ABOVE = 3.0
 TORCH = "import sys, stackc.cli; stackc.cli.cli(standalone_mode=False); sys.exit('torch' in sys.modules)"

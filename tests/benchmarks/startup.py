@@ -13,8 +13,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from stackc.bench import Comparison, measure
-from stackc.versions import tool_versions
+from stackc.core.versions import tool_versions
+from stackc.timing import Comparison, measure
 
 SPEC = Path(__file__).parents[2] / "specs" / "bert_base.yaml"
 TARGET = 2.0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stackc.front import Overrides, check_spec
+from stackc.frontend import Overrides, check_spec
 
 SPECS = Path(__file__).parents[2] / "specs"
 STACKED = """\

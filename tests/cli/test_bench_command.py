@@ -14,10 +14,10 @@ import onnx
 import pytest
 from click.testing import CliRunner, Result
 
-from stackc.bench.job import ENGINES
+from stackc.benchmark.job import ENGINES
 from stackc.cli import bench as command
 from stackc.cli import cli
-from stackc.diagnostics import SpecError
+from stackc.core.diagnostics import SpecError
 
 SPECS = Path(__file__).parents[2] / "specs"
 HEAD = '<ir_version: 10, opset_import: ["" : 18]> g '

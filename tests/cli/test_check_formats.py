@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from stackc.cli import cli
 from stackc.cli.report import github_annotation
-from stackc.diagnostics import Diagnostic, Note, Span
+from stackc.core.diagnostics import Diagnostic, Note, Span
 
 WRONG = """\
 stackc: 1
@@ -75,7 +75,7 @@ def test_github_s_own_characters_are_encoded() -> None:
 
 
 def test_text_is_the_default(wrong: str) -> None:
-    from stackc.diagnostics import SpecError
+    from stackc.core.diagnostics import SpecError
 
     done = CliRunner().invoke(cli, ["check", wrong])
     assert isinstance(done.exception, SpecError)

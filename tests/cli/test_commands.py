@@ -11,8 +11,8 @@ import click
 import numpy as np
 import pytest
 
-from stackc.build import Options, build
 from stackc.cli import COMMANDS, LazyGroup, cli
+from stackc.pipeline import Options, build
 
 SPECS = Path(__file__).parents[2] / "specs"
 

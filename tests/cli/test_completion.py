@@ -10,9 +10,9 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+from stackc.authoring.starter_specs import starters
 from stackc.cli import COMMANDS, cli
 from stackc.components import REGISTRY
-from stackc.starters import starters
 
 
 @pytest.fixture(scope="module")
@@ -73,4 +73,4 @@ def test_commands_are_completed_without_importing_them() -> None:
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | line)
     loaded = set(done.stdout.splitlines()[-1].split())
-    assert loaded == {"stackc", "stackc.cli", "stackc.diagnostics", "stackc.likeness"}
+    assert loaded == {"stackc", "stackc.cli", "stackc.core.diagnostics", "stackc.core.suggestions"}

@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from stackc.build import Options, build
+from stackc.authoring.scaffold import outline
+from stackc.authoring.starter_specs import starters
 from stackc.cli import cli
 from stackc.components import REGISTRY
-from stackc.diagnostics import SpecError
-from stackc.front import check_source, check_spec
-from stackc.guess import MEANT, fitting, meant_by
-from stackc.outline import outline
+from stackc.core.diagnostics import SpecError
+from stackc.frontend import check_source, check_spec
+from stackc.pipeline import Options, build
+from stackc.resolve.op_guess import MEANT, fitting, meant_by
 from stackc.spec.drawing import Drawn
 from stackc.spec.reader import read
 from stackc.spec.source import Source
-from stackc.starters import starters
 
 SPECS = Path(__file__).parents[2] / "specs"
 ARTICLE = SPECS.joinpath("seed.mmd").read_text(encoding="utf-8").rpartition("---\n")[2]

@@ -10,7 +10,7 @@ import stackc.components
 from stackc.components import REGISTRY
 from stackc.components.base import Component, Limit, Misfit, require_divisor
 from stackc.components.fields import fields_of
-from stackc.types import Dim
+from stackc.core.types import Dim
 
 
 @pytest.fixture(params=sorted(REGISTRY))

@@ -10,7 +10,7 @@ from torch.nn.utils import parametrize
 
 from stackc.components.base import Misfit
 from stackc.components.reparam import MinMax, Reparam, SpectralNorm, Standardize, WeightNorm
-from stackc.types import TensorType, shape
+from stackc.core.types import TensorType, shape
 
 W = TensorType("float32", shape(6, 5, 4))
 

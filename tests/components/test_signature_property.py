@@ -16,10 +16,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from stackc.components import REGISTRY
 from stackc.components.base import Signature
-from stackc.components.extents import Variable
-from stackc.emit.support import support_of
-from stackc.emit.values import Made, classes_in, expression, leaves, made
-from stackc.types import FLOATS, TensorType
+from stackc.components.size_expressions import Variable
+from stackc.core.types import FLOATS, TensorType
+from stackc.torch_backend.support import support_of
+from stackc.torch_backend.values import Made, classes_in, expression, leaves, made
 
 
 class NoFloat32(TorchDispatchMode):

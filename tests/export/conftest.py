@@ -18,10 +18,10 @@ from torch.nn.utils.parametrize import register_parametrization
 
 from stackc.components.base import Component, Port, Signature
 from stackc.components.reparam import Reparam
-from stackc.diagnostics import Span
+from stackc.core.diagnostics import Span
+from stackc.core.types import Dim, DimContract, TensorType, shape
 from stackc.export import export
-from stackc.graph.program import Call, Program
-from stackc.types import Dim, DimContract, TensorType, shape
+from stackc.ir.program import Call, Program
 
 Array = np.ndarray[Any, Any]
 Arrays = dict[str, Array]

@@ -13,20 +13,20 @@ import pytest
 import torch
 from torch import nn
 
-from stackc.components.activation import Dropout, Gelu, Relu
-from stackc.components.attention import Attention
-from stackc.components.embedding import Embedding, LearnedPosition
-from stackc.components.linear import Linear
-from stackc.components.merge import Add, Identity
-from stackc.components.norm import BatchNorm, InstanceNorm, LayerNorm
-from stackc.components.pool import MeanPool
+from stackc.components.families.activation import Dropout, Gelu, Relu
+from stackc.components.families.attention import Attention
+from stackc.components.families.embedding import Embedding, LearnedPosition
+from stackc.components.families.linear import Linear
+from stackc.components.families.merge import Add, Identity
+from stackc.components.families.norm import BatchNorm, InstanceNorm, LayerNorm
+from stackc.components.families.pool import MeanPool
 from stackc.components.reparam import Standardize
-from stackc.diagnostics import Span, SpecError
+from stackc.core.diagnostics import Span, SpecError
+from stackc.core.types import Dim, TensorType, shape
 from stackc.export.compile import compile_units
-from stackc.export.nodes import subgraphs
 from stackc.export.objects import Object
 from stackc.export.units import Unit
-from stackc.types import Dim, TensorType, shape
+from stackc.onnx_format.nodes import subgraphs
 
 SPAN = Span("spec.yaml", 3)
 
@@ -127,13 +127,13 @@ def test_nothing_of_a_layer_is_allocated(typed: Any) -> None:
 def test_same_bytes_under_any_hash_seed() -> None:
     code = """
 import hashlib
-from stackc.components.attention import Attention
-from stackc.components.linear import Linear
+from stackc.components.families.attention import Attention
+from stackc.components.families.linear import Linear
 from stackc.components.reparam import Standardize
-from stackc.diagnostics import Span
+from stackc.core.diagnostics import Span
 from stackc.export.compile import compile_units
 from stackc.export.units import Unit
-from stackc.types import Dim, TensorType, shape
+from stackc.core.types import Dim, TensorType, shape
 x = TensorType("float32", shape(Dim.symbol("d0"), Dim.symbol("d1"), 32))
 rows = TensorType("float32", shape(Dim.symbol("d0"), 32))
 units = [Unit(Attention(heads=4), (), (x, None, None), 18), Unit(Linear(out=3), (("weight", Standardize()),), (x,), 18)]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stackc.core.types import Dim, DimRange, TensorType, shape
 from stackc.export.constraints import Inexpressible, counterexample, holds, spelled
-from stackc.types import Dim, DimRange, TensorType, shape
 
 LIMITS = st.builds(
     lambda least, extent, multiple: DimRange(least, least + extent * multiple, multiple),

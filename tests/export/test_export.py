@@ -10,15 +10,15 @@ import pytest
 import torch
 from torch import nn
 
-from stackc.components.activation import Dropout, Gelu, Softmax
-from stackc.components.attention import Attention
 from stackc.components.base import Component
-from stackc.components.embedding import Embedding
-from stackc.components.linear import Linear
-from stackc.components.merge import Add, Identity
-from stackc.components.norm import BatchNorm, LayerNorm
+from stackc.components.families.activation import Dropout, Gelu, Softmax
+from stackc.components.families.attention import Attention
+from stackc.components.families.embedding import Embedding
+from stackc.components.families.linear import Linear
+from stackc.components.families.merge import Add, Identity
+from stackc.components.families.norm import BatchNorm, LayerNorm
 from stackc.components.reparam import Standardize
-from stackc.types import Dim
+from stackc.core.types import Dim
 
 SIZES = ({"batch": 1, "seq": 1}, {"batch": 3, "seq": 7})
 

@@ -9,10 +9,10 @@ import onnx
 import onnxruntime
 import pytest
 
-from stackc.build import Built, Options, build
+from stackc.artifact.verify import verify
 from stackc.export.functions import unfold
-from stackc.front import Overrides
-from stackc.verify import verify
+from stackc.frontend import Overrides
+from stackc.pipeline import Built, Options, build
 
 SPECS = Path(__file__).parents[2] / "specs"
 SMALL = {"vocab": "97", "dim": "32", "layers": "2", "heads": "4"}

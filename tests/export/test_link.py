@@ -14,16 +14,16 @@ import pytest
 import torch
 from torch import nn
 
-from stackc.components.attention import Attention
-from stackc.components.embedding import Embedding
-from stackc.components.linear import Linear
-from stackc.components.merge import Add, Identity
-from stackc.components.norm import LayerNorm
+from stackc.components.families.attention import Attention
+from stackc.components.families.embedding import Embedding
+from stackc.components.families.linear import Linear
+from stackc.components.families.merge import Add, Identity
+from stackc.components.families.norm import LayerNorm
 from stackc.components.reparam import Standardize
-from stackc.diagnostics import SpecError
+from stackc.core.diagnostics import SpecError
+from stackc.core.types import Dim, DimRange
 from stackc.export import export
-from stackc.graph.program import Program
-from stackc.types import Dim, DimRange
+from stackc.ir.program import Program
 
 AT = {"batch": 2, "seq": 3}
 

@@ -10,11 +10,11 @@ from typing import Any
 import onnx
 import pytest
 
-from stackc.components.attention import Attention
-from stackc.components.linear import Linear
-from stackc.components.merge import Identity
+from stackc.components.families.attention import Attention
+from stackc.components.families.linear import Linear
+from stackc.components.families.merge import Identity
 from stackc.components.reparam import Standardize
-from stackc.diagnostics import Span
+from stackc.core.diagnostics import Span
 from stackc.export.compile import compile_units
 from stackc.export.objects import Object
 from stackc.export.units import Unit
@@ -49,15 +49,15 @@ def test_linking_stored_objects_imports_no_torch(tmp_path: Path, typed: Any) -> 
 import sys
 from pathlib import Path
 import numpy as np
-from stackc.components.linear import Linear
-from stackc.diagnostics import Span
+from stackc.components.families.linear import Linear
+from stackc.core.diagnostics import Span
 from stackc.export.compile import compile_units
 from stackc.export.link import link
 from stackc.export.objects import Object
 from stackc.export.units import units_of
 from stackc.export.write import write
-from stackc.graph.program import Call, Program
-from stackc.types import Dim, TensorType, shape
+from stackc.ir.program import Call, Program
+from stackc.core.types import Dim, TensorType, shape
 x, component = TensorType("float32", shape(Dim.symbol("batch"), 4)), Linear(out=4)
 names = {"weight": "a.weight", "bias": "a.bias"}
 call = Call("a", component, (), ("x",), ("a",), component.signature(x), names, {}, Span("spec.yaml", 1), "a")

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from stackc.components.layout import Slice
-from stackc.components.linear import Linear
-from stackc.components.merge import Add, Concat
-from stackc.components.norm import LayerNorm
+from stackc.components.families.layout import Slice
+from stackc.components.families.linear import Linear
+from stackc.components.families.merge import Add, Concat
+from stackc.components.families.norm import LayerNorm
 from stackc.components.reparam import Standardize
+from stackc.core.types import Dim
 from stackc.export.units import Unit, units_of
-from stackc.types import Dim
 
 
 def shapes(unit: Unit) -> list[str]:
@@ -97,8 +97,8 @@ def test_key_tells_apart_what_compiles_differently(typed: Any) -> None:
 
 def test_key_is_the_same_in_every_process() -> None:
     code = (
-        "from stackc.components.linear import Linear; from stackc.export.units import Unit;"
-        "from stackc.types import Dim, TensorType, shape; import sys;"
+        "from stackc.components.families.linear import Linear; from stackc.export.units import Unit;"
+        "from stackc.core.types import Dim, TensorType, shape; import sys;"
         "print(Unit(Linear(out=8), (), (TensorType('float32', shape(Dim.symbol('d0'), 8)), None), 23).key);"
         "assert 'torch' not in sys.modules"
     )

@@ -13,16 +13,16 @@ import onnx
 import onnxruntime
 import pytest
 
-from stackc.components.embedding import Embedding
-from stackc.components.linear import Linear
+from stackc.components.families.embedding import Embedding
+from stackc.components.families.linear import Linear
 from stackc.export import export
 from stackc.export import write as writing
 from stackc.export.compile import compile_units
 from stackc.export.link import Linked, link
 from stackc.export.pipeline import spans_of, weight_bytes
 from stackc.export.units import units_of
-from stackc.graph.program import Program
-from stackc.validity import require_valid
+from stackc.ir.program import Program
+from stackc.onnx_format.checker import require_valid
 
 Array = np.ndarray[Any, Any]
 FEEDS = {"ids": np.array([[1, 2, 0]])}

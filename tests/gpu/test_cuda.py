@@ -9,8 +9,8 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from stackc.bench import eager_candidate, measure, session_candidate
 from stackc.runtime import Array, Session, open_session, placement, strays
+from stackc.timing import eager_candidate, measure, session_candidate
 
 pytestmark = pytest.mark.gpu
 

@@ -10,9 +10,9 @@ import onnx
 import pytest
 import torch
 
-from stackc.bench.agreement import Difference
-from stackc.bench.stopwatch import stopwatch
 from stackc.benchmark import Options, contest, make_plan
+from stackc.benchmark.agreement import Difference
+from stackc.benchmark.stopwatch import stopwatch
 from stackc.runtime import Array, open_session
 
 pytestmark = pytest.mark.gpu

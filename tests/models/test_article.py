@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from stackc.artifact import run_artifact
-from stackc.build import Options, build
+from stackc.artifact.folder import run_artifact
+from stackc.pipeline import Options, build
 
 SPECS = Path(__file__).parents[2] / "specs"
 

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import save_file
 from transformers import BertConfig, BertModel
 
-from stackc.artifact import run_artifact
-from stackc.build import Options, build
+from stackc.artifact.folder import run_artifact
+from stackc.pipeline import Options, build
 
 SPEC = Path(__file__).parents[2] / "specs" / "bert_base.yaml"
 

@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from stackc.artifact import run_artifact
-from stackc.build import Options, build
-from stackc.front import Overrides
+from stackc.artifact.folder import run_artifact
+from stackc.frontend import Overrides
+from stackc.pipeline import Options, build
 
 SPEC = Path(__file__).parents[2] / "specs" / "detr.yaml"
 SMALL = {"channels": "4", "dim": "32", "heads": "4", "hidden": "40", "layers": "2", "queries": "5", "classes": "3"}

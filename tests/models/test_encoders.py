@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stackc.artifact import run_artifact
-from stackc.build import Options, build
-from stackc.front import Overrides, check_spec
-from stackc.lower import lower
+from stackc.artifact.folder import run_artifact
+from stackc.frontend import Overrides, check_spec
+from stackc.pipeline import Options, build
+from stackc.torch_backend.lower import lower
 
 SPECS = Path(__file__).parents[2] / "specs"
 Weights = dict[str, Tensor]

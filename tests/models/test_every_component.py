@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from stackc.build import Options, build
 from stackc.components import REGISTRY
-from stackc.front import check_spec
+from stackc.frontend import check_spec
+from stackc.pipeline import Options, build
 
 SPECS = Path(__file__).parents[2] / "specs"
 SPEC = """\

@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from stackc.artifact import run_artifact
-from stackc.build import Options, build
-from stackc.diagnostics import SpecError
-from stackc.front import check_source, check_spec
-from stackc.lock import write_lock
+from stackc.artifact.folder import run_artifact
+from stackc.artifact.lock import write_lock
+from stackc.core.diagnostics import SpecError
+from stackc.frontend import check_source, check_spec
+from stackc.pipeline import Options, build
 from stackc.spec.source import Source
 
 SPEC = """\

@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from stackc.artifact import run_artifact
-from stackc.build import Options, build
-from stackc.diagnostics import SpecError
-from stackc.front import Overrides, check_spec
+from stackc.artifact.folder import run_artifact
+from stackc.core.diagnostics import SpecError
+from stackc.frontend import Overrides, check_spec
+from stackc.pipeline import Options, build
 
 SPEC = Path(__file__).parents[2] / "specs" / "gpt2.yaml"
 SMALL = Overrides(params={"vocab": "97", "dim": "32", "layers": "2", "heads": "4"}, dims={"batch": 2})

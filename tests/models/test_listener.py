@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from stackc.artifact import run_artifact
-from stackc.build import Options, build
+from stackc.artifact.folder import run_artifact
+from stackc.pipeline import Options, build
 
 SPEC = """\
 stackc: 1

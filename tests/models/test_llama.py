@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import save_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from stackc.artifact import run_artifact
-from stackc.build import Options, build
-from stackc.front import Overrides, check_spec
+from stackc.artifact.folder import run_artifact
+from stackc.frontend import Overrides, check_spec
+from stackc.pipeline import Options, build
 
 SPEC = Path(__file__).parents[2] / "specs" / "llama.yaml"
 SMALL = {"vocab": "97", "dim": "48", "layers": "2", "heads": "6", "kv_heads": "2", "hidden": "80"}

@@ -16,8 +16,8 @@ import torch
 from tokenizers import Tokenizer
 from transformers import BertModel
 
-from stackc.artifact import run_artifact
-from stackc.build import Options, build
+from stackc.artifact.folder import run_artifact
+from stackc.pipeline import Options, build
 
 SPEC = Path(__file__).parents[2] / "specs" / "minilm.yaml"
 

@@ -12,12 +12,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from stackc.artifact import load_artifact, run_artifact, sha256
-from stackc.build import Built, Options, build
-from stackc.diagnostics import SpecError
-from stackc.front import Overrides, check_spec
-from stackc.lock import write_lock
-from stackc.lower import lower
+from stackc.artifact.folder import load_artifact, run_artifact, sha256
+from stackc.artifact.lock import write_lock
+from stackc.core.diagnostics import SpecError
+from stackc.frontend import Overrides, check_spec
+from stackc.pipeline import Built, Options, build
+from stackc.torch_backend.lower import lower
 
 HERE = __name__
 SPEC = """\

@@ -11,10 +11,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from stackc.artifact import run_artifact
-from stackc.build import Options, build
-from stackc.front import check_source, check_spec
-from stackc.lock import write_lock
+from stackc.artifact.folder import run_artifact
+from stackc.artifact.lock import write_lock
+from stackc.frontend import check_source, check_spec
+from stackc.pipeline import Options, build
 from stackc.spec.source import Source
 
 SPEC = """\

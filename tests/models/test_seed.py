@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
 
-from stackc.artifact import run_artifact
-from stackc.build import Options, build
-from stackc.front import Overrides, check_spec
+from stackc.artifact.folder import run_artifact
+from stackc.frontend import Overrides, check_spec
+from stackc.pipeline import Options, build
 
 SPEC = Path(__file__).parents[2] / "specs" / "seed.mmd"
 
@@ -77,7 +77,7 @@ def reference(weights: dict[str, torch.Tensor], norm: str, x: torch.Tensor) -> t
 @pytest.mark.parametrize("opset", [18, 23])
 @pytest.mark.parametrize("norm", ["layer_norm", "batch_norm", "instance_norm"])
 def test_the_built_model_is_the_diagram(norm: str, opset: int, tmp_path: Path) -> None:
-    from stackc.lower import lower
+    from stackc.torch_backend.lower import lower
 
     overrides = Overrides(params={"norm": norm})
     weights = lower(check_spec(SPEC, overrides).typed, seed=3).state_dict()

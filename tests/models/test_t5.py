@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import save_file
 from transformers import T5Config, T5ForConditionalGeneration
 
-from stackc.artifact import run_artifact
-from stackc.build import Options, build
-from stackc.front import Overrides, check_spec
+from stackc.artifact.folder import run_artifact
+from stackc.frontend import Overrides, check_spec
+from stackc.pipeline import Options, build
 
 SPEC = Path(__file__).parents[2] / "specs" / "t5.yaml"
 SMALL = Overrides(

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from stackc.artifact import run_artifact
-from stackc.build import Options, build
-from stackc.front import check_spec
+from stackc.artifact.folder import run_artifact
+from stackc.frontend import check_spec
+from stackc.pipeline import Options, build
 
 SPEC = """\
 stackc: 1

@@ -8,8 +8,8 @@ from pathlib import Path
 import onnx
 import pytest
 
-from stackc.artifact import load_artifact
-from stackc.build import Options, build
+from stackc.artifact.folder import load_artifact
+from stackc.pipeline import Options, build
 
 SPEC = """\
 stackc: 1

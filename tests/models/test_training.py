@@ -11,9 +11,9 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from torch import nn
 
-from stackc.artifact import run_artifact
-from stackc.build import Options, build
-from stackc.front import check_spec
+from stackc.artifact.folder import run_artifact
+from stackc.frontend import check_spec
+from stackc.pipeline import Options, build
 
 SPEC = """\
 stackc: 1
@@ -42,7 +42,7 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def test_trains_on_digits_and_ships_as_accurate(tmp_path: Path) -> None:
-    from stackc.lower import lower
+    from stackc.torch_backend.lower import lower
 
     path = tmp_path / "digits.yaml"
     path.write_text(SPEC, encoding="utf-8")

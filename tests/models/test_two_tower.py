@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stackc.artifact import run_artifact
-from stackc.build import Options, build
-from stackc.front import Overrides, check_spec
+from stackc.artifact.folder import run_artifact
+from stackc.frontend import Overrides, check_spec
+from stackc.pipeline import Options, build
 
 SPEC = Path(__file__).parents[2] / "specs" / "two_tower.yaml"
 SMALL = {"users": "50", "catalogue": "40", "genres": "5", "dim": "16", "hidden": "24"}

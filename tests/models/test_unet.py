@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from stackc.artifact import run_artifact
-from stackc.build import Options, build
-from stackc.diagnostics import SpecError
-from stackc.front import Overrides, check_spec
+from stackc.artifact.folder import run_artifact
+from stackc.core.diagnostics import SpecError
+from stackc.frontend import Overrides, check_spec
+from stackc.pipeline import Options, build
 
 SPEC = Path(__file__).parents[2] / "specs" / "unet.yaml"
 

@@ -27,8 +27,8 @@ from tests.mutated.mutations import TESTS, corpus, mutated
 
 from stackc.components import REGISTRY
 from stackc.components.fields import fields_of
-from stackc.diagnostics import SpecError, render
-from stackc.front import check_source
+from stackc.core.diagnostics import SpecError, render
+from stackc.frontend import check_source
 from stackc.spec.source import Source
 
 SECONDS = 2.0

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from itertools import takewhile
 from pathlib import Path
 
+from stackc.authoring.reference.codes import code_pages
+from stackc.authoring.reference.examples import example_of
 from stackc.components import REGISTRY
 from stackc.components.fields import fields_of
-from stackc.diagnostics import SpecError
-from stackc.reference.codes import code_pages
-from stackc.reference.examples import example_of
+from stackc.core.diagnostics import SpecError
 from stackc.spec.source import Source
 from stackc.spec.writer import write_skin
 
@@ -52,7 +52,11 @@ _KEYS = _words("of repeat with norm norm_every share mode merge same_as tie repa
 
 def corpus() -> dict[str, str]:
     """Every spec of the project, of its tests and of its reference, in both skins where it has them, by file name."""
-    folders = (TESTS.parent / "specs", TESTS / "bad_specs", TESTS.parent / "compiler" / "stackc" / "templates")
+    folders = (
+        TESTS.parent / "specs",
+        TESTS / "bad_specs",
+        TESTS.parent / "compiler" / "stackc" / "authoring" / "templates",
+    )
     files = sorted(path for folder in folders for path in folder.iterdir() if path.suffix in (".yaml", ".mmd"))
     found = {path.name: path.read_text(encoding="utf-8") for path in files}
     for page in code_pages().values():

@@ -18,13 +18,13 @@ from stackc.export.objects import Object
 from stackc.export.pipeline import spans_of
 from stackc.export.units import Unit, units_of
 from stackc.export.write import write
-from stackc.front import Checked, check_source
-from stackc.lower import lower
+from stackc.frontend import Checked, check_source
 from stackc.proof.components import Reference
 from stackc.proof.parity import prove
 from stackc.proof.report import Parity
 from stackc.runtime import open_session
 from stackc.spec.source import Source
+from stackc.torch_backend.lower import lower
 
 SPEC = """\
 stackc: 1

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from stackc.build import Options, build
-from stackc.verify import verify
+from stackc.artifact.verify import verify
+from stackc.pipeline import Options, build
 
 X = "inputs: {x: {shape: [batch, 8]}}\n"
 MODELS = {

@@ -12,17 +12,18 @@ import torch
 from torch import nn
 
 from stackc.components import REGISTRY
-from stackc.components.base import Component, Signature, component
-from stackc.diagnostics import SpecError
+from stackc.components.base import Component, Signature
+from stackc.components.registry import component
+from stackc.core.diagnostics import SpecError
+from stackc.core.types import TensorType
 from stackc.export import export
-from stackc.front import Checked, check_source
-from stackc.lower import lower
+from stackc.frontend import Checked, check_source
 from stackc.proof.components import Reference
 from stackc.proof.parity import prove
 from stackc.proof.report import Parity
 from stackc.runtime import open_session
 from stackc.spec.source import Source
-from stackc.types import TensorType
+from stackc.torch_backend.lower import lower
 
 SPEC = """\
 stackc: 1

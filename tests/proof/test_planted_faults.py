@@ -11,8 +11,8 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from stackc.components.linear import Mlp
-from stackc.diagnostics import SpecError
+from stackc.components.families.linear import Mlp
+from stackc.core.diagnostics import SpecError
 
 if TYPE_CHECKING:
     from tests.proof.conftest import Small

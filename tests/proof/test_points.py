@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stackc.front import check_source, check_spec
+from stackc.frontend import check_source, check_spec
 from stackc.proof.points import draws, points_of
 from stackc.spec.source import Source
 

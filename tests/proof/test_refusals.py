@@ -10,8 +10,8 @@ import torch
 from onnx import TensorProto, helper
 from torch import nn
 
-from stackc.diagnostics import SpecError
-from stackc.front import check_source
+from stackc.core.diagnostics import SpecError
+from stackc.frontend import check_source
 from stackc.proof.components import Reference
 from stackc.proof.parity import prove
 from stackc.proof.report import Parity

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from stackc.diagnostics import SpecError
+from stackc.core.diagnostics import SpecError
+from stackc.core.types import DimRange, ValueRange
 from stackc.runtime import Feeds, ValueInfo, check_feeds
-from stackc.types import DimRange, ValueRange
 
 INPUTS = (ValueInfo("ids", "int64", ("batch", "seq")), ValueInfo("mask", "int64", ("batch", "seq")))
 ROWS = (ValueInfo("x", "float32", ("rows", 3)),)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stackc.diagnostics import SpecError
+from stackc.core.diagnostics import SpecError
 from stackc.runtime import read_npz, write_npz
 
 

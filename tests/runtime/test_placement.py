@@ -5,7 +5,7 @@ import dataclasses
 import onnx
 import pytest
 
-from stackc.diagnostics import Diagnostic, Span, SpecError
+from stackc.core.diagnostics import Diagnostic, Span, SpecError
 from stackc.runtime import Session, elsewhere, open_session, placement, providers, require_placed, strays
 
 MODEL = """

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from stackc.diagnostics import Diagnostic, SpecError
+from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.runtime import providers
 from stackc.runtime.libraries import Library
 from stackc.runtime.providers import Build, Provider, choose, ladder, obstacle, open_with

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from stackc.diagnostics import SpecError
+from stackc.core.diagnostics import SpecError
 from stackc.runtime import ValueInfo, evaluate, open_session
 
 WEIGHT = np.random.default_rng(0).standard_normal((4, 3)).astype("float32")
@@ -100,7 +100,7 @@ def test_error_a_run_that_fails_says_so_once(path: Path, capfd: pytest.CaptureFi
 
 def test_importing_it_loads_nothing_heavy() -> None:
     code = (
-        "import sys, stackc.runtime, stackc.artifact, stackc.doctor, stackc.bench\n"
+        "import sys, stackc.runtime, stackc.artifact.folder, stackc.cli.diagnose, stackc.timing\n"
         "print(sorted({'torch', 'onnx', 'onnxruntime'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from stackc.diagnostics import Span
+from stackc.core.diagnostics import Span
 from stackc.spec.drawing import Arrow, Drawing, Drawn, Group, Line
-from stackc.spec.shapes import BRACKETS, NAMES
+from stackc.spec.mermaid.shapes import BRACKETS, NAMES
 
 IDS = st.sampled_from(["a", "b", "x1", "子模型1", "norm_1", "a-b", "Ω", "o", "x", "v", "2b", "endpoint", "é"])
 TEXTS = st.one_of(

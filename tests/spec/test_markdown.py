@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from stackc.diagnostics import Span, SpecError
-from stackc.front import check_spec
+from stackc.core.diagnostics import Span, SpecError
+from stackc.frontend import check_spec
 from stackc.spec.reader import read
 from stackc.spec.source import Source, load_source
 from stackc.spec.writer import write_skin

@@ -6,7 +6,7 @@ import sys
 import pytest
 from torch import nn
 
-from stackc.diagnostics import Collector, Span
+from stackc.core.diagnostics import Collector, Span
 from stackc.spec.names import MODULE_NAMES, check_name
 
 

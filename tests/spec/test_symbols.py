@@ -6,7 +6,7 @@ import keyword
 
 import pytest
 
-from stackc.diagnostics import Collector, Span
+from stackc.core.diagnostics import Collector, Span
 from stackc.spec.names import EXPRESSION_WORDS, check_symbol
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stackc.diagnostics import SpecError
+from stackc.core.diagnostics import SpecError
 from stackc.spec.drawing import Drawing
 from stackc.spec.markdown import Skin
 from stackc.spec.mermaid_writer import write_drawing

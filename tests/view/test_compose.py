@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stackc.front import Overrides, check_source, check_spec
-from stackc.graph.check import TypedGraph
+from stackc.frontend import Overrides, check_source, check_spec
+from stackc.ir.typed import TypedGraph
 from stackc.spec.source import Source
 from stackc.view.compose import compose
 from stackc.view.picture import Arrow, Box, Cluster, Picture, walk

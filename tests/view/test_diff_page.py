@@ -6,9 +6,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, expect
 
-from stackc.difference.comparison import compare
-from stackc.difference.report import write_page
-from stackc.front import check_source, check_spec
+from stackc.analysis.diff.comparison import compare
+from stackc.analysis.diff.report import write_page
+from stackc.frontend import check_source, check_spec
 from stackc.spec.source import Source
 
 SPECS = Path(__file__).parents[2] / "specs"

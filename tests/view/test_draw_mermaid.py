@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stackc.front import check_source, check_spec
-from stackc.spec.mermaid_reader import read_drawing
+from stackc.frontend import check_source, check_spec
+from stackc.spec.mermaid.mermaid_reader import read_drawing
 from stackc.spec.source import Source
 from stackc.view.compose import compose
 from stackc.view.mermaid import draw_mermaid

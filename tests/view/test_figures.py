@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stackc.types import Dim, TensorType, shape
+from stackc.core.types import Dim, TensorType, shape
 from stackc.view.figures import flops_text, parameters_text, type_text
 
 BATCH, SEQ = Dim.symbol("batch"), Dim.symbol("seq")

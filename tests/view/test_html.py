@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from playwright.sync_api import Browser, Page, expect
 
 from stackc.cli.show import command
-from stackc.front import check_source, check_spec
+from stackc.frontend import check_source, check_spec
 from stackc.spec.source import Source
 from stackc.view.html import write_html
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from stackc.front import check_spec
+from stackc.frontend import check_spec
 from stackc.view.png import draw_png
 from stackc.view.svg import draw_svg
 

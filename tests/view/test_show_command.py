@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stackc.cli.show import command
-from stackc.diagnostics import Span, SpecError
-from stackc.front import check_spec
+from stackc.core.diagnostics import Span, SpecError
+from stackc.frontend import check_spec
 from stackc.view.compose import compose
 from stackc.view.picture import walk
 

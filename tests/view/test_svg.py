@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from stackc.diagnostics import SpecError
-from stackc.front import check_spec
+from stackc.core.diagnostics import SpecError
+from stackc.frontend import check_spec
 from stackc.view import layout
 from stackc.view.compose import compose
 from stackc.view.dot import draw_dot
@@ -113,7 +113,7 @@ def test_the_bytes_do_not_depend_on_hash_seeds() -> None:
     code = f"""
 import sys
 from pathlib import Path
-from stackc.front import check_spec
+from stackc.frontend import check_spec
 from stackc.view.svg import draw_svg
 sys.stdout.buffer.write(draw_svg(check_spec(Path({str(SPECS / "ensemble.yaml")!r})).typed, 3).encode())
 """

@@ -7,9 +7,9 @@ contest.py     every stage in order
 result.py      what came of it
 """
 
-from stackc.benchmark.contenders import Contender, Plan, is_model_file, make_plan
-from stackc.benchmark.contest import Options, contest
+from stackc.benchmark.candidates import Contender, Plan, is_model_file, make_plan
 from stackc.benchmark.result import Entry, Result
+from stackc.benchmark.run_benchmark import Options, contest
 from stackc.benchmark.targets import is_spec
 
 __all__ = ["Contender", "Entry", "Options", "Plan", "Result", "contest", "is_model_file", "is_spec", "make_plan"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from stackc.bench.agreement import Difference, agree
-from stackc.bench.job import MODULES
+from stackc.benchmark.agreement import Difference, agree
 from stackc.benchmark.inputs import lead_of
-from stackc.benchmark.sittings import Open
+from stackc.benchmark.job import MODULES
+from stackc.benchmark.repetitions import Open
 from stackc.benchmark.targets import Target
 from stackc.runtime import Array, read_npz
 

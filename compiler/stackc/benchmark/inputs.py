@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from stackc.benchmark.targets import Target
-from stackc.build import MEASURED_FLOPS
-from stackc.diagnostics import Collector, Diagnostic, SpecError, near
+from stackc.core.diagnostics import Collector, Diagnostic, SpecError, near
+from stackc.pipeline import MEASURED_FLOPS
 from stackc.proof.points import Point, draw, points_of
 from stackc.runtime import Array, Feeds, ValueInfo, check_feeds
 

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stackc.bench import Comparison, Timing
-from stackc.bench.agreement import Difference
-from stackc.bench.job import Memory, Opened
-from stackc.bench.timing import PERCENTILES
-from stackc.benchmark.contenders import Contender, LeftOut
-from stackc.versions import installed_version, tool_versions
+from stackc.benchmark.agreement import Difference
+from stackc.benchmark.candidates import Contender, LeftOut
+from stackc.benchmark.job import Memory, Opened
+from stackc.core.versions import installed_version, tool_versions
+from stackc.timing import Comparison, Timing
+from stackc.timing.statistics import PERCENTILES
 
 
 @dataclass(frozen=True)

@@ -6,20 +6,20 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stackc.artifact import Artifact, load_artifact, sha256
-from stackc.benchmark.contenders import is_model_file
-from stackc.build import Options as BuildOptions
-from stackc.build import build, value_infos
-from stackc.diagnostics import Diagnostic, SpecError, near
-from stackc.front import Checked, Overrides, check_spec
-from stackc.model_file import declared_inputs, read_model
+from stackc.artifact.atomic import MARK
+from stackc.artifact.folder import Artifact, load_artifact, sha256
+from stackc.benchmark.candidates import is_model_file
+from stackc.core.diagnostics import Diagnostic, SpecError, near
+from stackc.core.types import DimContract
+from stackc.core.versions import tool_versions
+from stackc.frontend import Checked, Overrides, check_spec
+from stackc.onnx_format.files import declared_inputs, read_model
+from stackc.pipeline import Options as BuildOptions
+from stackc.pipeline import build, value_infos
 from stackc.runtime import ValueInfo
 from stackc.spec.source import LOCK
-from stackc.staging import MARK
-from stackc.tensor_files import open_weights
-from stackc.types import DimContract
-from stackc.versions import tool_versions
-from stackc.weights import match_weights
+from stackc.weights.files import open_weights
+from stackc.weights.match import match_weights
 
 
 @dataclass(frozen=True)

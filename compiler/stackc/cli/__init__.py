@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from stackc import __version__
-from stackc.diagnostics import SpecError, near
+from stackc._version import __version__
+from stackc.core.diagnostics import SpecError, near
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

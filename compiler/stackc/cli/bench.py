@@ -15,11 +15,11 @@ import click
 from stackc.cli.options import SpecPath, comma_separated, json_option, override_options
 from stackc.cli.report import stage_report
 from stackc.cli.table import print_table
-from stackc.front import Overrides
+from stackc.frontend import Overrides
 
 if TYPE_CHECKING:
-    from stackc.bench.job import Engine
     from stackc.benchmark import Entry, Plan, Result
+    from stackc.benchmark.job import Engine
 
 ENGINES = ("eager", "compile", "onnx", "openvino")
 PLOTS = (".svg", ".png")
@@ -122,7 +122,7 @@ def _plan(
 ) -> Plan:  # fmt: skip
     """What takes part; click.UsageError where that is nothing, or not what the options name."""
     from stackc.benchmark import make_plan
-    from stackc.diagnostics import near
+    from stackc.core.diagnostics import near
     from stackc.runtime.openvino import INSTALL, has_openvino
 
     if "openvino" in engines and not has_openvino():
@@ -191,7 +191,7 @@ def _names(entries: Iterable[Entry]) -> str:
 
 
 def _draw(result: Result, path: Path, *, quiet: bool) -> None:
-    from stackc.bench.plot import draw_plot
+    from stackc.benchmark.plot import draw_plot
     from stackc.cli.pictures import write_file
 
     sizes = ", ".join(f"{name}={size}" for name, size in result.sizes.items()) or "fixed sizes"

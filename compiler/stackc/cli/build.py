@@ -17,12 +17,12 @@ from stackc.cli.options import (
     threads_option,
 )
 from stackc.cli.report import stage_report
-from stackc.front import Overrides
+from stackc.frontend import Overrides
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from stackc.build import Built
+    from stackc.pipeline import Built
     from stackc.proof.report import Parity
 
 
@@ -73,7 +73,7 @@ def command(
         raise click.UsageError("--require-provider is seen when the model is opened, which --no-verify leaves out")
     if no_verify and per_component:
         raise click.UsageError("--per-component is a part of the proof, which --no-verify leaves out")
-    from stackc.build import Options, build
+    from stackc.pipeline import Options, build
 
     options = Options(
         overrides=overrides, weights=weights, out=out, seed=seed, opset=opset, target=target, functions=functions,

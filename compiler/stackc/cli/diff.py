@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
+from stackc.analysis.diff.changes import Change
+from stackc.analysis.diff.comparison import Difference, compare
+from stackc.analysis.diff.report import write_markdown, write_page, write_text
 from stackc.cli.options import SpecPath, json_option, override_options
 from stackc.cli.pictures import picture_target, write_file
-from stackc.difference.changes import Change
-from stackc.difference.comparison import Difference, compare
-from stackc.difference.report import write_markdown, write_page, write_text
-from stackc.front import Overrides, check_spec
+from stackc.frontend import Overrides, check_spec
 
 
 @click.command("diff")

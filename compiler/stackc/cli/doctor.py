@@ -16,7 +16,7 @@ _SIGNS = {"ok": ("✓", "green"), "missing": ("✗", "red"), "failed": ("✗", "
 @json_option
 def command(as_json: bool) -> None:
     """Tell what of this installation works: versions, providers, the libraries of CUDA, each with its mend."""
-    from stackc.doctor import diagnose
+    from stackc.cli.diagnose import diagnose
 
     rows = diagnose()
     if as_json:

@@ -13,7 +13,7 @@ from stackc.cli.options import completing, json_option
 
 
 def _codes() -> list[str]:
-    from stackc.reference.codes import code_pages
+    from stackc.authoring.reference.codes import code_pages
 
     return [*code_pages()]
 
@@ -23,7 +23,7 @@ def _codes() -> list[str]:
 @json_option
 def command(code: str | None, as_json: bool) -> None:
     """Explain the CODE of a message: what it means, an example, what to write instead. Without CODE, list all."""
-    from stackc.reference.codes import code_pages
+    from stackc.authoring.reference.codes import code_pages
 
     pages = code_pages()
     if code is None:
@@ -33,7 +33,7 @@ def command(code: str | None, as_json: bool) -> None:
         return
     page = pages.get(code.upper())
     if page is None:
-        from stackc.diagnostics import near
+        from stackc.core.diagnostics import near
 
         raise click.BadParameter(
             f"no message has the code '{code}'; {near(code.upper(), pages) or 'see `stackc explain`'}"

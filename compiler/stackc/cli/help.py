@@ -26,7 +26,7 @@ def command(ctx: click.Context, topic: str | None) -> None:
         with click.Context(found, info_name=topic, parent=root) as inner:
             click.echo(found.get_help(inner))
     else:
-        from stackc.diagnostics import near
+        from stackc.core.diagnostics import near
 
         guess = near(topic, ["language", *COMMANDS]) or "see `stackc help`"
         raise click.BadParameter(f"nothing is called '{topic}'; {guess}")
@@ -34,7 +34,7 @@ def command(ctx: click.Context, topic: str | None) -> None:
 
 def _language() -> None:
     """Rendered on a terminal, Markdown elsewhere."""
-    from stackc.reference.language import language
+    from stackc.authoring.reference.language import language
 
     text = language()
     if not sys.stdout.isatty():

@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from stackc.cli.options import completing
-from stackc.diagnostics import Diagnostic, SpecError
+from stackc.core.diagnostics import Diagnostic, SpecError
 
 
 def _templates() -> list[str]:
-    from stackc.starters import starters
+    from stackc.authoring.starter_specs import starters
 
     return [*starters()]
 
@@ -49,7 +49,7 @@ def command(diagram: Path | None, template: str | None, listed: bool, out: Path 
 
 
 def _list() -> None:
-    from stackc.starters import meaning_of, starters
+    from stackc.authoring.starter_specs import meaning_of, starters
 
     found = starters()
     width = max(map(len, found))
@@ -58,8 +58,8 @@ def _list() -> None:
 
 
 def _template(name: str, out: Path | None, force: bool) -> None:
-    from stackc.diagnostics import near
-    from stackc.starters import starters
+    from stackc.authoring.starter_specs import starters
+    from stackc.core.diagnostics import near
 
     found = starters()
     if name not in found:
@@ -70,7 +70,7 @@ def _template(name: str, out: Path | None, force: bool) -> None:
 
 
 def _outline(diagram: Path, out: Path | None, force: bool) -> None:
-    from stackc.outline import outline
+    from stackc.authoring.scaffold import outline
     from stackc.spec.source import load_drawing
 
     _check_kind(diagram)

@@ -14,7 +14,7 @@ from stackc.cli.options import completing, json_option
 
 
 def _ops() -> list[str]:
-    from stackc.reference.ops import families
+    from stackc.authoring.reference.ops import families
 
     return [op for ops in families().values() for op in ops]
 
@@ -30,7 +30,7 @@ def command(name: str | None, search: str | None, as_json: bool) -> None:
 
     NAME may be a family, too, whose components are listed then. Its case does not matter.
     """
-    from stackc.reference.ops import families, found, page_of
+    from stackc.authoring.reference.ops import families, found, page_of
 
     if search is not None and name is not None:
         raise click.UsageError("NAME or --search, not both")
@@ -46,7 +46,7 @@ def command(name: str | None, search: str | None, as_json: bool) -> None:
         raise click.BadParameter(f"no component speaks of '{search}'; see `stackc ops`", param_hint="--search")
     if name is not None:
         if name.lower() not in listed:
-            from stackc.diagnostics import near
+            from stackc.core.diagnostics import near
 
             hint = near(name.lower(), [*known, *listed]) or "see `stackc ops`, or `stackc ops --search WORD`"
             raise click.BadParameter(f"no component is called '{name}'; {hint}")
@@ -55,7 +55,7 @@ def command(name: str | None, search: str | None, as_json: bool) -> None:
 
 
 def _list(listed: Mapping[str, Sequence[str]], as_json: bool) -> None:
-    from stackc.reference.ops import formula_of
+    from stackc.authoring.reference.ops import formula_of
 
     formulas = {family: {op: formula_of(op) for op in ops} for family, ops in listed.items()}
     if as_json:
@@ -73,7 +73,7 @@ def _table(listed: dict[str, dict[str, str]]) -> None:
 
 
 def _page(name: str) -> None:
-    from stackc.reference.ops import page_of
+    from stackc.authoring.reference.ops import page_of
 
     page = page_of(name)
     click.echo(f"{click.style(page.op, fg='cyan', bold=True)} ({page.family})\n\n{_wrapped(page.formula)}")

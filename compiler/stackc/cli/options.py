@@ -32,7 +32,7 @@ class SpecPath(click.Path):
             self.fail(f"'{text}' is a URL; a spec is a file: download it, and name that", param, ctx)
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         if not os.path.lexists(path):
-            from stackc.staging import recover
+            from stackc.artifact.atomic import recover
 
             recover(path)
         return path
@@ -108,7 +108,7 @@ def override_options(command: F) -> F:
     def with_overrides(
         *args: Any, params: dict[str, str], dims: dict[str, int], trust: tuple[str, ...], **kwargs: Any
     ) -> Any:
-        from stackc.front import Overrides
+        from stackc.frontend import Overrides
 
         return command(*args, overrides=Overrides(params, dims, trust), **kwargs)
 
@@ -129,7 +129,7 @@ def diagnostics_option(command: F) -> F:
     @wraps(command)
     def with_format(*args: Any, form: str, as_json: bool, **kwargs: Any) -> Any:
         from stackc.cli.report import diagnostics_as_json, github_annotation
-        from stackc.diagnostics import SpecError
+        from stackc.core.diagnostics import SpecError
 
         as_json = as_json or form == "json"
         try:

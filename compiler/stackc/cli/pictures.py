@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from stackc.diagnostics import Diagnostic, SpecError
-from stackc.front import Checked
+from stackc.core.diagnostics import Diagnostic, SpecError
+from stackc.frontend import Checked
 from stackc.spec.source import is_spec_file
 from stackc.view.compose import compose
 from stackc.view.dot import write_dot

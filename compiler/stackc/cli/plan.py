@@ -10,12 +10,12 @@ from typing import Any
 
 import click
 
-from stackc.budget.fit import memory_of, memory_text
-from stackc.budget.needs import PRECISIONS, Needs
-from stackc.budget.planning import Plan, make_plan
+from stackc.analysis.plan.fit import memory_of, memory_text
+from stackc.analysis.plan.footprint import PRECISIONS, Needs
+from stackc.analysis.plan.planning import Plan, make_plan
 from stackc.cli.options import json_option, override_options, spec_argument
 from stackc.cli.table import print_table
-from stackc.front import Overrides, check_spec
+from stackc.frontend import Overrides, check_spec
 from stackc.view.figures import bytes_text, scaled, sum_text, type_text
 
 _LABELS = {"float16": "float16, bfloat16", "int8": "int8 weights"}

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from stackc.diagnostics import Diagnostic, SpecError, render
+from stackc.core.diagnostics import Diagnostic, SpecError, render
 
 MOST_SHOWN = 100
 

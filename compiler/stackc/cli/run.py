@@ -32,7 +32,7 @@ def command(
     if target.exists() and source.exists() and target.samefile(source):
         message = f"'{target}' is what is read, and would be lost; name another file"
         raise click.BadParameter(message, param_hint="--output")
-    from stackc.artifact import run_artifact
+    from stackc.artifact.folder import run_artifact
     from stackc.runtime import read_npz, write_npz
 
     outputs = run_artifact(artifact, read_npz(source), provider, threads=threads, require_provider=require_provider)

@@ -16,8 +16,8 @@ def command(out: Path | None) -> None:
     In an editor with a YAML language server, `# yaml-language-server: $schema=stackc.schema.json` as the first line
     of a spec gives completion, hover and red lines.
     """
+    from stackc.authoring.schema import schema
     from stackc.cli.pictures import refuse_spec, write_file
-    from stackc.schema import schema
 
     if out is not None:
         refuse_spec(out, "--out", ())

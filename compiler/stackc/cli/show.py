@@ -10,7 +10,7 @@ import click
 
 from stackc.cli.options import override_options, spec_argument
 from stackc.cli.pictures import SUFFIXES, draw, picture_target, write_file
-from stackc.front import Overrides, check_spec
+from stackc.frontend import Overrides, check_spec
 from stackc.spec.source import MERMAID_SUFFIXES, YAML_SUFFIXES, load_source
 from stackc.spec.writer import write_skin
 from stackc.view.compose import compose
@@ -69,7 +69,7 @@ def command(
 def _written(spec: Path, overrides: Overrides, form: Form) -> str:
     if form != "torch":
         return write_skin(load_source(spec), form)
-    from stackc.emit.torch_file import write_torch
+    from stackc.torch_backend.torch_file import write_torch
 
     return write_torch(check_spec(spec, overrides).typed)
 

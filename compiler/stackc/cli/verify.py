@@ -21,7 +21,7 @@ def command(artifact: Path, provider: str, threads: int | None, as_json: bool) -
 
     Every byte by its hash, the model by the checker of onnx, the recorded inputs by the outputs recorded with them.
     """
-    from stackc.verify import verify
+    from stackc.artifact.verify import verify
 
     verified = verify(artifact, provider, threads=threads)
     manifest = verified.artifact.manifest

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from stackc.cli.options import override_options, spec_argument
-from stackc.front import Checked, Overrides
+from stackc.frontend import Checked, Overrides
 
 
 @click.command("watch")
@@ -22,8 +22,8 @@ from stackc.front import Checked, Overrides
 )  # fmt: skip
 def command(spec: Path, overrides: Overrides, out: Path | None, depth: int) -> None:
     """Check SPEC again each time that it, or a file that it includes, is saved, and draw it again; until Ctrl-C."""
+    from stackc.cli.file_watch import saves
     from stackc.spec.source import load_source
-    from stackc.watch import saves
 
     draw = _drawer(out, depth, spec) if out else None
     first = Path(load_source(spec).file)
@@ -48,8 +48,8 @@ def _drawer(out: Path, depth: int, spec: Path) -> Callable[[Checked], None]:
 def _check(spec: Path, overrides: Overrides, draw: Callable[[Checked], None] | None) -> Checked | None:
     """Check, draw and tell; None where the spec is wrong."""
     from stackc.cli.report import count, report_diagnostics
-    from stackc.diagnostics import SpecError
-    from stackc.front import check_spec
+    from stackc.core.diagnostics import SpecError
+    from stackc.frontend import check_spec
     from stackc.view.figures import counted
 
     start = time.perf_counter()

@@ -6,14 +6,13 @@ documentation and the property test follow from it. Nothing here or in a family 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from stackc.components.construction import Construction
-from stackc.components.registry import Registry
-from stackc.types import Dim, TensorType
+from stackc.core.types import Dim, TensorType
 
 if TYPE_CHECKING:
     from torch import nn
@@ -128,31 +127,6 @@ class Component:
         inputs tell need their types: a name may be a `Variable` of components/extents.py.
         """
         return None
-
-
-REGISTRY = Registry()
-
-SPECIAL_OPS = ("stack", "torch")
-"""The ops that are no components: sub-models composed, and a module of somebody's own."""
-
-C = TypeVar("C", bound=Component)
-
-
-@dataclass_transform(frozen_default=True, kw_only_default=True)
-def component(op: str, *ports: Port | str, outputs: tuple[str, ...] = ("y",)) -> Callable[[type[C]], type[C]]:
-    """Declare a component: its op name and its ports. The class becomes a frozen dataclass of keyword fields."""
-
-    def declare(cls: type[C]) -> type[C]:
-        cls = dataclass(frozen=True, kw_only=True)(cls)
-        cls.op, cls.outputs = op, outputs
-        cls.family = cls.__module__.rpartition(".")[2]
-        cls.ports = tuple(Port(p) if isinstance(p, str) else p for p in ports)
-        if op in SPECIAL_OPS:
-            raise ValueError(f"'{op}' is no name of a component")
-        REGISTRY[op] = cls
-        return cls
-
-    return declare
 
 
 def fixed(dim: Dim, what: str, *, port: str | None = None) -> int:

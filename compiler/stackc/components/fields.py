@@ -13,7 +13,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from stackc.components.base import Component
-from stackc.types import INT64, Dim
+from stackc.core.types import INT64, Dim
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,14 @@ which op is read off the texts of the files; nobody has to write it down.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
+from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TypeVar, dataclass_transform
 
-if TYPE_CHECKING:
-    from stackc.components.base import Component
+from stackc.components.base import Component, Port
 
 _DECLARED = re.compile(r'^@component\(\s*"(\w+)"', re.MULTILINE)
 
@@ -28,9 +28,9 @@ class Registry(MutableMapping[str, "type[Component]"]):
     @cached_property
     def _modules(self) -> dict[str, str]:
         """The module that declares each op of this package."""
-        files = sorted(Path(__file__).parent.glob("*.py"))
+        files = sorted((Path(__file__).parent / "families").glob("*.py"))
         return {
-            op: f"stackc.components.{file.stem}"
+            op: f"stackc.components.families.{file.stem}"
             for file in files
             for op in _DECLARED.findall(file.read_text(encoding="utf-8"))
         }
@@ -57,3 +57,28 @@ class Registry(MutableMapping[str, "type[Component]"]):
 
     def __len__(self) -> int:
         return len(self._modules.keys() | self._made.keys())
+
+
+REGISTRY = Registry()
+
+SPECIAL_OPS = ("stack", "torch")
+"""The ops that are no components: sub-models composed, and a module of somebody's own."""
+
+C = TypeVar("C", bound=Component)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def component(op: str, *ports: Port | str, outputs: tuple[str, ...] = ("y",)) -> Callable[[type[C]], type[C]]:
+    """Declare a component: its op name and its ports. The class becomes a frozen dataclass of keyword fields."""
+
+    def declare(cls: type[C]) -> type[C]:
+        cls = dataclass(frozen=True, kw_only=True)(cls)
+        cls.op, cls.outputs = op, outputs
+        cls.family = cls.__module__.rpartition(".")[2]
+        cls.ports = tuple(Port(p) if isinstance(p, str) else p for p in ports)
+        if op in SPECIAL_OPS:
+            raise ValueError(f"'{op}' is no name of a component")
+        REGISTRY[op] = cls
+        return cls
+
+    return declare

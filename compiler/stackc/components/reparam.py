@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from stackc.components.base import Misfit, axis_of
 from stackc.components.construction import Construction, construct
-from stackc.types import TensorType, product
+from stackc.core.types import TensorType, product
 
 if TYPE_CHECKING:
     from torch import nn

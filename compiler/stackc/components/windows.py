@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from stackc.components.base import Limit, Misfit
 from stackc.components.fields import Natural, Size
-from stackc.types import Dim, TensorType
+from stackc.core.types import Dim, TensorType
 
 Sizes = Size | tuple[Size, ...]
 """A size for all axes that a window slides along, or one for each of them."""

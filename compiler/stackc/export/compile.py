@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stackc.diagnostics import Collector, Diagnostic, Span, SpecError
+from stackc.core.diagnostics import Collector, Diagnostic, Span, SpecError
 from stackc.export.objects import Object
 from stackc.export.units import DOMAINS, Unexportable, Unit
 
@@ -31,8 +31,8 @@ def compile_units(units: Mapping[Unit, Span]) -> dict[Unit, Object]:
 
 
 def _together(units: list[Unit]) -> dict[Unit, Object]:
-    from stackc.export.cut import cut
-    from stackc.export.gallery import export_gallery
+    from stackc.export.batch import export_gallery
+    from stackc.export.split import cut
 
     objects: dict[Unit, Object] = {}
     for opset, target in sorted({(unit.opset, unit.target) for unit in units}):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import simpleeval
 
-from stackc.types import Dim, DimContract, DimRange, Symbol, TensorType
+from stackc.core.types import Dim, DimContract, DimRange, Symbol, TensorType
 
 _FUNCTIONS: dict[str, Callable[..., object]] = {
     "Eq": operator.eq, "Ne": operator.ne, "Min": min, "Max": max, "Mod": operator.mod, "PythonMod": operator.mod,

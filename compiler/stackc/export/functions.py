@@ -15,9 +15,9 @@ from itertools import groupby
 
 import onnx
 
-from stackc.export.nodes import reads, renamed
 from stackc.export.objects import opset_imports
 from stackc.export.template import PATH, SOURCE
+from stackc.onnx_format.nodes import reads, renamed
 
 DOMAIN = "stackc.blocks"
 CONSTANT = "constant/"  # what the linker calls a constant that is no weight

@@ -12,10 +12,10 @@ import sympy  # type: ignore[import-untyped]  # ships no type information
 import torch
 from torch.export import ExportedProgram
 
+from stackc.core.types import Dim
 from stackc.export.constraints import Inexpressible, holds
-from stackc.export.exhibit import Exhibit
+from stackc.export.prepare import Exhibit
 from stackc.export.units import Unexportable
-from stackc.types import Dim
 
 
 @dataclass(frozen=True)

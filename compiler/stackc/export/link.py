@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 
 import onnx
 
-import stackc
-from stackc.diagnostics import Collector
+from stackc._version import __version__
+from stackc.core.diagnostics import Collector
 from stackc.export.constraints import counterexample, spelled
 from stackc.export.functions import CONSTANT, Place
 from stackc.export.objects import IR_VERSION, Cone, Object, opset_imports
-from stackc.export.prologue import graph_of
 from stackc.export.storage import Storage, Stored, plan_storage, source_of
 from stackc.export.template import VALUES, Stamps, Template, put_down, stamps
 from stackc.export.units import Unit
-from stackc.export.values import roots_of, type_proto
-from stackc.graph.program import Call, Program
+from stackc.export.value_aliases import roots_of, type_proto
+from stackc.export.weight_folding import graph_of
+from stackc.ir.program import Call, Program
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ def link(program: Program, units: Sequence[Unit], objects: Mapping[Unit, Object]
     assert all(parts.opset == opset for parts in compiled), "objects of another opset"
     require_constraints(program, compiled)
     storage = plan_storage(zip(program.calls, compiled, strict=True))
-    model = onnx.ModelProto(ir_version=IR_VERSION, producer_name="stackc", producer_version=stackc.__version__)
+    model = onnx.ModelProto(ir_version=IR_VERSION, producer_name="stackc", producer_version=__version__)
     linker = _Linker(program, storage, roots_of(zip(program.calls, compiled, strict=True)), model.graph)
     linker.declare_inputs()
     for call, parts in zip(program.calls, compiled, strict=True):

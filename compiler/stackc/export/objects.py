@@ -15,7 +15,7 @@ from functools import cached_property
 
 import onnx
 
-from stackc.export.nodes import reads
+from stackc.onnx_format.nodes import reads
 
 FORMAT = "stackc object 1"
 # node metadata, where the linker stamps provenance, came with this version; every opset up to 23 may be used in it

@@ -11,15 +11,15 @@ from typing import Any, TypeVar
 import numpy as np
 
 from stackc.cache import Cache
-from stackc.diagnostics import Span
+from stackc.core.diagnostics import Span
+from stackc.core.types import BYTES, product
+from stackc.export.compile_cached import recall_or_compile
 from stackc.export.functions import fold
 from stackc.export.link import Linked, link
-from stackc.export.recall import recall_or_compile
 from stackc.export.units import Unit, units_of
 from stackc.export.write import INLINE_LIMIT, write
-from stackc.graph.program import Program
+from stackc.ir.program import Program
 from stackc.runtime.compatibility import first_release
-from stackc.types import BYTES, product
 
 T = TypeVar("T")
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from stackc.export.objects import Cone, Object
-from stackc.export.prologue import only_moves
-from stackc.graph.names import plain_name
-from stackc.graph.program import Call
+from stackc.export.weight_folding import only_moves
+from stackc.ir.program import Call
+from stackc.typecheck.output_names import plain_name
 
 
 @dataclass(frozen=True, slots=True)

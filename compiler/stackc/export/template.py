@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import onnx
 
-from stackc.export.nodes import renamed, subgraphs
-from stackc.graph.program import Call
+from stackc.ir.program import Call
+from stackc.onnx_format.nodes import renamed, subgraphs
 
 PATH, SOURCE, VALUES = "stackc.path", "stackc.source", "stackc.values"
 

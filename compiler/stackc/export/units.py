@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from stackc.components.base import Component
-from stackc.components.extents import dims_of, with_dims
+from stackc.components.custom.module import OwnModule
 from stackc.components.reparam import Reparam
-from stackc.export.spelling import compiler_versions, spelled
-from stackc.graph.program import Call, Program
-from stackc.own.module import OwnModule
-from stackc.types import Dim, Symbol, TensorType, product
+from stackc.components.size_expressions import dims_of, with_dims
+from stackc.core.types import Dim, Symbol, TensorType, product
+from stackc.export.cache_key import compiler_versions, spelled
+from stackc.ir.program import Call, Program
 
 DOMAINS = {"portable": ("",), "ort": ("", "com.microsoft")}
 """The domains of the operators that a file may have by its target: ONNX's own, or ONNX Runtime's besides."""

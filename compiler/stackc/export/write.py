@@ -18,8 +18,8 @@ import onnx
 from onnx import numpy_helper
 
 from stackc.export.link import Linked
-from stackc.export.prologue import run_cone
-from stackc.validity import require_valid
+from stackc.export.weight_folding import run_cone
+from stackc.onnx_format.checker import require_valid
 
 Array = np.ndarray[Any, Any]
 

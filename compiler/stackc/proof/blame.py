@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from stackc.diagnostics import Diagnostic, Note, Span, SpecError
-from stackc.graph.program import Program
-from stackc.own.raised import RAISED
-from stackc.own.raised import told as told_of
+from stackc.components.custom.foreign_errors import RAISED
+from stackc.components.custom.foreign_errors import told as told_of
+from stackc.core.diagnostics import Diagnostic, Note, Span, SpecError
+from stackc.ir.program import Program
 from stackc.proof.components import Draw, Reference, prove_components
 from stackc.proof.eager import run_call
 from stackc.proof.piece import Subject

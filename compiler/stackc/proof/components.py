@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from stackc.diagnostics import SpecError
-from stackc.graph.program import Call
+from stackc.core.diagnostics import SpecError
+from stackc.ir.program import Call
 from stackc.proof.eager import Values, in_double, run_call, run_eager
 from stackc.proof.piece import Piece, Subject
 from stackc.proof.points import Point

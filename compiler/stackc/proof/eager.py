@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stackc.graph.program import Call, Program
-from stackc.own.module import OwnModule
+from stackc.components.custom.module import OwnModule
+from stackc.ir.program import Call, Program
 from stackc.proof.promotion import promoted
 from stackc.runtime import Array
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import torch
 
-from stackc.diagnostics import Diagnostic, SpecError
-from stackc.graph.program import Program
-from stackc.own.raised import RAISED
+from stackc.components.custom.foreign_errors import RAISED
+from stackc.core.diagnostics import Diagnostic, SpecError
+from stackc.core.types import TensorType, ValueRange
+from stackc.ir.program import Program
 from stackc.proof.blame import culprits, eager_failure, failure, interface_failure, maker_of
 from stackc.proof.components import Draw, Reference, prove_components
 from stackc.proof.eager import run_eager
@@ -22,7 +23,6 @@ from stackc.proof.shapes import interface_problems, shape_problem
 from stackc.proof.shipped import Shipped
 from stackc.proof.tolerance import Verdict, judge
 from stackc.runtime import Array, Session
-from stackc.types import TensorType, ValueRange
 
 
 def prove(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from stackc.diagnostics import SpecError
-from stackc.graph.program import Call, Program
+from stackc.core.diagnostics import SpecError
+from stackc.ir.program import Call, Program
 from stackc.proof.eager import Values
 from stackc.proof.shapes import frozen_dims, shape_problem
 from stackc.proof.shipped import Part, Shipped, targets

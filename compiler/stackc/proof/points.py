@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stackc.graph.program import Program
-from stackc.types import Dim, DimContract, DimRange, TensorType, ValueRange, product
+from stackc.core.types import Dim, DimContract, DimRange, TensorType, ValueRange, product
+from stackc.ir.program import Program
 
 Array = npt.NDArray[np.generic]
 

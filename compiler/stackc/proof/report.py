@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from stackc.diagnostics import Span
+from stackc.core.diagnostics import Span
 from stackc.proof.points import Point
 from stackc.proof.tolerance import RULE, Verdict
 from stackc.runtime import Array

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stackc.diagnostics import SpecError
-from stackc.graph.program import Call, Program
+from stackc.core.diagnostics import SpecError
+from stackc.ir.program import Call, Program
 from stackc.proof.piece import Subject
 from stackc.proof.shipped import Shipped
 from stackc.runtime import Array, Session

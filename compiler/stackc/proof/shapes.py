@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from stackc.diagnostics import Diagnostic
-from stackc.graph.program import Program
+from stackc.core.diagnostics import Diagnostic
+from stackc.core.types import TensorType
+from stackc.ir.program import Program
 from stackc.runtime import Session, ValueInfo
-from stackc.types import TensorType
 
 
 def interface_problems(program: Program, session: Session) -> Iterator[Diagnostic]:

@@ -17,10 +17,10 @@ import onnx
 from onnx.helper import tensor_dtype_to_np_dtype
 
 from stackc.export.functions import unfold
-from stackc.export.nodes import reads
 from stackc.export.template import PATH, VALUES
-from stackc.export.values import type_proto
-from stackc.graph.program import Call, Program
+from stackc.export.value_aliases import type_proto
+from stackc.ir.program import Call, Program
+from stackc.onnx_format.nodes import reads
 from stackc.runtime import Array
 
 

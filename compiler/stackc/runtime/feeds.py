@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stackc.diagnostics import Collector, near
-from stackc.types import DimContract, DimRange, ValueRange
+from stackc.core.diagnostics import Collector, near
+from stackc.core.types import DimContract, DimRange, ValueRange
 
 Array = NDArray[Any]
 Feeds = Mapping[str, Array]

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from stackc.diagnostics import Diagnostic, SpecError
+from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.runtime.feeds import Array, Feeds
 
 _HINT = "numpy.savez(path, NAME=array, ...) writes one"

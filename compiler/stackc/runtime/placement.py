@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from stackc.diagnostics import Collector, Span
+from stackc.core.diagnostics import Collector, Span
 from stackc.runtime.providers import has_kernel, name_of
 from stackc.runtime.session import Session
 

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from stackc.diagnostics import Diagnostic, SpecError, near
+from stackc.core.diagnostics import Diagnostic, SpecError, near
 from stackc.runtime.libraries import Library, load, needed, resolve
 
 Provider = Literal["cpu", "cuda", "tensorrt"]

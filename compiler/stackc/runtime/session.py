@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stackc.diagnostics import Diagnostic, SpecError
+from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.runtime.feeds import Array, Feeds, ValueInfo
 from stackc.runtime.providers import Provider, cause, choose, failures, onnxruntime, open_with
 

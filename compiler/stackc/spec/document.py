@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from stackc.diagnostics import Diagnostic, Span
+from stackc.core.diagnostics import Diagnostic, Span
 from stackc.spec.drawing import Drawing
-from stackc.spec.tree import Entry, Value
+from stackc.spec.yaml.tree import Entry, Value
 
 LANGUAGE_VERSION = 1
 

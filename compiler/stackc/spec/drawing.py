@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from stackc.diagnostics import Span
+from stackc.core.diagnostics import Span
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from stackc.diagnostics import Diagnostic, Note, Span, SpecError, near
+from stackc.core.diagnostics import Diagnostic, Note, Span, SpecError, near
 
 Skin: TypeAlias = Literal["yaml", "mermaid"]
 

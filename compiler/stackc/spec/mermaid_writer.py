@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from stackc.spec.drawing import Arrow, Drawing, Drawn, Group, Line
-from stackc.spec.shapes import BRACKETS, NAMES
+from stackc.spec.mermaid.shapes import BRACKETS, NAMES
 
 _INDENT = "    "
 _BRACKETS_OF = {shape: (opening, closing) for opening, ends in BRACKETS.items() for closing, shape in ends.items()}

@@ -6,7 +6,7 @@ import keyword
 import re
 import unicodedata
 
-from stackc.diagnostics import Collector, Span
+from stackc.core.diagnostics import Collector, Span
 
 # What torch.nn.Module has taken for itself, so that no submodule can bear it; a test holds it to dir(nn.Module).
 # fmt: off

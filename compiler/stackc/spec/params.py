@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import get_args
 
-from stackc.diagnostics import near
+from stackc.core.diagnostics import near
 from stackc.spec.document import ParamDecl, ParamKind
-from stackc.spec.getters import Getter
-from stackc.spec.tree import Entry, Value
+from stackc.spec.yaml.getters import Getter
+from stackc.spec.yaml.tree import Entry, Value
 
 KINDS: tuple[ParamKind, ...] = get_args(ParamKind)
 KEYS = ("type", "default", "choices", "min", "max", "description")

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
-from stackc.diagnostics import Collector, Diagnostic, Note, Span, SpecError, closest, near
+from stackc.core.diagnostics import Collector, Diagnostic, Note, Span, SpecError, closest, near
+from stackc.core.types import INPUT_DTYPES
 from stackc.spec.document import (
     LANGUAGE_VERSION,
     BlockDecl,
@@ -22,15 +23,14 @@ from stackc.spec.document import (
     WeightsDecl,
 )
 from stackc.spec.drawing import Drawing
-from stackc.spec.getters import Getter
-from stackc.spec.mermaid_reader import read_drawing
-from stackc.spec.mermaid_source import DRAWN
+from stackc.spec.mermaid.mermaid_reader import read_drawing
+from stackc.spec.mermaid.mermaid_source import DRAWN
 from stackc.spec.names import check_name, check_symbol
 from stackc.spec.params import plain_param, read_param
 from stackc.spec.source import Source, checked_source
-from stackc.spec.tree import Value
-from stackc.spec.yaml_reader import read_yaml
-from stackc.types import INPUT_DTYPES
+from stackc.spec.yaml.getters import Getter
+from stackc.spec.yaml.tree import Value
+from stackc.spec.yaml.yaml_reader import read_yaml
 
 LONGEST_NAME = 100
 

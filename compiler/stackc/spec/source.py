@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stackc.diagnostics import Diagnostic, Span, SpecError, is_invisible, near
+from stackc.core.diagnostics import Diagnostic, Span, SpecError, is_invisible, near
 
 if TYPE_CHECKING:
     from stackc.spec.markdown import Skin

@@ -12,14 +12,14 @@ from __future__ import annotations
 import json
 import re
 
-from stackc.diagnostics import Diagnostic, SpecError
+from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.spec.document import Document
-from stackc.spec.keys import read_keys
 from stackc.spec.markdown import Skin
-from stackc.spec.mermaid_reader import has_header
+from stackc.spec.mermaid.mermaid_reader import has_header
 from stackc.spec.reader import FRONT_MATTER, read
 from stackc.spec.source import Source, checked_source
-from stackc.spec.yaml_reader import plain
+from stackc.spec.yaml.keys import read_keys
+from stackc.spec.yaml.yaml_reader import plain
 
 _BELOW_THE_DRAWING = ("nodes", "blocks", "outputs", "weights")
 _NO_DIRECTION = "flowchart\n"

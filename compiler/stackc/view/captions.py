@@ -6,11 +6,11 @@ import html
 import re
 from collections.abc import Mapping, Sequence
 
+from stackc.components.custom.module import OwnModule
 from stackc.components.reparam import Reparam
-from stackc.graph.check import TypedRegion
-from stackc.graph.cost import Cost, cost_of_node
-from stackc.graph.model import Inlet, Node, Region
-from stackc.own.module import OwnModule
+from stackc.ir.model import Inlet, Node, Region
+from stackc.ir.typed import TypedRegion
+from stackc.typecheck.cost import Cost, cost_of_node
 from stackc.view.figures import flops_text, parameters_text, type_text
 from stackc.view.picture import Arrow
 

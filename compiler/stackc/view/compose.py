@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stackc.components.base import Component
-from stackc.graph.check import TypedGraph, TypedRegion
-from stackc.graph.cost import Cost, cost_of
-from stackc.graph.model import Inlet, Node, Region, Wire
+from stackc.ir.model import Inlet, Node, Region, Wire
+from stackc.ir.typed import TypedGraph, TypedRegion
 from stackc.spec.document import Document
 from stackc.spec.drawing import Drawing, Group
+from stackc.typecheck.cost import Cost, cost_of
 from stackc.view.around import mark_around
 from stackc.view.captions import arrow_between, cost_lines, cost_of_copies, lines_of, plain, title_of
 from stackc.view.figures import type_text

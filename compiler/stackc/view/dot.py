@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator
 
-from stackc.graph.check import TypedGraph
+from stackc.ir.typed import TypedGraph
 from stackc.view.compose import compose
 from stackc.view.palette import FAINT, LINE, colour_of, frame_of
 from stackc.view.picture import Box, Cluster, Part, Picture, heading

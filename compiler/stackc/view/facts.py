@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from stackc.diagnostics import Span
-from stackc.graph.check import TypedRegion
-from stackc.graph.cost import Cost
-from stackc.graph.model import Node, Region, Wire
-from stackc.types import TensorType
+from stackc.core.diagnostics import Span
+from stackc.core.types import TensorType
+from stackc.ir.model import Node, Region, Wire
+from stackc.ir.typed import TypedRegion
+from stackc.typecheck.cost import Cost
 from stackc.view.captions import cost_lines, field_text, reparam_text
 
 Pair = tuple[str, str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 
-from stackc.types import Dim, Monomial, Symbol, TensorType
+from stackc.core.types import Dim, Monomial, Symbol, TensorType
 
 _UNITS = ("", "k", "M", "G", "T", "P", "E")
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from stackc.graph.check import TypedRegion
-from stackc.graph.model import Node, Region, Wire
+from stackc.ir.model import Node, Region, Wire
+from stackc.ir.typed import TypedRegion
 
 _LONGEST_PERIOD = 64
 

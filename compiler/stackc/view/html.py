@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from stackc.graph.check import TypedGraph
+from stackc.ir.typed import TypedGraph
 from stackc.view.levels import Level, levels_of
 from stackc.view.palette import (
     DARK_PAPER,

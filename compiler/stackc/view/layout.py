@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stackc.diagnostics import Diagnostic, SpecError
+from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.view.dot import write_dot
 from stackc.view.picture import Picture
 

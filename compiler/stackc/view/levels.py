@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from stackc.graph.check import TypedGraph, TypedRegion
-from stackc.graph.cost import Cost, cost_of
-from stackc.graph.model import Node
+from stackc.ir.model import Node
+from stackc.ir.typed import TypedGraph, TypedRegion
 from stackc.spec.document import Document
+from stackc.typecheck.cost import Cost, cost_of
 from stackc.view.captions import cost_of_copies
 from stackc.view.compose import compose, compose_inside
 from stackc.view.facts import Facts, facts_of, facts_of_input

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stackc.graph.check import TypedGraph
-from stackc.spec.mermaid_source import DRAWN
+from stackc.ir.typed import TypedGraph
+from stackc.spec.mermaid.mermaid_source import DRAWN
 from stackc.view.compose import compose
 from stackc.view.palette import colour_of, frame_of
 from stackc.view.picture import Box, Cluster, Form, Part, Picture, heading, walk

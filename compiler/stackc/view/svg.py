@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from stackc.graph.check import TypedGraph
+from stackc.ir.typed import TypedGraph
 from stackc.view.compose import compose
 from stackc.view.layout import Curve, Layout, Point, Rectangle, lay_out
 from stackc.view.palette import FAINT, INK, LINE, PAPER, colour_of, frame_of

@@ -12,7 +12,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from stackc.components import REGISTRY
 from stackc.components.base import Component, Signature
-from stackc.types import Dim, TensorType
+from stackc.core.types import Dim, TensorType
 
 SYMBOLS = [Dim.symbol(name) for name in ("batch", "seq", "keys", "width", "height")]
 BATCH, SEQ, KEYS, WIDTH, HEIGHT = SYMBOLS

@@ -17,7 +17,7 @@ from tests.components.cases.drawing import (
     small,
 )
 
-from stackc.types import Dim, TensorType, shape
+from stackc.core.types import Dim, TensorType, shape
 
 
 def positions(draw: DrawFn, rank: int) -> list[Dim]:

@@ -24,7 +24,7 @@ from tests.components.cases.drawing import (
     with_features,
 )
 
-from stackc.types import Dim, TensorType, shape
+from stackc.core.types import Dim, TensorType, shape
 
 
 @cases("embedding")

@@ -20,7 +20,7 @@ from tests.components.cases.drawing import (
     with_features,
 )
 
-from stackc.types import Dim, DimLike, TensorType, shape
+from stackc.core.types import Dim, DimLike, TensorType, shape
 
 
 @cases("identity")

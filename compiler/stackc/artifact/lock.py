@@ -1,0 +1,182 @@
+"""The lock: a spec as it was resolved, written as a spec that needs no params and says where each node came from.
+
+Every distinct region becomes a block, stacks included, so that nothing is left to be computed; the paths of all
+components, and with them names, seeds and weights, stay what they were.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from stackc.components import REGISTRY
+from stackc.components.base import Component
+from stackc.components.custom.module import OwnModule
+from stackc.components.registry import SPECIAL_OPS
+from stackc.components.reparam import REPARAMS, MinMax, Reparam, Standardize
+from stackc.core.types import DimRange, TensorType, ValueRange
+from stackc.frontend import Checked
+from stackc.ir.model import Node, Region, Wire
+from stackc.spec.document import LANGUAGE_VERSION, WeightsDecl
+
+
+def write_lock(checked: Checked) -> str:
+    """The text of the lock. Read again it gives the same program."""
+    writer = _Writer()
+    root = checked.typed.root.region
+    body = writer.body(root, "")
+    lines = [
+        _HEAD.format(_origin(checked)),
+        f"stackc: {LANGUAGE_VERSION}",
+        f"name: {_text(checked.document.name)}",
+        *_section("dims", {name: _dim(limits) for name, limits in checked.program.contract.items()}),
+        *_section("inputs", {n: _input(t, checked.ranges.get(n)) for n, t in checked.program.inputs.items()}),
+        *body,
+        *(["blocks:", *writer.lines] if writer.lines else []),
+        *_weights(checked.document.weights),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+_HEAD = "# Resolved from {} by stackc; each node's source is its place there."
+
+
+def _origin(checked: Checked) -> str:
+    """The spec that the places of nodes speak of: of a lock, the one that it was resolved from."""
+    before, after = _HEAD.split("{}")
+    first = checked.source.text.split("\n", 1)[0]
+    if first.startswith(before) and first.endswith(after):
+        return first.removeprefix(before).removesuffix(after)
+    return _plain(checked.source.file)
+
+
+class _Writer:
+    """Writes the blocks of regions, inner ones first, each once."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.names: dict[Region, str] = {}
+
+    def name(self, region: Region) -> str:
+        """The name of the region's block, which is written when it is first asked for."""
+        if region not in self.names:
+            base = re.sub(r"\W+", "_", region.name)
+            body = self.body(region, "    ")
+            taken = {*self.names.values(), *REGISTRY, *SPECIAL_OPS}
+            name = next(n for i in range(len(taken) + 1) if (n := f"{base}_{i}" if i else base) not in taken)
+            self.names[region] = name
+            self.lines += [f"  {_text(name)}:", f"    inputs: [{', '.join(map(_text, region.inputs))}]", *body]
+        return self.names[region]
+
+    def body(self, region: Region, indent: str) -> list[str]:
+        nodes = {node.id: self.node(region, node) for node in region.nodes.values()}
+        arrows = [f"  {line}" for node in region.nodes.values() for line in _arrows(region, node)]
+        outputs = {name: _text(_path(region, wire)) for name, wire in region.outputs.items()}
+        lines = ["graph: |", *arrows, *_section("nodes", nodes), *_section("outputs", outputs)]
+        return [indent + line for line in lines]
+
+    def node(self, region: Region, node: Node) -> str:
+        fields: dict[str, str] = {}
+        if node.same_as:
+            fields["same_as"] = _text(node.same_as)
+        elif isinstance(node.body, Region):
+            fields["op"] = _text(self.name(node.body))
+        else:
+            fields |= _component(node.body)
+        if node.ties:
+            fields["tie"] = _flow({name: _text(tie.path) for name, tie in node.ties.items()})
+        if node.reparams:
+            fields["reparam"] = _flow({name: _reparam(reparam) for name, reparam in node.reparams})
+        return _flow(fields | {"source": _text(str(node.span))})
+
+
+def _component(component: Component) -> dict[str, str]:
+    """The op, and the fields that are not at their defaults."""
+    if isinstance(component, OwnModule):
+        named = {"op": "torch", "of": _text(component.op), "outputs": f"[{', '.join(component.outputs)}]"}
+        return named | {name: _scalar(value) for name, value in component.arguments}
+    given = {f: getattr(component, f.name) for f in dataclasses.fields(component)}  # type: ignore[arg-type]  # every component is a dataclass
+    written = {f.name: _scalar(value) for f, value in given.items() if value != f.default}
+    return {"op": _text(component.op)} | written
+
+
+def _arrows(region: Region, node: Node) -> list[str]:
+    ports = node.body.inputs if isinstance(node.body, Region) else [port.name for port in node.body.ports]
+    lines = []
+    for inlet in node.inlets:
+        if inlet.wire is None:
+            continue
+        out = _path(region, inlet.wire).partition(".")[2]
+        label = f"{out}:{inlet.port}" if out else inlet.port
+        arrow = "-->" if label == ports[0] else f'-->|"{label}"|'
+        lines.append(f"{inlet.wire.node} {arrow} {node.id}")
+    return lines
+
+
+def _path(region: Region, wire: Wire) -> str:
+    """The node of a wire, with the name of its output where that is not the first."""
+    if wire.output == 0:
+        return wire.node
+    return f"{wire.node}.{list(region.nodes[wire.node].body.outputs)[wire.output]}"
+
+
+def _section(name: str, entries: Mapping[str, str]) -> list[str]:
+    return [f"{name}:", *(f"  {_text(key)}: {value}" for key, value in entries.items())] if entries else []
+
+
+def _dim(limits: DimRange) -> str:
+    fields = {"min": limits.minimum, "max": limits.maximum, "multiple_of": limits.multiple_of}
+    return _flow({name: str(value) for name, value in fields.items() if value is not None})
+
+
+def _input(type_: TensorType, allowed: ValueRange | None) -> str:
+    fields = {"dtype": type_.dtype, "shape": f"[{', '.join(map(str, type_.shape))}]"}
+    if allowed and allowed.choices:
+        fields["values"] = f"[{', '.join(map(str, allowed.choices))}]"
+    elif allowed and not allowed.assumed:
+        fields["below"] = str(allowed.below)
+    return _flow(fields)
+
+
+def _reparam(reparam: Reparam) -> str:
+    if isinstance(reparam, MinMax):
+        return _flow({"minmax": f"[{reparam.low!r}, {reparam.high!r}]"})
+    if isinstance(reparam, Standardize):
+        axes = "all" if reparam.axes is None else f"[{', '.join(map(str, reparam.axes))}]"
+        return _flow({"standardize": _flow({"axes": axes, "eps": repr(reparam.eps)})})
+    (name,) = (name for name, kind in REPARAMS.items() if kind is type(reparam))
+    return _flow(
+        {name: _flow({field.name: repr(getattr(reparam, field.name)) for field in dataclasses.fields(reparam)})}
+    )
+
+
+def _weights(decl: WeightsDecl | None) -> list[str]:
+    """Which names the parameters have in a file; the file itself is named by the manifest's hash."""
+    if decl is None:
+        return []
+    names = {key: _text(str(entry.value.data)) for key, entry in decl.names.items()}
+    ignore = [f"  ignore: [{', '.join(_text(str(value.data)) for value in decl.ignore)}]"] if decl.ignore else []
+    lines = [f"  {line}" for line in _section("map", names)] + ignore
+    return ["weights:", *lines] if lines else []
+
+
+def _flow(fields: Mapping[str, str]) -> str:
+    return "{" + ", ".join(f"{_text(name)}: {value}" for name, value in fields.items()) + "}"
+
+
+def _scalar(value: Any) -> str:
+    """A number, a word, a list of them; a dim as an expression."""
+    return _text(value) if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _text(text: str) -> str:
+    """A plain word as it is, anything else quoted."""
+    plain = re.fullmatch(r"[^\W\d][\w.-]*", text) and text not in ("true", "false", "null")
+    return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\r\n]", " ", text)

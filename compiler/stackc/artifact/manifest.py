@@ -1,0 +1,200 @@
+"""manifest.json: what an artifact was made of, by whom, and what it promises."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from stackc.core.types import DimRange, ValueRange
+from stackc.runtime import ValueInfo
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All that manifest.json says. Hashes are SHA-256, in hexadecimal digits, by the names of files.
+
+    `spec` has the spec and every file that it includes, relative to it; `code` the Python modules of `op: torch`, by
+    name; `weights` the files of the weights, None where they
+    are random, and `seed` what random ones were drawn from.
+    `versions` has stackc, torch, onnx and onnxruntime; `target` is "portable" or "ort"; `runs_on` says which ONNX
+    Runtime loads it; `files` has every other file of the folder; `provider` and `reason` say what the proof ran on,
+    None and why where there is none, and `parity` is its summary, any JSON value; `tolerances` is how far each output
+    may be from the recorded one.
+    """
+
+    name: str
+    versions: Mapping[str, str]
+    spec: Mapping[str, str]
+    weights: Mapping[str, str] | None
+    dims: Mapping[str, DimRange]
+    inputs: tuple[ValueInfo, ...]
+    outputs: tuple[ValueInfo, ...]
+    opset: int
+    target: str
+    runs_on: str
+    provider: str | None
+    reason: str
+    seed: int | None = None
+    parity: Any = None
+    tolerances: Mapping[str, float] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    code: Mapping[str, str] = field(default_factory=dict)
+
+
+class Broken(Exception):
+    """The text is not a manifest; the message says where and why."""
+
+
+def write_manifest(manifest: Manifest) -> str:
+    """The manifest as JSON text: the same text for the same manifest."""
+    tree = {f.name: getattr(manifest, f.name) for f in dataclasses.fields(manifest)}
+    tree |= {
+        "format": FORMAT,
+        "versions": dict(manifest.versions),
+        "spec": dict(manifest.spec),
+        "code": dict(manifest.code),
+        "weights": None if manifest.weights is None else dict(manifest.weights),
+        "files": dict(manifest.files),
+        "tolerances": dict(manifest.tolerances),
+        "dims": {name: _range(dim) for name, dim in manifest.dims.items()},
+        "inputs": list(map(_written, manifest.inputs)),
+        "outputs": list(map(_written, manifest.outputs)),
+    }
+    text = json.dumps({**tree, "digest": ""}, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    return text.replace(_NO_DIGEST, f'"digest": "{_digest(text)}"', 1)
+
+
+_NO_DIGEST = '"digest": ""'
+
+
+def _digest(text: str) -> str:
+    """The hash of the text of a manifest whose own digest is left empty."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _range(dim: DimRange) -> dict[str, int | None]:
+    return {"min": dim.minimum, "max": dim.maximum, "multiple_of": dim.multiple_of}
+
+
+def _written(value: ValueInfo) -> dict[str, Any]:
+    """Name, dtype, shape, and what the value may hold by the names that a spec has for it."""
+    tree: dict[str, Any] = {"name": value.name, "dtype": value.dtype, "shape": list(value.shape)}
+    if value.allowed is not None:
+        tree |= {"values": list(value.allowed.choices)} if value.allowed.choices else {"below": value.allowed.below}
+    return tree
+
+
+def parse_manifest(text: str) -> Manifest:
+    """The manifest of JSON text. Raises Broken where it is none, of a later format than this version reads, or where
+    it is not, character by character, what was written."""
+    try:
+        tree = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Broken(f"it is not JSON: {error}") from error
+    root = _Tree(tree, "")
+    if (version := root.get("format", int)) > FORMAT:
+        raise Broken(f"it has format {version}, and this version of stackc reads {FORMAT}: update stackc")
+    manifest = Manifest(
+        name=root.get("name", str),
+        versions=root.mapping("versions", _text),
+        spec=root.mapping("spec", _text),
+        weights=None if root.child("weights").value is None else root.mapping("weights", _text),
+        dims=root.mapping("dims", _dim),
+        inputs=root.sequence("inputs", _value),
+        outputs=root.sequence("outputs", _value),
+        opset=root.get("opset", int),
+        target=root.get("target", str),
+        runs_on=root.get("runs_on", str),
+        provider=root.optional("provider", str),
+        reason=root.get("reason", str),
+        seed=root.optional("seed", int),
+        parity=root.entries().get("parity"),
+        tolerances=root.mapping("tolerances", _number),
+        files=root.mapping("files", _text),
+        code=root.mapping("code", _text) if "code" in root.entries() else {},
+    )
+    digest = root.get("digest", str)
+    if _digest(text.replace(f'"digest": "{digest}"', _NO_DIGEST, 1)) != digest:
+        raise Broken("it has changed since it was written")
+    return manifest
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """A value of the JSON tree with its path, so that what is wrong can be said with its place."""
+
+    value: Any
+    path: str
+
+    def expect(self, kind: type[T]) -> T:
+        if isinstance(self.value, bool) or not isinstance(self.value, kind):
+            raise Broken(f"{self.path or 'all of it'} has to be {_WORDS[kind]}")
+        return self.value
+
+    def entries(self) -> dict[str, Any]:
+        return self.expect(dict)
+
+    def child(self, key: str) -> _Tree:
+        return _Tree(self.entries().get(key), f"{self.path}.{key}".lstrip("."))
+
+    def get(self, key: str, kind: type[T]) -> T:
+        return self.child(key).expect(kind)
+
+    def optional(self, key: str, kind: type[T]) -> T | None:
+        child = self.child(key)
+        return None if child.value is None else child.expect(kind)
+
+    def mapping(self, key: str, read: Callable[[_Tree], T]) -> Mapping[str, T]:
+        child = self.child(key)
+        return MappingProxyType({name: read(child.child(name)) for name in child.entries()})
+
+    def sequence(self, key: str, read: Callable[[_Tree], T]) -> tuple[T, ...]:
+        child = self.child(key)
+        items = child.expect(list)
+        return tuple(read(_Tree(item, f"{child.path}[{i}]")) for i, item in enumerate(items))
+
+
+_WORDS: dict[type, str] = {str: "text", int: "a whole number", dict: "an object", list: "a list", float: "a number"}
+
+
+def _text(tree: _Tree) -> str:
+    return tree.expect(str)
+
+
+def _number(tree: _Tree) -> float:
+    return float(tree.expect(float) if isinstance(tree.value, float) else tree.expect(int))
+
+
+def _dim(tree: _Tree) -> DimRange:
+    multiple_of = tree.get("multiple_of", int)
+    if multiple_of < 1:
+        raise Broken(f"{tree.path}.multiple_of has to be at least 1")
+    return DimRange(tree.get("min", int), tree.optional("max", int), multiple_of)
+
+
+def _value(tree: _Tree) -> ValueInfo:
+    return ValueInfo(tree.get("name", str), tree.get("dtype", str), tree.sequence("shape", _size), _allowed(tree))
+
+
+def _allowed(tree: _Tree) -> ValueRange | None:
+    if "values" in tree.entries():
+        choices = tree.sequence("values", lambda item: item.expect(int))
+        return ValueRange(max(choices, default=0) + 1, choices)
+    below = tree.optional("below", int)
+    return None if below is None else ValueRange(below)
+
+
+def _size(tree: _Tree) -> int | str | None:
+    if tree.value is None or isinstance(tree.value, str):
+        return tree.value
+    return tree.expect(int)

@@ -1,0 +1,94 @@
+"""A sitting: every candidate opened in a process of its own, timed in turns with the others, and ended."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stackc.benchmark.candidates import Contender, LeftOut
+from stackc.benchmark.job import Job, Memory, Opened
+from stackc.benchmark.workers import Worker
+from stackc.core.diagnostics import SpecError
+from stackc.timing import Sitting, take_turns
+
+Report = Callable[[str, str], None]
+"""Told the name of each stage when it is done, and what it came to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A contender, what its process is asked to do, and a folder for that."""
+
+    contender: Contender
+    job: Job
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """A candidate that has run once, and waits for its turns."""
+
+    seat: Seat
+    worker: Worker
+    opened: Opened
+
+    @property
+    def name(self) -> str:
+        """The candidate's."""
+        return self.seat.contender.name
+
+
+@dataclass(frozen=True, slots=True)
+class Sat:
+    """What was found in a sitting: of each candidate by name, and in the order of the names, the rounds."""
+
+    opened: Mapping[str, Opened]
+    memory: Mapping[str, Memory]
+    sitting: Sitting
+
+
+@contextlib.contextmanager
+def all_open(seats: Sequence[Seat], report: Report) -> Iterator[tuple[list[Open], list[LeftOut]]]:
+    """Every candidate, loaded one after the other so that each loads alone; all are ended with the `with`.
+
+    An optional one that fails is left out. SpecError where another fails, or any process ends.
+    """
+    opened: list[Open] = []
+    left_out: list[LeftOut] = []
+    with contextlib.ExitStack() as ended:
+        workers = [ended.enter_context(Worker.start(seat.contender.name, seat.job, seat.folder)) for seat in seats]
+        prepared: list[tuple[Seat, Worker]] = []
+        for seat, worker in zip(seats, workers, strict=True):
+            with _leaving_out(seat.contender, left_out):
+                worker.prepare()
+                prepared.append((seat, worker))
+        for seat, worker in prepared:
+            with _leaving_out(seat.contender, left_out):
+                opened.append(Open(seat, worker, worker.load()))
+                report("open", f"{opened[-1].name}: ran once after {opened[-1].opened.load_seconds:.2f} s")
+        yield opened, left_out
+
+
+@contextlib.contextmanager
+def _leaving_out(contender: Contender, left_out: list[LeftOut]) -> Iterator[None]:
+    """An optional candidate that fails is noted."""
+    try:
+        yield
+    except SpecError as error:
+        if not contender.optional or any(found.code != "R431" for found in error.diagnostics):
+            raise
+        left_out.append(LeftOut(contender.name, error.diagnostics[0].message))
+
+
+def timed(opened: Sequence[Open], names: Sequence[str], seconds: float, rounds: tuple[int, int]) -> Sat:
+    """The rounds of one sitting, and what the candidates have taken in memory by then."""
+    runs = {one.name: one.worker.run for one in opened}
+    sitting = take_turns(runs, seconds=seconds, rounds=rounds, processes=[one.worker.pid for one in opened])
+    columns = [list(runs).index(name) for name in names]
+    return Sat(
+        {one.name: one.opened for one in opened},
+        {one.name: one.worker.memory() for one in opened},
+        Sitting(sitting.seconds[:, columns], sitting.others),
+    )

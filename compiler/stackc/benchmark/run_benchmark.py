@@ -1,0 +1,162 @@
+"""`stackc bench`: every stage in order.
+
+read        targets → their inputs                        targets.py
+draw        sizes → arrays, the same for all              inputs.py
+build       specs → ONNX files, without a proof           targets.py
+open        a process a candidate, run once               sittings.py
+agree       their outputs against each other's            equality.py
+time        in turns, until the time is up; and again,
+            in new processes                              sittings.py
+compare     sittings → percentiles and ratios             bench/timing.py
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from stackc.benchmark.agreement import TOLERANCE, Difference
+from stackc.benchmark.candidates import Contender, LeftOut, Plan
+from stackc.benchmark.equality import Compared, require_equal, told
+from stackc.benchmark.inputs import batch_of, draw_inputs, sizes_of
+from stackc.benchmark.job import MODULES, Job
+from stackc.benchmark.repetitions import Open, Report, Sat, Seat, all_open, timed
+from stackc.benchmark.result import Entry, Result
+from stackc.benchmark.targets import Target, built, read_target
+from stackc.core.diagnostics import Collector, SpecError
+from stackc.frontend import Overrides
+from stackc.runtime import write_npz
+from stackc.timing import Comparison, compare
+
+ROUNDS = (20, 3000)
+"""The fewest and the most, over all sittings."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is asked for beside the plan: params, trusted code and weights of specs, sizes, the seed of weights and
+    inputs, how long to time in how many sittings, which candidate is the baseline (None: the first), and how far
+    outputs may differ."""
+
+    overrides: Overrides = field(default_factory=Overrides)
+    dims: Mapping[str, int] = field(default_factory=dict)
+    weights: Path | None = None
+    seed: int = 0
+    seconds: float = 6.0
+    sittings: int = 3
+    baseline: str | None = None
+    tolerance: float = TOLERANCE
+
+
+def contest(paths: Sequence[Path], plan: Plan, options: Options, report: Report) -> Result:
+    """Time all candidates of a plan. Raises SpecError where a stage fails; no process and no file is left then."""
+    targets = _read(paths, plan, options)
+    sizes = sizes_of(targets, options.dims)
+    feeds = draw_inputs(targets, sizes, options.seed)
+    inputs = {name: f"{array.dtype}{list(array.shape)}" for name, array in feeds.items()}
+    report("draw", ", ".join(f"{name} {told}" for name, told in inputs.items()) or "no inputs")
+    with tempfile.TemporaryDirectory(prefix="stackc-bench-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        write_npz(folder / "inputs.npz", feeds)
+        targets = _built(paths, targets, options, folder, report)
+        wanted = [replace(one, optional=one.optional and one.name != options.baseline) for one in plan.contenders]
+        seats = [_seat(number, one, targets, folder) for number, one in enumerate(wanted)]
+        held = _hold(seats, targets, options, report)
+    comparison = compare(
+        held.names, [sat.sitting for sat in held.sittings], baseline=options.baseline, seed=options.seed
+    )
+    entries = tuple(_entry(seat.contender, targets, held, comparison) for seat in held.seats)
+    left_out = (*plan.left_out, *held.left_out)
+    return Result(entries, comparison, left_out, sizes, inputs, batch_of(targets, feeds), options.seed)
+
+
+def _read(paths: Sequence[Path], plan: Plan, options: Options) -> list[Target]:
+    """All targets, or all that is wrong with them."""
+    found, targets = Collector(), []
+    for label, path in zip(plan.labels, paths, strict=True):
+        try:
+            targets.append(read_target(label, path, options.overrides, options.weights, options.seed))
+        except SpecError as error:
+            found.extend(error)
+    found.raise_if_any()
+    return targets
+
+
+def _built(
+    paths: Sequence[Path], targets: Sequence[Target], options: Options, folder: Path, report: Report
+) -> list[Target]:
+    """The targets with an ONNX file each."""
+    made = []
+    for number, (path, target) in enumerate(zip(paths, targets, strict=True)):
+        made.append(built(target, path, options.overrides, folder / f"target-{number}"))
+        if target.module and target.model is None:
+            report("build", f"{target.label}: {target.module.told}")
+    return made
+
+
+def _seat(number: int, contender: Contender, targets: Sequence[Target], folder: Path) -> Seat:
+    place, target = folder / f"candidate-{number}", targets[contender.target]
+    place.mkdir()
+    module = target.module if contender.engine in MODULES else None
+    source = module.spec if module else target.model
+    assert source is not None, "specs are built by now, and a file has no module"
+    weights = module.weights.absolute() if module and module.weights else None
+    job = Job(
+        contender.engine, str(source.absolute()), contender.provider, contender.threads,
+        str(folder / "inputs.npz"), str(place / "outputs.npz"), str(weights) if weights else None,
+        module.seed if module else 0, module.trust if module else (), str(module.beside) if module else ".",
+    )  # fmt: skip
+    return Seat(contender, job, place)
+
+
+@dataclass(frozen=True)
+class _Held:
+    """All sittings: who took part, who did not, how their outputs compare, and what was timed."""
+
+    seats: tuple[Seat, ...]
+    left_out: tuple[LeftOut, ...]
+    compared: Compared
+    sittings: tuple[Sat, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the candidates, in order."""
+        return [seat.contender.name for seat in self.seats]
+
+
+def _hold(seats: Sequence[Seat], targets: Sequence[Target], options: Options, report: Report) -> _Held:
+    """Every sitting, in an order that turns about, so that no candidate is always the first to be opened."""
+    with all_open(seats, report) as (opened, left_out):
+        compared = require_equal(opened, targets, options.tolerance)
+        report("agree", told(compared))
+        held = _Held(tuple(one.seat for one in opened), tuple(left_out), compared, ())
+        held = _with_sitting(held, opened, options, report)
+    while len(held.sittings) < options.sittings:
+        order = held.seats[::-1] if len(held.sittings) % 2 else held.seats
+        with all_open(order, lambda stage, found: None) as (opened, _):
+            held = _with_sitting(held, opened, options, report)
+    return held
+
+
+def _with_sitting(held: _Held, opened: Sequence[Open], options: Options, report: Report) -> _Held:
+    fewest, most = (math.ceil(rounds / options.sittings) for rounds in ROUNDS)
+    sat = timed(opened, held.names, options.seconds / options.sittings, (fewest, most))
+    report("time", f"sitting {len(held.sittings) + 1} of {options.sittings}: {len(sat.sitting.seconds)} rounds")
+    return replace(held, sittings=(*held.sittings, sat))
+
+
+def _entry(contender: Contender, targets: Sequence[Target], held: _Held, comparison: Comparison) -> Entry:
+    name, module = contender.name, targets[contender.target].module
+    found = held.compared.get(name)
+    return Entry(
+        contender=contender,
+        opened=tuple(sat.opened[name] for sat in held.sittings),
+        memory=tuple(sat.memory[name] for sat in held.sittings),
+        timing=comparison.timings[name],
+        difference=found if isinstance(found, Difference) else None,
+        unequal=found if isinstance(found, str) else None,
+        weights=module.told if module and contender.engine in MODULES else None,
+    )

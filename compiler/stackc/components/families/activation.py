@@ -1,0 +1,297 @@
+"""Activations and dropout: elementwise, or along one axis, without parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from stackc.components.base import Component, KeepsType, Misfit, Signature, axis_of, fixed, require_float
+from stackc.components.construction import Construction, construct
+from stackc.components.fields import Probability, Range
+from stackc.components.registry import component
+from stackc.core.types import TensorType
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Elementwise(Component):
+    """The base of what takes floating-point numbers and keeps their type."""
+
+    def signature(self, x: TensorType) -> Signature:
+        """The same type."""
+        require_float(x)
+        return Signature((x,))
+
+
+@component("relu", "x")
+class Relu(Elementwise):
+    """y = max(x, 0).
+
+    x: [...] → y: the same. Nair, Hinton 2010.
+    """
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """torch.nn.ReLU."""
+        from torch import nn
+
+        return construct(nn.ReLU)
+
+
+@component("gelu", "x")
+class Gelu(Elementwise):
+    """y = x · Φ(x), Φ the distribution function of the normal distribution.
+
+    `approximate: tanh` is y = x/2 · (1 + tanh(√(2/π) · (x + 0.044715·x³))), as in GPT-2.
+    x: [...] → y: the same. Hendrycks, Gimpel 2016, arXiv:1606.08415.
+    """
+
+    approximate: Annotated[Literal["none", "tanh"], "exact, or by a tanh"] = "none"
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """torch.nn.GELU."""
+        from torch import nn
+
+        return construct(nn.GELU, self.approximate)
+
+
+@component("tanh", "x")
+class Tanh(Elementwise):
+    """y = tanh(x).
+
+    x: [...] → y: the same.
+    """
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """torch.nn.Tanh."""
+        from torch import nn
+
+        return construct(nn.Tanh)
+
+
+@component("sigmoid", "x")
+class Sigmoid(Elementwise):
+    """y = 1 / (1 + exp(−x)).
+
+    x: [...] → y: the same.
+    """
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """torch.nn.Sigmoid."""
+        from torch import nn
+
+        return construct(nn.Sigmoid)
+
+
+@component("silu", "x")
+class Silu(Elementwise):
+    """y = x / (1 + exp(−x)), also called swish.
+
+    x: [...] → y: the same. Elfwing et al. 2017, arXiv:1702.03118.
+    """
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """torch.nn.SiLU."""
+        from torch import nn
+
+        return construct(nn.SiLU)
+
+
+@component("leaky_relu", "x")
+class LeakyRelu(Elementwise):
+    """y = max(x, 0) + slope · min(x, 0).
+
+    x: [...] → y: the same. Maas, Hannun, Ng 2013.
+    """
+
+    slope: Annotated[float, "the slope left of 0"] = 0.01
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """torch.nn.LeakyReLU."""
+        from torch import nn
+
+        return construct(nn.LeakyReLU, self.slope)
+
+
+@component("elu", "x")
+class Elu(Elementwise):
+    """y = x for x > 0, alpha · (exp(x) − 1) elsewhere.
+
+    x: [...] → y: the same. Clevert, Unterthiner, Hochreiter 2015, arXiv:1511.07289.
+    """
+
+    alpha: Annotated[float, "minus the value far left of 0"] = 1.0
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """torch.nn.ELU."""
+        from torch import nn
+
+        return construct(nn.ELU, self.alpha)
+
+
+@component("relu6", "x")
+class Relu6(Elementwise):
+    """y = min(max(x, 0), 6).
+
+    x: [...] → y: the same. Howard et al. 2017, arXiv:1704.04861.
+    """
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """torch.nn.ReLU6."""
+        from torch import nn
+
+        return construct(nn.ReLU6)
+
+
+@component("hardswish", "x")
+class Hardswish(Elementwise):
+    """y = x · min(max(x + 3, 0), 6) / 6.
+
+    x: [...] → y: the same. Howard et al. 2019, arXiv:1905.02244.
+    """
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """torch.nn.Hardswish."""
+        from torch import nn
+
+        return construct(nn.Hardswish)
+
+
+@component("mish", "x")
+class Mish(Elementwise):
+    """y = x · tanh(log(1 + exp(x))).
+
+    x: [...] → y: the same. Misra 2019, arXiv:1908.08681.
+    """
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """torch.nn.Mish."""
+        from torch import nn
+
+        return construct(nn.Mish)
+
+
+@component("softplus", "x")
+class Softplus(Elementwise):
+    """y = log(1 + exp(beta · x)) / beta, a smooth relu; x itself where beta · x is above 20.
+
+    x: [...] → y: the same. Dugas et al. 2000.
+    """
+
+    beta: Annotated[float, Range(minimum=1e-3), "how sharply it bends"] = 1.0
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """torch.nn.Softplus."""
+        from torch import nn
+
+        return construct(nn.Softplus, self.beta)
+
+
+@component("prelu", "x")
+class Prelu(KeepsType):
+    """y = max(x, 0) + weight · min(x, 0): a leaky relu that learns its slope.
+
+    x: [...] → y: the same. He et al. 2015, arXiv:1502.01852.
+    """
+
+    per_channel: Annotated[bool, "a slope for each entry of axis 1, instead of one for all"] = False
+
+    def signature(self, x: TensorType) -> Signature:
+        """The same type; weight [1], or [channels]."""
+        require_float(x)
+        return Signature((x,), {"weight": x.with_shape(self._slopes(x))})
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """torch.nn.PReLU."""
+        from torch import nn
+
+        return construct(nn.PReLU, self._slopes(x))
+
+    def _slopes(self, x: TensorType) -> int:
+        if self.per_channel and x.rank < 2:
+            raise Misfit(f"needs [batch, channels, ...], and gets {x}", port="x")
+        return fixed(x.shape[1], "the channel axis", port="x") if self.per_channel else 1
+
+
+@component("glu", "x")
+class Glu(Component):
+    """y = a · sigmoid(b), a and b the halves of x along an axis: the gated linear unit.
+
+    x: [..., 2·n, ...] → y: [..., n, ...]. Dauphin et al. 2016, arXiv:1612.08083.
+    """
+
+    axis: Annotated[int, "the axis to halve, counted from 0, or from the end if negative"] = -1
+
+    def signature(self, x: TensorType) -> Signature:
+        """Half the size along the axis."""
+        require_float(x)
+        axis = axis_of(self.axis, x)
+        half = x.shape[axis].exactly(2)
+        if half is None:
+            raise Misfit(f"{x.shape[axis]}, axis {self.axis} of {x}, has no half", code="T202", port="x")
+        return Signature((x.with_shape(*x.shape[:axis], half, *x.shape[axis + 1 :]),))
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """torch.nn.GLU."""
+        from torch import nn
+
+        return construct(nn.GLU, self.axis)
+
+
+@component("softmax", "x")
+class Softmax(KeepsType):
+    """yᵢ = exp(xᵢ) / Σⱼ exp(xⱼ) along an axis.
+
+    x: [...] → y: the same, with sum 1 along the axis. Bridle 1990.
+    """
+
+    axis: Annotated[int, "the axis to sum over, counted from 0, or from the end if negative"] = -1
+
+    def signature(self, x: TensorType) -> Signature:
+        """The same type."""
+        require_float(x)
+        axis_of(self.axis, x)
+        return Signature((x,))
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """torch.nn.Softmax."""
+        from torch import nn
+
+        return construct(nn.Softmax, self.axis)
+
+
+@component("log_softmax", "x")
+class LogSoftmax(Component):
+    """yᵢ = xᵢ − log Σⱼ exp(xⱼ) along an axis: the logarithm of softmax.
+
+    x: [...] → y: the same.
+    """
+
+    axis: Annotated[int, "the axis to sum over, counted from 0, or from the end if negative"] = -1
+
+    def signature(self, x: TensorType) -> Signature:
+        """The same type."""
+        require_float(x)
+        axis_of(self.axis, x)
+        return Signature((x,))
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """torch.nn.LogSoftmax."""
+        from torch import nn
+
+        return construct(nn.LogSoftmax, self.axis)
+
+
+@component("dropout", "x")
+class Dropout(Elementwise):
+    """y = x in evaluation; in training y = x·m / (1 − p) with m 0 at probability p and else 1, for each element.
+
+    x: [...] → y: the same. Srivastava et al. 2014, JMLR 15.
+    """
+
+    p: Annotated[Probability, "the probability of zero"] = 0.5
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """torch.nn.Dropout."""
+        from torch import nn
+
+        return construct(nn.Dropout, self.p)

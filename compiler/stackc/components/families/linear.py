@@ -1,0 +1,175 @@
+"""Affine maps of the features, and the feed-forward network made of two of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from stackc.components.base import Component, Misfit, Signature, axis_of, features_of, fixed, require_float
+from stackc.components.construction import Construction, construct, nested
+from stackc.components.fields import Probability, Size
+from stackc.components.registry import component
+from stackc.core.types import Dim, TensorType, product
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Activation = Literal["gelu", "gelu_tanh", "relu", "silu", "sigmoid", "tanh"]
+
+
+def linear_parameters(inputs: int, outputs: int, bias: bool, dtype: str, prefix: str = "") -> dict[str, TensorType]:
+    """The parameters of a torch.nn.Linear: weight [outputs, inputs], and bias [outputs] where there is one."""
+    weight, one = TensorType(dtype, (Dim.of(outputs), Dim.of(inputs))), TensorType(dtype, (Dim.of(outputs),))
+    return {f"{prefix}weight": weight} | ({f"{prefix}bias": one} if bias else {})
+
+
+def linear_flops(x: TensorType, outputs: int) -> Dim:
+    """2 a multiply-add of x·Wᵀ with W [outputs, features]."""
+    return 2 * product(x.shape) * outputs
+
+
+@component("linear", "x")
+class Linear(Component):
+    """y = x·Wᵀ + b, on the last axis.
+
+    x: [..., features] → y: [..., out].
+    """
+
+    out: Annotated[Size, "features of y"]
+    bias: Annotated[bool, "learn a bias b"] = True
+
+    def signature(self, x: TensorType) -> Signature:
+        """The last axis becomes `out`; weight [out, features], bias [out]."""
+        require_float(x)
+        parameters = linear_parameters(features_of(x), self.out, self.bias, x.dtype)
+        return Signature((x.with_last(self.out),), parameters, flops=linear_flops(x, self.out))
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """torch.nn.Linear."""
+        from torch import nn
+
+        return construct(nn.Linear, features_of(x), self.out, self.bias)
+
+
+@component("scale", "x")
+class Scale(Component):
+    """y = factor·x + offset, with two numbers that are not learned.
+
+    x: [...] → y: the same.
+    """
+
+    factor: Annotated[float, "what every element is multiplied by"]
+    offset: Annotated[float, "what is added to every element"] = 0.0
+
+    def signature(self, x: TensorType) -> Signature:
+        """The same type."""
+        require_float(x)
+        return Signature((x,))
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """Product and sum as a module."""
+        from stackc.modules.linear import Scale
+
+        return construct(Scale, self.factor, self.offset)
+
+    def expression(self, x: str) -> str:
+        """Product and sum, written out."""
+        sign = "+" if self.offset > 0 else "-"
+        return f"{x} * {self.factor}" + (f" {sign} {abs(self.offset)}" if self.offset else "")
+
+
+@component("learned_scale", "x")
+class LearnedScale(Component):
+    """y = weight · x, with a learned factor for each feature: the layer scale of Touvron et al. 2021, arXiv:2103.17239.
+
+    `per: all` is one factor for all. With `exponential` its logarithm is learned, so that it stays above 0:
+    y = exp(weight) · x, the temperature of Radford et al. 2021, arXiv:2103.00020, which starts at 1 / 0.07.
+    x: [..., features], or features on any axis → y: the same.
+    """
+
+    per: Annotated[Literal["feature", "all"], "what has a factor of its own"] = "feature"
+    axis: Annotated[int, "the feature axis, counted from 0, or from the end if negative"] = -1
+    initial: Annotated[float, "the factor that training starts from"] = 1.0
+    exponential: Annotated[bool, "learn the logarithm of the factor"] = False
+
+    def signature(self, x: TensorType) -> Signature:
+        """The same type; weight [features], or []."""
+        require_float(x)
+        if self.exponential and self.initial <= 0:
+            raise Misfit(f"initial {self.initial:g} has no logarithm", field="initial", hint="a number above 0 has one")
+        return Signature((x,), {"weight": x.with_shape(*self._features(x))})
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """A parameter and a product."""
+        from stackc.modules.linear import LearnedScale
+
+        features = self._features(x)
+        behind = x.rank - 1 - axis_of(self.axis, x) if features else 0
+        size = features[0] if features else None
+        return construct(LearnedScale, size, self.initial, behind=behind, exponential=self.exponential)
+
+    def _features(self, x: TensorType) -> tuple[int, ...]:
+        if self.per == "all":
+            return ()
+        return (fixed(x.shape[axis_of(self.axis, x)], "the feature axis", port="x"),)
+
+
+@component("mlp", "x")
+class Mlp(Component):
+    """y = W₂·dropout(activation(W₁·x + b₁)) + b₂, on the last axis: the feed-forward network of a transformer.
+
+    `gated` is y = W₂·dropout(activation(W₃·x + b₃) · (W₁·x + b₁)) + b₂: SwiGLU with silu, GEGLU with gelu.
+    x: [..., features] → y: [..., out]. Vaswani et al. 2017, arXiv:1706.03762, section 3.3; gated: Shazeer 2020,
+    arXiv:2002.05202.
+    """
+
+    hidden: Annotated[Size, "features between the two maps"]
+    out: Annotated[Size | None, "features of y; by default as many as x has"] = None
+    activation: Annotated[Activation, "the function between the two maps"] = "gelu"
+    dropout: Annotated[Probability, "the probability of dropout after the activation, in training"] = 0.0
+    bias: Annotated[bool, "learn the biases"] = True
+    gated: Annotated[bool, "multiply by a third map, to which the activation goes over"] = False
+
+    def signature(self, x: TensorType) -> Signature:
+        """The last axis becomes `out`; `up`, `down` and, gated, `gate` have the parameters of a linear each."""
+        require_float(x)
+        features = features_of(x)
+        out = self.out or features
+        up = linear_parameters(features, self.hidden, self.bias, x.dtype, "up.")
+        down = linear_parameters(self.hidden, out, self.bias, x.dtype, "down.")
+        gate = linear_parameters(features, self.hidden, self.bias, x.dtype, "gate.") if self.gated else {}
+        flops = (1 + self.gated) * linear_flops(x, self.hidden) + linear_flops(x.with_last(self.hidden), out)
+        between = product(x.shape[:-1]) * self.hidden * (1 + self.gated)
+        return Signature((x.with_last(out),), gate | up | down, flops=flops, workspace=between)
+
+    def construction(self, x: TensorType) -> Construction[nn.Module]:
+        """torch.nn.Linear, `up` and `down`, with the activation between them; gated, a third one, `gate`."""
+        from stackc.modules.linear import GatedMlp, Mlp
+
+        features = features_of(x)
+        kind = GatedMlp if self.gated else Mlp
+        return construct(
+            kind,
+            features,
+            hidden=self.hidden,
+            out=self.out or features,
+            activation=nested(self._activation()),
+            dropout=self.dropout,
+            bias=self.bias,
+        )
+
+    def _activation(self) -> Construction[nn.Module]:
+        from torch import nn
+
+        match self.activation:
+            case "gelu":
+                return construct(nn.GELU)
+            case "gelu_tanh":
+                return construct(nn.GELU, "tanh")
+            case "relu":
+                return construct(nn.ReLU)
+            case "silu":
+                return construct(nn.SiLU)
+            case "sigmoid":
+                return construct(nn.Sigmoid)
+            case "tanh":
+                return construct(nn.Tanh)

@@ -1,1 +1,0 @@
-"""Document → typed graph → flat program: names, arrows, types and costs, without PyTorch."""

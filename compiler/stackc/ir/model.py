@@ -1,0 +1,144 @@
+"""The graph of a model: regions of nodes, wired. The only home of networkx.
+
+A region is the inside of a spec, a block or a stack. Regions are shared: all repeats of a layer with the same params
+have the same region as their body, so that a model of a thousand layers is resolved, typed and drawn as one layer.
+Paths (`encoder.3.attn`) exist only where the graph is walked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import networkx as nx
+
+from stackc.components.base import Component
+from stackc.core.diagnostics import Span
+from stackc.core.types import DimContract, TensorType
+from stackc.spec.document import Document
+from stackc.spec.expressions.expressions import Bound
+from stackc.spec.source import Source
+
+if TYPE_CHECKING:
+    from stackc.components.reparam import Reparam
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """A value inside a region: output number `output` of a node, or the region's input of that name."""
+
+    node: str
+    output: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Inlet:
+    """Where a value enters a node; a variadic port has as many as arrows, an open optional port one without a wire."""
+
+    port: str
+    wire: Wire | None
+    span: Span
+
+
+Kind = Literal["spec", "block", "stack"]
+Body: TypeAlias = "Component | Region"
+
+
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """A parameter that is another one: its path within the region, where the spec says so, and of which parameter."""
+
+    path: str
+    span: Span
+    key: Span
+
+
+@dataclass(frozen=True)
+class Node:
+    """A component or a region at work in a region.
+
+    `same_as` names the node of the region whose very module is called again here. `fields` has the place of each field
+    that the spec writes, and `entry` that of its entry. `implied` nodes are no nodes of the drawing: the sum that
+    `merge: sum` asks for.
+    """
+
+    id: str
+    body: Body
+    inlets: tuple[Inlet, ...]
+    span: Span
+    label: str | None = None
+    op: str = ""
+    reparams: tuple[tuple[str, Reparam], ...] = ()
+    ties: Mapping[str, Tie] = field(default_factory=dict)
+    same_as: str | None = None
+    fields: Mapping[str, Span] = field(default_factory=dict)
+    implied: bool = False
+    entry: Span | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """Nodes wired to each other, to named inputs and to named outputs; equal only to itself.
+
+    `nodes` stand in an order in which they can be run. Its first outputs are those of the drawing, taps follow.
+    `places` says where the inputs are declared, if anywhere; `params` has the values that a block's are bound to.
+    """
+
+    name: str
+    kind: Kind
+    inputs: tuple[str, ...]
+    nodes: Mapping[str, Node]
+    outputs: Mapping[str, Wire]
+    span: Span
+    places: Mapping[str, Span] = field(default_factory=dict)
+    params: Mapping[str, Bound] = field(default_factory=dict)
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """The number of each output by its name."""
+        return {name: number for number, name in enumerate(self.outputs)}
+
+    @cached_property
+    def graph(self) -> nx.MultiDiGraph[str]:
+        """The region as a networkx graph: an edge an inlet, with `port` and `output`; frozen."""
+        graph: nx.MultiDiGraph[str] = nx.MultiDiGraph(name=self.name)
+        graph.add_nodes_from(self.inputs)
+        for node in self.nodes.values():
+            graph.add_node(node.id, node=node)
+            for inlet in node.inlets:
+                if inlet.wire:
+                    graph.add_edge(inlet.wire.node, node.id, port=inlet.port, output=inlet.wire.output)
+        return nx.freeze(graph)  # type: ignore[no-any-return]  # networkx leaves it untyped
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A resolved spec: what `resolve` makes of a document, the values of its params, and the texts that it includes.
+
+    `unused` are the blocks that are sound as far as they can be told, and that nothing of the spec uses.
+    """
+
+    document: Document
+    root: Region
+    inputs: Mapping[str, TensorType]
+    contract: DimContract
+    params: Mapping[str, Bound]
+    includes: tuple[Source, ...] = ()
+    unused: tuple[str, ...] = ()
+
+
+def run_order(nodes: Iterable[str], arrows: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    """The nodes in an order in which every arrow points onward, stable in the order given; and a cycle, empty if none.
+
+    Where there is a cycle the order is empty.
+    """
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_nodes_from(nodes)
+    graph.add_edges_from(arrows)
+    rank = {node: i for i, node in enumerate(graph)}
+    try:
+        return list(nx.lexicographical_topological_sort(graph, key=rank.__getitem__)), []
+    except nx.NetworkXUnfeasible:
+        return [], [source for source, _ in nx.find_cycle(graph)]

@@ -1,0 +1,37 @@
+"""The typed graph: the regions of a graph with the type of every value and the signature of every component."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stackc.components.base import Signature
+from stackc.core.types import TensorType
+from stackc.ir.model import Graph, Region, Wire
+
+
+@dataclass(frozen=True, eq=False)
+class TypedRegion:
+    """A region with the types of its inputs: signatures of its components, typed regions of its other nodes."""
+
+    region: Region
+    inputs: tuple[TensorType, ...]
+    signatures: Mapping[str, Signature]
+    bodies: Mapping[str, TypedRegion]
+    outputs: tuple[TensorType, ...]
+
+    def type_of(self, wire: Wire) -> TensorType:
+        """The type of a value inside the region."""
+        if wire.node in self.signatures:
+            return self.signatures[wire.node].outputs[wire.output]
+        if wire.node in self.bodies:
+            return self.bodies[wire.node].outputs[wire.output]
+        return self.inputs[self.region.inputs.index(wire.node)]
+
+
+@dataclass(frozen=True)
+class TypedGraph:
+    """A checked spec."""
+
+    graph: Graph
+    root: TypedRegion

@@ -1,0 +1,70 @@
+"""Included blocks: the block that `FILE#block` or `FILE` names, and the scope in which it is expanded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from stackc.components import REGISTRY
+from stackc.components.registry import SPECIAL_OPS
+from stackc.core.diagnostics import Collector, SpecError, near
+from stackc.resolve.params import default_of
+from stackc.resolve.scope import Scope
+from stackc.spec.document import BlockDecl, Document, PortDecl
+from stackc.spec.expressions.expressions import Bound
+from stackc.spec.includes import include_parts
+from stackc.spec.yaml.tree import Value
+
+
+def included_block(op: str, place: Value, scope: Scope) -> BlockDecl | None:
+    """The block that an op of the form `FILE` or `FILE#block` names; None if there is none, reported as N314.
+
+    The file's own scope is added to `scope.homes` when it is first met with.
+    """
+    file, name = include_parts(op)
+    path = scope.files.path(file, scope.file, place, scope.found)
+    if path is None:
+        return None
+    document = scope.files.load(path, place, scope.found)
+    if document is None:
+        return None
+
+    if document.file not in scope.homes:
+        check_blocks(document, scope.found)
+        scope.homes[document.file] = _home(document, scope)
+    if not name:
+        return _whole_spec(document, scope)
+    if name not in document.blocks:
+        hint = near(name, document.blocks) or "it has none"
+        scope.found.error("N314", f"{path} has no block '{name}'", place.span, hint)
+        return None
+    return document.blocks[name]
+
+
+def check_blocks(document: Document, found: Collector) -> None:
+    """Report S008 for each block that has the name of a component: one name, one meaning."""
+    for name, block in document.blocks.items():
+        if name in REGISTRY or name in SPECIAL_OPS:
+            message = f"'{name}' cannot be the name of a block: a component is called so"
+            found.error("S008", message, block.body.span, f"call it 'my_{name}'")
+
+
+def _whole_spec(document: Document, scope: Scope) -> BlockDecl:
+    """An included spec as a block, whose ports are its inputs."""
+    ports = tuple(PortDecl(name, False, decl.span) for name, decl in document.inputs.items())
+    return BlockDecl(document.body, document.params, ports, document.inputs)
+
+
+def _home(document: Document, scope: Scope) -> Scope:
+    """The names that blocks of an included file see: the params of that file that have a default, and its blocks."""
+    start = scope.for_file(document)
+    names: dict[str, Bound] = {}
+    inner = replace(start, names=names)
+    for name, decl in document.params.items():
+        try:
+            value = default_of(decl, inner)
+        except SpecError as error:
+            scope.found.extend(error)
+            continue
+        if value is not None:
+            names[name] = value
+    return inner

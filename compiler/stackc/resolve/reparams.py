@@ -1,0 +1,112 @@
+"""What the parameters of a node are made of, as its entry says under `reparam`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from stackc.components.reparam import REPARAMS, MinMax, Reparam, Standardize
+from stackc.core.diagnostics import SpecError, near
+from stackc.resolve.operators import Operator, StackOf, name_of
+from stackc.resolve.scope import Scope
+from stackc.spec.document import BlockDecl, NodeEntry
+from stackc.spec.yaml.tree import Entry, Value
+
+
+def reparams_of(entry: NodeEntry | None, operator: Operator, scope: Scope) -> tuple[tuple[str, Reparam], ...]:
+    """What the node's parameters are made of: `reparam: {weight: standardize}`, or with options in a mapping."""
+    found = []
+    for name, item in (entry.reparam if entry else {}).items():
+        if isinstance(operator, (BlockDecl, StackOf)):
+            message = f"'{entry.name if entry else ''}' ({name_of(operator)}) has no parameters of its own to normalize"
+            scope.found.error("N310", message, item.key, "write `reparam` at the nodes inside that have parameters")
+            break
+        try:
+            if reparam := _reparam(item.value, scope):
+                found.append((name, reparam))
+        except ValueError as error:
+            scope.found.error("N310", str(error), item.value.span)
+        except SpecError as error:
+            scope.found.extend(error)
+    return tuple(found)
+
+
+def _reparam(value: Value, scope: Scope) -> Reparam | None:
+    """The reparametrization; None, noted, where none is named. Raises SpecError and ValueError for its options."""
+    named, options = value, None
+    if isinstance(value.data, Mapping) and len(value.data) == 1:
+        ((kind, entry),) = value.data.items()
+        named, options = Value(kind, entry.key), entry.value
+    if not isinstance(named.data, str):
+        raise ValueError("a reparametrization is wanted here, for example `standardize`, or `{minmax: [-1, 1]}`")
+    name = scope.text(named, "reparam")
+    if name is None:
+        return None
+    if name not in REPARAMS:
+        message = f"no reparametrization is called '{name}'"
+        scope.found.error("N310", message, named.span, near(name, REPARAMS))
+        return None
+    if name == "minmax":
+        return _minmax(options)
+    fields = _options(name, options)
+    return _standardize(fields, scope) if name == "standardize" else _numbered(name, fields, scope)
+
+
+def _options(name: str, options: Value | None) -> Mapping[str, Entry]:
+    """The options by name. ValueError where they are no mapping or one is unknown."""
+    known = [field.name for field in dataclasses.fields(REPARAMS[name])]
+    wanted = f"it takes {', '.join(known[:-1])} and {known[-1]}" if len(known) > 1 else f"it takes {known[0]}"
+    if options is None or options.data is None:
+        return {}
+    if not isinstance(options.data, Mapping):
+        raise ValueError(f"{name}: {wanted}, for example `{{{name}: {_EXAMPLES[name]}}}`")
+    if unknown := [option for option in options.data if option not in known]:
+        raise ValueError(f"{name} has no option '{unknown[0]}'; {wanted}")
+    return options.data
+
+
+_EXAMPLES = {
+    "standardize": "{axes: [1], eps: 1e-5}",
+    "weight_norm": "{axis: 0}",
+    "spectral_norm": "{axis: 0, iterations: 1}",
+}
+
+
+def _numbered(name: str, fields: Mapping[str, Entry], scope: Scope) -> Reparam:
+    """A reparametrization whose options are numbers: whole ones where the default is one."""
+    options = {}
+    for field in dataclasses.fields(REPARAMS[name]):
+        if field.name not in fields:
+            continue
+        number = scope.number(fields[field.name].value)
+        kinds = int if isinstance(field.default, int) else (int, float)
+        if isinstance(number, bool) or not isinstance(number, kinds) or (field.name != "axis" and number < 0):
+            wanted = "a whole number" if kinds is int else "a number"
+            raise ValueError(f"{name}: {field.name} has to be {wanted}{' of 0 or more' * (field.name != 'axis')}")
+        options[field.name] = number
+    return REPARAMS[name](**options)
+
+
+def _standardize(fields: Mapping[str, Entry], scope: Scope) -> Standardize:
+    axes = fields["axes"].value if "axes" in fields else None
+    eps = scope.number(fields["eps"].value) if "eps" in fields else Standardize().eps
+    if isinstance(eps, bool) or not isinstance(eps, (int, float)) or eps < 0:
+        raise ValueError("standardize: eps has to be a number of 0 or more")
+    return Standardize(None if axes is None or axes.data == "all" else _numbers(axes, int), float(eps))
+
+
+def _minmax(options: Value | None) -> MinMax:
+    if options is None or options.data is None:
+        return MinMax()
+    ends = _numbers(options, (int, float))
+    if len(ends) != 2:
+        raise ValueError("minmax takes the two ends of a range, for example `minmax: [-1, 1]`")
+    return MinMax(float(ends[0]), float(ends[1]))
+
+
+def _numbers(value: Value, kind: type[int] | tuple[type[int], type[float]]) -> tuple[int, ...]:
+    items = value.data if isinstance(value.data, tuple) else (value,)
+    numbers = tuple(item.data for item in items if isinstance(item.data, kind) and not isinstance(item.data, bool))
+    if len(numbers) != len(items):
+        raise ValueError("a list of numbers is wanted here")
+    return numbers  # type: ignore[return-value]  # narrowed by `kind` above

@@ -1,0 +1,127 @@
+"""What stands between two nodes: a link with its kind, its id and its text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NoReturn
+
+from stackc.core.diagnostics import Collector, Span
+from stackc.spec.mermaid.labels import clean
+from stackc.spec.mermaid.tokens import Tokenizer
+
+_STROKES = {"-": "normal", "=": "thick", ".": "dotted"}
+INVISIBLE = "invisible"
+LONGEST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link as written; `stroke` is normal, thick, dotted or invisible, `piped` where its text stands in bars."""
+
+    stroke: str
+    length: int
+    id: str | None
+    text: str | None
+    piped: bool
+    span: Span
+
+
+def read_link(tokens: Tokenizer, found: Collector) -> Link | None:
+    """Link = [id "@"] (arrow ["|" text "|"] | opening text arrow), or None where no link follows.
+
+    A text between opening and arrow ends on its line: what Mermaid would read on, a reader takes for a slip.
+    """
+    if match := tokens.read("LINK"):
+        arrow, text, tail = match["arrow"], _piped_text(tokens), ""
+        piped = text is not None
+    elif (match := tokens.check("TEXT_LINK")) and match["tail"] == "<":
+        _points_back(tokens, match)
+    elif match := tokens.read("TEXT_LINK"):
+        arrow, text = _inline_text(tokens, match)
+        tail, piped = match["tail"], False
+    else:
+        return None
+    span = tokens.span(match.end() - len(match[0].lstrip()), tokens.position)
+    if not arrow.startswith("~"):
+        _check_heads(tail + arrow, span, found)
+    return Link(*_kind(arrow), match["id"], _checked(text, span, found), piped, span)
+
+
+def _points_back(tokens: Tokenizer, match: re.Match[str]) -> NoReturn:
+    """`a <-- b`, which Mermaid reads as the beginning of an arrow that points both ways."""
+    arrow = match["tail"] + match["opening"]
+    message = f"'{arrow}' points back, and data flows from left to right"
+    start = match.start("tail")
+    hint = "write the arrow the other way round: `b --> a` for `a <-- b`"
+    tokens.fail("S107", message, tokens.span(start, start + len(arrow)), hint, resume=tokens.line_end(start))
+
+
+def _kind(arrow: str) -> tuple[str, int]:
+    """Stroke and length of an arrow, as Mermaid counts it: `-->` and `-.->` are 1 long."""
+    if arrow.startswith("~"):
+        return INVISIBLE, 1
+    line = arrow.lstrip("<xo")
+    dots = line.count(".")
+    stroke = "." if dots else line[0]
+    return _STROKES[stroke], min(dots or len(line) - 2, LONGEST)
+
+
+def _check_heads(arrow: str, span: Span, found: Collector) -> None:
+    if arrow[0] == "<" and arrow[-1] == ">":
+        hint = "write `-->`, and a second arrow back"
+        found.error("S107", f"data flows one way: '{arrow}' points both ways", span, hint)
+    elif arrow[-1] in "xo":
+        hint = f"write `-->`; before a text or node that begins with '{arrow[-1]}', put a space"
+        found.error("S107", f"data cannot follow '{arrow}': it ends in '{arrow[-1]}'", span, hint)
+    elif arrow[-1] != ">":
+        found.error("S107", f"data cannot follow '{arrow}': it has no head", span, "write `-->`")
+    elif arrow[0] in "xo":
+        hint = "write `-->`; behind a text that ends in it, put a space"
+        found.error("S107", f"Mermaid reads the '{arrow[0]}' of '{arrow}' as a tail", span, hint)
+
+
+def _piped_text(tokens: Tokenizer) -> str | None:
+    """Piped text = "|" (text | quoted text) "|"."""
+    behind = tokens.position
+    tokens.read("GAP")
+    start = tokens.position
+    if not tokens.startswith("|"):
+        tokens.position = behind
+        return None
+    tokens.position += 1
+    match = tokens.read("MARKDOWN") or tokens.read("QUOTED") or tokens.read("TEXT")
+    assert match is not None, "a text may be empty"
+    if not tokens.startswith("|") or not match["text"]:
+        span, resume = tokens.span(start, tokens.position), tokens.line_end(start)
+        hint = 'the text of an arrow is `|text|`, with quotes where it has brackets: `|"text"|`'
+        tokens.fail("S111", "this text of an arrow cannot be read", span, hint, resume=resume)
+    tokens.position += 1
+    return match["text"]
+
+
+def _inline_text(tokens: Tokenizer, opening: re.Match[str]) -> tuple[str, str]:
+    """Inline text = opening (text | quoted text) arrow, all three of one kind: the arrow and the text."""
+    kind = opening["opening"]
+    quoted = tokens.read(f"QUOTED {kind}")
+    match = quoted or tokens.read(f"TEXT {kind}")
+    start = opening.start("opening")
+    if not match or not match["text"].strip():
+        span, resume = tokens.span(start, start + 2), tokens.line_end(start)
+        hint = "an arrow is `-->`, with a text `-- text -->` or `-->|text|`"
+        tokens.fail("S111", f"'{kind}' begins a text that no arrow ends on its line", span, hint, resume=resume)
+    text, arrow = match["text"], match["arrow"]
+    if not quoted and kind == "-.":
+        text = text.removesuffix("-")
+    if not quoted and text[-1:] in ("x", "o", "<"):  # Mermaid reads `--info-->` as `inf`, with the tail `o`
+        text, arrow = text[:-1], text[-1] + arrow
+    return arrow, text
+
+
+def _checked(text: str | None, span: Span, found: Collector) -> str | None:
+    """The text of an arrow, None where it says nothing: it names a port, or the ports at both ends."""
+    text = clean(text or "") or None
+    if text and text.count(":") > 1:
+        hint = "write `|in|`, or `|out:in|`"
+        found.error("S111", f"the text '{text}' names more than two ports", span, hint)
+    return text

@@ -1,0 +1,96 @@
+"""Candidates timed in turns, so that what slows the machine slows all of them alike."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+
+import numpy as np
+
+from stackc.timing.statistics import Comparison, Seconds, Sitting, compare
+from stackc.timing.system_load import busy_cores, usage
+
+Candidate = Callable[[], object]
+Timed = Callable[[], float]
+"""Runs a candidate once and tells the seconds that it took."""
+Clock = Callable[[], float]
+
+WINDOW = 5  # rounds whose medians are compared to see whether a candidate still becomes faster
+STABLE = 0.95  # of the window before: less is still warming up
+
+
+def measure(
+    candidates: Mapping[str, Candidate],
+    *,
+    seconds: float = 5.0,
+    rounds: tuple[int, int] = (20, 1000),
+    seed: int = 0,
+    window: int = WINDOW,
+    clock: Clock = time.perf_counter,
+) -> Comparison:
+    """Time candidates of this process in one sitting; the first is the baseline of the others."""
+    runs = {name: partial(_time, candidate, clock) for name, candidate in candidates.items()}
+    with _without_garbage_collection():
+        sitting = take_turns(runs, seconds=seconds, rounds=rounds, window=window, clock=clock)
+    return compare(list(runs), [sitting], seed=seed)
+
+
+def take_turns(
+    runs: Mapping[str, Timed],
+    *,
+    seconds: float = 5.0,
+    rounds: tuple[int, int] = (20, 1000),
+    window: int = WINDOW,
+    clock: Clock = time.perf_counter,
+    processes: Collection[int] = (),
+) -> Sitting:
+    """Run candidates that time themselves in turns, A B A B, after all of them are warm.
+
+    Rounds go on for `seconds`, but for no fewer and no more than `rounds` says; warming up takes as long again at most,
+    `window` rounds at least. `processes` are those that the candidates run in, beside this one.
+    """
+    _warm_up(runs, seconds, window, clock)
+    before = usage(processes)
+    table = _rounds(runs, seconds, rounds, clock)
+    return Sitting(table, busy_cores(before, usage(processes)))
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """What the garbage collector takes now and then is no candidate's own."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _warm_up(runs: Mapping[str, Timed], seconds: float, window: int, clock: Clock) -> None:
+    before = _rounds(runs, seconds, (window, window), clock)
+    end = clock() + seconds
+    while clock() < end:
+        after = _rounds(runs, seconds, (window, window), clock)
+        if np.all(np.median(after, axis=0) >= STABLE * np.median(before, axis=0)):
+            return
+        before = after
+
+
+def _rounds(runs: Mapping[str, Timed], seconds: float, rounds: tuple[int, int], clock: Clock) -> Seconds:
+    """Seconds, [round, candidate]."""
+    fewest, most = rounds
+    rows: list[list[float]] = []
+    end = clock() + seconds
+    while len(rows) < fewest or (len(rows) < most and clock() < end):
+        rows.append([run() for run in runs.values()])
+    return np.array(rows)
+
+
+def _time(candidate: Candidate, clock: Clock) -> float:
+    start = clock()
+    candidate()
+    return clock() - start

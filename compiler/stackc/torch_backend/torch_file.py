@@ -1,0 +1,220 @@
+"""A whole model as one file of plain PyTorch, which knows nothing of stackc: what `show --as torch` prints."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from stackc.core.types import DimContract
+from stackc.ir.typed import TypedGraph, TypedRegion
+from stackc.torch_backend.classes import Outline, Template, templates_of
+from stackc.torch_backend.forward import Line, base_of, is_series
+from stackc.torch_backend.layout import UNBROKEN, WIDTH, Bracketed, docstring, laid_out
+from stackc.torch_backend.names import is_identifier, quoted, submodule
+from stackc.torch_backend.support import Import, support_of
+from stackc.torch_backend.ties import ties_to_make
+from stackc.torch_backend.values import classes_in, expression
+from stackc.typecheck.cost import cost_of
+
+IMPORTS: Mapping[str, Import] = {
+    "torch": ("torch", None, None),
+    "Tensor": ("torch", "Tensor", None),
+    "nn": ("torch", "nn", None),
+    "F": ("torch.nn", "functional", "F"),
+    "parametrize": ("torch.nn.utils", "parametrize", None),
+}
+
+
+def write_torch(typed: TypedGraph) -> str:
+    """The file: its last class is the model, called without arguments, with the state_dict of the lowered module.
+
+    It takes the inputs of the spec in their written order, and returns its outputs, a tuple where there are several.
+    Needs PyTorch, to know how the classes of torch.nn are called.
+    """
+    needed = _classes(templates_of(typed.root, set()))
+    support = support_of(needed)
+    templates = templates_of(typed.root, {*support.sources, *support.imports})
+    cost = cost_of(typed.root)[typed.root]
+    blocks = [*support.sources.values()]
+    for template in templates:
+        title = (
+            _title(template, typed) if template is not templates[-1] else f"The model: {cost.parameters:,} parameters."
+        )
+        blocks.append("\n".join(_class(template, title)))
+    foreign = {make.__module__: (make.__module__, None, None) for make in needed}
+    body = _spaced(blocks)
+    imports = _used({**foreign, **support.imports, **IMPORTS}, body)
+    apart = ["", ""] if body.startswith(("class ", "def ", "@")) else [""]
+    return "\n".join([*_head(typed), "", *_import_lines(imports), *apart, body])
+
+
+def _head(typed: TypedGraph) -> list[str]:
+    document = typed.graph.document
+    dims = _contract(typed.graph.contract)
+    text = f"{document.name} in PyTorch, written by stackc from {PurePath(document.file).name}."
+    return docstring(f"{text}\n\n{dims}\n" if dims else text, indent=0)
+
+
+def _contract(contract: DimContract) -> str:
+    return "\n".join(f"{name}: {size}" for name, size in contract.items())
+
+
+def _title(template: Template, typed: TypedGraph) -> str:
+    region = template.outlines[0].typed.region
+    place = f"{PurePath(region.span.file).name}:{region.span.line}"
+    return f"{'The' if region.kind == 'stack' else 'The block'} {region.name}, {place}."
+
+
+# -- classes
+
+
+def _class(template: Template, title: str) -> list[str]:
+    outline = template.outlines[0]
+    lines = [f"class {template.name}({base_of(outline.typed.region)}):", *docstring(title, indent=4), ""]
+    if made := _made(template, outline):
+        lines += [*_signature("__init__", _annotated(template.parameters), "None"), " " * 8 + "super().__init__()"]
+        lines += [*made, ""]
+    return lines + _forward(template, outline)
+
+
+def _annotated(parameters: Mapping[str, Sequence[object]]) -> list[str]:
+    return [f"{name}: {_annotation(values)}" for name, values in parameters.items()]
+
+
+def _annotation(values: Iterable[object]) -> str:
+    """The types of some literals, as one annotates an argument that takes them."""
+    names = dict.fromkeys(_type(value) for value in values)
+    return " | ".join(sorted(names, key=lambda name: name == "None"))
+
+
+def _type(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"tuple[{_annotation(value) or 'int'}, ...]"
+    return "None" if value is None else type(value).__name__
+
+
+def _made(template: Template, outline: Outline) -> list[str]:
+    """What `__init__` does: submodules, parametrizations, ties."""
+    given = iter(template.given)
+    lines: list[str] = []
+    of_stack = outline.typed.region.kind == "stack"
+    for id, value in outline.submodules:
+        made = expression(value, given)
+        if of_stack or is_identifier(id):
+            lines += laid_out(f"self[{quoted(id)}] = " if of_stack else f"self.{id} = ", made, indent=8)
+        else:
+            lines += laid_out("", Bracketed("self.add_module", (quoted(id), made)), indent=8)
+    for reparam in outline.reparams:
+        owner, _, name = reparam.path.rpartition(".")
+        place = _reached(owner, outline.typed)
+        arguments = (place, quoted(name), expression(reparam.value, given))
+        lines += laid_out("", Bracketed("parametrize.register_parametrization", arguments), indent=8)
+    return lines + _ties(outline.typed)
+
+
+def _ties(typed: TypedRegion) -> list[str]:
+    return [f"        {_reached(path, typed)} = {_reached(owner, typed)}" for path, owner in ties_to_make(typed, {})]
+
+
+def _reached(path: str, typed: TypedRegion | None) -> str:
+    """The expression that leads from `self` along a path of submodules."""
+    reached = "self"
+    for id in path.split("."):
+        if typed is None or typed.region.kind != "stack":
+            reached = submodule(id, of=reached)
+        else:
+            reached += f"[{id if is_series(typed.region) else quoted(id)}]"
+        typed = typed.bodies.get(id) if typed else None
+    return reached
+
+
+# -- forwards
+
+
+def _forward(template: Template, outline: Outline) -> list[str]:
+    forward = outline.forward
+    several = len(forward.returned) > 1
+    result = f"tuple[{', '.join(['Tensor'] * len(forward.returned))}]" if several else "Tensor"
+    lines = _signature("forward", [f"{name}: Tensor" for name in forward.arguments], result)
+    lines += docstring(_shapes(template, outline), indent=8)
+    lines += [_commented(line, template) for line in forward.lines]
+    if not several:
+        return [*lines, f"        return {forward.returned[0]}"]
+    joined = f"        return {', '.join(forward.returned)}"
+    if len(joined) <= WIDTH:
+        return [*lines, joined]
+    return [*lines, *laid_out("return ", Bracketed("", forward.returned), indent=8)]
+
+
+def _signature(name: str, arguments: Sequence[str], result: str) -> list[str]:
+    return laid_out("", Bracketed(f"def {name}", ("self", *arguments)), f" -> {result}:", indent=4)
+
+
+def _shapes(template: Template, outline: Outline) -> str:
+    """Every input and every output with its type."""
+    typed = [each.typed for each in template.outlines]
+    inputs = [
+        f"{name} {template.type_of([each.inputs[i] for each in typed])}"
+        for i, name in enumerate(outline.forward.arguments)
+    ]
+    outputs = [template.type_of([each.outputs[i] for each in typed]) for i in range(len(outline.forward.returned))]
+    if len(outputs) > 1:
+        names = typed[0].region.outputs
+        outputs = [f"{name} {shape}" for name, shape in zip(names, outputs, strict=True)]
+    whole = f"{', '.join(inputs)} → {', '.join(outputs)}."
+    if len(whole) <= WIDTH - 14:
+        return whole
+    taken, given = (", ".join(entry.replace(" ", UNBROKEN) for entry in entries) for entries in (inputs, outputs))
+    return f"{taken}\n→ {given}."
+
+
+def _commented(line: Line, template: Template) -> str:
+    code = f"        {line.code}"
+    shape = template.shape(line)
+    whole = f"{code}  # {shape}"
+    return whole if shape and len(whole) <= WIDTH else code
+
+
+# -- the file
+
+
+def _classes(templates: Iterable[Template]) -> list[Callable[..., Any]]:
+    """The classes that are called and not printed for a block or stack, each once."""
+    outlines = [template.outlines[0] for template in templates]
+    values = [value for outline in outlines for _, value in outline.submodules]
+    values += [reparam.value for outline in outlines for reparam in outline.reparams]
+    return list(dict.fromkeys(make for value in values for make in classes_in(value)))
+
+
+def _spaced(blocks: Sequence[str]) -> str:
+    """Definitions with two blank lines between them."""
+    return "\n\n\n".join(blocks) + "\n"
+
+
+def _used(known: Mapping[str, Import], body: str) -> list[Import]:
+    """The imports of the names that stand in a text."""
+    nodes = list(ast.walk(ast.parse(body)))
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    dotted = {ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute)}
+    return [found for name, found in known.items() if name in names or name in dotted]
+
+
+def _import_lines(imports: Iterable[Import]) -> list[str]:
+    """Import statements in the order that linters want: the standard library, then all others."""
+    groups: list[list[str]] = []
+    wanted = sorted(set(imports), key=str)
+    for standard in (True, False):
+        group = [i for i in wanted if (i[0].partition(".")[0] in sys.stdlib_module_names) is standard]
+        plain = [f"import {module}" for module, name, _ in group if name is None]
+        taken = {module: [i for i in group if i[0] == module and i[1]] for module, name, _ in group if name}
+        named = [f"from {module} import {', '.join(_listed(names))}" for module, names in sorted(taken.items())]
+        groups.append(plain + named)
+    return "\n\n".join("\n".join(group) for group in groups if group).split("\n")
+
+
+def _listed(names: Iterable[Import]) -> list[str]:
+    ordered = sorted(names, key=lambda i: (not str(i[1])[:1].isupper(), i[1]))
+    return [f"{name} as {alias}" if alias else str(name) for _, name, alias in ordered]

@@ -1,0 +1,62 @@
+"""NumPy's .npz: a zip archive with an array in each member."""
+
+from __future__ import annotations
+
+import math
+import tokenize
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stackc.weights.files.base import Array, Unreadable, broken_is_said
+
+
+@dataclass(frozen=True)
+class NpzFile:
+    """An archive, open: to open it reads its whole directory, which is too much to do for every tensor."""
+
+    path: Path
+    archive: zipfile.ZipFile
+    shapes: Mapping[str, tuple[int, ...]]
+    dtypes: Mapping[str, str]
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The file."""
+        return (self.path,)
+
+    @staticmethod
+    def open(path: Path) -> NpzFile:
+        """Read the header of every array. Unreadable where one is broken or holds Python objects."""
+        archive = zipfile.ZipFile(path)
+        headers = {info.filename.removesuffix(".npy"): _npy_header(archive, info) for info in archive.infolist()}
+        shapes = {name: shape for name, (shape, _) in headers.items()}
+        return NpzFile(path, archive, shapes, {name: dtype.name for name, (_, dtype) in headers.items()})
+
+    def read(self, name: str) -> Array:
+        """One array, unpacked."""
+        with broken_is_said(self.path), self.archive.open(self._member(name)) as member:
+            tensor: Array = np.lib.format.read_array(member, allow_pickle=False)
+            return tensor
+
+    def _member(self, name: str) -> str:
+        return f"{name}.npy" if f"{name}.npy" in self.archive.NameToInfo else name
+
+
+def _npy_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+    """Shape and type of one array of an .npz; Unreadable where its bytes cannot be that many."""
+    with archive.open(info) as member:
+        version = np.lib.format.read_magic(member)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        try:
+            shape, _, dtype = read(member)
+        except (tokenize.TokenError, SyntaxError):
+            raise Unreadable(f"'{info.filename}' has no header of an array") from None
+        if dtype.hasobject:
+            raise Unreadable(f"'{info.filename}' holds Python objects", "save arrays of numbers alone")
+        if member.tell() + math.prod(shape) * dtype.itemsize != info.file_size:
+            raise Unreadable(f"'{info.filename}' has another size than it says")
+    return shape, dtype

@@ -1,0 +1,66 @@
+"""safetensors: a header of names, types and places, then the tensors as they lie in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+
+from stackc.weights.files.base import Array, Unreadable, broken_is_said
+
+_TYPES = {
+    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",
+    "I16": "int16", "I8": "int8", "U64": "uint64", "U32": "uint32", "U16": "uint16", "U8": "uint8", "BOOL": "bool",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SafetensorsFile:
+    """A file of safetensors; `offsets` say where in it each tensor begins."""
+
+    path: Path
+    shapes: Mapping[str, tuple[int, ...]]
+    dtypes: Mapping[str, str]
+    offsets: Mapping[str, int]
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The file."""
+        return (self.path,)
+
+    @staticmethod
+    def open(path: Path) -> SafetensorsFile:
+        """Read the header. Unreadable where it is not that of a whole file."""
+        _require_sound(path)
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = {name: entry for name, entry in json.loads(file.read(size)).items() if name != "__metadata__"}
+        shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
+        dtypes = {name: _TYPES.get(entry["dtype"], entry["dtype"]) for name, entry in header.items()}
+        offsets = {name: 8 + size + entry["data_offsets"][0] for name, entry in header.items()}
+        return SafetensorsFile(path, shapes, dtypes, offsets)
+
+    def read(self, name: str) -> Array:
+        """A tensor as a view of the file: what is not looked at is not read, and no memory is taken for it."""
+        dtype = np.dtype(ml_dtypes.bfloat16 if self.dtypes[name] == "bfloat16" else self.dtypes[name])
+        shape = self.shapes[name]
+        if 0 in shape:
+            return np.empty(shape, dtype)
+        with broken_is_said(self.path):
+            view: Array = np.memmap(self.path, dtype.newbyteorder("<"), "r", self.offsets[name], shape).view(np.ndarray)
+            return view if view.flags.aligned else view.copy()
+
+
+def _require_sound(path: Path) -> None:
+    """Let safetensors itself check the header: that types, shapes and places agree, and that the file is that long."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy"):
+            pass
+    except SafetensorError as error:
+        raise Unreadable(str(error)) from None

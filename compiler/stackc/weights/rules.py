@@ -1,0 +1,55 @@
+"""The names that parameters have in a file: rules of `weights: {map: …}`, each a pattern of stackc's names and what the
+file calls them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+from stackc.core.diagnostics import MOST_GUESSED, Collector, near
+from stackc.spec.document import WeightsDecl
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`encoder.*.attn.**` → `layer.*.attention.**`: the first `*` of one side is the first of the other, and so on."""
+
+    source: re.Pattern[str]
+    target: str
+
+    @staticmethod
+    def of(source: str, target: str) -> Rule:
+        """The rule of an entry."""
+        return Rule(wildcards(source), target)
+
+    def apply(self, name: str) -> str | None:
+        """The name in the file, None where the rule does not speak of this one."""
+        match = self.source.fullmatch(name)
+        if match is None:
+            return None
+        parts = iter(match.groups())
+        return re.sub(r"\*\*?", lambda star: next(parts, star[0]), self.target)
+
+
+def plain_name(name: str) -> str:
+    """What a reparametrized parameter is called where it is written as it is used."""
+    return re.sub(r"\bparametrizations\.([^.]+)\.original$", r"\1", name)
+
+
+def wildcards(pattern: str) -> re.Pattern[str]:
+    """`*` stands for one part of a dotted name or a piece of it, `**` for any number of parts."""
+    return re.compile(re.escape(pattern).replace(r"\*\*", "(.+)").replace(r"\*", "([^.]+)"))
+
+
+def check_names(decl: WeightsDecl, tensors: Iterable[str]) -> None:
+    """SpecError W805 for every rule that speaks of no tensor of the model."""
+    found, names = Collector(), [*tensors]
+    known = dict.fromkeys([*names, *map(plain_name, names)])
+    for key, entry in decl.names.items():
+        pattern = wildcards(key)
+        if not any(map(pattern.fullmatch, known)):
+            hint = near(key, islice(known, MOST_GUESSED)) if known else "the model has no parameters"
+            found.error("W805", f"'{key}' is the name of no parameter", entry.key, hint)
+    found.raise_if_any()

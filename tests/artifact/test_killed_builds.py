@@ -1,0 +1,92 @@
+"""Real builds, killed at random moments of their whole run, and two at once: whoever looks finds a whole artifact."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from stackc.artifact.folder import load_artifact, verify_files
+
+KILLS = 50
+SPEC = """\
+stackc: 1
+name: tiny
+inputs: {x: {shape: [batch, 64]}}
+graph: x --> fc[linear] --> y[tanh]
+nodes: {fc: {out: 1024}}
+weights: {file: w.safetensors}
+"""
+
+
+@pytest.fixture(scope="module")
+def specs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """One spec with two sets of weights; its components are compiled, so that a build imports no PyTorch."""
+    folder = tmp_path_factory.mktemp("specs")
+    paths = []
+    for number in range(2):
+        path = folder / str(number) / "tiny.yaml"
+        path.parent.mkdir()
+        path.write_text(SPEC, encoding="utf-8")
+        weights = {"fc.weight": np.full((1024, 64), number, "f4"), "fc.bias": np.zeros(1024, "f4")}
+        save_file(weights, path.parent / "w.safetensors")
+        assert start(path, folder / "out").wait() == 0
+        paths.append(path)
+    return paths
+
+
+def start(spec: Path, out: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "stackc", "build", str(spec), "--no-verify", "-o", str(out)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+
+def whole(artifact: Path) -> dict[str, str]:
+    """The hashes of an artifact that holds what its manifest says."""
+    opened = load_artifact(artifact)
+    verify_files(opened)
+    return dict(opened.manifest.files)
+
+
+def test_killed_at_any_moment_the_earlier_artifact_stands(specs: list[Path], tmp_path: Path) -> None:
+    """Fifty kills of builds of half a second: half a minute, all of it in other processes."""
+    target, moments = tmp_path / "tiny", random.Random(0)
+    known = []
+    for spec in specs:
+        begun = time.perf_counter()
+        assert start(spec, tmp_path).wait() == 0
+        seconds = time.perf_counter() - begun
+        known.append(whole(target))
+    assert known[0] != known[1]
+    left = finished = 0
+    now = known[1]
+    for kill in range(KILLS):
+        build = start(specs[kill % 2], tmp_path)
+        time.sleep(moments.uniform(0.1, 1.05) * seconds)
+        build.kill()
+        build.wait()
+        left += len(list(tmp_path.iterdir())) > 1
+        before, now = now, whole(target)
+        assert now in known
+        finished += now != before
+    assert left, "no build was killed while it was writing"
+    assert finished, "no build came to its end: the moments are too early"
+    assert start(specs[0], tmp_path).wait() == 0
+    assert whole(target) == known[0]
+    assert list(tmp_path.iterdir()) == [target], "the next build cleans what killed ones left"
+
+
+def test_two_builds_of_one_target_at_once(specs: list[Path], tmp_path: Path) -> None:
+    known = []
+    for spec in specs:
+        assert start(spec, tmp_path).wait() == 0
+        known.append(whole(tmp_path / "tiny"))
+    for _ in range(2):
+        assert [build.wait() for build in [start(spec, tmp_path) for spec in specs]] == [0, 0]
+        assert whole(tmp_path / "tiny") in known
+        assert [path.name for path in tmp_path.iterdir()] == ["tiny"]

@@ -1,0 +1,175 @@
+"""Artifacts verified: a sound one, and every way in which one can be unsound."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from stackc.artifact.folder import load_artifact, run_artifact, seal, verify_files
+from stackc.artifact.verify import verify
+from stackc.core.diagnostics import SpecError
+from stackc.core.types import ValueRange
+from stackc.pipeline import Options, build
+from stackc.runtime import read_npz, write_npz
+
+SPECS = Path(__file__).parents[2] / "specs"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    options = Options(out=tmp_path_factory.mktemp("built"), measure=False)
+    return build(SPECS / "two_tower.yaml", options, lambda stage, found: None).folder
+
+
+@pytest.fixture
+def artifact(built: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(built, tmp_path / built.name))
+
+
+def sealed_anew(artifact: Path) -> None:
+    """As somebody would who has changed a file and covers it up."""
+    seal(artifact, load_artifact(artifact).manifest)
+
+
+def problem(artifact: Path) -> tuple[str, str]:
+    with pytest.raises(SpecError) as raised:
+        verify(artifact, "cpu")
+    first = raised.value.diagnostics[0]
+    return first.code, first.message
+
+
+def test_a_sound_artifact_without_pytorch(artifact: Path) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "stackc", "verify", str(artifact), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    said = json.loads(done.stdout)
+    assert said["bytes"] == sum(p.stat().st_size for p in artifact.iterdir() if p.name != "manifest.json")
+    assert {row["output"] for row in said["outputs"]} == {o.name for o in load_artifact(artifact).manifest.outputs}
+    assert all(row["found"] <= row["allowed"] < 1e-3 for row in said["outputs"])
+    assert not [line for line in done.stderr.splitlines() if line.rpartition("|")[2].strip() == "torch"]
+
+
+def test_a_flipped_bit_anywhere_is_found(artifact: Path) -> None:
+    moments = random.Random(0)
+    for path in sorted(artifact.iterdir()):
+        sound = path.read_bytes()
+        places = {0, len(sound) - 1, *(moments.randrange(len(sound)) for _ in range(40))}
+        for place in places:
+            torn = bytearray(sound)
+            torn[place] ^= 1 << moments.randrange(8)
+            path.write_bytes(torn)
+            with pytest.raises(SpecError):
+                verify_files(load_artifact(artifact))
+        path.write_bytes(sound)
+    verify_files(load_artifact(artifact))
+
+
+def test_error_a_weight_that_differs_behind_a_new_seal(artifact: Path) -> None:
+    model = onnx.load(artifact / "model.onnx")
+    weight = max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data))
+    values = onnx.numpy_helper.to_array(weight) * np.float32(1.01)
+    weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+    onnx.save(model, artifact / "model.onnx")
+    sealed_anew(artifact)
+    code, message = problem(artifact)
+    assert code == "A612"
+    assert message.endswith("is allowed")
+
+
+def test_error_a_model_that_the_checker_refuses(artifact: Path) -> None:
+    model = onnx.load(artifact / "model.onnx")
+    model.graph.node[0].op_type = "NoSuchOperator"
+    onnx.save(model, artifact / "model.onnx")
+    sealed_anew(artifact)
+    code, message = problem(artifact)
+    assert code == "A611"
+    assert "NoSuchOperator" in message
+
+
+def test_what_an_input_may_hold_is_in_the_artifact(artifact: Path) -> None:
+    inputs = {value.name: value.allowed for value in load_artifact(artifact).manifest.inputs}
+    assert inputs["genre"] == ValueRange(32)
+    assert inputs["mask"] == ValueRange(2, (0, 1))
+    arrays = read_npz(artifact / "testvectors.npz")
+    feeds = {name.removeprefix("input."): array for name, array in arrays.items() if name.startswith("input.")}
+    feeds["genre"] = feeds["genre"] + 32
+    with pytest.raises(SpecError, match=r"R418.*input 'genre' holds \d+ at \[0\]"):
+        run_artifact(artifact, feeds, "cpu")
+
+
+def edit_vectors(artifact: Path, edit: Callable[[dict[str, np.ndarray]], object]) -> None:
+    arrays = read_npz(artifact / "testvectors.npz")
+    edit(arrays)
+    write_npz(artifact / "testvectors.npz", arrays)
+    sealed_anew(artifact)
+
+
+def test_error_recorded_arrays_of_another_model(artifact: Path) -> None:
+    edit_vectors(artifact, lambda arrays: arrays.pop(next(name for name in arrays if name.startswith("input."))))
+    code, message = problem(artifact)
+    assert (code, message) == ("A613", f"{artifact / 'testvectors.npz'} has not the inputs that the manifest names")
+
+
+def test_error_recorded_arrays_that_unpack_to_gigabytes(artifact: Path) -> None:
+    with zipfile.ZipFile(artifact / "testvectors.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("input.x.npy", bytes(20_000_000))
+    sealed_anew(artifact)
+    code, message = problem(artifact)
+    assert code == "A613"
+    assert message.endswith("unpacks to 20,000,000 bytes, and what a build records is not packed")
+
+
+def test_error_an_archive_whose_directory_is_damaged(artifact: Path) -> None:
+    whole = (artifact / "testvectors.npz").read_bytes()
+    (artifact / "testvectors.npz").write_bytes(whole.replace(b"PK\1\2", b"PK\1\3"))
+    sealed_anew(artifact)
+    assert problem(artifact)[0] == "R422"
+
+
+def test_error_a_model_with_texts_that_are_no_utf_8(artifact: Path) -> None:
+    """Protobuf lets them through; the checker fails at one in its own message."""
+    model = onnx.load(artifact / "model.onnx")
+    model.graph.node[0].op_type = "NoSuchOperator"
+    (artifact / "model.onnx").write_bytes(
+        model.SerializeToString().replace(b"NoSuchOperator", b"NoSuch\xff\xfe\xfdrator")
+    )
+    sealed_anew(artifact)
+    assert problem(artifact)[0] == "A611"
+
+
+@pytest.mark.parametrize("place", [b"../else\xff", b"inside\xff"])
+def test_error_data_at_a_place_that_is_no_utf_8(artifact: Path, place: bytes) -> None:
+    manifest, model = load_artifact(artifact).manifest, onnx.load(artifact / "model.onnx")
+    model.graph.initializer.add(name="far", dims=[1], data_type=onnx.TensorProto.FLOAT, data_location=1)
+    model.graph.initializer[-1].external_data.add(key="location", value="#" * len(place))
+    (artifact / "model.onnx").write_bytes(model.SerializeToString().replace(b"#" * len(place), place))
+    seal(artifact, manifest)
+    assert problem(artifact)[0] == ("A605" if place.startswith(b"..") else "A611")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e9])
+def test_error_a_number_that_was_not_recorded(artifact: Path, value: float) -> None:
+    def edit(arrays: dict[str, np.ndarray]) -> None:
+        name = next(name for name in arrays if name.startswith("output."))
+        arrays[name].flat[0] = value
+
+    edit_vectors(artifact, edit)
+    assert problem(artifact)[0] == "A612"
+
+
+def test_an_artifact_without_a_proof_is_opened_only(artifact: Path) -> None:
+    manifest = load_artifact(artifact).manifest
+    (artifact / "testvectors.npz").unlink()
+    assert problem(artifact)[0] == "A604"
+    seal(artifact, dataclasses.replace(manifest, parity=None, tolerances={}))
+    assert verify(artifact, "cpu").distances == ()

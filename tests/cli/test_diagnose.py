@@ -1,0 +1,70 @@
+"""The doctor's rows, on machines as they might be."""
+
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from stackc.cli import diagnose
+from stackc.cli.diagnose import Row
+from stackc.core.diagnostics import Diagnostic
+from stackc.runtime.libraries import Library
+from stackc.runtime.providers import DRIVER, Build
+
+
+def rows() -> dict[str, Row]:
+    return {row.subject: row for row in diagnose.diagnose()}
+
+
+def test_versions_are_the_installed_ones() -> None:
+    found = rows()
+    assert found["python"].detail.startswith(platform.python_version())
+    for package in ("torch", "onnx", "onnxscript"):
+        assert found[package] == Row(package, "ok", version(package))
+    assert found["onnxruntime"].state == "ok"
+    assert "CPUExecutionProvider" in found["onnxruntime"].detail
+    assert found["provider cpu"] == Row("provider cpu", "ok", "opens")
+
+
+def test_pytorch_is_not_imported() -> None:
+    code = "import sys; from stackc.cli.diagnose import diagnose; diagnose.diagnose(); print('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (run.stdout, run.stderr) == ("False\n", "")
+
+
+def test_without_a_driver_cuda_is_untested_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = Diagnostic("R403", "no NVIDIA driver was found", hint="get one")
+    monkeypatch.setattr(diagnose, "obstacle", lambda provider: None if provider == "cpu" else absent)
+    monkeypatch.setattr(diagnose, "cuda_libraries", lambda: (Library(DRIVER, "cannot open"),))
+    found = rows()
+    assert found["provider cuda"] == Row(
+        "provider cuda", "untested", "untested here: no NVIDIA driver was found", "get one"
+    )
+    assert found["provider tensorrt"].state == "untested"
+    assert found[f"library {DRIVER}"].state == "untested"
+
+
+def test_what_does_not_open_comes_with_its_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = Diagnostic("R402", "the cuda provider does not open: libcurand.so.10 not found", hint="pip install it")
+    monkeypatch.setattr(diagnose, "obstacle", lambda provider: missing if provider == "cuda" else None)
+    monkeypatch.setattr(diagnose, "cuda_libraries", lambda: (Library("libcurand.so.10", "cannot open"),))
+    found = rows()
+    assert found["provider cuda"] == Row("provider cuda", "failed", missing.message, "pip install it")
+    assert found["library libcurand.so.10"] == Row(
+        "library libcurand.so.10", "missing", "cannot open", "pip install 'onnxruntime-gpu[cuda,cudnn]'"
+    )
+
+
+def test_two_packages_of_onnxruntime_are_one_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnose, "_version", lambda package: "1.0")
+    monkeypatch.setattr(diagnose, "build", lambda: Build("onnxruntime", "1.31.1", None, ("CPUExecutionProvider",)))
+    row = rows()["onnxruntime"]
+    assert (row.state, row.fix and row.fix.startswith("pip uninstall")) == ("failed", True)
+    assert row.detail == "onnxruntime 1.31.1, without CUDA; both packages are installed, and one hides the other"
+
+
+def test_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnose, "_version", lambda package: None)
+    assert rows()["torch"] == Row("torch", "missing", "", "pip install .")

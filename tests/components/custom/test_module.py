@@ -1,0 +1,240 @@
+"""Modules of somebody's own: what is found out about them is what the real modules do, at two sizes; what cannot be
+found out is told in words."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from stackc.components.base import Misfit, Port
+from stackc.components.custom.module import OwnModule, Unfit, own_module
+from stackc.components.fields import fields_of
+from stackc.core.types import Dim, TensorType, shape
+
+Refused = Callable[..., Misfit]
+BATCH, SEQ, HEIGHT = Dim.symbol("batch"), Dim.symbol("seq"), Dim.symbol("height", 4)
+VECTORS = TensorType("float32", shape(BATCH, SEQ, 16))
+SIGNALS = TensorType("float32", shape(BATCH, 6, SEQ))
+IMAGES = TensorType("float32", shape(BATCH, 3, HEIGHT, HEIGHT * 2))
+IDS = TensorType("int64", shape(BATCH, SEQ))
+SIZES = ({"batch": 2, "seq": 8, "height": 16}, {"batch": 3, "seq": 13, "height": 20})
+
+
+def own(make: type[nn.Module], *outputs: str, **arguments: Any) -> OwnModule:
+    return own_module(make, f"somewhere.{make.__name__}", outputs or ("y",)).of_fields(arguments)
+
+
+class Scored(nn.Module):
+    """Ties two of its parameters, keeps a count, and gives floats and whole numbers."""
+
+    table: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other = nn.Linear(16, 16), nn.Linear(16, 16)
+        self.other.weight = self.one.weight
+        self.register_buffer("count", torch.tensor(0))
+        self.register_buffer("table", torch.arange(16.0), persistent=False)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        scores = self.other(self.one(x)) @ (x + self.table).transpose(1, 2)
+        return scores[:, 1:], scores.argmax(-1)
+
+
+REAL: list[tuple[OwnModule, tuple[TensorType | None, ...]]] = [
+    (own(nn.Linear, in_features=16, out_features=5), (VECTORS,)),
+    (own(nn.Softplus, beta=2.0), (VECTORS,)),
+    (own(nn.Embedding, num_embeddings=50, embedding_dim=4), (IDS,)),
+    (own(nn.Conv1d, in_channels=6, out_channels=4, kernel_size=3, stride=2, padding=1), (SIGNALS,)),
+    (own(nn.Conv2d, in_channels=3, out_channels=4, kernel_size=(3, 5), stride=2, dilation=2, padding=4), (IMAGES,)),
+    (own(nn.ConvTranspose2d, in_channels=3, out_channels=2, kernel_size=4, stride=2, padding=1), (IMAGES,)),
+    (own(nn.MaxPool2d, kernel_size=3, stride=2, padding=1), (IMAGES,)),
+    (own(nn.BatchNorm2d, num_features=3), (IMAGES,)),
+    (own(nn.Flatten, start_dim=1), (IMAGES,)),
+    (own(nn.PixelUnshuffle, downscale_factor=4), (IMAGES,)),
+    (own(nn.TransformerEncoderLayer, d_model=16, nhead=4, dim_feedforward=24, batch_first=True), (VECTORS,)),
+    (own(nn.MultiheadAttention, "y", "weights", embed_dim=16, num_heads=2, batch_first=True), (VECTORS,) * 3),
+    (own(Scored, "scores", "best"), (VECTORS, None)),
+]
+
+
+@pytest.mark.parametrize(("component", "inputs"), REAL, ids=[component.op for component, _ in REAL])
+def test_it_is_what_the_real_module_does(component: OwnModule, inputs: tuple[TensorType | None, ...]) -> None:
+    signature, module = component.signature(*inputs), component.module(*inputs).eval()
+    assert {name: str(t) for name, t in signature.parameters.items()} == {
+        name: f"float32[{', '.join(map(str, p.shape))}]" for name, p in module.named_parameters()
+    }
+    assert signature.buffers.keys() == module.state_dict().keys() - dict(
+        module.named_parameters(remove_duplicate=False)
+    )
+    for sizes in SIZES:
+        tensors = [None if x is None else at(x, sizes) for x in inputs]
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            made = module(*tensors)
+        made = made if isinstance(made, tuple) else (made,)
+        assert [(str(y.dtype), list(y.shape)) for y in made] == [
+            (f"torch.{t.dtype}", [dim.evaluate(sizes) for dim in t.shape]) for t in signature.outputs
+        ]
+        assert signature.flops.evaluate(sizes) == counter.get_total_flops()
+
+
+def at(x: TensorType, sizes: Mapping[str, int]) -> Tensor:
+    return torch.zeros([dim.evaluate(sizes) for dim in x.shape], dtype=getattr(torch, x.dtype))
+
+
+def test_dims_that_are_multiples_stay_exact() -> None:
+    halved = own(nn.MaxPool2d, kernel_size=2).signature(IMAGES)
+    assert halved.outputs == (TensorType("float32", shape(BATCH, 3, HEIGHT // 2, HEIGHT)),)
+
+
+class Described(nn.Module):
+    def __init__(  # type: ignore[no-untyped-def]  # some have no annotation, as in the code of others
+        self, dim: int, kind: Literal["a", "b"] = "a", rate: float | None = None, rates: tuple[float, ...] = (), *,
+        scale=3, bias=True, name="x", anything=None, **more: Any,
+    ) -> None:  # fmt: skip
+        super().__init__()
+
+    def forward(self, x: Tensor, memory: Tensor, mask: Tensor | None = None, causal: bool = False) -> Tensor:
+        return x
+
+
+def test_ports_and_fields_are_arguments() -> None:
+    component = own_module(Described, "layers.Described", ("y",))
+    assert component.ports == (Port("x"), Port("memory"), Port("mask", optional=True))
+    fields = fields_of(component)
+    kinds = {"dim": {"int"}, "kind": set(), "rate": {"float", "none"}, "rates": {"float"}, "scale": {"int", "float"},
+             "bias": {"bool"}, "name": {"str"}, "anything": {"int", "float", "bool", "str", "none"}}  # fmt: skip
+    assert {name: set(field.kinds) for name, field in fields.items()} == kinds
+    assert [name for name, field in fields.items() if field.required] == ["dim"]
+    assert fields["kind"].choices == ("a", "b")
+    assert fields["rates"].listed
+    assert not fields["rates"].single
+
+
+def test_it_is_one_component_for_one_class() -> None:
+    assert own(nn.GELU) == own(nn.GELU)
+    assert own(nn.GELU) != own(nn.ReLU)
+    assert own(nn.ELU, alpha=1.0) != own(nn.ELU, alpha=2.0)
+
+
+class Variadic(nn.Module):
+    def forward(self, *xs: Tensor) -> Tensor:
+        return torch.stack(xs).sum(0)
+
+
+class NoForward(nn.Module):
+    pass
+
+
+class Nothing(nn.Module):
+    def forward(self) -> Tensor:
+        return torch.zeros(1)
+
+
+class ByName(nn.Module):
+    def forward(self, x: Tensor, *, mask: Tensor) -> Tensor:
+        return x * mask
+
+
+class ByPlace(nn.Module):
+    def __init__(self, dim: int, /) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+def test_a_port_for_any_number_of_arrows() -> None:
+    component = own(Variadic)
+    assert component.ports == (Port("xs", variadic=True),)
+    assert component.signature(VECTORS, VECTORS, VECTORS).outputs == (VECTORS,)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (Nothing, "the forward of here.Nothing takes no tensors"),
+        (ByName, "the forward of here.ByName has to be given 'mask' by name, which no arrow can"),
+        (ByPlace, "the constructor of here.ByPlace takes 'dim' by its place alone"),
+    ],
+)
+def test_error_classes_that_can_be_no_component(make: type[nn.Module], message: str) -> None:
+    with pytest.raises(Unfit) as caught:
+        own_module(make, f"here.{make.__name__}", ("y",))
+    assert str(caught.value) == message
+
+
+class OnValues(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x if x.sum() > 0 else -x
+
+
+class Found(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.nonzero(x)
+
+
+class Looping(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([x[i] for i in range(x.shape[0])])
+
+
+class Mapped(nn.Module):
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return {"y": x}
+
+
+class Exiting(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        sys.exit("enough")
+
+
+class Lazy(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.LazyLinear(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.inner(x)
+        return made
+
+
+LINE = OnValues.forward.__code__.co_firstlineno + 1
+
+
+@pytest.mark.parametrize(
+    ("component", "code", "message"),
+    [
+        (own(OnValues), "T211", f"what it does depends on the values of its inputs (test_module.py, line {LINE})"),
+        (own(Found), "T211", "the shape of its output 'y' depends on the values of its inputs"),
+        (own(Looping), "T211", "it is written for one size of 'batch' alone"),
+        (own(Mapped), "T210", "it gives a dict, and has to give a tensor, or a tuple of tensors"),
+        (own(Scored), "T210", "it gives 2 outputs, and 1 is named"),
+        (own(nn.GELU, "y", "z"), "T210", "it gives 1 output, and 2 are named"),
+        (own(Lazy), "T210", "its parameters have no shape before it is first run"),
+        (own(nn.Linear, in_features=5, out_features=3), "T210",
+         "it fails on these inputs: RuntimeError: a and b must have same reduction dim, but got "
+         "[batch*seq, 16] X [5, 3]."),
+        (own(nn.Conv1d, in_channels=6, out_channels=4, kernel_size=3, groups=4), "T210",
+         "it cannot be constructed: ValueError: in_channels must be divisible by groups"),
+    ],
+)  # fmt: skip
+def test_error_what_cannot_be_run_or_told(component: OwnModule, code: str, message: str, refused: Refused) -> None:
+    misfit = refused(component, VECTORS)
+    assert (misfit.code, misfit.message) == (code, message)
+
+
+def test_error_code_that_ends_the_program(refused: Refused) -> None:
+    message = refused(own(Exiting), VECTORS).message
+    assert message.startswith("it fails on these inputs: SystemExit: enough (test_module.py, line ")
+
+
+def test_error_a_module_without_a_forward(refused: Refused) -> None:
+    message = refused(own(NoForward), VECTORS).message
+    assert message.startswith("it fails on these inputs: NotImplementedError: Module [NoForward] is missing")

@@ -1,0 +1,164 @@
+"""Convolutions, against sums written out and the sizes of torch, and what they refuse."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from stackc.components.base import Component, Misfit
+from stackc.components.families.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, PatchEmbed
+from stackc.core.types import Bounds, Dim, DimRange, TensorType, shape
+
+Refused = Callable[..., Misfit]
+
+BATCH, LENGTH = Dim.symbol("batch"), Dim.symbol("length")
+H16, W16 = Dim.symbol("height", 16), Dim.symbol("width", 16)
+IMAGE = TensorType("float32", shape(BATCH, 3, H16, W16))
+SEQUENCE = TensorType("float32", shape(BATCH, 4, LENGTH))
+
+
+def test_conv1d_is_the_sum_of_its_docstring() -> None:
+    torch.manual_seed(0)
+    component = Conv1d(out=2, kernel=3, stride=2, padding=2, dilation=2)
+    module = component.module(SEQUENCE).double()
+    x = torch.randn(1, 4, 7, dtype=torch.float64)
+    w, b = (p.detach().numpy() for p in module.parameters())
+    padded = np.pad(x[0].numpy(), ((0, 0), (2, 2)))
+    expected = [[(w[o] * padded[:, 2 * i : 2 * i + 5 : 2]).sum() + b[o] for i in range(4)] for o in range(2)]
+    np.testing.assert_allclose(module(x)[0].detach(), expected, rtol=1e-12)
+
+
+def test_sizes_are_halved_and_doubled_without_a_remainder() -> None:
+    half = Conv2d(out=8, kernel=3, stride=2, padding=1).signature(IMAGE).outputs[0]
+    assert str(half) == "float32[batch, 8, height/2, width/2]"
+    assert ConvTranspose2d(out=3, kernel=2, stride=2).signature(half).outputs == (IMAGE,)
+    assert ConvTranspose2d(out=3, kernel=3, stride=2, padding=1, output_padding=1).signature(half).outputs == (IMAGE,)
+
+
+def test_each_axis_may_have_numbers_of_its_own() -> None:
+    """Height before width, against torch.nn.functional with the weights of the module."""
+    x = torch.randn(2, 4, 16, 17, dtype=torch.float64)
+    image = TensorType("float32", shape(2, 4, 16, 17))
+    forward = Conv2d(out=6, kernel=(3, 2), stride=(2, 3), padding=(1, 0), dilation=(1, 4), groups=2)
+    back = ConvTranspose2d(out=6, kernel=(3, 1), stride=(2, 3), padding=(1, 0), output_padding=(0, 2))
+    patches = PatchEmbed(patch=(4, 17), dim=5)
+
+    def agree(component: Component, expected: Callable[[Tensor, Tensor], Tensor]) -> None:
+        module = component.module(image).double()
+        y = module(x)
+        torch.testing.assert_close(y, expected(*module.parameters()))
+        assert component.signature(image).outputs == (image.with_shape(*y.shape),)
+
+    agree(forward, lambda w, b: F.conv2d(x, w, b, (2, 3), (1, 0), (1, 4), 2))
+    agree(back, lambda w, b: F.conv_transpose2d(x, w, b, (2, 3), (1, 0), (0, 2)))
+    agree(patches, lambda w, b: F.conv2d(x, w, b, (4, 17)).flatten(2).mT)
+    assert Conv2d(out=3, kernel=(3, 5), dilation=(2, 1), padding="same").margin(image) == (2, 2)
+
+
+def test_error_a_list_of_another_length(refused: Refused) -> None:
+    misfit = refused(Conv1d(out=3, kernel=(3, 1)), SEQUENCE)
+    assert misfit.message == "kernel [3, 1] has a number for each of 2 axes, and x has one, length"
+    misfit = refused(Conv2d(out=3, kernel=3, padding=(1,)), IMAGE)
+    assert misfit.message == (
+        "padding [1] has a number for each of 1 axes, and x has 2 axes to slide along, height and width"
+    )
+    assert misfit.field == "padding"
+
+
+@pytest.mark.parametrize(("kernel", "dilation"), [(1, 1), (3, 1), (5, 3), (2, 2)])
+def test_same_keeps_the_sizes(kernel: int, dilation: int) -> None:
+    component = Conv2d(out=3, kernel=kernel, dilation=dilation, padding="same")
+    assert component.signature(IMAGE).outputs == (IMAGE,)
+
+
+def test_depthwise_weights_see_one_channel() -> None:
+    signature = Conv2d(out=3, kernel=3, groups=3, padding="same", bias=False).signature(IMAGE)
+    assert {name: str(t) for name, t in signature.parameters.items()} == {"weight": "float32[3, 1, 3, 3]"}
+    assert signature.flops == 2 * 9 * 3 * BATCH * H16 * W16
+
+
+def test_patches_go_row_by_row() -> None:
+    module = PatchEmbed(patch=2, dim=4, bias=False).module(IMAGE.with_shape(1, 1, 4, 6)).double()
+    x = torch.arange(24, dtype=torch.float64).reshape(1, 1, 4, 6)
+    w = module.get_parameter("proj.weight").detach().flatten(1)
+    patches = [x[0, 0, i : i + 2, j : j + 2].flatten() for i in (0, 2) for j in (0, 2, 4)]
+    torch.testing.assert_close(module(x)[0].detach(), torch.stack(patches) @ w.T)
+    y = PatchEmbed(patch=16, dim=4).signature(IMAGE).outputs[0]
+    assert y.shape[1] == (H16 // 16) * (W16 // 16)
+
+
+def test_error_no_padding_keeps_the_sizes(refused: Refused) -> None:
+    misfit = refused(Conv2d(out=3, kernel=4, padding="same"), IMAGE)
+    assert (misfit.message, misfit.field) == ("no padding keeps the sizes with a kernel of 4", "padding")
+    assert misfit.hint == "an odd kernel does: 3 or 5"
+    misfit = refused(Conv2d(out=3, kernel=3, stride=2, padding="same"), IMAGE)
+    assert misfit.message == "padding same has no meaning at stride 2"
+
+
+def test_error_kernel_longer_than_the_image(refused: Refused) -> None:
+    misfit = refused(Conv2d(out=3, kernel=7), IMAGE.with_shape(BATCH, 3, 32, 5))
+    assert misfit.message == "a window of 7 is longer than the width of float32[batch, 3, 32, 5] with its padding"
+    (limit,) = Conv1d(out=3, kernel=3, dilation=2, padding=1).signature(SEQUENCE).limits
+    assert (limit.dim, limit.minimum) == (LENGTH, 3)
+    assert Bounds({"length": DimRange(3)}).least(limit.dim) == 3
+
+
+def test_error_groups(refused: Refused) -> None:
+    misfit = refused(Conv2d(out=4, kernel=3, groups=2), IMAGE)
+    assert (misfit.message, misfit.code, misfit.field) == ("groups 2 does not divide channels 3", "T202", "groups")
+    assert refused(Conv2d(out=4, kernel=3, groups=3), IMAGE).message == "groups 3 does not divide out 4"
+
+
+def test_error_layout(refused: Refused) -> None:
+    misfit = refused(Conv2d(out=4, kernel=3), SEQUENCE)
+    assert misfit.message == "needs [batch, channels, height, width], and gets float32[batch, 4, length]"
+    assert refused(Conv1d(out=4, kernel=3), IMAGE).message.startswith("needs [batch, channels, length], and gets")
+
+
+def test_error_output_padding(refused: Refused) -> None:
+    misfit = refused(ConvTranspose2d(out=4, kernel=3, stride=2, output_padding=2), IMAGE)
+    assert (misfit.message, misfit.field) == (
+        "output_padding 2 has to be less than stride or dilation",
+        "output_padding",
+    )
+
+
+def test_error_patches_do_not_fit(refused: Refused) -> None:
+    misfit = refused(PatchEmbed(patch=32, dim=4), IMAGE)
+    assert (misfit.message, misfit.code) == ("patch 32 does not divide the height height", "T202")
+    assert misfit.hint == "declare it in the contract: `dims: {height: {multiple_of: 32}}`"
+
+
+def test_causal_convolution_sees_nothing_later() -> None:
+    torch.manual_seed(0)
+    component = Conv1d(out=2, kernel=3, padding="causal", dilation=2)
+    module, x = component.module(SEQUENCE), torch.randn(1, 4, 9)
+    expected = F.conv1d(F.pad(x, (4, 0)), module.get_parameter("weight"), module.get_parameter("bias"), dilation=2)
+    torch.testing.assert_close(module(x), expected)
+    changed = x.clone()
+    changed[:, :, 5:] += 1
+    torch.testing.assert_close(module(changed)[:, :, :5], module(x)[:, :, :5])
+    assert str(component.signature(SEQUENCE).outputs[0]) == "float32[batch, 2, length]"
+
+
+def test_transposed_convolution_of_a_sequence_is_the_transpose_of_conv1d() -> None:
+    """<y, conv(x)> = <conv_transpose(y), x>."""
+    torch.manual_seed(0)
+    fields: dict[str, Any] = {"kernel": 4, "stride": 2, "padding": 1, "bias": False}
+    module = ConvTranspose1d(out=3, **fields).module(SEQUENCE).double()
+    x, y = torch.randn(1, 3, 10, dtype=torch.float64), torch.randn(1, 4, 5, dtype=torch.float64)
+    there = F.conv1d(x, module.get_parameter("weight"), stride=2, padding=1)
+    torch.testing.assert_close((y * there).sum(), (module(y) * x).sum())
+    assert str(ConvTranspose1d(out=3, **fields).signature(SEQUENCE).outputs[0]) == "float32[batch, 3, 2*length]"
+
+
+def test_conv3d_over_one_slice_is_conv2d() -> None:
+    torch.manual_seed(0)
+    volume = TensorType("float32", shape(BATCH, 2, 1, 5, 6))
+    module, x = Conv3d(out=3, kernel=(1, 3, 3), padding=(0, 1, 1)).module(volume), torch.randn(2, 2, 1, 5, 6)
+    expected = F.conv2d(x[:, :, 0], module.get_parameter("weight")[:, :, 0], module.get_parameter("bias"), padding=1)
+    torch.testing.assert_close(module(x)[:, :, 0], expected)

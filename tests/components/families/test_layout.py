@@ -1,0 +1,173 @@
+"""Axes joined, split, exchanged and cut, against NumPy."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from stackc.components.base import Component, Misfit
+from stackc.components.families.layout import (
+    Flatten,
+    Permute,
+    Reshape,
+    Select,
+    Slice,
+    Split,
+    Squeeze,
+    Transpose,
+    Unflatten,
+    Unsqueeze,
+)
+from stackc.components.size_expressions import Variable
+from stackc.core.types import Dim, TensorType, shape
+
+Refused = Callable[..., Misfit]
+
+H, W = Dim.symbol("height"), Dim.symbol("width")
+X = TensorType("float32", shape(2, 6, H, W))
+
+
+@pytest.mark.parametrize(
+    ("component", "expected", "type_"),
+    [
+        (Flatten(start=2), lambda a: a.reshape(2, 6, 20), "float32[2, 6, height*width]"),
+        (Flatten(start=-4, end=1), lambda a: a.reshape(12, 4, 5), "float32[12, height, width]"),
+        (Unflatten(axis=1, size=3), lambda a: a.reshape(2, 2, 3, 4, 5), "float32[2, 2, 3, height, width]"),
+        (Transpose(axis0=1, axis1=-1), lambda a: a.swapaxes(1, 3), "float32[2, width, height, 6]"),
+        (Permute(order=(0, 2, 3, 1)), lambda a: a.transpose(0, 2, 3, 1), "float32[2, height, width, 6]"),
+        (Permute(order=(0, -2, 3, 1)), lambda a: a.transpose(0, 2, 3, 1), "float32[2, height, width, 6]"),
+        (Unflatten(axis=1, size=(3, 1)), lambda a: a.reshape(2, 2, 3, 1, 4, 5), "float32[2, 2, 3, 1, height, width]"),
+        (Reshape(shape=(0, 3, -1)), lambda a: a.reshape(2, 3, 40), "float32[2, 3, 2*height*width]"),
+        (Reshape(shape=(2, 3, 2, -1, 1)), lambda a: a.reshape(2, 3, 2, 20, 1), "float32[2, 3, 2, height*width, 1]"),
+        (Reshape(shape=(4, 3, 0, 0)), lambda a: a.reshape(4, 3, 4, 5), "float32[4, 3, height, width]"),
+        (Unsqueeze(axis=-3), lambda a: a[:, :, None], "float32[2, 6, 1, height, width]"),
+        (Select(axis=1, index=-2), lambda a: a[:, 4], "float32[2, height, width]"),
+        (Slice(axis=1, start=1, size=3), lambda a: a[:, 1:4], "float32[2, 3, height, width]"),
+        (Slice(axis=2, start=-2, size=2), lambda a: a[:, :, -2:], "float32[2, 6, 2, width]"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Component) else "",
+)
+def test_layout(component: Component, expected: Callable[[np.ndarray], np.ndarray], type_: str) -> None:
+    x = torch.randn(2, 6, 4, 5)
+    np.testing.assert_array_equal(component.module(X)(x), expected(x.numpy()))
+    assert str(component.signature(X).outputs[0]) == type_
+
+
+def test_split_and_squeeze() -> None:
+    x = torch.randn(2, 6, 4, 5)
+    first, rest = Split(axis=-3, size=4).module(X)(x)
+    np.testing.assert_array_equal(first, x[:, :4])
+    np.testing.assert_array_equal(rest, x[:, 4:])
+    signature = Split(axis=2, size=4).signature(X)
+    assert [str(t) for t in signature.outputs] == ["float32[2, 6, 4, width]", "float32[2, 6, height - 4, width]"]
+    assert (signature.limits[0].dim, signature.limits[0].minimum) == (H, 5)
+    single = X.with_shape(2, 1, 5)
+    np.testing.assert_array_equal(Squeeze(axis=1).module(single)(x[:, :1, 0]), x[:, 0, 0])
+
+
+def test_error_squeeze_of_several(refused: Refused) -> None:
+    misfit = refused(Squeeze(axis=2), X)
+    assert misfit.message == "axis 2 of float32[2, 6, height, width] has height entries, not one"
+
+
+BATCH, SEQ = Dim.symbol("batch"), Dim.symbol("seq")
+SEQUENCE = TensorType("float32", shape(BATCH, SEQ, 6))
+ROWS = SEQUENCE.with_shape(BATCH * SEQ, 6)
+
+
+@pytest.mark.parametrize(
+    ("component", "x", "like", "expected", "written"),
+    [
+        (Slice(axis=1, size=SEQ - 1), SEQUENCE, None, lambda a: a[:, :-1], "x.narrow(1, 0, x.shape[1] - 1)"),
+        (Slice(axis=1, start=1), SEQUENCE, None, lambda a: a[:, 1:], "x.narrow(1, 1, x.shape[1] - 1)"),
+        (Slice(axis=1, start=-1), SEQUENCE, None, lambda a: a[:, -1:], "x.narrow(1, -1, 1)"),
+        (Slice(axis=1, size=SEQ // 2), SEQUENCE, None, lambda a: a[:, :2], "x.narrow(1, 0, x.shape[1] // 2)"),
+        (
+            Reshape(shape=(BATCH * SEQ, 2, 3)),
+            SEQUENCE,
+            None,
+            lambda a: a.reshape(20, 2, 3),
+            "x.reshape(x.shape[0] * x.shape[1], 2, 3)",
+        ),
+        (Reshape(shape=(SEQ, -1)), SEQUENCE, None, lambda a: a.reshape(5, 24), "x.reshape(x.shape[1], -1)"),
+        (
+            Unflatten(axis=0, size=SEQ),
+            ROWS,
+            SEQUENCE,
+            lambda a: a.reshape(4, 5, 6),
+            "x.unflatten(0, (-1, like.shape[1]))",
+        ),
+        (
+            Reshape(shape=(BATCH, SEQ, 6)),
+            ROWS,
+            SEQUENCE.with_shape(2 * SEQ + 1),
+            lambda a: a.reshape(4, 5, 6),
+            None,
+        ),
+    ],
+)
+def test_sizes_by_dims(
+    component: Component,
+    x: TensorType,
+    like: TensorType | None,
+    expected: Callable[[np.ndarray], np.ndarray],
+    written: str | None,
+) -> None:
+    if written is None:
+        with pytest.raises(Misfit, match="no axis of an input says how large batch is"):
+            component.signature(x, like)
+        return
+    sizes = {"batch": 4, "seq": 5}
+    tensors = [None if t is None else torch.randn([d.evaluate(sizes) for d in t.shape]) for t in (x, like)]
+    assert tensors[0] is not None
+    y = component.module(x, like)(*(t for t in tensors if t is not None))
+    np.testing.assert_array_equal(y, expected(tensors[0].numpy()))
+    assert tuple(d.evaluate(sizes) for d in component.signature(x, like).outputs[0].shape) == tuple(y.shape)
+    variables = [Variable.of(name, t) for name, t in (("x", x), ("like", like)) if t]
+    assert component.expression(*variables) == written
+
+
+def test_error_sizes_by_dims(refused: Refused) -> None:
+    misfit = refused(Unflatten(axis=0, size=SEQ), ROWS)
+    assert misfit.message == "size seq cannot be told: no axis of an input says how large seq is"
+    assert misfit.hint == "draw an arrow into `like` from something that has an axis seq"
+    misfit = refused(Slice(axis=1, start=1, size=SEQ), SEQUENCE)
+    assert misfit.message == "seq entries from 1 on may be more than the seq of axis 1 of float32[batch, seq, 6]"
+    misfit = refused(Reshape(shape=(BATCH * SEQ, 4)), SEQUENCE)
+    assert misfit.message == "the elements of float32[batch, seq, 6] do not make a shape [batch*seq, 4]"
+    misfit = refused(Unflatten(axis=-1, size=2), SEQUENCE, SEQUENCE)
+    assert (misfit.message, misfit.port) == ("like has no meaning where all sizes are numbers", "like")
+    least, left = Slice(axis=1, start=1, size=SEQ // 2).signature(SEQUENCE).limits
+    assert (str(least.dim), least.minimum, str(left.dim), left.minimum) == ("seq//2", 1, "seq - 2", 0)
+
+
+def test_error_layout(refused: Refused) -> None:
+    assert refused(Flatten(start=3, end=1), X).message == "start 3 is behind end 1 in float32[2, 6, height, width]"
+    assert refused(Unflatten(axis=1, size=4), X).message.startswith("size 4 does not divide 6, axis 1 of")
+    misfit = refused(Permute(order=(0, 1, -3, 3)), X)
+    assert misfit.message == "order [0, 1, -3, 3] does not name each axis of float32[2, 6, height, width] once"
+    assert misfit.hint == "its axes are 0, 1, 2, 3"
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((-1, 6, -1), "shape [-1, 6, -1] leaves more than one size open"),
+        ((2, 6, 0, 0, 0), "shape [2, 6, 0, 0, 0] takes a size that float32[2, 6, height, width] does not have"),
+        ((5, -1), "the elements of float32[2, 6, height, width] do not make a shape [5, -1]"),
+        ((3, 3, 0, 0), "the elements of float32[2, 6, height, width] do not make a shape [3, 3, 0, 0]"),
+        ((12, 20), "the elements of float32[2, 6, height, width] do not make a shape [12, 20]"),
+    ],
+)
+def test_error_reshape(refused: Refused, shape: tuple[int, ...], message: str) -> None:
+    assert refused(Reshape(shape=shape), X).message == message
+
+
+def test_error_entries(refused: Refused) -> None:
+    assert refused(Select(axis=1, index=6), X).message == (
+        "an axis of 6 entries in float32[2, 6, height, width] has no entry 6"
+    )
+    assert refused(Slice(axis=1, start=-2, size=3), X).message == "3 entries from -2 on reach beyond the end"
+    (limit,) = Slice(axis=2, start=1, size=3).signature(X).limits
+    assert (limit.dim, limit.minimum) == (H, 4)

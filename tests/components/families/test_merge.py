@@ -1,0 +1,141 @@
+"""Merging components, against closed forms."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from stackc.components.base import Misfit
+from stackc.components.families.merge import SIDE_BY_SIDE, Add, Concat, GatedSum, Mean, Mul, WeightedSum
+from stackc.core.types import Dim, TensorType, shape
+
+Refused = Callable[..., Misfit]
+
+BATCH, SEQ = Dim.symbol("batch"), Dim.symbol("seq")
+X = TensorType("float32", shape(BATCH, SEQ, 8))
+
+
+def test_gate_takes_the_k_largest(refused: Refused) -> None:
+    torch.manual_seed(0)
+    module = GatedSum(top_k=2).module(X, X, X, X, X).double()
+    x, branches = torch.randn(2, 3, 8).double(), [torch.randn(2, 3, 8).double() for _ in range(4)]
+    scores = module.get_submodule("gate")(x).detach().numpy()
+    expected = np.zeros((2, 3, 8))
+    for place in np.ndindex(2, 3):
+        taken = np.argsort(scores[place])[-2:]
+        shares = np.exp(scores[place][taken]) / np.exp(scores[place][taken]).sum()
+        expected[place] = sum(s * branches[i][place].numpy() for s, i in zip(shares, taken, strict=True))
+    np.testing.assert_allclose(module(x, *branches).detach(), expected, rtol=1e-12)
+    assert refused(GatedSum(top_k=3), X, X, X).message == "top_k 3 is more than the 2 branches there are"
+
+
+@pytest.fixture
+def tensors() -> list[torch.Tensor]:
+    torch.manual_seed(0)
+    return [torch.randn(2, 3, 8, dtype=torch.float64) for _ in range(3)]
+
+
+def test_words_of_merge_name_components() -> None:
+    from stackc.components import REGISTRY
+
+    assert set(SIDE_BY_SIDE.values()) <= REGISTRY.keys()
+
+
+def test_sum_product_mean(tensors: list[torch.Tensor]) -> None:
+    arrays = np.stack([t.numpy() for t in tensors])
+    types = [X] * 3
+    for component, expected in [(Add(), arrays.sum(0)), (Mul(), arrays.prod(0)), (Mean(), arrays.mean(0))]:
+        np.testing.assert_allclose(component.module(*types)(*tensors), expected, rtol=1e-14)
+
+
+def test_one_arrow_passes_through(tensors: list[torch.Tensor]) -> None:
+    for component in (Add(), Mul(), Mean(), WeightedSum(), Concat()):
+        assert component.signature(X).outputs == (X,)
+        torch.testing.assert_close(component.module(X).double()(tensors[0]), tensors[0])
+
+
+def test_concat_keeps_the_order_of_arrows(tensors: list[torch.Tensor]) -> None:
+    y = Concat(axis=1).module(X, X, X)(*tensors)
+    np.testing.assert_array_equal(y, np.concatenate([t.numpy() for t in tensors], axis=1))
+    assert Concat(axis=1).signature(X, X, X).outputs[0].shape == shape(BATCH, 3 * SEQ, 8)
+
+
+def test_weighted_sum_is_the_scalar_mix_of_elmo(tensors: list[torch.Tensor]) -> None:
+    module = WeightedSum().module(X, X, X).double()
+    np.testing.assert_allclose(
+        module(*tensors).detach(), np.mean([t.numpy() for t in tensors], axis=0), err_msg="starts as the mean"
+    )
+    scores, gamma = np.array([0.5, -1.0, 2.0]), 1.75
+    module.load_state_dict({"weight": torch.tensor(scores), "gamma": torch.tensor(gamma).double()})
+    share = np.exp(scores) / np.exp(scores).sum()
+    expected = gamma * sum(s * t.numpy() for s, t in zip(share, tensors, strict=True))
+    np.testing.assert_allclose(module(*tensors).detach(), expected, rtol=1e-14)
+
+
+def test_gate_weighs_the_branches_at_each_position(tensors: list[torch.Tensor]) -> None:
+    torch.manual_seed(1)
+    module = GatedSum().module(X, X, X, X).double()
+    x = torch.randn(2, 3, 8, dtype=torch.float64)
+    weight, bias = (p.detach().numpy() for p in module.parameters())
+    scores = np.exp(x.numpy() @ weight.T + bias)
+    shares = scores / scores.sum(axis=-1, keepdims=True)
+    expected = sum(shares[..., i : i + 1] * t.numpy() for i, t in enumerate(tensors))
+    np.testing.assert_allclose(module(x, *tensors).detach(), expected, rtol=1e-12)
+
+
+def test_error_branches_differ_or_have_no_gate_each(refused: Refused) -> None:
+    misfit = refused(GatedSum(), X, X, X.with_last(6))
+    assert misfit.message == ("needs branches of one type, and gets float32[batch, seq, 8] and float32[batch, seq, 6]")
+    misfit = refused(GatedSum(), X, X.with_shape(BATCH, 8))
+    assert misfit.message == (
+        "needs branches float32[batch, seq, …] for a gate of float32[batch, seq, 8], and gets float32[batch, 8]"
+    )
+    assert misfit.port == "branch"
+
+
+def test_position_rows_broadcast_over_the_batch() -> None:
+    rows = X.with_shape(1, SEQ, 8)
+    assert Add().signature(rows, X).outputs == (X,)
+    assert Mul().signature(X, X.with_shape(8)).outputs == (X,)
+
+
+def test_error_sizes_differ(refused: Refused) -> None:
+    misfit = refused(Add(), X, X.with_last(1), X.with_last(6))
+    assert misfit.message == ("cannot combine float32[batch, seq, 8] and float32[batch, seq, 6]: 8 is not 6 at axis -1")
+    assert (misfit.code, misfit.port, misfit.hint) == ("T201", "x", "sizes have to be equal, or one of them 1")
+
+
+def test_error_symbols_that_may_differ_at_run_time(refused: Refused) -> None:
+    misfit = refused(Mean(), X, X.with_shape(BATCH, 8))
+    assert misfit.message == (
+        "cannot combine float32[batch, seq, 8] and float32[batch, 8]: seq is not batch at axis -2"
+    )
+
+
+def test_error_element_types_differ(refused: Refused) -> None:
+    misfit = refused(Add(), X, TensorType("int64", X.shape))
+    assert misfit.message == "needs one element type, and gets float32[batch, seq, 8] and int64[batch, seq, 8]"
+    assert (misfit.code, misfit.port) == ("T203", "x")
+
+
+def test_error_booleans_have_no_sum(refused: Refused) -> None:
+    misfit = refused(Mul(), TensorType("bool", shape(BATCH)))
+    assert (misfit.code, misfit.message) == ("T203", "needs numbers, and gets bool[batch]")
+
+
+def test_error_mean_of_whole_numbers(refused: Refused) -> None:
+    assert refused(Mean(), TensorType("int64", shape(BATCH))).code == "T203"
+
+
+@pytest.mark.parametrize("other", [X.with_shape(BATCH, 1, 8), X.with_shape(BATCH, 8), X.with_shape(SEQ, SEQ, 8)])
+def test_error_concat_of_other_shapes(refused: Refused, other: TensorType) -> None:
+    misfit = refused(Concat(), X, other)
+    assert misfit.message == f"cannot join float32[batch, seq, 8] and {other} along axis -1"
+    assert (misfit.code, misfit.port, misfit.hint) == ("T201", "x", "all axes but that one have to be equal")
+
+
+def test_error_concat_axis_outside(refused: Refused) -> None:
+    misfit = refused(Concat(axis=3), X, X)
+    assert misfit.message == "axis 3 is outside float32[batch, seq, 8], which has 3 axes"
+    assert misfit.field == "axis"

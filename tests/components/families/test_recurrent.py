@@ -1,0 +1,93 @@
+"""Recurrent layers against torch.nn, by the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from stackc.components.base import Misfit
+from stackc.components.families.recurrent import Gru, Lstm, Rnn
+from stackc.components.reparam import Standardize
+from stackc.core.types import Dim, TensorType, shape
+
+Refused = Callable[..., Misfit]
+
+BATCH, SEQ = Dim.symbol("batch"), Dim.symbol("seq")
+X, STATE = TensorType("float32", shape(BATCH, SEQ, 6)), TensorType("float32", shape(4, BATCH, 5))
+
+
+@pytest.fixture
+def x() -> Tensor:
+    return torch.randn(3, 7, 6, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def states() -> tuple[Tensor, Tensor]:
+    h0, c0 = torch.randn(2, 4, 3, 5, generator=torch.Generator().manual_seed(1))
+    return h0, c0
+
+
+def with_weights_of(theirs: nn.RNNBase, module: nn.Module) -> nn.Module:
+    module.load_state_dict(theirs.state_dict())
+    return module.eval()
+
+
+@torch.no_grad()
+def test_lstm_with_and_without_first_states(x: Tensor, states: tuple[Tensor, Tensor]) -> None:
+    theirs = nn.LSTM(6, 5, 2, batch_first=True, bidirectional=True)
+    ours = with_weights_of(theirs, Lstm(hidden=5, layers=2, bidirectional=True).module(X, STATE, STATE))
+    zeros = torch.zeros_like(states[0])
+    for h0, c0 in [(None, None), (states[0], None), (None, states[1]), states]:
+        y, (h, c) = theirs(x, (zeros if h0 is None else h0, zeros if c0 is None else c0))
+        torch.testing.assert_close(ours(x, h0, c0), (y, h, c))
+
+
+@torch.no_grad()
+def test_gru_with_and_without_a_first_state(x: Tensor, states: tuple[Tensor, Tensor]) -> None:
+    theirs = nn.GRU(6, 5, 2, batch_first=True, bidirectional=True, bias=False)
+    ours = with_weights_of(theirs, Gru(hidden=5, layers=2, bidirectional=True, bias=False).module(X, STATE))
+    torch.testing.assert_close(ours(x), theirs(x))
+    torch.testing.assert_close(ours(x, states[0]), theirs(x, states[0]))
+
+
+@torch.no_grad()
+def test_rnn_with_relu(x: Tensor) -> None:
+    theirs = nn.RNN(6, 5, nonlinearity="relu", batch_first=True)
+    ours = with_weights_of(theirs, Rnn(hidden=5, activation="relu").module(X))
+    torch.testing.assert_close(ours(x), theirs(x))
+
+
+@torch.no_grad()
+def test_a_reparametrized_weight_is_the_one_that_is_used(x: Tensor) -> None:
+    """torch.nn keeps a list of the weights as they were made."""
+    module = Gru(hidden=5).module(X).eval()
+    weight = module.get_parameter("weight_hh_l0").clone()
+    parametrize.register_parametrization(module, "weight_hh_l0", Standardize().parametrization())
+    theirs = nn.GRU(6, 5, batch_first=True)
+    state = {
+        name.replace("parametrizations.", "").replace(".original", ""): w for name, w in module.state_dict().items()
+    }
+    state["weight_hh_l0"] = (weight - weight.mean()) / (weight.std(correction=0) + 1e-5)
+    theirs.load_state_dict(state)
+    torch.testing.assert_close(module(x), theirs(x))
+
+
+def test_error_dropout_of_one_layer(refused: Refused) -> None:
+    error = refused(Lstm(hidden=5, dropout=0.1), X)
+    assert (error.code, error.field) == ("T208", "dropout")
+    assert error.message == "dropout has no meaning with one layer: it acts between two"
+
+
+def test_error_first_state_of_another_shape(refused: Refused) -> None:
+    error = refused(Gru(hidden=5), X, STATE)
+    assert error.port == "h0"
+    assert error.message == "needs a first state float32[1, batch, 5], and gets float32[4, batch, 5]"
+
+
+def test_error_no_sequence(refused: Refused) -> None:
+    error = refused(Rnn(hidden=5), TensorType("float32", shape(BATCH, 6)))
+    assert error.message == "needs [batch, seq, features], and gets float32[batch, 6]"

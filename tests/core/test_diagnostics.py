@@ -1,0 +1,43 @@
+"""Diagnostics as they are gathered and shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from stackc.core.diagnostics import Collector, Diagnostic, Note, Span, SpecError, character, render
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [("a", "'a'"), ("{", "'{'"), (" ", "' '"), ("界", "'界'"), ("\0", "U+0000"), ("\u200b", "U+200B"),
+     ("\u202e", "U+202E"), ("\u0301", "U+0301"), ("\u00a0", "U+00A0"), ("\u200d", "U+200D")],
+)  # fmt: skip
+def test_a_character_that_cannot_be_seen_goes_by_its_number(shown: str, text: str) -> None:
+    assert character(shown) == text
+
+
+def test_nothing_hidden_is_printed() -> None:
+    hidden = "a\u202eb\u200bc\x1bd"
+    assert render(Diagnostic("S001", hidden, Span("s", 1, 1, 3), hidden), {"s": hidden}).split("\n") == [
+        "error[S001]: a<U+202E>b<U+200B>c�d", "  --> s:1:1", "  |", "1 | a�b�c�d", "  | ^^",
+        "help: a<U+202E>b<U+200B>c�d",
+    ]  # fmt: skip
+
+
+def test_the_same_problem_at_the_same_place_is_kept_once_with_its_first_notes() -> None:
+    found, place = Collector(), Span("s", 1)
+    for line in (2, 3):
+        found.error("N310", "text", place, None, Note("here", Span("s", line)))
+    assert [note.span.line for diagnostic in found.diagnostics for note in diagnostic.notes] == [2]
+
+
+def test_what_is_mended_ends_no_stage_and_is_told_beside_what_does() -> None:
+    found = Collector()
+    found.mend("S004", "second", Span("s", 2))
+    found.mend("S004", "first", Span("s", 1))
+    found.raise_if_any()
+    assert [diagnostic.message for diagnostic in found.mended] == ["first", "second"]
+    found.error("N301", "third", Span("s", 1, 5))
+    with pytest.raises(SpecError) as caught:
+        found.raise_if_any()
+    assert [diagnostic.message for diagnostic in caught.value.diagnostics] == ["first", "third", "second"]

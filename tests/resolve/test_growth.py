@@ -1,0 +1,115 @@
+"""Small specs that grow: what they ask for is built in time in proportion to it, or refused in words at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from stackc.core.diagnostics import MOST_PROBLEMS, SpecError
+from stackc.frontend import Checked, check_source
+from stackc.spec.source import Source
+
+HEAD = "stackc: 1\ninputs: {x: {shape: [batch, 8]}}\n"
+LEAF = "    inputs: [x]\n    graph: |\n      x --> relu\n"
+
+
+def check(text: str) -> Checked:
+    return check_source(Source("big.yaml", text))
+
+
+def drawn(*arrows: str, rest: str = "") -> str:
+    return HEAD + "graph: |\n" + "".join(f"  {arrow}\n" for arrow in arrows) + rest
+
+
+def chain(count: int, op: str) -> str:
+    return "x --> " + " --> ".join(f"n{number}{op}" for number in range(count))
+
+
+def nested(levels: int, *arrows: str) -> str:
+    """Blocks in blocks: `{}` in the arrows of each is the next one, and the innermost is a relu."""
+    blocks = "".join(
+        f"  b{level}:\n    inputs: [x]\n    graph: |\n"
+        + "".join(f"      {arrow.replace('{}', f'[b{level + 1}]')}\n" for arrow in arrows)
+        for level in range(levels)
+    )
+    return drawn("x --> b0", rest=f"blocks:\n{blocks}  b{levels}:\n{LEAF}")
+
+
+# Each of these took half a minute, or all memory, before it was bounded; with time in proportion it is a second.
+SOUND = {
+    "five thousand params, each of the one before": drawn(
+        "x --> relu",
+        rest="params: {n0: 1, " + ", ".join(f"n{number}: n{number - 1} + 1" for number in range(1, 5000)) + "}\n",
+    ),
+    "a chain of ties": drawn(
+        chain(2000, "[linear]"),
+        rest="nodes:\n"
+        + "".join(f"  n{number}: {{out: 8, tie: {{weight: n{number + 1}.weight}}}}\n" for number in range(1999))
+        + "  n1999: {out: 8}\n",
+    ),
+    "a chain of modules called again": drawn(
+        chain(2000, ""),
+        rest="nodes:\n  n0: {op: relu}\n" + "".join(f"  n{n}: {{same_as: n{n - 1}}}\n" for n in range(1, 2000)),
+    ),
+    "every layer tapped": drawn(
+        "x --> s[stack]",
+        rest="nodes: {s: {of: relu, repeat: 5000}}\noutputs: [" + ", ".join(f"s.{n}" for n in range(5000)) + "]\n",
+    ),
+}
+
+REFUSED = {
+    "blocks that double": (nested(45, "x --> p{} --> q{}"), "S003", "the model has 35,184,372,088,832 components"),
+    "blocks that double, each of another width": (
+        nested(45, "x --> p{} --> c[concat]", "x --> c", "c --> q{}"),
+        "S003",
+        "the model has 70,368,744,177,663 components",
+    ),
+    "a stack of a billion": (
+        drawn("x --> s[stack]", rest="nodes: {s: {of: relu, repeat: 10**9}}\n"),
+        "N310",
+        "repeat has to be a whole number from 1 to 10,000; it is '10**9'",
+    ),
+    "a stack of stacks": (
+        drawn(
+            "x --> s[stack]",
+            rest="nodes: {s: {of: a, repeat: 10000}}\nblocks:\n  a:\n    inputs: [x]\n    graph: |\n"
+            "      x --> s[stack]\n    nodes: {s: {of: relu, repeat: 10000}}\n",
+        ),
+        "S003",
+        "the model has 100,000,000 components; stackc takes 100,000",
+    ),
+    "a tower of powers": (
+        drawn("x --> y[linear]", rest="nodes: {y: {out: 9**9**9}}\n"),
+        "X003",
+        "'9**9**9' has no value: the number is too large",
+    ),
+    "heads that have to divide a huge size": (
+        drawn("x --> y[attention]", rest="nodes: {y: {heads: 12}}\n").replace("8]", f"seq, {10**18 - 1}]"),
+        "T202",
+        "'y' (attention): heads 12 does not divide dim 999999999999999999",
+    ),
+    "a billion recurrent layers": (
+        drawn("x --> y[lstm]", rest="nodes: {y: {hidden: 8, layers: 10**9}}\n").replace("8]", "seq, 8]"),
+        "N310",
+        "'y': layers has to be at most 1000; it is 1000000000",
+    ),
+    "fifty thousand nodes": (drawn(chain(50_000, "")), "S113", "a drawing has at most 40,000 nodes"),
+}
+
+
+@pytest.mark.parametrize("text", SOUND.values(), ids=SOUND)
+def test_large_specs_are_checked(text: str) -> None:
+    assert check(text).cost.parameters >= 0
+
+
+@pytest.mark.parametrize(("text", "code", "message"), REFUSED.values(), ids=REFUSED)
+def test_specs_without_end_are_refused(text: str, code: str, message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        check(text)
+    assert [d.code for d in caught.value.diagnostics] == [code]
+    assert caught.value.diagnostics[0].message.startswith(message)
+
+
+def test_of_very_many_mistakes_a_thousand_are_gathered() -> None:
+    with pytest.raises(SpecError) as caught:
+        check(drawn(*(f"x --> n{number}[foo]" for number in range(5000))))
+    assert len(caught.value.diagnostics) == MOST_PROBLEMS

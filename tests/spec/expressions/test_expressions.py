@@ -1,0 +1,219 @@
+"""Bare expressions: what they come to, what they refuse, and that nothing else can be reached through them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+import sympy  # type: ignore[import-untyped]  # it ships no types
+
+from stackc.core.diagnostics import Span, SpecError
+from stackc.core.types import Dim
+from stackc.spec.expressions.expressions import Bound, evaluate, interpolate
+from stackc.spec.yaml.yaml_reader import read_yaml
+
+SCOPE: dict[str, Bound] = {
+    "dim": 384, "heads": 12, "rate": 0.5, "norm": "layer_norm", "on": True, "seq": Dim.symbol("seq"),
+    "h": Dim.symbol("h", 16), "batch": Dim.of(8), "nothing": None,
+}  # fmt: skip
+
+
+def value(text: str) -> Bound:
+    return evaluate(text, SCOPE, read_yaml(text, file="spec.yaml").span)
+
+
+def refused(text: str) -> str:
+    with pytest.raises(SpecError) as caught:
+        value(text)
+    (diagnostic,) = caught.value.diagnostics
+    return str(diagnostic)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("4*dim", 1536), ("dim // heads", 32), ("dim / heads", 32), ("7 / 2", 3.5), ("-dim", -384), ("2**-1", 0.5),
+        ("dim % 100", 84), ("min(dim, 100)", 100), ("max(dim, 4*heads, 2)", 384), ("ceil(rate)", 1), ("floor(2.7)", 2),
+        ("dim > 3 and heads == 12", True), ("not on", False), ("true", True), ("1 < heads <= 12", True),
+        ("norm == 'layer_norm'", True), ("norm", "layer_norm"), (" dim ", 384), ("batch % 3", 2), ("batch > 7", True),
+        ("nothing", None), ("0x10", 16), ("1_000 + 1e3", 2000.0),
+    ],
+)  # fmt: skip
+def test_what_an_expression_comes_to(text: str, expected: Bound) -> None:
+    result = evaluate(text, SCOPE, read_yaml("x", file="spec.yaml").span)
+    assert result == expected
+    assert type(result) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("4*seq + 2", "4*seq + 2"), ("h // 16 * 2", "h/8"), ("h / 4", "h/4"), ("(seq + 1) // 2", "(seq + 1)//2"),
+     ("ceil(seq)", "seq"), ("2*h // 4", "h/2")],
+)  # fmt: skip
+def test_dims_stay_symbols(text: str, shown: str) -> None:
+    assert str(value(text)) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seq / 2", "2 does not divide seq at every size; write // to round down, or give it `multiple_of: 2`"),
+        ("seq > 3", "the size of seq is known only at run time"),
+        ("seq == 3", "the size of seq is known only at run time"),
+        ("min(seq, 3)", "the size of seq is known only at run time"),
+        ("seq ** 2", "the size of seq is known only at run time"),
+        ("dim // seq", "384 cannot be divided by the dim seq"),
+        ("seq * 0.5", "a dim is calculated with whole numbers alone"),
+        ("dim // 0", "it divides by zero"),
+        ("norm * 3", "text cannot be calculated with"),
+        ("norm < 3", "text cannot be calculated with"),
+        ("nothing + 1", "text cannot be calculated with"),
+        ("(-8) ** 0.5", "it is no real number"),
+        ("9 ** 64 ** 64", "the number is too large"),
+        ("((((9**64)**64)**64)**64)**64", "the number is too large"),
+        ("1e308 * 10", "the number is too large"),
+        ("ceil(1, 2)", "a function gets too many numbers, or too few"),
+        ("min()", "min and max need numbers"),
+    ],
+)
+def test_what_has_no_value(text: str, message: str) -> None:
+    assert refused(text) == f"spec.yaml:1:1: error[X003]: '{text}' has no value: {message}"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "hint"),
+    [
+        ("4^dim", "'^' is no operator", "write `4**dim`"),
+        ("4dim", "a number and a name stand side by side", "write `4*dim`"),
+        ("2(dim + 1)", "a number and a name stand side by side", "write `2*(dim + 1)`"),
+        ("3x3", "two numbers are a list", "write `[3, 3]`"),
+        ("int(dim / 3)", "there is no function 'int'", "floor rounds down, ceil up: `floor(dim / 3)`"),
+        ("round(dim)", "there is no function 'round'", "floor rounds down, ceil up: `floor(dim)`"),
+        ("1 / sqrt(dim)", "there is no function 'sqrt'", "write `1 / dim**0.5`"),
+        ("sqrt(dim + 1)", "there is no function 'sqrt'", "write `(dim + 1)**0.5`"),
+        ("batch seq", "names stand side by side", "a list is written `[batch, seq]`"),
+        ("dim × 2", "'×' (U+00D7) stands in it", "write `dim * 2`"),
+        ("batch，seq", "'，' (U+FF0C) stands in it", "write `batch,seq`"),
+        ("“4*dim”", "'“' (U+201C) stands in it", 'write `"4*dim"`'),
+        ("(dim", "'(' was never closed", None),
+        ("4 *", "it cannot be read", None),
+    ],
+)
+def test_the_usual_slips_are_told_with_their_mend(text: str, reason: str, hint: str | None) -> None:
+    with pytest.raises(SpecError) as caught:
+        evaluate(text, SCOPE, Span("spec.yaml", 1))
+    (diagnostic,) = caught.value.diagnostics
+    assert (diagnostic.code, diagnostic.message) == ("X001", f"'{text}' is not an expression: {reason}")
+    assert diagnostic.hint == (hint or "+ - * / // % **, comparison, and or not, min, max, ceil and floor, "
+                                       "over params and dims")  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["norm if on else dim", "dim.real", "[1, 2]", "lambda: 3", "f'{dim}'", "dim[0]",
+                                  "~dim", "dim << 3", "dim is 3", "min(dim, 3, key=heads)", "min(*[1])"])  # fmt: skip
+def test_more_than_arithmetic_is_refused(text: str) -> None:
+    with pytest.raises(SpecError, match=r"error\[X001\].*it has more than arithmetic and comparison in it"):
+        evaluate(text, SCOPE, read_yaml("x", file="spec.yaml").span)
+
+
+@pytest.mark.parametrize("text", ["dim = 3", "dim := 3", "dim; heads", "dim\nheads", "4 *", "", "(" * 300, "1" * 500,
+                                  "dim\0", "import os", "3 3"])  # fmt: skip
+def test_what_is_no_expression(text: str) -> None:
+    with pytest.raises(SpecError, match=r"error\[X001\]"):
+        evaluate(text, SCOPE, read_yaml("x", file="spec.yaml").span)
+
+
+@pytest.mark.parametrize("text", ["__import__('os')", "open('x')", "print(1)", "eval('1')", "norm()"])
+def test_no_other_function_is_reached(text: str) -> None:
+    with pytest.raises(SpecError, match=r"error\[X001\].*there is no function"):
+        evaluate(text, SCOPE, read_yaml("x", file="spec.yaml").span)
+
+
+@pytest.mark.parametrize("text", ["2j", "'text'", "...", "9" * 300, "None"])
+def test_a_value_is_a_number_of_some_size(text: str) -> None:
+    with pytest.raises(SpecError, match=r"error\[X003\].*has no number as its value, or one out of bounds"):
+        evaluate(text, SCOPE, read_yaml("x", file="spec.yaml").span)
+
+
+def test_dims_do_not_grow_without_end() -> None:
+    """Each param the square of the one before: 2**30 terms if nobody stopped it."""
+    grown: dict[str, Bound] = {"p": Dim.symbol("a") + Dim.symbol("b") // 3}
+
+    def grow() -> None:
+        for _ in range(30):
+            grown["p"] = evaluate("(p + 1) // 5 * p", grown, read_yaml("x", file="spec.yaml").span)
+
+    with pytest.raises(SpecError, match="the number is too large"):
+        grow()
+
+
+def test_an_unknown_name_is_pointed_at() -> None:
+    assert refused("4*dmi + heads") == "spec.yaml:1:3: error[X002]: 'dmi' is neither a param nor a dim"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("${norm}", "layer_norm"), ("${dim}", 384), ("${2*dim}", 768), ("a_${heads}_${norm}", "a_12_layer_norm"),
+     ("plain", "plain"), ("$dim {dim}", "$dim {dim}"), ("${dim", "${dim")],
+)  # fmt: skip
+def test_text_with_expressions_in_it(text: str, expected: Bound) -> None:
+    assert interpolate(text, SCOPE, read_yaml("x", file="spec.yaml").span) == expected
+
+
+def test_a_mistake_in_text_is_pointed_at() -> None:
+    text = "a_${nrom}"
+    with pytest.raises(SpecError, match=r"^spec.yaml:1:6: error\[X002\]"):
+        interpolate(text, SCOPE, read_yaml(f"'{text}'", file="spec.yaml").span)
+
+
+# -- random expressions, against sympy's numbers
+
+SIZES = {"seq": 37, "h": 48, "batch": 8}
+KNOWN = {name: number for name, number in SCOPE.items() if type(number) is int}
+IN_SYMPY = {name: sympy.Integer(number) for name, number in (KNOWN | SIZES).items()}
+FUNCTIONS_OF_SYMPY = {"min": sympy.Min, "max": sympy.Max, "ceil": sympy.ceiling, "floor": sympy.floor}
+
+
+def random_number(draw: random.Random, depth: int) -> str:
+    """An expression over params, all operators and functions in it."""
+    if depth == 0 or draw.random() < 0.2:
+        return draw.choice([*KNOWN, str(draw.randrange(1, 30))])
+    a, b = (random_number(draw, depth - 1) for _ in range(2))
+    small, divisor = draw.randrange(4), draw.randrange(1, 9)
+    return draw.choice(
+        [f"{a} + {b}", f"{a} - ({b})", f"({a}) * ({b})", f"-({a})", f"({a}) // {divisor}", f"({a}) % {divisor}",
+         f"({a}) / {divisor}", f"({a})**{small}", f"min({a}, {b})", f"max({a}, {b}, {small})",
+         f"ceil(({a}) / {divisor})", f"floor(({a}) / {divisor})"]
+    )  # fmt: skip
+
+
+def random_size(draw: random.Random, depth: int) -> str:
+    """An expression over dims and params: what shapes are written with."""
+    if depth == 0 or draw.random() < 0.15:
+        return draw.choice([*SIZES, *KNOWN, str(draw.randrange(1, 30))])
+    a, b = (random_size(draw, depth - 1) for _ in range(2))
+    divisor = draw.choice([1, 2, 3, 4, 8, 16])
+    return draw.choice(
+        [f"{a} + {b}", f"{a} - ({b})", f"({a}) * ({b})", f"-({a})", f"({a}) // {divisor}",
+         f"{divisor} * ({a}) / {divisor}", f"(h * ({a}) + 16 * ({b})) / 16", f"ceil({a})"]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("random_text", [random_number, random_size])
+def test_an_expression_has_sympy_s_value(random_text: Callable[[random.Random, int], str], seed: int) -> None:
+    """5,000 of each kind; those that grow out of bounds are refused, and left out."""
+    draw, span, compared = random.Random(seed), read_yaml("x", file="spec.yaml").span, 0
+    for _ in range(1250):
+        text = random_text(draw, 3)
+        try:
+            result = evaluate(text, SCOPE, span)
+        except SpecError as error:
+            assert "the number is too large" in str(error), text  # noqa: PT017  # which one is raised is not the point
+            continue
+        assert isinstance(result, int | float | Dim)
+        number = result.evaluate(SIZES) if isinstance(result, Dim) else result
+        exact = eval(text, {"__builtins__": {}}, IN_SYMPY | FUNCTIONS_OF_SYMPY)
+        assert number == pytest.approx(float(exact), rel=1e-12), text
+        compared += 1
+    assert compared > 1000

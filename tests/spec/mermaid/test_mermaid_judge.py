@@ -1,0 +1,145 @@
+"""Mermaid itself judges: it reads what we read, accepts what we write, and refuses the words that we take for its own.
+
+It needs Node and a folder with `npm install mermaid@11 jsdom@26`, which STACKC_MERMAID names; `.ci/run` makes one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from stackc.authoring.scaffold import outline
+from stackc.core.diagnostics import SpecError
+from stackc.frontend import check_spec
+from stackc.spec.drawing import Drawing
+from stackc.spec.mermaid.mermaid_reader import read_drawing
+from stackc.spec.mermaid_writer import write_drawing
+from stackc.spec.names import MERMAID_WORDS
+from stackc.spec.source import load_source
+from stackc.spec.writer import write_skin
+from stackc.view.mermaid import draw_mermaid
+
+PROJECT = Path(__file__).parents[3]
+SPECS = [*(PROJECT / "specs").iterdir(), *(PROJECT / "compiler" / "stackc" / "authoring" / "templates").iterdir()]
+CORPUS = Path(__file__).with_name("mermaid_corpus.json")
+FOLDER = os.environ.get("STACKC_MERMAID")
+
+Answer: TypeAlias = dict[str, Any]
+Judge: TypeAlias = Callable[[list[str]], list[Answer]]
+
+
+@pytest.fixture(scope="module")
+def judge() -> Judge:
+    """Mermaid's answer to each text: what its flowchart database holds, or `refused`."""
+    if not FOLDER and os.environ.get("CI"):
+        pytest.fail("in CI Mermaid has to judge: STACKC_MERMAID names no folder with its npm packages")
+    if not FOLDER:
+        pytest.skip("Mermaid does not judge here: STACKC_MERMAID names no folder with its npm packages")
+
+    def answers(texts: list[str]) -> list[Answer]:
+        asked = json.dumps({"flowcharts": [{"text": text} for text in texts]})
+        command = ["node", str(CORPUS.with_name("mermaid_judge.mjs"))]
+        done = subprocess.run(command, input=asked, capture_output=True, encoding="utf-8", check=False, cwd=FOLDER)
+        assert done.returncode == 0, done.stderr
+        found: list[Answer] = json.loads(done.stdout)["flowcharts"]
+        assert [answer["text"] for answer in found] == texts
+        return found
+
+    return answers
+
+
+def refused(charts: dict[str, str], judge: Judge) -> dict[str, str]:
+    answers = zip(charts, judge([*charts.values()]), strict=True)
+    return {name: answer["refused"] for name, answer in answers if "refused" in answer}
+
+
+def project_charts() -> Iterator[tuple[str, str]]:
+    """Every Mermaid file, and every fenced diagram that is not there to be wrong."""
+    for path in (path for folder in ("compiler", "specs", "tests") for path in (PROJECT / folder).rglob("*.mmd")):
+        if path.parent.name != "bad_specs":
+            yield str(path.relative_to(PROJECT)), path.read_text(encoding="utf-8")
+    for path in (PROJECT / "README.md", *(PROJECT / "compiler").rglob("*.md")):
+        for token in MarkdownIt().parse(path.read_text(encoding="utf-8")):
+            if token.type == "fence" and token.map and re.match(r"mermaid(?!.*\bwrong\b)", token.info):
+                yield f"{path.relative_to(PROJECT)}:{token.map[0] + 1}", token.content
+
+
+def written_charts() -> Iterator[tuple[str, str]]:
+    """What stackc writes of its specs: drawings, the other skin, the outline of a bare diagram."""
+    for path in SPECS:
+        typed = check_spec(path).typed
+        for depth in (1, 2, 9):
+            yield f"show {path} --depth {depth}", draw_mermaid(typed, depth)
+        skin = write_skin(load_source(path), "mermaid")
+        yield f"show {path} --as mermaid", skin
+        yield f"init {path}", outline(skin.rpartition("---\n")[2], path.name, "bare").text
+
+
+def test_mermaid_accepts_what_the_project_shows(judge: Judge) -> None:
+    charts = dict(project_charts())
+    assert {"specs/seed.mmd", "README.md"} <= {name.partition(":")[0] for name in charts}
+    assert not refused(charts, judge)
+
+
+def test_mermaid_accepts_what_stackc_writes(judge: Judge) -> None:
+    charts = dict(written_charts())
+    assert len(charts) == 5 * len(SPECS)
+    assert not refused(charts, judge)
+
+
+def test_the_corpus_has_mermaids_answers(judge: Judge) -> None:
+    """Our reader is held to the corpus by test_mermaid_corpus.py, wherever there is no Mermaid."""
+    known = json.loads(CORPUS.read_text(encoding="utf-8"))["flowcharts"]
+    assert len(known) >= 300
+    for answer, expected in zip(judge([chart["text"] for chart in known]), known, strict=True):
+        if "refused" in expected:
+            assert "refused" in answer, answer["text"]
+        else:
+            assert answer == expected
+
+
+def test_mermaid_reads_what_is_generated(judge: Judge) -> None:
+    drawn: list[Drawing] = []
+
+    @settings(max_examples=100, derandomize=True, database=None, deadline=None, phases=[Phase.generate])
+    @given(st.from_type(Drawing))
+    def draw(drawing: Drawing) -> None:
+        drawn.append(drawing)
+
+    draw()
+    for answer, drawing in zip(judge([write_drawing(drawing) for drawing in drawn]), drawn, strict=True):
+        assert "refused" not in answer, answer["text"]
+        ids = [id for id, *_ in answer["vertices"] if id not in drawing.groups]
+        assert ids == list(drawing.nodes)
+        arrows = [[a.source, a.target, a.stroke, a.length, a.id] for a in drawing.arrows]
+        assert [[start, end, *rest] for start, end, _, *rest in answer["edges"]] == arrows
+        members = {id: sorted(group.members) for id, group in drawing.groups.items()}
+        assert {id: inside for id, _, inside, _ in answer["subgraphs"]} == members
+
+
+def test_the_words_that_are_taken_are_mermaids(judge: Judge) -> None:
+    charts = {word: f"flowchart LR\n  a --> {word}" for word in sorted(MERMAID_WORDS)}
+    assert refused(charts, judge).keys() == MERMAID_WORDS
+
+
+def test_no_word_of_mermaids_grammars_is_overlooked(judge: Judge) -> None:
+    """Words of the rules of its lexers, those of other diagrams among them."""
+    assert FOLDER is not None
+    chunks = Path(FOLDER, "node_modules", "mermaid", "dist", "chunks", "mermaid.core").glob("*.mjs")
+    rules = [rule for chunk in chunks for rule in re.findall(r"/\^.*?/i?[,\]]", chunk.read_text(encoding="utf-8"))]
+    words = {word for rule in rules for word in re.findall(r"(?<![\w-])[A-Za-z_]+(?:-[a-z]+)*", rule)}
+    assert words >= MERMAID_WORDS
+    charts = {word: f"flowchart LR\n  a --> {word}" for word in sorted(words)}
+    for word in refused(charts, judge):
+        with pytest.raises(SpecError):
+            read_drawing(charts[word], file=word)

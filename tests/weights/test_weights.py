@@ -1,0 +1,336 @@
+"""Weight files of every kind, whole and broken, and which of their tensors is which parameter."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import random
+import struct
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import safetensors.torch
+import torch
+
+from stackc.core.diagnostics import SpecError
+from stackc.frontend import check_source
+from stackc.spec.source import Source
+from stackc.weights.files import open_weights
+from stackc.weights.match import Part, Weights, match_weights
+
+HEAD = "stackc: 1\ninputs: {x: {shape: [batch, 3]}}\n"
+LINEAR = "graph: x --> y[linear]\nnodes: {y: {out: 2}}\n"
+WEIGHT = np.arange(6, dtype=np.float32).reshape(2, 3)
+TENSORS: Mapping[str, Any] = {"y.weight": WEIGHT, "y.bias": np.ones(2, np.float32)}
+
+
+def matched(folder: Path, tensors: Mapping[str, Any], spec: str = LINEAR) -> Weights:
+    path = folder / "w.safetensors"
+    safetensors.numpy.save_file({name: np.ascontiguousarray(t) for name, t in tensors.items()}, path)
+    checked = check_source(Source("spec.yaml", HEAD + spec))
+    return match_weights(open_weights(path), checked.program.tensors(), checked.document.weights, path.name)
+
+
+def refused(run: Callable[[], object]) -> list[str]:
+    with pytest.raises(SpecError) as caught:
+        run()
+    return [f"{d.code} {d.message} | {d.hint}" for d in caught.value.diagnostics]
+
+
+# -- which tensor is which parameter
+
+
+def test_names_of_their_own_need_no_map(tmp_path: Path) -> None:
+    weights = matched(tmp_path, TENSORS)
+    assert list(weights) == ["y.weight", "y.bias"]
+    np.testing.assert_array_equal(weights["y.weight"], WEIGHT)
+
+
+def test_all_that_does_not_fit_is_said_at_once(tmp_path: Path) -> None:
+    tensors = {"y.wieght": WEIGHT, "y.bias": np.ones(3, np.float32)}
+    assert refused(lambda: matched(tmp_path, tensors)) == [
+        "W801 w.safetensors has no tensor for 'y.weight' | did you mean 'y.wieght'?",
+        "W803 'y.bias' is [2] in the spec and [3] in w.safetensors | None",
+        "W802 w.safetensors has 'y.wieght', for which the spec has no place"
+        " | map it to a parameter, or name it under `weights: {ignore: […]}`",
+    ]
+
+
+def test_hundreds_of_missing_tensors_are_a_dozen_messages(tmp_path: Path) -> None:
+    spec = "graph: x --> s[stack]\nnodes: {s: {of: linear, repeat: 200, with: {out: 3}}}\n"
+    said = refused(lambda: matched(tmp_path, {"other": WEIGHT}, spec))
+    assert said[0].startswith("W801 w.safetensors has no tensor for 's.0.weight'")
+    assert said[12] == "W801 … and 388 more of this kind | None"
+    assert len(said) == 14
+
+
+def test_maps_and_ignored_names(tmp_path: Path) -> None:
+    spec = """\
+graph: x --> s[stack]
+nodes: {s: {of: layer, repeat: 2}}
+blocks: {layer: {inputs: [x], graph: 'x --> fc[linear]', nodes: {fc: {out: 3}}}}
+weights:
+  map: {s.*.fc.bias: "blocks.*.b", s.**: "blocks.**.value"}
+  ignore: ["pooler.**", "*.step"]
+"""
+    square = np.eye(3, dtype=np.float32)
+    names = [f"blocks.{i}.{rest}" for i in range(2) for rest in ("b", "fc.weight.value")]
+    tensors = {name: square[0] if name.endswith("b") else square * (i + 1) for i, name in enumerate(names)}
+    extra = {"pooler.dense.weight": square, "optimizer.step": square}
+    weights = matched(tmp_path, tensors | extra, spec)
+    np.testing.assert_array_equal(weights["s.1.fc.weight"], square * 4)
+    # `*` is one part of a name: it does not reach over a dot.
+    assert refused(lambda: matched(tmp_path, tensors | {"a.b.step": square}, spec)) == [
+        "W802 w.safetensors has 'a.b.step', for which the spec has no place"
+        " | map it to a parameter, or name it under `weights: {ignore: […]}`"
+    ]
+
+
+def test_a_normalized_parameter_goes_by_its_plain_name_or_by_pytorch_s(tmp_path: Path) -> None:
+    spec = "graph: x --> y[linear]\nnodes: {y: {out: 2, reparam: {weight: standardize}}}\n"
+    original = "y.parametrizations.weight.original"
+    for name in ("y.weight", original):
+        weights = matched(tmp_path, {name: WEIGHT, "y.bias": np.ones(2, np.float32)}, spec)
+        np.testing.assert_array_equal(weights[original], WEIGHT)
+
+
+def test_a_tied_parameter_is_looked_for_under_its_owner_s_name_alone(tmp_path: Path) -> None:
+    spec = "graph: x --> a[linear] --> b[linear]\nnodes: {a: {out: 3}, b: {out: 3, tie: {weight: a.weight}}}\n"
+    square, bias = np.eye(3, dtype=np.float32), np.ones(3, np.float32)
+    tensors = {"a.weight": square, "a.bias": bias, "b.bias": bias}
+    assert list(matched(tmp_path, tensors, spec)) == ["a.weight", "a.bias", "b.bias"]
+    assert refused(lambda: matched(tmp_path, tensors | {"b.weight": square}, spec))[0].startswith("W802")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("suffix", ["safetensors", "pt"])
+def test_every_float_becomes_the_spec_s(dtype: str, suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"w.{suffix}"
+    tensors = {name: torch.from_numpy(t).to(getattr(torch, dtype)) for name, t in TENSORS.items()}
+    if suffix == "pt":
+        torch.save(tensors, path)
+    else:
+        safetensors.torch.save_file(tensors, path)
+    file = open_weights(path)
+    assert file.dtypes["y.weight"] == dtype
+    weights = match_weights(file, check_source(Source("s.yaml", HEAD + LINEAR)).program.tensors(), None, path.name)
+    assert weights["y.weight"].dtype == np.float32
+    np.testing.assert_array_equal(weights["y.weight"], WEIGHT)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int64, np.bool_])
+def test_a_float_does_not_come_of_whole_numbers(dtype: type[np.generic], tmp_path: Path) -> None:
+    said = refused(lambda: matched(tmp_path, {**TENSORS, "y.weight": WEIGHT.astype(dtype)}))
+    assert said == [
+        f"W803 'y.weight' is float32 in the spec and {np.dtype(dtype).name} in w.safetensors"
+        " | a float parameter is read from float16, bfloat16, float32 or float64"
+    ]
+
+
+def test_types_that_numpy_does_not_have_are_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "w.safetensors", tmp_path / "w.pt"):
+        tensors = {"y.weight": torch.ones(2, 3).to(torch.float8_e4m3fn), "y.bias": torch.ones(2)}
+        (torch.save if path.suffix == ".pt" else safetensors.torch.save_file)(tensors, path)
+        types = check_source(Source("s.yaml", HEAD + LINEAR)).program.tensors()
+        said = refused(lambda path=path, types=types: match_weights(open_weights(path), types, None, path.name))  # type: ignore[misc]  # bound now
+        assert len(said) == 1
+        assert "float8_e4m3fn" in said[0].lower() or "F8_E4M3" in said[0]
+
+
+# -- files that are none
+
+
+def saved(path: Path) -> Path:
+    """A whole file of the kind that the suffix says."""
+    if path.suffix == ".safetensors":
+        safetensors.numpy.save_file(dict(TENSORS), path)
+    elif path.suffix == ".npz":
+        np.savez(path, **TENSORS)
+    else:
+        tensors = {name: torch.from_numpy(t) for name, t in TENSORS.items()}
+        torch.save(tensors, path, _use_new_zipfile_serialization=path.suffix != ".bin")
+    return path
+
+
+KINDS = ["w.safetensors", "w.npz", "w.pt", "w.bin"]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_whole_file_is_read(name: str, tmp_path: Path) -> None:
+    file = open_weights(saved(tmp_path / name))
+    assert (file.shapes["y.weight"], file.dtypes["y.weight"]) == ((2, 3), "float32")
+    np.testing.assert_array_equal(file.read("y.weight"), WEIGHT)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.5, 0.99])
+@pytest.mark.parametrize("name", KINDS)
+def test_a_truncated_file_is_refused(name: str, share: float, tmp_path: Path) -> None:
+    path = saved(tmp_path / name)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    (said,) = refused(lambda: open_weights(path))
+    assert said.startswith(f"W804 {path} is broken or not what its name says: ")
+    assert "\x1b" not in said
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_flipped_bytes_are_read_or_refused(name: str, tmp_path: Path) -> None:
+    """Random bytes, in the header or in the data: a W804 or a tensor, nothing else."""
+    path, draw = saved(tmp_path / name), random.Random(name)
+    whole, codes = path.read_bytes(), set()
+    for _ in range(100):
+        data = bytearray(whole)
+        for _ in range(draw.choice([1, 2, 8])):
+            data[draw.randrange(len(data))] = draw.randrange(256)
+        path.write_bytes(data)
+        try:
+            file = open_weights(path)
+            for tensor in file.shapes:
+                file.read(tensor)
+        except SpecError as error:
+            codes |= {diagnostic.code for diagnostic in error.diagnostics}
+    assert codes == {"W804"}
+
+
+class Planted:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return os.system, (f"touch {self.path}",)
+
+
+@pytest.mark.parametrize("name", ["w.pt", "w.bin", "plain.pt"])
+def test_pickled_code_does_not_run(name: str, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    content = {"y.weight": torch.ones(2, 3), "y.bias": Planted(mark)}
+    if name == "plain.pt":
+        (tmp_path / name).write_bytes(pickle.dumps(Planted(mark)))
+    else:
+        torch.save(content, tmp_path / name, _use_new_zipfile_serialization=name != "w.bin")
+    (said,) = refused(lambda: open_weights(tmp_path / name))
+    assert "it holds Python objects" in said
+    assert "which stackc does not run" in said
+    assert not mark.exists()
+
+
+def packed(path: Path) -> None:
+    """20 MB of pickle in a file of 20 kB: PyTorch reads all of it before it looks at the first byte."""
+    torch.save({"y.weight": torch.ones(2, 3)}, path)
+    with zipfile.ZipFile(path) as archive:
+        members = {info.filename: archive.read(info) for info in archive.infolist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, b"N0" * 10_000_000 if name.endswith("data.pkl") else content)
+
+
+def npz_of_objects(path: Path) -> None:
+    np.savez(path, a=np.array([{"x": 1}], dtype=object))
+
+
+def npy(path: Path) -> None:
+    with path.open("wb") as file:
+        np.save(file, np.ones(3))
+
+
+def header_that_lies(path: Path) -> None:
+    header = json.dumps({"a": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 2400]}}).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(24))
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "message"),
+    [
+        ("w.npz", npz_of_objects, "'a.npy' holds Python objects"),
+        ("w.npz", npy, "File is not a zip file"),
+        ("w.safetensors", header_that_lies, "invalid shape, data type, or offset"),
+        ("w.pt", lambda path: torch.save([torch.ones(2)], path), "it holds something else than a state_dict"),
+        ("w.pt", lambda path: torch.save({"model": {"a": torch.ones(2)}}, path), "'model' in it is no tensor"),
+        ("w.pt", lambda path: torch.save({"a": torch.ones(2, device="meta")}, path), "'a' in it is sparse, quantized"),
+        ("w.pt", lambda path: path.write_text("hello"), "it is no file of torch.save"),
+        ("w.pt", packed, "bytes, and torch.save packs nothing"),
+    ],
+)
+def test_what_is_no_file_of_tensors(name: str, write: Callable[[Path], object], message: str, tmp_path: Path) -> None:
+    write(tmp_path / name)
+    (said,) = refused(lambda: open_weights(tmp_path / name))
+    assert said.startswith("W804")
+    assert message in said
+
+
+def test_no_file_and_no_known_kind(tmp_path: Path) -> None:
+    (tmp_path / "w.h5").write_text("x")
+    assert refused(lambda: open_weights(tmp_path / "gone.pt"))[0].startswith(f"W804 no weights at {tmp_path}/gone.pt |")
+    assert refused(lambda: open_weights(tmp_path)) == [
+        f"W804 no weights at {tmp_path} | a file, by --weights or under `weights: {{file: …}}`"
+    ]
+    assert refused(lambda: open_weights(tmp_path / "w.h5")) == [
+        "W804 w.h5: weights of an unknown kind | stackc reads .safetensors, .npz, .pt, .pth, .bin, .index.json"
+    ]
+
+
+# -- reading no more than is asked for
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.pt"])
+def test_a_tensor_is_a_view_of_the_file(name: str, tmp_path: Path) -> None:
+    """Three of its four parts are never read, nor copied: what is taken is a third of the matrix and not the file."""
+    whole = np.arange(12, dtype=np.float32).reshape(2, 6)
+    tensors = {"y.weight": np.ascontiguousarray(whole), "y.bias": np.ones(2, np.float32)}
+    if name.endswith(".pt"):
+        torch.save({key: torch.from_numpy(tensor) for key, tensor in tensors.items()}, tmp_path / name)
+    else:
+        safetensors.numpy.save_file(tensors, tmp_path / name)
+    file = open_weights(tmp_path / name)
+    assert not file.read("y.weight").flags.owndata
+    third = Part.of("y.weight.T[1/3]", file.shapes).take(file.read("y.weight"))
+    assert not third.flags.owndata
+    np.testing.assert_array_equal(third, whole.T[2:4])
+    spec = check_source(Source("s.yaml", HEAD.replace("3]", "6]") + LINEAR)).program.tensors()
+    assert not match_weights(file, spec, None, name)["y.weight"].flags.owndata
+
+
+def test_scalars_and_empty_tensors_keep_their_shapes(tmp_path: Path) -> None:
+    tensors = {"odd": np.ones(3, np.int8), "count": np.array(7), "none": np.ones((0, 3), np.float32), "one": np.ones(1)}
+    safetensors.numpy.save_file(tensors, tmp_path / "w.safetensors")
+    np.savez(tmp_path / "w.npz", **tensors)  # type: ignore[arg-type]  # its keywords are arrays but for one
+    for path in (tmp_path / "w.safetensors", tmp_path / "w.npz"):
+        file = open_weights(path)
+        for name, tensor in tensors.items():
+            assert file.read(name).shape == file.shapes[name] == tensor.shape
+            assert file.read(name).flags.aligned
+            np.testing.assert_array_equal(file.read(name), tensor)
+
+
+# -- shards
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        ("{", "is broken or not what its name says: Expecting property name"),
+        ("[]", "it is no index of weights"),
+        ('{"weight_map": {"a": 1}}', "it is no index of weights"),
+        ('{"weight_map": {"a": "../w.safetensors"}}', "it names the file '../w.safetensors'"),
+        ('{"weight_map": {"a": "m.index.json"}}', "it names the file 'm.index.json'"),
+        ('{"weight_map": {"a": "gone.safetensors"}}', "gone.safetensors, which it names, is not beside it"),
+        ('{"weight_map": {"a": "w.safetensors"}}', "it says that 'a' is in w.safetensors, and it is not"),
+        ('{"weight_map": {"y.bias": "torn.safetensors"}}', "torn.safetensors is broken or not what its name says"),
+        ('{"weight_map": {"y.bias": "w.h5"}}', "w.h5: weights of an unknown kind"),
+    ],
+)
+def test_error_of_an_index(index: str, message: str, tmp_path: Path) -> None:
+    saved(tmp_path / "w.safetensors")
+    (tmp_path / "torn.safetensors").write_bytes((tmp_path / "w.safetensors").read_bytes()[:50])
+    (tmp_path / "w.h5").write_bytes(b"")
+    (tmp_path / "m.index.json").write_text(index, encoding="utf-8")
+    (said,) = refused(lambda: open_weights(tmp_path / "m.index.json"))
+    assert said.startswith("W804")
+    assert message in said
