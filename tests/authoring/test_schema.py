@@ -26,7 +26,7 @@ from stackc.spec.yaml.tree import Value
 from stackc.spec.yaml.yaml_reader import read_yaml
 
 SPECS = Path(__file__).parents[2] / "specs"
-BAD_SPECS = Path(__file__).parent / "bad_specs"
+BAD_SPECS = Path(__file__).parents[1] / "bad_specs"
 SCHEMA = schema()
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.spec.mermaid.mermaid_writer import write_drawing
 
 from stackc.core.diagnostics import SpecError
 from stackc.spec.drawing import Drawing
 from stackc.spec.markdown import Skin
-from stackc.spec.mermaid_writer import write_drawing
 from stackc.spec.reader import read
 from stackc.spec.source import Source, load_source
 from stackc.spec.writer import write_skin

@@ -19,7 +19,7 @@ from stackc.ir.typed import TypedGraph
 from stackc.spec.source import Source
 
 SPECS = Path(__file__).parents[3] / "specs"
-GPT3 = Path(__file__).parent / "benchmarks" / "gpt3.yaml"
+GPT3 = Path(__file__).parents[2] / "benchmarks" / "gpt3.yaml"
 FLOAT32, FLOAT16, INT8 = PRECISIONS.values()
 BATCH, SEQ = Dim.symbol("batch"), Dim.symbol("seq")
 

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.spec.mermaid.mermaid_writer import write_drawing
 
 from stackc.core.diagnostics import SpecError
 from stackc.spec.drawing import Drawing
 from stackc.spec.mermaid.mermaid_reader import read_drawing
-from stackc.spec.mermaid_writer import write_drawing
 
 CORPUS = json.loads(Path(__file__).with_name("mermaid_corpus.json").read_text(encoding="utf-8"))
 FLOWCHARTS = [chart for chart in CORPUS["flowcharts"] if "refused" not in chart]

@@ -17,13 +17,13 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from tests.spec.mermaid.mermaid_writer import write_drawing
 
 from stackc.authoring.scaffold import outline
 from stackc.core.diagnostics import SpecError
 from stackc.frontend import check_spec
 from stackc.spec.drawing import Drawing
 from stackc.spec.mermaid.mermaid_reader import read_drawing
-from stackc.spec.mermaid_writer import write_drawing
 from stackc.spec.names import MERMAID_WORDS
 from stackc.spec.source import load_source
 from stackc.spec.writer import write_skin

@@ -2,10 +2,10 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.spec.mermaid.mermaid_writer import write_drawing
 
 from stackc.spec.drawing import Arrow, Drawing, Drawn
 from stackc.spec.mermaid.mermaid_reader import read_drawing
-from stackc.spec.mermaid_writer import write_drawing
 
 
 def test_what_it_writes() -> None:
