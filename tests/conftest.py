@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from stackc.components.base import Component, Misfit
+from stackc.components.base import Component, SignatureError
 from stackc.core.types import TensorType
 
 
@@ -19,11 +19,11 @@ def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 
 
 @pytest.fixture
-def refused() -> Callable[..., Misfit]:
-    """Runs a signature that has to be refused and returns the Misfit."""
+def refused() -> Callable[..., SignatureError]:
+    """Runs a signature that has to be refused and returns the SignatureError."""
 
-    def refuse(component: Component, *inputs: TensorType | None) -> Misfit:
-        with pytest.raises(Misfit) as caught:
+    def refuse(component: Component, *inputs: TensorType | None) -> SignatureError:
+        with pytest.raises(SignatureError) as caught:
             component.signature(*inputs)
         return caught.value
 

@@ -23,7 +23,7 @@ import torch
 from stackc.artifact.folder import load_artifact, verify_files
 from stackc.cache import user_cache
 from stackc.core.diagnostics import Span
-from stackc.export.compile_cached import recall_or_compile
+from stackc.export.compile_cached import compile_cached
 from stackc.export.units import units_of
 from stackc.frontend import Overrides, check_spec
 from stackc.pipeline import Options, build
@@ -89,7 +89,7 @@ def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rebuilt]:
     folder = tmp_path_factory.mktemp("specs")
     specs = [(plain(source, folder), TINY.get(source.name, {})) for source in sorted(SPECS.iterdir())]
     programs = [check_spec(spec, Overrides(params)).program for spec, params in specs]
-    recall_or_compile({unit: Span("", 1) for program in programs for unit in units_of(program, 23)}, user_cache())
+    compile_cached({unit: Span("", 1) for program in programs for unit in units_of(program, 23)}, user_cache())
     firsts, jobs = {}, []
     for spec, params in specs:
         options = Options(Overrides(params), out=folder / "first", verify=False)

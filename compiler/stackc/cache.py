@@ -26,7 +26,7 @@ _UNFINISHED_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CacheEntry:
     """A file of the cache: its size, and when it was last asked for, in seconds since 1970."""
 
     path: Path
@@ -67,9 +67,9 @@ class Cache:
             if unfinished is not None:
                 _remove(Path(unfinished))
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[CacheEntry]:
         """All entries, the one longest unused first."""
-        entries = (Entry(path, size, used) for path, size, used in self._files() if _KEY.fullmatch(path.name))
+        entries = (CacheEntry(path, size, used) for path, size, used in self._files() if _KEY.fullmatch(path.name))
         return sorted(entries, key=lambda entry: (entry.used, entry.path))
 
     def trim(self, *, unused: float = UNUSED_SECONDS, most: int = MOST_BYTES) -> None:

@@ -20,7 +20,7 @@ from stackc.spec.reader import draft
 from stackc.spec.source import Source, load_source
 from stackc.typecheck.cost import Cost, cost_of
 from stackc.typecheck.flatten import flatten
-from stackc.typecheck.infer import check
+from stackc.typecheck.infer import infer_types
 from stackc.typecheck.output_names import require_own_names
 from stackc.typecheck.ranges import value_ranges
 from stackc.weights.rules import check_names
@@ -97,7 +97,7 @@ def _checked(source: Source, overrides: Overrides) -> Checked:
     document = draft(source)
     try:
         graph = resolve(document, overrides.params, overrides.dims, overrides.trust, overrides.spelling)
-        typed = check(graph)
+        typed = infer_types(graph)
     except SpecError as error:
         raise SpecError(*document.problems, *error.diagnostics) from None
     if document.problems:

@@ -14,7 +14,7 @@ _SAID = re.compile(r"can't allocate memory|size calculation overflowed|dimension
 
 
 @contextmanager
-def fitting(checked: Checked) -> Iterator[None]:
+def report_out_of_memory(checked: Checked) -> Iterator[None]:
     """Raise SpecError E504 where a model, or what the proof runs it on, does not fit in memory."""
     try:
         yield

@@ -29,17 +29,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stackc.artifact.atomic import check_place, staged
+from stackc.artifact.atomic import atomic_folder, check_place
 from stackc.artifact.folder import MODEL, VECTORS, seal, sha256
 from stackc.artifact.lock import write_lock
 from stackc.artifact.manifest import Manifest
 from stackc.artifact.report_page import Findings, write_report
 from stackc.cache import user_cache
-from stackc.components.custom.module import OwnModule
+from stackc.components.custom.module import CustomModule
 from stackc.core.versions import tool_versions
 from stackc.frontend import Checked, Overrides, check_spec
-from stackc.out_of_memory import fitting
-from stackc.runtime import Array, Session, ValueInfo, elsewhere, open_session, require_placed, write_npz
+from stackc.out_of_memory import report_out_of_memory
+from stackc.runtime import Array, Session, ValueInfo, off_provider_lines, open_session, require_placed, write_npz
 from stackc.runtime.providers import choose
 from stackc.spec.source import LOCK
 from stackc.view.figures import counted
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from stackc.core.types import TensorType, ValueRange
-    from stackc.export import Assembled, Exported
+    from stackc.export import ExportedModel, LinkedProgram
     from stackc.ir.program import Program
     from stackc.proof.components import Reference
     from stackc.proof.points import Point
@@ -88,7 +88,7 @@ class Built:
 
     folder: Path
     checked: Checked
-    exported: Exported
+    exported: ExportedModel
     session: Session | None
     parity: Parity | None
     speed: Comparison | None
@@ -106,7 +106,7 @@ def build(path: Path, options: Options, report: Report) -> Built:
     checked = check_spec(path, options.overrides)
     check_place(options.out / checked.document.name)
     report("check", _size(checked))
-    with fitting(checked):
+    with report_out_of_memory(checked):
         return _built(checked, options, report)
 
 
@@ -115,7 +115,7 @@ def _built(checked: Checked, options: Options, report: Report) -> Built:
     if weights is not None:
         report("weights", f"{len(weights):,} tensors")
     session, parity, speed, point = None, None, None, None
-    with ThreadPoolExecutor(2) as beside, staged(options.out / checked.document.name) as folder:
+    with ThreadPoolExecutor(2) as beside, atomic_folder(options.out / checked.document.name) as folder:
         hashes = beside.submit(_weight_hashes, weights)
         if weights is not None and options.verify:
             beside.submit(import_module, "torch")  # which takes longer than to write what the cache has
@@ -173,22 +173,22 @@ def _tensors(module: nn.Module | None, weights: Weights | None) -> Mapping[str, 
     return {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
 
 
-def _assemble(checked: Checked, options: Options) -> Assembled:
-    from stackc.export import assemble
+def _assemble(checked: Checked, options: Options) -> LinkedProgram:
+    from stackc.export import link_program
 
     cache = user_cache() if options.cache else None
-    return assemble(
+    return link_program(
         checked.program, opset=options.opset, target=options.target, functions=options.functions, cache=cache
     )
 
 
-def _store(assembled: Assembled, tensors: Mapping[str, Array], folder: Path) -> Exported:
-    from stackc.export import store
+def _store(assembled: LinkedProgram, tensors: Mapping[str, Array], folder: Path) -> ExportedModel:
+    from stackc.export import write_model
 
-    return store(assembled, tensors, folder)
+    return write_model(assembled, tensors, folder)
 
 
-def _amount(assembled: Assembled, options: Options) -> str:
+def _amount(assembled: LinkedProgram, options: Options) -> str:
     recalled = f", {assembled.recalled} from the cache" if assembled.recalled else ""
     dialect = f"opset {options.opset}" + (f", target {options.target}" if options.target != "portable" else "")
     nodes = len(assembled.linked.model.graph.node)
@@ -196,11 +196,11 @@ def _amount(assembled: Assembled, options: Options) -> str:
     return f"{size}, {dialect}, runs on {_runs_on(assembled)}"
 
 
-def _sizes(exported: Exported) -> str:
+def _sizes(exported: ExportedModel) -> str:
     return ", ".join(f"{path.name} {path.stat().st_size / 1e6:,.1f} MB" for path in exported.paths)
 
 
-def _runs_on(assembled: Assembled) -> str:
+def _runs_on(assembled: LinkedProgram) -> str:
     return f"onnxruntime >= {assembled.runs_on}"
 
 
@@ -209,7 +209,7 @@ def _elsewhere(checked: Checked, session: Session, options: Options) -> str:
     places = {call.path: call.span for call in checked.program.calls}
     if options.require_provider:
         require_placed(session, places)
-    return "".join(f"\n  not there: {line}" for line in elsewhere(session, places))
+    return "".join(f"\n  not there: {line}" for line in off_provider_lines(session, places))
 
 
 def _reference(module: nn.Module) -> Reference:
@@ -247,12 +247,12 @@ def _distance(parity: Parity) -> str:
 def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options) -> tuple[Comparison, Point]:
     import torch
 
-    from stackc.proof.points import draw, points_of
+    from stackc.proof.points import draw_feeds, points_of
     from stackc.timing import eager_candidate, measure, session_candidate
 
     threads = options.threads or os.cpu_count() or 1
     point = points_of(checked.program, budget=MEASURED_FLOPS)[-1]
-    feeds = draw(checked.program, checked.ranges, point, seed=options.seed)
+    feeds = draw_feeds(checked.program, checked.ranges, point, seed=options.seed)
     inputs = [torch.from_numpy(feeds[name]) for name in checked.program.inputs]
     session = open_session(folder / MODEL, options.provider, threads=threads)
     candidates = {"eager": eager_candidate(module, inputs, threads), "onnx": session_candidate(session, feeds)}
@@ -269,7 +269,7 @@ def _package(checked: Checked, manifest: Manifest, findings: Findings, folder: P
 
 def _manifest(
     checked: Checked,
-    exported: Exported,
+    exported: ExportedModel,
     weights: Mapping[str, str] | None,
     session: Session | None,
     parity: Parity | None,
@@ -311,7 +311,7 @@ def _spec_hashes(checked: Checked) -> dict[str, str]:
 
 def _code_hashes(program: Program) -> dict[str, str]:
     """The Python modules of `op: torch`, but for those of PyTorch, which is among the versions."""
-    classes = (call.component.make for call in program.calls if isinstance(call.component, OwnModule))
+    classes = (call.component.make for call in program.calls if isinstance(call.component, CustomModule))
     names = sorted({make.__module__ for make in classes} - {"__main__"})
     own = [name for name in names if not name.startswith("torch.")]
     files = {name: inspect.getsourcefile(sys.modules[name]) for name in own}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stackc.artifact import atomic
-from stackc.artifact.atomic import MARK, recover, staged
+from stackc.artifact.atomic import MARK, atomic_folder, recover
 from stackc.core.diagnostics import SpecError
 
 FILES = 8
@@ -34,7 +34,7 @@ if exchange != "with":
     os.rename = slow_rename
 print("ready", flush=True)
 for version in range(versions):
-    with atomic.staged(target) as folder:
+    with atomic.atomic_folder(target) as folder:
         for number in range({FILES}):
             (folder / str(number)).write_text(f"{{sys.argv[4]}}-{{version}}\\n" * 2000)
             time.sleep(0.001)
@@ -51,14 +51,14 @@ def start(target: Path, exchange: str, versions: int, who: str = "killed") -> su
 
 
 def write(target: Path, text: str) -> None:
-    with staged(target) as folder:
+    with atomic_folder(target) as folder:
         for number in range(FILES):
             (folder / str(number)).write_text(f"{text}\n" * 2000)
         (folder / MARK).write_text("{}")
 
 
 def interrupted_build(target: Path) -> None:
-    with staged(target) as folder:
+    with atomic_folder(target) as folder:
         (folder / "half").write_text("")
         raise KeyboardInterrupt
 
@@ -167,7 +167,7 @@ def test_interrupted_while_set_aside_the_earlier_folder_is_put_back(
 
 def test_what_a_living_build_writes_is_not_cleaned(tmp_path: Path) -> None:
     target = tmp_path / "seed"
-    with staged(target) as folder:
+    with atomic_folder(target) as folder:
         (folder / MARK).write_text("{}")
         write(target, "faster")
         assert (folder / MARK).is_file()

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 
-from stackc.artifact.atomic import MARK, staged
+from stackc.artifact.atomic import MARK, atomic_folder
 from stackc.artifact.folder import load_artifact, run_artifact, seal, verify_files
 from stackc.artifact.manifest import Manifest, write_manifest
 from stackc.core.diagnostics import SpecError
@@ -52,7 +52,7 @@ def artifact(tmp_path: Path) -> Path:
 
 
 def build(target: Path, location: str = "model.onnx.data") -> None:
-    with staged(target) as folder:
+    with atomic_folder(target) as folder:
         model = onnx.parser.parse_model(MODEL.replace("LOCATION", location))
         (folder / "model.onnx").write_bytes(model.SerializeToString())
         WEIGHT.tofile(folder / "model.onnx.data")

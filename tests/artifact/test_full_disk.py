@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from stackc.artifact.atomic import MARK, staged
+from stackc.artifact.atomic import MARK, atomic_folder
 from stackc.artifact.folder import load_artifact, verify_files
 from stackc.core.diagnostics import SpecError
 from stackc.pipeline import Options, build
@@ -89,12 +89,12 @@ def test_a_disk_that_is_full(spec: Path, small_disk: Path) -> None:
 
 @pytest.mark.parametrize("name", ["ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EIO"])
 def test_error_by_the_system_s_word(name: str, tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="A608"), staged(tmp_path / "t"):
+    with pytest.raises(SpecError, match="A608"), atomic_folder(tmp_path / "t"):
         raise OSError(getattr(errno, name), "the system's word")
     assert not list(tmp_path.iterdir())
 
 
 def test_what_is_not_about_the_disk_is_not_told_as_that(tmp_path: Path) -> None:
-    with pytest.raises(ConnectionError), staged(tmp_path / "t"):
+    with pytest.raises(ConnectionError), atomic_folder(tmp_path / "t"):
         raise ConnectionError(errno.ECONNRESET, "of something else")
     assert not list(tmp_path.iterdir())

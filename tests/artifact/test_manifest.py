@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from stackc.artifact.manifest import Broken, Manifest, parse_manifest, write_manifest
+from stackc.artifact.manifest import Manifest, ManifestError, parse_manifest, write_manifest
 from stackc.core.types import DimRange, ValueRange
 from stackc.runtime import ValueInfo
 
@@ -145,7 +145,7 @@ def test_the_text_leads_back() -> None:
 )
 def test_error_names_the_place(old: str, new: str, message: str) -> None:
     assert old in TEXT
-    with pytest.raises(Broken) as raised:
+    with pytest.raises(ManifestError) as raised:
         parse_manifest(TEXT.replace(old, new))
     assert str(raised.value).startswith(message)
 
@@ -153,19 +153,19 @@ def test_error_names_the_place(old: str, new: str, message: str) -> None:
 def test_error_any_character_that_has_changed() -> None:
     for place in range(len(TEXT)):
         other = " " if TEXT[place] != " " else "\t"
-        with pytest.raises(Broken):
+        with pytest.raises(ManifestError):
             parse_manifest(TEXT[:place] + other + TEXT[place + 1 :])
-    with pytest.raises(Broken, match=r"^it has changed since it was written$"):
+    with pytest.raises(ManifestError, match=r"^it has changed since it was written$"):
         parse_manifest(TEXT.replace("asked for", "it was asked for"))
 
 
 @pytest.mark.parametrize("text", ["", "{", "not json", TEXT[:-40], "[" * 100_000])
 def test_error_not_json(text: str) -> None:
-    with pytest.raises(Broken, match=r"^it is not JSON: "):
+    with pytest.raises(ManifestError, match=r"^it is not JSON: "):
         parse_manifest(text)
 
 
 @pytest.mark.parametrize("tree", [[], None, 1, "text"])
 def test_error_not_an_object(tree: object) -> None:
-    with pytest.raises(Broken, match=r"^all of it has to be an object$"):
+    with pytest.raises(ManifestError, match=r"^all of it has to be an object$"):
         parse_manifest(json.dumps(tree))

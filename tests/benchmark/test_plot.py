@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from stackc.benchmark.plot import draw_plot
-from stackc.timing import Comparison, Sitting, compare
+from stackc.timing import Comparison, Repetition, compare_candidates
 
 
 def comparison(*means: float) -> Comparison:
     table = np.random.default_rng(0).normal(means, 0.02 * np.array(means), (60, len(means)))
-    return compare([f"候選 {number}" for number in range(len(means))], [Sitting(np.abs(table))])
+    return compare_candidates([f"候選 {number}" for number in range(len(means))], [Repetition(np.abs(table))])
 
 
 @pytest.mark.parametrize("means", [(0.010, 0.012), (0.001, 0.5)])

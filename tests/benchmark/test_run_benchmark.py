@@ -16,8 +16,8 @@ import numpy as np
 import onnx
 import pytest
 
-from stackc.benchmark import Options, Result, contest, make_plan
-from stackc.benchmark.agreement import Difference
+from stackc.benchmark import BenchmarkOptions, Result, plan_benchmark, run_benchmark
+from stackc.benchmark.agreement import OutputDifference
 from stackc.benchmark.job import Engine
 from stackc.core.diagnostics import SpecError
 from stackc.pipeline import Options as BuildOptions
@@ -33,7 +33,7 @@ params: {out: 4}
 graph: x --> up[linear] --> gelu --> down[linear]
 nodes: {up: {out: 32}, down: {out: out}}
 """
-QUICK = Options(seconds=0.1, sittings=1, dims={"batch": 3})
+QUICK = BenchmarkOptions(seconds=0.1, sittings=1, dims={"batch": 3})
 
 
 def silent(stage: str, found: str) -> None:
@@ -53,9 +53,12 @@ def artifact(spec: Path) -> Path:
 
 
 def run(
-    *paths: Path, engines: Sequence[Engine] = ("onnx",), options: Options = QUICK, threads: tuple[int, ...] = (1,)
+    *paths: Path,
+    engines: Sequence[Engine] = ("onnx",),
+    options: BenchmarkOptions = QUICK,
+    threads: tuple[int, ...] = (1,),
 ) -> Result:
-    return contest(paths, make_plan(paths, engines, ["cpu"], threads), options, silent)
+    return run_benchmark(paths, plan_benchmark(paths, engines, ["cpu"], threads), options, silent)
 
 
 def the_problem(call: Callable[[], object]) -> tuple[str, str]:
@@ -85,7 +88,7 @@ def test_a_spec_in_every_engine(spec: Path) -> None:
     first, *others = result.entries
     assert (first.difference, first.unequal) == (None, None)
     for entry in others:
-        assert isinstance(entry.difference, Difference)
+        assert isinstance(entry.difference, OutputDifference)
         assert entry.difference.share < 1e-5
         assert entry.load_seconds > 0
     assert result.throughput(first.timing) == 3 / first.timing.median
@@ -93,7 +96,7 @@ def test_a_spec_in_every_engine(spec: Path) -> None:
 
 
 def test_several_sittings_are_several_processes(artifact: Path) -> None:
-    options = Options(seconds=0, sittings=3, dims={"batch": 3}, baseline="onnx 2 threads")
+    options = BenchmarkOptions(seconds=0, sittings=3, dims={"batch": 3}, baseline="onnx 2 threads")
     result = run(artifact, options=options, threads=(1, 2))
     assert [entry.contender.name for entry in result.entries] == ["onnx 1 thread", "onnx 2 threads"]
     assert [len(entry.opened) for entry in result.entries] == [3, 3]
@@ -104,7 +107,7 @@ def test_several_sittings_are_several_processes(artifact: Path) -> None:
 def test_the_module_of_an_artifact_has_its_weights(artifact: Path) -> None:
     onnx_, eager = run(artifact, engines=("onnx", "eager")).entries
     assert eager.weights == "random weights, seed 3"
-    assert isinstance(eager.difference, Difference)
+    assert isinstance(eager.difference, OutputDifference)
     assert eager.difference.share < 1e-5
     assert onnx_.difference is None
 
@@ -123,11 +126,11 @@ def test_weights_of_a_file(spec: Path, tmp_path: Path) -> None:
     (alone,) = run(folder, engines=("eager",)).entries
     assert alone.weights == "random weights, seed 0"
     assert alone.unequal == "the artifact has those of weights.npz, which --weights does not name"
-    options = Options(seconds=0, sittings=1, dims={"batch": 3}, weights=file)
+    options = BenchmarkOptions(seconds=0, sittings=1, dims={"batch": 3}, weights=file)
     for target in (folder, spec):
         onnx_, eager = run(target, engines=("onnx", "eager"), options=options).entries
         assert eager.weights == "the weights of weights.npz"
-        assert isinstance(eager.difference, Difference)
+        assert isinstance(eager.difference, OutputDifference)
         assert onnx_.difference is None
     weights(tmp_path, down=33)
     assert the_problem(lambda: run(folder, engines=("eager",), options=options))[0] == "W803"
@@ -137,7 +140,7 @@ def test_artifacts_of_one_model_are_compared_and_others_are_not(artifact: Path, 
     again = build(spec, BuildOptions(out=tmp_path, verify=False, seed=3, opset=18), silent).folder
     other = build(spec, BuildOptions(out=tmp_path / "other", verify=False), silent).folder
     _, same, different = run(artifact, again, other).entries
-    assert isinstance(same.difference, Difference)
+    assert isinstance(same.difference, OutputDifference)
     assert different.difference is None
     assert different.unequal == f"{other} is a model of its own"
 
@@ -146,7 +149,7 @@ def test_a_file_of_the_same_model(artifact: Path) -> None:
     result = run(artifact / "model.onnx", artifact)
     file, built = result.entries
     assert built.difference is None, "the artifact is what a file is compared with"
-    assert isinstance(file.difference, Difference)
+    assert isinstance(file.difference, OutputDifference)
     assert (file.difference.against, file.difference.share) == ("tiny onnx", 0.0)
 
 
@@ -158,7 +161,7 @@ def test_error_a_file_of_another_model(artifact: Path, tmp_path: Path) -> None:
         "'other.onnx onnx' does not give what 'tiny onnx' gives: the output 'down' has another shape, or NaN or Inf at "
         "other places; 0.001 is allowed",
     )
-    options = Options(seconds=0, sittings=1, dims={"batch": 3}, tolerance=float("inf"))
+    options = BenchmarkOptions(seconds=0, sittings=1, dims={"batch": 3}, tolerance=float("inf"))
     _, entry = run(artifact, other, options=options).entries
     assert entry.difference is not None
     told: Any = run(artifact, other, options=options).to_json()
@@ -171,7 +174,7 @@ def test_what_was_not_asked_for_and_fails_is_left_out(tmp_path: Path) -> None:
     text = HEAD.replace('"" : 18', '"" : 18, "com.microsoft" : 1')
     path = tmp_path / "own.onnx"
     path.write_bytes(onnx.parser.parse_model(text + body).SerializeToString())
-    options = Options(seconds=0, sittings=1, dims={"n": 3})
+    options = BenchmarkOptions(seconds=0, sittings=1, dims={"n": 3})
     result = run(path, engines=(), options=options)
     assert [entry.contender.name for entry in result.entries] == ["onnx"]
     (left,) = result.left_out

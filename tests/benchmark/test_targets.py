@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pytest
 
-from stackc.benchmark import make_plan
+from stackc.benchmark import plan_benchmark
 from stackc.benchmark.inputs import batch_of, draw_inputs, sizes_of
 from stackc.benchmark.job import Engine
 from stackc.benchmark.targets import Target, read_target
@@ -33,7 +33,7 @@ nodes: {embed: {vocab: 50, dim: 8}}
 
 
 def names(*paths: str, engines: tuple[Engine, ...] = (), threads: tuple[int, ...] = (2,)) -> list[str]:
-    plan = make_plan([Path(path) for path in paths], engines, ["cpu"], threads)
+    plan = plan_benchmark([Path(path) for path in paths], engines, ["cpu"], threads)
     return [contender.name for contender in plan.contenders]
 
 
@@ -56,7 +56,7 @@ def test_names_say_what_differs() -> None:
 
 def test_providers_and_the_devices_of_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stackc.benchmark.candidates.choose", lambda name: (name, "asked for"))
-    plan = make_plan([Path("a.yaml")], ["eager", "onnx", "openvino"], ["cpu", "cuda", "tensorrt"], [1, 2])
+    plan = plan_benchmark([Path("a.yaml")], ["eager", "onnx", "openvino"], ["cpu", "cuda", "tensorrt"], [1, 2])
     assert [(c.name, c.provider, c.threads) for c in plan.contenders] == [
         ("eager cpu 1 thread", "cpu", 1),
         ("eager cpu 2 threads", "cpu", 2),
@@ -72,7 +72,7 @@ def test_providers_and_the_devices_of_modules(monkeypatch: pytest.MonkeyPatch) -
 
 def test_what_is_not_installed_is_left_out_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    plan = make_plan([Path("a.onnx")], (), ["cpu"], [1])
+    plan = plan_benchmark([Path("a.onnx")], (), ["cpu"], [1])
     assert [contender.engine for contender in plan.contenders] == ["onnx"]
     assert [left.reason for left in plan.left_out] == ["openvino is not installed: pip install openvino"]
 

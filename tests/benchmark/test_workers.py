@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import pytest
 
-from stackc.benchmark.job import Job
+from stackc.benchmark.job import WorkerTask
 from stackc.benchmark.workers import Worker
 from stackc.core.diagnostics import SpecError
 from stackc.runtime import read_npz, write_npz
@@ -22,12 +22,12 @@ X = np.arange(1_000_000, dtype="float32")
 HEAD = '<ir_version: 10, opset_import: ["" : 18]> g '
 
 
-def job(folder: Path, body: str = "(float[n] x) => (float[n] y) { y = Neg (x) }", engine: str = "onnx") -> Job:
+def job(folder: Path, body: str = "(float[n] x) => (float[n] y) { y = Neg (x) }", engine: str = "onnx") -> WorkerTask:
     model = folder / "model.onnx"
     model.write_bytes(onnx.parser.parse_model(HEAD + body).SerializeToString())
     write_npz(folder / "inputs.npz", {"x": X})
     files = str(model), "cpu", 1, str(folder / "inputs.npz"), str(folder / "outputs.npz")
-    return Job(engine, *files)  # type: ignore[arg-type]  # each of its own type
+    return WorkerTask(engine, *files)  # type: ignore[arg-type]  # each of its own type
 
 
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])
@@ -36,7 +36,7 @@ def test_a_candidate_is_loaded_run_and_ended(engine: str, tmp_path: Path) -> Non
         worker.prepare()
         opened = worker.load()
         assert 0 < opened.load_seconds < 60
-        assert (opened.clock, opened.elsewhere) == ("wall clock", ())
+        assert (opened.clock, opened.off_provider) == ("wall clock", ())
         np.testing.assert_array_equal(read_npz(tmp_path / "outputs.npz")["y"], -X)
         assert all(0 < worker.run() < 10 for _ in range(3))
         if sys.platform == "linux":

@@ -33,7 +33,7 @@ from stackc.export.pipeline import spans_of
 from stackc.export.units import Unit, units_of
 from stackc.frontend import Checked, Overrides, check_spec
 from stackc.ir.program import Program
-from stackc.proof.points import Point, draw
+from stackc.proof.points import Point, draw_feeds
 from stackc.timing import Comparison, measure
 from stackc.torch_backend.lower import lower
 
@@ -148,7 +148,7 @@ def _whole(layers: int, rounds: int) -> bool:
 
 def _whole_exporter(checked: Checked) -> Callable[[], object]:
     module = lower(checked.typed).eval()
-    feeds = draw(checked.program, checked.ranges, Point("traced", {"batch": 2, "seq": 7}))
+    feeds = draw_feeds(checked.program, checked.ranges, Point("traced", {"batch": 2, "seq": 7}))
     inputs = tuple(torch.from_numpy(feeds[name]) for name in checked.program.inputs)
     dynamic = tuple({axis: torch.export.Dim.DYNAMIC for axis in range(x.dim())} for x in inputs)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)

@@ -32,7 +32,7 @@ from transformers import BertConfig, BertModel
 from stackc.core.versions import tool_versions
 from stackc.export import export
 from stackc.frontend import Checked, check_spec
-from stackc.proof.points import Point, draw
+from stackc.proof.points import Point, draw_feeds
 from stackc.runtime import Feeds, Session, open_session
 from stackc.timing import Candidate, Comparison, eager_candidate, measure, session_candidate
 from stackc.torch_backend.lower import load_weights, lower
@@ -115,7 +115,7 @@ def _made(name: str, checked: Checked, folder: Path, options: argparse.Namespace
 def _export_whole(module: nn.Module, checked: Checked, file: Path) -> None:
     """What everyone else does: one trace of everything, with the sizes that the contract leaves open."""
     sizes = {name: 2 + 5 * number for number, name in enumerate(checked.program.contract)}
-    feeds = draw(checked.program, checked.ranges, Point("traced", sizes))
+    feeds = draw_feeds(checked.program, checked.ranges, Point("traced", sizes))
     dynamic = {
         name: {axis: torch.export.Dim.DYNAMIC for axis, dim in enumerate(type.shape) if dim.constant is None}
         for name, type in checked.program.inputs.items()
@@ -158,7 +158,7 @@ def _reached(
     """Time one row; whether it is within the target of all peers."""
     batch, seq = row
     # masks are full: what optimum fuses takes every mask for one of padding on the right, and is wrong on any other
-    feeds = draw(checked.program, checked.ranges, Point(f"{batch}×{seq}", {"batch": batch, "seq": seq}, "full"))
+    feeds = draw_feeds(checked.program, checked.ranges, Point(f"{batch}×{seq}", {"batch": batch, "seq": seq}, "full"))
     _require_equal(sessions, feeds)
     files = {peer: _one_after_the_other(group, feeds) for peer, group in sessions.items()}
     groups = [files] if len(files) > 1 else []

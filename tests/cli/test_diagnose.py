@@ -8,13 +8,13 @@ from importlib.metadata import version
 import pytest
 
 from stackc.cli import diagnose
-from stackc.cli.diagnose import Row
+from stackc.cli.diagnose import DiagnosisRow
 from stackc.core.diagnostics import Diagnostic
-from stackc.runtime.libraries import Library
+from stackc.runtime.libraries import SharedLibrary
 from stackc.runtime.providers import DRIVER, Build
 
 
-def rows() -> dict[str, Row]:
+def rows() -> dict[str, DiagnosisRow]:
     return {row.subject: row for row in diagnose.diagnose()}
 
 
@@ -22,10 +22,10 @@ def test_versions_are_the_installed_ones() -> None:
     found = rows()
     assert found["python"].detail.startswith(platform.python_version())
     for package in ("torch", "onnx", "onnxscript"):
-        assert found[package] == Row(package, "ok", version(package))
+        assert found[package] == DiagnosisRow(package, "ok", version(package))
     assert found["onnxruntime"].state == "ok"
     assert "CPUExecutionProvider" in found["onnxruntime"].detail
-    assert found["provider cpu"] == Row("provider cpu", "ok", "opens")
+    assert found["provider cpu"] == DiagnosisRow("provider cpu", "ok", "opens")
 
 
 def test_pytorch_is_not_imported() -> None:
@@ -37,9 +37,9 @@ def test_pytorch_is_not_imported() -> None:
 def test_without_a_driver_cuda_is_untested_here(monkeypatch: pytest.MonkeyPatch) -> None:
     absent = Diagnostic("R403", "no NVIDIA driver was found", hint="get one")
     monkeypatch.setattr(diagnose, "obstacle", lambda provider: None if provider == "cpu" else absent)
-    monkeypatch.setattr(diagnose, "cuda_libraries", lambda: (Library(DRIVER, "cannot open"),))
+    monkeypatch.setattr(diagnose, "cuda_libraries", lambda: (SharedLibrary(DRIVER, "cannot open"),))
     found = rows()
-    assert found["provider cuda"] == Row(
+    assert found["provider cuda"] == DiagnosisRow(
         "provider cuda", "untested", "untested here: no NVIDIA driver was found", "get one"
     )
     assert found["provider tensorrt"].state == "untested"
@@ -49,10 +49,10 @@ def test_without_a_driver_cuda_is_untested_here(monkeypatch: pytest.MonkeyPatch)
 def test_what_does_not_open_comes_with_its_mend(monkeypatch: pytest.MonkeyPatch) -> None:
     missing = Diagnostic("R402", "the cuda provider does not open: libcurand.so.10 not found", hint="pip install it")
     monkeypatch.setattr(diagnose, "obstacle", lambda provider: missing if provider == "cuda" else None)
-    monkeypatch.setattr(diagnose, "cuda_libraries", lambda: (Library("libcurand.so.10", "cannot open"),))
+    monkeypatch.setattr(diagnose, "cuda_libraries", lambda: (SharedLibrary("libcurand.so.10", "cannot open"),))
     found = rows()
-    assert found["provider cuda"] == Row("provider cuda", "failed", missing.message, "pip install it")
-    assert found["library libcurand.so.10"] == Row(
+    assert found["provider cuda"] == DiagnosisRow("provider cuda", "failed", missing.message, "pip install it")
+    assert found["library libcurand.so.10"] == DiagnosisRow(
         "library libcurand.so.10", "missing", "cannot open", "pip install 'onnxruntime-gpu[cuda,cudnn]'"
     )
 
@@ -67,4 +67,4 @@ def test_two_packages_of_onnxruntime_are_one_too_many(monkeypatch: pytest.Monkey
 
 def test_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diagnose, "_version", lambda package: None)
-    assert rows()["torch"] == Row("torch", "missing", "", "pip install .")
+    assert rows()["torch"] == DiagnosisRow("torch", "missing", "", "pip install .")

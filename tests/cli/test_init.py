@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from stackc.authoring.scaffold import outline
+from stackc.authoring.scaffold import scaffold
 from stackc.authoring.starter_specs import starters
 from stackc.cli import cli
 from stackc.components import REGISTRY
 from stackc.core.diagnostics import SpecError
 from stackc.frontend import check_source, check_spec
 from stackc.pipeline import Options, build
-from stackc.resolve.op_guess import MEANT, fitting, meant_by
-from stackc.spec.drawing import Drawn
+from stackc.resolve.op_guess import MEANT, meant_by, ops_by_arity
+from stackc.spec.drawing import DrawnNode
 from stackc.spec.reader import read
 from stackc.spec.source import Source
 
@@ -75,7 +75,7 @@ nodes:
 
 
 def test_what_is_open_is_asked_for_and_filled_in_it_is_sound() -> None:
-    made = outline(ARTICLE, "article.mmd", "article")
+    made = scaffold(ARTICLE, "article.mmd", "article")
     with pytest.raises(SpecError) as raised:
         check_source(Source("article.mmd", made.text))
     assert {d.code for d in raised.value.diagnostics} == {"N301"}
@@ -106,7 +106,7 @@ def test_inputs_are_guessed_and_known_ops_ask_for_their_fields() -> None:
         "flowchart TD\n  tokens --> e[embedding] --> l[layer_norm] --> s[Feed forward] --> o[Output head]\n"
         "  mask --> s\n  l --> s\n  e --> t[linear] --> a[add]\n  e --> a --> o\n"
     )
-    made = outline(drawing, "drawing.mmd", "drawing")
+    made = scaffold(drawing, "drawing.mmd", "drawing")
     assert made.waiting == ("e", "s", "o", "t")
     document = read(Source("drawing.mmd", made.text))
     assert {name: decl.dtype for name, decl in document.inputs.items()} == {"tokens": "int64", "mask": "int64"}
@@ -125,7 +125,7 @@ def test_inputs_are_guessed_and_known_ops_ask_for_their_fields() -> None:
 
 
 def test_mermaid_s_own_front_matter_stays_as_a_comment() -> None:
-    made = outline("---\ntitle: A model\n---\ngraph LR\n  x --> y[tanh]\n", "a.mmd", "a")
+    made = scaffold("---\ntitle: A model\n---\ngraph LR\n  x --> y[tanh]\n", "a.mmd", "a")
     assert made.text.startswith("---\n# title: A model\nstackc: 1\n")
     assert made.waiting == ()
     check_source(Source("a.mmd", made.text))
@@ -257,7 +257,7 @@ def test_error_a_circle_is_told_at_once(folder: Path) -> None:
 
 def test_what_takes_several_arrows_gets_no_merge() -> None:
     drawing = "graph LR\n  x --> a[tanh] --> cat((Concat))\n  x --> cat\n"
-    made = outline(drawing, "a.mmd", "a")
+    made = scaffold(drawing, "a.mmd", "a")
     assert "  # it could be concat, which takes all of them\n" in made.text
     assert "  cat: {op: …}\n" in made.text
     check_source(Source("a.mmd", made.text.replace("op: …", "op: concat")))
@@ -265,7 +265,7 @@ def test_what_takes_several_arrows_gets_no_merge() -> None:
 
 def test_a_label_that_is_no_port_is_told() -> None:
     drawing = "graph LR\n  x --> a[tanh] --> b[add]\n  x -->|skip| b\n  x -->|mask| c[attention]\n"
-    made = outline(drawing, "a.mmd", "a")
+    made = scaffold(drawing, "a.mmd", "a")
     assert (
         "  # the label 'skip' from x names a port of b; take it off the arrow, unless its op has such a port\n"
     ) in made.text
@@ -292,7 +292,7 @@ def test_a_label_that_is_no_port_is_told() -> None:
     ],
 )
 def test_words_are_taken_for_what_people_mean_by_them(label: str, first: str) -> None:
-    assert meant_by(Drawn("node", label))[0] == first
+    assert meant_by(DrawnNode("node", label))[0] == first
 
 
 def test_images_have_the_shape_of_images() -> None:
@@ -301,9 +301,9 @@ def test_images_have_the_shape_of_images() -> None:
         "graph LR\n  x --> b[conv2d]\n",
         "graph LR\n  b[Conv 3x3] --> c[gelu]\n",
     ):
-        assert "shape: [batch, 3, 224, 224]" in outline(drawing, "a.mmd", "a").text
+        assert "shape: [batch, 3, 224, 224]" in scaffold(drawing, "a.mmd", "a").text
 
 
 def test_only_ops_that_exist_are_proposed() -> None:
-    proposed = {op for ops in MEANT.values() for op in ops} | {*fitting(1), *fitting(2)}
+    proposed = {op for ops in MEANT.values() for op in ops} | {*ops_by_arity(1), *ops_by_arity(2)}
     assert proposed - {"block", "stack"} <= REGISTRY.keys()

@@ -8,7 +8,7 @@ import pytest
 
 import stackc.components
 from stackc.components import REGISTRY
-from stackc.components.base import Component, Limit, Misfit, require_divisor
+from stackc.components.base import Component, Limit, SignatureError, require_divisor
 from stackc.components.fields import fields_of
 from stackc.core.types import Dim
 
@@ -58,7 +58,7 @@ def test_import_loads_no_torch() -> None:
     [(10, 768, "8 and 12 do"), (7, 12, "6 and 12 do"), (5, 4, "4 does"), (2, 7, "1 and 7 do")],
 )
 def test_error_indivisible_proposes_the_nearest_divisors(divisor: int, size: int, hint: str) -> None:
-    with pytest.raises(Misfit) as caught:
+    with pytest.raises(SignatureError) as caught:
         require_divisor(divisor, size, field="heads", of="dim")
     misfit = caught.value
     assert misfit.message == f"heads {divisor} does not divide dim {size}"

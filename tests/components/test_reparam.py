@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from stackc.components.base import Misfit
+from stackc.components.base import SignatureError
 from stackc.components.reparam import MinMax, Reparam, SpectralNorm, Standardize, WeightNorm
 from stackc.core.types import TensorType, shape
 
@@ -126,6 +126,6 @@ def test_spectral_norm_starts_near_a_largest_singular_value_of_1() -> None:
     ],
 )
 def test_error_misfit(reparam: Reparam, message: str, field: str | None) -> None:
-    with pytest.raises(Misfit) as caught:
+    with pytest.raises(SignatureError) as caught:
         reparam.check(W)
     assert (caught.value.message, caught.value.field) == (message, field)

@@ -19,7 +19,7 @@ from stackc.components.base import Signature
 from stackc.components.size_expressions import Variable
 from stackc.core.types import FLOATS, TensorType
 from stackc.torch_backend.support import support_of
-from stackc.torch_backend.values import Made, classes_in, expression, leaves, made
+from stackc.torch_backend.values import ClassCall, class_call, classes_in, expression, leaves
 
 
 class NoFloat32(TorchDispatchMode):
@@ -141,7 +141,7 @@ def test_what_is_printed_is_the_module(op: str, data: st.DataObject) -> None:
     module, inputs = construction.build().eval().to(DTYPES[dtype]), filled(case, sizes, dtype)
     expected = several(module(*inputs))
 
-    printed = printed_module(made(construction)).eval().to(DTYPES[dtype])
+    printed = printed_module(class_call(construction)).eval().to(DTYPES[dtype])
     assert repr(printed) == repr(module)
     printed.load_state_dict(module.state_dict(), strict=True)
     torch.testing.assert_close(several(printed(*inputs)), expected, rtol=0, atol=0, equal_nan=True)
@@ -153,7 +153,7 @@ def test_what_is_printed_is_the_module(op: str, data: st.DataObject) -> None:
         torch.testing.assert_close((by_hand,), expected, rtol=0, atol=0, equal_nan=True)
 
 
-def printed_module(value: Made) -> nn.Module:
+def printed_module(value: ClassCall) -> nn.Module:
     """The module that the printed source of a value builds, in a namespace without stackc."""
     support = support_of(classes_in(value))
     imports = (

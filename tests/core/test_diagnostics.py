@@ -25,19 +25,19 @@ def test_nothing_hidden_is_printed() -> None:
 
 
 def test_the_same_problem_at_the_same_place_is_kept_once_with_its_first_notes() -> None:
-    found, place = Collector(), Span("s", 1)
+    diagnostics, place = Collector(), Span("s", 1)
     for line in (2, 3):
-        found.error("N310", "text", place, None, Note("here", Span("s", line)))
-    assert [note.span.line for diagnostic in found.diagnostics for note in diagnostic.notes] == [2]
+        diagnostics.error("N310", "text", place, None, Note("here", Span("s", line)))
+    assert [note.span.line for diagnostic in diagnostics.diagnostics for note in diagnostic.notes] == [2]
 
 
 def test_what_is_mended_ends_no_stage_and_is_told_beside_what_does() -> None:
-    found = Collector()
-    found.mend("S004", "second", Span("s", 2))
-    found.mend("S004", "first", Span("s", 1))
-    found.raise_if_any()
-    assert [diagnostic.message for diagnostic in found.mended] == ["first", "second"]
-    found.error("N301", "third", Span("s", 1, 5))
+    diagnostics = Collector()
+    diagnostics.mend("S004", "second", Span("s", 2))
+    diagnostics.mend("S004", "first", Span("s", 1))
+    diagnostics.raise_if_any()
+    assert [diagnostic.message for diagnostic in diagnostics.mended] == ["first", "second"]
+    diagnostics.error("N301", "third", Span("s", 1, 5))
     with pytest.raises(SpecError) as caught:
-        found.raise_if_any()
+        diagnostics.raise_if_any()
     assert [diagnostic.message for diagnostic in caught.value.diagnostics] == ["first", "third", "second"]

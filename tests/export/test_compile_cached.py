@@ -23,9 +23,8 @@ from stackc.components.reparam import Standardize
 from stackc.core.diagnostics import Span, SpecError
 from stackc.core.types import Dim
 from stackc.export import cache_key, compile_cached
-from stackc.export.cache_key import spelled
+from stackc.export.cache_key import canonical_text
 from stackc.export.compile import compile_units
-from stackc.export.compile_cached import recall_or_compile
 from stackc.export.objects import Object
 from stackc.export.units import Unit
 
@@ -58,29 +57,29 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[Unit]]:
 
 
 def test_the_second_time_nothing_is_compiled(units: Any, cache: Cache, asked: Any, typed: Any) -> None:
-    first, recalled = recall_or_compile(units, cache)
+    first, recalled = compile_cached.compile_cached(units, cache)
     assert (recalled, asked) == (0, [list(units)])
     more = Unit(Identity(), (), (typed("d0"),), 23)
-    again, recalled = recall_or_compile({more: SPAN, **units}, cache)
+    again, recalled = compile_cached.compile_cached({more: SPAN, **units}, cache)
     assert (recalled, asked[1:]) == (2, [[more]])
     assert list(again) == [more, *units]
     assert {unit: again[unit].to_bytes() for unit in units} == {unit: first[unit].to_bytes() for unit in units}
 
 
 def test_a_broken_entry_is_compiled_anew_and_mended(units: Any, cache: Cache, asked: Any) -> None:
-    recall_or_compile(units, cache)
+    compile_cached.compile_cached(units, cache)
     one, other = units
     (cache.folder / one.key).write_bytes(b"torn")
     cache.write(other.key, b"whole, but no object")
-    assert recall_or_compile(units, cache)[1] == 0
+    assert compile_cached.compile_cached(units, cache)[1] == 0
     assert asked[1:] == [[one, other]]
-    assert recall_or_compile(units, cache)[1] == 2
+    assert compile_cached.compile_cached(units, cache)[1] == 2
 
 
 def test_without_a_cache_nothing_is_read_or_kept(units: Any, cache: Cache, asked: Any) -> None:
-    recall_or_compile(units, cache)
+    compile_cached.compile_cached(units, cache)
     before = {path: path.stat().st_mtime_ns for path in cache.folder.iterdir()}
-    assert recall_or_compile(units, None)[1] == 0
+    assert compile_cached.compile_cached(units, None)[1] == 0
     assert {path: path.stat().st_mtime_ns for path in cache.folder.iterdir()} == before
 
 
@@ -88,7 +87,7 @@ def test_a_unit_without_a_text_of_its_own_is_not_kept(units: Any, cache: Cache, 
     """The text of a function has its address in it, which another function may have in the next process."""
     odd = Unit(probe(lambda a: a * 2, typed("d0")), (), (typed("d0"),), 23)
     for _ in range(2):
-        objects, recalled = recall_or_compile({odd: SPAN}, cache)
+        objects, recalled = compile_cached.compile_cached({odd: SPAN}, cache)
         assert (len(objects), recalled) == (1, 0)
     assert not cache.entries()
 
@@ -102,7 +101,7 @@ def test_a_unit_that_fails_fails_every_time(cache: Cache, typed: Any, probe: Any
     unit = Unit(Failing(out=4), (), (typed("d0", 8),), 23)
     for _ in range(2):
         with pytest.raises(SpecError, match=r"E501.*no such thing"):
-            recall_or_compile({unit: SPAN}, cache)
+            compile_cached.compile_cached({unit: SPAN}, cache)
 
 
 # -- the key
@@ -162,10 +161,10 @@ def test_different_data_is_different_text(typed: Any) -> None:
         0.1, 0.1 + 2**-56, Linear(out=8), Linear(out=8, bias=False), typed(d), typed(d // 3),
         typed(Dim.symbol("d0")), "[1,2]",
     ]  # fmt: skip
-    assert len({spelled(value) for value in values}) == len(values)
+    assert len({canonical_text(value) for value in values}) == len(values)
 
 
 @pytest.mark.parametrize("value", [object(), len, {1, 2}, Linear, [lambda: 1]])
 def test_what_has_no_text(value: object) -> None:
     with pytest.raises(TypeError, match="has no text of its own"):
-        spelled(value)
+        canonical_text(value)

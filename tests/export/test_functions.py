@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 
 from stackc.artifact.verify import verify
-from stackc.export.functions import unfold
+from stackc.export.functions import unfold_functions
 from stackc.frontend import Overrides
 from stackc.pipeline import Built, Options, build
 
@@ -82,9 +82,11 @@ def test_the_flat_model_again(spec: str, opset: int, functions: dict[str, int], 
     model = loaded(folded)
     names = [function.name for function in model.functions]
     assert {name: names.count(name) for name in names} == functions
-    onnx.checker.check_model(unfold(model), full_check=True)
-    assert list(unfold(model).graph.node) == list(loaded(flat).graph.node)
-    assert {t.name for t in unfold(model).graph.initializer} == {t.name for t in loaded(flat).graph.initializer}
+    onnx.checker.check_model(unfold_functions(model), full_check=True)
+    assert list(unfold_functions(model).graph.node) == list(loaded(flat).graph.node)
+    assert {t.name for t in unfold_functions(model).graph.initializer} == {
+        t.name for t in loaded(flat).graph.initializer
+    }
     expected = run(flat.folder / "model.onnx")
     # ONNX Runtime fuses other nodes where it finds functions, so it rounds otherwise; the proof above has its bound
     for one, other in zip(expected, run(folded.folder / "model.onnx"), strict=True):
@@ -93,7 +95,7 @@ def test_the_flat_model_again(spec: str, opset: int, functions: dict[str, int], 
 
 def test_a_function_reads_as_the_block_does(tmp_path: Path) -> None:
     flat, folded = both(SPECS / "gpt2.yaml", Overrides(SMALL), tmp_path, 23)
-    assert unfold(loaded(flat)) == loaded(flat)
+    assert unfold_functions(loaded(flat)) == loaded(flat)
     model = loaded(folded)
     layer, stack = model.functions
     assert list(layer.input)[:4] == ["x", "mask", "ln_1.weight", "ln_1.bias"]

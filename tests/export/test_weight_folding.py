@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from stackc.export import weight_folding
-from stackc.export.objects import Cone
-from stackc.runtime import evaluate
+from stackc.export.objects import WeightSubgraph
+from stackc.runtime import run_once
 
 W = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 
@@ -32,7 +32,7 @@ MOVES = [
 ]
 
 
-def cone(body: str, outputs: int) -> Cone:
+def cone(body: str, outputs: int) -> WeightSubgraph:
     """A prologue of one parameter; constants are initializers, as the exporter leaves them."""
     names = [f"v{i}" for i in range(outputs)]
     results = ", ".join(f"float {name}" for name in names)
@@ -44,25 +44,25 @@ def cone(body: str, outputs: int) -> Cone:
         model.graph.node.remove(node)
     for value in model.graph.output:
         value.type.tensor_type.ClearField("shape")
-    return Cone(("weight",), tuple(names), model.SerializeToString())
+    return WeightSubgraph(("weight",), tuple(names), model.SerializeToString())
 
 
 @pytest.mark.parametrize("body", MOVES)
 def test_moves_are_those_of_onnx_runtime(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
     outputs = 3 if "v0, v1, v2" in body else 2 if "v0, v1" in body else 1
     made = cone(body, outputs)
-    expected = evaluate(made.model, {"p0": W})
+    expected = run_once(made.model, {"p0": W})
 
     def refuse(*_: object) -> None:
         raise AssertionError("numpy is enough for this")
 
     monkeypatch.setattr(weight_folding, "evaluate", refuse)
-    for got, wanted in zip(weight_folding.run_cone(made, [W]), expected, strict=True):
+    for got, wanted in zip(weight_folding.run_subgraph(made, [W]), expected, strict=True):
         np.testing.assert_array_equal(got, wanted)
 
 
 def test_arithmetic_goes_through_onnx_runtime() -> None:
-    (got,) = weight_folding.run_cone(cone("v1 = Sqrt (p0) v0 = Transpose <perm = [0, 2, 1]> (v1)", 1), [W])
+    (got,) = weight_folding.run_subgraph(cone("v1 = Sqrt (p0) v0 = Transpose <perm = [0, 2, 1]> (v1)", 1), [W])
     np.testing.assert_allclose(got, np.sqrt(W).transpose(0, 2, 1), rtol=1e-6)
 
 

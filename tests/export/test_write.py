@@ -18,7 +18,7 @@ from stackc.components.families.linear import Linear
 from stackc.export import export
 from stackc.export import write as writing
 from stackc.export.compile import compile_units
-from stackc.export.link import Linked, link
+from stackc.export.link import LinkedGraph, link
 from stackc.export.pipeline import spans_of, weight_bytes
 from stackc.export.units import units_of
 from stackc.ir.program import Program
@@ -40,7 +40,7 @@ def program(written: Any, draft: Any, typed: Any) -> Program:
 
 
 @pytest.fixture
-def linked(program: Program) -> Linked:
+def linked(program: Program) -> LinkedGraph:
     units = units_of(program, 23)
     return link(program, units, compile_units(spans_of(program, units)), opset=23)
 
@@ -57,7 +57,7 @@ def run(path: Path) -> Array:
     return np.asarray(y)
 
 
-def test_weights_inside_and_beside_are_the_same_model(linked: Linked, weights: Any, tmp_path: Path) -> None:
+def test_weights_inside_and_beside_are_the_same_model(linked: LinkedGraph, weights: Any, tmp_path: Path) -> None:
     folders = [tmp_path / "inside", tmp_path / "beside"]
     for folder in folders:
         folder.mkdir()
@@ -71,7 +71,7 @@ def test_weights_inside_and_beside_are_the_same_model(linked: Linked, weights: A
     assert {t.name for t in graph.initializer if t.external_data} == weights.keys()
 
 
-def test_data_is_aligned_and_does_not_overlap(linked: Linked, weights: Any, tmp_path: Path) -> None:
+def test_data_is_aligned_and_does_not_overlap(linked: LinkedGraph, weights: Any, tmp_path: Path) -> None:
     beside, data = writing.write(linked, weights, tmp_path, inline=False)
     end = 0
     for tensor in onnx.load(str(beside), load_external_data=False).graph.initializer:
@@ -84,13 +84,13 @@ def test_data_is_aligned_and_does_not_overlap(linked: Linked, weights: Any, tmp_
     assert end == data.stat().st_size
 
 
-def test_checker_needs_no_weights(linked: Linked, weights: Any, tmp_path: Path) -> None:
+def test_checker_needs_no_weights(linked: LinkedGraph, weights: Any, tmp_path: Path) -> None:
     beside, data = writing.write(linked, weights, tmp_path, inline=False)
     data.write_bytes(b"")
     require_valid(beside, onnx.load(beside, load_external_data=False))
 
 
-def test_what_is_written_is_checked(linked: Linked, weights: Any, tmp_path: Path) -> None:
+def test_what_is_written_is_checked(linked: LinkedGraph, weights: Any, tmp_path: Path) -> None:
     """Operators and attributes, and the types that are inferred from them against those that are declared."""
     node = linked.model.graph.node[0]
     node.op_type = "NoSuchOperator"
@@ -123,7 +123,7 @@ class Watched(Mapping[str, Array]):
         return len(self.weights)
 
 
-def test_weights_stream(linked: Linked, weights: Any, tmp_path: Path) -> None:
+def test_weights_stream(linked: LinkedGraph, weights: Any, tmp_path: Path) -> None:
     watched = Watched(weights)
     writing.write(linked, watched, tmp_path, inline=False)
     assert watched.most <= 2, "the one being written, and the one before it until its name is taken"

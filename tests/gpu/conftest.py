@@ -2,10 +2,10 @@
 
 import pytest
 
-from stackc.runtime.providers import obstacle
+from stackc.runtime.providers import unavailable
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _cuda() -> None:
-    if problem := obstacle("cuda"):
+    if problem := unavailable("cuda"):
         pytest.skip(f"no NVIDIA GPU here: {problem.message}")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from stackc.runtime import Array, Session, open_session, placement, strays
+from stackc.runtime import Array, Session, off_provider_nodes, open_session, placement
 from stackc.timing import eager_candidate, measure, session_candidate
 
 pytestmark = pytest.mark.gpu
@@ -75,7 +75,7 @@ def test_auto_takes_cuda() -> None:
 
 def test_every_node_is_on_cuda(session: Session) -> None:
     assert placement(session)
-    assert strays(session, ("up", "gelu", "down")) == {}
+    assert off_provider_nodes(session, ("up", "gelu", "down")) == {}
 
 
 def test_parity(case: Case, session: Session) -> None:

@@ -10,8 +10,8 @@ import onnx
 import pytest
 import torch
 
-from stackc.benchmark import Options, contest, make_plan
-from stackc.benchmark.agreement import Difference
+from stackc.benchmark import BenchmarkOptions, plan_benchmark, run_benchmark
+from stackc.benchmark.agreement import OutputDifference
 from stackc.benchmark.stopwatch import stopwatch
 from stackc.runtime import Array, open_session
 
@@ -64,9 +64,9 @@ def test_a_session_works_on_the_stream_that_is_timed(x: Array) -> None:
 def test_all_engines_on_cuda(capsys: pytest.CaptureFixture[str]) -> None:
     """Prints the figures; what they are is no test."""
     paths = [SPECS / "seed.mmd"]
-    plan = make_plan(paths, ["eager", "compile", "onnx"], ["cuda", "cpu"], [2])
-    result = contest(
-        paths, plan, Options(seconds=1, sittings=1, dims={"batch": 8, "seq": 128}), lambda stage, found: None
+    plan = plan_benchmark(paths, ["eager", "compile", "onnx"], ["cuda", "cpu"], [2])
+    result = run_benchmark(
+        paths, plan, BenchmarkOptions(seconds=1, sittings=1, dims={"batch": 8, "seq": 128}), lambda stage, found: None
     )
     with capsys.disabled():
         print("", *result.comparison.ratios, sep="\n")
@@ -75,5 +75,5 @@ def test_all_engines_on_cuda(capsys: pytest.CaptureFixture[str]) -> None:
         assert entry.opened[0].clock == ("CUDA events" if on_gpu else "wall clock")
         assert (entry.device_memory is not None) == on_gpu
         assert (entry.timing.seconds > 0).all()
-        assert entry is result.entries[0] or isinstance(entry.difference, Difference)
+        assert entry is result.entries[0] or isinstance(entry.difference, OutputDifference)
     assert max(entry.device_memory or 0 for entry in result.entries) > 1_000_000

@@ -14,7 +14,7 @@ from stackc.components import REGISTRY
 from stackc.components.fields import fields_of
 from stackc.core.diagnostics import SpecError
 from stackc.spec.source import Source
-from stackc.spec.writer import write_skin
+from stackc.spec.writer import convert_syntax
 
 TESTS = Path(__file__).parents[1]
 
@@ -67,7 +67,9 @@ def corpus() -> dict[str, str]:
     for name, text in list(found.items()):
         other = Path(name).with_suffix(".mmd" if name.endswith(".yaml") else ".yaml").name
         try:
-            found[f"turned_{other}"] = write_skin(Source(name, text), "mermaid" if other.endswith(".mmd") else "yaml")
+            found[f"turned_{other}"] = convert_syntax(
+                Source(name, text), "mermaid" if other.endswith(".mmd") else "yaml"
+            )
         except SpecError:
             continue  # a bad spec that cannot be read has no other skin
     return found

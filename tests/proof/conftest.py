@@ -13,7 +13,7 @@ from torch import nn
 
 from stackc.components.base import Component
 from stackc.export.compile import compile_units
-from stackc.export.link import Linked, link
+from stackc.export.link import LinkedGraph, link
 from stackc.export.objects import Object
 from stackc.export.pipeline import spans_of
 from stackc.export.units import Unit, units_of
@@ -73,10 +73,10 @@ class Small:
     units: list[Unit]
     objects: dict[Unit, Object]
 
-    def linked(self, objects: dict[Unit, Object] | None = None) -> Linked:
+    def linked(self, objects: dict[Unit, Object] | None = None) -> LinkedGraph:
         return link(self.checked.program, self.units, objects or self.objects, opset=23)
 
-    def file(self, folder: Path, change: Change | None = None, linked: Linked | None = None) -> Path:
+    def file(self, folder: Path, change: Change | None = None, linked: LinkedGraph | None = None) -> Path:
         """model.onnx with its weights, changed."""
         weights = {name: tensor.detach().numpy() for name, tensor in self.module.state_dict().items()}
         (path,) = write(linked or self.linked(), weights, folder, inline=True)

@@ -36,7 +36,7 @@ def test_error_not_elf(tmp_path: Path, content: bytes) -> None:
 
 def test_resolve_tells_missing_from_found() -> None:
     c_library = ctypes.util.find_library("c") or "msvcrt"
-    found, missing = libraries.resolve((c_library, "libnothere.so.1"))
+    found, missing = libraries.find_libraries((c_library, "libnothere.so.1"))
     assert found.problem is None
     assert missing.problem is not None
     assert "libnothere.so.1" in missing.problem

@@ -6,7 +6,15 @@ import onnx
 import pytest
 
 from stackc.core.diagnostics import Diagnostic, Span, SpecError
-from stackc.runtime import Session, elsewhere, open_session, placement, providers, require_placed, strays
+from stackc.runtime import (
+    Session,
+    off_provider_lines,
+    off_provider_nodes,
+    open_session,
+    placement,
+    providers,
+    require_placed,
+)
 
 MODEL = """
 <ir_version: 10, opset_import: ["" : 18]>
@@ -48,8 +56,8 @@ def test_placement_names_every_node(session: Session) -> None:
 
 def test_what_was_asked_for_passes(session: Session) -> None:
     require_placed(session)
-    assert strays(session) == {}
-    assert elsewhere(session) == []
+    assert off_provider_nodes(session) == {}
+    assert off_provider_lines(session) == []
 
 
 @pytest.mark.parametrize(
@@ -65,7 +73,7 @@ def test_what_was_asked_for_passes(session: Session) -> None:
 def test_strays_go_by_the_innermost_component(
     paths: list[str] | None, expected: dict[str, list[str]], asked_for_cuda: Session
 ) -> None:
-    found = strays(asked_for_cuda, paths)
+    found = off_provider_nodes(asked_for_cuda, paths)
     assert {path: [p.node for p in nodes] for path, nodes in found.items()} == expected
 
 
@@ -88,7 +96,7 @@ def test_error_a_component_elsewhere(asked_for_cuda: Session) -> None:
 
 def test_the_cause_is_left_open_where_nothing_tells(asked_for_cuda: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(providers, "_kernels", lambda provider: None)
-    assert elsewhere(asked_for_cuda)[0] == f"'encoder.0.q': MatMul on cpu (either cuda has no kernel {ELSE})"
+    assert off_provider_lines(asked_for_cuda)[0] == f"'encoder.0.q': MatMul on cpu (either cuda has no kernel {ELSE})"
 
 
 def test_kernels_are_those_of_this_onnx_runtime() -> None:

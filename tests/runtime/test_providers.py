@@ -9,15 +9,15 @@ from onnx import TensorProto, helper
 
 from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.runtime import providers
-from stackc.runtime.libraries import Library
-from stackc.runtime.providers import Build, Provider, choose, ladder, obstacle, open_with
+from stackc.runtime.libraries import SharedLibrary
+from stackc.runtime.providers import Build, Provider, choose, open_with, provider_chain, unavailable
 
 
 @pytest.fixture(autouse=True)
 def _found_out_anew() -> Iterator[None]:
-    obstacle.cache_clear()
+    unavailable.cache_clear()
     yield
-    obstacle.cache_clear()
+    unavailable.cache_clear()
 
 
 def the_problem(provider: Provider) -> Diagnostic:
@@ -55,7 +55,7 @@ def test_error_unknown_word() -> None:
 
 def test_error_not_in_this_build(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu_only = Build("onnxruntime", "1.31.1", None, ("CPUExecutionProvider",))
-    monkeypatch.setattr(providers, "build", lambda: cpu_only)
+    monkeypatch.setattr(providers, "installed_build", lambda: cpu_only)
     problem = the_problem("cuda")
     assert (problem.code, problem.message) == (
         "R401",
@@ -69,11 +69,13 @@ GPU_BUILD = Build("onnxruntime-gpu", "1.31.1", "13.0", tuple(providers._NAMES.va
 
 def without(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
     """A machine with the GPU build of ONNX Runtime that lacks some libraries."""
-    monkeypatch.setattr(providers, "build", lambda: GPU_BUILD)
+    monkeypatch.setattr(providers, "installed_build", lambda: GPU_BUILD)
     monkeypatch.setattr(providers, "DRIVER", "libcuda.so.1")
     monkeypatch.setattr(providers, "load", lambda name: "cannot open" if name in missing else None)
     monkeypatch.setattr(providers, "preload", lambda: "")
-    monkeypatch.setattr(providers, "resolve", lambda names: [Library(n, "no" if n in missing else None) for n in names])
+    monkeypatch.setattr(
+        providers, "resolve", lambda names: [SharedLibrary(n, "no" if n in missing else None) for n in names]
+    )
     monkeypatch.setattr(providers, "provider_library", lambda provider: Path("lib.so"))
     monkeypatch.setattr(providers, "needed", lambda path: ("libc.so.6", *missing))
 
@@ -153,10 +155,10 @@ def test_auto_takes_cuda_where_it_opens(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_stream_is_an_option_of_the_providers_on_the_gpu() -> None:
-    assert ladder("cpu", 7) == [("CPUExecutionProvider", {})]
-    assert ladder("tensorrt", 7) == [
+    assert provider_chain("cpu", 7) == [("CPUExecutionProvider", {})]
+    assert provider_chain("tensorrt", 7) == [
         ("TensorrtExecutionProvider", {"user_compute_stream": "7"}),
         ("CUDAExecutionProvider", {"use_tf32": "0", "user_compute_stream": "7"}),
         ("CPUExecutionProvider", {}),
     ]
-    assert ladder("cuda")[0] == ("CUDAExecutionProvider", {"use_tf32": "0"})
+    assert provider_chain("cuda")[0] == ("CUDAExecutionProvider", {"use_tf32": "0"})

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from stackc.core.diagnostics import SpecError
-from stackc.runtime import ValueInfo, evaluate, open_session
+from stackc.runtime import ValueInfo, open_session, run_once
 
 WEIGHT = np.random.default_rng(0).standard_normal((4, 3)).astype("float32")
 X = np.random.default_rng(1).standard_normal((5, 4)).astype("float32")
@@ -54,7 +54,7 @@ def test_run_is_what_numpy_computes(path: Path) -> None:
 
 def test_evaluate_and_a_session_from_bytes(path: Path) -> None:
     serialized = path.read_bytes()
-    y, row = evaluate(serialized, FEEDS)
+    y, row = run_once(serialized, FEEDS)
     np.testing.assert_allclose(y, np.maximum(X @ WEIGHT, 0), rtol=1e-6)
     np.testing.assert_array_equal(open_session(serialized, "cpu").run(FEEDS)["row"], row)
 
@@ -117,6 +117,6 @@ def test_a_small_model_gives_the_same_bytes_wherever_its_input_lies() -> None:
         start = -buffer.ctypes.data % 64 + offset
         moved = buffer[start : start + x.nbytes].view(np.float32).reshape(x.shape)
         moved[...] = x
-        means.add(evaluate(model, {"x": moved})[0].tobytes())
+        means.add(run_once(model, {"x": moved})[0].tobytes())
     assert len(means) == 1
     np.testing.assert_allclose(np.frombuffer(means.pop(), np.float32)[0], x.mean(dtype=np.float64), rtol=1e-4)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from stackc.core.diagnostics import Span
-from stackc.spec.drawing import Arrow, Drawing, Drawn, Group, Line
+from stackc.spec.drawing import Arrow, Drawing, DrawnNode, Group, StyleLine
 from stackc.spec.mermaid.shapes import BRACKETS, NAMES
 
 IDS = st.sampled_from(["a", "b", "x1", "子模型1", "norm_1", "a-b", "Ω", "o", "x", "v", "2b", "endpoint", "é"])
@@ -22,8 +22,8 @@ BRACKETED = sorted({shape for closings in BRACKETS.values() for shape in closing
 def drawings(draw: st.DrawFn) -> Drawing:
     """Drawings such as the reader makes: every arrow joins nodes, a node is in one group at most."""
     ids = draw(st.lists(IDS, min_size=1, unique=True))
-    labelled = st.builds(Drawn, st.just(""), TEXTS, st.sampled_from(BRACKETED + sorted(NAMES)))
-    bare = st.builds(Drawn, st.just(""), st.none(), st.sampled_from(sorted(NAMES)))
+    labelled = st.builds(DrawnNode, st.just(""), TEXTS, st.sampled_from(BRACKETED + sorted(NAMES)))
+    bare = st.builds(DrawnNode, st.just(""), st.none(), st.sampled_from(sorted(NAMES)))
     nodes = {id: replace(draw(labelled | bare), id=id) for id in ids}
     arrow = st.builds(
         Arrow,
@@ -38,14 +38,16 @@ def drawings(draw: st.DrawFn) -> Drawing:
     arrows = draw(st.lists(arrow, max_size=8))
     named = [replace(a, id=f"e{i}") if draw(st.booleans()) else a for i, a in enumerate(arrows)]
     comments = draw(
-        st.lists(st.builds(Line, TEXTS.filter(lambda text: "\n" not in text), st.just(Span("x", 3))), max_size=2)
+        st.lists(st.builds(StyleLine, TEXTS.filter(lambda text: "\n" not in text), st.just(Span("x", 3))), max_size=2)
     )
     return Drawing(
         draw(st.sampled_from([None, "LR", "TB", "BT", "RL"])),
         nodes,
         tuple(named),
         draw(groups(ids)),
-        tuple(draw(st.lists(st.sampled_from([Line("classDef hot fill:#f9f"), Line("class a hot")]), max_size=2))),
+        tuple(
+            draw(st.lists(st.sampled_from([StyleLine("classDef hot fill:#f9f"), StyleLine("class a hot")]), max_size=2))
+        ),
         tuple(comments),
     )
 

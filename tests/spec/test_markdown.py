@@ -12,7 +12,7 @@ from stackc.core.diagnostics import Span, SpecError
 from stackc.frontend import check_spec
 from stackc.spec.reader import read
 from stackc.spec.source import Source, load_source
-from stackc.spec.writer import write_skin
+from stackc.spec.writer import convert_syntax
 
 README = """\
 # Models
@@ -97,7 +97,7 @@ def test_it_is_the_spec_that_stands_there(readme: Path) -> None:
 
 
 def test_it_is_written_without_the_indent(readme: Path) -> None:
-    written = write_skin(load_source(readme.with_name("README.md#quoted")), "mermaid")
+    written = convert_syntax(load_source(readme.with_name("README.md#quoted")), "mermaid")
     assert written == (
         "---\n# quoted\nstackc: 1\nname: 'quoted'   # so\ninputs: {x: {shape: [batch, 8]}}\n---\n"
         "flowchart\nx --> relu\n\nrelu --> y[gelu]\n"

@@ -12,14 +12,14 @@ from tests.spec.mermaid.mermaid_writer import write_drawing
 
 from stackc.core.diagnostics import SpecError
 from stackc.spec.drawing import Drawing
-from stackc.spec.markdown import Skin
+from stackc.spec.markdown import Syntax
 from stackc.spec.reader import read
 from stackc.spec.source import Source, load_source
-from stackc.spec.writer import write_skin
+from stackc.spec.writer import convert_syntax
 
 SPECS = sorted((Path(__file__).parents[2] / "specs").iterdir())
-FILES: dict[Skin, str] = {"yaml": "tower.yaml", "mermaid": "tower.mmd"}
-SKINS: tuple[tuple[Skin, Skin], ...] = (("yaml", "mermaid"), ("mermaid", "yaml"))
+FILES: dict[Syntax, str] = {"yaml": "tower.yaml", "mermaid": "tower.mmd"}
+SKINS: tuple[tuple[Syntax, Syntax], ...] = (("yaml", "mermaid"), ("mermaid", "yaml"))
 
 YAML = """\
 # A tower.
@@ -70,18 +70,18 @@ def indented(text: str, by: int) -> str:
 
 
 def test_yaml_as_mermaid() -> None:
-    assert write_skin(Source("tower.yaml", YAML), "mermaid") == MERMAID
+    assert convert_syntax(Source("tower.yaml", YAML), "mermaid") == MERMAID
 
 
 def test_mermaid_as_yaml() -> None:
     entry, *drawing = re.findall(r"graph: \||(?<=the drawing)\n(?s:.*)(?=# what)", YAML)
     above, below = MERMAID.removeprefix("---\n").partition("---\n")[0].split("# the drawing\n")
-    assert write_skin(Source("tower.mmd", MERMAID), "yaml") == f"{above}{entry}{drawing[0]}# the drawing\n{below}"
+    assert convert_syntax(Source("tower.mmd", MERMAID), "yaml") == f"{above}{entry}{drawing[0]}# the drawing\n{below}"
 
 
 def test_its_own_skin_keeps_every_character() -> None:
-    assert write_skin(Source("other.yaml", YAML), "yaml") == YAML
-    assert write_skin(Source("other.mmd", MERMAID), "mermaid") == MERMAID
+    assert convert_syntax(Source("other.yaml", YAML), "yaml") == YAML
+    assert convert_syntax(Source("other.mmd", MERMAID), "mermaid") == MERMAID
 
 
 @pytest.mark.parametrize(
@@ -90,33 +90,37 @@ def test_its_own_skin_keeps_every_character() -> None:
 )
 def test_a_name_that_only_the_file_had_is_written(file: str, written: str) -> None:
     front = f"stackc: 1 # v\nname: {written}\ninputs: {{x: {{shape: [8]}}}}\n"
-    assert write_skin(Source(file, indented(BARE, 2)), "mermaid") == f"---\n{front}# why\n---\nflowchart\nx --> relu\n"
+    assert (
+        convert_syntax(Source(file, indented(BARE, 2)), "mermaid") == f"---\n{front}# why\n---\nflowchart\nx --> relu\n"
+    )
 
 
 def test_a_header_stays() -> None:
     source = Source(
         "t.yaml", BARE.replace("graph: x", "graph: |\n  %% on top\n  graph BT\n    x").replace(" # why", "")
     )
-    written = write_skin(source, "mermaid")
+    written = convert_syntax(source, "mermaid")
     assert written.endswith("---\n%% on top\ngraph BT\n  x --> relu\n")
-    assert write_skin(Source("t.mmd", written), "yaml").endswith("graph: |\n  %% on top\n  graph BT\n    x --> relu\n")
+    assert convert_syntax(Source("t.mmd", written), "yaml").endswith(
+        "graph: |\n  %% on top\n  graph BT\n    x --> relu\n"
+    )
 
 
 def test_a_comment_of_a_text_is_none() -> None:
     text = "stackc: 1\nname: t\ninputs: {x: {shape: [8]}}\ndescription: |\n  so\n  # so\nnodes: {relu: {}}\n"
-    written = write_skin(Source("t.mmd", f"---\n{text}---\ngraph\nx --> relu\n"), "yaml")
+    written = convert_syntax(Source("t.mmd", f"---\n{text}---\ngraph\nx --> relu\n"), "yaml")
     assert written == text.replace("nodes:", "graph: |\n  graph\n  x --> relu\nnodes:")
 
 
 def test_json_is_yaml() -> None:
     rest = '"stackc": 1, "name": "j", "inputs": {"x": {"shape": [8]}}}\n'
     text = '{"graph": "x --> relu\\nrelu --> y[gelu]", ' + rest
-    written = write_skin(Source("j.yaml", text), "mermaid")
+    written = convert_syntax(Source("j.yaml", text), "mermaid")
     assert written == f"---\n{{{rest}---\nflowchart\nx --> relu\nrelu --> y[gelu]\n"
-    again = write_skin(Source("j.mmd", written), "yaml")
+    again = convert_syntax(Source("j.mmd", written), "yaml")
     assert again == '{graph: "x --> relu\\nrelu --> y[gelu]\\n", ' + rest
     last = '{stackc: 1, name: j, inputs: {x: {shape: [8]}}, # c\n "graph": "x --> relu" }\n'
-    assert write_skin(Source("j.yaml", last), "mermaid").startswith(
+    assert convert_syntax(Source("j.yaml", last), "mermaid").startswith(
         "---\n{stackc: 1, name: j, inputs: {x: {shape: [8]}}"
     )
 
@@ -125,7 +129,7 @@ def test_the_rarer_ways_of_yaml() -> None:
     front = "&r # c\nstackc: 1\nname: t\ninputs: {x: {shape: [8]}}\n"
     graph = "? graph # d\n# e\n: |2-\n     x --> relu\n   relu --> y[gelu]\n"
     text = f"%YAML 1.2\n--- {front}{graph}\n # f\nnodes: {{}}\n...\n# g\n"
-    written = write_skin(Source("t.yaml", text), "mermaid")
+    written = convert_syntax(Source("t.yaml", text), "mermaid")
     assert written == f"---\n{front}# d\n# e\n\n # f\nnodes: {{}}\n# g\n---\nflowchart\nx --> relu\n relu --> y[gelu]\n"
 
 
@@ -138,14 +142,14 @@ def test_the_rarer_ways_of_yaml() -> None:
 )
 def test_error_shared_drawing(graphs: str, line: int) -> None:
     with pytest.raises(SpecError, match="the drawing is shared by a YAML anchor") as caught:
-        write_skin(Source("t.yaml", f"stackc: 1\ninputs: {{x: {{shape: [8]}}}}\n{graphs}\n"), "mermaid")
+        convert_syntax(Source("t.yaml", f"stackc: 1\ninputs: {{x: {{shape: [8]}}}}\n{graphs}\n"), "mermaid")
     assert caught.value.diagnostics[0].code == "S013"
     assert str(caught.value.diagnostics[0].span) == f"t.yaml:{line}"
 
 
 def test_error_not_a_spec() -> None:
     with pytest.raises(SpecError, match="S007"):
-        write_skin(Source("t.yaml", "inputs: {}\n"), "mermaid")
+        convert_syntax(Source("t.yaml", "inputs: {}\n"), "mermaid")
 
 
 # -- both ways
@@ -159,22 +163,22 @@ def keys_of(text: str) -> list[str]:
 def check_both_ways(source: Source, notes: list[str]) -> None:
     document = read(source)
     for skin, other in SKINS:
-        written = Source(FILES[skin], write_skin(source, skin))
+        written = Source(FILES[skin], convert_syntax(source, skin))
         assert read(written) == document
         assert list(read(written).body.drawing.nodes) == list(document.body.drawing.nodes)
         assert sorted(re.findall(r"(?:#|%%) note \d+$", written.text, re.MULTILINE)) == sorted(notes)
         assert keys_of(written.text) == keys_of(source.text)
-        away = write_skin(written, other)
-        back = write_skin(Source(FILES[other], away), skin)
-        assert write_skin(Source(FILES[skin], back), other) == away
+        away = convert_syntax(written, other)
+        back = convert_syntax(Source(FILES[other], away), skin)
+        assert convert_syntax(Source(FILES[skin], back), other) == away
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.name)
 def test_specs_both_ways(path: Path) -> None:
     source = load_source(path)
     check_both_ways(source, [])
-    other: Skin = "yaml" if source.skin == "mermaid" else "mermaid"
-    assert write_skin(Source(FILES[other], write_skin(source, other)), source.skin) == source.text
+    other: Syntax = "yaml" if source.skin == "mermaid" else "mermaid"
+    assert convert_syntax(Source(FILES[other], convert_syntax(source, other)), source.skin) == source.text
 
 
 SECTIONS = {

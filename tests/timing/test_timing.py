@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 from stackc.runtime import open_session
-from stackc.timing import Sitting, Timing, compare, eager_candidate, measure, session_candidate
+from stackc.timing import Repetition, Timing, compare_candidates, eager_candidate, measure, session_candidate
 from stackc.timing.system_load import Usage, busy_cores, usage
 
 
@@ -88,16 +88,16 @@ def test_rounds_that_hang_together_are_not_taken_for_many() -> None:
     """400 rounds in which the machine changes every 40 say of each candidate no more than 10 do."""
     random, spread, changes = np.random.default_rng(0), 0.05, 10
     table = np.repeat(random.normal(1.0, spread, (changes, 2)), 40, axis=0)
-    (ratio,) = compare(["A", "B"], [Sitting(table)]).ratios
+    (ratio,) = compare_candidates(["A", "B"], [Repetition(table)]).ratios
     expected = 2 * 1.96 * math.sqrt(2) * math.sqrt(math.pi / 2) * spread / math.sqrt(changes)
     assert ratio.high - ratio.low == pytest.approx(expected, rel=0.5)
 
 
 def test_what_one_process_is_faster_by_is_noise_where_another_is_slower() -> None:
     """No round differs from another; only a second sitting can tell."""
-    faster, slower = (Sitting(np.tile([1.0, ratio], (50, 1))) for ratio in (0.99, 1.01))
-    assert compare(["A", "B"], [faster]).ratios[0].verdict == "faster"
-    (ratio,) = compare(["A", "B"], [faster, slower]).ratios
+    faster, slower = (Repetition(np.tile([1.0, ratio], (50, 1))) for ratio in (0.99, 1.01))
+    assert compare_candidates(["A", "B"], [faster]).ratios[0].verdict == "faster"
+    (ratio,) = compare_candidates(["A", "B"], [faster, slower]).ratios
     assert (ratio.low, ratio.high, ratio.verdict) == (0.99, 1.01, "noise")
 
 
@@ -105,17 +105,19 @@ def test_a_file_is_no_faster_than_itself() -> None:
     """Of simulated comparisons, of processes that differ by 0.4 % on a machine that drifts, few find a difference."""
     random = np.random.default_rng(0)
 
-    def sitting() -> Sitting:
+    def sitting() -> Repetition:
         machine = 1 + 0.02 * np.cumsum(random.normal(0, 0.1, 100))[:, None]
-        return Sitting(machine * random.normal(1, 0.004, 2) * random.normal(1, 0.01, (100, 2)))
+        return Repetition(machine * random.normal(1, 0.004, 2) * random.normal(1, 0.01, (100, 2)))
 
-    verdicts = [compare(["A", "B"], [sitting() for _ in range(3)]).ratios[0].verdict for _ in range(20)]
+    verdicts = [compare_candidates(["A", "B"], [sitting() for _ in range(3)]).ratios[0].verdict for _ in range(20)]
     assert verdicts.count("noise") >= 16
 
 
 def test_the_baseline_may_be_any_candidate() -> None:
     table = np.tile([1.0, 2.0, 4.0], (20, 1))
-    ratios = compare(["A", "B", "C"], [Sitting(table, others=0.5), Sitting(table, others=1.5)], baseline="B")
+    ratios = compare_candidates(
+        ["A", "B", "C"], [Repetition(table, others=0.5), Repetition(table, others=1.5)], baseline="B"
+    )
     assert [str(ratio) for ratio in ratios.ratios] == [
         "A / B = 0.50 (0.50 to 0.50): faster",
         "C / B = 2.00 (2.00 to 2.00): slower",

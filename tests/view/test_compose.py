@@ -10,7 +10,7 @@ from stackc.frontend import Overrides, check_source, check_spec
 from stackc.ir.typed import TypedGraph
 from stackc.spec.source import Source
 from stackc.view.compose import compose
-from stackc.view.picture import Arrow, Box, Cluster, Picture, walk
+from stackc.view.picture import Box, Cluster, Picture, PictureArrow, walk
 
 SPECS = Path(__file__).parents[2] / "specs"
 
@@ -185,10 +185,10 @@ def test_an_arrow_that_forks_inside_has_a_port_to_fork_at() -> None:
 def test_arrows_around_others_leave_the_type_to_them() -> None:
     picture = compose(typed_of("{a: {out: 64}, b: {out: 64}}", "x --> a[linear] --> b[linear] --> c[add]\na --> c"))
     assert [arrow for arrow in picture.arrows if arrow.source in "abc"] == [
-        Arrow("a", "b", type="[batch, 64]"),
-        Arrow("b", "c", type="[batch, 64]"),
-        Arrow("a", "c", type="[batch, 64]", around=True),
-        Arrow("c", "output c"),
+        PictureArrow("a", "b", type="[batch, 64]"),
+        PictureArrow("b", "c", type="[batch, 64]"),
+        PictureArrow("a", "c", type="[batch, 64]", around=True),
+        PictureArrow("c", "output c"),
     ]
     assert picture.arrows[3].label == ""
 

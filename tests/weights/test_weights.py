@@ -22,7 +22,7 @@ from stackc.core.diagnostics import SpecError
 from stackc.frontend import check_source
 from stackc.spec.source import Source
 from stackc.weights.files import open_weights
-from stackc.weights.match import Part, Weights, match_weights
+from stackc.weights.match import TensorSource, Weights, match_weights
 
 HEAD = "stackc: 1\ninputs: {x: {shape: [batch, 3]}}\n"
 LINEAR = "graph: x --> y[linear]\nnodes: {y: {out: 2}}\n"
@@ -290,7 +290,7 @@ def test_a_tensor_is_a_view_of_the_file(name: str, tmp_path: Path) -> None:
         safetensors.numpy.save_file(tensors, tmp_path / name)
     file = open_weights(tmp_path / name)
     assert not file.read("y.weight").flags.owndata
-    third = Part.of("y.weight.T[1/3]", file.shapes).take(file.read("y.weight"))
+    third = TensorSource.of("y.weight.T[1/3]", file.shapes).take(file.read("y.weight"))
     assert not third.flags.owndata
     np.testing.assert_array_equal(third, whole.T[2:4])
     spec = check_source(Source("s.yaml", HEAD.replace("3]", "6]") + LINEAR)).program.tensors()

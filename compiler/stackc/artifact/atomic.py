@@ -31,7 +31,7 @@ MARK = "manifest.json"  # a folder without it is nobody's artifact, and is never
 
 
 @contextlib.contextmanager
-def staged(target: Path) -> Iterator[Path]:
+def atomic_folder(target: Path) -> Iterator[Path]:
     """An empty folder to write to; when the block ends it takes the place of `target`, when it raises it is gone.
 
     The block has to write the manifest, the mark of an artifact, among the rest. Raises SpecError A607 where `target`
@@ -59,7 +59,7 @@ def staged(target: Path) -> Iterator[Path]:
 
 
 def check_place(target: Path) -> None:
-    """Look whether a folder could be written there, before the work for it. Raises SpecError as `staged` does."""
+    """Look whether a folder could be written there, before the work for it. Raises SpecError as `atomic_folder` does."""
     target = Path(os.path.realpath(target))
     with _written(target):
         above = next(folder for folder in target.parents if os.path.lexists(folder))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stackc.artifact.atomic import MARK, recover
-from stackc.artifact.manifest import Broken, Manifest, parse_manifest, write_manifest
+from stackc.artifact.manifest import Manifest, ManifestError, parse_manifest, write_manifest
 from stackc.core.diagnostics import Collector, Diagnostic, SpecError
 from stackc.onnx_format.files import leads_out, read_model
 from stackc.runtime import Array, Feeds, check_feeds, open_session, require_placed
@@ -67,13 +67,13 @@ def load_artifact(path: Path) -> Artifact:
         hint = "it has to be the folder, exported/NAME" if there else "`stackc build SPEC` makes one"
         raise SpecError(Diagnostic("A601", f"there is no artifact at {path}", hint=hint))
     artifact = Artifact(path, _manifest(path))
-    found = Collector()
+    diagnostics = Collector()
     for name in (MODEL, *artifact.manifest.files):
         if leads_out(path, name):
-            found.error("A605", f"{path}: '{name}' lies outside the artifact")
+            diagnostics.error("A605", f"{path}: '{name}' lies outside the artifact")
         elif not os.path.isfile(path / name):  # False, too, for a name that no file can have
-            found.error("A604", f"{path}: '{name}' is missing", hint="build it again")
-    found.raise_if_any()
+            diagnostics.error("A604", f"{path}: '{name}' is missing", hint="build it again")
+    diagnostics.raise_if_any()
     read_model(artifact.model, hint="build it again")
     return artifact
 
@@ -81,26 +81,26 @@ def load_artifact(path: Path) -> Artifact:
 def _manifest(path: Path) -> Manifest:
     try:
         if (path / MARK).stat().st_size > LARGEST_MANIFEST:
-            raise Broken(f"it is larger than {LARGEST_MANIFEST:,} bytes")
+            raise ManifestError(f"it is larger than {LARGEST_MANIFEST:,} bytes")
         return parse_manifest((path / MARK).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         hint = "`stackc build` writes an artifact to exported/NAME"
         raise SpecError(Diagnostic("A602", f"{path} is not an artifact: it has no {MARK}", hint=hint)) from error
-    except (Broken, UnicodeDecodeError, OSError) as error:
+    except (ManifestError, UnicodeDecodeError, OSError) as error:
         raise SpecError(Diagnostic("A603", f"{path / MARK} is broken: {error}", hint="build it again")) from error
 
 
 def verify_files(artifact: Artifact) -> None:
     """Raise SpecError A606 for every file that is not what the manifest says, A609 for one that it does not name."""
-    found = Collector()
+    diagnostics = Collector()
     named = artifact.manifest.files
     for path in _files(artifact.folder):
         name = path.relative_to(artifact.folder).as_posix()
         if name not in named:
-            found.error("A609", f"{artifact.folder}: '{name}' is not in the manifest")
+            diagnostics.error("A609", f"{artifact.folder}: '{name}' is not in the manifest")
         elif sha256(path) != named[name]:
-            found.error("A606", f"{path} has changed since it was built", hint="build it again")
-    found.raise_if_any()
+            diagnostics.error("A606", f"{path} has changed since it was built", hint="build it again")
+    diagnostics.raise_if_any()
 
 
 def run_artifact(

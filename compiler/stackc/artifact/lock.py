@@ -14,12 +14,12 @@ from typing import Any
 
 from stackc.components import REGISTRY
 from stackc.components.base import Component
-from stackc.components.custom.module import OwnModule
+from stackc.components.custom.module import CustomModule
 from stackc.components.registry import SPECIAL_OPS
 from stackc.components.reparam import REPARAMS, MinMax, Reparam, Standardize
 from stackc.core.types import DimRange, TensorType, ValueRange
 from stackc.frontend import Checked
-from stackc.ir.model import Node, Region, Wire
+from stackc.ir.model import Node, Region, ValueRef
 from stackc.spec.document import LANGUAGE_VERSION, WeightsDecl
 
 
@@ -95,7 +95,7 @@ class _Writer:
 
 def _component(component: Component) -> dict[str, str]:
     """The op, and the fields that are not at their defaults."""
-    if isinstance(component, OwnModule):
+    if isinstance(component, CustomModule):
         named = {"op": "torch", "of": _text(component.op), "outputs": f"[{', '.join(component.outputs)}]"}
         return named | {name: _scalar(value) for name, value in component.arguments}
     given = {f: getattr(component, f.name) for f in dataclasses.fields(component)}  # type: ignore[arg-type]  # every component is a dataclass
@@ -116,7 +116,7 @@ def _arrows(region: Region, node: Node) -> list[str]:
     return lines
 
 
-def _path(region: Region, wire: Wire) -> str:
+def _path(region: Region, wire: ValueRef) -> str:
     """The node of a wire, with the name of its output where that is not the first."""
     if wire.output == 0:
         return wire.node

@@ -48,7 +48,7 @@ class Manifest:
     code: Mapping[str, str] = field(default_factory=dict)
 
 
-class Broken(Exception):
+class ManifestError(Exception):
     """The text is not a manifest; the message says where and why."""
 
 
@@ -92,15 +92,15 @@ def _written(value: ValueInfo) -> dict[str, Any]:
 
 
 def parse_manifest(text: str) -> Manifest:
-    """The manifest of JSON text. Raises Broken where it is none, of a later format than this version reads, or where
+    """The manifest of JSON text. Raises ManifestError where it is none, of a later format than this version reads, or where
     it is not, character by character, what was written."""
     try:
         tree = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Broken(f"it is not JSON: {error}") from error
+        raise ManifestError(f"it is not JSON: {error}") from error
     root = _Tree(tree, "")
     if (version := root.get("format", int)) > FORMAT:
-        raise Broken(f"it has format {version}, and this version of stackc reads {FORMAT}: update stackc")
+        raise ManifestError(f"it has format {version}, and this version of stackc reads {FORMAT}: update stackc")
     manifest = Manifest(
         name=root.get("name", str),
         versions=root.mapping("versions", _text),
@@ -122,7 +122,7 @@ def parse_manifest(text: str) -> Manifest:
     )
     digest = root.get("digest", str)
     if _digest(text.replace(f'"digest": "{digest}"', _NO_DIGEST, 1)) != digest:
-        raise Broken("it has changed since it was written")
+        raise ManifestError("it has changed since it was written")
     return manifest
 
 
@@ -138,7 +138,7 @@ class _Tree:
 
     def expect(self, kind: type[T]) -> T:
         if isinstance(self.value, bool) or not isinstance(self.value, kind):
-            raise Broken(f"{self.path or 'all of it'} has to be {_WORDS[kind]}")
+            raise ManifestError(f"{self.path or 'all of it'} has to be {_WORDS[kind]}")
         return self.value
 
     def entries(self) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def _number(tree: _Tree) -> float:
 def _dim(tree: _Tree) -> DimRange:
     multiple_of = tree.get("multiple_of", int)
     if multiple_of < 1:
-        raise Broken(f"{tree.path}.multiple_of has to be at least 1")
+        raise ManifestError(f"{tree.path}.multiple_of has to be at least 1")
     return DimRange(tree.get("min", int), tree.optional("max", int), multiple_of)
 
 

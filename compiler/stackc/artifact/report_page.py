@@ -16,7 +16,7 @@ from stackc.view.html import page_data, render_page
 
 if TYPE_CHECKING:
     from stackc.proof.points import Point
-    from stackc.proof.report import ComponentRow, Parity, Row
+    from stackc.proof.report import ComponentRow, Parity, ParityRow
     from stackc.proof.tolerance import Verdict
     from stackc.runtime import ValueInfo
     from stackc.timing import Comparison
@@ -71,7 +71,7 @@ def _proof(parity: Parity | None) -> dict[str, Any] | None:
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: ParityRow) -> dict[str, Any]:
     return {"name": row.output, "point": str(row.point), "place": _line(row.place), **_distances(row.verdict)}
 
 

@@ -14,18 +14,18 @@ from stackc.components.fields import fields_of
 from stackc.core.diagnostics import Diagnostic, Note, Span, SpecError
 from stackc.ir.model import run_order
 from stackc.resolve.op_guess import (
-    fitting,
     listed,
     looks_like_ids,
     looks_like_images,
     looks_like_input,
     meant_by,
     op_of,
+    ops_by_arity,
     takes,
     with_ports,
 )
 from stackc.spec.document import LANGUAGE_VERSION
-from stackc.spec.drawing import Arrow, Drawing, Drawn
+from stackc.spec.drawing import Arrow, Drawing, DrawnNode
 from stackc.spec.expressions.expressions import OPEN
 from stackc.spec.mermaid.mermaid_reader import read_drawing
 from stackc.spec.reader import FRONT_MATTER
@@ -33,14 +33,14 @@ from stackc.spec.writer import without_indent
 
 
 @dataclass(frozen=True)
-class Outline:
+class Scaffold:
     """The text of the spec, and the nodes that wait for an op or a field."""
 
     text: str
     waiting: tuple[str, ...]
 
 
-def outline(text: str, file: str, name: str) -> Outline:
+def scaffold(text: str, file: str, name: str) -> Scaffold:
     """The spec to fill in of a drawing, which may have blank lines above it, and an indent.
 
     SpecError where it cannot be read, is a spec already (S011), or goes in a circle (N305).
@@ -62,7 +62,7 @@ def outline(text: str, file: str, name: str) -> Outline:
     ends = [id for id in drawing.nodes if id not in sources]
     front += [f"outputs: [{', '.join(ends)}]"] if len(ends) > 1 else []
     body = without_indent(body)
-    return Outline("\n".join([*front, "---", body]), tuple(node for node, lines in nodes.items() if OPEN in lines[-1]))
+    return Scaffold("\n".join([*front, "---", body]), tuple(node for node, lines in nodes.items() if OPEN in lines[-1]))
 
 
 def _check_order(drawing: Drawing) -> None:
@@ -88,7 +88,7 @@ def _entering(drawing: Drawing) -> dict[str, list[str]]:
     return entering
 
 
-def _drawn_inputs(drawing: Drawing) -> list[Drawn]:
+def _drawn_inputs(drawing: Drawing) -> list[DrawnNode]:
     """The nodes that are inputs themselves."""
     entering = _entering(drawing)
     return [node for id, node in drawing.nodes.items() if not entering[id] and looks_like_input(node)]
@@ -102,7 +102,7 @@ def _fed(drawing: Drawing) -> list[str]:
 
 def _inputs(drawing: Drawing) -> list[str]:
     lines = ["inputs:"]
-    taken: dict[str, list[Drawn]] = {}
+    taken: dict[str, list[DrawnNode]] = {}
     for arrow in drawing.arrows:
         taken.setdefault(arrow.source, []).append(drawing.nodes[arrow.target])
     for node in _drawn_inputs(drawing):
@@ -113,7 +113,7 @@ def _inputs(drawing: Drawing) -> list[str]:
         name = next(name for name in ("x", "input", "x_in", "model_input") if name not in drawing.nodes)
         to = fed[0] if len(fed) == 1 else f"[{', '.join(fed)}]"
         lines.append(f"  # no arrow enters {', '.join(fed)}: an input feeds what it names by `to`")
-        images = looks_like_images(Drawn(name), [drawing.nodes[id] for id in fed])
+        images = looks_like_images(DrawnNode(name), [drawing.nodes[id] for id in fed])
         lines.append(f"  {name}: {{shape: {_shape(images)}, to: {to}}}")
     return lines
 
@@ -146,7 +146,7 @@ def _nodes(drawing: Drawing) -> dict[str, list[str]]:
     return nodes
 
 
-def _labels(node: Drawn, op: str | None, arrows: list[Arrow]) -> list[str]:
+def _labels(node: DrawnNode, op: str | None, arrows: list[Arrow]) -> list[str]:
     """What the labels on arrows into a node mean, where they are no ports of what it is, or may be."""
     ports = {
         port.name for name in ([op] if op else meant_by(node)) if name in REGISTRY for port in REGISTRY[name].ports
@@ -159,7 +159,7 @@ def _labels(node: Drawn, op: str | None, arrows: list[Arrow]) -> list[str]:
     ]
 
 
-def _entry_of_op(node: Drawn, op: str, sources: list[str]) -> list[str]:
+def _entry_of_op(node: DrawnNode, op: str, sources: list[str]) -> list[str]:
     """What a node whose op is known lacks: the fields that have to be given, and how its arrows merge."""
     needed = {name: key.meaning for name, key in STACK.items() if key.required}
     if op != "stack":
@@ -170,14 +170,14 @@ def _entry_of_op(node: Drawn, op: str, sources: list[str]) -> list[str]:
     return [*meanings, f"  {node.id}: {{{', '.join(fields)}}}"] if fields else []
 
 
-def _open_entry(node: Drawn, sources: list[str]) -> list[str]:
+def _open_entry(node: DrawnNode, sources: list[str]) -> list[str]:
     """The entry of a node whose op is open, under a comment that says what it could be."""
     meant = meant_by(node)
     if len(sources) == 1:
-        lines = [f"{_called(node)}: one arrow in, from {sources[0]}", f"it could be {listed(meant or fitting(1))}"]
+        lines = [f"{_called(node)}: one arrow in, from {sources[0]}", f"it could be {listed(meant or ops_by_arity(1))}"]
         return [*(f"  # {line}" for line in lines), f"  {node.id}: {{op: {OPEN}}}"]
-    several = [op for op in meant if takes(op, len(sources))] or fitting(len(sources))
-    single = [op for op in meant if not takes(op, len(sources))] or fitting(1)
+    several = [op for op in meant if takes(op, len(sources))] or ops_by_arity(len(sources))
+    single = [op for op in meant if not takes(op, len(sources))] or ops_by_arity(1)
     lines = [f"{_called(node)}: {len(sources)} arrows in, from {', '.join(sources)}"]
     if merges := bool(meant) and takes(meant[0], len(sources)):
         lines.append(f"it could be {listed(several)}, which takes all of them")
@@ -192,6 +192,6 @@ def _open_entry(node: Drawn, sources: list[str]) -> list[str]:
     return [*(f"  # {line}" for line in lines), f"  {node.id}: {{{entry}}}"]
 
 
-def _called(node: Drawn) -> str:
+def _called(node: DrawnNode) -> str:
     label = " ".join((node.label or "").split())
     return f"{node.id}, '{label}'" if label and label != node.id else node.id

@@ -17,7 +17,7 @@ from stackc.components import REGISTRY
 from stackc.components.base import Component
 from stackc.components.families.merge import MERGES
 from stackc.components.fields import FieldSpec, fields_of
-from stackc.components.plugins import load_offered
+from stackc.components.plugins import load_plugins
 from stackc.components.reparam import REPARAMS, MinMax, Reparam
 from stackc.core.types import FLOATS, INPUT_DTYPES
 from stackc.spec.expressions.expressions import MAX_LENGTH
@@ -36,7 +36,7 @@ SPECIAL = {
 
 def schema() -> Json:
     """The schema of a whole spec, its parts under `$defs`; `op.NAME` are the fields of a component."""
-    load_offered()
+    load_plugins()
     return {
         "$schema": DIALECT,
         "title": "stackc spec",

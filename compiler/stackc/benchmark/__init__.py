@@ -7,9 +7,19 @@ contest.py     every stage in order
 result.py      what came of it
 """
 
-from stackc.benchmark.candidates import Contender, Plan, is_model_file, make_plan
-from stackc.benchmark.result import Entry, Result
-from stackc.benchmark.run_benchmark import Options, contest
-from stackc.benchmark.targets import is_spec
+from stackc.benchmark.candidates import BenchmarkCandidate, BenchmarkPlan, is_model_file, plan_benchmark
+from stackc.benchmark.result import BenchmarkEntry, Result
+from stackc.benchmark.run_benchmark import BenchmarkOptions, run_benchmark
+from stackc.benchmark.targets import is_spec_target
 
-__all__ = ["Contender", "Entry", "Options", "Plan", "Result", "contest", "is_model_file", "is_spec", "make_plan"]
+__all__ = [
+    "BenchmarkCandidate",
+    "BenchmarkEntry",
+    "BenchmarkOptions",
+    "BenchmarkPlan",
+    "Result",
+    "is_model_file",
+    "is_spec_target",
+    "plan_benchmark",
+    "run_benchmark",
+]

@@ -26,7 +26,7 @@ Outputs = Mapping[str, Array]
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class OutputDifference:
     """The output in which a candidate differs most from another, and by what share of the output's largest number.
 
     Of whole numbers it is the share of those that differ. Infinite where shapes differ, or the places of NaN and Inf.
@@ -50,7 +50,7 @@ class Difference:
         return f"the output '{self.output}' differs by {self.share:.1e} of its largest number"
 
 
-def agree(candidate: str, outputs: Outputs, against: str, expected: Outputs, tolerance: float) -> Difference:
+def agree(candidate: str, outputs: Outputs, against: str, expected: Outputs, tolerance: float) -> OutputDifference:
     """The largest difference over the outputs that both have, or where no name is in both, of those at the same place.
 
     Raises SpecError R433 where it is more than `tolerance`, or there is nothing to compare.
@@ -59,7 +59,7 @@ def agree(candidate: str, outputs: Outputs, against: str, expected: Outputs, tol
     if not pairs:
         message = f"'{candidate}' gives {_listed(outputs)}, and '{against}' gives {_listed(expected)}: nothing compares"
         raise SpecError(Diagnostic("R433", message, hint="outputs are compared by their names"))
-    found = [Difference(candidate, against, name, *_differing(one, other)) for name, one, other in pairs]
+    found = [OutputDifference(candidate, against, name, *_differing(one, other)) for name, one, other in pairs]
     worst = max(found, key=lambda one: (one.share > one.allowed(tolerance), one.share))
     if not worst.share <= worst.allowed(tolerance):
         message = (

@@ -17,7 +17,7 @@ OPTIONAL: tuple[Engine, ...] = ("compile", "openvino")
 
 
 @dataclass(frozen=True, slots=True)
-class Contender:
+class BenchmarkCandidate:
     """One candidate by the name that tables and ratios have for it; `target` is the number of its target."""
 
     name: str
@@ -38,17 +38,17 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class BenchmarkPlan:
     """The targets by the names that messages have for them, and all that takes part, in order."""
 
     labels: tuple[str, ...]
-    contenders: tuple[Contender, ...]
+    contenders: tuple[BenchmarkCandidate, ...]
     left_out: tuple[LeftOut, ...]
 
 
-def make_plan(
+def plan_benchmark(
     paths: Sequence[Path], engines: Sequence[Engine], providers: Sequence[str], threads: Sequence[int]
-) -> Plan:
+) -> BenchmarkPlan:
     """What takes part. Engines are all that work here where none are named.
 
     Raises SpecError where a provider does not open (R400 to R404).
@@ -73,14 +73,14 @@ def make_plan(
     ]
     several = len(paths) > 1, len({row[2] for row in rows}) > 1, len({row[3] for row in rows}) > 1
     contenders = tuple(
-        Contender(
+        BenchmarkCandidate(
             " ".join(_parts(labels[target], engine, provider, count, several)),
             target, engine, provider, found.get(provider, "it runs nowhere else"), count,
             not engines and engine in OPTIONAL,
         )
         for target, engine, provider, count in rows
     )  # fmt: skip
-    return Plan(labels, contenders, left_out)
+    return BenchmarkPlan(labels, contenders, left_out)
 
 
 def is_model_file(path: Path) -> bool:

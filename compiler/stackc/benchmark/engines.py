@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from stackc.benchmark.job import Job
+from stackc.benchmark.job import WorkerTask
 from stackc.benchmark.stopwatch import Stopwatch, stopwatch
 from stackc.frontend import Overrides, check_spec
-from stackc.runtime import Array, Feeds, elsewhere, open_session
+from stackc.runtime import Array, Feeds, off_provider_lines, open_session
 from stackc.runtime.openvino import open_request, openvino
 from stackc.runtime.providers import choose
 from stackc.timing.candidates import eager_candidate
@@ -31,20 +31,20 @@ class Ready:
 
     run: Candidate
     outputs: Callable[[object], Mapping[str, Array]]
-    elsewhere: tuple[str, ...] = ()
+    off_provider: tuple[str, ...] = ()
 
 
 Load = Callable[[], Ready]
 
 
-def prepare(job: Job, feeds: Feeds) -> tuple[Load, Stopwatch]:
+def open_engine(job: WorkerTask, feeds: Feeds) -> tuple[Load, Stopwatch]:
     """All that is no candidate's own is done now, imports first; what is returned loads the candidate."""
     engine = {"eager": _module, "compile": _module, "onnx": _session, "openvino": _request}[job.engine]
     watch = stopwatch(job.device)
     return engine(job, feeds, watch), watch
 
 
-def _module(job: Job, feeds: Feeds, watch: Stopwatch) -> Load:
+def _module(job: WorkerTask, feeds: Feeds, watch: Stopwatch) -> Load:
     """Loading is to put the weights into a module; random ones are drawn before, as they are for no other candidate."""
     import torch
 
@@ -81,19 +81,21 @@ def _named(names: Iterable[str], made: Any) -> dict[str, Array]:
     return {name: value.cpu().numpy() for name, value in zip(names, values, strict=True)}
 
 
-def _session(job: Job, feeds: Feeds, watch: Stopwatch) -> Load:
+def _session(job: WorkerTask, feeds: Feeds, watch: Stopwatch) -> Load:
     choose(job.provider)  # which imports ONNX Runtime and opens the provider
 
     def load() -> Ready:
         session = open_session(Path(job.source), job.provider, threads=job.threads, stream=watch.stream)
         bound = session.bind(feeds)
         run = bound if watch.stream is None else bound.launch
-        return Ready(run, lambda _: bound.outputs(), tuple(elsewhere(session)) if job.provider != "cpu" else ())
+        return Ready(
+            run, lambda _: bound.outputs(), tuple(off_provider_lines(session)) if job.provider != "cpu" else ()
+        )
 
     return load
 
 
-def _request(job: Job, feeds: Feeds, watch: Stopwatch) -> Load:
+def _request(job: WorkerTask, feeds: Feeds, watch: Stopwatch) -> Load:
     openvino()
 
     def load() -> Ready:

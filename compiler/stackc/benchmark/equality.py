@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from stackc.benchmark.agreement import Difference, agree
+from stackc.benchmark.agreement import OutputDifference, agree
 from stackc.benchmark.inputs import lead_of
 from stackc.benchmark.job import MODULES
 from stackc.benchmark.repetitions import Open
 from stackc.benchmark.targets import Target
 from stackc.runtime import Array, read_npz
 
-Compared = Mapping[str, Difference | str]
+Compared = Mapping[str, OutputDifference | str]
 """By name, how a candidate differs from the first of its model, or why it is not compared; of that first, nothing."""
 
 
@@ -24,7 +24,7 @@ def require_equal(opened: Sequence[Open], targets: Sequence[Target], tolerance: 
     """
     lead = lead_of(targets)
     first: dict[object, Open] = {}
-    compared: dict[str, Difference | str] = {}
+    compared: dict[str, OutputDifference | str] = {}
     for one in sorted(opened, key=lambda one: targets[one.seat.contender.target] is not lead):
         target = targets[one.seat.contender.target]
         model = _model(target if target.module else lead)
@@ -48,9 +48,9 @@ def _outputs(one: Open) -> dict[str, Array]:
     return read_npz(Path(one.seat.job.outputs))
 
 
-def told(compared: Compared) -> str:
+def equality_note(compared: Compared) -> str:
     """The largest difference, in words."""
-    found = [difference for difference in compared.values() if isinstance(difference, Difference)]
+    found = [difference for difference in compared.values() if isinstance(difference, OutputDifference)]
     if not found:
         return "nothing to compare"
     worst = max(found, key=lambda difference: difference.share)

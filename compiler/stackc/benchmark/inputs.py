@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from stackc.benchmark.targets import Target
-from stackc.core.diagnostics import Collector, Diagnostic, SpecError, near
+from stackc.core.diagnostics import Collector, Diagnostic, SpecError, did_you_mean
 from stackc.pipeline import MEASURED_FLOPS
-from stackc.proof.points import Point, draw, points_of
+from stackc.proof.points import Point, draw_feeds, points_of
 from stackc.runtime import Array, Feeds, ValueInfo, check_feeds
 
 Sizes = Mapping[str, int]
@@ -33,22 +33,24 @@ def sizes_of(targets: Sequence[Target], given: Sizes) -> dict[str, int]:
     Raises SpecError: R435 a given dim that no target has, R436 one of an ONNX file that is not given, R417 a size that
     the contract does not allow.
     """
-    found, lead = Collector(), lead_of(targets)
+    diagnostics, lead = Collector(), lead_of(targets)
     known = [name for target in targets for name in (target.dims or _dims(target.inputs))]
     for name in given:
         if name not in known:
-            found.error("R435", f"no input has a dim '{name}'", hint=near(name, known) or "all sizes are fixed")
+            diagnostics.error(
+                "R435", f"no input has a dim '{name}'", hint=did_you_mean(name, known) or "all sizes are fixed"
+            )
     sizes = _default(lead) | {name: size for name, size in given.items() if name in known}
     for name in _dims(lead.inputs) if lead.module is None else ():
         if name not in sizes:
             message = f"{lead.label} leaves the size of '{name}' open"
-            found.error("R436", message, hint=f"say which one to time: `--dims {name}=1`")
+            diagnostics.error("R436", message, hint=f"say which one to time: `--dims {name}=1`")
     for name, limits in lead.dims.items():
         if not limits.allows(sizes[name]):
-            found.error(
+            diagnostics.error(
                 "R417", f"dim '{name}' has to be {limits}; it is {sizes[name]}", hint="the spec says so under `dims:`"
             )
-    found.raise_if_any()
+    diagnostics.raise_if_any()
     return sizes
 
 
@@ -80,7 +82,7 @@ def draw_inputs(targets: Sequence[Target], sizes: Sizes, seed: int) -> dict[str,
     _require_room(lead, sizes)
     if lead.module is not None:
         checked = lead.module.checked
-        feeds = draw(checked.program, checked.ranges, Point("bench", sizes), seed=seed)
+        feeds = draw_feeds(checked.program, checked.ranges, Point("bench", sizes), seed=seed)
     else:
         feeds = {value.name: _drawn(value, _shape(value, sizes), seed) for value in lead.inputs}
     for target in targets:

@@ -17,7 +17,7 @@ MODULES: tuple[Engine, ...] = ("eager", "compile")
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class WorkerTask:
     """One candidate: `source` is the spec of a module, or else an ONNX file.
 
     `inputs` is an .npz that is there, `outputs` one that is to be written. A module without `weights`, a file of
@@ -47,12 +47,12 @@ class Opened:
     """A candidate that has run once.
 
     `load_seconds` count from its libraries, which are imported by then, to its first outputs. `clock` is what its runs
-    are timed by; `elsewhere` has a line for each component that is not wholly on the provider.
+    are timed by; `off_provider` has a line for each component that is not wholly on the provider.
     """
 
     load_seconds: float
     clock: str
-    elsewhere: tuple[str, ...] = ()
+    off_provider: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +66,17 @@ class Memory:
     device: int | None
 
 
-def job_line(job: Job) -> str:
+def job_line(job: WorkerTask) -> str:
     """A job as one line."""
     return json.dumps(dataclasses.asdict(job))
 
 
-def read_job(line: str) -> Job:
+def read_job(line: str) -> WorkerTask:
     """The job of a line."""
     fields = json.loads(line)
-    return Job(**{**fields, "trust": tuple(fields["trust"])})
+    return WorkerTask(**{**fields, "trust": tuple(fields["trust"])})
 
 
-def failure(diagnostics: tuple[Diagnostic, ...]) -> dict[str, Any]:
+def error_text(diagnostics: tuple[Diagnostic, ...]) -> dict[str, Any]:
     """An answer that says why there is none."""
     return {"failed": [{"code": d.code, "message": d.message, "hint": d.hint} for d in diagnostics]}

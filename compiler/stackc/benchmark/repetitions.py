@@ -7,22 +7,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from stackc.benchmark.candidates import Contender, LeftOut
-from stackc.benchmark.job import Job, Memory, Opened
+from stackc.benchmark.candidates import BenchmarkCandidate, LeftOut
+from stackc.benchmark.job import Memory, Opened, WorkerTask
 from stackc.benchmark.workers import Worker
 from stackc.core.diagnostics import SpecError
-from stackc.timing import Sitting, take_turns
+from stackc.timing import Repetition, interleave
 
 Report = Callable[[str, str], None]
 """Told the name of each stage when it is done, and what it came to."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class BenchmarkJob:
     """A contender, what its process is asked to do, and a folder for that."""
 
-    contender: Contender
-    job: Job
+    contender: BenchmarkCandidate
+    job: WorkerTask
     folder: Path
 
 
@@ -30,7 +30,7 @@ class Seat:
 class Open:
     """A candidate that has run once, and waits for its turns."""
 
-    seat: Seat
+    seat: BenchmarkJob
     worker: Worker
     opened: Opened
 
@@ -41,16 +41,16 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
-class Sat:
+class RepetitionResult:
     """What was found in a sitting: of each candidate by name, and in the order of the names, the rounds."""
 
     opened: Mapping[str, Opened]
     memory: Mapping[str, Memory]
-    sitting: Sitting
+    sitting: Repetition
 
 
 @contextlib.contextmanager
-def all_open(seats: Sequence[Seat], report: Report) -> Iterator[tuple[list[Open], list[LeftOut]]]:
+def all_open(seats: Sequence[BenchmarkJob], report: Report) -> Iterator[tuple[list[Open], list[LeftOut]]]:
     """Every candidate, loaded one after the other so that each loads alone; all are ended with the `with`.
 
     An optional one that fails is left out. SpecError where another fails, or any process ends.
@@ -59,7 +59,7 @@ def all_open(seats: Sequence[Seat], report: Report) -> Iterator[tuple[list[Open]
     left_out: list[LeftOut] = []
     with contextlib.ExitStack() as ended:
         workers = [ended.enter_context(Worker.start(seat.contender.name, seat.job, seat.folder)) for seat in seats]
-        prepared: list[tuple[Seat, Worker]] = []
+        prepared: list[tuple[BenchmarkJob, Worker]] = []
         for seat, worker in zip(seats, workers, strict=True):
             with _leaving_out(seat.contender, left_out):
                 worker.prepare()
@@ -72,7 +72,7 @@ def all_open(seats: Sequence[Seat], report: Report) -> Iterator[tuple[list[Open]
 
 
 @contextlib.contextmanager
-def _leaving_out(contender: Contender, left_out: list[LeftOut]) -> Iterator[None]:
+def _leaving_out(contender: BenchmarkCandidate, left_out: list[LeftOut]) -> Iterator[None]:
     """An optional candidate that fails is noted."""
     try:
         yield
@@ -82,13 +82,13 @@ def _leaving_out(contender: Contender, left_out: list[LeftOut]) -> Iterator[None
         left_out.append(LeftOut(contender.name, error.diagnostics[0].message))
 
 
-def timed(opened: Sequence[Open], names: Sequence[str], seconds: float, rounds: tuple[int, int]) -> Sat:
+def timed(opened: Sequence[Open], names: Sequence[str], seconds: float, rounds: tuple[int, int]) -> RepetitionResult:
     """The rounds of one sitting, and what the candidates have taken in memory by then."""
     runs = {one.name: one.worker.run for one in opened}
-    sitting = take_turns(runs, seconds=seconds, rounds=rounds, processes=[one.worker.pid for one in opened])
+    sitting = interleave(runs, seconds=seconds, rounds=rounds, processes=[one.worker.pid for one in opened])
     columns = [list(runs).index(name) for name in names]
-    return Sat(
+    return RepetitionResult(
         {one.name: one.opened for one in opened},
         {one.name: one.worker.memory() for one in opened},
-        Sitting(sitting.seconds[:, columns], sitting.others),
+        Repetition(sitting.seconds[:, columns], sitting.others),
     )

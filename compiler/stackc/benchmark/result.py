@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stackc.benchmark.agreement import Difference
-from stackc.benchmark.candidates import Contender, LeftOut
+from stackc.benchmark.agreement import OutputDifference
+from stackc.benchmark.candidates import BenchmarkCandidate, LeftOut
 from stackc.benchmark.job import Memory, Opened
 from stackc.core.versions import installed_version, tool_versions
 from stackc.timing import Comparison, Timing
@@ -18,18 +18,18 @@ from stackc.timing.statistics import PERCENTILES
 
 
 @dataclass(frozen=True)
-class Entry:
+class BenchmarkEntry:
     """A candidate with all that was found of it, in each sitting.
 
     `weights` says what a module runs with. `difference` is None where its outputs were compared with those of no other:
     for the reason in `unequal`, or where that is None because the others were compared with them.
     """
 
-    contender: Contender
+    contender: BenchmarkCandidate
     opened: tuple[Opened, ...]
     memory: tuple[Memory, ...]
     timing: Timing
-    difference: Difference | None
+    difference: OutputDifference | None
     unequal: str | None
     weights: str | None
 
@@ -54,7 +54,7 @@ class Result:
     """All candidates at one point: `inputs` has the type and shape of each input, `batch` is the number of samples of
     a run, None where the inputs do not tell."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[BenchmarkEntry, ...]
     comparison: Comparison
     left_out: tuple[LeftOut, ...]
     sizes: Mapping[str, int]
@@ -86,14 +86,14 @@ class Result:
             "left_out": [dataclasses.asdict(one) for one in self.left_out],
         }
 
-    def _row(self, entry: Entry) -> dict[str, Any]:
+    def _row(self, entry: BenchmarkEntry) -> dict[str, Any]:
         one, timing = entry.contender, entry.timing
         return {
             "name": one.name,
             "engine": one.engine,
             "provider": one.provider,
             "reason": one.reason,
-            "elsewhere": list(entry.opened[0].elsewhere),
+            "elsewhere": list(entry.opened[0].off_provider),
             "threads": one.threads,
             "weights": entry.weights,
             "clock": entry.opened[0].clock,
@@ -114,7 +114,7 @@ def bench_versions() -> dict[str, str]:
     return tool_versions() | ({"openvino": openvino} if openvino else {})
 
 
-def _difference(found: Difference | None) -> dict[str, Any] | None:
+def _difference(found: OutputDifference | None) -> dict[str, Any] | None:
     """JSON has no infinity: a share that has no end is None."""
     if found is None:
         return None

@@ -18,25 +18,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from stackc.benchmark.agreement import TOLERANCE, Difference
-from stackc.benchmark.candidates import Contender, LeftOut, Plan
-from stackc.benchmark.equality import Compared, require_equal, told
+from stackc.benchmark.agreement import TOLERANCE, OutputDifference
+from stackc.benchmark.candidates import BenchmarkCandidate, BenchmarkPlan, LeftOut
+from stackc.benchmark.equality import Compared, equality_note, require_equal
 from stackc.benchmark.inputs import batch_of, draw_inputs, sizes_of
-from stackc.benchmark.job import MODULES, Job
-from stackc.benchmark.repetitions import Open, Report, Sat, Seat, all_open, timed
-from stackc.benchmark.result import Entry, Result
+from stackc.benchmark.job import MODULES, WorkerTask
+from stackc.benchmark.repetitions import BenchmarkJob, Open, RepetitionResult, Report, all_open, timed
+from stackc.benchmark.result import BenchmarkEntry, Result
 from stackc.benchmark.targets import Target, built, read_target
 from stackc.core.diagnostics import Collector, SpecError
 from stackc.frontend import Overrides
 from stackc.runtime import write_npz
-from stackc.timing import Comparison, compare
+from stackc.timing import Comparison, compare_candidates
 
 ROUNDS = (20, 3000)
 """The fewest and the most, over all sittings."""
 
 
 @dataclass(frozen=True)
-class Options:
+class BenchmarkOptions:
     """What is asked for beside the plan: params, trusted code and weights of specs, sizes, the seed of weights and
     inputs, how long to time in how many sittings, which candidate is the baseline (None: the first), and how far
     outputs may differ."""
@@ -51,13 +51,13 @@ class Options:
     tolerance: float = TOLERANCE
 
 
-def contest(paths: Sequence[Path], plan: Plan, options: Options, report: Report) -> Result:
+def run_benchmark(paths: Sequence[Path], plan: BenchmarkPlan, options: BenchmarkOptions, report: Report) -> Result:
     """Time all candidates of a plan. Raises SpecError where a stage fails; no process and no file is left then."""
     targets = _read(paths, plan, options)
     sizes = sizes_of(targets, options.dims)
     feeds = draw_inputs(targets, sizes, options.seed)
     inputs = {name: f"{array.dtype}{list(array.shape)}" for name, array in feeds.items()}
-    report("draw", ", ".join(f"{name} {told}" for name, told in inputs.items()) or "no inputs")
+    report("draw", ", ".join(f"{name} {text}" for name, text in inputs.items()) or "no inputs")
     with tempfile.TemporaryDirectory(prefix="stackc-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         write_npz(folder / "inputs.npz", feeds)
@@ -65,7 +65,7 @@ def contest(paths: Sequence[Path], plan: Plan, options: Options, report: Report)
         wanted = [replace(one, optional=one.optional and one.name != options.baseline) for one in plan.contenders]
         seats = [_seat(number, one, targets, folder) for number, one in enumerate(wanted)]
         held = _hold(seats, targets, options, report)
-    comparison = compare(
+    comparison = compare_candidates(
         held.names, [sat.sitting for sat in held.sittings], baseline=options.baseline, seed=options.seed
     )
     entries = tuple(_entry(seat.contender, targets, held, comparison) for seat in held.seats)
@@ -73,20 +73,20 @@ def contest(paths: Sequence[Path], plan: Plan, options: Options, report: Report)
     return Result(entries, comparison, left_out, sizes, inputs, batch_of(targets, feeds), options.seed)
 
 
-def _read(paths: Sequence[Path], plan: Plan, options: Options) -> list[Target]:
+def _read(paths: Sequence[Path], plan: BenchmarkPlan, options: BenchmarkOptions) -> list[Target]:
     """All targets, or all that is wrong with them."""
-    found, targets = Collector(), []
+    diagnostics, targets = Collector(), []
     for label, path in zip(plan.labels, paths, strict=True):
         try:
             targets.append(read_target(label, path, options.overrides, options.weights, options.seed))
         except SpecError as error:
-            found.extend(error)
-    found.raise_if_any()
+            diagnostics.extend(error)
+    diagnostics.raise_if_any()
     return targets
 
 
 def _built(
-    paths: Sequence[Path], targets: Sequence[Target], options: Options, folder: Path, report: Report
+    paths: Sequence[Path], targets: Sequence[Target], options: BenchmarkOptions, folder: Path, report: Report
 ) -> list[Target]:
     """The targets with an ONNX file each."""
     made = []
@@ -97,29 +97,29 @@ def _built(
     return made
 
 
-def _seat(number: int, contender: Contender, targets: Sequence[Target], folder: Path) -> Seat:
+def _seat(number: int, contender: BenchmarkCandidate, targets: Sequence[Target], folder: Path) -> BenchmarkJob:
     place, target = folder / f"candidate-{number}", targets[contender.target]
     place.mkdir()
     module = target.module if contender.engine in MODULES else None
     source = module.spec if module else target.model
     assert source is not None, "specs are built by now, and a file has no module"
     weights = module.weights.absolute() if module and module.weights else None
-    job = Job(
+    job = WorkerTask(
         contender.engine, str(source.absolute()), contender.provider, contender.threads,
         str(folder / "inputs.npz"), str(place / "outputs.npz"), str(weights) if weights else None,
         module.seed if module else 0, module.trust if module else (), str(module.beside) if module else ".",
     )  # fmt: skip
-    return Seat(contender, job, place)
+    return BenchmarkJob(contender, job, place)
 
 
 @dataclass(frozen=True)
-class _Held:
+class _Repetitions:
     """All sittings: who took part, who did not, how their outputs compare, and what was timed."""
 
-    seats: tuple[Seat, ...]
+    seats: tuple[BenchmarkJob, ...]
     left_out: tuple[LeftOut, ...]
     compared: Compared
-    sittings: tuple[Sat, ...]
+    sittings: tuple[RepetitionResult, ...]
 
     @property
     def names(self) -> list[str]:
@@ -127,12 +127,14 @@ class _Held:
         return [seat.contender.name for seat in self.seats]
 
 
-def _hold(seats: Sequence[Seat], targets: Sequence[Target], options: Options, report: Report) -> _Held:
+def _hold(
+    seats: Sequence[BenchmarkJob], targets: Sequence[Target], options: BenchmarkOptions, report: Report
+) -> _Repetitions:
     """Every sitting, in an order that turns about, so that no candidate is always the first to be opened."""
     with all_open(seats, report) as (opened, left_out):
         compared = require_equal(opened, targets, options.tolerance)
-        report("agree", told(compared))
-        held = _Held(tuple(one.seat for one in opened), tuple(left_out), compared, ())
+        report("agree", equality_note(compared))
+        held = _Repetitions(tuple(one.seat for one in opened), tuple(left_out), compared, ())
         held = _with_sitting(held, opened, options, report)
     while len(held.sittings) < options.sittings:
         order = held.seats[::-1] if len(held.sittings) % 2 else held.seats
@@ -141,22 +143,26 @@ def _hold(seats: Sequence[Seat], targets: Sequence[Target], options: Options, re
     return held
 
 
-def _with_sitting(held: _Held, opened: Sequence[Open], options: Options, report: Report) -> _Held:
+def _with_sitting(
+    held: _Repetitions, opened: Sequence[Open], options: BenchmarkOptions, report: Report
+) -> _Repetitions:
     fewest, most = (math.ceil(rounds / options.sittings) for rounds in ROUNDS)
     sat = timed(opened, held.names, options.seconds / options.sittings, (fewest, most))
     report("time", f"sitting {len(held.sittings) + 1} of {options.sittings}: {len(sat.sitting.seconds)} rounds")
     return replace(held, sittings=(*held.sittings, sat))
 
 
-def _entry(contender: Contender, targets: Sequence[Target], held: _Held, comparison: Comparison) -> Entry:
+def _entry(
+    contender: BenchmarkCandidate, targets: Sequence[Target], held: _Repetitions, comparison: Comparison
+) -> BenchmarkEntry:
     name, module = contender.name, targets[contender.target].module
     found = held.compared.get(name)
-    return Entry(
+    return BenchmarkEntry(
         contender=contender,
         opened=tuple(sat.opened[name] for sat in held.sittings),
         memory=tuple(sat.memory[name] for sat in held.sittings),
         timing=comparison.timings[name],
-        difference=found if isinstance(found, Difference) else None,
+        difference=found if isinstance(found, OutputDifference) else None,
         unequal=found if isinstance(found, str) else None,
         weights=module.told if module and contender.engine in MODULES else None,
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from stackc.artifact.atomic import MARK
 from stackc.artifact.folder import Artifact, load_artifact, sha256
 from stackc.benchmark.candidates import is_model_file
-from stackc.core.diagnostics import Diagnostic, SpecError, near
+from stackc.core.diagnostics import Diagnostic, SpecError, did_you_mean
 from stackc.core.types import DimContract
 from stackc.core.versions import tool_versions
 from stackc.frontend import Checked, Overrides, check_spec
@@ -60,7 +60,7 @@ def read_target(label: str, path: Path, overrides: Overrides, weights: Path | No
     `load_artifact`, for an ONNX file A605, A610, R405; and those of weights."""
     if is_model_file(path):
         return _file(label, path)
-    if not is_spec(path):
+    if not is_spec_target(path):
         return _artifact(label, load_artifact(path), overrides.trust, weights, seed)
     checked = check_spec(path, overrides)
     told = _told(weights or _declared(checked), seed)
@@ -69,7 +69,7 @@ def read_target(label: str, path: Path, overrides: Overrides, weights: Path | No
     return Target(label, value_infos(checked.program.inputs, checked.ranges), checked.program.contract, None, module)
 
 
-def is_spec(path: Path) -> bool:
+def is_spec_target(path: Path) -> bool:
     """Whether a target is neither an ONNX file nor an artifact."""
     return not is_model_file(path) and not os.path.lexists(path / MARK)
 
@@ -77,7 +77,7 @@ def is_spec(path: Path) -> bool:
 def _file(label: str, path: Path) -> Target:
     if not os.path.isfile(path):
         others = [str(other) for other in path.parent.glob("*.onnx")]
-        raise SpecError(Diagnostic("R405", f"there is no model file {path}", hint=near(str(path), others)))
+        raise SpecError(Diagnostic("R405", f"there is no model file {path}", hint=did_you_mean(str(path), others)))
     return Target(label, declared_inputs(read_model(path)), {}, path, None)
 
 

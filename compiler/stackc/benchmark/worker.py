@@ -22,8 +22,8 @@ from typing import Any, NoReturn, TextIO
 
 import numpy as np
 
-from stackc.benchmark.engines import Load, Ready, contiguous, prepare
-from stackc.benchmark.job import Job, Memory, Opened, failure, read_job
+from stackc.benchmark.engines import Load, Ready, contiguous, open_engine
+from stackc.benchmark.job import Memory, Opened, WorkerTask, error_text, read_job
 from stackc.benchmark.memory import forget_most, most_resident, resident, taken_on
 from stackc.benchmark.stopwatch import Stopwatch
 from stackc.core.diagnostics import Diagnostic, SpecError
@@ -41,11 +41,11 @@ def main() -> None:
         for answer in _served(orders):
             print(json.dumps(answer), file=answers, flush=True)
     except SpecError as error:
-        print(json.dumps(failure(error.diagnostics)), file=answers, flush=True)
+        print(json.dumps(error_text(error.diagnostics)), file=answers, flush=True)
     except Exception as error:  # of any library, about this candidate: the parent says whose it is
         first_paragraph = str(error).strip().partition("\n\n")[0]
         cause = " ".join(first_paragraph.split()) or type(error).__name__
-        print(json.dumps(failure((Diagnostic("R431", cause),))), file=answers, flush=True)
+        print(json.dumps(error_text((Diagnostic("R431", cause),))), file=answers, flush=True)
         raise
 
 
@@ -53,7 +53,7 @@ def _served(orders: SimpleQueue[str]) -> Iterator[Answer]:
     """The answers to a job, to "load", and to every "run" and "memory" from then on."""
     job = read_job(orders.get())
     feeds = contiguous(read_npz(Path(job.inputs)))
-    load, watch = prepare(job, feeds)
+    load, watch = open_engine(job, feeds)
     yield {}
     assert orders.get() == "load"
     loaded = _Loaded.by(load, watch, job)
@@ -89,7 +89,7 @@ class _Loaded:
     opened: Opened
 
     @staticmethod
-    def by(load: Load, watch: Stopwatch, job: Job) -> _Loaded:
+    def by(load: Load, watch: Stopwatch, job: WorkerTask) -> _Loaded:
         """Load it, run it once, and write what it makes."""
         gc.collect()
         forget_most()
@@ -105,7 +105,7 @@ class _Loaded:
         write_npz(Path(job.outputs), outputs)
         gc.freeze()
         gc.disable()  # what it takes now and then is no candidate's own
-        return _Loaded(ready, watch, before, job.device, Opened(seconds, watch.clock, ready.elsewhere))
+        return _Loaded(ready, watch, before, job.device, Opened(seconds, watch.clock, ready.off_provider))
 
     def run(self) -> Answer:
         """The seconds of one run."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from stackc.benchmark.job import Job, Memory, Opened, job_line
+from stackc.benchmark.job import Memory, Opened, WorkerTask, job_line
 from stackc.core.diagnostics import Diagnostic, SpecError
 
 _MORE_MEMORY = "a system kills what takes more memory than there is: smaller sizes (`--dims`) take less"
@@ -31,7 +31,7 @@ class Worker:
     _process: subprocess.Popen[str]
 
     @staticmethod
-    def start(name: str, job: Job, folder: Path) -> Worker:
+    def start(name: str, job: WorkerTask, folder: Path) -> Worker:
         """A process that prepares itself for a job; it may write what it likes to the folder."""
         log = folder / "log"
         environment = os.environ | {
@@ -62,7 +62,7 @@ class Worker:
     def load(self) -> Opened:
         """Load the candidate and run it once."""
         found = self._ask("load")
-        return Opened(**found | {"elsewhere": tuple(found["elsewhere"])})
+        return Opened(**found | {"off_provider": tuple(found["off_provider"])})
 
     def run(self) -> float:
         """The seconds of one run."""

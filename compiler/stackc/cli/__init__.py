@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from stackc._version import __version__
-from stackc.core.diagnostics import SpecError, near
+from stackc.core.diagnostics import SpecError, did_you_mean
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -69,7 +69,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, with the nearest name where there is no such command."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
-            ctx.fail(f"no command '{args[0]}'; {near(args[0], COMMANDS) or 'see --help'}")
+            ctx.fail(f"no command '{args[0]}'; {did_you_mean(args[0], COMMANDS) or 'see --help'}")
         return super().resolve_command(ctx, args)
 
 

@@ -18,7 +18,7 @@ from stackc.cli.table import print_table
 from stackc.frontend import Overrides
 
 if TYPE_CHECKING:
-    from stackc.benchmark import Entry, Plan, Result
+    from stackc.benchmark import BenchmarkEntry, BenchmarkPlan, Result
     from stackc.benchmark.job import Engine
 
 ENGINES = ("eager", "compile", "onnx", "openvino")
@@ -96,18 +96,18 @@ def command(
     load is the time from imported libraries to the first outputs, memory the most that the process took beyond them. A
     ratio whose interval contains 1 is noise.
     """
-    from stackc.benchmark import Options, contest, is_model_file, is_spec
+    from stackc.benchmark import BenchmarkOptions, is_model_file, is_spec_target, run_benchmark
 
-    if overrides.params and not any(map(is_spec, targets)):
+    if overrides.params and not any(map(is_spec_target, targets)):
         raise click.UsageError("--set is for specs: the params of an artifact were set when it was built")
     if weights and all(map(is_model_file, targets)):
         raise click.UsageError("--weights is for specs and artifacts: an ONNX file has its own")
     plan = _plan(targets, engines, providers, threads, baseline)
-    options = Options(
+    options = BenchmarkOptions(
         overrides=replace(overrides, dims={}), dims=overrides.dims, weights=weights, seed=seed, seconds=seconds,
         sittings=sittings, baseline=baseline, tolerance=tolerance,
     )  # fmt: skip
-    result = contest(targets, plan, options, stage_report(quiet=as_json))
+    result = run_benchmark(targets, plan, options, stage_report(quiet=as_json))
     if as_json:
         click.echo(json.dumps(result.to_json(), indent=2, ensure_ascii=False, allow_nan=False))
     else:
@@ -119,20 +119,22 @@ def command(
 def _plan(
     targets: tuple[Path, ...], engines: tuple[Engine, ...], providers: tuple[str, ...], threads: tuple[int, ...],
     baseline: str | None,
-) -> Plan:  # fmt: skip
+) -> BenchmarkPlan:  # fmt: skip
     """What takes part; click.UsageError where that is nothing, or not what the options name."""
-    from stackc.benchmark import make_plan
-    from stackc.core.diagnostics import near
+    from stackc.benchmark import plan_benchmark
+    from stackc.core.diagnostics import did_you_mean
     from stackc.runtime.openvino import INSTALL, has_openvino
 
     if "openvino" in engines and not has_openvino():
         raise click.BadParameter(f"OpenVINO is not installed: {INSTALL}", param_hint="--only")
-    plan = make_plan(targets, engines, providers, threads or (os.cpu_count() or 1,))
+    plan = plan_benchmark(targets, engines, providers, threads or (os.cpu_count() or 1,))
     names = [contender.name for contender in plan.contenders]
     if not names:
         raise click.UsageError(f"an ONNX file alone has no PyTorch module, which --only {','.join(engines)} would time")
     if baseline is not None and baseline not in names:
-        raise click.BadParameter(f"no candidate '{baseline}'; {near(baseline, names) or ''}", param_hint="--baseline")
+        raise click.BadParameter(
+            f"no candidate '{baseline}'; {did_you_mean(baseline, names) or ''}", param_hint="--baseline"
+        )
     return plan
 
 
@@ -150,7 +152,7 @@ def _print(result: Result) -> None:
         click.echo(note)
 
 
-def _cells(entry: Entry, result: Result, digits: int) -> list[str]:
+def _cells(entry: BenchmarkEntry, result: Result, digits: int) -> list[str]:
     from stackc.view.figures import scaled
 
     one, timing = entry.contender, entry.timing
@@ -180,13 +182,13 @@ def _notes(result: Result) -> Iterator[str]:
         names = _names(entry for entry in result.entries if entry.unequal == reason)
         yield f"{names}: outputs not compared with the others': {reason}"
     for entry in result.entries:
-        for line in entry.opened[0].elsewhere:
+        for line in entry.opened[0].off_provider:
             yield f"{entry.contender.name}: not on {entry.contender.provider}: {line}"
     for left in result.left_out:
         yield f"left out: {left.reason}"
 
 
-def _names(entries: Iterable[Entry]) -> str:
+def _names(entries: Iterable[BenchmarkEntry]) -> str:
     return ", ".join(entry.contender.name for entry in entries)
 
 

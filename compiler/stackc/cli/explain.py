@@ -33,10 +33,10 @@ def command(code: str | None, as_json: bool) -> None:
         return
     page = pages.get(code.upper())
     if page is None:
-        from stackc.core.diagnostics import near
+        from stackc.core.diagnostics import did_you_mean
 
         raise click.BadParameter(
-            f"no message has the code '{code}'; {near(code.upper(), pages) or 'see `stackc explain`'}"
+            f"no message has the code '{code}'; {did_you_mean(code.upper(), pages) or 'see `stackc explain`'}"
         )
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(page), ensure_ascii=False, indent=2))

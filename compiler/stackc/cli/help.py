@@ -26,9 +26,9 @@ def command(ctx: click.Context, topic: str | None) -> None:
         with click.Context(found, info_name=topic, parent=root) as inner:
             click.echo(found.get_help(inner))
     else:
-        from stackc.core.diagnostics import near
+        from stackc.core.diagnostics import did_you_mean
 
-        guess = near(topic, ["language", *COMMANDS]) or "see `stackc help`"
+        guess = did_you_mean(topic, ["language", *COMMANDS]) or "see `stackc help`"
         raise click.BadParameter(f"nothing is called '{topic}'; {guess}")
 
 

@@ -59,25 +59,25 @@ def _list() -> None:
 
 def _template(name: str, out: Path | None, force: bool) -> None:
     from stackc.authoring.starter_specs import starters
-    from stackc.core.diagnostics import near
+    from stackc.core.diagnostics import did_you_mean
 
     found = starters()
     if name not in found:
-        raise click.BadParameter(f"no template is called '{name}'; {near(name, found)}")
+        raise click.BadParameter(f"no template is called '{name}'; {did_you_mean(name, found)}")
     target = out or Path(found[name].name)
     _write(target, found[name].read_text(encoding="utf-8"), force)
     click.echo(f"wrote {target}; next: stackc build {target}")
 
 
 def _outline(diagram: Path, out: Path | None, force: bool) -> None:
-    from stackc.authoring.scaffold import outline
+    from stackc.authoring.scaffold import scaffold
     from stackc.spec.source import load_drawing
 
     _check_kind(diagram)
     source = load_drawing(diagram)
     file, _, block = diagram.name.partition("#")
     target = out or diagram.with_name(f"{block or Path(file).stem}.spec.mmd")
-    made = outline(source.text, source.file, target.name.partition(".")[0])
+    made = scaffold(source.text, source.file, target.name.partition(".")[0])
     _write(target, made.text, force)
     waiting = f"; fill in {', '.join(made.waiting)}" if made.waiting else ""
     click.echo(f"wrote {target}{waiting}; then: stackc check {target}")

@@ -30,7 +30,7 @@ def command(name: str | None, search: str | None, as_json: bool) -> None:
 
     NAME may be a family, too, whose components are listed then. Its case does not matter.
     """
-    from stackc.authoring.reference.ops import families, found, page_of
+    from stackc.authoring.reference.ops import families, page_of, search_ops
 
     if search is not None and name is not None:
         raise click.UsageError("NAME or --search, not both")
@@ -41,14 +41,14 @@ def command(name: str | None, search: str | None, as_json: bool) -> None:
         else:
             _page(op)
         return
-    listed = families() if search is None else found(search)
+    listed = families() if search is None else search_ops(search)
     if search is not None and not listed:
         raise click.BadParameter(f"no component speaks of '{search}'; see `stackc ops`", param_hint="--search")
     if name is not None:
         if name.lower() not in listed:
-            from stackc.core.diagnostics import near
+            from stackc.core.diagnostics import did_you_mean
 
-            hint = near(name.lower(), [*known, *listed]) or "see `stackc ops`, or `stackc ops --search WORD`"
+            hint = did_you_mean(name.lower(), [*known, *listed]) or "see `stackc ops`, or `stackc ops --search WORD`"
             raise click.BadParameter(f"no component is called '{name}'; {hint}")
         listed = {name.lower(): listed[name.lower()]}
     _list(listed, as_json)

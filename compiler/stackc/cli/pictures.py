@@ -40,7 +40,7 @@ SUFFIXES = (*WRITERS, ".html")
 """How a file that holds a picture may end."""
 
 
-def draw(checked: Checked, suffix: str, depth: int) -> str | bytes:
+def draw_picture(checked: Checked, suffix: str, depth: int) -> str | bytes:
     """What a file that ends in one of SUFFIXES holds."""
     if suffix == ".html":
         from stackc.view.html import write_html

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from stackc.analysis.plan.fit import memory_of, memory_text
-from stackc.analysis.plan.footprint import PRECISIONS, Needs
+from stackc.analysis.plan.footprint import PRECISIONS, Footprint
 from stackc.analysis.plan.planning import Plan, make_plan
 from stackc.cli.options import json_option, override_options, spec_argument
 from stackc.cli.table import print_table
@@ -77,7 +77,7 @@ def _print_blocks(plan: Plan, dtype: str) -> None:
     print_table(columns, rows, [plan.name, "", *_figures(plan.total, dtype)])
 
 
-def _figures(needs: Needs, dtype: str) -> list[str]:
+def _figures(needs: Footprint, dtype: str) -> list[str]:
     precision, cost = PRECISIONS[dtype], needs.cost
     weights, made = needs.weights.bytes(precision), needs.activations.bytes(precision)
     cells = [(cost.parameters, scaled(cost.parameters)), (cost.flops, sum_text(cost.flops))]

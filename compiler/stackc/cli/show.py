@@ -9,10 +9,10 @@ from typing import Literal
 import click
 
 from stackc.cli.options import override_options, spec_argument
-from stackc.cli.pictures import SUFFIXES, draw, picture_target, write_file
+from stackc.cli.pictures import SUFFIXES, draw_picture, picture_target, write_file
 from stackc.frontend import Overrides, check_spec
 from stackc.spec.source import MERMAID_SUFFIXES, YAML_SUFFIXES, load_source
-from stackc.spec.writer import write_skin
+from stackc.spec.writer import convert_syntax
 from stackc.view.compose import compose
 from stackc.view.picture import Picture
 
@@ -68,14 +68,14 @@ def command(
 
 def _written(spec: Path, overrides: Overrides, form: Form) -> str:
     if form != "torch":
-        return write_skin(load_source(spec), form)
+        return convert_syntax(load_source(spec), form)
     from stackc.torch_backend.torch_file import write_torch
 
     return write_torch(check_spec(spec, overrides).typed)
 
 
 def _drawn(spec: Path, overrides: Overrides, out: Path | None, depth: int) -> str | bytes:
-    return draw(check_spec(spec, overrides), out.suffix.lower() if out else ".mmd", depth)
+    return draw_picture(check_spec(spec, overrides), out.suffix.lower() if out else ".mmd", depth)
 
 
 def _print_tree(picture: Picture) -> None:

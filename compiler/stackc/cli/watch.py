@@ -25,27 +25,27 @@ def command(spec: Path, overrides: Overrides, out: Path | None, depth: int) -> N
     from stackc.cli.file_watch import saves
     from stackc.spec.source import load_source
 
-    draw = _drawer(out, depth, spec) if out else None
+    redraw = _drawer(out, depth, spec) if out else None
     first = Path(load_source(spec).file)
     files = [first]
     try:
         for _ in saves(lambda: files):
             click.clear()
-            if checked := _check(spec, overrides, draw):
+            if checked := _check(spec, overrides, redraw):
                 files[:] = [first, *(Path(source.file) for source in checked.graph.includes)]
     except KeyboardInterrupt:
         click.echo()
 
 
 def _drawer(out: Path, depth: int, spec: Path) -> Callable[[Checked], None]:
-    from stackc.cli.pictures import draw, picture_target, write_file
+    from stackc.cli.pictures import draw_picture, picture_target, write_file
 
     picture_target(out, "--out", (spec,))
     suffix = out.suffix.lower()
-    return lambda checked: write_file(out, draw(checked, suffix, depth))
+    return lambda checked: write_file(out, draw_picture(checked, suffix, depth))
 
 
-def _check(spec: Path, overrides: Overrides, draw: Callable[[Checked], None] | None) -> Checked | None:
+def _check(spec: Path, overrides: Overrides, redraw: Callable[[Checked], None] | None) -> Checked | None:
     """Check, draw and tell; None where the spec is wrong."""
     from stackc.cli.report import count, report_diagnostics
     from stackc.core.diagnostics import SpecError
@@ -55,8 +55,8 @@ def _check(spec: Path, overrides: Overrides, draw: Callable[[Checked], None] | N
     start = time.perf_counter()
     try:
         checked = check_spec(spec, overrides)
-        if draw:
-            draw(checked)
+        if redraw:
+            redraw(checked)
     except SpecError as error:
         report_diagnostics(error)
         return None

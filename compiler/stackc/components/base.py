@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from stackc.components.construction import Construction
+from stackc.components.construction import ConstructorCall
 from stackc.core.types import Dim, TensorType
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Signature:
     limits: tuple[Limit, ...] = ()
 
 
-class Misfit(Exception):
+class SignatureError(Exception):
     """The inputs or the fields of a component do not go together; said in the user's terms, behind the node's name.
 
     `field` or `port` name the culprit where there is one, so that the caret points at it.
@@ -101,15 +101,15 @@ class Component:
     def signature(self, *inputs: Any, **named: Any) -> Signature:
         """Types, parameters and FLOPs for `TensorType`s in the order of `ports`, None at an optional port left open.
 
-        Raises `Misfit` where the inputs or the fields do not go together. Each component spells its inputs out.
+        Raises `SignatureError` where the inputs or the fields do not go together. Each component spells its inputs out.
         """
         raise NotImplementedError(type(self).__name__)
 
-    def clear_outputs(self, *inputs: Any) -> tuple[TensorType, ...]:
-        """The types of its outputs where they are clear although `signature` raises Misfit; none where they are not."""
+    def fallback_outputs(self, *inputs: Any) -> tuple[TensorType, ...]:
+        """The types of its outputs where they are clear although `signature` raises SignatureError; none where they are not."""
         return ()
 
-    def construction(self, *inputs: Any, **named: Any) -> Construction[nn.Module]:
+    def construction(self, *inputs: Any, **named: Any) -> ConstructorCall[nn.Module]:
         """What makes the PyTorch module for these inputs, in words that `show --as torch` can print.
 
         The module's forward takes the connected inputs, None where one is open.
@@ -130,9 +130,9 @@ class Component:
 
 
 def fixed(dim: Dim, what: str, *, port: str | None = None) -> int:
-    """The number that a size is; a Misfit where it is known only at run time, since parameters need numbers."""
+    """The number that a size is; a SignatureError where it is known only at run time, since parameters need numbers."""
     if dim.constant is None:
-        raise Misfit(
+        raise SignatureError(
             f"{what} is '{dim}', known only at run time; it has to be a number here",
             port=port,
             hint="write the size as a number or a param in the shape of the input",
@@ -141,9 +141,9 @@ def fixed(dim: Dim, what: str, *, port: str | None = None) -> int:
 
 
 def require_float(x: TensorType, port: str = "x") -> None:
-    """A Misfit unless the elements are floating-point numbers."""
+    """A SignatureError unless the elements are floating-point numbers."""
     if not x.is_float:
-        raise Misfit(
+        raise SignatureError(
             f"needs floating-point numbers, and gets {x}",
             code="T203",
             port=port,
@@ -151,55 +151,55 @@ def require_float(x: TensorType, port: str = "x") -> None:
         )
 
 
-class KeepsType(Component):
+class TypePreserving(Component):
     """The base of what gives the type that it takes: whatever is wrong with its fields, what follows can be judged."""
 
-    def clear_outputs(self, x: TensorType, *others: Any) -> tuple[TensorType, ...]:
+    def fallback_outputs(self, x: TensorType, *others: Any) -> tuple[TensorType, ...]:
         """The type of x, unless it is no type for it."""
         return (x,) if x.is_float else ()
 
 
 def axis_of(axis: int, x: TensorType, *, field: str = "axis") -> int:
-    """`axis` counted from 0; a Misfit where the tensor has no such axis."""
+    """`axis` counted from 0; a SignatureError where the tensor has no such axis."""
     if not -x.rank <= axis < x.rank:
-        raise Misfit(f"axis {axis} is outside {x}, which has {x.rank} axes", field=field)
+        raise SignatureError(f"axis {axis} is outside {x}, which has {x.rank} axes", field=field)
     return axis % x.rank
 
 
 def axes_of(axes: int | tuple[int, ...], x: TensorType, *, field: str = "axis") -> tuple[int, ...]:
-    """One axis or several, counted from 0, in the order of x; a Misfit where there is none, or one twice."""
+    """One axis or several, counted from 0, in the order of x; a SignatureError where there is none, or one twice."""
     given = axes if isinstance(axes, tuple) else (axes,)
     counted = sorted(axis_of(axis, x, field=field) for axis in given)
     if not counted or len(set(counted)) < len(counted):
-        raise Misfit(f"{field} {list(given)} has to name an axis of {x} or more, each once", field=field)
+        raise SignatureError(f"{field} {list(given)} has to name an axis of {x} or more, each once", field=field)
     return tuple(counted)
 
 
 def features_of(x: TensorType, port: str = "x") -> int:
-    """The number of features, the size of the last axis; a Misfit where there is none or it is no number."""
+    """The number of features, the size of the last axis; a SignatureError where there is none or it is no number."""
     if not x.rank:
-        raise Misfit(f"needs [..., features], and gets {x}", port=port)
+        raise SignatureError(f"needs [..., features], and gets {x}", port=port)
     return fixed(x.shape[-1], "the feature axis", port=port)
 
 
 def require_layout(x: TensorType, layout: str, port: str = "x") -> None:
-    """A Misfit unless the tensor has as many axes as `layout` names, as in "[batch, seq, dim]"."""
+    """A SignatureError unless the tensor has as many axes as `layout` names, as in "[batch, seq, dim]"."""
     if x.rank != layout.count(",") + 1:
-        raise Misfit(f"needs {layout}, and gets {x}", port=port)
+        raise SignatureError(f"needs {layout}, and gets {x}", port=port)
 
 
 def require_integer(x: TensorType, port: str = "x") -> None:
-    """A Misfit unless the elements are whole numbers."""
+    """A SignatureError unless the elements are whole numbers."""
     if x.dtype not in INTEGERS:
         message = f"needs whole numbers, {' or '.join(INTEGERS)}, and gets {x}"
         hint = "ids are whole numbers: an input has them with `dtype: int64`" if x.is_float else None
-        raise Misfit(message, code="T203", port=port, hint=hint)
+        raise SignatureError(message, code="T203", port=port, hint=hint)
 
 
 def require_mask(mask: TensorType, port: str = "mask") -> None:
-    """A Misfit unless the elements are whole numbers or booleans, of which nonzero keeps a position."""
+    """A SignatureError unless the elements are whole numbers or booleans, of which nonzero keeps a position."""
     if mask.dtype not in MASKS:
-        raise Misfit(
+        raise SignatureError(
             f"needs a mask of whole numbers or booleans, and gets {mask}",
             code="T203",
             port=port,
@@ -212,13 +212,13 @@ MOST_TRIED = 100_000
 
 
 def require_divisor(divisor: int, size: int, *, field: str, of: str) -> None:
-    """A Misfit unless `divisor`, the value of `field`, divides `size`; the hint has the nearest numbers that do."""
+    """A SignatureError unless `divisor`, the value of `field`, divides `size`; the hint has the nearest numbers that do."""
     if size % divisor:
         start = min(divisor, size)
         downwards, upwards = range(start, max(0, start - MOST_TRIED), -1), range(divisor, size + 1)[:MOST_TRIED]
         found = (next((n for n in numbers if size % n == 0), None) for numbers in (downwards, upwards))
         near = [str(n) for n in found if n]
-        raise Misfit(
+        raise SignatureError(
             f"{field} {divisor} does not divide {of} {size}",
             code="T202",
             field=field,

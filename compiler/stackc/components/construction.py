@@ -12,7 +12,7 @@ Made_co = TypeVar("Made_co", covariant=True)
 
 
 @dataclass(frozen=True)
-class Construction(Generic[Made_co]):
+class ConstructorCall(Generic[Made_co]):
     """A call of a class that has not been made yet; see `construct`."""
 
     make: Callable[..., Made_co]
@@ -27,15 +27,15 @@ class Construction(Generic[Made_co]):
 
 def construct(
     make: Callable[Arguments, Made], /, *positional: Arguments.args, **named: Arguments.kwargs
-) -> Construction[Made]:
+) -> ConstructorCall[Made]:
     """`construct(nn.Linear, 3, 4)` is `nn.Linear(3, 4)` before the call, and is type-checked like it."""
-    return Construction(make, positional, named)
+    return ConstructorCall(make, positional, named)
 
 
-def nested(construction: Construction[Made]) -> Made:
+def nested(construction: ConstructorCall[Made]) -> Made:
     """A construction as an argument of another one, under the type of what it will have become there."""
     return cast(Made, construction)
 
 
 def _built(value: object) -> object:
-    return value.build() if isinstance(value, Construction) else value
+    return value.build() if isinstance(value, ConstructorCall) else value

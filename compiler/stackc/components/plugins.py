@@ -15,27 +15,27 @@ from stackc.components.registry import REGISTRY
 GROUP = "stackc.components"
 
 
-class Unloadable(Exception):
+class PluginError(Exception):
     """A component that a package offers and that cannot be had, and why, in words."""
 
 
 @cache
-def offered() -> dict[str, EntryPoint]:
+def plugins() -> dict[str, EntryPoint]:
     """What installed packages offer beside the components that are here, by op; nothing is imported."""
     return {point.name: point for point in entry_points(group=GROUP) if point.name not in REGISTRY}
 
 
 def component_named(op: str) -> type[Component] | None:
-    """The component of that name, None where there is none. Unloadable where a package offers it in vain."""
+    """The component of that name, None where there is none. PluginError where a package offers it in vain."""
     if op in REGISTRY:
         return REGISTRY[op]
-    return _loaded(offered()[op]) if op in offered() else None
+    return _loaded(plugins()[op]) if op in plugins() else None
 
 
-def load_offered() -> None:
+def load_plugins() -> None:
     """Register all that is offered, so that it stands in lists; what cannot be had `stackc doctor` tells."""
-    for op in offered():
-        with suppress(Unloadable):
+    for op in plugins():
+        with suppress(PluginError):
             component_named(op)
 
 
@@ -45,7 +45,7 @@ def _loaded(point: EntryPoint) -> type[Component]:
     try:
         found = point.load()
     except Exception as error:  # the code of somebody else, which may raise anything
-        raise Unloadable(f"{what} cannot be loaded: {type(error).__name__}: {error}") from error
+        raise PluginError(f"{what} cannot be loaded: {type(error).__name__}: {error}") from error
     if REGISTRY.get(point.name) is not found:
-        raise Unloadable(f'{what} is none: {point.value} has to be a class under @component("{point.name}", …)')
+        raise PluginError(f'{what} is none: {point.value} has to be a class under @component("{point.name}", …)')
     return REGISTRY[point.name]

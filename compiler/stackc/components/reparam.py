@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stackc.components.base import Misfit, axis_of
-from stackc.components.construction import Construction, construct
+from stackc.components.base import SignatureError, axis_of
+from stackc.components.construction import ConstructorCall, construct
 from stackc.core.types import TensorType, product
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class Reparam:
     """What a parameter is made of other ones by; the originals are what is trained and stored."""
 
     def check(self, parameter: TensorType) -> None:
-        """Raise `Misfit` where a parameter of this type cannot be normalized so."""
+        """Raise `SignatureError` where a parameter of this type cannot be normalized so."""
 
     def originals(self, parameter: TensorType) -> Mapping[str, TensorType]:
         """What is trained in the place of a parameter of this type, by the names that PyTorch gives it."""
@@ -32,7 +32,7 @@ class Reparam:
         """What is stored beside it and not trained, by the names that PyTorch gives it."""
         return {}
 
-    def construction(self) -> Construction[nn.Module]:
+    def construction(self) -> ConstructorCall[nn.Module]:
         """What makes the module from the original tensor to the one that is used."""
         raise NotImplementedError(type(self).__name__)
 
@@ -56,9 +56,9 @@ class Standardize(Reparam):
         """Each axis has to exist, and to be named once."""
         counted = [axis_of(axis, parameter, field="axes") for axis in self.axes or ()]
         if len(set(counted)) < len(counted):
-            raise Misfit(f"axes {list(self.axes or ())} name an axis of {parameter} twice", field="axes")
+            raise SignatureError(f"axes {list(self.axes or ())} name an axis of {parameter} twice", field="axes")
 
-    def construction(self) -> Construction[nn.Module]:
+    def construction(self) -> ConstructorCall[nn.Module]:
         """The standardization as a module without parameters."""
         from stackc.modules.reparam import Standardized
 
@@ -79,9 +79,9 @@ class MinMax(Reparam):
     def check(self, parameter: TensorType) -> None:
         """The range has to be one."""
         if self.low >= self.high:
-            raise Misfit(f"minmax [{self.low:g}, {self.high:g}] has to go from the lower to the higher end")
+            raise SignatureError(f"minmax [{self.low:g}, {self.high:g}] has to go from the lower to the higher end")
 
-    def construction(self) -> Construction[nn.Module]:
+    def construction(self) -> ConstructorCall[nn.Module]:
         """The scaling as a module without parameters."""
         from stackc.modules.reparam import MinMaxScaled
 
@@ -108,7 +108,7 @@ class WeightNorm(Reparam):
         lengths = (size if i == axis else 1 for i, size in enumerate(parameter.shape))
         return {"original0": parameter.with_shape(*lengths), "original1": parameter}
 
-    def construction(self) -> Construction[nn.Module]:
+    def construction(self) -> ConstructorCall[nn.Module]:
         """Lengths and directions as a module without parameters."""
         from stackc.modules.reparam import WeightNormed
 
@@ -131,7 +131,7 @@ class SpectralNorm(Reparam):
         """The parameter has to be a matrix, or more, and the axis to exist."""
         axis_of(self.axis, parameter)
         if parameter.rank < 2:
-            raise Misfit(f"spectral_norm needs a matrix, and gets {parameter}")
+            raise SignatureError(f"spectral_norm needs a matrix, and gets {parameter}")
 
     def buffers(self, parameter: TensorType) -> Mapping[str, TensorType]:
         """The singular vectors: u of the axis, v of all others."""
@@ -139,7 +139,7 @@ class SpectralNorm(Reparam):
         others = product(size for i, size in enumerate(parameter.shape) if i != axis)
         return {"0._u": parameter.with_shape(parameter.shape[axis]), "0._v": parameter.with_shape(others)}
 
-    def construction(self) -> Construction[nn.Module]:
+    def construction(self) -> ConstructorCall[nn.Module]:
         """The division as a module whose buffers take their sizes from the first parameter it meets."""
         from stackc.modules.reparam import SpectralNormed
 

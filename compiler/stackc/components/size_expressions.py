@@ -10,17 +10,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
-from stackc.components.base import Component, Misfit
+from stackc.components.base import Component, SignatureError
 from stackc.components.fields import Range
 from stackc.core.types import Atom, Dim, Monomial, Symbol, TensorType
 
 Extent = Annotated[int | Dim, Range(minimum=1)]
 """A field: a size that is a number, or an expression over dims."""
 
-Factor = tuple["int | Terms", int]
+Factor = tuple["int | SizeExpression", int]
 """The size of an axis, (input, axis), or a floor division, (terms, divisor)."""
 
-Terms = tuple[tuple[int, tuple[Factor, ...]], ...]
+SizeExpression = tuple[tuple[int, tuple[Factor, ...]], ...]
 """A sum: each term is a number and the factors that it is multiplied by."""
 
 C = TypeVar("C", bound=Component)
@@ -48,8 +48,8 @@ class _Axis:
     dim: Dim
 
 
-def read_off(size: int | Dim, inputs: Sequence[TensorType | None], field: str) -> int | Terms:
-    """How the axes of the inputs tell a size. A Misfit where they do not."""
+def read_off(size: int | Dim, inputs: Sequence[TensorType | None], field: str) -> int | SizeExpression:
+    """How the axes of the inputs tell a size. A SignatureError where they do not."""
     if isinstance(size, int) or size.constant is not None:
         return size if isinstance(size, int) else size.constant or 0
     axes = [
@@ -78,7 +78,7 @@ def _term(
             number //= times
             factors.append(axis.factor)
         else:
-            shifted: Terms = ((1, (axis.factor,)), *(((-added, ()),) if added else ()))
+            shifted: SizeExpression = ((1, (axis.factor,)), *(((-added, ()),) if added else ()))
             factors.append((shifted, times))
     return number, tuple(factors)
 
@@ -95,9 +95,9 @@ def _told(monomial: Monomial, axes: Sequence[_Axis]) -> tuple[_Axis, int, int] |
 
 
 def _inside(atom: Atom, axes: Sequence[_Axis], size: Dim, field: str) -> Factor:
-    """A floor division that no axis has itself. A Misfit for a symbol."""
+    """A floor division that no axis has itself. A SignatureError for a symbol."""
     if isinstance(atom, Symbol):
-        raise Misfit(
+        raise SignatureError(
             f"{field} {size} cannot be told: no axis of an input says how large {atom.name} is",
             field=field,
             hint=f"draw an arrow into `like` from something that has an axis {atom.name}",
@@ -115,7 +115,7 @@ def written(size: int | Dim, *variables: str) -> str:
     return str(terms) if isinstance(terms, int) else _sum(terms, variables)
 
 
-def _sum(terms: Terms, names: Sequence[str]) -> str:
+def _sum(terms: SizeExpression, names: Sequence[str]) -> str:
     shown = [_product(number, factors, names) for number, factors in terms]
     return " + ".join(sorted(shown, key=lambda text: text[0] == "-")).replace("+ -", "- ")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stackc.components.base import Limit, Misfit
+from stackc.components.base import Limit, SignatureError
 from stackc.components.fields import Natural, Size
 from stackc.core.types import Dim, TensorType
 
@@ -19,21 +19,21 @@ AXES = {3: ("length",), 4: ("height", "width"), 5: ("depth", "height", "width")}
 
 
 def require_channels_first(x: TensorType, rank: int) -> None:
-    """A Misfit unless the tensor has the rank of a batch of sequences (3), images (4) or volumes (5)."""
+    """A SignatureError unless the tensor has the rank of a batch of sequences (3), images (4) or volumes (5)."""
     if x.rank != rank:
         layout = ", ".join(("batch", "channels", *AXES[rank]))
-        raise Misfit(f"needs [{layout}], and gets {x}", port="x")
+        raise SignatureError(f"needs [{layout}], and gets {x}", port="x")
 
 
 def per_axis(value: int | tuple[int, ...], x: TensorType, field: str) -> tuple[int, ...]:
-    """One number for each axis that a window slides along; a Misfit where a list has more or fewer."""
+    """One number for each axis that a window slides along; a SignatureError where a list has more or fewer."""
     axes = AXES[x.rank]
     if isinstance(value, int):
         return (value,) * len(axes)
     if len(value) != len(axes):
         named = " and ".join(filter(None, [", ".join(axes[:-1]), axes[-1]]))
         there = f"{len(axes)} axes to slide along, {named}" if len(axes) > 1 else f"one, {named}"
-        raise Misfit(
+        raise SignatureError(
             f"{field} {list(value)} has a number for each of {len(value)} axes, and x has {there}", field=field
         )
     return value
@@ -62,13 +62,13 @@ def places(
 ) -> tuple[Dim, ...]:
     """floor((size + 2·padding − span) / stride) + 1 for each axis that a window of `span` positions slides along.
 
-    With `ceil` it is rounded up instead, for a last window that is not full. A Misfit where the window is longer than
+    With `ceil` it is rounded up instead, for a last window that is not full. A SignatureError where the window is longer than
     an axis whose size is a number.
     """
     sizes = x.shape[2:]
     for name, size, window, margin in zip(AXES[x.rank], sizes, span, padding, strict=True):
         if size.constant is not None and size.constant + 2 * margin < window:
-            raise Misfit(f"a window of {window} is longer than the {name} of {x} with its padding", port="x")
+            raise SignatureError(f"a window of {window} is longer than the {name} of {x} with its padding", port="x")
     steps = zip(sizes, span, stride, padding, strict=True)
     return tuple((size + 2 * margin - window + (step - 1) * ceil) // step + 1 for size, window, step, margin in steps)
 

@@ -125,7 +125,7 @@ def closest(name: str, known: Iterable[str]) -> str | None:
     return likeliest(name, known)
 
 
-def near(name: str, known: Iterable[str]) -> str | None:
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """A hint with the closest known name, or with all of them where they are few."""
     known = sorted(set(known))
     if close := closest(name, known):

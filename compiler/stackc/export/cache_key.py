@@ -14,7 +14,7 @@ from pathlib import Path
 COMPILERS = ("torch", "onnx", "onnxscript", "onnx-ir")
 
 
-def spelled(value: object) -> str:
+def canonical_text(value: object) -> str:
     """The text of numbers, texts, None, and of tuples, lists, mappings and dataclasses of them.
 
     A dataclass is spelled with the source of its package, since what it means is written there. TypeError for anything
@@ -23,12 +23,12 @@ def spelled(value: object) -> str:
     if value is None or isinstance(value, (bool, int, float, str, bytes)):
         return repr(value)
     if isinstance(value, (tuple, list)):
-        return f"[{','.join(map(spelled, value))}]"
+        return f"[{','.join(map(canonical_text, value))}]"
     if isinstance(value, Mapping):
-        return f"{{{','.join(f'{spelled(k)}:{spelled(v)}' for k, v in value.items())}}}"
+        return f"{{{','.join(f'{canonical_text(k)}:{canonical_text(v)}' for k, v in value.items())}}}"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         kind = type(value)
-        fields = ",".join(f"{f.name}={spelled(getattr(value, f.name))}" for f in dataclasses.fields(value))
+        fields = ",".join(f"{f.name}={canonical_text(getattr(value, f.name))}" for f in dataclasses.fields(value))
         package = kind.__module__.partition(".")[0]
         return f"{kind.__module__}.{kind.__qualname__} {package_digest(package)}({fields})"
     raise TypeError(f"{type(value).__name__} has no text of its own")

@@ -31,27 +31,27 @@ def compile_units(units: Mapping[Unit, Span]) -> dict[Unit, Object]:
 
 
 def _together(units: list[Unit]) -> dict[Unit, Object]:
-    from stackc.export.batch import export_gallery
-    from stackc.export.split import cut
+    from stackc.export.batch import export_batch
+    from stackc.export.split import split
 
     objects: dict[Unit, Object] = {}
     for opset, target in sorted({(unit.opset, unit.target) for unit in units}):
         group = [unit for unit in units if (unit.opset, unit.target) == (opset, target)]
-        model, wirings = export_gallery(group, opset)
-        objects.update(zip(group, cut(model, wirings, DOMAINS[target]), strict=True))
+        model, wirings = export_batch(group, opset)
+        objects.update(zip(group, split(model, wirings, DOMAINS[target]), strict=True))
     return objects
 
 
 def _one_by_one(units: Mapping[Unit, Span]) -> dict[Unit, Object]:
     """One unit that fails, fails the call: each for itself, to find out which one it is."""
     objects: dict[Unit, Object] = {}
-    found = Collector()
+    diagnostics = Collector()
     for unit, span in units.items():
         try:
             objects.update(_together([unit]))
         except _FAILURES as error:
-            found.extend(SpecError(_blame(unit, span, error)))
-    found.raise_if_any()
+            diagnostics.extend(SpecError(_blame(unit, span, error)))
+    diagnostics.raise_if_any()
     return objects
 
 

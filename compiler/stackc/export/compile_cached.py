@@ -13,7 +13,7 @@ from stackc.export.objects import Object
 from stackc.export.units import Unit
 
 
-def recall_or_compile(units: Mapping[Unit, Span], cache: Cache | None) -> tuple[dict[Unit, Object], int]:
+def compile_cached(units: Mapping[Unit, Span], cache: Cache | None) -> tuple[dict[Unit, Object], int]:
     """The object of every unit, and how many of them came from the cache. Raises what `compile_units` raises."""
     if cache is None:
         return compile_units(units), 0

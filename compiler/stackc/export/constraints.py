@@ -26,18 +26,18 @@ _FUNCTIONS: dict[str, Callable[..., object]] = {
 _NODES = ("Expr", "BinOp", "UnaryOp", "BoolOp", "Compare", "Call", "Name", "Constant")
 
 
-class Inexpressible(ValueError):
+class UncheckableConstraint(ValueError):
     """A constraint that calls for something that sizes alone do not give."""
 
 
 def holds(constraint: str, sizes: Mapping[str, int]) -> bool:
-    """Whether it holds at these sizes of the axes. Inexpressible where it is no arithmetic of them."""
+    """Whether it holds at these sizes of the axes. UncheckableConstraint where it is no arithmetic of them."""
     evaluator = simpleeval.SimpleEval(functions=_FUNCTIONS, names=dict(sizes))
     evaluator.nodes = {kind: run for kind, run in evaluator.nodes.items() if kind.__name__ in _NODES}
     try:
         return bool(evaluator.eval(constraint))
     except (simpleeval.InvalidExpression, SyntaxError, TypeError) as error:
-        raise Inexpressible(constraint) from error
+        raise UncheckableConstraint(constraint) from error
 
 
 def counterexample(
@@ -54,7 +54,7 @@ def counterexample(
     return None
 
 
-def spelled(constraint: str, inputs: Sequence[TensorType | None]) -> str:
+def constraint_text(constraint: str, inputs: Sequence[TensorType | None]) -> str:
     """The constraint over the names of the contract's dims."""
     return re.sub(r"x\d+_\d+", lambda found: str(_dim(found[0], inputs)), constraint)
 

@@ -1,9 +1,9 @@
 """A flat model with the blocks of its spec as ONNX local functions, and back: `--functions`.
 
-`fold` makes a function of every block and stack, and one node of each place where it is at work, so that a viewer shows
+`fold_functions` makes a function of every block and stack, and one node of each place where it is at work, so that a viewer shows
 the hierarchy of the drawing. Places that do the same share one function; weights enter as its inputs, since a function
 has none of its own. Inside, names and stamps are relative to the place, so that nothing in it differs from place to
-place. `unfold` puts the bodies back: nodes, names and stamps are those of the flat model.
+place. `unfold_functions` puts the bodies back: nodes, names and stamps are those of the flat model.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CONSTANT = "constant/"  # what the linker calls a constant that is no weight
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FunctionCall:
     """A block or stack at work: its name, the line that puts it there, and the port of each value that enters."""
 
     name: str
@@ -32,7 +32,9 @@ class Place:
     ports: Mapping[str, str]
 
 
-def fold(model: onnx.ModelProto, places: Mapping[str, Place], exposed: Mapping[str, str]) -> onnx.ModelProto:
+def fold_functions(
+    model: onnx.ModelProto, places: Mapping[str, FunctionCall], exposed: Mapping[str, str]
+) -> onnx.ModelProto:
     """The model with a node for every place, by path, and the functions that these call.
 
     `exposed` leads from the outputs of the model to the values that they are, named by path. The nodes of a place have
@@ -58,7 +60,7 @@ def fold(model: onnx.ModelProto, places: Mapping[str, Place], exposed: Mapping[s
     return folded
 
 
-def unfold(model: onnx.ModelProto) -> onnx.ModelProto:
+def unfold_functions(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model without functions; the same one where it has none."""
     functions = {function.name: function for function in model.functions if function.domain == DOMAIN}
     flat = onnx.ModelProto()
@@ -102,7 +104,7 @@ def _moved(node: onnx.NodeProto, names: Mapping[str, str], move: Callable[[str],
 class _Folding:
     """The functions made so far, by what they do; `last` is the last node that reads a value."""
 
-    places: Mapping[str, Place]
+    places: Mapping[str, FunctionCall]
     exposed: Mapping[str, str]
     opset: int
     last: Mapping[str, float]

@@ -13,8 +13,8 @@ import torch
 from torch.export import ExportedProgram
 
 from stackc.core.types import Dim
-from stackc.export.constraints import Inexpressible, holds
-from stackc.export.prepare import Exhibit
+from stackc.export.constraints import UncheckableConstraint, holds
+from stackc.export.prepare import PreparedUnit
 from stackc.export.units import Unexportable
 
 
@@ -38,7 +38,7 @@ class Axis:
         return sympy.Symbol(self.name, integer=True, positive=True)
 
 
-def guards_of(program: ExportedProgram, exhibits: Sequence[Exhibit]) -> list[tuple[str, ...]]:
+def guards_of(program: ExportedProgram, exhibits: Sequence[PreparedUnit]) -> list[tuple[str, ...]]:
     """The constraints of each exhibit, in the order they were met. Unexportable where one cannot be checked later."""
     axes = list(_axes(program, exhibits))
     named: dict[sympy.Symbol, Axis] = {}
@@ -57,7 +57,7 @@ def guards_of(program: ExportedProgram, exhibits: Sequence[Exhibit]) -> list[tup
     return [tuple(texts) for texts in kept]
 
 
-def _axes(program: ExportedProgram, exhibits: Sequence[Exhibit]) -> Iterator[Axis]:
+def _axes(program: ExportedProgram, exhibits: Sequence[PreparedUnit]) -> Iterator[Axis]:
     values = {node.name: node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"}
     shapes = iter([values[name].shape for name in program.graph_signature.user_inputs])
     for owner, exhibit in enumerate(exhibits):
@@ -95,7 +95,7 @@ def _text(condition: sympy.Basic, named: Mapping[sympy.Symbol, Axis]) -> str:
     return str(condition)
 
 
-def _require_checkable(exhibit: Exhibit, texts: Sequence[str] | Mapping[str, None]) -> None:
+def _require_checkable(exhibit: PreparedUnit, texts: Sequence[str] | Mapping[str, None]) -> None:
     """Each constraint holds at the sizes that were traced, and can be calculated without torch."""
     sizes = {
         f"x{port}_{axis}": dim.evaluate(exhibit.sizes)
@@ -106,6 +106,6 @@ def _require_checkable(exhibit: Exhibit, texts: Sequence[str] | Mapping[str, Non
     for text in texts:
         try:
             sound = holds(text, sizes)
-        except Inexpressible as error:
+        except UncheckableConstraint as error:
             raise Unexportable(f"what it asks of its sizes cannot be checked: {error}") from error
         assert sound, f"{text} does not hold at {sizes}, where it was found"

@@ -14,11 +14,11 @@ import onnx
 
 from stackc._version import __version__
 from stackc.core.diagnostics import Collector
-from stackc.export.constraints import counterexample, spelled
-from stackc.export.functions import CONSTANT, Place
-from stackc.export.objects import IR_VERSION, Cone, Object, opset_imports
+from stackc.export.constraints import constraint_text, counterexample
+from stackc.export.functions import CONSTANT, FunctionCall
+from stackc.export.objects import IR_VERSION, Object, WeightSubgraph, opset_imports
 from stackc.export.storage import Storage, Stored, plan_storage, source_of
-from stackc.export.template import VALUES, Stamps, Template, put_down, stamps
+from stackc.export.template import VALUES, Stamps, Template, instantiate, stamps
 from stackc.export.units import Unit
 from stackc.export.value_aliases import roots_of, type_proto
 from stackc.export.weight_folding import graph_of
@@ -26,7 +26,7 @@ from stackc.ir.program import Call, Program
 
 
 @dataclass(frozen=True, eq=False)
-class Linked:
+class LinkedGraph:
     """A model without its weights, what has to be stored of them, in order.
 
     `places` says where blocks are at work, by path; `exposed` leads from outputs of the model to the values that they
@@ -35,11 +35,11 @@ class Linked:
 
     model: onnx.ModelProto
     weights: tuple[Stored, ...]
-    places: Mapping[str, Place]
+    places: Mapping[str, FunctionCall]
     exposed: Mapping[str, str]
 
 
-def link(program: Program, units: Sequence[Unit], objects: Mapping[Unit, Object], *, opset: int) -> Linked:
+def link(program: Program, units: Sequence[Unit], objects: Mapping[Unit, Object], *, opset: int) -> LinkedGraph:
     """The whole model; `units` has the unit of each call, in order.
 
     Raises SpecError: E502 where the dims contract allows sizes that a unit was not compiled for.
@@ -57,12 +57,12 @@ def link(program: Program, units: Sequence[Unit], objects: Mapping[Unit, Object]
     model.opset_import.extend(opset_imports(model.graph.node, opset))
     linker.declare_values()
     exposed = {output: value for value, output in linker.exposed.items()}
-    return Linked(model, tuple(storage.forms.values()), linker.places(), exposed)
+    return LinkedGraph(model, tuple(storage.forms.values()), linker.places(), exposed)
 
 
 def require_constraints(program: Program, compiled: Sequence[Object]) -> None:
     """What torch.export found to hold of the sizes has to follow from the dims contract."""
-    found = Collector()
+    diagnostics = Collector()
     tried: set[object] = set()
     for call, parts in zip(program.calls, compiled, strict=True):
         if not parts.constraints:
@@ -75,10 +75,10 @@ def require_constraints(program: Program, compiled: Sequence[Object]) -> None:
             sizes = counterexample(constraint, inputs, program.contract)
             if sizes is not None:
                 at = ", ".join(f"{name} = {size}" for name, size in sizes.items())
-                said = f"'{call.path}' branches on its sizes and was compiled for {spelled(constraint, inputs)}"
+                said = f"'{call.path}' branches on its sizes and was compiled for {constraint_text(constraint, inputs)}"
                 hint = "narrow the dims contract to the sizes that are meant"
-                found.error("E502", f"{said}; the dims contract allows {at or 'other sizes'}", call.span, hint)
-    found.raise_if_any()
+                diagnostics.error("E502", f"{said}; the dims contract allows {at or 'other sizes'}", call.span, hint)
+    diagnostics.raise_if_any()
 
 
 @dataclass
@@ -118,15 +118,15 @@ class _Linker:
             names |= self.results(cone, call, marks)
         names |= {local: call.path + suffix for local, suffix in template.suffixes.items()}
         self.name_outputs(call, parts, names)
-        put_down(template, self.graph, call.path, marks, names)
+        instantiate(template, self.graph, call.path, marks, names)
 
-    def results(self, cone: Cone, call: Call, marks: Stamps) -> dict[str, str]:
+    def results(self, cone: WeightSubgraph, call: Call, marks: Stamps) -> dict[str, str]:
         """The values that stand for a cone's results: initializers, or what nodes make that are left to the graph."""
         sources = tuple(source_of(call, parameter) for parameter in cone.parameters)
         names = self.storage.results(cone, sources) or self.left(cone, call, sources, marks)
         return dict(zip(cone.results, names, strict=True))
 
-    def left(self, cone: Cone, call: Call, sources: Sequence[str], marks: Stamps) -> tuple[str, ...]:
+    def left(self, cone: WeightSubgraph, call: Call, sources: Sequence[str], marks: Stamps) -> tuple[str, ...]:
         """Put down the nodes of a cone whose tensors others use in another form."""
         template = self.templates.get(id(cone))
         if template is None:
@@ -135,7 +135,7 @@ class _Linker:
         names = {f"p{number}": self.storage.tensor(source) for number, source in enumerate(sources)}
         names |= {tensor.name: self.constant(tensor, key) for tensor, key in template.constants}
         names |= {local: path + suffix for local, suffix in template.suffixes.items()}
-        put_down(template, self.graph, path, marks, names)
+        instantiate(template, self.graph, path, marks, names)
         return tuple(names[result.name] for result in graph_of(cone).output)
 
     def name_outputs(self, call: Call, parts: Object, names: dict[str, str]) -> None:
@@ -166,10 +166,12 @@ class _Linker:
             self.graph.initializer[-1].name = self.constants[key]
         return self.constants[key]
 
-    def places(self) -> dict[str, Place]:
+    def places(self) -> dict[str, FunctionCall]:
         """Where blocks and stacks are at work, with the values of the graph that enter them."""
         return {
-            frame.path: Place(frame.name, str(frame.span), {self.values[v]: port for port, v in frame.inputs.items()})
+            frame.path: FunctionCall(
+                frame.name, str(frame.span), {self.values[v]: port for port, v in frame.inputs.items()}
+            )
             for frame in self.program.frames
         }
 

@@ -23,7 +23,7 @@ IR_VERSION = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Cone:
+class WeightSubgraph:
     """A part of the prologue: what is calculated from these parameters alone, once, before the model is written.
 
     `model` is a serialized ONNX model of inputs `parameters` and outputs `results`, in order.
@@ -52,7 +52,7 @@ class Object:
     nodes: tuple[onnx.NodeProto, ...]
     outputs: tuple[str, ...]
     constants: tuple[onnx.TensorProto, ...]
-    cones: tuple[Cone, ...]
+    cones: tuple[WeightSubgraph, ...]
     constraints: tuple[str, ...]
     opset: int
 
@@ -87,7 +87,7 @@ class Object:
             nodes=tuple(model.graph.node),
             outputs=tuple(output.name for output in model.graph.output),
             constants=tuple(model.graph.initializer),
-            cones=tuple(Cone(tuple(p), tuple(r), base64.b64decode(m)) for p, r, m in properties["cones"]),
+            cones=tuple(WeightSubgraph(tuple(p), tuple(r), base64.b64decode(m)) for p, r, m in properties["cones"]),
             constraints=tuple(properties["constraints"]),
             opset=model.opset_import[0].version,
         )

@@ -13,9 +13,9 @@ import numpy as np
 from stackc.cache import Cache
 from stackc.core.diagnostics import Span
 from stackc.core.types import BYTES, product
-from stackc.export.compile_cached import recall_or_compile
-from stackc.export.functions import fold
-from stackc.export.link import Linked, link
+from stackc.export.compile_cached import compile_cached
+from stackc.export.functions import fold_functions
+from stackc.export.link import LinkedGraph, link
 from stackc.export.units import Unit, units_of
 from stackc.export.write import INLINE_LIMIT, write
 from stackc.ir.program import Program
@@ -25,14 +25,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
-class Assembled:
-    """A model that lacks nothing but its weights; `store` writes it with the program's. `seconds` are by stage.
+class LinkedProgram:
+    """A model that lacks nothing but its weights; `write_model` writes it with the program's. `seconds` are by stage.
 
     Of the units, `recalled` came from the cache. `runs_on` is the first release of ONNX Runtime that loads the model.
     """
 
     program: Program
-    linked: Linked
+    linked: LinkedGraph
     units: int
     recalled: int
     opset: int
@@ -41,10 +41,10 @@ class Assembled:
 
 
 @dataclass(frozen=True, eq=False)
-class Exported:
+class ExportedModel:
     """A model that was written: its files with their SHA-256, the model first; the seconds of all stages."""
 
-    assembled: Assembled
+    assembled: LinkedProgram
     files: Mapping[Path, str]
     seconds: Mapping[str, float]
 
@@ -54,14 +54,14 @@ class Exported:
         return tuple(self.files)
 
 
-def assemble(
+def link_program(
     program: Program,
     *,
     opset: int = 23,
     target: str = "portable",
     functions: bool = False,
     cache: Cache | None = None,
-) -> Assembled:
+) -> LinkedProgram:
     """Compile the components of the program and link them.
 
     With `functions`, blocks and stacks are ONNX local functions; else the model is flat. PyTorch is imported where a
@@ -70,16 +70,18 @@ def assemble(
     """
     clock = _Clock({})
     units = clock("units", lambda: units_of(program, opset, target))
-    objects, recalled = clock("compile", lambda: recall_or_compile(spans_of(program, units), cache))
+    objects, recalled = clock("compile", lambda: compile_cached(spans_of(program, units), cache))
     linked = clock("link", lambda: link(program, units, objects, opset=opset))
     operators = {(node.domain, node.op_type) for node in linked.model.graph.node}
     runs_on = first_release(linked.model.ir_version, opset, operators)
     if functions:
-        linked = clock("fold", lambda: replace(linked, model=fold(linked.model, linked.places, linked.exposed)))
-    return Assembled(program, linked, len(objects), recalled, opset, runs_on, clock.seconds)
+        linked = clock(
+            "fold", lambda: replace(linked, model=fold_functions(linked.model, linked.places, linked.exposed))
+        )
+    return LinkedProgram(program, linked, len(objects), recalled, opset, runs_on, clock.seconds)
 
 
-def store(assembled: Assembled, weights: Mapping[str, np.ndarray[Any, Any]], folder: Path) -> Exported:
+def write_model(assembled: LinkedProgram, weights: Mapping[str, np.ndarray[Any, Any]], folder: Path) -> ExportedModel:
     """Write the model with its weights into an existing folder.
 
     `weights` has every parameter and buffer by its name in the state_dict; it is read one tensor at a time.
@@ -87,7 +89,7 @@ def store(assembled: Assembled, weights: Mapping[str, np.ndarray[Any, Any]], fol
     clock = _Clock(dict(assembled.seconds))
     inline = weight_bytes(assembled.program) <= INLINE_LIMIT
     files = clock("write", lambda: write(assembled.linked, weights, folder, inline=inline))
-    return Exported(assembled, files, clock.seconds)
+    return ExportedModel(assembled, files, clock.seconds)
 
 
 def export(
@@ -99,10 +101,10 @@ def export(
     target: str = "portable",
     functions: bool = False,
     cache: Cache | None = None,
-) -> Exported:
-    """Write the program as an ONNX model into an existing folder: `assemble` and `store`, which may be taken apart."""
-    assembled = assemble(program, opset=opset, target=target, functions=functions, cache=cache)
-    return store(assembled, weights, folder)
+) -> ExportedModel:
+    """Write the program as an ONNX model into an existing folder: `link_program` and `write_model`, which may be taken apart."""
+    assembled = link_program(program, opset=opset, target=target, functions=functions, cache=cache)
+    return write_model(assembled, weights, folder)
 
 
 def spans_of(program: Program, units: list[Unit]) -> dict[Unit, Span]:

@@ -18,7 +18,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicO
 from torch.nn.utils.parametrize import register_parametrization
 
 from stackc.components.base import Limit
-from stackc.components.custom.module import OwnModule
+from stackc.components.custom.module import CustomModule
 from stackc.core.types import Dim, TensorType
 from stackc.export.units import Unexportable, Unit
 
@@ -26,7 +26,7 @@ _PRIMES = (7, 11, 13, 17, 19, 23, 29, 31)
 
 
 @dataclass(frozen=True, eq=False)
-class Exhibit:
+class PreparedUnit:
     """A unit in the gallery; `inputs` has None at an open port, `sizes` what each dim of the unit is traced at."""
 
     unit: Unit
@@ -60,7 +60,7 @@ class Exhibit:
         return _flat(torch.func.functional_call(self.module, state, inputs))
 
 
-def exhibit(unit: Unit, mode: FakeTensorMode) -> Exhibit:
+def prepare(unit: Unit, mode: FakeTensorMode) -> PreparedUnit:
     """Build a unit's module and inputs, and run it once without numbers.
 
     Raises Unexportable where it changes its own state in eval mode, or does one thing or another by what values it
@@ -70,13 +70,13 @@ def exhibit(unit: Unit, mode: FakeTensorMode) -> Exhibit:
         module = _module(unit)
     if _has_constants(module):
         module = _module(unit)
-        if isinstance(unit.component, OwnModule):
+        if isinstance(unit.component, CustomModule):
             _require_same(module, _module(unit))
     sizes = _sizes(unit)
     with mode:
         state = {name: torch.empty_like(tensor) for name, tensor in _stored(module).items()}
         inputs = tuple(None if x is None else _stand_in(x, sizes) for x in unit.inputs)
-    made = Exhibit(unit, module, state, inputs, sizes)
+    made = PreparedUnit(unit, module, state, inputs, sizes)
     with mode, torch.no_grad():
         _require_stateless(made)
     return made
@@ -144,19 +144,19 @@ def _meets(limit: Limit, sizes: Mapping[str, int]) -> bool:
     return limit.minimum <= size and (limit.maximum is None or size <= limit.maximum)
 
 
-def _require_stateless(exhibit: Exhibit) -> None:
+def _require_stateless(prepared: PreparedUnit) -> None:
     """Refuse a module that changes its state in eval mode: exported, the change would vanish in silence."""
-    before = {name: (id(tensor), tensor._version) for name, tensor in _state(exhibit.module)}
+    before = {name: (id(tensor), tensor._version) for name, tensor in _state(prepared.module)}
     try:
-        outputs = _flat(exhibit.module(*exhibit.inputs))
+        outputs = _flat(prepared.module(*prepared.inputs))
     except (DataDependentOutputException, DynamicOutputShapeException) as error:
         raise Unexportable(f"what it does depends on the values of its inputs: {error}") from None
-    after = {name: (id(tensor), tensor._version) for name, tensor in _state(exhibit.module)}
+    after = {name: (id(tensor), tensor._version) for name, tensor in _state(prepared.module)}
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     if changed:
         raise Unexportable(f"it changes its own state in eval mode: {', '.join(changed)}")
-    if len(outputs) != exhibit.outputs:
-        raise Unexportable(f"it gives {len(outputs)} outputs, and its signature says {exhibit.outputs}")
+    if len(outputs) != prepared.outputs:
+        raise Unexportable(f"it gives {len(outputs)} outputs, and its signature says {prepared.outputs}")
 
 
 def _state(module: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -24,7 +24,7 @@ def shared_sizes(inputs: Mapping[str, TensorType]) -> dict[Axis, Axis]:
     return {(name, axis): asked.setdefault(dim, (name, axis)) for name, axis, dim in axes if dim.constant is None}
 
 
-def ask_one(nodes: Iterable[onnx.NodeProto], shared: Mapping[Axis, Axis]) -> None:
+def choose_source(nodes: Iterable[onnx.NodeProto], shared: Mapping[Axis, Axis]) -> None:
     """Let every Shape node that gives one size ask the tensor that `shared` says; asked again, it is an Identity."""
     answers: dict[Axis, str] = {}
     for node in nodes:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import onnx
 from onnx import numpy_helper
 
-from stackc.export.objects import IR_VERSION, Cone, Object
+from stackc.export.objects import IR_VERSION, Object, WeightSubgraph
 from stackc.export.units import Unexportable
 from stackc.onnx_format.nodes import reads, renamed
 
@@ -29,7 +29,7 @@ class Wiring:
 
 
 @dataclass(frozen=True)
-class Source:
+class ValueSource:
     """The graph that is cut, indexed."""
 
     producers: Mapping[str, onnx.NodeProto]
@@ -39,12 +39,12 @@ class Source:
     opset: int
 
     @staticmethod
-    def of(model: onnx.ModelProto) -> Source:
+    def of(model: onnx.ModelProto) -> ValueSource:
         """Index a model. Every Identity in it is an alias and no node: outputs that pass an input on are written so."""
         assert not model.functions, "the exporter is expected to inline its functions"
         graph = model.graph
         values = [*graph.input, *graph.value_info, *graph.output]
-        return Source(
+        return ValueSource(
             producers={name: node for node in graph.node for name in node.output if name},
             constants={tensor.name: tensor for tensor in graph.initializer},
             types={value.name: value.type for value in values},
@@ -82,9 +82,9 @@ class Source:
         return ordered
 
 
-def cut(model: onnx.ModelProto, wirings: Sequence[Wiring], domains: Sequence[str] = ("",)) -> list[Object]:
+def split(model: onnx.ModelProto, wirings: Sequence[Wiring], domains: Sequence[str] = ("",)) -> list[Object]:
     """The object of each unit, in order. Unexportable where one needs an operator of another domain than these."""
-    source = Source.of(model)
+    source = ValueSource.of(model)
     for node in model.graph.node:
         if node.domain not in domains:
             raise Unexportable(f"it needs {node.domain}::{node.op_type}, which is no operator of ONNX itself")
@@ -97,7 +97,7 @@ def cut(model: onnx.ModelProto, wirings: Sequence[Wiring], domains: Sequence[str
 class _Cut:
     """One unit's object in the making. `names` grows as values are met."""
 
-    source: Source
+    source: ValueSource
     wiring: Wiring
     names: dict[str, str] = field(default_factory=dict)
     constants: dict[bytes, onnx.TensorProto] = field(default_factory=dict)
@@ -152,7 +152,7 @@ class _Cut:
         met = [name for node in self.source.cone(results) for name in self.source.reads(node)]
         return [name for name in dict.fromkeys(met) if self.wiring.names.get(name, "").startswith("p.")]
 
-    def cone(self, results: Sequence[str]) -> Cone:
+    def cone(self, results: Sequence[str]) -> WeightSubgraph:
         """A part of the prologue as a model of its own; its results get their names in the body here."""
         inner = _Cut(self.source, self.wiring, {name: f"p{i}" for i, name in enumerate(self.parameters(results))})
         parameters = list(inner.names)
@@ -163,7 +163,7 @@ class _Cut:
         graph.initializer.extend(inner.constants.values())
         model = onnx.ModelProto(ir_version=IR_VERSION, graph=graph)
         model.opset_import.add(domain="", version=self.source.opset)
-        return Cone(
+        return WeightSubgraph(
             parameters=tuple(self.wiring.names[name].removeprefix("p.") for name in parameters),
             results=tuple(self.names.setdefault(name, self.fresh("r")) for name in results),
             model=model.SerializeToString(deterministic=True),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from stackc.export.objects import Cone, Object
+from stackc.export.objects import Object, WeightSubgraph
 from stackc.export.weight_folding import only_moves
 from stackc.ir.program import Call
 from stackc.typecheck.output_names import plain_name
@@ -21,7 +21,7 @@ class Stored:
 
     names: tuple[str, ...]
     sources: tuple[str, ...]
-    cone: Cone | None
+    cone: WeightSubgraph | None
 
 
 Form = tuple[bytes, tuple[str, ...]]
@@ -38,7 +38,7 @@ class Storage:
         """The initializer that holds a tensor as it is."""
         return self.forms[b"", (source,)].names[0]
 
-    def results(self, cone: Cone, sources: tuple[str, ...]) -> tuple[str, ...] | None:
+    def results(self, cone: WeightSubgraph, sources: tuple[str, ...]) -> tuple[str, ...] | None:
         """The initializers that hold the results of a cone; None where it is left to the graph."""
         stored = self.forms.get((cone.model, sources))
         return stored.names if stored else None
@@ -62,10 +62,10 @@ def plan_storage(uses: Iterable[tuple[Call, Object]]) -> Storage:
 
 @dataclass
 class _Wanted:
-    forms: dict[Form, Cone | None] = field(default_factory=dict)
+    forms: dict[Form, WeightSubgraph | None] = field(default_factory=dict)
     of: dict[str, set[Form]] = field(default_factory=dict)
 
-    def add(self, cone: Cone | None, sources: tuple[str, ...]) -> None:
+    def add(self, cone: WeightSubgraph | None, sources: tuple[str, ...]) -> None:
         form = (cone.model if cone else b"", sources)
         if form not in self.forms:
             self.forms[form] = cone
@@ -73,7 +73,7 @@ class _Wanted:
                 self.of.setdefault(source, set()).add(form)
 
     def stored(self) -> dict[Form, Stored]:
-        kept: dict[Form, Cone | None] = {}
+        kept: dict[Form, WeightSubgraph | None] = {}
         for (model, sources), cone in self.forms.items():
             shared = any(len(self.of[source]) > 1 for source in sources)
             if cone is not None and shared and only_moves(cone):
@@ -101,7 +101,7 @@ def _joined(sources: Iterable[str]) -> str:
     return ".".join("+".join(column) for column in columns)
 
 
-def _names(cone: Cone, name: str, taken: set[str]) -> tuple[str, ...]:
+def _names(cone: WeightSubgraph, name: str, taken: set[str]) -> tuple[str, ...]:
     """The tensor's own name for a single result, where no other form has it; else numbered ones."""
     if len(cone.results) == 1 and name not in taken:
         return (name,)

@@ -78,7 +78,7 @@ def _nameless(tensor: onnx.TensorProto) -> bytes:
     return key
 
 
-def put_down(template: Template, graph: onnx.GraphProto, path: str, marks: Stamps, names: Mapping[str, str]) -> None:
+def instantiate(template: Template, graph: onnx.GraphProto, path: str, marks: Stamps, names: Mapping[str, str]) -> None:
     """Append the nodes of one call. `names` has every local name but those inside of subgraphs, "" among them."""
     for part in template.nodes:
         node = graph.node.add()

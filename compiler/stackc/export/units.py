@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from stackc.components.base import Component
-from stackc.components.custom.module import OwnModule
+from stackc.components.custom.module import CustomModule
 from stackc.components.reparam import Reparam
 from stackc.components.size_expressions import dims_of, with_dims
 from stackc.core.types import Dim, Symbol, TensorType, product
-from stackc.export.cache_key import compiler_versions, spelled
+from stackc.export.cache_key import canonical_text, compiler_versions
 from stackc.ir.program import Call, Program
 
 DOMAINS = {"portable": ("",), "ort": ("", "com.microsoft")}
@@ -41,9 +41,9 @@ class Unit:
         TypeError where there is none: the component holds something else than plain data, or is a module of somebody's
         own, whose code may lie anywhere.
         """
-        if isinstance(self.component, OwnModule):
+        if isinstance(self.component, CustomModule):
             raise TypeError(f"{self.component.op} is code of its own")
-        return hashlib.sha256(f"{compiler_versions()}\0{spelled(self)}".encode()).hexdigest()
+        return hashlib.sha256(f"{compiler_versions()}\0{canonical_text(self)}".encode()).hexdigest()
 
 
 class Unexportable(Exception):

@@ -10,13 +10,13 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from stackc.export.objects import Cone
-from stackc.runtime import evaluate
+from stackc.export.objects import WeightSubgraph
+from stackc.runtime import run_once
 
 Array = np.ndarray[Any, Any]
 
 
-def run_cone(cone: Cone, parameters: Sequence[Array]) -> list[Array]:
+def run_subgraph(cone: WeightSubgraph, parameters: Sequence[Array]) -> list[Array]:
     """The results of a part of the prologue on one call's parameters, in the order of `cone.results`.
 
     Moving elements about is left to numpy; anything that calculates goes through ONNX Runtime, in one run.
@@ -24,15 +24,15 @@ def run_cone(cone: Cone, parameters: Sequence[Array]) -> list[Array]:
     if only_moves(cone):
         return _moved(graph_of(cone), parameters)
     names = [value.name for value in graph_of(cone).input]
-    return evaluate(cone.model, dict(zip(names, parameters, strict=True)))
+    return run_once(cone.model, dict(zip(names, parameters, strict=True)))
 
 
-def only_moves(cone: Cone) -> bool:
+def only_moves(cone: WeightSubgraph) -> bool:
     """Whether a cone calculates nothing: its results have the numbers of its parameters, in another order."""
     return all(node.op_type in _MOVES for node in graph_of(cone).node)
 
 
-def graph_of(cone: Cone) -> onnx.GraphProto:
+def graph_of(cone: WeightSubgraph) -> onnx.GraphProto:
     """The nodes of a cone; it is shared, and not to be changed."""
     return _model(cone.model).graph
 

@@ -1,4 +1,4 @@
-"""Linked model + weights → files: one tensor is read, run through its prologue, written and dropped at a time.
+"""LinkedGraph model + weights → files: one tensor is read, run through its prologue, written and dropped at a time.
 
 Weights of up to 100 MB in all stay inside of model.onnx; beyond that they stand beside it in model.onnx.data. What is
 written is hashed on its way, so that nothing is read again for it.
@@ -17,8 +17,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from stackc.export.link import Linked
-from stackc.export.weight_folding import run_cone
+from stackc.export.link import LinkedGraph
+from stackc.export.weight_folding import run_subgraph
 from stackc.onnx_format.checker import require_valid
 
 Array = np.ndarray[Any, Any]
@@ -29,7 +29,7 @@ INLINE_LIMIT = 100_000_000
 LARGE, LARGE_ALIGNMENT, SMALL_ALIGNMENT = 1 << 20, 1 << 16, 64
 
 
-def write(linked: Linked, weights: Mapping[str, Array], folder: Path, *, inline: bool) -> dict[Path, str]:
+def write(linked: LinkedGraph, weights: Mapping[str, Array], folder: Path, *, inline: bool) -> dict[Path, str]:
     """Write the model, and its data beside it unless `inline`; the files that were written, each with its SHA-256.
 
     `weights` is asked for one tensor of the state_dict at a time, and may read it then.
@@ -52,11 +52,11 @@ def write(linked: Linked, weights: Mapping[str, Array], folder: Path, *, inline:
     return written
 
 
-def stored_arrays(linked: Linked, weights: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
+def stored_arrays(linked: LinkedGraph, weights: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
     """The initializers that hold weights, by name, in the order they are stored."""
     for stored in linked.weights:
         sources = [weights[source] for source in stored.sources]
-        results = sources if stored.cone is None else run_cone(stored.cone, sources)
+        results = sources if stored.cone is None else run_subgraph(stored.cone, sources)
         for name, array in zip(stored.names, results, strict=True):
             yield name, np.asarray(array, order="C")
 

@@ -18,7 +18,7 @@ from stackc.components.base import Component
 from stackc.core.diagnostics import Span
 from stackc.core.types import DimContract, TensorType
 from stackc.spec.document import Document
-from stackc.spec.expressions.expressions import Bound
+from stackc.spec.expressions.expressions import ParamValue
 from stackc.spec.source import Source
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
+class ValueRef:
     """A value inside a region: output number `output` of a node, or the region's input of that name."""
 
     node: str
@@ -34,11 +34,11 @@ class Wire:
 
 
 @dataclass(frozen=True, slots=True)
-class Inlet:
+class Operand:
     """Where a value enters a node; a variadic port has as many as arrows, an open optional port one without a wire."""
 
     port: str
-    wire: Wire | None
+    wire: ValueRef | None
     span: Span
 
 
@@ -66,7 +66,7 @@ class Node:
 
     id: str
     body: Body
-    inlets: tuple[Inlet, ...]
+    inlets: tuple[Operand, ...]
     span: Span
     label: str | None = None
     op: str = ""
@@ -90,10 +90,10 @@ class Region:
     kind: Kind
     inputs: tuple[str, ...]
     nodes: Mapping[str, Node]
-    outputs: Mapping[str, Wire]
+    outputs: Mapping[str, ValueRef]
     span: Span
     places: Mapping[str, Span] = field(default_factory=dict)
-    params: Mapping[str, Bound] = field(default_factory=dict)
+    params: Mapping[str, ParamValue] = field(default_factory=dict)
 
     @cached_property
     def numbers(self) -> dict[str, int]:
@@ -124,7 +124,7 @@ class Graph:
     root: Region
     inputs: Mapping[str, TensorType]
     contract: DimContract
-    params: Mapping[str, Bound]
+    params: Mapping[str, ParamValue]
     includes: tuple[Source, ...] = ()
     unused: tuple[str, ...] = ()
 

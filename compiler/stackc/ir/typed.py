@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from stackc.components.base import Signature
 from stackc.core.types import TensorType
-from stackc.ir.model import Graph, Region, Wire
+from stackc.ir.model import Graph, Region, ValueRef
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class TypedRegion:
     bodies: Mapping[str, TypedRegion]
     outputs: tuple[TensorType, ...]
 
-    def type_of(self, wire: Wire) -> TensorType:
+    def type_of(self, wire: ValueRef) -> TensorType:
         """The type of a value inside the region."""
         if wire.node in self.signatures:
             return self.signatures[wire.node].outputs[wire.output]

@@ -25,12 +25,12 @@ def read_model(path: Path, hint: str | None = None) -> ModelProto:
     except (DecodeError, OSError) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or error
         raise SpecError(Diagnostic("A610", f"{path} cannot be read: {why}", hint=hint)) from error
-    found = Collector()
+    diagnostics = Collector()
     for tensor in _tensors(model):
         for entry in tensor.external_data:
             if entry.key == "location" and leads_out(path.parent, entry.value):
-                found.error("A605", f"{path}: the data of '{tensor.name}' lies outside, at {entry.value}")
-    found.raise_if_any()
+                diagnostics.error("A605", f"{path}: the data of '{tensor.name}' lies outside, at {entry.value}")
+    diagnostics.raise_if_any()
     return model
 
 

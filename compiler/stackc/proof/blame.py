@@ -9,20 +9,22 @@ import torch
 from torch import nn
 
 from stackc.components.custom.foreign_errors import RAISED
-from stackc.components.custom.foreign_errors import told as told_of
+from stackc.components.custom.foreign_errors import describe as told_of
 from stackc.core.diagnostics import Diagnostic, Note, Span, SpecError
 from stackc.ir.program import Program
+from stackc.proof.component_subgraph import ModelUnderTest
 from stackc.proof.components import Draw, Reference, prove_components
 from stackc.proof.eager import run_call
-from stackc.proof.piece import Subject
 from stackc.proof.points import Point
-from stackc.proof.report import ComponentRow, Row
+from stackc.proof.report import ComponentRow, ParityRow
 from stackc.runtime import Array
 
 MOST_LINES = 12
 
 
-def culprits(subject: Subject, reference: Reference, draws: Iterable[Draw]) -> tuple[ComponentRow, ...]:
+def failing_components(
+    subject: ModelUnderTest, reference: Reference, draws: Iterable[Draw]
+) -> tuple[ComponentRow, ...]:
     """The rows of the components that are wrong by themselves, at the first of the draws that shows any."""
     for draw in draws:
         rows = prove_components(subject, reference, [draw], calls=subject.program.calls, inherited=False)
@@ -31,16 +33,16 @@ def culprits(subject: Subject, reference: Reference, draws: Iterable[Draw]) -> t
     return ()
 
 
-def failure(program: Program, failed: Sequence[Row], guilty: Sequence[ComponentRow]) -> SpecError:
+def parity_failure(program: Program, failed: Sequence[ParityRow], guilty: Sequence[ComponentRow]) -> SpecError:
     """P701 for every line of the spec whose components are at fault; where none is by itself, for every output."""
-    shown = tuple(Note(f"it shows in {told(row)}", span) for row in _once(failed)
+    shown = tuple(Note(f"it shows in {describe(row)}", span) for row in _once(failed)
                   if (span := maker_of(program, row.output)))  # fmt: skip
     if guilty:
-        return SpecError(*_accusations(guilty, shown))
+        return SpecError(*component_errors(guilty, shown))
     hint = (
         "by itself every component is as exact as it has to be: ONNX Runtime joins nodes across them, or errors add up"
     )
-    return SpecError(*(Diagnostic("P701", told(row), maker_of(program, row.output), hint) for row in _once(failed)))
+    return SpecError(*(Diagnostic("P701", describe(row), maker_of(program, row.output), hint) for row in _once(failed)))
 
 
 def interface_failure(problems: Sequence[Diagnostic], guilty: Sequence[ComponentRow]) -> SpecError:
@@ -71,7 +73,7 @@ def eager_failure(
     return SpecError(Diagnostic("P705", f"the module fails at {point}, in PyTorch: {told_of(error)}"))
 
 
-def _accusations(guilty: Iterable[ComponentRow], notes: tuple[Note, ...]) -> list[Diagnostic]:
+def component_errors(guilty: Iterable[ComponentRow], notes: tuple[Note, ...]) -> list[Diagnostic]:
     """A diagnostic for every line of the spec, in running order, with the first component that it makes wrong."""
     lines: dict[Span, dict[str, ComponentRow]] = {}
     for row in guilty:
@@ -88,7 +90,7 @@ def _accusations(guilty: Iterable[ComponentRow], notes: tuple[Note, ...]) -> lis
     return found
 
 
-def told(row: Row) -> str:
+def describe(row: ParityRow) -> str:
     """What is wrong with an output, in words."""
     return f"the output '{row.output}', which at {row.point} {row.verdict.problem}"
 
@@ -99,9 +101,9 @@ def maker_of(program: Program, output: str) -> Span | None:
     return next((call.span for call in program.calls if value in call.outputs), None)
 
 
-def _once(rows: Iterable[Row]) -> list[Row]:
+def _once(rows: Iterable[ParityRow]) -> list[ParityRow]:
     """The first row of every output."""
-    first: dict[str, Row] = {}
+    first: dict[str, ParityRow] = {}
     for row in rows:
         first.setdefault(row.output, row)
     return list(first.values())

@@ -18,8 +18,8 @@ from torch import nn
 
 from stackc.core.diagnostics import SpecError
 from stackc.ir.program import Call
+from stackc.proof.component_subgraph import ComponentSubgraph, ModelUnderTest
 from stackc.proof.eager import Values, in_double, run_call, run_eager
-from stackc.proof.piece import Piece, Subject
 from stackc.proof.points import Point
 from stackc.proof.report import ComponentRow
 from stackc.runtime import Array
@@ -43,7 +43,7 @@ class Reference:
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class PointValues:
     """All values of the program at one point: the reference's, and for inherited errors the truth and the file's."""
 
     point: Point
@@ -53,25 +53,25 @@ class Scene:
 
 
 def prove_components(
-    subject: Subject, reference: Reference, draws: Iterable[Draw], *, calls: Sequence[Call], inherited: bool
+    subject: ModelUnderTest, reference: Reference, draws: Iterable[Draw], *, calls: Sequence[Call], inherited: bool
 ) -> tuple[ComponentRow, ...]:
     """A row for every output of the calls at every point. Nothing is raised: what is wrong stands in the rows."""
     scenes = [_scene(subject, reference, draw, inherited) for draw in draws]
     return tuple(row for call in calls for row in _rows(subject, reference, call, scenes))
 
 
-def _scene(subject: Subject, reference: Reference, draw: Draw, inherited: bool) -> Scene:
+def _scene(subject: ModelUnderTest, reference: Reference, draw: Draw, inherited: bool) -> PointValues:
     point, feeds = draw
     program = subject.program
     every = frozenset(program.types)
     values = run_eager(reference.single, feeds, program, keep=every).values
     if not inherited:
-        return Scene(point, values, None, None)
+        return PointValues(point, values, None, None)
     truth = run_eager(reference.double, feeds, program, torch.float64, keep=every).values
-    return Scene(point, values, truth, _file_values(subject, feeds, values))
+    return PointValues(point, values, truth, _file_values(subject, feeds, values))
 
 
-def _file_values(subject: Subject, feeds: Mapping[str, Array], values: Values) -> Values | None:
+def _file_values(subject: ModelUnderTest, feeds: Mapping[str, Array], values: Values) -> Values | None:
     """What the file makes of every value of the program; whole numbers are the reference's. None where it fails."""
     shipped = subject.shipped
     tensors = [tensor for tensor in shipped.values if tensor in shipped.makers]
@@ -87,8 +87,10 @@ def _file_values(subject: Subject, feeds: Mapping[str, Array], values: Values) -
     return found
 
 
-def _rows(subject: Subject, reference: Reference, call: Call, scenes: Sequence[Scene]) -> Iterator[ComponentRow]:
-    piece = Piece.of(subject, call)
+def _rows(
+    subject: ModelUnderTest, reference: Reference, call: Call, scenes: Sequence[PointValues]
+) -> Iterator[ComponentRow]:
+    piece = ComponentSubgraph.of(subject, call)
     for scene in scenes:
         truth = run_call(reference.double, call, scene.values, torch.float64)
         verdicts = piece.verdicts(scene.values, dict(zip(call.outputs, truth, strict=True)))
@@ -97,7 +99,7 @@ def _rows(subject: Subject, reference: Reference, call: Call, scenes: Sequence[S
             yield ComponentRow(call.path, call.component.op, value, scene.point, verdict, call.span, drift.get(value))
 
 
-def _inherited(double: nn.Module, call: Call, scene: Scene) -> dict[str, float]:
+def _inherited(double: nn.Module, call: Call, scene: PointValues) -> dict[str, float]:
     """How far the exact component is from the truth on the file's own values, by the value it makes."""
     if scene.truth is None or scene.file is None:
         return {}

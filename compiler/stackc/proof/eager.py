@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stackc.components.custom.module import OwnModule
+from stackc.components.custom.module import CustomModule
 from stackc.ir.program import Call, Program
 from stackc.proof.promotion import promoted
 from stackc.runtime import Array
@@ -73,7 +73,7 @@ def run_call(module: nn.Module, call: Call, values: Values, precision: torch.dty
 
 def exactly(calls: Iterable[Call], precision: torch.dtype) -> AbstractContextManager[None]:
     """Where calls are to run in float64, what somebody's own code among them does in float32 by name is done so too."""
-    own = any(isinstance(call.component, OwnModule) for call in calls)
+    own = any(isinstance(call.component, CustomModule) for call in calls)
     return promoted() if own and precision == torch.float64 else nullcontext()
 
 

@@ -12,15 +12,15 @@ from stackc.components.custom.foreign_errors import RAISED
 from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.core.types import TensorType, ValueRange
 from stackc.ir.program import Program
-from stackc.proof.blame import culprits, eager_failure, failure, interface_failure, maker_of
+from stackc.proof.blame import eager_failure, failing_components, interface_failure, maker_of, parity_failure
+from stackc.proof.component_subgraph import ModelUnderTest
 from stackc.proof.components import Draw, Reference, prove_components
 from stackc.proof.eager import run_eager
-from stackc.proof.piece import Subject
 from stackc.proof.points import draws
-from stackc.proof.report import ComponentRow, Parity, Row
+from stackc.proof.report import ComponentRow, Parity, ParityRow
 from stackc.proof.sections import Sections, choosing_calls
 from stackc.proof.shapes import interface_problems, shape_problem
-from stackc.proof.shipped import Shipped
+from stackc.proof.stamped_model import StampedModel
 from stackc.proof.tolerance import Verdict, judge
 from stackc.runtime import Array, Session
 
@@ -43,11 +43,11 @@ def prove(
     fault; P702 where the file takes or gives other things than the spec says, P704 where a dim of them has become a
     number; P703 where the module changes its own state in eval mode.
     """
-    subject = Subject(Shipped.load(model, program), session.provider, threads)
+    subject = ModelUnderTest(StampedModel.load(model, program), session.provider, threads)
     scenes = list(draws(program, ranges, seed=seed))
     if problems := list(interface_problems(program, session)):
         frozen = any(problem.code == "P704" for problem in problems)
-        raise interface_failure(problems, culprits(subject, reference, scenes[:1]) if frozen else ())
+        raise interface_failure(problems, failing_components(subject, reference, scenes[:1]) if frozen else ())
     sections = Sections.of(subject, session)
     parity = _outputs(sections, reference, scenes)
     _require_unchanged(reference)
@@ -58,14 +58,14 @@ def prove(
     if parity.failures or guilty:
         wrong = [str(row.point) for row in parity.failures]
         failing = [draw for draw in scenes if str(draw[0]) in wrong]
-        raise failure(program, parity.failures, guilty or culprits(subject, reference, failing))
+        raise parity_failure(program, parity.failures, guilty or failing_components(subject, reference, failing))
     return parity
 
 
 def _outputs(sections: Sections, reference: Reference, scenes: Sequence[Draw]) -> Parity:
     """A row for all that is judged, point by point; the first draw at the primes gives the test vectors."""
     program, judged = sections.shipped.program, sections.judged
-    rows: list[Row] = []
+    rows: list[ParityRow] = []
     vectors: tuple[Mapping[str, Array], Mapping[str, Array]] | None = None
     keep = sections.choices.union(value for name, value in judged.items() if name not in program.outputs)
     for point, feeds in scenes:
@@ -78,7 +78,7 @@ def _outputs(sections: Sections, reference: Reference, scenes: Sequence[Draw]) -
         made = sections.run(feeds, {name: choice.numpy() for name, choice in chosen.items()})
         for name, value in judged.items():
             verdict = _verdict(made, name, single.named(name, value), truth.named(name, value), program.types[value])
-            rows.append(Row(name, point, verdict, str(maker_of(program, name) or "")))
+            rows.append(ParityRow(name, point, verdict, str(maker_of(program, name) or "")))
         if vectors is None or (point.name, point.draw) == ("prime", "random"):
             vectors = feeds, single.outputs
     assert vectors is not None, "every contract has a point"
@@ -92,11 +92,11 @@ def _verdict(made: Mapping[str, Array] | str, name: str, single: Array, truth: A
     return Verdict.wrong(problem) if problem else judge(made[name], single, truth)
 
 
-def _choices(sections: Sections, components: Sequence[ComponentRow]) -> list[Row]:
+def _choices(sections: Sections, components: Sequence[ComponentRow]) -> list[ParityRow]:
     """The outputs that are choices: proven where they are made."""
     outputs = sections.shipped.program.outputs.items()
     return [
-        Row(name, row.point, row.verdict, str(row.span))
+        ParityRow(name, row.point, row.verdict, str(row.span))
         for name, value in outputs
         for row in components
         if row.value == value and value in sections.choices

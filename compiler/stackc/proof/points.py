@@ -100,7 +100,7 @@ def _largest(
     return sizes
 
 
-def draw(program: Program, ranges: Mapping[str, ValueRange], point: Point, *, seed: int = 0) -> dict[str, Array]:
+def draw_feeds(program: Program, ranges: Mapping[str, ValueRange], point: Point, *, seed: int = 0) -> dict[str, Array]:
     """Inputs at a point: normal numbers, ids within their range; the same for the same seed, whatever else changes."""
     feeds = {}
     for name, type_ in program.inputs.items():
@@ -135,4 +135,4 @@ def draws(
     choosy = any(_choices(allowed) for allowed in ranges.values())
     for point in points_of(program):
         if choosy or point.draw != "empty":
-            yield point, draw(program, ranges, point, seed=seed)
+            yield point, draw_feeds(program, ranges, point, seed=seed)

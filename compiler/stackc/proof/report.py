@@ -14,7 +14,7 @@ from stackc.runtime import Array
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ParityRow:
     """One output at one point; `place` is the line of the spec that makes it, "" for an input that is passed on."""
 
     output: str
@@ -53,18 +53,18 @@ class ComponentRow:
 class Parity:
     """What was proven, row by row, and the inputs and PyTorch's outputs at one point, to verify the file with later."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[ParityRow, ...]
     components: tuple[ComponentRow, ...]
     inputs: Mapping[str, Array]
     outputs: Mapping[str, Array]
 
     @property
-    def failures(self) -> tuple[Row, ...]:
+    def failures(self) -> tuple[ParityRow, ...]:
         """The rows that do not pass, worst first."""
         return tuple(row for row in worst_first(self.rows) if row.verdict.problem)
 
     @property
-    def worst(self) -> Row:
+    def worst(self) -> ParityRow:
         """The row that comes closest to what is allowed, or is furthest beyond it."""
         return worst_first(self.rows)[0]
 
@@ -99,7 +99,7 @@ class Parity:
         return {"rule": RULE, "outputs": [row.to_json() for row in self.rows], "components": components}
 
 
-R = TypeVar("R", Row, ComponentRow)
+R = TypeVar("R", ParityRow, ComponentRow)
 
 
 def worst_first(rows: Iterable[R]) -> tuple[R, ...]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from stackc.core.diagnostics import SpecError
 from stackc.ir.program import Call, Program
-from stackc.proof.piece import Subject
-from stackc.proof.shipped import Shipped
+from stackc.proof.component_subgraph import ModelUnderTest
+from stackc.proof.stamped_model import StampedModel
 from stackc.runtime import Array, Session
 
 
@@ -32,13 +32,13 @@ class Sections:
     """The file as it is run for the proof. `choices` are the values that it is given instead of making them, `judged`
     the values to judge by the rule, under the names of their tensors."""
 
-    shipped: Shipped
+    shipped: StampedModel
     session: Session
     choices: frozenset[str]
     judged: Mapping[str, str]
 
     @staticmethod
-    def of(subject: Subject, session: Session) -> Sections:
+    def of(subject: ModelUnderTest, session: Session) -> Sections:
         """The whole file where nothing is chosen; else the file cut at every choice."""
         program, shipped = subject.program, subject.shipped
         calls = choosing_calls(program)

@@ -10,11 +10,11 @@ import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
-from stackc.core.diagnostics import Collector, Note, Span, SpecError, near
+from stackc.core.diagnostics import Collector, Note, Span, SpecError, did_you_mean
 from stackc.core.types import INT64, Dim, DimContract, DimRange
 from stackc.resolve.scope import Scope
 from stackc.spec.document import DimDecl, Document
-from stackc.spec.expressions.expressions import Bound
+from stackc.spec.expressions.expressions import ParamValue
 from stackc.spec.names import is_symbol
 from stackc.spec.yaml.tree import Value
 
@@ -43,23 +43,23 @@ def contract_of(document: Document, scope: Scope, doubtful: Collector) -> dict[s
 
 
 def fixed_dims(
-    document: Document, contract: DimContract, sizes: Mapping[str, int], found: Collector, spelling: str
-) -> tuple[dict[str, DimRange], dict[str, Bound]]:
+    document: Document, contract: DimContract, sizes: Mapping[str, int], diagnostics: Collector, spelling: str
+) -> tuple[dict[str, DimRange], dict[str, ParamValue]]:
     """The contract without the dims that `--dims` fixes, and what each name stands for. `spelling` is how it does.
 
     Notes N312 for a name that is no dim, T205 for a size that the contract does not allow, S005 for one that no tensor
     can have.
     """
-    names: dict[str, Bound] = {name: Dim.symbol(name, limits.multiple_of) for name, limits in contract.items()}
+    names: dict[str, ParamValue] = {name: Dim.symbol(name, limits.multiple_of) for name, limits in contract.items()}
     for name, size in sizes.items():
         place = Span(spelling.format(name=name, value=size), 0)
         if name not in contract:
-            found.error("N312", f"the spec has no dim '{name}'", place, near(name, names))
+            diagnostics.error("N312", f"the spec has no dim '{name}'", place, did_you_mean(name, names))
         elif size >= INT64:
-            found.error("S005", f"a size has to fit in 64 bits, and {name} is {size}", place)
+            diagnostics.error("S005", f"a size has to fit in 64 bits, and {name} is {size}", place)
         elif not contract[name].allows(size):
             notes = [Note("its contract", document.dims[name].span)] if name in document.dims else []
-            found.error("T205", f"{name} may be {contract[name]}; it is {size}", place, None, *notes)
+            diagnostics.error("T205", f"{name} may be {contract[name]}; it is {size}", place, None, *notes)
         names[name] = Dim.of(size)
     return {name: limits for name, limits in contract.items() if name not in sizes}, names
 
@@ -78,7 +78,7 @@ class _Numbers:
             return self.scope.whole(value, path, 1)
         except SpecError as error:
             is_doubtful = not self.unknown.isdisjoint(re.findall(r"\w+", str(value.data)))
-            (self.doubtful if is_doubtful else self.scope.found).extend(error)
+            (self.doubtful if is_doubtful else self.scope.diagnostics).extend(error)
             return None
 
 
@@ -92,6 +92,6 @@ def _range(decl: DimDecl, reader: _Numbers) -> DimRange:
     if most is not None and limits.least > most:
         between = f"no multiple of {step} lies between {least} and {most}" if least <= most else "min is above max"
         hint = "a dim has sizes from min to max, both included"
-        reader.scope.found.error("S006", f"dims.{decl.name} allows no size: {between}", decl.span, hint)
+        reader.scope.diagnostics.error("S006", f"dims.{decl.name} allows no size: {between}", decl.span, hint)
         return DimRange(multiple_of=step)
     return limits

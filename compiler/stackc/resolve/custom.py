@@ -13,8 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from stackc.components.custom.module import OwnModule, Unfit, own_module
-from stackc.core.diagnostics import near
+from stackc.components.custom.module import CustomModule, Unfit, custom_module
+from stackc.core.diagnostics import did_you_mean
 from stackc.resolve.scope import Scope
 from stackc.spec.yaml.tree import Entry, Value
 
@@ -29,14 +29,14 @@ def arguments_of(fields: Mapping[str, Entry]) -> dict[str, Entry]:
     return {name: entry for name, entry in fields.items() if name not in _KEYS}
 
 
-def own_operator(fields: Mapping[str, Entry], place: Value, scope: Scope) -> type[OwnModule] | None:
+def custom_operator(fields: Mapping[str, Entry], place: Value, scope: Scope) -> type[CustomModule] | None:
     """The component of an entry with `op: torch`.
 
     None, noted: N311 where no class is named, N316 where it is not trusted, N317 where it cannot be had.
     """
     if "of" not in fields:
         hint = "write the dotted name of its class, for example `of: my_layers.Swish`"
-        scope.found.error("N311", "a torch module needs the field 'of'", place.span, hint)
+        scope.diagnostics.error("N311", "a torch module needs the field 'of'", place.span, hint)
         return None
     of = fields["of"].value
     name, outputs = scope.text(of, "the class of a torch module"), _outputs(fields.get("outputs"), scope)
@@ -45,12 +45,12 @@ def own_operator(fields: Mapping[str, Entry], place: Value, scope: Scope) -> typ
     module = name.rpartition(".")[0]
     if module and not _is_trusted(module, scope.trust):
         message = f"'{name}' is code, and what it takes and gives is unknown until it is trusted"
-        scope.found.error("N316", message, of.span, f"`--trust {module}` lets it run")
+        scope.diagnostics.error("N316", message, of.span, f"`--trust {module}` lets it run")
         return None
     try:
-        return own_module(_class_of(name, scope), name, outputs)
+        return custom_module(_class_of(name, scope), name, outputs)
     except Unfit as error:
-        scope.found.error("N317", str(error), of.span, error.hint)
+        scope.diagnostics.error("N317", str(error), of.span, error.hint)
         return None
 
 
@@ -64,7 +64,7 @@ def _outputs(entry: Entry | None, scope: Scope) -> tuple[str, ...] | None:
         return None
     if not names or len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
         hint = "for example `outputs: [y, weights]`, in the order in which forward gives them"
-        scope.found.error("N310", "the outputs have to be words, each another one", entry.value.span, hint)
+        scope.diagnostics.error("N310", "the outputs have to be words, each another one", entry.value.span, hint)
         return None
     return names
 
@@ -96,7 +96,7 @@ def _class_of(name: str, scope: Scope) -> type[nn.Module]:
 
 def _module_of(name: str, trust: Sequence[str]) -> tuple[ModuleType, list[str]]:
     """The innermost module that a dotted name leads to, imported, and the rest of the name."""
-    from stackc.components.custom.foreign_errors import RAISED, told
+    from stackc.components.custom.foreign_errors import RAISED, describe
 
     parts = name.split(".")
     missing = parts[0]
@@ -111,7 +111,7 @@ def _module_of(name: str, trust: Sequence[str]) -> tuple[ModuleType, list[str]]:
                 raise Unfit(f"{module} cannot be imported: {error}", "install what it needs") from error
             missing = error.name
         except RAISED as error:
-            raise Unfit(f"{module} cannot be imported: {told(error)}") from error
+            raise Unfit(f"{module} cannot be imported: {describe(error)}") from error
     raise Unfit(f"there is no module '{missing}'", "it has to be installed, or lie beside the spec")
 
 
@@ -132,7 +132,7 @@ def _require_own(module: ModuleType, folder: Path) -> None:
 
 def _near(name: str, holder: object) -> str | None:
     """The nearest name of a class in a module."""
-    return near(name, list(_classes(holder)))
+    return did_you_mean(name, list(_classes(holder)))
 
 
 def _classes(holder: object) -> Iterator[str]:

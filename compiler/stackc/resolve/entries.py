@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from stackc.components import REGISTRY
 from stackc.components.base import Component
 from stackc.components.families.merge import MERGES
-from stackc.core.diagnostics import Span, near
+from stackc.core.diagnostics import Span, did_you_mean
 from stackc.ir.model import Tie
 from stackc.resolve.fields import component_of
 from stackc.resolve.scope import Scope
@@ -22,12 +22,12 @@ def merge_of(entry: NodeEntry, scope: Scope) -> Component | None:
     named = fields.pop("op").value if "op" in fields else value
     if not isinstance(named.data, str):
         hint = "for example `merge: sum`, or `merge: {op: concat, axis: 1}`"
-        scope.found.error("N310", f"'{entry.name}': merge has to name how arrows merge", named.span, hint)
+        scope.diagnostics.error("N310", f"'{entry.name}': merge has to name how arrows merge", named.span, hint)
         return None
     name = scope.text(named, f"nodes.{entry.name}.merge")
     if name not in MERGES:
         if name is not None:
-            scope.found.error("N310", f"no merge is called '{name}'", named.span, near(name, MERGES))
+            scope.diagnostics.error("N310", f"no merge is called '{name}'", named.span, did_you_mean(name, MERGES))
         return None
     return component_of(REGISTRY[MERGES[name]], fields, scope, f"the merge of '{entry.name}'", value.span)
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 from stackc.components.base import Component
-from stackc.components.custom.module import OwnModule
-from stackc.core.diagnostics import Collector, Span, near
-from stackc.ir.model import Body, Inlet, Kind, Node, Region, Wire
+from stackc.components.custom.module import CustomModule
+from stackc.core.diagnostics import Collector, Span, did_you_mean
+from stackc.ir.model import Body, Kind, Node, Operand, Region, ValueRef
 from stackc.resolve.custom import arguments_of
 from stackc.resolve.entries import reparam_places, ties_of
 from stackc.resolve.fields import component_of
-from stackc.resolve.operands import Joiner, check_merge
-from stackc.resolve.operators import Operator, StackOf, check_input_labels, find_operator, name_of, outputs_of, ports_of
+from stackc.resolve.operands import OperandMerger, check_merge
+from stackc.resolve.operators import Operator, StackOf, check_input_labels, find_operator, op_name, outputs_of, ports_of
 from stackc.resolve.params import Binding, bind_params, text_places
 from stackc.resolve.scope import Scope
 from stackc.resolve.sharing import owners_of, same_module
@@ -30,7 +30,7 @@ from stackc.resolve.wiring import (
     drawn_nodes,
     order_of,
     output_sources,
-    untouched,
+    unconnected,
     with_entries_as_meant,
 )
 from stackc.spec import document as doc
@@ -58,13 +58,13 @@ class Context:
     made: Iterator[int] = field(default_factory=lambda: count(1))
 
     @property
-    def found(self) -> Collector:
+    def diagnostics(self) -> Collector:
         """Where problems are noted."""
-        return self.root.found
+        return self.root.diagnostics
 
 
 @dataclass(frozen=True)
-class Place:
+class CallSite:
     """Where an op is put to work: what enters it, which paths inside are wanted, and its path in the drawing."""
 
     connected: frozenset[str]
@@ -88,19 +88,19 @@ def expand(context: Context) -> Region | None:
 def expand_block(context: Context, block: BlockDecl, scope: Scope) -> Region | None:
     """The region of a block for itself, all of its inputs connected; None where something was noted."""
     inputs = {port.name: port.span for port in block.ports}
-    context.open.append(name_of(block))
+    context.open.append(op_name(block))
     region = _drawing(context, block, "block", scope, inputs, frozenset(), {})
     context.open.pop()
     return region
 
 
 def _instantiate(
-    context: Context, operator: Operator, fields: Mapping[str, Entry], scope: Scope, place: Place
+    context: Context, operator: Operator, fields: Mapping[str, Entry], scope: Scope, place: CallSite
 ) -> Body | None:
     if next(context.made) > MOST_NODES or len(context.regions) > MOST_REGIONS:
         message = f"the spec comes to more than {MOST_NODES:,} different nodes, or {MOST_REGIONS:,} different blocks"
         hint = "repeat less, or with params that are the same"
-        context.found.error("S003", message, context.document.body.span, hint)
+        context.diagnostics.error("S003", message, context.document.body.span, hint)
         return None
     if isinstance(operator, StackOf):
         return _stack(context, operator, fields, scope, place)
@@ -108,8 +108,8 @@ def _instantiate(
         return _block(context, operator, fields, scope, place)
     for tap, span in place.taps.items():
         hint = f"its outputs are {', '.join(operator.outputs)}"
-        context.found.error("N313", f"{place.what} ({operator.op}) has no output '{tap}'", span, hint)
-    given = arguments_of(fields) if issubclass(operator, OwnModule) else fields
+        context.diagnostics.error("N313", f"{place.what} ({operator.op}) has no output '{tap}'", span, hint)
+    given = arguments_of(fields) if issubclass(operator, CustomModule) else fields
     component = component_of(operator, given, scope, place.what, place.span)
     return None if place.taps else component
 
@@ -118,17 +118,17 @@ def _instantiate(
 
 
 def _block(
-    context: Context, block: BlockDecl, fields: Mapping[str, Entry], scope: Scope, place: Place
+    context: Context, block: BlockDecl, fields: Mapping[str, Entry], scope: Scope, place: CallSite
 ) -> Region | None:
-    name, home = name_of(block), scope.home_of(block)
+    name, home = op_name(block), scope.home_of(block)
     name = name if home.file == context.document.file else f"{home.file}#{name}"
     if name in context.open:
         circle = " → ".join([*context.open[context.open.index(name) :], name])
         hint = "use a stack to repeat a block"
-        context.found.error("N315", f"the block '{name}' contains itself: {circle}", place.span, hint)
+        context.diagnostics.error("N315", f"the block '{name}' contains itself: {circle}", place.span, hint)
         return None
     if len(context.open) == MAX_DEPTH:
-        context.found.error(
+        context.diagnostics.error(
             "S003", f"blocks are nested deeper than {MAX_DEPTH}", place.span, "use a stack to repeat a block"
         )
         return None
@@ -153,7 +153,9 @@ def _block(
 # -- stacks
 
 
-def _stack(context: Context, stack: StackOf, fields: Mapping[str, Entry], scope: Scope, place: Place) -> Region | None:
+def _stack(
+    context: Context, stack: StackOf, fields: Mapping[str, Entry], scope: Scope, place: CallSite
+) -> Region | None:
     plan = plan_stack(stack, fields, scope, place.what, place.span)
     if plan is None:
         return None
@@ -164,11 +166,11 @@ def _stack(context: Context, stack: StackOf, fields: Mapping[str, Entry], scope:
         if tap.partition(".")[0] not in nodes:
             hint = f"its sub-models are 0 to {len(plan.members) - 1}"
             message = f"{place.what} has nothing called '{tap.partition('.')[0]}' inside"
-            context.found.error("N313", message, span, hint)
+            context.diagnostics.error("N313", message, span, hint)
     whole = {name: node for name, node in nodes.items() if node is not None}
     if len(whole) < len(nodes) or not inside.keys() <= nodes.keys():
         return None
-    outputs = {"y": Wire(list(whole)[-1])} | {tap: tapped(tap, whole) for tap in sorted(place.taps)}
+    outputs = {"y": ValueRef(list(whole)[-1])} | {tap: tapped(tap, whole) for tap in sorted(place.taps)}
     return Region(f"stack of {plan.title}", "stack", inputs, whole, outputs, place.span)
 
 
@@ -184,48 +186,50 @@ class _Stacker:
     plan: StackPlan
     inputs: tuple[str, ...]
     inside: Mapping[str, Taps]
-    place: Place
+    place: CallSite
     broken: set[Span] = field(default_factory=set)
 
     def nodes(self) -> dict[str, Node | None]:
         nodes: dict[str, Node | None] = {}
-        carried = Wire(self.inputs[0]) if self.inputs else None
-        heads: list[Wire | None] = []
+        carried = ValueRef(self.inputs[0]) if self.inputs else None
+        heads: list[ValueRef | None] = []
         for index, member in enumerate(self.plan.members):
             node = self.node(str(index), member.operator, member.fields, member.scope, [carried], member.span)
             nodes[str(index)] = self.shared(node, nodes["0"]) if self.plan.share and index else node
-            heads.append(Wire(str(index)))
+            heads.append(ValueRef(str(index)))
             if self.plan.mode == "series":
-                carried = Wire(str(index))
+                carried = ValueRef(str(index))
                 if self.plan.norm and (index + 1) % self.plan.norm_every == 0:
                     name = f"norm_{index}"
                     nodes[name] = self.norm(name, carried)
-                    carried = Wire(name)
+                    carried = ValueRef(name)
         if combine := self.plan.combine:
             name = self.plan.mode
             node = self.node(name, type(combine), {}, self.context.root, heads, self.place.span)
             inlets = self.joined(combine, carried, heads)
             nodes[name] = replace(node, body=combine, inlets=inlets, implied=True) if node else None
             if self.plan.norm:
-                nodes["norm"] = self.norm("norm", Wire(self.plan.mode))
+                nodes["norm"] = self.norm("norm", ValueRef(self.plan.mode))
         return nodes
 
-    def joined(self, combine: Component, carried: Wire | None, heads: Sequence[Wire | None]) -> tuple[Inlet, ...]:
+    def joined(
+        self, combine: Component, carried: ValueRef | None, heads: Sequence[ValueRef | None]
+    ) -> tuple[Operand, ...]:
         """Where sub-models side by side are joined: they enter the variadic port, what they are fed with any before."""
         *before, several = combine.ports
         wires = [*((port, carried) for port in before), *((several, head) for head in heads)]
-        return tuple(Inlet(port.name, wire, self.place.span) for port, wire in wires)
+        return tuple(Operand(port.name, wire, self.place.span) for port, wire in wires)
 
     def shared(self, node: Node | None, first: Node | None) -> Node | None:
         """The first sub-model's module called again; None, noted (N310), where the node is made unlike it."""
         if node and first and node.body != first.body:
             hint = "take `share` away, or what depends on `index`"
             message = f"the sub-models of {self.place.what} differ by index and cannot share one module"
-            self.context.found.error("N310", message, node.span, hint)
+            self.context.diagnostics.error("N310", message, node.span, hint)
             return None
         return replace(node, same_as="0") if node else None
 
-    def norm(self, name: str, wire: Wire) -> Node | None:
+    def norm(self, name: str, wire: ValueRef) -> Node | None:
         norm = self.plan.norm
         assert norm is not None
         return self.node(name, norm.operator, norm.fields, norm.scope, [wire], norm.span)
@@ -236,25 +240,25 @@ class _Stacker:
         operator: Operator,
         fields: Mapping[str, Entry],
         scope: Scope,
-        carried: Sequence[Wire | None],
+        carried: Sequence[ValueRef | None],
         span: Span,
     ) -> Node | None:
         if span in self.broken:
             return None
         first, *rest = ports_of(operator)
-        inlets = [Inlet(first.name, wire, span) for wire in carried]
+        inlets = [Operand(first.name, wire, span) for wire in carried]
         for port in rest:
             fed = port.name in self.inputs[1:]
             if fed or not isinstance(operator, (BlockDecl, StackOf)):
-                inlets.append(Inlet(port.name, Wire(port.name) if fed else None, span))
+                inlets.append(Operand(port.name, ValueRef(port.name) if fed else None, span))
         connected = frozenset(inlet.port for inlet in inlets if inlet.wire)
-        place = Place(connected, self.inside.get(name, {}), f"{self.place.path}.{name}", span)
+        place = CallSite(connected, self.inside.get(name, {}), f"{self.place.path}.{name}", span)
         body = _instantiate(self.context, operator, fields, scope, place)
         if body is None:
             self.broken.add(span)
             return None
         spans = {key: entry.value.span for key, entry in fields.items()}
-        return Node(name, body, tuple(inlets), span, op=name_of(operator), fields=spans)
+        return Node(name, body, tuple(inlets), span, op=op_name(operator), fields=spans)
 
 
 # -- drawings
@@ -270,29 +274,33 @@ def _drawing(
     taps: Taps,
 ) -> Region | None:
     """The region of a drawing: a stage of its own for names, ports, outputs, order and nodes, all problems noted."""
-    found = context.found
-    drawn = drawn_nodes(block.body, {*inputs, *closed}, found)
+    diagnostics = context.diagnostics
+    drawn = drawn_nodes(block.body, {*inputs, *closed}, diagnostics)
     body = with_entries_as_meant(block.body, drawn)
     arrows = drawn_arrows(body, inputs, closed, block.inputs, drawn, scope)
-    loose = untouched(body, drawn, arrows, found)
+    loose = unconnected(body, drawn, arrows, diagnostics)
     names = [name for name in drawn if name not in loose]
-    owners = owners_of(body, names, found)
+    owners = owners_of(body, names, diagnostics)
     entered = {arrow.target for arrow in arrows}
     operators = _operators(body, names, owners, entered, scope)
     check_input_labels(body, {*inputs, *closed}, scope)
     ports = {name: ports_of(operator) for name, operator in operators.items()}
-    feeds = assign_ports(arrows, ports, lambda name: outputs_of(operators[name]) if name in operators else (), found)
+    feeds = assign_ports(
+        arrows, ports, lambda name: outputs_of(operators[name]) if name in operators else (), diagnostics
+    )
     whole = len(operators) == len(names) or all(name in operators or name in entered for name in names)
-    outputs = output_sources(body, kind, inputs, names, arrows, found, whole=whole)
+    outputs = output_sources(body, kind, inputs, names, arrows, diagnostics, whole=whole)
     deeper = {tap: span for tap, span in taps.items() if tap not in {output.name for output in outputs}}
     inside = [
-        OutputDecl(tap, tap, span) for tap, span in deeper.items() if _is_inside(tap, span, body, inputs, names, found)
+        OutputDecl(tap, tap, span)
+        for tap, span in deeper.items()
+        if _is_inside(tap, span, body, inputs, names, diagnostics)
     ]
     wanted = wanted_taps(operators, owners, feeds, [*outputs, *inside])
     taken = {arrow.source for arrow in arrows} | {output.source for output in body.outputs}
-    joiner = Joiner(body, scope, operators, feeds, untaken=[name for name in inputs if name not in taken])
+    joiner = OperandMerger(body, scope, operators, feeds, untaken=[name for name in inputs if name not in taken])
     builder = _Builder(context, joiner, owners, wanted)
-    for name in order_of(body, inputs, names, arrows, owners, found):
+    for name in order_of(body, inputs, names, arrows, owners, diagnostics):
         if name in operators:
             builder.add(name)
     if len(builder.named) < len(drawn) or not outputs or len(inside) < len(deeper):
@@ -307,13 +315,13 @@ def _name(output: OutputDecl) -> str:
 
 
 def _is_inside(
-    tap: str, span: Span, body: doc.Body, inputs: Mapping[str, Span], names: Sequence[str], found: Collector
+    tap: str, span: Span, body: doc.Body, inputs: Mapping[str, Span], names: Sequence[str], diagnostics: Collector
 ) -> bool:
     """Whether a tap leads into this drawing; noted under N313 if not."""
     head = tap.partition(".")[0]
     if head in names or tap in inputs:
         return True
-    found.error("N313", f"'{body.name}' has nothing called '{head}' inside", span, near(head, names))
+    diagnostics.error("N313", f"'{body.name}' has nothing called '{head}' inside", span, did_you_mean(head, names))
     return False
 
 
@@ -340,7 +348,7 @@ class _Builder:
     """Makes the nodes of one drawing, in running order."""
 
     context: Context
-    joiner: Joiner
+    joiner: OperandMerger
     owners: Mapping[str, str]
     wanted: Mapping[str, Taps]
     named: set[str] = field(default_factory=set)
@@ -354,10 +362,10 @@ class _Builder:
         fields = entry.fields if entry else {}
         if connected is None and isinstance(operator, (BlockDecl, StackOf)):
             return
-        place = Place(connected or frozenset(), self.wanted[name], name, entry.span if entry else drawn.span)
+        place = CallSite(connected or frozenset(), self.wanted[name], name, entry.span if entry else drawn.span)
         again = None
         if entry and name in self.owners:
-            again = same_module(entry, self.owners[name], joiner.nodes, place.connected, self.context.found)
+            again = same_module(entry, self.owners[name], joiner.nodes, place.connected, self.context.diagnostics)
             body = again.body if again else None
         else:
             body = _instantiate(self.context, operator, fields, scope, place)
@@ -375,7 +383,7 @@ class _Builder:
             inlets=inlets,
             span=entry.source if entry and entry.source else drawn.span,
             label=drawn.label,
-            op=name_of(operator),
+            op=op_name(operator),
             reparams=reparams,
             ties=ties_of(entry, scope),
             same_as=again.id if again else None,

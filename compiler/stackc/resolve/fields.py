@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from stackc.components.base import Component
 from stackc.components.fields import NUMBERS, FieldSpec, fields_of
-from stackc.core.diagnostics import Collector, Diagnostic, Note, Span, SpecError, near
+from stackc.core.diagnostics import Collector, Diagnostic, Note, Span, SpecError, did_you_mean
 from stackc.core.types import Dim
 from stackc.resolve.scope import Scope, scalar
-from stackc.spec.expressions.expressions import Bound, interpolate
+from stackc.spec.expressions.expressions import ParamValue, interpolate
 from stackc.spec.yaml.tree import Entry, Value
 
 
@@ -21,34 +21,34 @@ def component_of(
 
     Missing fields are not told beside unknown ones: those are them, misspelt, or belong to another op.
     """
-    specs, found, values = fields_of(op), scope.found, {}
+    specs, diagnostics, values = fields_of(op), scope.diagnostics, {}
     unknown = [name for name in given if name not in specs]
     if unknown:
         first, *others = unknown
         notes = [Note(f"nor '{name}'", given[name].key) for name in others]
-        hint = near(first, specs) or "it has no fields"
-        found.error("N309", f"{what} ({op.op}) has no field '{first}'", given[first].key, hint, *notes)
+        hint = did_you_mean(first, specs) or "it has no fields"
+        diagnostics.error("N309", f"{what} ({op.op}) has no field '{first}'", given[first].key, hint, *notes)
     for name in given.keys() - unknown:
         try:
             values[name] = decode(specs[name], given[name].value, scope, what)
         except SpecError as error:
-            found.extend(error)
+            diagnostics.extend(error)
     missing = [name for name, spec in specs.items() if spec.required and name not in given]
     if missing and not unknown:
-        _note_missing(missing, specs, f"{what} ({op.op})", span, found)
+        _note_missing(missing, specs, f"{what} ({op.op})", span, diagnostics)
     return op.of_fields(values) if len(values) == len(given) and not missing else None
 
 
 def _note_missing(
-    missing: Sequence[str], specs: Mapping[str, FieldSpec], what: str, span: Span, found: Collector
+    missing: Sequence[str], specs: Mapping[str, FieldSpec], what: str, span: Span, diagnostics: Collector
 ) -> None:
     first, *others = missing
     if others:
         names, written = " and ".join(f"'{name}'" for name in missing), ", ".join(f"{name}: …" for name in missing)
-        found.error("N311", f"{what} needs the fields {names}", span, f"write `{written}` for it")
+        diagnostics.error("N311", f"{what} needs the fields {names}", span, f"write `{written}` for it")
     else:
         meaning = f" ({specs[first].doc})" if specs[first].doc else ""
-        found.error("N311", f"{what} needs the field '{first}'", span, f"write `{first}: …` for it{meaning}")
+        diagnostics.error("N311", f"{what} needs the field '{first}'", span, f"write `{first}: …` for it{meaning}")
 
 
 def decode(spec: FieldSpec, value: Value, scope: Scope, what: str) -> object:
@@ -63,7 +63,7 @@ def decode(spec: FieldSpec, value: Value, scope: Scope, what: str) -> object:
         raise SpecError(blamed or own) from None
 
 
-def _evaluated(spec: FieldSpec, value: Value, scope: Scope) -> Bound:
+def _evaluated(spec: FieldSpec, value: Value, scope: Scope) -> ParamValue:
     """What stands there: a number, a word, a text with its `${…}` replaced, else the value of an expression.
 
     Raises SpecError, and ValueError in the user's words.
@@ -83,7 +83,7 @@ def _evaluated(spec: FieldSpec, value: Value, scope: Scope) -> Bound:
     return text if not spec.single or (spec.choices and is_word) else scope.number(value)
 
 
-def _number_or_text(text: str, value: Value, scope: Scope) -> Bound:
+def _number_or_text(text: str, value: Value, scope: Scope) -> ParamValue:
     """What stands where both numbers and any text may: the value of an expression where it is one, else the text."""
     if "${" in text:
         return interpolate(text, scope.names, value.span)
@@ -109,6 +109,6 @@ def _hint(spec: FieldSpec, value: Value, scope: Scope) -> str | None:
     if spec.kinds & NUMBERS and any(isinstance(named, Dim) for named in values):
         return "what a component is made of is the same at every size: write a number or a param"
     if spec.choices:
-        hint = near(value.data, spec.choices if spec.is_text else [*spec.choices, *scope.names])
+        hint = did_you_mean(value.data, spec.choices if spec.is_text else [*spec.choices, *scope.names])
         return hint if hint and hint.startswith("did you mean") else meaning
     return meaning

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from stackc.components import REGISTRY
 from stackc.components.registry import SPECIAL_OPS
-from stackc.core.diagnostics import Collector, SpecError, near
+from stackc.core.diagnostics import Collector, SpecError, did_you_mean
 from stackc.resolve.params import default_of
 from stackc.resolve.scope import Scope
 from stackc.spec.document import BlockDecl, Document, PortDecl
-from stackc.spec.expressions.expressions import Bound
+from stackc.spec.expressions.expressions import ParamValue
 from stackc.spec.includes import include_parts
 from stackc.spec.yaml.tree import Value
 
@@ -21,31 +21,31 @@ def included_block(op: str, place: Value, scope: Scope) -> BlockDecl | None:
     The file's own scope is added to `scope.homes` when it is first met with.
     """
     file, name = include_parts(op)
-    path = scope.files.path(file, scope.file, place, scope.found)
+    path = scope.files.path(file, scope.file, place, scope.diagnostics)
     if path is None:
         return None
-    document = scope.files.load(path, place, scope.found)
+    document = scope.files.load(path, place, scope.diagnostics)
     if document is None:
         return None
 
     if document.file not in scope.homes:
-        check_blocks(document, scope.found)
+        check_blocks(document, scope.diagnostics)
         scope.homes[document.file] = _home(document, scope)
     if not name:
         return _whole_spec(document, scope)
     if name not in document.blocks:
-        hint = near(name, document.blocks) or "it has none"
-        scope.found.error("N314", f"{path} has no block '{name}'", place.span, hint)
+        hint = did_you_mean(name, document.blocks) or "it has none"
+        scope.diagnostics.error("N314", f"{path} has no block '{name}'", place.span, hint)
         return None
     return document.blocks[name]
 
 
-def check_blocks(document: Document, found: Collector) -> None:
+def check_blocks(document: Document, diagnostics: Collector) -> None:
     """Report S008 for each block that has the name of a component: one name, one meaning."""
     for name, block in document.blocks.items():
         if name in REGISTRY or name in SPECIAL_OPS:
             message = f"'{name}' cannot be the name of a block: a component is called so"
-            found.error("S008", message, block.body.span, f"call it 'my_{name}'")
+            diagnostics.error("S008", message, block.body.span, f"call it 'my_{name}'")
 
 
 def _whole_spec(document: Document, scope: Scope) -> BlockDecl:
@@ -57,13 +57,13 @@ def _whole_spec(document: Document, scope: Scope) -> BlockDecl:
 def _home(document: Document, scope: Scope) -> Scope:
     """The names that blocks of an included file see: the params of that file that have a default, and its blocks."""
     start = scope.for_file(document)
-    names: dict[str, Bound] = {}
+    names: dict[str, ParamValue] = {}
     inner = replace(start, names=names)
     for name, decl in document.params.items():
         try:
             value = default_of(decl, inner)
         except SpecError as error:
-            scope.found.extend(error)
+            scope.diagnostics.extend(error)
             continue
         if value is not None:
             names[name] = value

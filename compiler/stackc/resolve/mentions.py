@@ -10,7 +10,7 @@ from stackc.spec.document import Body, Document, ParamDecl
 from stackc.spec.yaml.tree import Value
 
 
-def check_dims(document: Document, found: Collector) -> None:
+def check_dims(document: Document, diagnostics: Collector) -> None:
     """Note N318 for a declared dim that nothing speaks of: its contract would bind nothing.
 
     A lock may declare such dims: what they were good for stands in it as a number.
@@ -24,7 +24,9 @@ def check_dims(document: Document, found: Collector) -> None:
     for name in sorted(unnamed - _spoken_of(document, unnamed)):
         meant = closest(name, open_sizes)
         hint = f"did you mean '{meant}'?" if meant else "write it in the shape of an input, or take it away"
-        found.error("N318", f"no shape and no expression speaks of the dim '{name}'", document.dims[name].span, hint)
+        diagnostics.error(
+            "N318", f"no shape and no expression speaks of the dim '{name}'", document.dims[name].span, hint
+        )
 
 
 def unused_params(document: Document) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from stackc.components import REGISTRY
 from stackc.components.base import Port
-from stackc.spec.drawing import Drawn
+from stackc.spec.drawing import DrawnNode
 
 _MODEL = ("block", "mlp", "linear", "attention")
 _NORMS = ("layer_norm", "rms_norm", "batch_norm", "instance_norm")
@@ -122,30 +122,30 @@ _IMAGE = re.compile(r"image|picture|photo|pixel|图像|图片", re.IGNORECASE)
 _TAKES_IMAGES = frozenset({"conv2d", "conv_transpose2d", "patch_embed", "max_pool2d", "avg_pool2d", "upsample"})
 
 
-def op_of(node: Drawn) -> str | None:
+def op_of(node: DrawnNode) -> str | None:
     """The op that the label or the id of a node names as it is; the resolver reads them so as well."""
     return next((name for name in (node.label, node.id) if name in REGISTRY or name == "stack"), None)
 
 
-def looks_like_input(node: Drawn) -> bool:
+def looks_like_input(node: DrawnNode) -> bool:
     """Whether a node that no arrow enters is rather an input than something that is fed by one."""
     if op_of(node) or meant_by(node):
         return False
     return node.label is None or bool(_INPUT.search(node.label))
 
 
-def looks_like_ids(node: Drawn) -> bool:
+def looks_like_ids(node: DrawnNode) -> bool:
     """Whether an input holds whole numbers, by its name."""
     return bool(_IDS.search(f"{node.id} {node.label or ''}"))
 
 
-def looks_like_images(node: Drawn, takers: Iterable[Drawn]) -> bool:
+def looks_like_images(node: DrawnNode, takers: Iterable[DrawnNode]) -> bool:
     """Whether an input holds images, by its name or by what takes it."""
     ops = (op_of(taker) or next(iter(meant_by(taker)), "") for taker in takers)
     return bool(_IMAGE.search(f"{node.id} {node.label or ''}")) or any(op in _TAKES_IMAGES for op in ops)
 
 
-def meant_by(node: Drawn) -> tuple[str, ...]:
+def meant_by(node: DrawnNode) -> tuple[str, ...]:
     """The ops that the words of a node speak of, the likeliest first; `block` is one of the user's own.
 
     First an op that is all the label, in any case, unless MEANT has the label; then by the words of MEANT, the longest
@@ -184,7 +184,7 @@ def _parts(text: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def fitting(entering: int) -> tuple[str, ...]:
+def ops_by_arity(entering: int) -> tuple[str, ...]:
     """Ops that take this many arrows without labels and without a merge, the usual ones first."""
     usual = ("linear", "mlp", "layer_norm", "gelu", "identity") if entering <= 1 else ("add", "mean", "concat", "mul")
     return usual

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from stackc.components.base import Port
 from stackc.core.diagnostics import Note
-from stackc.ir.model import Inlet, Node, Wire
+from stackc.ir.model import Node, Operand, ValueRef
 from stackc.resolve.entries import merge_of
 from stackc.resolve.operators import Operator, StackOf, ports_of
 from stackc.resolve.scope import Scope
@@ -17,7 +17,7 @@ from stackc.spec.document import BlockDecl, Body, NodeEntry
 
 
 @dataclass(frozen=True)
-class Joiner:
+class OperandMerger:
     """Joins the nodes of one drawing; `nodes` are those that stand already, merges among them, in running order.
 
     `untaken` are inputs that nobody takes, as was noted: each of them seems to be meant for a port that nothing enters.
@@ -45,13 +45,13 @@ class Joiner:
                     continue
                 label = f"|{port}| " if port != ports[0].name else " "
                 hint = f"draw an arrow into it: `… -->{label}{name}`"
-                self.scope.found.error("N307", f"nothing enters the port '{port}' of '{name}'", span, hint)
+                self.scope.diagnostics.error("N307", f"nothing enters the port '{port}' of '{name}'", span, hint)
         return None
 
-    def inlets(self, name: str, entry: NodeEntry | None) -> tuple[Inlet, ...] | None:
+    def inlets(self, name: str, entry: NodeEntry | None) -> tuple[Operand, ...] | None:
         """Inlets in port order; None, noted, where several arrows meet unmerged (N306) or a source is broken."""
         operator, span = self.operators[name], self.body.drawing.nodes[name].span
-        inlets: list[Inlet | None] = []
+        inlets: list[Operand | None] = []
         for port in ports_of(operator):
             feeds = [feed for feed in self.feeds[name] if feed.port == port.name]
             if len(feeds) > 1 and not port.variadic:
@@ -59,29 +59,29 @@ class Joiner:
             elif feeds:
                 inlets += [self._inlet(port, feed) for feed in feeds]
             elif not isinstance(operator, (BlockDecl, StackOf)):
-                inlets.append(Inlet(port.name, None, span))
+                inlets.append(Operand(port.name, None, span))
         sound = tuple(inlet for inlet in inlets if inlet)
         return sound if len(sound) == len(inlets) else None
 
-    def wire(self, path: str) -> Wire | None:
+    def wire(self, path: str) -> ValueRef | None:
         """The wire that a path (`head`, `encoder.3`) names; None where its node is broken, which was noted there."""
         name = path.partition(".")[0]
         if name in self.nodes:
             return tapped(path, self.nodes)
-        return None if name in self.operators else Wire(name)
+        return None if name in self.operators else ValueRef(name)
 
-    def _inlet(self, port: Port, feed: Feed) -> Inlet | None:
+    def _inlet(self, port: Port, feed: Feed) -> Operand | None:
         wire = self.wire(_path(feed))
-        return Inlet(port.name, wire, feed.span) if wire else None
+        return Operand(port.name, wire, feed.span) if wire else None
 
-    def _merged(self, name: str, port: Port, feeds: Sequence[Feed], entry: NodeEntry | None) -> Inlet | None:
+    def _merged(self, name: str, port: Port, feeds: Sequence[Feed], entry: NodeEntry | None) -> Operand | None:
         """The inlet behind a merge node of its own: what `merge: sum` draws between several arrows and one port."""
         if entry is None or entry.merge is None:
             *others, last = feeds
             notes = [Note(f"the one from '{feed.source}'", feed.span) for feed in others]
             message = f"{len(feeds)} arrows meet at the port '{port.name}' of '{name}'"
             hint = f"say how they merge: `{name}: {{merge: sum}}` (or mean, concat, mul, weighted)"
-            self.scope.found.error("N306", message, last.span, hint, *notes)
+            self.scope.diagnostics.error("N306", message, last.span, hint, *notes)
             return None
         merge = merge_of(entry, self.scope)
         inlets = [self._inlet(Port("x"), feed) for feed in feeds]
@@ -90,7 +90,7 @@ class Joiner:
             return None
         id = self._free_id(name if port == ports_of(self.operators[name])[0] else f"{name}_{port.name}")
         self.nodes[id] = Node(id, merge, sound, entry.merge.span, op=merge.op, implied=True)
-        return Inlet(port.name, Wire(id), entry.merge.span)
+        return Operand(port.name, ValueRef(id), entry.merge.span)
 
     def _free_id(self, name: str) -> str:
         id = f"{name}_merge"
@@ -106,7 +106,7 @@ def check_merge(entry: NodeEntry | None, operator: Operator, scope: Scope) -> No
     """
     if entry and entry.merge and all(port.variadic for port in ports_of(operator)):
         message = f"'{entry.name}' takes several arrows by itself, and has nothing to merge"
-        scope.found.error("N310", message, entry.merge.span, "take `merge` away")
+        scope.diagnostics.error("N310", message, entry.merge.span, "take `merge` away")
     elif entry and entry.merge:
         merge_of(entry, scope)
 

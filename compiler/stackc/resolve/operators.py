@@ -8,15 +8,15 @@ from typing import TypeAlias
 
 from stackc.components import REGISTRY
 from stackc.components.base import Component, Port
-from stackc.components.plugins import Unloadable, component_named, offered
+from stackc.components.plugins import PluginError, component_named, plugins
 from stackc.components.registry import SPECIAL_OPS
-from stackc.core.diagnostics import closest, near
+from stackc.core.diagnostics import closest, did_you_mean
 from stackc.core.suggestions import folded
-from stackc.resolve.custom import own_operator
+from stackc.resolve.custom import custom_operator
 from stackc.resolve.includes import included_block
 from stackc.resolve.scope import Scope
 from stackc.spec.document import BlockDecl, Body, NodeEntry
-from stackc.spec.drawing import Drawn
+from stackc.spec.drawing import DrawnNode
 from stackc.spec.expressions.expressions import OPEN
 from stackc.spec.includes import is_include
 from stackc.spec.yaml.tree import Entry, Value
@@ -32,7 +32,7 @@ class StackOf:
 Operator: TypeAlias = type[Component] | BlockDecl | StackOf
 
 
-def name_of(operator: Operator) -> str:
+def op_name(operator: Operator) -> str:
     """The op as a spec writes it."""
     if isinstance(operator, BlockDecl):
         return operator.body.name
@@ -61,7 +61,7 @@ def outputs_of(operator: Operator) -> tuple[str, ...]:
 
 
 def find_operator(
-    drawn: Drawn, entry: NodeEntry | None, scope: Scope, labelled: Mapping[str, str], *, entered: bool = True
+    drawn: DrawnNode, entry: NodeEntry | None, scope: Scope, labelled: Mapping[str, str], *, entered: bool = True
 ) -> Operator | None:
     """The op of a node: `op:` of its entry, else its label, else its id; None, noted (N301), where none names one.
 
@@ -71,10 +71,10 @@ def find_operator(
     if entry and entry.op:
         if entry.op.data == OPEN:
             shown = f"'{drawn.id}' ({drawn.label})" if drawn.label else f"'{drawn.id}'"
-            from stackc.resolve.op_guess import fitting, listed, meant_by  # only where something is left open
+            from stackc.resolve.op_guess import listed, meant_by, ops_by_arity  # only where something is left open
 
-            hint = f"it could be {listed(meant_by(drawn) or fitting(1))}; `stackc ops` lists the components"
-            scope.found.error("N301", f"still to fill in: what {shown} is", entry.op.span, hint)
+            hint = f"it could be {listed(meant_by(drawn) or ops_by_arity(1))}; `stackc ops` lists the components"
+            scope.diagnostics.error("N301", f"still to fill in: what {shown} is", entry.op.span, hint)
             return None
         text = scope.text(entry.op, f"nodes.{drawn.id}.op")
         return None if text is None else _operator(text, entry.op, entry, scope)
@@ -90,23 +90,23 @@ def find_operator(
     if drawn.label is None and (other := labelled.get(drawn.id)):
         hint = f"it is the label of '{other}'; the id stands before the brackets: `{drawn.id}[{other}]`"
     message = f"what is {shown}? Neither its label nor its id names a component or a block"
-    scope.found.error("N301", message, drawn.span, hint)
+    scope.diagnostics.error("N301", message, drawn.span, hint)
     return None
 
 
 def is_op(name: str, scope: Scope) -> bool:
     """Whether a name is that of a component or block."""
-    return name in scope.blocks or name in REGISTRY or name in SPECIAL_OPS or name in offered()
+    return name in scope.blocks or name in REGISTRY or name in SPECIAL_OPS or name in plugins()
 
 
-def _is_another_by_label(drawn: Drawn, scope: Scope) -> bool:
+def _is_another_by_label(drawn: DrawnNode, scope: Scope) -> bool:
     """Whether the label of a node, whose id is an op, spells another one (`relu[Layer Norm]`); noted under N301."""
     word = folded(drawn.label or "")
     meant = next((op for op in known_ops(scope) if folded(op) == word and op != drawn.id), None) if word else None
     if meant:
         message = f"is '{drawn.id}' ({drawn.label}) {meant} or {drawn.id}? Its label is {meant} in another spelling"
         hint = f"write its op in the label: `{drawn.id}[{meant}]`, or `{drawn.id}[{drawn.id}]`"
-        scope.found.error("N301", message, drawn.label_span or drawn.span, hint)
+        scope.diagnostics.error("N301", message, drawn.label_span or drawn.span, hint)
     return meant is not None
 
 
@@ -117,10 +117,10 @@ def check_input_labels(body: Body, inputs: Collection[str], scope: Scope) -> Non
         if drawn and drawn.label and is_op(drawn.label, scope):
             message = f"'{name}' is an input, and cannot be a {drawn.label} as well"
             hint = f"give the {drawn.label} a node of its own: `{name} --> {name}_{drawn.label}[{drawn.label}]`"
-            scope.found.error("N302", message, drawn.label_span or drawn.span, hint)
+            scope.diagnostics.error("N302", message, drawn.label_span or drawn.span, hint)
 
 
-def find_named(
+def operator_named(
     text: str, place: Value, fields: Mapping[str, Entry], scope: Scope, *, wanted: Collection[str] = ()
 ) -> Operator | None:
     """The component or block of that name; None, noted under N301, where there is none.
@@ -131,18 +131,18 @@ def find_named(
     if text in scope.blocks:
         return scope.blocks[text]
     if text == "torch":
-        return own_operator(fields, place, scope)
+        return custom_operator(fields, place, scope)
     try:
         if component := component_named(text):
             return component
-    except Unloadable as error:
-        scope.found.error("N317", str(error), place.span)
+    except PluginError as error:
+        scope.diagnostics.error("N317", str(error), place.span)
         return None
     if is_include(text):
         return included_block(text, place, scope)
-    hint = _near_op(text, scope, wanted) or near(text, wanted) or "`stackc ops` lists the components"
+    hint = _near_op(text, scope, wanted) or did_you_mean(text, wanted) or "`stackc ops` lists the components"
     what = "still to fill in: a component or block" if text == OPEN else f"no component or block is called '{text}'"
-    scope.found.error("N301", what, place.span, hint)
+    scope.diagnostics.error("N301", what, place.span, hint)
     return None
 
 
@@ -154,7 +154,7 @@ def _near_op(text: str, scope: Scope, wanted: Collection[str] = ()) -> str | Non
 
 def known_ops(scope: Scope) -> list[str]:
     """Every name that an op may have."""
-    return sorted({*REGISTRY, *offered(), *scope.blocks, *SPECIAL_OPS})
+    return sorted({*REGISTRY, *plugins(), *scope.blocks, *SPECIAL_OPS})
 
 
 def own_fields(value: Value) -> dict[str, Entry]:
@@ -165,28 +165,30 @@ def own_fields(value: Value) -> dict[str, Entry]:
 def _operator(text: str, place: Value, entry: NodeEntry | None, scope: Scope) -> Operator | None:
     if text == "stack" and text not in scope.blocks:
         return _stack(entry, place, scope)
-    return find_named(text, place, entry.fields if entry else {}, scope)
+    return operator_named(text, place, entry.fields if entry else {}, scope)
 
 
 def _stack(entry: NodeEntry | None, place: Value, scope: Scope) -> Operator | None:
     of = entry.fields.get("of") if entry else None
     if of is None:
         hint = "write what it repeats, for example `of: layer, repeat: 6`"
-        scope.found.error("N311", "a stack needs the field 'of'", entry.span if entry else place.span, hint)
+        scope.diagnostics.error("N311", "a stack needs the field 'of'", entry.span if entry else place.span, hint)
         return None
     values = of.value.data if isinstance(of.value.data, tuple) else (of.value,)
     if not values:
-        scope.found.error("N310", "the list of sub-models is empty", of.value.span, "for example `of: [layer, mlp]`")
+        scope.diagnostics.error(
+            "N310", "the list of sub-models is empty", of.value.span, "for example `of: [layer, mlp]`"
+        )
     members: list[tuple[Operator, Value]] = []
     for value in values:
         named = value.data["op"].value if isinstance(value.data, Mapping) and "op" in value.data else value
         if not isinstance(named.data, str):
             hint = "for example `of: layer`, `of: [layer, mlp]`, or `of: {op: linear, out: 3}`"
-            scope.found.error("N310", "a sub-model is the name of a component or block", named.span, hint)
+            scope.diagnostics.error("N310", "a sub-model is the name of a component or block", named.span, hint)
             continue
         text = scope.text(named, "a sub-model")
         if text == "stack":
-            scope.found.error("N301", "a stack in a stack: give the inner one a block of its own", named.span)
-        elif text is not None and (operator := find_named(text, named, own_fields(value), scope)):
+            scope.diagnostics.error("N301", "a stack in a stack: give the inner one a block of its own", named.span)
+        elif text is not None and (operator := operator_named(text, named, own_fields(value), scope)):
             members.append((operator, value))
     return StackOf(tuple(members)) if members and len(members) == len(values) else None

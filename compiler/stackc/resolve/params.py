@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from stackc.components.fields import FieldSpec, Range, either
-from stackc.core.diagnostics import Collector, Diagnostic, Note, Span, SpecError, near
+from stackc.core.diagnostics import Collector, Diagnostic, Note, Span, SpecError, did_you_mean
 from stackc.core.types import Dim
 from stackc.resolve.fields import decode
 from stackc.resolve.scope import Scope, scalar
 from stackc.spec.document import ParamDecl
-from stackc.spec.expressions.expressions import Bound, interpolate
+from stackc.spec.expressions.expressions import ParamValue, interpolate
 from stackc.spec.yaml.tree import Entry, Value
 
 _KINDS: Mapping[type, str] = {bool: "bool", int: "int", Dim: "int", float: "float", str: "text"}
@@ -33,32 +33,32 @@ class Binding:
 
 def bind_params(
     decls: Mapping[str, ParamDecl], given: Mapping[str, Entry], outer: Scope, inner: Scope, binding: Binding
-) -> dict[str, Bound] | None:
+) -> dict[str, ParamValue] | None:
     """The values of params: given ones are read in `outer`, defaults in `inner`, where earlier params are known.
 
     They are known to given ones as well where both scopes are one. Notes N312 for a name that is no param, N311 for a
     param without a value and N310 for a value of another type, which leaves no binding at all.
     """
-    found = outer.found
+    diagnostics = outer.diagnostics
     for name in given:
         if name not in decls:
-            hint = near(name, decls) or "it has no params"
-            found.error("N312", f"{binding.what} has no param '{name}'", given[name].key, hint)
+            hint = did_you_mean(name, decls) or "it has no params"
+            diagnostics.error("N312", f"{binding.what} has no param '{name}'", given[name].key, hint)
     unknown = given.keys() - decls
     bound = _bound(decls, given, outer, inner, replace(binding, silent=bool(unknown)))
     return bound if len(bound) == len(decls) else None
 
 
-def known_params(decls: Mapping[str, ParamDecl], given: Mapping[str, Entry], scope: Scope) -> dict[str, Bound]:
+def known_params(decls: Mapping[str, ParamDecl], given: Mapping[str, Entry], scope: Scope) -> dict[str, ParamValue]:
     """Those params of a spec that have a value as far as `scope` tells; nothing is noted of the others."""
-    quiet = replace(scope, found=Collector())
+    quiet = replace(scope, diagnostics=Collector())
     return _bound(decls, given, quiet, quiet, Binding("the spec", None, ""))
 
 
 def _bound(
     decls: Mapping[str, ParamDecl], given: Mapping[str, Entry], outer: Scope, inner: Scope, binding: Binding
-) -> dict[str, Bound]:
-    bound: dict[str, Bound] = {}
+) -> dict[str, ParamValue]:
+    bound: dict[str, ParamValue] = {}
     names = dict(inner.names)
     scope = replace(inner, names=names)  # in which every param stands as soon as it is bound
     for name, decl in decls.items():
@@ -68,20 +68,20 @@ def _bound(
                 kind = decl.kind or _KINDS.get(type(value))
                 value = _read(decl, kind, given[name].value, scope if outer is inner else outer, binding.what)
         except SpecError as error:
-            outer.found.extend(error)
+            outer.diagnostics.extend(error)
             continue
         if value is not None:
             bound[name] = names[name] = value
         elif not binding.silent or name in given:
             span = given[name].key if name in given else binding.span or decl.span
-            outer.found.error(
+            outer.diagnostics.error(
                 "N311", f"{binding.what} needs a value for '{name}'", span, binding.hint.format(name=name)
             )
     return bound
 
 
 def text_places(
-    decls: Mapping[str, ParamDecl], given: Mapping[str, Entry], params: Mapping[str, Bound]
+    decls: Mapping[str, ParamDecl], given: Mapping[str, Entry], params: Mapping[str, ParamValue]
 ) -> dict[str, Span]:
     """Where each param that stands for a text has it from, unless its declaration asks for a text."""
     texts = [name for name, value in params.items() if isinstance(value, str) and decls[name].kind is None]
@@ -89,7 +89,7 @@ def text_places(
     return {name: (given[name].value if name in given else decls[name].default).span for name in texts}
 
 
-def default_of(decl: ParamDecl, scope: Scope) -> Bound:
+def default_of(decl: ParamDecl, scope: Scope) -> ParamValue:
     """The default of a param, None where it has none. Raises SpecError."""
     return _read(decl, decl.kind, decl.default, scope, f"the default of '{decl.name}'")
 
@@ -99,7 +99,7 @@ def is_text(decl: ParamDecl) -> bool:
     return decl.kind == "text" or (decl.kind is None and isinstance(decl.default.data, str))
 
 
-def _read(decl: ParamDecl, kind: str | None, value: Value, scope: Scope, what: str) -> Bound:
+def _read(decl: ParamDecl, kind: str | None, value: Value, scope: Scope, what: str) -> ParamValue:
     """A value for the param: a text for text, else an expression. Raises SpecError, N310 for one of another type."""
     if value.data is None:
         return None
@@ -111,14 +111,14 @@ def _read(decl: ParamDecl, kind: str | None, value: Value, scope: Scope, what: s
         raise SpecError(*(_declared(diagnostic, decl) for diagnostic in error.diagnostics)) from None
 
 
-def _untyped(value: Value, scope: Scope) -> Bound:
+def _untyped(value: Value, scope: Scope) -> ParamValue:
     """A value of which nobody says what it should be: a name stands for its value, any other text for itself."""
     if not isinstance(value.data, str):
         return scalar(value)
     return scope.number(value) if value.data in scope.names else interpolate(value.data, scope.names, value.span)
 
 
-def _typed(decl: ParamDecl, kind: str | None, value: Value, scope: Scope, what: str) -> Bound:
+def _typed(decl: ParamDecl, kind: str | None, value: Value, scope: Scope, what: str) -> ParamValue:
     words = tuple(choice for choice in decl.choices if isinstance(choice, str))
     numbers = [choice for choice in decl.choices if not isinstance(choice, str)]
     low = -math.inf if decl.minimum is None else decl.minimum

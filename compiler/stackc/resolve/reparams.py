@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 
 from stackc.components.reparam import REPARAMS, MinMax, Reparam, Standardize
-from stackc.core.diagnostics import SpecError, near
-from stackc.resolve.operators import Operator, StackOf, name_of
+from stackc.core.diagnostics import SpecError, did_you_mean
+from stackc.resolve.operators import Operator, StackOf, op_name
 from stackc.resolve.scope import Scope
 from stackc.spec.document import BlockDecl, NodeEntry
 from stackc.spec.yaml.tree import Entry, Value
@@ -18,16 +18,18 @@ def reparams_of(entry: NodeEntry | None, operator: Operator, scope: Scope) -> tu
     found = []
     for name, item in (entry.reparam if entry else {}).items():
         if isinstance(operator, (BlockDecl, StackOf)):
-            message = f"'{entry.name if entry else ''}' ({name_of(operator)}) has no parameters of its own to normalize"
-            scope.found.error("N310", message, item.key, "write `reparam` at the nodes inside that have parameters")
+            message = f"'{entry.name if entry else ''}' ({op_name(operator)}) has no parameters of its own to normalize"
+            scope.diagnostics.error(
+                "N310", message, item.key, "write `reparam` at the nodes inside that have parameters"
+            )
             break
         try:
             if reparam := _reparam(item.value, scope):
                 found.append((name, reparam))
         except ValueError as error:
-            scope.found.error("N310", str(error), item.value.span)
+            scope.diagnostics.error("N310", str(error), item.value.span)
         except SpecError as error:
-            scope.found.extend(error)
+            scope.diagnostics.extend(error)
     return tuple(found)
 
 
@@ -44,7 +46,7 @@ def _reparam(value: Value, scope: Scope) -> Reparam | None:
         return None
     if name not in REPARAMS:
         message = f"no reparametrization is called '{name}'"
-        scope.found.error("N310", message, named.span, near(name, REPARAMS))
+        scope.diagnostics.error("N310", message, named.span, did_you_mean(name, REPARAMS))
         return None
     if name == "minmax":
         return _minmax(options)

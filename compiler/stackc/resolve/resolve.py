@@ -18,7 +18,7 @@ from stackc.resolve.unused import check_unused
 from stackc.spec.document import Document, InputDecl
 from stackc.spec.includes import SpecFiles
 from stackc.spec.yaml.tree import Entry, Value
-from stackc.spec.yaml.yaml_reader import plain
+from stackc.spec.yaml.yaml_reader import parse_scalar
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,38 +45,38 @@ def resolve(
 
     Raises SpecError with everything that is wrong with names, params and dims, or else with inputs, arrows and fields.
     """
-    found = Collector()
-    check_blocks(document, found)
+    diagnostics = Collector()
+    check_blocks(document, diagnostics)
     given = {name: _given(document, name, text, spelling) for name, text in (set_params or {}).items()}
     files = SpecFiles.around(document.file)
-    start = Scope(dim_names(document), document.blocks, document.file, files, found, tuple(trust))
+    start = Scope(dim_names(document), document.blocks, document.file, files, diagnostics, tuple(trust))
     doubtful = Collector()
     known = start.with_names(known_params(document.params, given, start))
     whole = contract_of(document, known, doubtful)
-    contract, dims = fixed_dims(document, whole, set_dims or {}, found, spelling.dim)
+    contract, dims = fixed_dims(document, whole, set_dims or {}, diagnostics, spelling.dim)
     start = start.with_names(dims)
     way = spelling.param.replace("{value}", "…")
     binding = Binding("the spec", None, f"give it by `{way}`, or write its default")
     params = bind_params(document.params, given, start, start, binding)
     if params is None:
-        found.raise_if_any()
+        diagnostics.raise_if_any()
     doubtful.raise_if_any()
-    found.raise_if_any()
+    diagnostics.raise_if_any()
     assert params is not None, "bind_params notes what it leaves out"
     scope = start.with_names(params, text_places(document.params, given, params))
     inputs = {name: _input_type(decl, scope, Bounds(contract)) for name, decl in document.inputs.items()}
     if not inputs:
         hint = "for example `inputs: {x: {shape: [batch, 128]}}`"
-        found.error("S006", "the spec has no inputs", document.span, hint)
-    found.raise_if_any()
+        diagnostics.error("S006", "the spec has no inputs", document.span, hint)
+    diagnostics.raise_if_any()
     scope.homes[document.file] = scope
-    check_dims(document, found)
+    check_dims(document, diagnostics)
     context = Context(document, scope)
     root = expand(context)
-    found.raise_if_any()
+    diagnostics.raise_if_any()
     assert root is not None, "expand notes a diagnostic where it gives nothing"
     unused = check_unused(document, context.used, scope)
-    found.raise_if_any()
+    diagnostics.raise_if_any()
     return Graph(document, root, inputs, contract, params, tuple(files.sources.values()), unused)
 
 
@@ -84,7 +84,7 @@ def _given(document: Document, name: str, text: str, spelling: Spelling) -> Entr
     """A param that the command line sets: for one that takes text the text itself, else what YAML reads in it."""
     place = Span(spelling.param.format(name=name, value=text), 0)
     decl = document.params.get(name)
-    return Entry(place, Value(text if decl and is_text(decl) else plain(text), place))
+    return Entry(place, Value(text if decl and is_text(decl) else parse_scalar(text), place))
 
 
 def _input_type(decl: InputDecl, scope: Scope, bounds: Bounds) -> TensorType:
@@ -101,20 +101,20 @@ def _size(value: Value, scope: Scope, bounds: Bounds) -> Dim:
     """A size of a shape; 1, noted (S005), where it is none or may fall below 1."""
     if isinstance(value.data, (str, int, type(None))) and value.data in _OPEN_SIZES:
         hint = "a size that is open has a name, for example `batch`"
-        scope.found.error("S005", f"'{_OPEN_SIZES[value.data]}' is no size", value.span, hint)
+        scope.diagnostics.error("S005", f"'{_OPEN_SIZES[value.data]}' is no size", value.span, hint)
         return Dim.of(1)
     try:
         size = scope.number(value)
     except SpecError as error:
-        scope.found.extend(error)
+        scope.diagnostics.extend(error)
         return Dim.of(1)
     if isinstance(size, str) and (blamed := scope.text_in(value)):
-        scope.found.extend(SpecError(blamed))
+        scope.diagnostics.extend(SpecError(blamed))
         return Dim.of(1)
     if isinstance(size, bool) or not isinstance(size, (int, Dim)):
         told = f": it is {size}" if isinstance(value.data, str) else ""
         hint = "a whole number from 1 up, a dim, or an expression over params and dims"
-        scope.found.error("S005", f"'{value.written}' is no size{told}", value.span, hint)
+        scope.diagnostics.error("S005", f"'{value.written}' is no size{told}", value.span, hint)
         return Dim.of(1)
     size = Dim.of(size)
     ends = [end for end in (bounds.least(size), bounds.largest(size)) if end is not None]
@@ -122,10 +122,10 @@ def _size(value: Value, scope: Scope, bounds: Bounds) -> Dim:
         fixed = size.constant is not None
         told = f"'{value.written}' {'is' if fixed else 'may be'} " if isinstance(value.data, str) else "this is "
         mend = None if fixed else "declare the least size of the dim under `dims:`"
-        scope.found.error("S005", f"a size is at least 1, and {told}{min(ends)}", value.span, mend)
+        scope.diagnostics.error("S005", f"a size is at least 1, and {told}{min(ends)}", value.span, mend)
         return Dim.of(1)
     if max(ends) >= INT64:
         message = f"a size has to fit in 64 bits, and '{value.written}' may be {max(ends)}"
-        scope.found.error("S005", message, value.span)
+        scope.diagnostics.error("S005", message, value.span)
         return Dim.of(1)
     return size

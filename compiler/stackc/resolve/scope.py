@@ -9,25 +9,25 @@ from dataclasses import dataclass, field, replace
 from stackc.core.diagnostics import Collector, Diagnostic, Note, Span, SpecError
 from stackc.core.types import INT64, Dim
 from stackc.spec.document import BlockDecl, Document
-from stackc.spec.expressions.expressions import Bound, evaluate, interpolate
+from stackc.spec.expressions.expressions import ParamValue, evaluate, interpolate
 from stackc.spec.includes import SpecFiles
 from stackc.spec.yaml.tree import Value
-from stackc.spec.yaml.yaml_reader import plain
+from stackc.spec.yaml.yaml_reader import parse_scalar
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What the names mean at one place of a spec: params and dims, blocks, files; problems are noted in `found`.
+    """What the names mean at one place of a spec: params and dims, blocks, files; problems are noted in `diagnostics`.
 
     `trust` has the Python modules whose code may run; `texts` the places of params that stand for a text. `homes` has
     the scope of each file that takes part in the model, shared by all scopes and filled as files are included.
     """
 
-    names: Mapping[str, Bound]
+    names: Mapping[str, ParamValue]
     blocks: Mapping[str, BlockDecl]
     file: str
     files: SpecFiles
-    found: Collector
+    diagnostics: Collector
     trust: tuple[str, ...] = ()
     texts: Mapping[str, Span] = field(default_factory=dict)
     homes: dict[str, Scope] = field(default_factory=dict, repr=False, compare=False)
@@ -40,7 +40,7 @@ class Scope:
         """The scope that another file starts with: its blocks, and no names yet."""
         return replace(self, names={}, blocks=document.blocks, file=document.file)
 
-    def with_names(self, names: Mapping[str, Bound], texts: Mapping[str, Span] | None = None) -> Scope:
+    def with_names(self, names: Mapping[str, ParamValue], texts: Mapping[str, Span] | None = None) -> Scope:
         """This scope with more names, which hide others of the same spelling; `texts` has the places of texts."""
         left = {name: place for name, place in self.texts.items() if name not in names}
         return replace(self, names={**self.names, **names}, texts=left | {**(texts or {})})
@@ -48,15 +48,15 @@ class Scope:
     def text(self, value: Value, what: str) -> str | None:
         """A text with its `${…}` replaced; None, noted, where it is no text."""
         if not isinstance(value.data, str):
-            self.found.error("S005", f"{what} has to be text, and is {value.kind}", value.span)
+            self.diagnostics.error("S005", f"{what} has to be text, and is {value.kind}", value.span)
             return None
         try:
             return str(interpolate(value.data, self.names, value.span))
         except SpecError as error:
-            self.found.extend(error)
+            self.diagnostics.extend(error)
             return None
 
-    def number(self, value: Value) -> Bound:
+    def number(self, value: Value) -> ParamValue:
         """A number, or a text taken as an expression. Raises SpecError."""
         if isinstance(value.data, str):
             text = value.data[2:-1] if value.data.startswith("${") and value.data.endswith("}") else value.data
@@ -75,7 +75,7 @@ class Scope:
             return None
         text = str(self.names[name])
         hint = f"write a number, for example `{name}: 64`"
-        if isinstance(plain(text), (int, float)):
+        if isinstance(parse_scalar(text), (int, float)):
             hint = f"write `{name}: {text}`, without quotes"
         elif self._is_expression(text):
             hint = f'a param that is calculated is written in `${{…}}`: `{name}: "${{{text}}}"`'
@@ -106,7 +106,7 @@ class Scope:
         raise SpecError(Diagnostic("S005", f"{path} has to be {wanted}, and is {shown}{told}", value.span, hint))
 
 
-def scalar(value: Value) -> Bound:
+def scalar(value: Value) -> ParamValue:
     """A single value as it is. Raises SpecError for a list or a mapping."""
     if isinstance(value.data, (tuple, Mapping)):
         raise SpecError(Diagnostic("S005", f"a single value is wanted here, not {value.kind}", value.span))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from stackc.core.diagnostics import Span
-from stackc.ir.model import Node, Region, Wire
+from stackc.ir.model import Node, Region, ValueRef
 from stackc.resolve.operators import Operator, outputs_of
 from stackc.resolve.wiring import Feed
 from stackc.spec.document import OutputDecl
@@ -47,10 +47,10 @@ def inner_taps(taps: Taps) -> dict[str, dict[str, Span]]:
     return inside
 
 
-def tapped(path: str, nodes: Mapping[str, Node]) -> Wire:
+def tapped(path: str, nodes: Mapping[str, Node]) -> ValueRef:
     """The output of a node that the rest of the path names: one of its own, or a tap that its region was built with."""
     name, dot, out = path.partition(".")
     if not dot:
-        return Wire(name)
+        return ValueRef(name)
     body = nodes[name].body
-    return Wire(name, body.numbers[out] if isinstance(body, Region) else body.outputs.index(out))
+    return ValueRef(name, body.numbers[out] if isinstance(body, Region) else body.outputs.index(out))

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from stackc.core.diagnostics import Collector, Diagnostic, Span, SpecError
 from stackc.core.types import Dim
-from stackc.ir.model import Region, Wire
+from stackc.ir.model import Region, ValueRef
 from stackc.resolve.expand import Context, expand_block
 from stackc.resolve.params import Binding, bind_params
 from stackc.resolve.scope import Scope
@@ -35,9 +35,9 @@ def check_unused(document: Document, used: Mapping[str, object], scope: Scope) -
         open_params = [param.name for param in block.params.values() if param.default.data is None]
         with suppress(SpecError):  # raised where there are so many problems that gathering them ends
             _expand(context, block, open_params)
-        for diagnostic in context.found.diagnostics:
+        for diagnostic in context.diagnostics.diagnostics:
             if not open_params or not _may_hang_on(open_params, block, diagnostic):
-                scope.found.extend(SpecError(diagnostic))
+                scope.diagnostics.extend(SpecError(diagnostic))
         inside |= context.used.keys()
     return tuple(name for name in unused if name not in inside)
 
@@ -45,7 +45,7 @@ def check_unused(document: Document, used: Mapping[str, object], scope: Scope) -
 def _apart(scope: Scope, file: str) -> Scope:
     """The scope with problems gathered for themselves, those of blocks inside too."""
     homes = dict(scope.homes)
-    homes[file] = replace(scope, found=Collector(), homes=homes)
+    homes[file] = replace(scope, diagnostics=Collector(), homes=homes)
     return homes[file]
 
 
@@ -90,7 +90,7 @@ def _holds(outer: Span, inner: Span | None) -> bool:
 
 def unread_outputs(root: Region) -> tuple[tuple[str, str], ...]:
     """The outputs of blocks, each by block and name, that no use of the block takes and that nothing in it needs."""
-    read: dict[tuple[str, Span], set[Wire]] = {}
+    read: dict[tuple[str, Span], set[ValueRef]] = {}
     blocks: dict[tuple[str, Span], Region] = {}
     waiting, seen = [root], {root}
     while waiting:
@@ -100,7 +100,9 @@ def unread_outputs(root: Region) -> tuple[tuple[str, str], ...]:
             if isinstance(body := node.body, Region):
                 block = body.name, body.span
                 blocks[block] = body
-                values = {body.outputs[name] for name, number in body.numbers.items() if Wire(node.id, number) in taken}
+                values = {
+                    body.outputs[name] for name, number in body.numbers.items() if ValueRef(node.id, number) in taken
+                }
                 read.setdefault(block, set()).update(values)
                 waiting += [body] if body not in seen else []
                 seen.add(body)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from stackc.components.base import Port
-from stackc.core.diagnostics import Collector, Note, Span, closest, near
+from stackc.core.diagnostics import Collector, Note, Span, closest, did_you_mean
 from stackc.ir.model import Kind, run_order
 from stackc.resolve.scope import Scope
 from stackc.spec.document import Body, InputDecl, OutputDecl
@@ -26,17 +26,17 @@ class Feed:
     span: Span
 
 
-def drawn_nodes(body: Body, inputs: Collection[str], found: Collector) -> list[str]:
+def drawn_nodes(body: Body, inputs: Collection[str], diagnostics: Collector) -> list[str]:
     """The ids of the drawing that are nodes, in order of mention. Notes N302 for an entry that is drawn nowhere."""
     names = [name for name in body.drawing.nodes if name not in inputs]
     for name in names:
-        check_name(name, "a node", body.drawing.nodes[name].span, found)
+        check_name(name, "a node", body.drawing.nodes[name].span, diagnostics)
     for name, entry in body.nodes.items():
         if name in inputs:
             hint = "what an input is stands under `inputs:`"
-            found.error("N302", f"'{name}' is an input, not a node", entry.span, hint)
+            diagnostics.error("N302", f"'{name}' is an input, not a node", entry.span, hint)
         elif name not in body.drawing.nodes:
-            found.error("N302", f"no node '{name}' is drawn", entry.span, near(name, names))
+            diagnostics.error("N302", f"no node '{name}' is drawn", entry.span, did_you_mean(name, names))
     return names
 
 
@@ -67,20 +67,20 @@ def drawn_arrows(
     `inputs` are the connected inputs, each with its place. Notes N302 for an arrow into an input or to a node that is
     not drawn, N308 for an input that nobody takes, N313 for an arrow from inside an input.
     """
-    found = scope.found
+    diagnostics = scope.diagnostics
     drawn = [arrow for arrow in body.drawing.arrows if arrow.source not in closed]
     entered = {arrow.target for arrow in drawn}
     arrows = []
     for arrow in [*_arrows_by_to(declared, names, scope), *drawn]:
         if arrow.target in inputs or arrow.target in closed:
             message = f"an arrow into '{arrow.target}', which is an input"
-            found.error("N302", message, arrow.span, "turn the arrow round, or give the node another name")
+            diagnostics.error("N302", message, arrow.span, "turn the arrow round, or give the node another name")
             if arrow.target in inputs and (arrow.into or arrow.source not in entered):  # as it was meant, then
                 arrows.append(replace(arrow, source=arrow.target, target=arrow.source))
             continue
         if arrow.source in inputs and arrow.out:
             message = f"the input '{arrow.source}' has no output '{arrow.out}'"
-            found.error("N313", message, arrow.span, f"an input is one value: write `|{arrow.into}|`")
+            diagnostics.error("N313", message, arrow.span, f"an input is one value: write `|{arrow.into}|`")
         arrows.append(replace(arrow, text=arrow.into) if arrow.source in inputs else arrow)
     taken = {arrow.source for arrow in drawn} | {arrow.source for arrow in arrows}
     taken |= {output.source for output in body.outputs} | {name for name, decl in declared.items() if decl.to}
@@ -90,7 +90,7 @@ def drawn_arrows(
         if name not in taken:
             root = next(roots, None)
             mend = f": `{name} --> {root}`" if root else f", or write `{name}: {{…, to: NODE}}`" * (name in declared)
-            found.error("N308", f"nobody takes the input '{name}'", span, f"draw an arrow from it{mend}")
+            diagnostics.error("N308", f"nobody takes the input '{name}'", span, f"draw an arrow from it{mend}")
             if root:  # as it was meant, then
                 arrows.append(Arrow(name, root, span=span))
     return arrows
@@ -106,19 +106,19 @@ def _arrows_by_to(declared: Mapping[str, InputDecl], names: Sequence[str], scope
                 yield Arrow(name, node, text=port or None, span=value.span)
             else:
                 message = f"the input '{name}' goes to '{node}', which is no node"
-                scope.found.error("N302", message, value.span, near(node, names))
+                scope.diagnostics.error("N302", message, value.span, did_you_mean(node, names))
                 if meant := closest(node, names):
                     yield Arrow(name, meant, text=port or None, span=value.span)
 
 
-def untouched(body: Body, names: Sequence[str], arrows: Sequence[Arrow], found: Collector) -> set[str]:
+def unconnected(body: Body, names: Sequence[str], arrows: Sequence[Arrow], diagnostics: Collector) -> set[str]:
     """Nodes that no arrow leads to or from and that are no output, noted under N308."""
     touched = {end for arrow in (*body.drawing.arrows, *arrows) for end in (arrow.source, arrow.target)}
     touched |= {output.source.partition(".")[0] for output in body.outputs}
     loose = [name for name in names if name not in touched]
     for name in loose:
         hint = "draw its arrows, or take it away"
-        found.error("N308", f"no arrow leads to '{name}' or from it", body.drawing.nodes[name].span, hint)
+        diagnostics.error("N308", f"no arrow leads to '{name}' or from it", body.drawing.nodes[name].span, hint)
     return set(loose)
 
 
@@ -126,7 +126,7 @@ def assign_ports(
     arrows: Sequence[Arrow],
     ports: Mapping[str, tuple[Port, ...]],
     outputs: Callable[[str], Collection[str]],
-    found: Collector,
+    diagnostics: Collector,
 ) -> dict[str, list[Feed]]:
     """Every arrow at the port its label names, else at the first. `ports` has the nodes whose op is known.
 
@@ -140,11 +140,11 @@ def assign_ports(
         port = arrow.into or names[0]
         feeds[arrow.target].append(Feed(port, arrow.source, arrow.out, arrow.span))
         if port not in names:
-            message, hint = f"'{arrow.target}' has no port '{port}'", near(port, names)
+            message, hint = f"'{arrow.target}' has no port '{port}'", did_you_mean(port, names)
             if not arrow.out and port in outputs(arrow.source):
                 message = f"{message}; it is an output of '{arrow.source}'"
                 hint = f"write `|{port}:{names[0]}|`: the output, and the port that it enters"
-            found.error("N303", message, arrow.span, hint)
+            diagnostics.error("N303", message, arrow.span, hint)
     return feeds
 
 
@@ -154,7 +154,7 @@ def order_of(
     names: Sequence[str],
     arrows: Sequence[Arrow],
     owners: Mapping[str, str],
-    found: Collector,
+    diagnostics: Collector,
 ) -> list[str]:
     """The nodes in running order, each behind the one whose module it calls again (`owners`).
 
@@ -171,14 +171,16 @@ def order_of(
         hint = "a network runs from inputs to outputs: take one of these arrows away"
         if len(cycle) == 1:
             hint = "take the arrow away; one that ends a line leads to the node that begins the next line"
-        found.error("N305", message, edges[steps[-1]], hint, *notes)
+        diagnostics.error("N305", message, edges[steps[-1]], hint, *notes)
         return []
     if owners:
         order, cycle = run_order(nodes, [*edges, *((owner, name) for name, owner in owners.items())])
     for name in cycle:
         if name in owners and owners[name] in cycle and (value := body.nodes[name].same_as):
             hint = f"write `{owners[name]}: {{same_as: {name}}}`, and at '{name}' what it is"
-            found.error("N304", f"'{name}' is the same as '{owners[name]}', which comes after it", value.span, hint)
+            diagnostics.error(
+                "N304", f"'{name}' is the same as '{owners[name]}', which comes after it", value.span, hint
+            )
     return [name for name in order if name not in inputs]
 
 
@@ -188,7 +190,7 @@ def output_sources(
     inputs: Collection[str],
     names: Sequence[str],
     arrows: Sequence[Arrow],
-    found: Collector,
+    diagnostics: Collector,
     *,
     whole: bool = True,
 ) -> tuple[OutputDecl, ...]:
@@ -208,9 +210,11 @@ def output_sources(
             more = f" and {len(sinks) - MOST_LISTED} more" if len(sinks) > MOST_LISTED else ""
             message = f"which of {', '.join([*others, last])}{more} is the output?"
             hint = f"write `outputs: {last}`, or a list of them"
-            found.error("N313", message, body.drawing.nodes[last].span, hint, *notes)
+            diagnostics.error("N313", message, body.drawing.nodes[last].span, hint, *notes)
         elif not names and not inputs:
-            found.error("N313", f"'{body.name}' draws no node, and gives nothing", body.span, "draw what it computes")
+            diagnostics.error(
+                "N313", f"'{body.name}' draws no node, and gives nothing", body.span, "draw what it computes"
+            )
         return ()
     sound = []
     for output in body.outputs:
@@ -219,12 +223,12 @@ def output_sources(
             sound.append(output)
         else:
             what = "which is an input, and has nothing inside" if head in inputs else "which is no node"
-            known = None if head in inputs else near(head, names)
-            found.error("N313", f"the output '{output.name}' names '{head}', {what}", output.span, known)
+            known = None if head in inputs else did_you_mean(head, names)
+            diagnostics.error("N313", f"the output '{output.name}' names '{head}', {what}", output.span, known)
     taken = {output.source.partition(".")[0] for output in sound}
     if len(sound) == len(body.outputs) and whole:
         for name in sinks:
             if name not in taken:
                 hint = f"draw an arrow from it, make it an output, or take '{name}' away"
-                found.error("N308", f"nobody takes the value of '{name}'", body.drawing.nodes[name].span, hint)
+                diagnostics.error("N308", f"nobody takes the value of '{name}'", body.drawing.nodes[name].span, hint)
     return tuple(sound)

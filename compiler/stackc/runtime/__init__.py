@@ -5,9 +5,9 @@ onnxruntime is imported when the first session is opened, not with this package.
 
 from stackc.runtime.feeds import Array, Feeds, ValueInfo, check_feeds
 from stackc.runtime.npz import read_npz, write_npz
-from stackc.runtime.placement import Placement, elsewhere, placement, require_placed, strays
+from stackc.runtime.placement import Placement, off_provider_lines, off_provider_nodes, placement, require_placed
 from stackc.runtime.providers import PROVIDERS, Provider
-from stackc.runtime.session import Session, evaluate, open_session
+from stackc.runtime.session import Session, open_session, run_once
 
 __all__ = [
     "PROVIDERS",
@@ -18,12 +18,12 @@ __all__ = [
     "Session",
     "ValueInfo",
     "check_feeds",
-    "elsewhere",
-    "evaluate",
+    "off_provider_lines",
+    "off_provider_nodes",
     "open_session",
     "placement",
     "read_npz",
     "require_placed",
-    "strays",
+    "run_once",
     "write_npz",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stackc.core.diagnostics import Collector, near
+from stackc.core.diagnostics import Collector, did_you_mean
 from stackc.core.types import DimContract, DimRange, ValueRange
 
 Array = NDArray[Any]
@@ -47,46 +47,52 @@ def check_feeds(inputs: Iterable[ValueInfo], feeds: Feeds, contract: DimContract
     two sizes, R417 a size outside the dims contract, R418 a number that an input may not hold. A size like `2*seq` is
     known by its text only.
     """
-    found, sizes = Collector(), _Sizes(contract or {}, {})
+    diagnostics, sizes = Collector(), _Sizes(contract or {}, {})
     known = {value.name: value for value in inputs}
     for name in feeds:
         if name not in known:
-            found.error("R412", f"the model has no input '{name}'", hint=near(name, known))
+            diagnostics.error("R412", f"the model has no input '{name}'", hint=did_you_mean(name, known))
     for name, value in known.items():
         if name not in feeds:
-            found.error("R411", f"input '{name}' is missing", hint=f"it takes {value}")
+            diagnostics.error("R411", f"input '{name}' is missing", hint=f"it takes {value}")
         else:
             array = np.asarray(feeds[name])
-            _check(value, array, sizes, found)
-            _check_values(value, array, found)
-    found.raise_if_any()
+            _check(value, array, sizes, diagnostics)
+            _check_values(value, array, diagnostics)
+    diagnostics.raise_if_any()
 
 
-def _check(value: ValueInfo, array: Array, sizes: _Sizes, found: Collector) -> None:
+def _check(value: ValueInfo, array: Array, sizes: _Sizes, diagnostics: Collector) -> None:
     what = f"input '{value.name}'"
     if str(array.dtype) != value.dtype:
         hint = f"convert it with .astype('{value.dtype}')"
-        found.error("R413", f"{what} takes {value.dtype}, not {array.dtype}", hint=hint)
+        diagnostics.error("R413", f"{what} takes {value.dtype}, not {array.dtype}", hint=hint)
     if array.ndim != len(value.shape):
         hint = f"it takes {value}"
-        found.error("R414", f"{what} takes {len(value.shape)} dims, not {array.ndim}: {array.shape}", hint=hint)
+        diagnostics.error("R414", f"{what} takes {len(value.shape)} dims, not {array.ndim}: {array.shape}", hint=hint)
         return
     for axis, (size, wanted) in enumerate(zip(array.shape, value.shape, strict=True)):
         if isinstance(wanted, str):
-            _check_named(f"axis {axis} of {what}", wanted, size, sizes, found)
+            _check_named(f"axis {axis} of {what}", wanted, size, sizes, diagnostics)
         elif wanted is not None and size != wanted:
-            found.error("R415", f"axis {axis} of {what} has to be {wanted}; it is {size}", hint=f"it takes {value}")
+            diagnostics.error(
+                "R415", f"axis {axis} of {what} has to be {wanted}; it is {size}", hint=f"it takes {value}"
+            )
 
 
-def _check_named(where: str, dim: str, size: int, sizes: _Sizes, found: Collector) -> None:
+def _check_named(where: str, dim: str, size: int, sizes: _Sizes, diagnostics: Collector) -> None:
     first, place = sizes.seen.setdefault(dim, (size, where))
     if size != first:
-        found.error("R416", f"dim '{dim}' is {size} at {where} and {first} at {place}", hint="one name is one size")
+        diagnostics.error(
+            "R416", f"dim '{dim}' is {size} at {where} and {first} at {place}", hint="one name is one size"
+        )
     elif place == where and dim in sizes.contract and (problem := _outside(size, sizes.contract[dim])):
-        found.error("R417", f"dim '{dim}' {problem}; it is {size} at {where}", hint="the spec says so under `dims:`")
+        diagnostics.error(
+            "R417", f"dim '{dim}' {problem}; it is {size} at {where}", hint="the spec says so under `dims:`"
+        )
 
 
-def _check_values(value: ValueInfo, array: Array, found: Collector) -> None:
+def _check_values(value: ValueInfo, array: Array, diagnostics: Collector) -> None:
     """The first number that the input may not hold, and how many more there are."""
     if value.allowed is None or not np.issubdtype(array.dtype, np.integer):
         return
@@ -97,7 +103,7 @@ def _check_values(value: ValueInfo, array: Array, found: Collector) -> None:
         more = f", and {many - 1:,} more are wrong" if many > 1 else ""
         place = f" at [{', '.join(map(str, index))}]" if index else ""
         message = f"input '{value.name}' holds {array[index]}{place}{more}"
-        found.error("R418", message, hint=f"it takes {value.allowed}")
+        diagnostics.error("R418", message, hint=f"it takes {value.allowed}")
 
 
 def _outside(size: int, allowed: DimRange) -> str | None:

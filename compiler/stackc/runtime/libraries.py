@@ -21,19 +21,19 @@ _ENTRY = struct.Struct("<qQ")  # tag, value
 
 
 @dataclass(frozen=True, slots=True)
-class Library:
+class SharedLibrary:
     """A shared library by the name it is asked for; `problem` is the loader's word, None where it resolves."""
 
     name: str
     problem: str | None
 
 
-def resolve(names: Iterable[str]) -> tuple[Library, ...]:
+def find_libraries(names: Iterable[str]) -> tuple[SharedLibrary, ...]:
     """Each library tried: with its own dependencies it is loaded into this process."""
-    return tuple(Library(name, load(name)) for name in names)
+    return tuple(SharedLibrary(name, load_library(name)) for name in names)
 
 
-def load(name: str) -> str | None:
+def load_library(name: str) -> str | None:
     """Load a shared library by name or path; what the loader says where it cannot."""
     try:
         ctypes.CDLL(name)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stackc.core.diagnostics import Collector, Span
-from stackc.runtime.providers import has_kernel, name_of
+from stackc.runtime.providers import has_kernel, provider_name
 from stackc.runtime.session import Session
 
 
@@ -24,13 +24,13 @@ class Placement:
 def placement(session: Session) -> tuple[Placement, ...]:
     """Every node of the model with its provider, as they were assigned after constant folding, before fusions."""
     return tuple(
-        Placement(node.name, node.op_type, name_of(part.ep_name), node.domain)
+        Placement(node.name, node.op_type, provider_name(part.ep_name), node.domain)
         for part in session._session.get_provider_graph_assignment_info()
         for node in part.get_nodes()
     )
 
 
-def strays(session: Session, paths: Iterable[str] | None = None) -> dict[str, tuple[Placement, ...]]:
+def off_provider_nodes(session: Session, paths: Iterable[str] | None = None) -> dict[str, tuple[Placement, ...]]:
     """The nodes that went to another provider than the session's, by component.
 
     A node belongs to the longest of the component paths that its name begins with, to "" where there is none. Without
@@ -50,19 +50,19 @@ def _owner(node: str, paths: set[str]) -> str:
     return next((node[:end] for end in reversed(ends) if node[:end] in paths), "")
 
 
-def elsewhere(session: Session, paths: Iterable[str] | None = None) -> list[str]:
+def off_provider_lines(session: Session, paths: Iterable[str] | None = None) -> list[str]:
     """A line for every component that is not wholly on the provider: its nodes, where they went, and why."""
-    found = strays(session, paths).items()
+    found = off_provider_nodes(session, paths).items()
     return [f"{_subject(path)}: {_told(nodes)} ({'; '.join(_reasons(session, nodes))})" for path, nodes in found]
 
 
 def require_placed(session: Session, places: Mapping[str, Span] | None = None) -> None:
     """Raise SpecError R407 for every component of which a node went elsewhere; `places` has the components' lines."""
-    found = Collector()
-    for path, nodes in strays(session, places).items():
+    diagnostics = Collector()
+    for path, nodes in off_provider_nodes(session, places).items():
         message = f"{session.provider} was required, and {_subject(path)} has {_told(nodes)}"
-        found.error("R407", message, (places or {}).get(path), hint="; ".join(_reasons(session, nodes)))
-    found.raise_if_any()
+        diagnostics.error("R407", message, (places or {}).get(path), hint="; ".join(_reasons(session, nodes)))
+    diagnostics.raise_if_any()
 
 
 def _subject(path: str) -> str:

@@ -16,8 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from stackc.core.diagnostics import Diagnostic, SpecError, near
-from stackc.runtime.libraries import Library, load, needed, resolve
+from stackc.core.diagnostics import Diagnostic, SpecError, did_you_mean
+from stackc.runtime.libraries import SharedLibrary, find_libraries, load_library, needed
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
 PROVIDERS: tuple[Provider, ...] = get_args(Provider)
@@ -47,7 +47,7 @@ PROBE = (
 
 
 def onnxruntime() -> Any:
-    """The onnxruntime module, its log muted: what it logs as an error comes back as an exception or from `obstacle`."""
+    """The onnxruntime module, its log muted: what it logs as an error comes back as an exception or from `unavailable`."""
     import onnxruntime as ort
 
     ort.set_default_logger_severity(4)
@@ -64,7 +64,7 @@ class Build:
     providers: tuple[str, ...]
 
 
-def build() -> Build:
+def installed_build() -> Build:
     """The ONNX Runtime that is installed."""
     ort = onnxruntime()
     return Build(ort.package_name, ort.__version__, ort.cuda_version or None, tuple(ort.get_available_providers()))
@@ -88,14 +88,16 @@ def open_with(provider: Provider, model: str | bytes, options: Any, stream: int 
 
     `stream` is the CUDA stream, as a number, that it works on instead of one of its own.
     """
-    session = onnxruntime().InferenceSession(model, options, providers=ladder(provider, stream), enable_fallback=0)
+    session = onnxruntime().InferenceSession(
+        model, options, providers=provider_chain(provider, stream), enable_fallback=0
+    )
     opened = session.get_providers()
     if opened[0] != _NAMES[provider]:
         raise RuntimeError(f"ONNX Runtime opened {', '.join(opened)} in place of {_NAMES[provider]}")
     return session
 
 
-def ladder(provider: Provider, stream: int | None = None) -> list[Any]:
+def provider_chain(provider: Provider, stream: int | None = None) -> list[Any]:
     """The execution providers that a session is opened with, the one asked for first, each with its options."""
     if stream is None:
         return _LADDERS[provider]
@@ -104,7 +106,7 @@ def ladder(provider: Provider, stream: int | None = None) -> list[Any]:
     return [(name, options | own if name != _NAMES["cpu"] else options) for name, options in steps]
 
 
-def name_of(execution_provider: str) -> str:
+def provider_name(execution_provider: str) -> str:
     """stackc's word for an execution provider: CUDAExecutionProvider is "cuda"; its own name where there is none."""
     return next((short for short, name in _NAMES.items() if name == execution_provider), execution_provider)
 
@@ -133,23 +135,23 @@ def choose(provider: str) -> tuple[Provider, str]:
     Raises SpecError R400 for an unknown word, R401 to R404 where the provider asked for does not open.
     """
     if provider == "auto":
-        if load(DRIVER):  # a glance, before libraries of a gigabyte are loaded
+        if load_library(DRIVER):  # a glance, before libraries of a gigabyte are loaded
             return "cpu", f"no NVIDIA driver was found ({DRIVER})"
-        problem = obstacle("cuda")
+        problem = unavailable("cuda")
         return ("cpu", problem.message) if problem else ("cuda", "an NVIDIA GPU is here, and the CUDA provider opens")
     for known in PROVIDERS:
         if provider == known:
-            if problem := obstacle(known):
+            if problem := unavailable(known):
                 raise SpecError(problem)
             return known, "asked for"
-    hint = near(provider, ("auto", *PROVIDERS))
+    hint = did_you_mean(provider, ("auto", *PROVIDERS))
     raise SpecError(Diagnostic("R400", f"there is no provider '{provider}'", hint=hint))
 
 
 @cache
-def obstacle(provider: Provider) -> Diagnostic | None:
+def unavailable(provider: Provider) -> Diagnostic | None:
     """What keeps the provider from opening here, with the mend; None where it opens. Looked into once a process."""
-    if _NAMES[provider] not in build().providers:
+    if _NAMES[provider] not in installed_build().providers:
         return _not_in_this_build(provider)
     said = preload() if provider != "cpu" else ""
     if provider != "cpu" and (missing := _missing(provider)):
@@ -159,7 +161,7 @@ def obstacle(provider: Provider) -> Diagnostic | None:
     except failures() as error:
         # Where ONNX Runtime cannot load a provider it only logs why: the loader, asked again, says it once more.
         library = provider_library(provider)
-        causes = (cause(error), said, (load(str(library)) if library else "") or "")
+        causes = (cause(error), said, (load_library(str(library)) if library else "") or "")
         message = f"the {provider} provider does not open: {'; '.join(filter(None, causes))}"
         return Diagnostic("R404", message, hint=_DRIVER_HINT)
     return None
@@ -182,25 +184,25 @@ def preload() -> str:
         for name in needed(library):
             path = Path(folder.submodule_search_locations[0], name)
             if path.is_file():
-                load(str(path))
+                load_library(str(path))
     return " ".join(said.getvalue().split())
 
 
-def cuda_libraries() -> tuple[Library, ...]:
+def cuda_libraries() -> tuple[SharedLibrary, ...]:
     """Every library that the CUDA provider names, tried: those it is linked with, and those it opens at first use."""
     library = provider_library("cuda")
     if library is None:
         return ()
     preload()
-    cufft = "libcufft.so.11" if (build().cuda or "").startswith("12.") else "libcufft.so.12"
-    return resolve((*needed(library), "libcudnn.so.9", cufft))
+    cufft = "libcufft.so.11" if (installed_build().cuda or "").startswith("12.") else "libcufft.so.12"
+    return find_libraries((*needed(library), "libcudnn.so.9", cufft))
 
 
 def _missing(provider: Provider) -> tuple[str, ...]:
     """The driver, and the libraries that the provider is linked with, as far as they are not here."""
     library = provider_library(provider)
     names = dict.fromkeys((DRIVER, *(needed(library) if library else ())))
-    return tuple(found.name for found in resolve(names) if found.problem)
+    return tuple(found.name for found in find_libraries(names) if found.problem)
 
 
 def _libraries_missing(provider: Provider, missing: tuple[str, ...]) -> Diagnostic:
@@ -220,13 +222,15 @@ def packages(missing: tuple[str, ...]) -> str:
     tensorrt = [name for name in missing if name.startswith(("libnvinfer", "libnvonnxparser"))]
     wanted = ["'onnxruntime-gpu[cuda,cudnn]'"] if len(tensorrt) < len(missing) else []
     if tensorrt:
-        cuda, major = (build().cuda or "").partition(".")[0], tensorrt[0].rpartition(".")[2]
+        cuda, major = (installed_build().cuda or "").partition(".")[0], tensorrt[0].rpartition(".")[2]
         wanted.append(f"'tensorrt-cu{cuda}=={major}.*'")
     return " ".join(wanted)
 
 
 def _not_in_this_build(provider: Provider) -> Diagnostic:
-    message = f"{build().package} {build().version}, as it is installed here, has no {provider} provider"
+    message = (
+        f"{installed_build().package} {installed_build().version}, as it is installed here, has no {provider} provider"
+    )
     wheels = sys.platform == "win32" or (sys.platform == "linux" and platform.machine() == "x86_64")
     hint = "pip uninstall onnxruntime onnxruntime-gpu; pip install 'onnxruntime-gpu[cuda,cudnn]'"
     return Diagnostic("R401", message, hint=hint if wheels else "there are wheels with it for x86-64 Linux and Windows")

@@ -34,7 +34,7 @@ class Session:
             raise _does_not_run(error) from error
         return {output.name: value for output, value in zip(self.outputs, values, strict=True)}
 
-    def bind(self, feeds: Feeds) -> Bound:
+    def bind(self, feeds: Feeds) -> BoundSession:
         """The model on inputs that are put on its device now, once. This is what speed is measured with."""
         ort = onnxruntime()
         device = "cpu" if self.provider == "cpu" else "cuda"
@@ -44,7 +44,7 @@ class Session:
             binding.bind_ortvalue_input(name, value)
         for output in self.outputs:
             binding.bind_output(output.name, device)
-        return Bound(self, binding, tuple(values.values()))
+        return BoundSession(self, binding, tuple(values.values()))
 
 
 def _does_not_run(error: Exception) -> SpecError:
@@ -52,7 +52,7 @@ def _does_not_run(error: Exception) -> SpecError:
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class BoundSession:
     """A session with its inputs: to call it is to run it once, and leaves the outputs on the device."""
 
     session: Session
@@ -140,7 +140,7 @@ def _value(argument: Any) -> ValueInfo:
     return ValueInfo(argument.name, _ELEMENTS.get(element, element), tuple(argument.shape or ()))
 
 
-def evaluate(model: bytes, feeds: Feeds) -> list[Array]:
+def run_once(model: bytes, feeds: Feeds) -> list[Array]:
     """The outputs, in order, of a small serialized model: one run on the CPU, the graph as it is written.
 
     The same inputs give the same bytes, wherever in memory they lie.

@@ -14,7 +14,7 @@ from stackc.core.diagnostics import Span
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class DrawnNode:
     """A node as drawn. `span` is its first mention; `label` is None where none was written.
 
     `shape` is Mermaid's name of the brackets (rect, round, stadium, …) or what `@{shape: …}` says.
@@ -67,7 +67,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class StyleLine:
     """A line that is kept and means nothing to stackc: a comment without its `%%`, a class, a style, a directive."""
 
     text: str
@@ -79,8 +79,8 @@ class Drawing:
     """A whole flowchart: nodes in the order of their first mention, arrows and groups in written order."""
 
     direction: str | None = None
-    nodes: Mapping[str, Drawn] = field(default_factory=dict)
+    nodes: Mapping[str, DrawnNode] = field(default_factory=dict)
     arrows: tuple[Arrow, ...] = ()
     groups: Mapping[str, Group] = field(default_factory=dict)
-    styling: tuple[Line, ...] = ()
-    comments: tuple[Line, ...] = ()
+    styling: tuple[StyleLine, ...] = ()
+    comments: tuple[StyleLine, ...] = ()

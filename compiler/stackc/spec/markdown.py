@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from stackc.core.diagnostics import Diagnostic, Note, Span, SpecError, near
+from stackc.core.diagnostics import Diagnostic, Note, Span, SpecError, did_you_mean
 
-Skin: TypeAlias = Literal["yaml", "mermaid"]
+Syntax: TypeAlias = Literal["yaml", "mermaid"]
 
-_SKINS: dict[str, Skin] = {"mermaid": "mermaid", "yaml": "yaml", "yml": "yaml"}
+_SKINS: dict[str, Syntax] = {"mermaid": "mermaid", "yaml": "yaml", "yml": "yaml"}
 _FRONT_MATTER = re.compile(r"\s*+---[ \t]*\n")
 _ABOVE_KEYS = re.compile(r"(?:[ \t]*+(?:#.*|---[ \t]*)?\n)*+")
 _STACKC = re.compile(r"^[ \t{\"']*+stackc[\"']?[ \t]*:", re.MULTILINE)
@@ -32,7 +32,7 @@ class Fenced:
 
     name: str | None
     line: int
-    skin: Skin
+    skin: Syntax
     text: str
 
 
@@ -59,7 +59,7 @@ def _chosen(known: list[Fenced], file: str, name: str | None, what: str, hint: s
         raise SpecError(Diagnostic("S009", f"{file} has {len(known)} {what}s: which one is meant?", hint=hint))
     found = known if name is None else [each for each in known if each.name == name]
     if not found:
-        guess = near(name or "", [each.name for each in known if each.name])
+        guess = did_you_mean(name or "", [each.name for each in known if each.name])
         close = guess if guess and guess.startswith("did you mean") else None
         message = f"{file} has no {what} called '{name}'"
         raise SpecError(Diagnostic("S009", message, hint=close or f"it has {_list(known)}"))
@@ -97,7 +97,7 @@ def _anchor(heading: str) -> str:
 class _Block:
     """A fenced block of a language that specs may have: its content, and `text` as that of `Fenced`."""
 
-    skin: Skin
+    skin: Syntax
     line: int
     content: str
     text: str
@@ -119,7 +119,7 @@ def _fenced(text: str) -> Iterator[_Block]:
             yield _Block(skin, first + 1, token.content, "\n" * first + indented, heading)
 
 
-def is_spec(text: str, skin: Skin) -> bool:
+def is_spec(text: str, skin: Syntax) -> bool:
     """Whether a mermaid block has `stackc:` below the `---` that opens it, or a yaml block as its first key."""
     if skin == "mermaid":
         return bool(_FRONT_MATTER.match(text) and _STACKC.search(text))

@@ -42,25 +42,25 @@ EXPRESSION_WORDS = frozenset({*keyword.kwlist, "true", "false", "null", "min", "
 _WORD = re.compile(r"[\w-]+")
 
 
-def check_name(name: str, what: str, span: Span, found: Collector) -> None:
+def check_name(name: str, what: str, span: Span, diagnostics: Collector) -> None:
     """Note S008 where `name` cannot be the name of a node, an input or a block."""
     if not _WORD.fullmatch(name):
         hint = "use letters, digits, '_' and '-', of any script"
-        found.error("S008", f"'{name}' cannot be the name of {what}", span, hint)
+        diagnostics.error("S008", f"'{name}' cannot be the name of {what}", span, hint)
     elif name in MODULE_NAMES or name in MERMAID_WORDS or name.startswith("__"):
         owner = "Mermaid" if name in MERMAID_WORDS else "PyTorch"
-        found.error(
+        diagnostics.error(
             "S008", f"'{name}' cannot be the name of {what}: {owner} has taken it", span, f"call it {_free(name)}"
         )
 
 
-def check_symbol(name: str, what: str, span: Span, found: Collector) -> None:
+def check_symbol(name: str, what: str, span: Span, diagnostics: Collector) -> None:
     """Note S008 where `name` cannot be the name of a param or a dim, which stand in expressions."""
     if not is_symbol(name):
         taken = name in EXPRESSION_WORDS
         reason = ": it means something else in an expression" if taken else ""
         hint = f"call it {_free(name)}" if taken else "use letters, digits and '_', and a letter first"
-        found.error("S008", f"'{name}' cannot be the name of {what}{reason}", span, hint)
+        diagnostics.error("S008", f"'{name}' cannot be the name of {what}{reason}", span, hint)
 
 
 def is_symbol(name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import get_args
 
-from stackc.core.diagnostics import near
+from stackc.core.diagnostics import did_you_mean
 from stackc.spec.document import ParamDecl, ParamKind
 from stackc.spec.yaml.getters import Getter
 from stackc.spec.yaml.tree import Entry, Value
@@ -40,11 +40,11 @@ def read_param(name: str, getter: Getter) -> ParamDecl:
     kind = _kind(getter) or _implied(default, choices, least, most)
     if kind is None and default.data is None and not choices and "type" not in getter.entries:
         hint = f"for example `{name}: int`, or `{name}: {{type: int, default: 1}}`"
-        getter.found.error("S006", f"the param '{name}' has neither a type nor a default", getter.span, hint)
+        getter.diagnostics.error("S006", f"the param '{name}' has neither a type nor a default", getter.span, hint)
     for key in (key for key in _UNFIT.get(kind or "", ()) if key in getter.entries):
-        getter.found.error("S005", f"{getter.path} is {kind}, and has no {key}", getter.entries[key].key)
+        getter.diagnostics.error("S005", f"{getter.path} is {kind}, and has no {key}", getter.entries[key].key)
     if least is not None and most is not None and least > most:
-        getter.found.error("S006", f"{getter.path} allows no value: min is above max", getter.span)
+        getter.diagnostics.error("S006", f"{getter.path} allows no value: min is above max", getter.span)
     return ParamDecl(name, default, getter.span, kind, _fitting(getter, kind, choices), least, most)
 
 
@@ -55,7 +55,7 @@ def _kind(getter: Getter) -> ParamKind | None:
             return kind
     if written is not None:
         place = getter.entries["type"].value.span
-        getter.found.error("S005", f"'{written}' is no type of a param", place, near(written, KINDS))
+        getter.diagnostics.error("S005", f"'{written}' is no type of a param", place, did_you_mean(written, KINDS))
     return None
 
 
@@ -79,7 +79,7 @@ def _choices(getter: Getter) -> tuple[Value, ...]:
     """The entries of `choices`; what is neither text nor a number is noted and left out."""
     listed = getter.values("choices")
     if listed == ():
-        getter.found.error("S006", f"{getter.at('choices')} allows no value", getter.entries["choices"].key)
+        getter.diagnostics.error("S006", f"{getter.at('choices')} allows no value", getter.entries["choices"].key)
     return tuple(value for value in listed or () if _is_choice(getter, value))
 
 
@@ -97,7 +97,7 @@ def _fitting(getter: Getter, kind: ParamKind | None, choices: tuple[Value, ...])
     for value in choices:
         if wanted and not isinstance(value.data, wanted[0]):
             message = f"a choice of {getter.path} has to be {wanted[1]}, and is {value.kind}"
-            getter.found.error("S005", message, value.span)
+            getter.diagnostics.error("S005", message, value.span)
         elif isinstance(value.data, (str, int, float)):
             fitting.append(value.data)
     return tuple(fitting)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
-from stackc.core.diagnostics import Collector, Diagnostic, Note, Span, SpecError, closest, near
+from stackc.core.diagnostics import Collector, Diagnostic, Note, Span, SpecError, closest, did_you_mean
 from stackc.core.types import INPUT_DTYPES
 from stackc.spec.document import (
     LANGUAGE_VERSION,
@@ -70,8 +70,8 @@ def _read_mermaid(source: Source) -> Document:
     match = FRONT_MATTER.match(source.text)
     if match is None or not set(_TOP_KEY.findall(match["keys"])) - _OF_MERMAID:
         _no_front_matter(source, match)
-    found = Collector()
-    reader = _Reader(source, found)
+    diagnostics = Collector()
+    reader = _Reader(source, diagnostics)
     body = re.sub(f"^{match['indent']}", "", source.text[match.end() :], flags=re.MULTILINE)
     start = Span(source.file, source.text[: match.end()].count("\n") + 1, len(match["indent"]) + 1)
     drawing = reader.drawing(body, start, header=True) if body.strip() else Drawing()
@@ -79,8 +79,8 @@ def _read_mermaid(source: Source) -> Document:
         line = source.text[: match.start("keys")].count("\n") + 1
         tree = read_yaml(match["keys"], file=source.file, line=line)
     except SpecError as error:
-        found.extend(error)
-        found.raise_if_any()
+        diagnostics.extend(error)
+        diagnostics.raise_if_any()
         raise
     return reader.document(tree, drawing=drawing)
 
@@ -103,12 +103,12 @@ def _no_front_matter(source: Source, match: re.Match[str] | None) -> NoReturn:
 @dataclass
 class _Reader:
     source: Source
-    found: Collector
+    diagnostics: Collector
 
     def document(self, tree: Value, drawing: Drawing | None) -> Document:
-        root = Getter.of(tree, "", self.found)
+        root = Getter.of(tree, "", self.diagnostics)
         if not isinstance(tree.data, dict):
-            self.found.raise_if_any()
+            self.diagnostics.raise_if_any()
         root = self.keys(root, drawn=drawing is not None)
         self.version(root)
         name = self.name(root)
@@ -127,13 +127,13 @@ class _Reader:
             description=root.entries["description"].value.written if "description" in root.entries else None,
         )
         self.names(document)
-        self.found.raise_if_any()
-        return replace(document, problems=self.found.mended)
+        self.diagnostics.raise_if_any()
+        return replace(document, problems=self.diagnostics.mended)
 
     def keys(self, root: Getter, *, drawn: bool) -> Getter:
         if drawn and "graph" in root.entries:
             place = root.entries["graph"].key
-            self.found.error("S004", "the drawing of a Mermaid spec is its body", place, "move the arrows below")
+            self.diagnostics.error("S004", "the drawing of a Mermaid spec is its body", place, "move the arrows below")
         return root.only(*_DOCUMENT_KEYS)
 
     def version(self, root: Getter) -> None:
@@ -141,7 +141,7 @@ class _Reader:
         value = root.value("stackc")
         if value is None:
             hint = f"write `stackc: {LANGUAGE_VERSION}`"
-            self.found.error("S007", "a spec begins with its language version", root.span, hint)
+            self.diagnostics.error("S007", "a spec begins with its language version", root.span, hint)
         elif type(value.data) is not int or value.data != LANGUAGE_VERSION:
             hint = f"this stackc reads version {LANGUAGE_VERSION}"
             message = f"language version {value.written} is unknown"
@@ -149,7 +149,7 @@ class _Reader:
                 told = "text" if isinstance(value.data, str) else value.written
                 message = f"the language version has to be a whole number, and is {told}"
                 hint = f"write `stackc: {LANGUAGE_VERSION}`" + ", without quotes" * isinstance(value.data, str)
-                self.found.mend("S007", message, value.span, hint)
+                self.diagnostics.mend("S007", message, value.span, hint)
                 return
             raise SpecError(Diagnostic("S007", message, value.span, hint))
 
@@ -162,7 +162,7 @@ class _Reader:
             )
             proposal = re.sub(r"[^\w.-]+", "_", written).strip("._")[:LONGEST_NAME]
             message = f"'{written}' cannot be the name of a spec: {reason}"
-            self.found.error(
+            self.diagnostics.error(
                 "S008", message, value.span if value else root.span, f"write `name: {proposal or 'model'}`"
             )
         return written or ""
@@ -170,25 +170,25 @@ class _Reader:
     def names(self, document: Document) -> None:
         """What is called what: every name one that can be borne, and none borne twice."""
         for key, input in document.inputs.items():
-            check_name(key, "an input", input.span, self.found)
+            check_name(key, "an input", input.span, self.diagnostics)
         for key, block in document.blocks.items():
-            check_name(key, "a block", block.body.span, self.found)
+            check_name(key, "a block", block.body.span, self.diagnostics)
         for name in document.params.keys() & document.dims.keys():
             message = f"'{name}' is a param and a dim; a name is one of them"
             note = Note("the dim", document.dims[name].span)
-            self.found.error("S008", message, document.params[name].span, "give one of them another name", note)
+            self.diagnostics.error("S008", message, document.params[name].span, "give one of them another name", note)
 
     def dim(self, name: str, getter: Getter) -> DimDecl:
-        check_symbol(name, "a dim", getter.span, self.found)
+        check_symbol(name, "a dim", getter.span, self.diagnostics)
         getter = getter.only("min", "max", "multiple_of")
         return DimDecl(name, getter.value("min"), getter.value("max"), getter.value("multiple_of"), getter.span)
 
     def params(self, getter: Getter) -> dict[str, ParamDecl]:
         params, inner = {}, getter.inner("params")
         for key, entry in inner.entries.items():
-            check_symbol(key, "a param", entry.key, self.found)
+            check_symbol(key, "a param", entry.key, self.diagnostics)
             if isinstance(entry.value.data, dict):
-                params[key] = read_param(key, Getter.of(entry.value, inner.at(key), self.found, entry.key))
+                params[key] = read_param(key, Getter.of(entry.value, inner.at(key), self.diagnostics, entry.key))
             elif isinstance(entry.value.data, tuple):
                 inner.wrong(key, "a number, text, true or false, or a mapping that says its type", entry.value)
             else:
@@ -200,13 +200,13 @@ class _Reader:
         dtype = getter.text("dtype") or "float32"
         if dtype not in INPUT_DTYPES:
             place, meant = getter.entries["dtype"].value.span, closest(dtype, INPUT_DTYPES)
-            note = self.found.mend if meant else self.found.error
-            note("S005", f"'{dtype}' is no element type of an input", place, near(dtype, INPUT_DTYPES))
+            note = self.diagnostics.mend if meant else self.diagnostics.error
+            note("S005", f"'{dtype}' is no element type of an input", place, did_you_mean(dtype, INPUT_DTYPES))
             dtype = meant or dtype
         shape = getter.values("shape")
         if shape is None:
             hint = "for example `shape: [batch, 128]`, and `shape: []` for a single number"
-            self.found.error("S006", f"the input '{name}' has no shape", getter.span, hint)
+            self.diagnostics.error("S006", f"the input '{name}' has no shape", getter.span, hint)
         numbers = self.allowed_values(name, dtype, getter)
         targets = getter.texts("to", "a node, or a list of nodes")
         return InputDecl(name, dtype, shape or (), targets, getter.value("below"), numbers, getter.span)
@@ -217,10 +217,10 @@ class _Reader:
         if said and dtype == "float32":
             place = getter.entries[said[0]].key
             message = f"{getter.at(said[0])} says which whole numbers there are, and '{name}' is {dtype}"
-            self.found.error("S005", message, place, "write `dtype: int64`, or take it away")
+            self.diagnostics.error("S005", message, place, "write `dtype: int64`, or take it away")
         elif len(said) == 2:
             place = getter.entries["values"].key
-            self.found.error("S005", f"'{name}' has below and values", place, "keep one of the two")
+            self.diagnostics.error("S005", f"'{name}' has below and values", place, "keep one of the two")
         return getter.values("values") or ()
 
     def graph(self, getter: Getter) -> Drawing:
@@ -235,18 +235,18 @@ class _Reader:
         if value.block is None:
             hint = "write `graph: |`, and the arrows below it, a line each"
             message = "YAML joins the lines of this text into one, and a drawing has several"
-            self.found.error("S005", message, value.span, hint)
+            self.diagnostics.error("S005", message, value.span, hint)
             return Drawing()
-        before = len(self.found.diagnostics)
+        before = len(self.diagnostics.diagnostics)
         drawing = self.drawing(value.data, value.block, header=False)
-        return drawing if len(self.found.diagnostics) > before else self.drawn(drawing, what, value.span)
+        return drawing if len(self.diagnostics.diagnostics) > before else self.drawn(drawing, what, value.span)
 
     def drawn(self, drawing: Drawing, what: str, place: Span) -> Drawing:
         """The drawing, noted under S006 where nothing is drawn."""
-        if not drawing.nodes and not self.found.diagnostics:
+        if not drawing.nodes and not self.diagnostics.diagnostics:
             hint = "write them under `graph: |`, for example `x --> y[linear]`"
             hint = "write the diagram below the front matter" if what == "the spec" and self.is_mermaid else hint
-            self.found.error("S006", f"{what} has no arrows", place, hint)
+            self.diagnostics.error("S006", f"{what} has no arrows", place, hint)
         return drawing
 
     @property
@@ -257,7 +257,7 @@ class _Reader:
         try:
             return read_drawing(text, file=start.file, line=start.line, column=start.column, header=header)
         except SpecError as error:
-            self.found.extend(error)
+            self.diagnostics.extend(error)
             return Drawing()
 
     def body(self, name: str, getter: Getter, drawing: Drawing) -> Body:
@@ -288,15 +288,15 @@ class _Reader:
         for name, source, span in named:
             if not isinstance(source.data, str):
                 message = f"an output has to name a node, and is {source.kind}"
-                self.found.error(
+                self.diagnostics.error(
                     "S005", message, source.span, "write the id of a node, or the path of a tap: `encoder.3`"
                 )
             elif name in outputs:
                 note = Note("first written here", outputs[name].span)
-                self.found.error("S002", f"the output '{name}' stands twice", span, "keep one of the two", note)
+                self.diagnostics.error("S002", f"the output '{name}' stands twice", span, "keep one of the two", note)
             elif not re.fullmatch(r"[\w-][\w.-]*", name):
                 hint = "use letters, digits, '_', '.' and '-', of any script"
-                self.found.error("S008", f"'{name}' cannot be the name of an output", span, hint)
+                self.diagnostics.error("S008", f"'{name}' cannot be the name of an output", span, hint)
             else:
                 outputs[name] = OutputDecl(name, source.data, source.span)
         return tuple(outputs.values())
@@ -310,18 +310,22 @@ class _Reader:
             text = str(value.data)
             if "," in text:
                 listed = ", ".join(text.replace(",", " ").split())
-                self.found.error("S005", f"'{text}' is one name", value.span, f"write a list: `inputs: [{listed}]`")
+                self.diagnostics.error(
+                    "S005", f"'{text}' is one name", value.span, f"write a list: `inputs: [{listed}]`"
+                )
                 continue
             port = PortDecl(text.removesuffix("?"), text.endswith("?"), value.span)
-            check_name(port.name, "an input", value.span, self.found)
+            check_name(port.name, "an input", value.span, self.diagnostics)
             if port.name in ports:
                 note = Note("first written here", ports[port.name].span)
-                self.found.error(
+                self.diagnostics.error(
                     "S002", f"the input '{port.name}' stands twice", value.span, "keep one of the two", note
                 )
             ports[port.name] = port
         if not getter.values("inputs"):
-            self.found.error("S006", f"the block '{name}' has no inputs", getter.span, "for example `inputs: [x]`")
+            self.diagnostics.error(
+                "S006", f"the block '{name}' has no inputs", getter.span, "for example `inputs: [x]`"
+            )
         return BlockDecl(self.body(name, getter, self.graph(getter)), self.params(getter), tuple(ports.values()))
 
     def weights(self, getter: Getter) -> WeightsDecl:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stackc.core.diagnostics import Diagnostic, Span, SpecError, is_invisible, near
+from stackc.core.diagnostics import Diagnostic, Span, SpecError, did_you_mean, is_invisible
 
 if TYPE_CHECKING:
-    from stackc.spec.markdown import Skin
+    from stackc.spec.markdown import Syntax
 
 MERMAID_SUFFIXES = (".mmd", ".mermaid")
 YAML_SUFFIXES = (".yaml", ".yml")
@@ -35,10 +35,10 @@ class Source:
 
     file: str
     text: str
-    fence: Skin | None = None
+    fence: Syntax | None = None
 
     @property
-    def skin(self) -> Skin:
+    def skin(self) -> Syntax:
         """Mermaid where the fence, or else the file's name, says so; else YAML."""
         return self.fence or ("mermaid" if self.file.endswith(MERMAID_SUFFIXES) else "yaml")
 
@@ -78,7 +78,7 @@ def is_spec_file(path: Path) -> bool:
     """Whether a file of this name is there and is a spec, as far as its first keys tell; broken ones count."""
     from stackc.spec.markdown import is_spec
 
-    skin: Skin = "mermaid" if path.suffix in MERMAID_SUFFIXES else "yaml"
+    skin: Syntax = "mermaid" if path.suffix in MERMAID_SUFFIXES else "yaml"
     if path.suffix not in MERMAID_SUFFIXES + YAML_SUFFIXES or not path.is_file():
         return False
     try:
@@ -103,14 +103,14 @@ def _read_text(path: Path) -> str:
         return data.decode("utf-8-sig")
     except FileNotFoundError:
         raise SpecError(
-            Diagnostic("S009", f"no spec at {path}", hint=near(str(path), _specs_in(path.parent)))
+            Diagnostic("S009", f"no spec at {path}", hint=did_you_mean(str(path), _specs_in(path.parent)))
         ) from None
     except UnicodeDecodeError as error:
         place = Span(str(path), data.count(b"\n", 0, error.start) + 1)
         message = f"{path} is not UTF-8 text: {error.reason} at byte {error.start}"
         raise SpecError(Diagnostic("S009", message, place, "a spec is a text file: save it as UTF-8")) from None
     except OSError as error:
-        hint = near("", _specs_in(path)) or f"an artifact has {LOCK} in it" if path.is_dir() else None
+        hint = did_you_mean("", _specs_in(path)) or f"an artifact has {LOCK} in it" if path.is_dir() else None
         raise SpecError(Diagnostic("S009", f"{path} cannot be read: {error.strerror}", hint=hint)) from None
 
 

@@ -14,18 +14,18 @@ import re
 
 from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.spec.document import Document
-from stackc.spec.markdown import Skin
+from stackc.spec.markdown import Syntax
 from stackc.spec.mermaid.mermaid_reader import has_header
 from stackc.spec.reader import FRONT_MATTER, read
 from stackc.spec.source import Source, checked_source
 from stackc.spec.yaml.keys import read_keys
-from stackc.spec.yaml.yaml_reader import plain
+from stackc.spec.yaml.yaml_reader import parse_scalar
 
 _BELOW_THE_DRAWING = ("nodes", "blocks", "outputs", "weights")
 _NO_DIRECTION = "flowchart\n"
 
 
-def write_skin(source: Source, skin: Skin) -> str:
+def convert_syntax(source: Source, skin: Syntax) -> str:
     """The text of a spec in either skin, with its name in it, which the name of its file may have said so far.
 
     Read again it is an equal `Document`. Raises SpecError as `read` does, and S013 where the drawing has a YAML anchor.
@@ -57,7 +57,7 @@ def _named(text: str, name: str) -> str:
     keys = read_keys(text)
     if "name" in keys.entries:
         return text
-    written = name if re.fullmatch(r"[^\W\d_][\w.-]*", name) and plain(name) == name else json.dumps(name)
+    written = name if re.fullmatch(r"[^\W\d_][\w.-]*", name) and parse_scalar(name) == name else json.dumps(name)
     return keys.with_entry(f"name: {written}", behind="stackc")
 
 

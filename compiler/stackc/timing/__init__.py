@@ -7,18 +7,18 @@ system_load.py  how busy other programs keep the machine
 """
 
 from stackc.timing.candidates import eager_candidate, session_candidate
-from stackc.timing.interleave import Candidate, measure, take_turns
-from stackc.timing.statistics import Comparison, Ratio, Sitting, Timing, compare
+from stackc.timing.interleave import Candidate, interleave, measure
+from stackc.timing.statistics import Comparison, Ratio, Repetition, Timing, compare_candidates
 
 __all__ = [
     "Candidate",
     "Comparison",
     "Ratio",
-    "Sitting",
+    "Repetition",
     "Timing",
-    "compare",
+    "compare_candidates",
     "eager_candidate",
+    "interleave",
     "measure",
     "session_candidate",
-    "take_turns",
 ]

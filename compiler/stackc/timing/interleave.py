@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from stackc.timing.statistics import Comparison, Seconds, Sitting, compare
+from stackc.timing.statistics import Comparison, Repetition, Seconds, compare_candidates
 from stackc.timing.system_load import busy_cores, usage
 
 Candidate = Callable[[], object]
@@ -34,11 +34,11 @@ def measure(
     """Time candidates of this process in one sitting; the first is the baseline of the others."""
     runs = {name: partial(_time, candidate, clock) for name, candidate in candidates.items()}
     with _without_garbage_collection():
-        sitting = take_turns(runs, seconds=seconds, rounds=rounds, window=window, clock=clock)
-    return compare(list(runs), [sitting], seed=seed)
+        sitting = interleave(runs, seconds=seconds, rounds=rounds, window=window, clock=clock)
+    return compare_candidates(list(runs), [sitting], seed=seed)
 
 
-def take_turns(
+def interleave(
     runs: Mapping[str, Timed],
     *,
     seconds: float = 5.0,
@@ -46,7 +46,7 @@ def take_turns(
     window: int = WINDOW,
     clock: Clock = time.perf_counter,
     processes: Collection[int] = (),
-) -> Sitting:
+) -> Repetition:
     """Run candidates that time themselves in turns, A B A B, after all of them are warm.
 
     Rounds go on for `seconds`, but for no fewer and no more than `rounds` says; warming up takes as long again at most,
@@ -55,7 +55,7 @@ def take_turns(
     _warm_up(runs, seconds, window, clock)
     before = usage(processes)
     table = _rounds(runs, seconds, rounds, clock)
-    return Sitting(table, busy_cores(before, usage(processes)))
+    return Repetition(table, busy_cores(before, usage(processes)))
 
 
 @contextmanager

@@ -96,15 +96,15 @@ class Comparison:
 
 
 @dataclass(frozen=True, eq=False)
-class Sitting:
+class Repetition:
     """Rounds that were timed one after the other: seconds, [round, candidate]; `others` as in `Comparison`."""
 
     seconds: Seconds = field(repr=False)
     others: float | None = None
 
 
-def compare(
-    names: Sequence[str], sittings: Sequence[Sitting], *, baseline: str | None = None, seed: int = 0
+def compare_candidates(
+    names: Sequence[str], sittings: Sequence[Repetition], *, baseline: str | None = None, seed: int = 0
 ) -> Comparison:
     """What sittings of the same candidates say, with the ratio of each to the baseline, which is the first if not
     named."""
@@ -122,7 +122,7 @@ def compare(
     return Comparison(timings, ratios, sum(told) / len(told) if told else None)
 
 
-def _resampled_medians(sittings: Sequence[Sitting], seed: int) -> Seconds:
+def _resampled_medians(sittings: Sequence[Repetition], seed: int) -> Seconds:
     """Medians, [resample, candidate]."""
     random = np.random.default_rng(seed)
     picked = (random.integers(0, len(sittings), len(sittings)) for _ in range(RESAMPLES))

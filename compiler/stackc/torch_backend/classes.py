@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from stackc.core.types import TensorType
 from stackc.ir.model import Node, Region
 from stackc.ir.typed import TypedRegion
-from stackc.torch_backend.forward import Forward, Line, emit_forward, is_series, is_written_out
+from stackc.torch_backend.forward import CodeLine, Forward, emit_forward, is_series, is_written_out
 from stackc.torch_backend.names import class_name, is_identifier, variable
 from stackc.torch_backend.ties import ties_to_make
-from stackc.torch_backend.values import Instance, Leaf, Made, Members, Value, leaves, made, skeleton
+from stackc.torch_backend.values import ClassCall, Instance, Leaf, Members, Value, class_call, leaves, skeleton
 
 RESERVED = {"nn", "torch", "Tensor", "F", "parametrize"}
 
@@ -26,11 +26,11 @@ class Reparametrized:
     """A parametrization to be registered on a parameter, both by path below the region."""
 
     path: str
-    value: Made
+    value: ClassCall
 
 
 @dataclass(frozen=True, eq=False)
-class Outline:
+class ClassOutline:
     """What the class of one typed region has to have: submodules by id, parametrizations, and a forward."""
 
     typed: TypedRegion
@@ -59,23 +59,23 @@ class Outline:
 
 
 @dataclass(frozen=True, eq=False)
-class Template:
+class ClassTemplate:
     """A class to be printed. `given` has the leaves of its first outline, with parameters in the place of some."""
 
     name: str
-    outlines: tuple[Outline, ...]
+    outlines: tuple[ClassOutline, ...]
     given: tuple[Leaf, ...]
     parameters: Mapping[str, tuple[object, ...]]
 
-    def shape(self, line: Line) -> str | None:
+    def shape(self, line: CodeLine) -> str | None:
         """The shape of the value that a line makes, where it is not that of the value it is made of."""
         if line.wire is None:
             return None
-        made = self.shape_of([outline.typed.type_of(line.wire) for outline in self.outlines])
+        shape = self.shape_of([outline.typed.type_of(line.wire) for outline in self.outlines])
         if line.source is None:
-            return made
+            return shape
         before = self.shape_of([outline.typed.type_of(line.source) for outline in self.outlines])
-        return None if made == before else made
+        return None if shape == before else shape
 
     def shape_of(self, types: Sequence[TensorType]) -> str:
         """What the shapes of a value have in common: sizes and names of parameters, `...` for what differs."""
@@ -95,7 +95,7 @@ class Template:
         return " ".join(["/".join(dtypes), self.shape_of(types)] if dtypes else [self.shape_of(types)])
 
 
-def templates_of(root: TypedRegion, reserved: set[str]) -> list[Template]:
+def templates_of(root: TypedRegion, reserved: set[str]) -> list[ClassTemplate]:
     """Every class of a model, those that others are made of before them, the model itself last."""
     return _Classes(RESERVED | reserved).of(root)
 
@@ -107,12 +107,12 @@ class _Classes:
     heights: dict[TypedRegion, int] = field(default_factory=dict)
     ids: dict[TypedRegion, str] = field(default_factory=dict)
 
-    def of(self, root: TypedRegion) -> list[Template]:
+    def of(self, root: TypedRegion) -> list[ClassTemplate]:
         self.visit(root, root.region.name)
         root_name = _unused(class_name(root.region.name), self.taken)
-        found: list[Template] = []
+        found: list[ClassTemplate] = []
         for height in range(self.heights[root] + 1):
-            alike: dict[Hashable, list[Outline]] = {}
+            alike: dict[Hashable, list[ClassOutline]] = {}
             for typed in (typed for typed, its in self.heights.items() if its == height):
                 outline = self.outline(typed)
                 alike.setdefault(outline.skeleton(), []).append(outline)
@@ -130,14 +130,14 @@ class _Classes:
             self.ids[typed] = id
         return self.heights[typed]
 
-    def outline(self, typed: TypedRegion) -> Outline:
+    def outline(self, typed: TypedRegion) -> ClassOutline:
         nodes = [node for node in typed.region.nodes.values() if not node.same_as and not is_written_out(node)]
-        return Outline(
+        return ClassOutline(
             typed,
             emit_forward(typed.region, by_hand=typed),
             tuple((node.id, self.value(typed, node)) for node in nodes),
             tuple(
-                Reparametrized(f"{node.id}.{name}", made(reparam.construction()))
+                Reparametrized(f"{node.id}.{name}", class_call(reparam.construction()))
                 for node in nodes
                 for name, reparam in node.reparams
             ),
@@ -150,9 +150,9 @@ class _Classes:
                 return self.instances[body]
             return Members(tuple(self.value(body, member) for member in node.body.nodes.values()))
         inputs = [typed.type_of(inlet.wire) if inlet.wire else None for inlet in node.inlets]
-        return made(node.body.construction(*inputs))
+        return class_call(node.body.construction(*inputs))
 
-    def template(self, outlines: Sequence[Outline], name: str | None) -> Template:
+    def template(self, outlines: Sequence[ClassOutline], name: str | None) -> ClassTemplate:
         first = outlines[0].typed
         columns = list(zip(*(outline.leaves() for outline in outlines), strict=True))
         parameters = _parameters(outlines, columns)
@@ -162,7 +162,7 @@ class _Classes:
             for column in columns
         )
         called = first.region.name if first.region.kind != "stack" else self.ids[first]
-        template = Template(name or _unused(class_name(called), self.taken), tuple(outlines), given, parameters)
+        template = ClassTemplate(name or _unused(class_name(called), self.taken), tuple(outlines), given, parameters)
         for i, outline in enumerate(outlines):
             self.instances[outline.typed] = Instance(
                 template.name, (*parameters,), tuple(values[i] for values in parameters.values())
@@ -170,7 +170,7 @@ class _Classes:
         return template
 
 
-def _parameters(outlines: Sequence[Outline], columns: Sequence[Sequence[Leaf]]) -> dict[str, tuple[object, ...]]:
+def _parameters(outlines: Sequence[ClassOutline], columns: Sequence[Sequence[Leaf]]) -> dict[str, tuple[object, ...]]:
     """The values of each parameter in every outline: a column of leaves that are not all equal, once."""
     params = [outline.typed.region.params for outline in outlines]
     parameters: dict[str, tuple[object, ...]] = {}

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 from stackc.components.base import Component, Port
 from stackc.components.size_expressions import Variable
-from stackc.ir.model import Inlet, Node, Region, Wire
+from stackc.ir.model import Node, Operand, Region, ValueRef
 from stackc.ir.typed import TypedRegion
 from stackc.torch_backend.names import Locals, quoted, submodule, variable
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CodeLine:
     """A line of a forward; `wire` is the value that it makes, `source` the one that it is made of first."""
 
     code: str
-    wire: Wire | None = None
-    source: Wire | None = None
+    wire: ValueRef | None = None
+    source: ValueRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Forward:
     """The forward of a region: its arguments, its lines, and what it returns."""
 
     arguments: tuple[str, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[CodeLine, ...]
     returned: tuple[str, ...]
 
 
@@ -62,7 +62,7 @@ def is_series(region: Region) -> bool:
     """Whether a region is members of a stack one after another and nothing else, each fed alike: a loop over a list."""
     if region.kind != "stack" or list(region.outputs) != ["y"] or not region.inputs:
         return False
-    carried, first = Wire(region.inputs[0]), next(iter(region.nodes.values()))
+    carried, first = ValueRef(region.inputs[0]), next(iter(region.nodes.values()))
     for index, node in enumerate(region.nodes.values()):
         alike = [inlet.port for inlet in node.inlets] == [inlet.port for inlet in first.inlets]
         closed = [(inlet.port, inlet.wire) for inlet in node.inlets[1:]]
@@ -71,8 +71,8 @@ def is_series(region: Region) -> bool:
         plain = called and node.id == str(index) and not node.same_as and len(node.body.outputs) == 1
         if not fed or not plain or node.inlets[0].wire != carried or is_written_out(node):
             return False
-        carried = Wire(node.id)
-    return all(inlet.wire != Wire(region.inputs[0]) for inlet in first.inlets[1:]) and not _differs(region)
+        carried = ValueRef(node.id)
+    return all(inlet.wire != ValueRef(region.inputs[0]) for inlet in first.inlets[1:]) and not _differs(region)
 
 
 def _differs(region: Region) -> bool:
@@ -93,31 +93,31 @@ class _Emitter:
     def forward(self) -> Forward:
         lines = [line for node in self.region.nodes.values() for line in self.lines(node)]
         returned = tuple(self.names[wire] for wire in self.region.outputs.values())
-        return Forward(tuple(self.names[Wire(port)] for port in self.region.inputs), tuple(lines), returned)
+        return Forward(tuple(self.names[ValueRef(port)] for port in self.region.inputs), tuple(lines), returned)
 
-    def lines(self, node: Node) -> list[Line]:
-        made, source = Wire(node.id), next((inlet.wire for inlet in node.inlets if inlet.wire), None)
+    def lines(self, node: Node) -> list[CodeLine]:
+        made, source = ValueRef(node.id), next((inlet.wire for inlet in node.inlets if inlet.wire), None)
         if isinstance(node.body, Region) and is_series(node.body):
             return self.loop(node, node.body, source)
         targets = self.targets(node)
-        return [Line(f"{', '.join(targets)} = {self.value(node)}", made if len(targets) == 1 else None, source)]
+        return [CodeLine(f"{', '.join(targets)} = {self.value(node)}", made if len(targets) == 1 else None, source)]
 
-    def loop(self, node: Node, stack: Region, source: Wire | None) -> list[Line]:
+    def loop(self, node: Node, stack: Region, source: ValueRef | None) -> list[CodeLine]:
         """The members of a stack one after another, each on what the one before it has made."""
         first = next(iter(stack.nodes.values()))
-        carried, member = self.names[Wire(node.id)], variable(first.op.rpartition("#")[2], set(self.names.taken))
+        carried, member = self.names[ValueRef(node.id)], variable(first.op.rpartition("#")[2], set(self.names.taken))
         entering = {inlet.port: inlet.wire for inlet in node.inlets}
-        inlets = [Inlet(i.port, entering[i.wire.node] if i.wire else None, i.span) for i in first.inlets]
+        inlets = [Operand(i.port, entering[i.wire.node] if i.wire else None, i.span) for i in first.inlets]
         arguments = [carried, *self.arguments(first, inlets)[1:]]
         return [
-            Line(f"{carried} = {self.names[source] if source else None}"),
-            Line(f"for {member} in {self.callee(node)}:", Wire(node.id), source),
-            Line(f"    {carried} = {member}({', '.join(arguments)})"),
+            CodeLine(f"{carried} = {self.names[source] if source else None}"),
+            CodeLine(f"for {member} in {self.callee(node)}:", ValueRef(node.id), source),
+            CodeLine(f"    {carried} = {member}({', '.join(arguments)})"),
         ]
 
     def targets(self, node: Node) -> list[str]:
         """The variables that take what a node makes; those of several that nobody reads need no name."""
-        wires = [Wire(node.id, number) for number in range(len(node.body.outputs))]
+        wires = [ValueRef(node.id, number) for number in range(len(node.body.outputs))]
         read = {inlet.wire for other in self.region.nodes.values() for inlet in other.inlets}
         read |= set(self.region.outputs.values())
         return [self.names[wire] if wire in read else "_" for wire in wires]
@@ -134,14 +134,14 @@ class _Emitter:
                 return expression
         return f"{self.callee(node)}({', '.join(arguments)})"
 
-    def arguments(self, node: Node, inlets: Sequence[Inlet]) -> list[str]:
+    def arguments(self, node: Node, inlets: Sequence[Operand]) -> list[str]:
         """What a node is called with, in the order of its ports."""
         if isinstance(node.body, Region):
             by_port = {inlet.port: inlet for inlet in inlets}
             return [self.entering(by_port[port]) for port in node.body.inputs]
         return self.of_component(inlets, node.body.ports)
 
-    def of_component(self, inlets: Sequence[Inlet], ports: Sequence[Port]) -> list[str]:
+    def of_component(self, inlets: Sequence[Operand], ports: Sequence[Port]) -> list[str]:
         """Values in port order; optional ones by name, so that open ones before them need not be written."""
         optional = {port.name for port in ports if port.optional}
         return [
@@ -150,7 +150,7 @@ class _Emitter:
             if inlet.wire
         ]
 
-    def entering(self, inlet: Inlet) -> str:
+    def entering(self, inlet: Operand) -> str:
         assert inlet.wire is not None, "only connected inlets are passed"
         return self.names[inlet.wire]
 

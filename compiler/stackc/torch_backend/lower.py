@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 
-from stackc.components.custom.module import OwnModule
+from stackc.components.custom.module import CustomModule
 from stackc.ir.model import Node, Region
 from stackc.ir.typed import TypedGraph, TypedRegion
 from stackc.torch_backend.forward import class_source, is_series
@@ -82,7 +82,7 @@ class _Lowering:
         assert not isinstance(node.body, Region)
         inputs = [typed.type_of(inlet.wire) if inlet.wire else None for inlet in node.inlets]
         digest = hashlib.sha256(f"{self.seed}:{path}".encode()).digest()
-        with torch.random.fork_rng(devices=[]), _filled() if isinstance(node.body, OwnModule) else nullcontext():
+        with torch.random.fork_rng(devices=[]), _filled() if isinstance(node.body, CustomModule) else nullcontext():
             torch.manual_seed(int.from_bytes(digest[:8], "little", signed=True))
             module = node.body.module(*inputs)
         for name, reparam in node.reparams:

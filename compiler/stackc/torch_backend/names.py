@@ -7,7 +7,7 @@ import keyword
 import re
 import unicodedata
 
-from stackc.ir.model import Region, Wire
+from stackc.ir.model import Region, ValueRef
 
 AMBIGUOUS = {"l", "O", "I"}
 """Letters that look like numbers, which linters refuse as variables."""
@@ -54,14 +54,14 @@ class Locals:
 
     def __init__(self, region: Region) -> None:
         self.taken = {"self", "nn", "torch", "F", "range"}
-        self._names: dict[Wire, str] = {}
+        self._names: dict[ValueRef, str] = {}
         for name in region.inputs:
-            self._names[Wire(name)] = variable(name, self.taken)
+            self._names[ValueRef(name)] = variable(name, self.taken)
         self.taken.update(dir(builtins))  # a node that is called sum does not hide Python's
         for node in region.nodes.values():
             for number, output in enumerate(node.body.outputs):
                 wanted = f"{node.id}_{output}" if number else node.id
-                self._names[Wire(node.id, number)] = variable(wanted, self.taken)
+                self._names[ValueRef(node.id, number)] = variable(wanted, self.taken)
 
-    def __getitem__(self, wire: Wire) -> str:
+    def __getitem__(self, wire: ValueRef) -> str:
         return self._names[wire]

@@ -19,7 +19,7 @@ Import = tuple[str, str | None, str | None]
 
 
 @dataclass(frozen=True)
-class Library:
+class ModuleSource:
     """A file of stackc.modules: its text, and what it defines and imports by name."""
 
     lines: tuple[str, ...]
@@ -60,7 +60,7 @@ def imports_in(tree: ast.Module) -> dict[str, Import]:
     return found
 
 
-def _library(module: str) -> Library:
+def _library(module: str) -> ModuleSource:
     text = inspect.getsource(importlib.import_module(module))
     tree = ast.parse(text)
     definitions: dict[str, Definition] = {}
@@ -69,10 +69,10 @@ def _library(module: str) -> Library:
             definitions[statement.name] = statement
         elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
             definitions[statement.targets[0].id] = statement
-    return Library(tuple(text.splitlines()), definitions, imports_in(tree))
+    return ModuleSource(tuple(text.splitlines()), definitions, imports_in(tree))
 
 
-def _add(name: str, library: Library, sources: dict[str, str]) -> None:
+def _add(name: str, library: ModuleSource, sources: dict[str, str]) -> None:
     """Add a definition behind those that it needs."""
     if name in sources:
         return

@@ -10,8 +10,8 @@ from typing import Any
 
 from stackc.core.types import DimContract
 from stackc.ir.typed import TypedGraph, TypedRegion
-from stackc.torch_backend.classes import Outline, Template, templates_of
-from stackc.torch_backend.forward import Line, base_of, is_series
+from stackc.torch_backend.classes import ClassOutline, ClassTemplate, templates_of
+from stackc.torch_backend.forward import CodeLine, base_of, is_series
 from stackc.torch_backend.layout import UNBROKEN, WIDTH, Bracketed, docstring, laid_out
 from stackc.torch_backend.names import is_identifier, quoted, submodule
 from stackc.torch_backend.support import Import, support_of
@@ -62,7 +62,7 @@ def _contract(contract: DimContract) -> str:
     return "\n".join(f"{name}: {size}" for name, size in contract.items())
 
 
-def _title(template: Template, typed: TypedGraph) -> str:
+def _title(template: ClassTemplate, typed: TypedGraph) -> str:
     region = template.outlines[0].typed.region
     place = f"{PurePath(region.span.file).name}:{region.span.line}"
     return f"{'The' if region.kind == 'stack' else 'The block'} {region.name}, {place}."
@@ -71,7 +71,7 @@ def _title(template: Template, typed: TypedGraph) -> str:
 # -- classes
 
 
-def _class(template: Template, title: str) -> list[str]:
+def _class(template: ClassTemplate, title: str) -> list[str]:
     outline = template.outlines[0]
     lines = [f"class {template.name}({base_of(outline.typed.region)}):", *docstring(title, indent=4), ""]
     if made := _made(template, outline):
@@ -96,7 +96,7 @@ def _type(value: object) -> str:
     return "None" if value is None else type(value).__name__
 
 
-def _made(template: Template, outline: Outline) -> list[str]:
+def _made(template: ClassTemplate, outline: ClassOutline) -> list[str]:
     """What `__init__` does: submodules, parametrizations, ties."""
     given = iter(template.given)
     lines: list[str] = []
@@ -134,7 +134,7 @@ def _reached(path: str, typed: TypedRegion | None) -> str:
 # -- forwards
 
 
-def _forward(template: Template, outline: Outline) -> list[str]:
+def _forward(template: ClassTemplate, outline: ClassOutline) -> list[str]:
     forward = outline.forward
     several = len(forward.returned) > 1
     result = f"tuple[{', '.join(['Tensor'] * len(forward.returned))}]" if several else "Tensor"
@@ -153,7 +153,7 @@ def _signature(name: str, arguments: Sequence[str], result: str) -> list[str]:
     return laid_out("", Bracketed(f"def {name}", ("self", *arguments)), f" -> {result}:", indent=4)
 
 
-def _shapes(template: Template, outline: Outline) -> str:
+def _shapes(template: ClassTemplate, outline: ClassOutline) -> str:
     """Every input and every output with its type."""
     typed = [each.typed for each in template.outlines]
     inputs = [
@@ -171,7 +171,7 @@ def _shapes(template: Template, outline: Outline) -> str:
     return f"{taken}\n→ {given}."
 
 
-def _commented(line: Line, template: Template) -> str:
+def _commented(line: CodeLine, template: ClassTemplate) -> str:
     code = f"        {line.code}"
     shape = template.shape(line)
     whole = f"{code}  # {shape}"
@@ -181,7 +181,7 @@ def _commented(line: Line, template: Template) -> str:
 # -- the file
 
 
-def _classes(templates: Iterable[Template]) -> list[Callable[..., Any]]:
+def _classes(templates: Iterable[ClassTemplate]) -> list[Callable[..., Any]]:
     """The classes that are called and not printed for a block or stack, each once."""
     outlines = [template.outlines[0] for template in templates]
     values = [value for outline in outlines for _, value in outline.submodules]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from stackc.components.construction import Construction
+from stackc.components.construction import ConstructorCall
 from stackc.torch_backend.layout import Bracketed, Expression, Named
 from stackc.torch_backend.names import quoted
 
@@ -26,7 +26,7 @@ class Argument:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class ClassCall:
     """A class that torch.nn, stackc.modules or somebody else has, called with every argument it takes."""
 
     make: Callable[..., Any]
@@ -56,7 +56,7 @@ class Literal:
     value: object
 
 
-Value: TypeAlias = "Made | Instance | Members | Literal"
+Value: TypeAlias = "ClassCall | Instance | Members | Literal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +73,14 @@ class Leaf:
         return self.parameter or literal(self.value)
 
 
-def made(construction: Construction[Any]) -> Made:
+def class_call(construction: ConstructorCall[Any]) -> ClassCall:
     """A construction with its arguments under their names, those left out filled in."""
     try:
         bound = inspect.signature(construction.make).bind(*construction.positional, **construction.named)
     except ValueError:  # a class written in C may keep its signature to itself
         positional = [Argument(str(i), _value(value)) for i, value in enumerate(construction.positional)]
         named = [Argument(name, _value(value), by_name=True) for name, value in construction.named.items()]
-        return Made(construction.make, (*positional, *named))
+        return ClassCall(construction.make, (*positional, *named))
     bound.apply_defaults()
     several = any(bound.arguments[p.name] for p in bound.signature.parameters.values() if p.kind is p.VAR_POSITIONAL)
     arguments: list[Argument] = []
@@ -94,11 +94,11 @@ def made(construction: Construction[Any]) -> Made:
             by_place = parameter.kind is not parameter.KEYWORD_ONLY and (several or parameter.default is EMPTY)
             default = EMPTY if by_place else parameter.default  # what stands before others cannot be left out
             arguments.append(Argument(name, _value(value), default, not by_place))
-    return Made(construction.make, tuple(arguments))
+    return ClassCall(construction.make, tuple(arguments))
 
 
 def _value(value: object) -> Value:
-    return made(value) if isinstance(value, Construction) else Literal(value)
+    return class_call(value) if isinstance(value, ConstructorCall) else Literal(value)
 
 
 def leaves(value: Value, name: str = "") -> Iterator[Leaf]:
@@ -106,7 +106,7 @@ def leaves(value: Value, name: str = "") -> Iterator[Leaf]:
     match value:
         case Literal():
             yield Leaf(name, value.value)
-        case Made():
+        case ClassCall():
             for argument in value.arguments:
                 yield from leaves(argument.value, argument.name)
         case Instance():
@@ -121,7 +121,7 @@ def skeleton(value: Value) -> Hashable:
     match value:
         case Literal():
             return None
-        case Made():
+        case ClassCall():
             return value.make, tuple((argument.name, skeleton(argument.value)) for argument in value.arguments)
         case Instance():
             return value.name
@@ -134,7 +134,7 @@ def expression(value: Value, given: Iterator[Leaf]) -> Expression:
     match value:
         case Literal():
             return _shown(next(given))
-        case Made():
+        case ClassCall():
             return Bracketed(called(value.make), tuple(_arguments(value, given)))
         case Instance():
             texts = [next(given).text for _ in value.arguments]
@@ -147,7 +147,7 @@ def expression(value: Value, given: Iterator[Leaf]) -> Expression:
             return Bracketed("nn.ModuleList", (Bracketed("", tuple(members), ("[", "]")),))
 
 
-def _arguments(value: Made, given: Iterator[Leaf]) -> Iterator[Expression]:
+def _arguments(value: ClassCall, given: Iterator[Leaf]) -> Iterator[Expression]:
     """The arguments that have to be written."""
     for argument in value.arguments:
         if isinstance(argument.value, Literal):
@@ -185,7 +185,7 @@ def literal(value: object) -> str:
 
 def classes_in(value: Value) -> Iterator[Callable[..., Any]]:
     """Every class that a value calls and that is not printed for a block or stack."""
-    if isinstance(value, Made):
+    if isinstance(value, ClassCall):
         yield value.make
         for argument in value.arguments:
             yield from classes_in(argument.value)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from stackc.components.base import Signature
 from stackc.core.diagnostics import Diagnostic, Span, SpecError
-from stackc.ir.model import Node, Region, Wire
+from stackc.ir.model import Node, Region, ValueRef
 from stackc.ir.program import Call, Frame, Program
 from stackc.ir.typed import TypedGraph, TypedRegion
 
@@ -27,7 +27,7 @@ def flatten(typed: TypedGraph) -> Program:
     """
     walker = _Walker()
     inputs = typed.graph.inputs
-    values = walker.region(typed.root, "", "", {Wire(name): name for name in inputs})
+    values = walker.region(typed.root, "", "", {ValueRef(name): name for name in inputs})
     calls = walker.calls
     if walker.ties:
         calls = [replace(call, parameters={k: walker.owner(v) for k, v in call.parameters.items()}) for call in calls]
@@ -43,7 +43,7 @@ class _Walker:
     frames: list[Frame] = field(default_factory=list)
     ties: dict[str, tuple[str, Span]] = field(default_factory=dict)
 
-    def region(self, typed: TypedRegion, path: str, owner: str, values: dict[Wire, str]) -> dict[Wire, str]:
+    def region(self, typed: TypedRegion, path: str, owner: str, values: dict[ValueRef, str]) -> dict[ValueRef, str]:
         """Append the calls of a region; `values` starts with its inputs and is returned with every value inside.
 
         `path` and `owner` are prefixes: of the names of values, and of those of parameters, which differ where a module
@@ -55,18 +55,20 @@ class _Walker:
                 self.ties[f"{owned}.{name}"] = owner + tie.path, tie.span
             if id in typed.bodies:
                 body = typed.bodies[id]
-                entering = {Wire(inlet.port): values[inlet.wire] for inlet in node.inlets if inlet.wire}
+                entering = {ValueRef(inlet.port): values[inlet.wire] for inlet in node.inlets if inlet.wire}
                 inside = self.region(body, f"{here}.", f"{owned}.", entering)
                 made = [inside[wire] for wire in body.region.outputs.values()]
-                ports = {port: entering[Wire(port)] for port in body.region.inputs if Wire(port) in entering}
+                ports = {port: entering[ValueRef(port)] for port in body.region.inputs if ValueRef(port) in entering}
                 name = id if body.region.kind == "stack" else body.region.name
                 self.frames.append(Frame(here, name, ports, node.span))
             else:
                 made = self.call(typed.signatures[id], node, here, owned, values)
-            values |= {Wire(id, number): value for number, value in enumerate(made)}
+            values |= {ValueRef(id, number): value for number, value in enumerate(made)}
         return values
 
-    def call(self, signature: Signature, node: Node, path: str, owner: str, values: Mapping[Wire, str]) -> list[str]:
+    def call(
+        self, signature: Signature, node: Node, path: str, owner: str, values: Mapping[ValueRef, str]
+    ) -> list[str]:
         assert not isinstance(node.body, Region)
         names = node.body.outputs
         outputs = [path, *(f"{path}:{name}" for name in names[1:])][: len(signature.outputs)]

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from stackc.components.base import Limit, Misfit, Signature
-from stackc.core.diagnostics import MOST_GUESSED, Collector, Diagnostic, Note, Span, SpecError, closest, near
+from stackc.components.base import Limit, Signature, SignatureError
+from stackc.core.diagnostics import MOST_GUESSED, Collector, Diagnostic, Note, Span, SpecError, closest, did_you_mean
 from stackc.core.types import INT64, Bounds, Dim, TensorType, product
-from stackc.ir.model import Graph, Node, Region, Wire
+from stackc.ir.model import Graph, Node, Region, ValueRef
 from stackc.ir.typed import TypedGraph, TypedRegion
 from stackc.spec.document import Document
 
@@ -26,7 +26,7 @@ MOST_PARAMS = 4
 """Params of a block that a message names."""
 
 
-def check(graph: Graph) -> TypedGraph:
+def infer_types(graph: Graph) -> TypedGraph:
     """Types for every value of the graph. Raises SpecError with every T diagnostic.
 
     S003 where the model has more than `MOST_COMPONENTS`: each of them could have types of its own.
@@ -38,7 +38,7 @@ def check(graph: Graph) -> TypedGraph:
     contracts = {name: Note(f"the contract of {name}", decl.span) for name, decl in graph.document.dims.items()}
     checker = _Checker(Bounds(graph.contract), Collector(), contracts, _strays(graph.document))
     root = checker.region(graph.root, tuple(graph.inputs.values()))
-    checker.found.raise_if_any()
+    checker.diagnostics.raise_if_any()
     assert root is not None, "a region without types has noted why"
     return TypedGraph(graph, root)
 
@@ -46,7 +46,7 @@ def check(graph: Graph) -> TypedGraph:
 @dataclass(frozen=True)
 class _Checker:
     bounds: Bounds
-    found: Collector
+    diagnostics: Collector
     contracts: Mapping[str, Note]
     strays: Mapping[str, Note]
     known: dict[tuple[int, tuple[TensorType, ...]], TypedRegion | None] = field(default_factory=dict)
@@ -66,7 +66,9 @@ class _Checker:
         return self.known[key]
 
     def typed(self, region: Region, inputs: tuple[TensorType, ...]) -> TypedRegion | None:
-        types: dict[Wire, TensorType] = {Wire(name): type_ for name, type_ in zip(region.inputs, inputs, strict=True)}
+        types: dict[ValueRef, TensorType] = {
+            ValueRef(name): type_ for name, type_ in zip(region.inputs, inputs, strict=True)
+        }
         signatures: dict[str, Signature] = {}
         bodies: dict[str, TypedRegion] = {}
         for node in region.nodes.values():
@@ -86,10 +88,10 @@ class _Checker:
             else:
                 signature = self.signature(region, node, given)
                 if signature is None:
-                    outputs = node.body.clear_outputs(*given)
+                    outputs = node.body.fallback_outputs(*given)
                 else:
                     signatures[node.id], outputs = signature, signature.outputs
-            types |= {Wire(node.id, number): type_ for number, type_ in enumerate(outputs)}
+            types |= {ValueRef(node.id, number): type_ for number, type_ in enumerate(outputs)}
         if not all(wire in types for wire in region.outputs.values()):
             return None
         if len(signatures) + len(bodies) < len(region.nodes):
@@ -108,7 +110,7 @@ class _Checker:
         if key not in self.signed:
             try:
                 self.signed[key] = _reparametrized(node.body.signature(*given), node.reparams)
-            except Misfit as misfit:
+            except SignatureError as misfit:
                 self.misfit(region, node, given, misfit)
                 return None
             self.size(region, node, self.signed[key])
@@ -124,11 +126,11 @@ class _Checker:
             if (count := self.bounds.least(product(type_.shape))) >= INT64:
                 message = f"{_called(region, node)} ({node.op}): {what}, {type_}, has {count:,} elements"
                 hint = f"a tensor has at most {INT64 - 1:,}"
-                self.found.error("T212", message, node.entry or node.span, hint, *self.instance())
+                self.diagnostics.error("T212", message, node.entry or node.span, hint, *self.instance())
                 return
 
-    def misfit(self, region: Region, node: Node, given: Sequence[TensorType | None], misfit: Misfit) -> None:
-        """Note a Misfit at the field or the arrow it blames, with the type and the origin of every input.
+    def misfit(self, region: Region, node: Node, given: Sequence[TensorType | None], misfit: SignatureError) -> None:
+        """Note a SignatureError at the field or the arrow it blames, with the type and the origin of every input.
 
         Of a block that is used several times it is told once, for the types that it first meets with.
         """
@@ -147,9 +149,9 @@ class _Checker:
         message = f"{_called(region, node)} ({node.op}): {misfit.message}"
         if (misfit.code, span) not in self.told:  # of a block with other types again, or of other types that follow
             self.told.add((misfit.code, span))
-            self.found.error(misfit.code, message, span, misfit.hint, *notes)
+            self.diagnostics.error(misfit.code, message, span, misfit.hint, *notes)
 
-    def origin(self, said: str, region: Region, wire: Wire, default: Span) -> Note:
+    def origin(self, said: str, region: Region, wire: ValueRef, default: Span) -> Note:
         """Where the value of a wire comes from: the node that makes it, from outside of as many blocks as it enters."""
         around = list(self.around)
         while wire.node not in region.nodes and around:
@@ -178,11 +180,11 @@ class _Checker:
         notes = [self.contracts[name] for name in limit.dim.symbols() if name in self.contracts] + self.instance()
         if least < limit.minimum:
             hint = _contract_hint(limit.dim, "min", limit.minimum)
-            self.found.error("T205", f"{what} may be {least}", node.span, hint, *notes)
+            self.diagnostics.error("T205", f"{what} may be {least}", node.span, hint, *notes)
         if limit.maximum is not None and (largest is None or largest > limit.maximum):
             up_to = "may be any size" if largest is None else f"may be {largest}"
             hint = _contract_hint(limit.dim, "max", limit.maximum)
-            self.found.error("T205", f"{what} {up_to}", node.span, hint, *notes)
+            self.diagnostics.error("T205", f"{what} {up_to}", node.span, hint, *notes)
 
     def again(self, typed: TypedRegion, node: Node) -> None:
         """Note T209 where a module that is called again would need other parameters than it has."""
@@ -192,7 +194,9 @@ class _Checker:
                 f"{_called(typed.region, node)} is the same module as '{node.same_as}', and its inputs ask for "
                 f"another {found}"
             )
-            self.found.error("T209", message, node.span, "give it inputs of the same size, or a module of its own")
+            self.diagnostics.error(
+                "T209", message, node.span, "give it inputs of the same size, or a module of its own"
+            )
 
     def ties(self, typed: TypedRegion, node: Node) -> None:
         """Note T207 where a tied parameter does not exist or is of another type than its owner."""
@@ -200,19 +204,19 @@ class _Checker:
             own, owner = parameter_at(typed, f"{node.id}.{name}"), parameter_at(typed, tie.path)
             if name in dict(node.reparams):
                 hint = "take the tie or the normalization away"
-                self.found.error("T207", f"'{node.id}.{name}' is normalized and cannot be tied", tie.key, hint)
+                self.diagnostics.error("T207", f"'{node.id}.{name}' is normalized and cannot be tied", tie.key, hint)
             elif own is None:
                 known = list(islice(_parameters(typed, node.id), MOST_GUESSED))
-                hint = (near(name, known) or "a tie names its parameters") if known else "it has no parameters"
-                self.found.error("T207", f"'{node.id}' has no parameter '{name}'", tie.key, hint)
+                hint = (did_you_mean(name, known) or "a tie names its parameters") if known else "it has no parameters"
+                self.diagnostics.error("T207", f"'{node.id}' has no parameter '{name}'", tie.key, hint)
             elif owner is None:
                 every = (f"{id}.{inner}" for id in typed.region.nodes for inner in _parameters(typed, id))
-                guess = near(tie.path, islice(every, MOST_GUESSED))
+                guess = did_you_mean(tie.path, islice(every, MOST_GUESSED))
                 hint = guess or "a tie names a node and its parameter, for example `embed.weight`"
-                self.found.error("T207", f"no parameter is called '{tie.path}' here", tie.span, hint)
+                self.diagnostics.error("T207", f"no parameter is called '{tie.path}' here", tie.span, hint)
             elif owner != own:
                 message = f"'{node.id}.{name}' is {own} and cannot be tied to '{tie.path}', which is {owner}"
-                self.found.error("T207", message, tie.span, "tied parameters are of one shape and element type")
+                self.diagnostics.error("T207", message, tie.span, "tied parameters are of one shape and element type")
 
 
 def _count(region: Region, known: dict[Region, int]) -> int:
@@ -280,17 +284,19 @@ def parameter_at(typed: TypedRegion, path: str) -> TensorType | None:
 
 
 def _reparametrized(signature: Signature, reparams: Sequence[tuple[str, Reparam]]) -> Signature:
-    """The signature with PyTorch's names for what a reparametrized parameter is made of. Raises Misfit."""
+    """The signature with PyTorch's names for what a reparametrized parameter is made of. Raises SignatureError."""
     parameters, buffers = dict(signature.parameters), dict(signature.buffers)
     for name, reparam in reparams:
         place = f"reparam.{name}"
         if name not in parameters:
-            hint = near(name, parameters) or "it has no parameters"
-            raise Misfit(f"it has no parameter '{name}' to normalize", code="T207", hint=hint, field=place)
+            hint = did_you_mean(name, parameters) or "it has no parameters"
+            raise SignatureError(f"it has no parameter '{name}' to normalize", code="T207", hint=hint, field=place)
         try:
             reparam.check(parameters[name])
-        except Misfit as misfit:
-            raise Misfit(f"the normalization of '{name}': {misfit.message}", code=misfit.code, field=place) from None
+        except SignatureError as misfit:
+            raise SignatureError(
+                f"the normalization of '{name}': {misfit.message}", code=misfit.code, field=place
+            ) from None
         owner, dot, local = name.rpartition(".")
         prefix, plain = f"{owner}{dot}parametrizations.{local}.", parameters.pop(name)
         parameters |= {prefix + original: type_ for original, type_ in reparam.originals(plain).items()}

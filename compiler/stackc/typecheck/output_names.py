@@ -11,17 +11,17 @@ from stackc.spec.document import Document
 
 def require_own_names(document: Document, program: Program) -> None:
     """Raise SpecError S008 for every output that has the name of an input or of a parameter."""
-    found, hint = Collector(), "give the output another name"
+    diagnostics, hint = Collector(), "give the output another name"
     parameters = {plain_name(name) for name in program.tensors()} if any("." in o for o in program.outputs) else ()
     for output in document.body.outputs:
         if output.name in document.inputs:
             note = Note("the input", document.inputs[output.name].span)
-            found.error(
+            diagnostics.error(
                 "S008", f"'{output.name}' is an input and an output; a name is one of them", output.span, hint, note
             )
         elif output.name in parameters:
-            found.error("S008", f"'{output.name}' is a parameter; no output can have its name", output.span, hint)
-    found.raise_if_any()
+            diagnostics.error("S008", f"'{output.name}' is a parameter; no output can have its name", output.span, hint)
+    diagnostics.raise_if_any()
 
 
 def plain_name(name: str) -> str:

@@ -10,25 +10,25 @@ from stackc.core.types import INT64, Dim, ValueRange
 from stackc.ir.program import Program
 from stackc.resolve.scope import Scope
 from stackc.spec.document import Document, InputDecl
-from stackc.spec.expressions.expressions import Bound
+from stackc.spec.expressions.expressions import ParamValue
 from stackc.spec.includes import SpecFiles
 from stackc.spec.yaml.tree import Value
 
 _UNSAID = ValueRange(2, assumed=True)  # what is drawn for an integer input of which nothing is said: 0 and 1
 
 
-def value_ranges(document: Document, names: Mapping[str, Bound], program: Program) -> dict[str, ValueRange]:
+def value_ranges(document: Document, names: Mapping[str, ParamValue], program: Program) -> dict[str, ValueRange]:
     """The range of every input of whole numbers. Without a word of the spec it is that of the table it enters.
 
     Raises SpecError T206 where the spec allows an id that a table does not have.
     """
-    found = Collector()
+    diagnostics = Collector()
     tables: dict[str, list[tuple[int, Span]]] = {}
     for call in program.calls:
         if isinstance(call.component, Embedding) and call.inputs[0] in program.inputs:
             tables.setdefault(str(call.inputs[0]), []).append((call.component.vocab, call.span))
     dims = {dim: Dim.symbol(dim) for dim in program.contract}
-    scope = Scope({**dims, **names}, document.blocks, document.file, SpecFiles.around(document.file), found)
+    scope = Scope({**dims, **names}, document.blocks, document.file, SpecFiles.around(document.file), diagnostics)
     ranges = {}
     for name, type_ in program.inputs.items():
         if type_.is_float:
@@ -42,8 +42,8 @@ def value_ranges(document: Document, names: Mapping[str, Bound], program: Progra
             message = f"the input '{name}' may hold {odd}, and the smallest table it enters has {least} entries"
             hint = f"write `below: {least}`, or make the table larger"
             note = Note("the table", table)
-            found.error("T206", message, decl.below.span if decl.below else decl.span, hint, note)
-    found.raise_if_any()
+            diagnostics.error("T206", message, decl.below.span if decl.below else decl.span, hint, note)
+    diagnostics.raise_if_any()
     return ranges
 
 
@@ -60,7 +60,7 @@ def _said(name: str, decl: InputDecl, scope: Scope) -> ValueRange | None:
             _require_held(below - 1, name, decl, decl.below)
             return ValueRange(below)
     except SpecError as error:
-        scope.found.extend(error)
+        scope.diagnostics.extend(error)
     return None
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from stackc.view.picture import Arrow
+from stackc.view.picture import PictureArrow
 
 
-def mark_around(arrows: Sequence[Arrow]) -> tuple[Arrow, ...]:
+def mark_around(arrows: Sequence[PictureArrow]) -> tuple[PictureArrow, ...]:
     """The arrows, with those marked whose target can be reached from another box that takes the same value.
 
     The arrows into a box have to stand before those out of it, as they do in running order.

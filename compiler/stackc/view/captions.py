@@ -6,19 +6,19 @@ import html
 import re
 from collections.abc import Mapping, Sequence
 
-from stackc.components.custom.module import OwnModule
+from stackc.components.custom.module import CustomModule
 from stackc.components.reparam import Reparam
-from stackc.ir.model import Inlet, Node, Region
+from stackc.ir.model import Node, Operand, Region
 from stackc.ir.typed import TypedRegion
 from stackc.typecheck.cost import Cost, cost_of_node
 from stackc.view.figures import flops_text, parameters_text, type_text
-from stackc.view.picture import Arrow
+from stackc.view.picture import PictureArrow
 
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _ENTITY = re.compile(r"#(\w+);")
 
 
-def plain(label: str) -> str:
+def plain_label(label: str) -> str:
     """A label of a drawing as the text that Mermaid shows: entity codes decoded, breaks as line ends."""
     text = _BREAK.sub("\n", label.strip("`"))
     return _ENTITY.sub(lambda code: html.unescape(f"&#{code[1]};" if code[1].isdecimal() else f"&{code[1]};"), text)
@@ -29,9 +29,9 @@ def title_of(node: Node, region: Region) -> str:
 
     A label that names the op (`embed[embedding]`) is no label.
     """
-    own = isinstance(node.body, OwnModule) and node.label == "torch"
+    own = isinstance(node.body, CustomModule) and node.label == "torch"
     if node.label and node.label != node.op and not own:
-        return plain(node.label)
+        return plain_label(node.label)
     return node.op if region.kind == "stack" else node.id
 
 
@@ -61,7 +61,9 @@ def cost_of_copies(typed: TypedRegion, copies: Sequence[Node], costs: Mapping[Ty
     return Cost(each.parameters * own, each.flops * len(copies))
 
 
-def arrow_between(source: str, target: str, typed: TypedRegion, node: Node, inlet: Inlet, told: str | None) -> Arrow:
+def arrow_between(
+    source: str, target: str, typed: TypedRegion, node: Node, inlet: Operand, told: str | None
+) -> PictureArrow:
     """The arrow from one box to another for an inlet of the node, with the ports where they are not the first ones.
 
     `told` is the name of the input or port that the arrow comes from, which has told the type already.
@@ -71,7 +73,7 @@ def arrow_between(source: str, target: str, typed: TypedRegion, node: Node, inle
     if inlet.wire.output:
         names = list(typed.region.nodes[inlet.wire.node].body.outputs)
         port = f"{names[inlet.wire.output]}:{inlet.port}"
-    return Arrow(source, target, port, "" if told is not None else type_text(typed.type_of(inlet.wire)))
+    return PictureArrow(source, target, port, "" if told is not None else type_text(typed.type_of(inlet.wire)))
 
 
 def field_text(value: object) -> str:

@@ -7,21 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stackc.components.base import Component
-from stackc.ir.model import Inlet, Node, Region, Wire
+from stackc.ir.model import Node, Operand, Region, ValueRef
 from stackc.ir.typed import TypedGraph, TypedRegion
 from stackc.spec.document import Document
 from stackc.spec.drawing import Drawing, Group
 from stackc.typecheck.cost import Cost, cost_of
 from stackc.view.around import mark_around
-from stackc.view.captions import arrow_between, cost_lines, cost_of_copies, lines_of, plain, title_of
+from stackc.view.captions import arrow_between, cost_lines, cost_of_copies, lines_of, plain_label, title_of
 from stackc.view.figures import type_text
-from stackc.view.folding import Run, fold, opens
-from stackc.view.picture import Arrow, Box, Cluster, Part, Picture
+from stackc.view.folding import Run, fold_repeats, opens
+from stackc.view.picture import Box, Cluster, Part, Picture, PictureArrow
 
 SYMBOLS = {"add": "+", "mul": "×", "concat": "‖", "mean": "mean", "weighted": "Σ"}
 """What stands in the small circle of a merge that no one drew."""
 
-Ends = dict[Wire, str]
+Ends = dict[ValueRef, str]
 """The box at which each value of a region begins."""
 
 
@@ -42,12 +42,12 @@ def compose_inside(document: Document, typed: TypedRegion, costs: Mapping[TypedR
     """The picture of a block or stack by itself, between ports, with all that is in it closed; ids are local."""
     composer, region = _Composer(document, costs), typed.region
     ports: dict[str, Part] = {name: Box(name, name, (), "port", "port") for name in region.inputs}
-    ends = {Wire(name): name for name in region.inputs}
-    parts = list(composer.region(typed, fold(typed), "", 1, ends, ports))
+    ends = {ValueRef(name): name for name in region.inputs}
+    parts = list(composer.region(typed, fold_repeats(typed), "", 1, ends, ports))
     for name, wire, type_ in zip(region.outputs, region.outputs.values(), typed.outputs, strict=True):
         title = name if len(region.outputs) > 1 else "out"
         parts.append(Box(f"output {name}", title, (), "port", "port"))
-        composer.arrows.append(Arrow(ends[wire], f"output {name}", type=type_text(type_)))
+        composer.arrows.append(PictureArrow(ends[wire], f"output {name}", type=type_text(type_)))
     return Picture(region.name, "", _direction(document), tuple(parts), mark_around(composer.arrows))
 
 
@@ -61,7 +61,7 @@ class _Composer:
 
     document: Document
     costs: Mapping[TypedRegion, Cost]
-    arrows: list[Arrow] = field(default_factory=list)
+    arrows: list[PictureArrow] = field(default_factory=list)
     told: dict[str, str] = field(default_factory=dict)
 
     def whole(self, typed: TypedRegion, depth: int) -> tuple[Part, ...]:
@@ -70,12 +70,12 @@ class _Composer:
         types = zip(region.inputs, typed.inputs, strict=True)
         boxes: dict[str, Part] = {name: Box(name, name, (str(type_),), "input", "input") for name, type_ in types}
         self.told.update({name: name for name in region.inputs})
-        ends = {Wire(name): name for name in region.inputs}
-        parts = self.region(typed, fold(typed), "", depth, ends, boxes)
+        ends = {ValueRef(name): name for name in region.inputs}
+        parts = self.region(typed, fold_repeats(typed), "", depth, ends, boxes)
         outputs = []
         for (name, wire), type_ in zip(region.outputs.items(), typed.outputs, strict=True):
             outputs.append(Box(f"output {name}", name, (str(type_),), "output", "output"))
-            self.arrows.append(Arrow(ends[wire], f"output {name}"))
+            self.arrows.append(PictureArrow(ends[wire], f"output {name}"))
         return (*parts, *outputs)
 
     def region(
@@ -97,10 +97,10 @@ class _Composer:
         else:
             part, made = self.node(typed, [copy for (copy,) in run.repeats], path, depth, ends)
             drawn = {first[0].id: part}
-            ends |= {Wire(first[0].id, number): end for number, end in enumerate(made)}
+            ends |= {ValueRef(first[0].id, number): end for number, end in enumerate(made)}
         if len(run.repeats) > 1 and not run.beside:
             same = {node.id: copy.id for node, copy in zip(first, last, strict=True)}
-            ends |= {Wire(same[wire.node], wire.output): end for wire, end in ends.items() if wire.node in same}
+            ends |= {ValueRef(same[wire.node], wire.output): end for wire, end in ends.items() if wire.node in same}
         return drawn
 
     def node(
@@ -112,7 +112,7 @@ class _Composer:
         title = SYMBOLS.get(node.op, node.op) if node.implied else title_of(node, typed.region)
         lines = () if node.implied else lines_of(node, title, cost_of_copies(typed, copies, self.costs))
         if body is not None:
-            runs = fold(body)
+            runs = fold_repeats(body)
             if depth > 1 and opens(body, runs):
                 parts, made = self.inside(typed, node, body, runs, id, depth, ends)
                 repeat = len(copies) * (len(runs[0].repeats) if len(runs) == 1 else 1)
@@ -141,12 +141,12 @@ class _Composer:
         ports: dict[str, Part] = {}
         for inlet in node.inlets:
             if inlet.wire:
-                source = inner_ends[Wire(inlet.port)] = ends[inlet.wire]
-                if takers[Wire(inlet.port)] > 1:
+                source = inner_ends[ValueRef(inlet.port)] = ends[inlet.wire]
+                if takers[ValueRef(inlet.port)] > 1:
                     port = f"{id}.{inlet.port}"
                     self.arrow(source, port, typed, node, inlet)
                     ports[inlet.port] = Box(port, inlet.port, (), "port", "port")
-                    inner_ends[Wire(inlet.port)], self.told[port] = port, inlet.port
+                    inner_ends[ValueRef(inlet.port)], self.told[port] = port, inlet.port
         folded = runs[0] if len(runs) == 1 and body.region.kind == "stack" else None
         below = depth if folded and folded.only else depth - 1
         parts = self.region(body, runs, f"{id}.", below, inner_ends, ports)
@@ -154,7 +154,7 @@ class _Composer:
             parts = (*parts[:-1], *parts[-1].parts)
         return parts, [inner_ends[wire] for wire in body.region.outputs.values()]
 
-    def arrow(self, source: str, target: str, typed: TypedRegion, node: Node, inlet: Inlet) -> None:
+    def arrow(self, source: str, target: str, typed: TypedRegion, node: Node, inlet: Operand) -> None:
         """Draw an arrow for what enters a node by an inlet."""
         self.arrows.append(arrow_between(source, target, typed, node, inlet, self.told.get(source)))
 
@@ -195,7 +195,7 @@ def _grouped(placed: Mapping[str, Part], drawing: Drawing, merged: Mapping[str, 
         return tuple(placed[child] if child in placed else group(drawing.groups[child]) for child in members[parent])
 
     def group(drawn: Group) -> Cluster:
-        title = plain(drawn.label if drawn.label is not None else drawn.id)
+        title = plain_label(drawn.label if drawn.label is not None else drawn.id)
         return Cluster(path + drawn.id, title, (), "group", gather(drawn.id))
 
     return gather(None)

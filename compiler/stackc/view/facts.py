@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from stackc.core.diagnostics import Span
 from stackc.core.types import TensorType
-from stackc.ir.model import Node, Region, Wire
+from stackc.ir.model import Node, Region, ValueRef
 from stackc.ir.typed import TypedRegion
 from stackc.typecheck.cost import Cost
 from stackc.view.captions import cost_lines, field_text, reparam_text
@@ -70,7 +70,9 @@ def line_at(span: Span, sources: Mapping[str, str]) -> str:
 def _outputs(typed: TypedRegion, node: Node) -> Sequence[Pair]:
     names = list(node.body.outputs)
     types = typed.bodies[node.id].outputs if node.id in typed.bodies else typed.signatures[node.id].outputs
-    return [(name, str(typed.type_of(Wire(node.id, i)))) for i, (name, _) in enumerate(zip(names, types, strict=False))]
+    return [
+        (name, str(typed.type_of(ValueRef(node.id, i)))) for i, (name, _) in enumerate(zip(names, types, strict=False))
+    ]
 
 
 def _parameters(typed: TypedRegion, node: Node) -> Sequence[Pair]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-from stackc.ir.model import Node, Region, Wire
+from stackc.ir.model import Node, Region, ValueRef
 from stackc.ir.typed import TypedRegion
 
 _LONGEST_PERIOD = 64
@@ -36,7 +36,7 @@ class Run:
         return tuple(node for run in self.inner for node in run.drawn()) or self.repeats[0]
 
 
-def fold(typed: TypedRegion) -> tuple[Run, ...]:
+def fold_repeats(typed: TypedRegion) -> tuple[Run, ...]:
     """The nodes of a region in running order, those of a stack folded."""
     nodes = tuple(typed.region.nodes.values())
     if typed.region.kind != "stack":
@@ -45,7 +45,7 @@ def fold(typed: TypedRegion) -> tuple[Run, ...]:
     merge = next((node for node in nodes if node.implied), None)
     if merge:
         return _fold_beside(typed, nodes, merge, tapped)
-    carried = [Wire(typed.region.inputs[0]), *(Wire(node.id) for node in nodes)]
+    carried = [ValueRef(typed.region.inputs[0]), *(ValueRef(node.id) for node in nodes)]
     keys = [_key(typed, node, wire) for node, wire in zip(nodes, carried, strict=False)]
     return _fold_series(nodes, keys, [node.id in tapped for node in nodes])
 
@@ -92,7 +92,7 @@ def _fold_beside(typed: TypedRegion, nodes: Sequence[Node], merge: Node, tapped:
     return tuple(Run(tuple((node,) for node in same), beside=True) for same in equal.values())
 
 
-def _key(typed: TypedRegion, node: Node, carried: Wire | None) -> Hashable:
+def _key(typed: TypedRegion, node: Node, carried: ValueRef | None) -> Hashable:
     """Equal for nodes that do the same to the same: the value carried along a series is the same to all."""
     wires = [(inlet.port, "carried" if inlet.wire == carried else inlet.wire) for inlet in node.inlets]
     types = [typed.type_of(inlet.wire) if inlet.wire else None for inlet in node.inlets]

@@ -23,7 +23,7 @@ from stackc.view.palette import (
     PAPER,
     Colour,
     colour_of,
-    families,
+    family_colours,
     frame_in_the_dark,
     frame_of,
     in_the_dark,
@@ -57,7 +57,7 @@ def render_page(template: str, **values: Any) -> str:
     """A page of ours; every value is escaped."""
     light = {"ink": INK, "faint": FAINT, "paper": PAPER, "line": LINE}
     dark = {"ink": "#e6eaef", "faint": "#9aa7b5", "paper": DARK_PAPER, "line": "#64707e"}
-    colours = {family: (colour_of(family), in_the_dark(colour_of(family))) for family in (*families(), "other")}
+    colours = {family: (colour_of(family), in_the_dark(colour_of(family))) for family in (*family_colours(), "other")}
     frames = {kind: (frame_of(kind), frame_in_the_dark(frame_of(kind))) for kind in ("block", "stack", "group")}
     page = _environment().get_template(template)
     return page.render(grounds=(light, dark), colours=_themes(colours), frames=_themes(frames), **values)
@@ -96,7 +96,7 @@ def _level(level: Level) -> dict[str, Any]:
 
 def _box(box: Box, level: Level) -> dict[str, Any]:
     known: dict[str, Any] = {"id": box.id, "titles": heading(box).split("\n"), "lines": box.lines, "form": box.form}
-    known |= {"family": box.family if box.family in families() else "other", "repeat": box.repeat}
+    known |= {"family": box.family if box.family in family_colours() else "other", "repeat": box.repeat}
     known |= asdict(level.layout.boxes[box.id])
     if inside := level.inside.get(box.id):
         cluster = Cluster(box.id, box.title, box.lines, box.family, (), box.repeat)

@@ -15,7 +15,7 @@ from stackc.typecheck.cost import Cost, cost_of
 from stackc.view.captions import cost_of_copies
 from stackc.view.compose import compose, compose_inside
 from stackc.view.facts import Facts, facts_of, facts_of_input
-from stackc.view.folding import Run, fold, opens
+from stackc.view.folding import Run, fold_repeats, opens
 from stackc.view.layout import Layout, lay_out
 from stackc.view.picture import Picture
 
@@ -62,17 +62,17 @@ class _Builder:
         number = self.numbers[typed] = len(self.numbers)
         inside: dict[str, Inside] = {}
         known = dict(facts)
-        for copies in (each for run in fold(typed) for each in _copies(run)):
+        for copies in (each for run in fold_repeats(typed) for each in _copies(run)):
             node = copies[0]
             cost = cost_of_copies(typed, copies, self.costs)
             known[node.id] = facts_of(typed, node, cost, self.sources)
-            if (body := typed.bodies.get(node.id)) and opens(body, fold(body)):
+            if (body := typed.bodies.get(node.id)) and opens(body, fold_repeats(body)):
                 inside[node.id] = self.into(body)
         self.levels[number] = Level(picture, lay_out(picture), inside, known)
 
     def into(self, body: TypedRegion, path: str = "") -> Inside:
         """The level of a body; of a stack of equal members, that of the member."""
-        runs = fold(body)
+        runs = fold_repeats(body)
         if body.region.kind == "stack" and len(runs) == 1 and (only := runs[0].only):
             return self.into(body.bodies[only.id], f"{path}{only.id}.")
         if body not in self.numbers:

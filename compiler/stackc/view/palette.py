@@ -41,7 +41,7 @@ _FAMILIES = {
 _OTHER = Colour("#f0ece2", "#8d8266", INK)
 
 
-def families() -> tuple[str, ...]:
+def family_colours() -> tuple[str, ...]:
     """Every family and form that has a colour of its own."""
     return tuple(_FAMILIES)
 

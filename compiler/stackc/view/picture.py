@@ -45,7 +45,7 @@ Part: TypeAlias = Box | Cluster
 
 
 @dataclass(frozen=True, slots=True)
-class Arrow:
+class PictureArrow:
     """An arrow between two boxes; `port` is told where it is not the first one, `type` unless the source tells it.
 
     It goes `around` where its value also gets to the target by way of others, as a residual connection does. The type
@@ -72,7 +72,7 @@ class Picture:
     subtitle: str
     direction: str
     parts: tuple[Part, ...]
-    arrows: tuple[Arrow, ...]
+    arrows: tuple[PictureArrow, ...]
 
     def boxes(self) -> Iterator[Box]:
         """Every box, from the outside in and in running order."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stackc.core.diagnostics import Collector, Diagnostic, Span, near
+from stackc.core.diagnostics import Collector, Diagnostic, Span, did_you_mean
 from stackc.core.types import FLOATS, TensorType
 from stackc.spec.document import WeightsDecl
 from stackc.spec.yaml.tree import Value
@@ -17,7 +17,7 @@ from stackc.weights.rules import Rule, plain_name, wildcards
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TensorSource:
     """A tensor of a file, or what a parameter is of it: `NAME.T` transposed, `NAME[1/3]` the second third of axis 0.
 
     `NAME.T[1/3]` is first transposed, then cut. GPT-2 has its matrices so, queries, keys and values in one.
@@ -29,12 +29,12 @@ class Part:
     pieces: int = 1
 
     @staticmethod
-    def of(text: str, names: Container[str]) -> Part:
+    def of(text: str, names: Container[str]) -> TensorSource:
         """What the text says; a name that the file has stands for itself."""
         match = re.fullmatch(r"(.+?)(\.T)?(?:\[(\d{1,4})/(\d{1,4})\])?", text)
         if text in names or match is None or int(match[3] or 0) >= int(match[4] or 1):
-            return Part(text)
-        return Part(match[1], match[2] is not None, int(match[3] or 0), int(match[4] or 1))
+            return TensorSource(text)
+        return TensorSource(match[1], match[2] is not None, int(match[3] or 0), int(match[4] or 1))
 
     def shape(self, whole: tuple[int, ...]) -> tuple[int, ...]:
         """Its shape, for a tensor of this one; that one where it has no such part."""
@@ -55,7 +55,7 @@ class Weights(Mapping[str, Array]):
     """
 
     file: TensorFile
-    names: Mapping[str, Part]
+    names: Mapping[str, TensorSource]
     types: Mapping[str, TensorType]
 
     def __getitem__(self, name: str) -> Array:
@@ -77,36 +77,38 @@ def match_weights(
     `types` are the model's tensors. SpecError W801 for one that the file lacks, W802 for one of the file that the model
     has no place for, W803 for one of another shape; all together.
     """
-    found = Collector()
+    diagnostics = Collector()
     place = span or (decl.span if decl else None)
     rules = [Rule.of(key, str(entry.value.data)) for key, entry in decl.names.items()] if decl else []
-    names: dict[str, Part] = {}
+    names: dict[str, TensorSource] = {}
     for name, type_ in types.items():
         wanted = _file_name(name, rules, file)
-        part = Part.of(wanted, file.shapes)
+        part = TensorSource.of(wanted, file.shapes)
         if part.name not in file.shapes:
             as_called = f" ('{wanted}')" if wanted != name else ""
             taken = {part.name for part in names.values()}
-            hint = near(wanted, [n for n in file.shapes if n not in taken])
-            found.error("W801", f"{where} has no tensor for '{name}'{as_called}", place, hint)
+            hint = did_you_mean(wanted, [n for n in file.shapes if n not in taken])
+            diagnostics.error("W801", f"{where} has no tensor for '{name}'{as_called}", place, hint)
             continue
         names[name] = part
         if not _fits(file.dtypes[part.name], type_):
             message = f"'{name}' is {type_.dtype} in the spec and {file.dtypes[part.name]} in {where}"
-            found.error("W803", message, place, "a float parameter is read from float16, bfloat16, float32 or float64")
+            diagnostics.error(
+                "W803", message, place, "a float parameter is read from float16, bfloat16, float32 or float64"
+            )
             continue
         shape, given = tuple(dim.evaluate({}) for dim in type_.shape), part.shape(file.shapes[part.name])
         if given != shape:
             message = f"'{name}' is {list(shape)} in the spec and {list(given)} in {where}"
-            found.error("W803", message, place, _transposed_hint(shape, given, wanted))
+            diagnostics.error("W803", message, place, _transposed_hint(shape, given, wanted))
     ignored = [_pattern(value) for value in (decl.ignore if decl else ())]
     used = {part.name for part in names.values()}
     for name in file.shapes:
         if name not in used and not any(pattern.fullmatch(name) for pattern in ignored):
             hint = "map it to a parameter, or name it under `weights: {ignore: […]}`"
-            found.error("W802", f"{where} has '{name}', for which the spec has no place", place, hint)
-    found.diagnostics[:] = _shortened(found.diagnostics)
-    found.raise_if_any()
+            diagnostics.error("W802", f"{where} has '{name}', for which the spec has no place", place, hint)
+    diagnostics.diagnostics[:] = _shortened(diagnostics.diagnostics)
+    diagnostics.raise_if_any()
     return Weights(file, names, types)
 
 
@@ -123,7 +125,11 @@ def _file_name(name: str, rules: list[Rule], file: TensorFile) -> str:
     """The name in the file; a reparametrized parameter goes by its plain name where the file has no original."""
     mapped = _mapped(name, rules)
     plain = plain_name(name)
-    return _mapped(plain, rules) if plain != name and Part.of(mapped, file.shapes).name not in file.shapes else mapped
+    return (
+        _mapped(plain, rules)
+        if plain != name and TensorSource.of(mapped, file.shapes).name not in file.shapes
+        else mapped
+    )
 
 
 def _mapped(name: str, rules: list[Rule]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
-from stackc.core.diagnostics import MOST_GUESSED, Collector, near
+from stackc.core.diagnostics import MOST_GUESSED, Collector, did_you_mean
 from stackc.spec.document import WeightsDecl
 
 
@@ -45,11 +45,11 @@ def wildcards(pattern: str) -> re.Pattern[str]:
 
 def check_names(decl: WeightsDecl, tensors: Iterable[str]) -> None:
     """SpecError W805 for every rule that speaks of no tensor of the model."""
-    found, names = Collector(), [*tensors]
+    diagnostics, names = Collector(), [*tensors]
     known = dict.fromkeys([*names, *map(plain_name, names)])
     for key, entry in decl.names.items():
         pattern = wildcards(key)
         if not any(map(pattern.fullmatch, known)):
-            hint = near(key, islice(known, MOST_GUESSED)) if known else "the model has no parameters"
-            found.error("W805", f"'{key}' is the name of no parameter", entry.key, hint)
-    found.raise_if_any()
+            hint = did_you_mean(key, islice(known, MOST_GUESSED)) if known else "the model has no parameters"
+            diagnostics.error("W805", f"'{key}' is the name of no parameter", entry.key, hint)
+    diagnostics.raise_if_any()

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from stackc.components.base import Misfit, Port
-from stackc.components.custom.module import OwnModule, Unfit, own_module
+from stackc.components.base import Port, SignatureError
+from stackc.components.custom.module import CustomModule, Unfit, custom_module
 from stackc.components.fields import fields_of
 from stackc.core.types import Dim, TensorType, shape
 
-Refused = Callable[..., Misfit]
+Refused = Callable[..., SignatureError]
 BATCH, SEQ, HEIGHT = Dim.symbol("batch"), Dim.symbol("seq"), Dim.symbol("height", 4)
 VECTORS = TensorType("float32", shape(BATCH, SEQ, 16))
 SIGNALS = TensorType("float32", shape(BATCH, 6, SEQ))
@@ -26,8 +26,8 @@ IDS = TensorType("int64", shape(BATCH, SEQ))
 SIZES = ({"batch": 2, "seq": 8, "height": 16}, {"batch": 3, "seq": 13, "height": 20})
 
 
-def own(make: type[nn.Module], *outputs: str, **arguments: Any) -> OwnModule:
-    return own_module(make, f"somewhere.{make.__name__}", outputs or ("y",)).of_fields(arguments)
+def own(make: type[nn.Module], *outputs: str, **arguments: Any) -> CustomModule:
+    return custom_module(make, f"somewhere.{make.__name__}", outputs or ("y",)).of_fields(arguments)
 
 
 class Scored(nn.Module):
@@ -47,7 +47,7 @@ class Scored(nn.Module):
         return scores[:, 1:], scores.argmax(-1)
 
 
-REAL: list[tuple[OwnModule, tuple[TensorType | None, ...]]] = [
+REAL: list[tuple[CustomModule, tuple[TensorType | None, ...]]] = [
     (own(nn.Linear, in_features=16, out_features=5), (VECTORS,)),
     (own(nn.Softplus, beta=2.0), (VECTORS,)),
     (own(nn.Embedding, num_embeddings=50, embedding_dim=4), (IDS,)),
@@ -65,7 +65,7 @@ REAL: list[tuple[OwnModule, tuple[TensorType | None, ...]]] = [
 
 
 @pytest.mark.parametrize(("component", "inputs"), REAL, ids=[component.op for component, _ in REAL])
-def test_it_is_what_the_real_module_does(component: OwnModule, inputs: tuple[TensorType | None, ...]) -> None:
+def test_it_is_what_the_real_module_does(component: CustomModule, inputs: tuple[TensorType | None, ...]) -> None:
     signature, module = component.signature(*inputs), component.module(*inputs).eval()
     assert {name: str(t) for name, t in signature.parameters.items()} == {
         name: f"float32[{', '.join(map(str, p.shape))}]" for name, p in module.named_parameters()
@@ -105,7 +105,7 @@ class Described(nn.Module):
 
 
 def test_ports_and_fields_are_arguments() -> None:
-    component = own_module(Described, "layers.Described", ("y",))
+    component = custom_module(Described, "layers.Described", ("y",))
     assert component.ports == (Port("x"), Port("memory"), Port("mask", optional=True))
     fields = fields_of(component)
     kinds = {"dim": {"int"}, "kind": set(), "rate": {"float", "none"}, "rates": {"float"}, "scale": {"int", "float"},
@@ -166,7 +166,7 @@ def test_a_port_for_any_number_of_arrows() -> None:
 )
 def test_error_classes_that_can_be_no_component(make: type[nn.Module], message: str) -> None:
     with pytest.raises(Unfit) as caught:
-        own_module(make, f"here.{make.__name__}", ("y",))
+        custom_module(make, f"here.{make.__name__}", ("y",))
     assert str(caught.value) == message
 
 
@@ -225,7 +225,7 @@ LINE = OnValues.forward.__code__.co_firstlineno + 1
          "it cannot be constructed: ValueError: in_channels must be divisible by groups"),
     ],
 )  # fmt: skip
-def test_error_what_cannot_be_run_or_told(component: OwnModule, code: str, message: str, refused: Refused) -> None:
+def test_error_what_cannot_be_run_or_told(component: CustomModule, code: str, message: str, refused: Refused) -> None:
     misfit = refused(component, VECTORS)
     assert (misfit.code, misfit.message) == (code, message)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from stackc.components.base import Component, Misfit
+from stackc.components.base import Component, SignatureError
 from stackc.components.families.activation import (
     Dropout,
     Elu,
@@ -30,7 +30,7 @@ from stackc.components.families.activation import (
 from stackc.core.types import Dim, TensorType, shape
 
 Array = NDArray[np.float64]
-Refused = Callable[..., Misfit]
+Refused = Callable[..., SignatureError]
 
 X = TensorType("float64", shape(Dim.symbol("batch"), 101))
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stackc.components.base import Misfit
+from stackc.components.base import SignatureError
 from stackc.components.families.attention import Attention
 from stackc.core.types import Dim, TensorType, shape
 
-Refused = Callable[..., Misfit]
+Refused = Callable[..., SignatureError]
 
 BATCH, SEQ, KEYS = Dim.symbol("batch"), Dim.symbol("seq"), Dim.symbol("keys")
 X = TensorType("float64", shape(BATCH, SEQ, 12))

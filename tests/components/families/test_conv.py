@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from stackc.components.base import Component, Misfit
+from stackc.components.base import Component, SignatureError
 from stackc.components.families.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, PatchEmbed
 from stackc.core.types import Bounds, Dim, DimRange, TensorType, shape
 
-Refused = Callable[..., Misfit]
+Refused = Callable[..., SignatureError]
 
 BATCH, LENGTH = Dim.symbol("batch"), Dim.symbol("length")
 H16, W16 = Dim.symbol("height", 16), Dim.symbol("width", 16)

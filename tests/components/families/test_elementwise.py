@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from stackc.components.base import Component, Misfit
+from stackc.components.base import Component, SignatureError
 from stackc.components.families.elementwise import Abs, Clamp, Div, Exp, Log, Maximum, Minimum, Pow, Sqrt, Sub
 from stackc.core.types import Dim, TensorType, shape
 
-Refused = Callable[..., Misfit]
+Refused = Callable[..., SignatureError]
 Array = np.ndarray[Any, Any]
 
 X = TensorType("float64", shape(Dim.symbol("batch"), 5))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from stackc.components.base import Component, Limit, Misfit
+from stackc.components.base import Component, Limit, SignatureError
 from stackc.components.families.embedding import (
     Embedding,
     LearnedPosition,
@@ -19,7 +19,7 @@ from stackc.components.families.embedding import (
 from stackc.components.families.merge import Add
 from stackc.core.types import Dim, TensorType, shape
 
-Refused = Callable[..., Misfit]
+Refused = Callable[..., SignatureError]
 
 BATCH, SEQ = Dim.symbol("batch"), Dim.symbol("seq")
 IDS = TensorType("int64", shape(BATCH, SEQ))

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from stackc.components.base import Misfit
+from stackc.components.base import SignatureError
 from stackc.components.families.image import (
     AdaptiveAvgPool2d,
     AvgPool1d,
@@ -21,7 +21,7 @@ from stackc.components.families.image import (
 )
 from stackc.core.types import Dim, TensorType, shape
 
-Refused = Callable[..., Misfit]
+Refused = Callable[..., SignatureError]
 
 IMAGE = TensorType("float32", shape(Dim.symbol("batch"), 3, Dim.symbol("height", 2), Dim.symbol("width", 2)))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from stackc.components.base import Component, Misfit
+from stackc.components.base import Component, SignatureError
 from stackc.components.families.layout import (
     Flatten,
     Permute,
@@ -22,7 +22,7 @@ from stackc.components.families.layout import (
 from stackc.components.size_expressions import Variable
 from stackc.core.types import Dim, TensorType, shape
 
-Refused = Callable[..., Misfit]
+Refused = Callable[..., SignatureError]
 
 H, W = Dim.symbol("height"), Dim.symbol("width")
 X = TensorType("float32", shape(2, 6, H, W))
@@ -115,7 +115,7 @@ def test_sizes_by_dims(
     written: str | None,
 ) -> None:
     if written is None:
-        with pytest.raises(Misfit, match="no axis of an input says how large batch is"):
+        with pytest.raises(SignatureError, match="no axis of an input says how large batch is"):
             component.signature(x, like)
         return
     sizes = {"batch": 4, "seq": 5}

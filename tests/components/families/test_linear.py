@@ -5,12 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from stackc.components.base import Misfit
+from stackc.components.base import SignatureError
 from stackc.components.families.activation import Gelu, Relu
 from stackc.components.families.linear import LearnedScale, Linear, Mlp, Scale
 from stackc.core.types import Dim, TensorType, shape
 
-Refused = Callable[..., Misfit]
+Refused = Callable[..., SignatureError]
 
 BATCH, SEQ = Dim.symbol("batch"), Dim.symbol("seq")
 X = TensorType("float32", shape(BATCH, SEQ, 8))

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from stackc.components.base import Misfit
+from stackc.components.base import SignatureError
 from stackc.components.families.merge import SIDE_BY_SIDE, Add, Concat, GatedSum, Mean, Mul, WeightedSum
 from stackc.core.types import Dim, TensorType, shape
 
-Refused = Callable[..., Misfit]
+Refused = Callable[..., SignatureError]
 
 BATCH, SEQ = Dim.symbol("batch"), Dim.symbol("seq")
 X = TensorType("float32", shape(BATCH, SEQ, 8))

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stackc.components.base import Component, Limit, Misfit
+from stackc.components.base import Component, Limit, SignatureError
 from stackc.components.families.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RmsNorm
 from stackc.core.types import Dim, TensorType, shape
 
-Refused = Callable[..., Misfit]
+Refused = Callable[..., SignatureError]
 
 BATCH, SEQ = Dim.symbol("batch"), Dim.symbol("seq")
 LAST = TensorType("float64", shape(BATCH, SEQ, 6))

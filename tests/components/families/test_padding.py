@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from stackc.components.base import Misfit
+from stackc.components.base import SignatureError
 from stackc.components.families.padding import Pad
 from stackc.core.types import Dim, TensorType, shape
 
-Refused = Callable[..., Misfit]
+Refused = Callable[..., SignatureError]
 
 IMAGE = TensorType("float64", shape(Dim.symbol("batch"), 3, Dim.symbol("height"), Dim.symbol("width")))
 

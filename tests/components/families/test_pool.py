@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from stackc.components.base import Misfit
+from stackc.components.base import SignatureError
 from stackc.components.families.pool import (
     ClsPool,
     L2Normalize,
@@ -21,7 +21,7 @@ from stackc.components.families.pool import (
 )
 from stackc.core.types import Dim, TensorType, shape
 
-Refused = Callable[..., Misfit]
+Refused = Callable[..., SignatureError]
 
 BATCH, SEQ = Dim.symbol("batch"), Dim.symbol("seq")
 X = TensorType("float32", shape(BATCH, SEQ, 8))

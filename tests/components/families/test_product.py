@@ -5,11 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from stackc.components.base import Misfit
+from stackc.components.base import SignatureError
 from stackc.components.families.product import CosineSimilarity, Dot, Matmul
 from stackc.core.types import Dim, TensorType, shape
 
-Refused = Callable[..., Misfit]
+Refused = Callable[..., SignatureError]
 
 BATCH, ITEMS = Dim.symbol("batch"), Dim.symbol("items")
 USERS, CATALOGUE = TensorType("float32", shape(BATCH, 8)), TensorType("float32", shape(ITEMS, 8))

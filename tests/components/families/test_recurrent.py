@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from stackc.components.base import Misfit
+from stackc.components.base import SignatureError
 from stackc.components.families.recurrent import Gru, Lstm, Rnn
 from stackc.components.reparam import Standardize
 from stackc.core.types import Dim, TensorType, shape
 
-Refused = Callable[..., Misfit]
+Refused = Callable[..., SignatureError]
 
 BATCH, SEQ = Dim.symbol("batch"), Dim.symbol("seq")
 X, STATE = TensorType("float32", shape(BATCH, SEQ, 6)), TensorType("float32", shape(4, BATCH, 5))

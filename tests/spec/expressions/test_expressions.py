@@ -10,16 +10,16 @@ import sympy  # type: ignore[import-untyped]  # it ships no types
 
 from stackc.core.diagnostics import Span, SpecError
 from stackc.core.types import Dim
-from stackc.spec.expressions.expressions import Bound, evaluate, interpolate
+from stackc.spec.expressions.expressions import ParamValue, evaluate, interpolate
 from stackc.spec.yaml.yaml_reader import read_yaml
 
-SCOPE: dict[str, Bound] = {
+SCOPE: dict[str, ParamValue] = {
     "dim": 384, "heads": 12, "rate": 0.5, "norm": "layer_norm", "on": True, "seq": Dim.symbol("seq"),
     "h": Dim.symbol("h", 16), "batch": Dim.of(8), "nothing": None,
 }  # fmt: skip
 
 
-def value(text: str) -> Bound:
+def value(text: str) -> ParamValue:
     return evaluate(text, SCOPE, read_yaml(text, file="spec.yaml").span)
 
 
@@ -40,7 +40,7 @@ def refused(text: str) -> str:
         ("nothing", None), ("0x10", 16), ("1_000 + 1e3", 2000.0),
     ],
 )  # fmt: skip
-def test_what_an_expression_comes_to(text: str, expected: Bound) -> None:
+def test_what_an_expression_comes_to(text: str, expected: ParamValue) -> None:
     result = evaluate(text, SCOPE, read_yaml("x", file="spec.yaml").span)
     assert result == expected
     assert type(result) is type(expected)
@@ -137,7 +137,7 @@ def test_a_value_is_a_number_of_some_size(text: str) -> None:
 
 def test_dims_do_not_grow_without_end() -> None:
     """Each param the square of the one before: 2**30 terms if nobody stopped it."""
-    grown: dict[str, Bound] = {"p": Dim.symbol("a") + Dim.symbol("b") // 3}
+    grown: dict[str, ParamValue] = {"p": Dim.symbol("a") + Dim.symbol("b") // 3}
 
     def grow() -> None:
         for _ in range(30):
@@ -156,7 +156,7 @@ def test_an_unknown_name_is_pointed_at() -> None:
     [("${norm}", "layer_norm"), ("${dim}", 384), ("${2*dim}", 768), ("a_${heads}_${norm}", "a_12_layer_norm"),
      ("plain", "plain"), ("$dim {dim}", "$dim {dim}"), ("${dim", "${dim")],
 )  # fmt: skip
-def test_text_with_expressions_in_it(text: str, expected: Bound) -> None:
+def test_text_with_expressions_in_it(text: str, expected: ParamValue) -> None:
     assert interpolate(text, SCOPE, read_yaml("x", file="spec.yaml").span) == expected
 
 

@@ -10,7 +10,7 @@ import re
 from collections import deque
 from collections.abc import Iterator
 
-from stackc.spec.drawing import Arrow, Drawing, Drawn, Group, Line
+from stackc.spec.drawing import Arrow, Drawing, DrawnNode, Group, StyleLine
 from stackc.spec.mermaid.shapes import BRACKETS, NAMES
 
 _INDENT = "    "
@@ -36,13 +36,13 @@ def _statements(drawing: Drawing) -> Iterator[str]:
         yield line.text
 
 
-def _chart(nodes: deque[Drawn], arrows: tuple[Arrow, ...], comments: deque[Line]) -> Iterator[str]:
+def _chart(nodes: deque[DrawnNode], arrows: tuple[Arrow, ...], comments: deque[StyleLine]) -> Iterator[str]:
     """The arrows in order; each node that is not yet mentioned comes with, or before, the first arrow at it."""
     waiting = {node.id for node in nodes}
     for arrow in arrows:
         while comments and comments[0].span.line < arrow.span.line:
             yield f"%% {comments.popleft().text}"
-        before: list[Drawn] = []
+        before: list[DrawnNode] = []
         while waiting & {arrow.source, arrow.target}:
             before.append(nodes.popleft())
             waiting.remove(before[-1].id)
@@ -56,7 +56,7 @@ def _chart(nodes: deque[Drawn], arrows: tuple[Arrow, ...], comments: deque[Line]
     yield from (f"%% {comment.text}" for comment in comments)
 
 
-def _node(node: Drawn) -> str:
+def _node(node: DrawnNode) -> str:
     """`id`, `id[label]`, or with properties for a shape that has no brackets, or no label to put in them."""
     properties = f"@{{ shape: {node.shape} }}" if _has_properties(node) else ""
     if node.label is None:
@@ -66,7 +66,7 @@ def _node(node: Drawn) -> str:
     return f"{node.id}{opening}{_text(node.label)}{closing}{properties}"
 
 
-def _has_properties(node: Drawn) -> bool:
+def _has_properties(node: DrawnNode) -> bool:
     """Whether the shape is written as `@{ shape: … }`; behind that, Mermaid reads no link with an id."""
     return node.shape not in _BRACKETS_OF or (node.label is None and node.shape != "rect")
 

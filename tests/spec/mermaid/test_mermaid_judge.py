@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from tests.spec.mermaid.mermaid_writer import write_drawing
 
-from stackc.authoring.scaffold import outline
+from stackc.authoring.scaffold import scaffold
 from stackc.core.diagnostics import SpecError
 from stackc.frontend import check_spec
 from stackc.spec.drawing import Drawing
 from stackc.spec.mermaid.mermaid_reader import read_drawing
 from stackc.spec.names import MERMAID_WORDS
 from stackc.spec.source import load_source
-from stackc.spec.writer import write_skin
+from stackc.spec.writer import convert_syntax
 from stackc.view.mermaid import draw_mermaid
 
 PROJECT = Path(__file__).parents[3]
@@ -80,9 +80,9 @@ def written_charts() -> Iterator[tuple[str, str]]:
         typed = check_spec(path).typed
         for depth in (1, 2, 9):
             yield f"show {path} --depth {depth}", draw_mermaid(typed, depth)
-        skin = write_skin(load_source(path), "mermaid")
+        skin = convert_syntax(load_source(path), "mermaid")
         yield f"show {path} --as mermaid", skin
-        yield f"init {path}", outline(skin.rpartition("---\n")[2], path.name, "bare").text
+        yield f"init {path}", scaffold(skin.rpartition("---\n")[2], path.name, "bare").text
 
 
 def test_mermaid_accepts_what_the_project_shows(judge: Judge) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from stackc.core.diagnostics import Span, SpecError
-from stackc.spec.drawing import Arrow, Drawing, Drawn, Group, Line
+from stackc.spec.drawing import Arrow, Drawing, DrawnNode, Group, StyleLine
 from stackc.spec.mermaid.mermaid_reader import read_drawing
 
 
@@ -27,11 +27,11 @@ def test_the_articles_diagram() -> None:
     assert drawing == Drawing(
         direction="LR",
         nodes={
-            "A": Drawn("A", "Transformer模型", "rect"),
-            "B": Drawn("B", "叠加组件", "diamond"),
-            "C": Drawn("C", "子模型1", "diamond"),
-            "D": Drawn("D", "子模型2", "diamond"),
-            "F": Drawn("F", "归一化组件", "diamond"),
+            "A": DrawnNode("A", "Transformer模型", "rect"),
+            "B": DrawnNode("B", "叠加组件", "diamond"),
+            "C": DrawnNode("C", "子模型1", "diamond"),
+            "D": DrawnNode("D", "子模型2", "diamond"),
+            "F": DrawnNode("F", "归一化组件", "diamond"),
         },
         arrows=(Arrow("A", "B"), Arrow("B", "C"), Arrow("B", "D"), Arrow("C", "F"), Arrow("D", "F")),
     )
@@ -121,13 +121,13 @@ def test_styles_comments_and_directives_are_kept() -> None:
         "e1@{ animate: true }",
         "b@{ w: 60 }",
     ]
-    assert drawing.comments == (Line("above"),)
+    assert drawing.comments == (StyleLine("above"),)
     assert drawing.nodes["b"].label == "bee"
     assert arrows(drawing) == [("a", "b", None), ("b", "c", None)]
 
 
 def test_a_label_may_be_repeated_and_a_shape_changed() -> None:
-    assert read("a[x] --> b", "a(x) --> c").nodes["a"] == Drawn("a", "x", "round")
+    assert read("a[x] --> b", "a(x) --> c").nodes["a"] == DrawnNode("a", "x", "round")
 
 
 def test_words_of_mermaid_inside_ids_are_no_words() -> None:

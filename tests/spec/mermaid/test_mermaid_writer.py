@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.spec.mermaid.mermaid_writer import write_drawing
 
-from stackc.spec.drawing import Arrow, Drawing, Drawn
+from stackc.spec.drawing import Arrow, Drawing, DrawnNode
 from stackc.spec.mermaid.mermaid_reader import read_drawing
 
 
@@ -47,7 +47,7 @@ flowchart TB
 
 def test_nodes_keep_the_order_of_their_first_mention() -> None:
     drawing = Drawing(
-        nodes={id: Drawn(id, id.upper()) for id in "abcd"},
+        nodes={id: DrawnNode(id, id.upper()) for id in "abcd"},
         arrows=(Arrow("d", "b"), Arrow("a", "c")),
     )
     assert write_drawing(drawing) == "flowchart\n    a[A]\n    b[B]\n    c[C]\n    d[D] --> b\n    a --> c\n"

@@ -9,7 +9,7 @@ import pytest
 
 from stackc.core.diagnostics import SpecError
 from stackc.spec.yaml.tree import Entry, Value
-from stackc.spec.yaml.yaml_reader import plain, read_yaml
+from stackc.spec.yaml.yaml_reader import parse_scalar, read_yaml
 
 
 def entries(text: str) -> Mapping[str, Entry]:
@@ -37,8 +37,8 @@ def refused(text: str) -> list[str]:
     ],
 )  # fmt: skip
 def test_what_a_plain_word_means(word: str, meaning: object) -> None:
-    assert plain(word) == meaning
-    assert type(plain(word)) is type(meaning)
+    assert parse_scalar(word) == meaning
+    assert type(parse_scalar(word)) is type(meaning)
     if word not in ("", "="):
         assert entries(f"a: {word}")["a"].value.data == meaning
 

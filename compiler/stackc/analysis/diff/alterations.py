@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from stackc.analysis.diff.changes import told
+from stackc.analysis.diff.changes import describe_change
 from stackc.analysis.diff.matching import Match, is_merge, is_stack
 from stackc.components.base import Component
 from stackc.components.families.merge import SIDE_BY_SIDE
 from stackc.core.diagnostics import Span
-from stackc.ir.model import Node, Region, Wire
+from stackc.ir.model import Node, Region, ValueRef
 from stackc.ir.typed import TypedRegion
 from stackc.view.captions import field_text, reparam_text
 
@@ -30,14 +30,14 @@ def changed(before: TypedRegion, one: Node, after: TypedRegion, other: Node, blo
     if isinstance(one.body, Component) and isinstance(other.body, Component):
         found += _other_fields(one.body, other.body)
     if not resolved and _own_label(one) != _own_label(other):
-        found += told("label", one.label, other.label)
+        found += describe_change("label", one.label, other.label)
     reparams = [{name: reparam_text(reparam) for name, reparam in node.reparams} for node in (one, other)]
     ties = [{name: tie.path for name, tie in node.ties.items()} for node in (one, other)]
     for what, (left, right) in (("reparam", reparams), ("tie", ties)):
         for name in dict.fromkeys([*left, *right]):
-            found += told(f"{what} of {name}", left.get(name), right.get(name))
+            found += describe_change(f"{what} of {name}", left.get(name), right.get(name))
     if not (is_stack(before.region) and is_stack(after.region)):  # of which it is told by `share`
-        found += told("same_as", one.same_as, other.same_as)
+        found += describe_change("same_as", one.same_as, other.same_as)
     return found or _other_shapes(before, one, after, other)
 
 
@@ -79,7 +79,7 @@ def _other_op(one: Node, other: Node, blocks: Mapping[str, str]) -> list[str]:
     if (_STACK if stacked else "") + ", ".join(blocks.get(member, member) for member in members) == names[1]:
         return []
     if all(name.startswith(_STACK) for name in names):
-        return told("of", *(name.removeprefix(_STACK) for name in names))
+        return describe_change("of", *(name.removeprefix(_STACK) for name in names))
     return [f"{names[0]} → {names[1]}"] if names[0] != names[1] else []
 
 
@@ -93,7 +93,9 @@ def _other_fields(one: Component, other: Component) -> list[str]:
     return [
         each
         for name in dict.fromkeys([*was, *now])
-        for each in told(name, *(field_text(values[name]) if name in values else None for values in (was, now)))
+        for each in describe_change(
+            name, *(field_text(values[name]) if name in values else None for values in (was, now))
+        )
     ]
 
 
@@ -112,7 +114,7 @@ def _other_merges(before: Region, one: Node, after: Region, other: Node) -> list
 
 def _told_merge(what: str, one: Node | None, other: Node | None, without: str) -> list[str]:
     names = {op: name for name, op in SIDE_BY_SIDE.items()}
-    found = told(what, *(names[node.op] if node else without for node in (one, other)))
+    found = describe_change(what, *(names[node.op] if node else without for node in (one, other)))
     if one and other and isinstance(one.body, Component) and isinstance(other.body, Component):
         found += [f"{what}: {field}" for field in _other_fields(one.body, other.body)]
     return found
@@ -135,7 +137,7 @@ def _other_shapes(before: TypedRegion, one: Node, after: TypedRegion, other: Nod
     if one.id not in before.signatures or other.id not in after.signatures:
         return []
     was, now = before.signatures[one.id].parameters, after.signatures[other.id].parameters
-    found = [each for name in was if name in now for each in told(name, str(was[name]), str(now[name]))]
+    found = [each for name in was if name in now for each in describe_change(name, str(was[name]), str(now[name]))]
     more = [f"{len(found) - 1} more parameters of another shape"] if len(found) > 1 else []
     return found[:1] + more
 
@@ -165,7 +167,7 @@ def _entering(region: Region, node: Node, port: str) -> list[End]:
     return ends(region, [inlet.wire for inlet in inlets if inlet.wire])
 
 
-def ends(region: Region, wires: Sequence[Wire]) -> list[End]:
+def ends(region: Region, wires: Sequence[ValueRef]) -> list[End]:
     """Where values of a region come from, outputs by their names: their numbers shift as others come and go."""
     return [(w.node, list(region.nodes[w.node].body.outputs)[w.output] if w.output else "") for w in wires]
 

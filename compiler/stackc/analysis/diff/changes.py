@@ -41,6 +41,6 @@ class Change:
         return before if self.after is None else after or before
 
 
-def told(name: str, before: str | None, after: str | None) -> list[str]:
+def describe_change(name: str, before: str | None, after: str | None) -> list[str]:
     """`name: before → after`, or nothing where they are equal; what is not said is `none`."""
     return [f"{name}: {before or 'none'} → {after or 'none'}"] if before != after else []

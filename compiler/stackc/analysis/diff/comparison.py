@@ -27,7 +27,7 @@ from stackc.analysis.diff.alterations import (
 from stackc.analysis.diff.changes import Change, Places
 from stackc.analysis.diff.declarations import declared
 from stackc.analysis.diff.matching import Digests, Match, is_merge, is_stack, match_nodes
-from stackc.analysis.plan.footprint import Needs, needs_of
+from stackc.analysis.plan.footprint import Footprint, footprint_of
 from stackc.ir.model import Node, Region
 from stackc.ir.typed import TypedGraph, TypedRegion
 from stackc.typecheck.cost import Cost, cost_of, cost_of_node
@@ -39,8 +39,8 @@ class Difference:
 
     names: tuple[str, str]
     changes: tuple[Change, ...]
-    before: Needs
-    after: Needs
+    before: Footprint
+    after: Footprint
 
 
 def compare(before: TypedGraph, after: TypedGraph) -> Difference:
@@ -52,7 +52,7 @@ def compare(before: TypedGraph, after: TypedGraph) -> Difference:
     match = match_nodes(before.root, after.root, comparer.digests)
     renames = [Change("renamed", one, other, "block", at=at) for one, other, at in blocks]
     changes = [*declared(before, after, match), *renames, *comparer.changes((before.root, after.root))]
-    return Difference(names, tuple(changes), needs_of(before), needs_of(after))
+    return Difference(names, tuple(changes), footprint_of(before), footprint_of(after))
 
 
 Pair: TypeAlias = tuple[TypedRegion, TypedRegion]

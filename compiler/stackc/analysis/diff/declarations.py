@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from stackc.analysis.diff.alterations import ends, is_lock, renamed, sources
-from stackc.analysis.diff.changes import Change, Places, told
+from stackc.analysis.diff.changes import Change, Places, describe_change
 from stackc.analysis.diff.matching import Match
 from stackc.core.diagnostics import Span
 from stackc.core.types import Dim, TensorType
 from stackc.ir.typed import TypedGraph
 from stackc.spec.document import InputDecl, WeightsDecl
-from stackc.spec.expressions.expressions import Bound, evaluate
+from stackc.spec.expressions.expressions import ParamValue, evaluate
 from stackc.spec.yaml.tree import Value
 
 
@@ -29,7 +29,9 @@ def _model(before: TypedGraph, after: TypedGraph) -> Iterator[Change]:
     at = one.span, other.span
     if one.name != other.name:
         yield Change("renamed", one.name, other.name, "model", at=at)
-    if not _with_a_lock(before, after) and (details := told("description", one.description, other.description)):
+    if not _with_a_lock(before, after) and (
+        details := describe_change("description", one.description, other.description)
+    ):
         yield Change("changed", one.name, other.name, "model", tuple(details), at=at)
 
 
@@ -72,7 +74,7 @@ def _inputs(before: TypedGraph, after: TypedGraph, match: Match) -> Iterator[Cha
         said = _said(decls[0][name], before), _said(decls[1][other], after)
         for key in ("below", "values"):
             one, two = (each.get(key) for each in said)
-            details += [] if silent and not all(said) else told(key, one, two)
+            details += [] if silent and not all(said) else describe_change(key, one, two)
         if details:
             yield Change("changed", name, other, "input", tuple(details), at=at)
     for name in now:
@@ -96,7 +98,7 @@ def _said(decl: InputDecl, typed: TypedGraph) -> dict[str, str]:
     return said | ({"values": ", ".join(_number(value, names) for value in decl.values)} if decl.values else {})
 
 
-def _number(value: Value, names: Mapping[str, Bound]) -> str:
+def _number(value: Value, names: Mapping[str, ParamValue]) -> str:
     return str(evaluate(value.data, names, value.span) if isinstance(value.data, str) else value.data)
 
 
@@ -144,7 +146,9 @@ def _weights(before: TypedGraph, after: TypedGraph) -> Iterator[Change]:
     """What differs in where parameters come from and what the file calls them."""
     one, other = before.graph.document.weights, after.graph.document.weights
     was, now = (_words(decl, with_file=not _with_a_lock(before, after)) for decl in (one, other))
-    details = tuple(each for key in dict.fromkeys([*was, *now]) for each in told(key, was.get(key), now.get(key)))
+    details = tuple(
+        each for key in dict.fromkeys([*was, *now]) for each in describe_change(key, was.get(key), now.get(key))
+    )
     if details:
         kind = ("changed" if one else "added") if other else "removed"
         at = one.span if one else None, other.span if other else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
 from stackc.components.families.merge import MERGES, SIDE_BY_SIDE
-from stackc.ir.model import Node, Region, Wire
+from stackc.ir.model import Node, Region, ValueRef
 from stackc.ir.typed import TypedRegion
 
 
@@ -42,7 +42,7 @@ class Digests:
             places: dict[str, Hashable] = {name: ("input", number) for number, name in enumerate(region.inputs)}
             places |= {id: number for number, id in enumerate(region.nodes)}
 
-            def placed(wire: Wire | None) -> Hashable:
+            def placed(wire: ValueRef | None) -> Hashable:
                 return (places[wire.node], wire.output) if wire else None
 
             nodes = tuple(

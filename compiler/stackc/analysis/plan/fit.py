@@ -10,7 +10,7 @@ from typing import Literal
 
 from stackc.analysis.plan.footprint import PRECISIONS, Precision, activations
 from stackc.core.types import DimContract, DimRange, TensorType
-from stackc.ir.model import Node, Wire
+from stackc.ir.model import Node, ValueRef
 from stackc.ir.typed import TypedRegion
 
 Sizes = Mapping[str, int]
@@ -160,19 +160,19 @@ class _Walk:
             live += sum(made.values()) - unused - sum(self.size(typed.type_of(wire)) for wire in going)
         return most
 
-    def node(self, typed: TypedRegion, node: Node, going: set[Wire]) -> tuple[dict[Wire, int], int]:
+    def node(self, typed: TypedRegion, node: Node, going: set[ValueRef]) -> tuple[dict[ValueRef, int], int]:
         """The sizes of what a node makes, and the most that it needs beside what lives before it."""
         body = typed.bodies.get(node.id)
         if body is None:
             signature = typed.signatures[node.id]
             sizes = [self.size(type_) for type_ in signature.outputs]
             workspace = signature.workspace.evaluate(self.sizes) * self.precision.activation
-            return {Wire(node.id, number): size for number, size in enumerate(sizes)}, sum(sizes) + workspace
+            return {ValueRef(node.id, number): size for number, size in enumerate(sizes)}, sum(sizes) + workspace
         wires = [inlet.wire for inlet in node.inlets]
         freed = frozenset(i.port for i in node.inlets if i.wire in going and wires.count(i.wire) == 1)
         sizes = [self.size(type_) for type_ in body.outputs]
         within = self.region(body, freed) - sum(map(self.size, body.inputs))
-        return {Wire(node.id, number): size for number, size in enumerate(sizes)}, max(within, 0)
+        return {ValueRef(node.id, number): size for number, size in enumerate(sizes)}, max(within, 0)
 
     def size(self, type_: TensorType) -> int:
         if type_ not in self.bytes_of:
@@ -180,12 +180,12 @@ class _Walk:
         return self.bytes_of[type_]
 
 
-def _entering(node: Node) -> set[Wire]:
+def _entering(node: Node) -> set[ValueRef]:
     return {inlet.wire for inlet in node.inlets if inlet.wire}
 
 
-def _last_uses(typed: TypedRegion, freed: frozenset[str]) -> dict[Wire, str]:
+def _last_uses(typed: TypedRegion, freed: frozenset[str]) -> dict[ValueRef, str]:
     """The last node that takes each value, "" for those that stay: outputs, and inputs that are not `freed`."""
     last = {wire: node.id for node in typed.region.nodes.values() for wire in _entering(node)}
-    kept = [Wire(name) for name in typed.region.inputs if name not in freed]
+    kept = [ValueRef(name) for name in typed.region.inputs if name not in freed]
     return last | dict.fromkeys([*typed.region.outputs.values(), *kept], "")

@@ -30,7 +30,7 @@ PRECISIONS = {"float32": Precision(4, 4, 4), "float16": Precision(2, 2, 2), "int
 
 
 @dataclass(frozen=True, slots=True)
-class Weights:
+class WeightFootprint:
     """Elements of parameters and buffers: of matrices and others; and the bytes of whole numbers, always the same."""
 
     matrices: int = 0
@@ -43,7 +43,7 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True)
-class Activations:
+class ActivationFootprint:
     """Floating-point elements, those that a component holds on the way included; and the bytes of whole numbers."""
 
     floats: Dim
@@ -55,20 +55,20 @@ class Activations:
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class Footprint:
     """What a part of a model needs."""
 
     cost: Cost
-    weights: Weights
-    activations: Activations
+    weights: WeightFootprint
+    activations: ActivationFootprint
 
-    def times(self, modules: int, calls: int) -> Needs:
+    def times(self, modules: int, calls: int) -> Footprint:
         """That of `modules` equal parts, called `calls` times in all."""
         weights, made = self.weights, self.activations
-        return Needs(
+        return Footprint(
             Cost(self.cost.parameters * modules, self.cost.flops * calls),
-            Weights(weights.matrices * modules, weights.vectors * modules, weights.whole * modules),
-            Activations(made.floats * calls, made.whole * calls),
+            WeightFootprint(weights.matrices * modules, weights.vectors * modules, weights.whole * modules),
+            ActivationFootprint(made.floats * calls, made.whole * calls),
         )
 
     def facts(self) -> dict[str, Any]:
@@ -81,73 +81,73 @@ class Needs:
         }
 
 
-def needs_of(typed: TypedGraph) -> Needs:
+def footprint_of(typed: TypedGraph) -> Footprint:
     """What the whole model needs."""
-    return Bill(cost_of(typed.root)).region(typed.root)
+    return FootprintCounter(cost_of(typed.root)).region(typed.root)
 
 
 @dataclass(frozen=True)
-class Bill:
+class FootprintCounter:
     """Counts what parts of a model need; `costs` has those of all its regions, `known` what was counted before."""
 
     costs: Mapping[TypedRegion, Cost]
-    known: dict[TypedRegion, Needs] = field(default_factory=dict)
-    alike: dict[Hashable, Needs] = field(default_factory=dict)
+    known: dict[TypedRegion, Footprint] = field(default_factory=dict)
+    alike: dict[Hashable, Footprint] = field(default_factory=dict)
 
-    def region(self, typed: TypedRegion) -> Needs:
+    def region(self, typed: TypedRegion) -> Footprint:
         """The needs of a region."""
         if typed not in self.known:
             needs = [self.of(typed, (node,)) for node in typed.region.nodes.values()]
             weights = _sum_of_weights(each.weights for each in needs)
             floats = sum((each.activations.floats for each in needs), Dim.of(0))
             whole = sum((each.activations.whole for each in needs), Dim.of(0))
-            self.known[typed] = Needs(self.costs[typed], weights, Activations(floats, whole))
+            self.known[typed] = Footprint(self.costs[typed], weights, ActivationFootprint(floats, whole))
         return self.known[typed]
 
-    def of(self, typed: TypedRegion, copies: tuple[Node, ...]) -> Needs:
+    def of(self, typed: TypedRegion, copies: tuple[Node, ...]) -> Footprint:
         """The needs of equal nodes together; one that is the same module as another has no weights of its own."""
         node = copies[0]
         each = self.region(typed.bodies[node.id]) if node.id in typed.bodies else self.component(typed, node)
         modules = sum(not copy.same_as for copy in copies)
         return each if modules == len(copies) == 1 else each.times(modules, len(copies))
 
-    def component(self, typed: TypedRegion, node: Node) -> Needs:
+    def component(self, typed: TypedRegion, node: Node) -> Footprint:
         """The needs of a component, counted once for all that are alike."""
         signature = typed.signatures[node.id]
         held = tuple(signature.parameters.items()), tuple(signature.buffers.items()), tuple(node.ties)
         key = signature.outputs, held, signature.flops, signature.workspace
         if key not in self.alike:
             cost = cost_of_node(typed, node, self.costs)
-            self.alike[key] = Needs(cost, _weights_of(signature, node), _activations_of(signature))
+            self.alike[key] = Footprint(cost, _weights_of(signature, node), _activations_of(signature))
         return self.alike[key]
 
 
-def _weights_of(signature: Signature, node: Node) -> Weights:
+def _weights_of(signature: Signature, node: Node) -> WeightFootprint:
     """Of a component: its buffers, and its parameters but for those tied to another one's."""
     own = [type_ for name, type_ in signature.parameters.items() if name not in node.ties]
     return _sum_of_weights(map(_weight, [*own, *signature.buffers.values()]))
 
 
-def _weight(type_: TensorType) -> Weights:
+def _weight(type_: TensorType) -> WeightFootprint:
     elements = size_of(type_)
     if not type_.is_float:
-        return Weights(whole=elements * BYTES[type_.dtype])
-    return Weights(matrices=elements) if type_.rank > 1 else Weights(vectors=elements)
+        return WeightFootprint(whole=elements * BYTES[type_.dtype])
+    return WeightFootprint(matrices=elements) if type_.rank > 1 else WeightFootprint(vectors=elements)
 
 
-def _sum_of_weights(weights: Iterable[Weights]) -> Weights:
+def _sum_of_weights(weights: Iterable[WeightFootprint]) -> WeightFootprint:
     matrices = vectors = whole = 0
     for each in weights:
         matrices, vectors, whole = matrices + each.matrices, vectors + each.vectors, whole + each.whole
-    return Weights(matrices, vectors, whole)
+    return WeightFootprint(matrices, vectors, whole)
 
 
-def _activations_of(signature: Signature) -> Activations:
+def _activations_of(signature: Signature) -> ActivationFootprint:
     made = activations(signature.outputs)
-    return Activations(made.floats + signature.workspace, made.whole)
+    return ActivationFootprint(made.floats + signature.workspace, made.whole)
 
 
-def activations(types: Iterable[TensorType]) -> Activations:
+def activations(types: Iterable[TensorType]) -> ActivationFootprint:
     """What values of these types take."""
     floats, whole = Dim.of(0), Dim.of(0)
     for type_ in types:
@@ -156,4 +156,4 @@ def activations(types: Iterable[TensorType]) -> Activations:
             floats = floats + elements
         else:
             whole = whole + elements * BYTES[type_.dtype]
-    return Activations(floats, whole)
+    return ActivationFootprint(floats, whole)

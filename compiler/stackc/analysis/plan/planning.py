@@ -6,16 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from stackc.analysis.plan.fit import Fit, Peak, fits, largest_sizes, peak_at, smallest_sizes
-from stackc.analysis.plan.footprint import PRECISIONS, Bill, Needs
+from stackc.analysis.plan.footprint import PRECISIONS, Footprint, FootprintCounter
 from stackc.core.types import DimContract, TensorType
-from stackc.ir.model import Node, Wire
+from stackc.ir.model import Node, ValueRef
 from stackc.ir.typed import TypedGraph, TypedRegion
 from stackc.typecheck.cost import cost_of
-from stackc.view.folding import Run, fold, opens
+from stackc.view.folding import Run, fold_repeats, opens
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PlanRow:
     """A node, or equal ones: `path` is that of the first, `needs` those of all. Rows inside have a higher `level`."""
 
     path: str
@@ -23,7 +23,7 @@ class Row:
     repeat: int
     level: int
     outputs: tuple[TensorType, ...]
-    needs: Needs
+    needs: Footprint
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Plan:
     name: str
     inputs: Mapping[str, TensorType]
     outputs: Mapping[str, TensorType]
-    rows: tuple[Row, ...]
-    total: Needs
+    rows: tuple[PlanRow, ...]
+    total: Footprint
     contract: DimContract
     peaks: tuple[Peak, ...]
     memory: int | None
@@ -48,7 +48,7 @@ class Plan:
 def make_plan(typed: TypedGraph, depth: int = 1, memory: int | None = None) -> Plan:
     """The plan of a checked spec, with blocks and stacks opened down to `depth` as in its drawing."""
     root, graph = typed.root, typed.graph
-    bill = Bill(cost_of(root))
+    bill = FootprintCounter(cost_of(root))
     open_dims = {name for type_ in root.inputs for dim in type_.shape for name in dim.symbols()}
     contract = {name: limits for name, limits in graph.contract.items() if name in open_dims}
     total = bill.region(root)
@@ -56,7 +56,7 @@ def make_plan(typed: TypedGraph, depth: int = 1, memory: int | None = None) -> P
         name=graph.document.name,
         inputs=dict(zip(root.region.inputs, root.inputs, strict=True)),
         outputs=dict(zip(root.region.outputs, root.outputs, strict=True)),
-        rows=tuple(_Rows(bill).region(root, fold(root), "", depth)),
+        rows=tuple(_Rows(bill).region(root, fold_repeats(root), "", depth)),
         total=total,
         contract=contract,
         peaks=tuple(peak_at(root, sizes) for sizes in _corners(contract)),
@@ -65,7 +65,7 @@ def make_plan(typed: TypedGraph, depth: int = 1, memory: int | None = None) -> P
     )
 
 
-def _fits(root: TypedRegion, contract: DimContract, total: Needs, memory: int) -> dict[str, tuple[Fit, ...]]:
+def _fits(root: TypedRegion, contract: DimContract, total: Footprint, memory: int) -> dict[str, tuple[Fit, ...]]:
     return {
         name: tuple(fits(root, contract, precision, memory - total.weights.bytes(precision)))
         for name, precision in PRECISIONS.items()
@@ -85,26 +85,26 @@ Factor = tuple[int, int]
 
 @dataclass(frozen=True)
 class _Rows:
-    bill: Bill
+    bill: FootprintCounter
 
     def region(
         self, typed: TypedRegion, runs: Iterable[Run], path: str, depth: int, level: int = 0, factor: Factor = (1, 1)
-    ) -> Iterator[Row]:
+    ) -> Iterator[PlanRow]:
         """The rows of a region of which the model has as many modules, called as often, as `factor` says."""
         for run in _merged(runs):
             copies = tuple(node for repeat in run.repeats for node in repeat)
             node, here = copies[0], path + copies[0].id
-            outputs = tuple(typed.type_of(Wire(node.id, number)) for number in range(_arity(typed, node)))
+            outputs = tuple(typed.type_of(ValueRef(node.id, number)) for number in range(_arity(typed, node)))
             needs = self.bill.of(typed, copies).times(*factor)
-            yield Row(here, node.op, len(copies) * factor[1], level, outputs, needs)
+            yield PlanRow(here, node.op, len(copies) * factor[1], level, outputs, needs)
             body = typed.bodies.get(node.id)
-            if body is not None and depth > 1 and opens(body, fold(body)):
+            if body is not None and depth > 1 and opens(body, fold_repeats(body)):
                 times = factor[0] * sum(not copy.same_as for copy in copies), factor[1] * len(copies)
                 yield from self.inside(body, f"{here}.", depth, level + 1, times)
 
-    def inside(self, body: TypedRegion, path: str, depth: int, level: int, factor: Factor) -> Iterator[Row]:
+    def inside(self, body: TypedRegion, path: str, depth: int, level: int, factor: Factor) -> Iterator[PlanRow]:
         """The rows inside a node. A stack of equal members has those of one member, as its drawing has."""
-        runs = fold(body)
+        runs = fold_repeats(body)
         if len(runs) == 1 and body.region.kind == "stack" and (only := runs[0].only):
             members = [node for (node,) in runs[0].repeats]
             times = factor[0] * sum(not member.same_as for member in members), factor[1] * len(members)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, product
 
-from stackc.components.base import Component, Misfit, Port, Signature
+from stackc.components.base import Component, Port, Signature, SignatureError
 from stackc.components.fields import FieldSpec, fields_of
 from stackc.core.types import Dim, TensorType, shape
 
@@ -111,7 +111,7 @@ def _signature(component: Component, types: tuple[TensorType, ...]) -> Signature
     """The signature with all optional ports left open; None where the types do not fit."""
     try:
         return component.signature(*types, *(None for port in component.ports if port.optional))
-    except Misfit:
+    except SignatureError:
         return None
 
 

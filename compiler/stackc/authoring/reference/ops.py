@@ -13,7 +13,7 @@ from stackc.authoring.reference.keys import OWN, STACK, Key
 from stackc.components import REGISTRY
 from stackc.components.base import Component, Port
 from stackc.components.fields import FieldSpec, Range, either, fields_of
-from stackc.components.plugins import load_offered
+from stackc.components.plugins import load_plugins
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,14 @@ class OpPage:
 
 def families() -> dict[str, tuple[str, ...]]:
     """The ops by family, both in alphabetical order; `stack` and `torch` are families of their own."""
-    load_offered()
+    load_plugins()
     grouped: dict[str, list[str]] = {op: [op] for op in _SPECIAL}
     for op, component in REGISTRY.items():
         grouped.setdefault(component.family, []).append(op)
     return {family: tuple(sorted(grouped[family])) for family in sorted(grouped)}
 
 
-def found(word: str) -> dict[str, tuple[str, ...]]:
+def search_ops(word: str) -> dict[str, tuple[str, ...]]:
     """The ops by family that have a word, in any case, in their names, formulas, texts or fields."""
     listed = {family: tuple(op for op in ops if word.lower() in _words(op)) for family, ops in families().items()}
     return {family: ops for family, ops in listed.items() if ops}

@@ -15,14 +15,14 @@ _STACKC = str(Path(__file__).parents[2])
 _PASSED_OVER = (*torch.__path__, _STACKC, *importlib.__path__)
 
 
-def told(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """`ValueError: 3 heads do not divide 64 (layers.py, line 12)`: the innermost line that is neither PyTorch's nor
     stackc's."""
     reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "it does not say why")
-    return f"{type(error).__name__}: {reason}{place(error)}"
+    return f"{type(error).__name__}: {reason}{raised_at(error)}"
 
 
-def place(error: BaseException) -> str:
+def raised_at(error: BaseException) -> str:
     """` (layers.py, line 12)`, nothing where none of its lines is to be seen."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not frame.filename.startswith((*_PASSED_OVER, "<"))]

@@ -15,7 +15,7 @@ from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, Union, get_args, get_origin
 
 from stackc.components.base import Component, Port, Signature
-from stackc.components.construction import Construction, construct
+from stackc.components.construction import ConstructorCall, construct
 from stackc.components.fields import FieldSpec, field_of
 from stackc.core.types import TensorType
 
@@ -32,10 +32,10 @@ class Unfit(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnModule(Component):
+class CustomModule(Component):
     """y = f(x), f a torch.nn.Module of somebody's own.
 
-    There is a class of these for every class of such modules; see `own_module`.
+    There is a class of these for every class of such modules; see `custom_module`.
     """
 
     make: ClassVar[type[nn.Module]]
@@ -44,7 +44,7 @@ class OwnModule(Component):
     @classmethod
     def of_fields(cls, values: Mapping[str, object]) -> Self:
         """The module constructed with these arguments, in the order of the constructor."""
-        assert cls.described is not None, "own_module describes its arguments"
+        assert cls.described is not None, "custom_module describes its arguments"
         return cls(arguments=tuple((name, values[name]) for name in cls.described if name in values))
 
     def values(self) -> Mapping[str, object]:
@@ -55,22 +55,22 @@ class OwnModule(Component):
         """What PyTorch finds. Misfit T210 where the module cannot be made or run, T211 where sizes cannot be told."""
         return _signature(self, inputs)
 
-    def construction(self, *inputs: TensorType | None) -> Construction[nn.Module]:
+    def construction(self, *inputs: TensorType | None) -> ConstructorCall[nn.Module]:
         """The class, called with the arguments."""
         return construct(self.make, **dict(self.arguments))
 
 
 @lru_cache(maxsize=10_000)
-def _signature(module: OwnModule, inputs: tuple[TensorType | None, ...]) -> Signature:
+def _signature(module: CustomModule, inputs: tuple[TensorType | None, ...]) -> Signature:
     from stackc.components.custom.symbolic import traced
 
     return traced(lambda: module.construction().build(), inputs, module.outputs)
 
 
-_CLASSES: dict[tuple[type[nn.Module], str, tuple[str, ...]], type[OwnModule]] = {}
+_CLASSES: dict[tuple[type[nn.Module], str, tuple[str, ...]], type[CustomModule]] = {}
 
 
-def own_module(make: type[nn.Module], name: str, outputs: tuple[str, ...]) -> type[OwnModule]:
+def custom_module(make: type[nn.Module], name: str, outputs: tuple[str, ...]) -> type[CustomModule]:
     """The component whose module is of the class `make`, which the spec calls `name`. Unfit where none can be.
 
     The same class for the same arguments: components are equal where their classes are.
@@ -78,7 +78,7 @@ def own_module(make: type[nn.Module], name: str, outputs: tuple[str, ...]) -> ty
     if (made := _CLASSES.get((make, name, outputs))) is None:
         ports, fields = tuple(_ports(make, name)), {field.name: field for field in _fields(make, name)}
         own = {"op": name, "family": "own", "ports": ports, "outputs": outputs, "described": fields, "make": make}
-        made = type(make.__name__, (OwnModule,), {**own, "__doc__": inspect.getdoc(make), "__module__": __name__})
+        made = type(make.__name__, (CustomModule,), {**own, "__doc__": inspect.getdoc(make), "__module__": __name__})
         _CLASSES[make, name, outputs] = made
     return made
 

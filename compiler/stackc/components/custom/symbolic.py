@@ -17,8 +17,8 @@ from torch.fx.experimental.symbolic_shapes import DimDynamic, GuardOnDataDepende
 from torch.utils._sympy.functions import CleanDiv, FloorDiv, Mod, PythonMod
 from torch.utils.flop_counter import FlopCounterMode
 
-from stackc.components.base import Misfit, Signature
-from stackc.components.custom.foreign_errors import RAISED, place, told
+from stackc.components.base import Signature, SignatureError
+from stackc.components.custom.foreign_errors import RAISED, describe, raised_at
 from stackc.core.types import DTYPES, Dim, TensorType, product
 
 _BY_VALUE = (GuardOnDataDependentSymNode, DataDependentOutputException, DynamicOutputShapeException)
@@ -26,14 +26,14 @@ _PRIMES = tuple(sympy.primerange(7, 1000))
 """What symbols stand for where a module asks how large they are: sizes that are no others by chance."""
 
 
-class Inexpressible(Exception):
+class NotPolynomial(Exception):
     """A size that is no polynomial of dims with whole divisions."""
 
 
 def traced(make: Callable[[], nn.Module], inputs: Sequence[TensorType | None], outputs: Sequence[str]) -> Signature:
     """The signature of a module on inputs of these types, None at an open port.
 
-    Misfit T210 where it cannot be made or run on them, or gives something else than tensors for `outputs`; T211 where
+    SignatureError T210 where it cannot be made or run on them, or gives something else than tensors for `outputs`; T211 where
     the sizes of what it gives depend on values, or it works at one size alone.
     """
     sizes = _Sizes(inputs)
@@ -71,24 +71,24 @@ class _Sizes:
         return torch.empty([dim.evaluate(self.sizes) for dim in x.shape], dtype=getattr(torch, x.dtype))
 
     def type_of(self, x: Tensor, output: str) -> TensorType:
-        """The type of what came out. Misfit T211 where a size has no words here."""
+        """The type of what came out. SignatureError T211 where a size has no words here."""
         dtype = str(x.dtype).removeprefix("torch.")
         if dtype not in DTYPES:
-            raise Misfit(f"its output '{output}' is {dtype}, which is no element type here", code="T210")
+            raise SignatureError(f"its output '{output}' is {dtype}, which is no element type here", code="T210")
         try:
             return TensorType(dtype, tuple(map(self.dim, x.shape)))
-        except Inexpressible as error:
-            raise Misfit(f"the shape of its output '{output}' {error}", code="T211") from None
+        except NotPolynomial as error:
+            raise SignatureError(f"the shape of its output '{output}' {error}", code="T211") from None
 
     def flops(self, count: Any) -> Dim:
         """What was counted; what dims cannot say is not counted."""
         try:
             return self.dim(count)
-        except Inexpressible:
+        except NotPolynomial:
             return Dim.of(0)
 
     def dim(self, size: Any) -> Dim:
-        """A size as a dim. Raises Inexpressible."""
+        """A size as a dim. Raises NotPolynomial."""
         return Dim.of(size) if isinstance(size, int) else self._dim(self.environment.simplify(size.node.expr))
 
     def _dim(self, expression: sympy.Expr) -> Dim:
@@ -98,7 +98,7 @@ class _Sizes:
             case sympy.Symbol() if expression in self.dims:
                 return self.dims[expression]
             case sympy.Symbol():
-                raise Inexpressible("depends on the values of its inputs")
+                raise NotPolynomial("depends on the values of its inputs")
             case sympy.Add():
                 return sum(map(self._dim, expression.args), Dim.of(0))
             case sympy.Mul():
@@ -110,15 +110,15 @@ class _Sizes:
             case Mod(args=(over, sympy.Integer() as by)) | PythonMod(args=(over, sympy.Integer() as by)):
                 return self._dim(over) - self._dim(over) // int(by) * int(by)
             case _:
-                raise Inexpressible(f"has {self.named(str(expression))} in it, which dims cannot say")
+                raise NotPolynomial(f"has {self.named(str(expression))} in it, which dims cannot say")
 
     def require_open(self) -> None:
-        """Misfit T211 where a symbol has become a number: what was run works at that size alone."""
+        """SignatureError T211 where a symbol has become a number: what was run works at that size alone."""
         for symbol, dim in self.dims.items():
             if self.environment.replacements.get(symbol, symbol).is_Integer:
                 message = f"it is written for one size of '{next(iter(dim.symbols()))}' alone"
                 hint = "it, or an operator in it, reads the size as a number, as a loop over it does"
-                raise Misfit(message, code="T211", hint=hint)
+                raise SignatureError(message, code="T211", hint=hint)
 
     def named(self, text: str) -> str:
         """A text with dims in the place of PyTorch's symbols."""
@@ -128,18 +128,18 @@ class _Sizes:
 
 @contextmanager
 def _told(what: str, sizes: _Sizes) -> Iterator[None]:
-    """Whatever code of somebody else raises, as a Misfit."""
+    """Whatever code of somebody else raises, as a SignatureError."""
     try:
         yield
     except _BY_VALUE as error:
         hint = "what depends on values has no graph: torch.where takes one or the other elementwise"
-        message = f"what it does depends on the values of its inputs{place(error)}"
-        raise Misfit(message, code="T211", hint=hint) from None
+        message = f"what it does depends on the values of its inputs{raised_at(error)}"
+        raise SignatureError(message, code="T211", hint=hint) from None
     except RAISED as error:
         if "UninitializedParameter" in str(error):
             message, hint = "its parameters have no shape before it is first run", "write their sizes: not LazyLinear"
-            raise Misfit(message, code="T210", hint=hint) from None
-        raise Misfit(f"it {what}: {sizes.named(told(error))}", code="T210") from None
+            raise SignatureError(message, code="T210", hint=hint) from None
+        raise SignatureError(f"it {what}: {sizes.named(describe(error))}", code="T210") from None
 
 
 def _flat(made: Any, outputs: Sequence[str]) -> Sequence[Tensor]:
@@ -147,19 +147,19 @@ def _flat(made: Any, outputs: Sequence[str]) -> Sequence[Tensor]:
     values = made if isinstance(made, (tuple, list)) else (made,)
     odd = next((type(value).__name__ for value in values if not isinstance(value, Tensor)), None)
     if odd is not None:
-        raise Misfit(f"it gives a {odd}, and has to give a tensor, or a tuple of tensors", code="T210")
+        raise SignatureError(f"it gives a {odd}, and has to give a tensor, or a tuple of tensors", code="T210")
     if len(values) != len(outputs):
         names = ", ".join(["y", *(f"y{number}" for number in range(1, len(values)))])
         given = f"{len(values)} output{'s' if len(values) > 1 else ''}"
         message = f"it gives {given}, and {len(outputs)} {'are' if len(outputs) > 1 else 'is'} named"
-        raise Misfit(message, code="T210", field="outputs", hint=f"write `outputs: [{names}]`")
+        raise SignatureError(message, code="T210", field="outputs", hint=f"write `outputs: [{names}]`")
     return values
 
 
 def _stored(name: str, x: Tensor) -> TensorType:
     dtype = str(x.dtype).removeprefix("torch.")
     if dtype not in DTYPES:
-        raise Misfit(f"its parameter '{name}' is {dtype}, which is no element type here", code="T210")
+        raise SignatureError(f"its parameter '{name}' is {dtype}, which is no element type here", code="T210")
     return TensorType(dtype, tuple(Dim.of(int(size)) for size in x.shape))
 
 

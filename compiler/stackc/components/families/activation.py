@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from stackc.components.base import Component, KeepsType, Misfit, Signature, axis_of, fixed, require_float
-from stackc.components.construction import Construction, construct
+from stackc.components.base import Component, Signature, SignatureError, TypePreserving, axis_of, fixed, require_float
+from stackc.components.construction import ConstructorCall, construct
 from stackc.components.fields import Probability, Range
 from stackc.components.registry import component
 from stackc.core.types import TensorType
@@ -30,7 +30,7 @@ class Relu(Elementwise):
     x: [...] → y: the same. Nair, Hinton 2010.
     """
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.ReLU."""
         from torch import nn
 
@@ -47,7 +47,7 @@ class Gelu(Elementwise):
 
     approximate: Annotated[Literal["none", "tanh"], "exact, or by a tanh"] = "none"
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.GELU."""
         from torch import nn
 
@@ -61,7 +61,7 @@ class Tanh(Elementwise):
     x: [...] → y: the same.
     """
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.Tanh."""
         from torch import nn
 
@@ -75,7 +75,7 @@ class Sigmoid(Elementwise):
     x: [...] → y: the same.
     """
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.Sigmoid."""
         from torch import nn
 
@@ -89,7 +89,7 @@ class Silu(Elementwise):
     x: [...] → y: the same. Elfwing et al. 2017, arXiv:1702.03118.
     """
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.SiLU."""
         from torch import nn
 
@@ -105,7 +105,7 @@ class LeakyRelu(Elementwise):
 
     slope: Annotated[float, "the slope left of 0"] = 0.01
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.LeakyReLU."""
         from torch import nn
 
@@ -121,7 +121,7 @@ class Elu(Elementwise):
 
     alpha: Annotated[float, "minus the value far left of 0"] = 1.0
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.ELU."""
         from torch import nn
 
@@ -135,7 +135,7 @@ class Relu6(Elementwise):
     x: [...] → y: the same. Howard et al. 2017, arXiv:1704.04861.
     """
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.ReLU6."""
         from torch import nn
 
@@ -149,7 +149,7 @@ class Hardswish(Elementwise):
     x: [...] → y: the same. Howard et al. 2019, arXiv:1905.02244.
     """
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.Hardswish."""
         from torch import nn
 
@@ -163,7 +163,7 @@ class Mish(Elementwise):
     x: [...] → y: the same. Misra 2019, arXiv:1908.08681.
     """
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.Mish."""
         from torch import nn
 
@@ -179,7 +179,7 @@ class Softplus(Elementwise):
 
     beta: Annotated[float, Range(minimum=1e-3), "how sharply it bends"] = 1.0
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.Softplus."""
         from torch import nn
 
@@ -187,7 +187,7 @@ class Softplus(Elementwise):
 
 
 @component("prelu", "x")
-class Prelu(KeepsType):
+class Prelu(TypePreserving):
     """y = max(x, 0) + weight · min(x, 0): a leaky relu that learns its slope.
 
     x: [...] → y: the same. He et al. 2015, arXiv:1502.01852.
@@ -200,7 +200,7 @@ class Prelu(KeepsType):
         require_float(x)
         return Signature((x,), {"weight": x.with_shape(self._slopes(x))})
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.PReLU."""
         from torch import nn
 
@@ -208,7 +208,7 @@ class Prelu(KeepsType):
 
     def _slopes(self, x: TensorType) -> int:
         if self.per_channel and x.rank < 2:
-            raise Misfit(f"needs [batch, channels, ...], and gets {x}", port="x")
+            raise SignatureError(f"needs [batch, channels, ...], and gets {x}", port="x")
         return fixed(x.shape[1], "the channel axis", port="x") if self.per_channel else 1
 
 
@@ -227,10 +227,10 @@ class Glu(Component):
         axis = axis_of(self.axis, x)
         half = x.shape[axis].exactly(2)
         if half is None:
-            raise Misfit(f"{x.shape[axis]}, axis {self.axis} of {x}, has no half", code="T202", port="x")
+            raise SignatureError(f"{x.shape[axis]}, axis {self.axis} of {x}, has no half", code="T202", port="x")
         return Signature((x.with_shape(*x.shape[:axis], half, *x.shape[axis + 1 :]),))
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.GLU."""
         from torch import nn
 
@@ -238,7 +238,7 @@ class Glu(Component):
 
 
 @component("softmax", "x")
-class Softmax(KeepsType):
+class Softmax(TypePreserving):
     """yᵢ = exp(xᵢ) / Σⱼ exp(xⱼ) along an axis.
 
     x: [...] → y: the same, with sum 1 along the axis. Bridle 1990.
@@ -252,7 +252,7 @@ class Softmax(KeepsType):
         axis_of(self.axis, x)
         return Signature((x,))
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.Softmax."""
         from torch import nn
 
@@ -274,7 +274,7 @@ class LogSoftmax(Component):
         axis_of(self.axis, x)
         return Signature((x,))
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.LogSoftmax."""
         from torch import nn
 
@@ -290,7 +290,7 @@ class Dropout(Elementwise):
 
     p: Annotated[Probability, "the probability of zero"] = 0.5
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.Dropout."""
         from torch import nn
 

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from stackc.components.base import (
     Component,
-    Misfit,
     Port,
     Signature,
+    SignatureError,
     features_of,
     require_divisor,
     require_float,
     require_layout,
     require_mask,
 )
-from stackc.components.construction import Construction, construct, nested
+from stackc.components.construction import ConstructorCall, construct, nested
 from stackc.components.families.linear import linear_flops, linear_parameters
 from stackc.components.fields import Epsilon, Probability, Range, Size
 from stackc.components.registry import component
@@ -103,7 +103,7 @@ class Attention(Component):
         mask: TensorType | None = None,
         bias: TensorType | None = None,
         value: TensorType | None = None,
-    ) -> Construction[nn.Module]:
+    ) -> ConstructorCall[nn.Module]:
         """Four torch.nn.Linear around torch.nn.functional.scaled_dot_product_attention."""
         from stackc.modules.attention import Attention, Rotary
 
@@ -145,7 +145,7 @@ class Attention(Component):
         """How many features of a head are turned by position; None where none are."""
         if self.rotary == "none":
             if self.rotary_dim is not None:
-                raise Misfit(
+                raise SignatureError(
                     "rotary_dim has no meaning without rotary",
                     code="T208",
                     field="rotary_dim",
@@ -156,7 +156,7 @@ class Attention(Component):
         dim, field = (head_dim, "rotary") if self.rotary_dim is None else (self.rotary_dim, "rotary_dim")
         if dim % 2 or dim > head_dim:
             reason = "is odd, and features are turned in pairs" if dim % 2 else f"is more than the {head_dim} of a head"
-            raise Misfit(f"the number of features to turn, {dim}, {reason}", code="T202", field=field)
+            raise SignatureError(f"the number of features to turn, {dim}, {reason}", code="T202", field=field)
         return dim
 
     def _source(self, x: TensorType, context: TensorType | None) -> TensorType:
@@ -167,13 +167,15 @@ class Attention(Component):
             return x
         require_layout(context, "[batch, keys, features]", "context")
         if context.dtype != x.dtype:
-            raise Misfit(f"x is {x} and context {context}: one element type is needed", code="T203", port="context")
+            raise SignatureError(
+                f"x is {x} and context {context}: one element type is needed", code="T203", port="context"
+            )
         if context.shape[0] != x.shape[0]:
-            raise Misfit(f"x is {x} and context {context}: the batch has to be the same", port="context")
+            raise SignatureError(f"x is {x} and context {context}: the batch has to be the same", port="context")
         by_place = {"causal": self.causal, "rotary": self.rotary != "none", "window": self.window is not None}
         if field := next((name for name, given in by_place.items() if given), None):
             written = "causal: true" if field == "causal" else f"{field}: {getattr(self, field)}"
-            raise Misfit(
+            raise SignatureError(
                 f"{field} has no meaning with a context, whose positions are not those of x",
                 code="T208",
                 field=field,
@@ -188,21 +190,21 @@ class Attention(Component):
         require_layout(value, "[batch, keys, features]", "value")
         if value.dtype != source.dtype or value.shape[:2] != source.shape[:2]:
             needed = f"{source.dtype}[{source.shape[0]}, {source.shape[1]}, …]"
-            raise Misfit(f"needs values {needed}, one for each key, and gets {value}", port="value")
+            raise SignatureError(f"needs values {needed}, one for each key, and gets {value}", port="value")
         return value
 
     def _require_bias(self, bias: TensorType, x: TensorType, source: TensorType) -> None:
-        """A Misfit unless the bias has a number for each score, shared by all samples or heads where that axis is 1."""
+        """A SignatureError unless the bias has a number for each score, shared by all samples or heads where that axis is 1."""
         batch, queries, keys = x.shape[0], x.shape[1], source.shape[1]
         allowed = ((batch, 1), (self.heads, 1), (queries,), (keys,))
         fits = bias.rank == 4 and all(size in sizes for size, sizes in zip(bias.shape, allowed, strict=True))
         if bias.dtype != x.dtype or not fits:
-            raise Misfit(
+            raise SignatureError(
                 f"needs a bias {x.dtype}[{batch}, {self.heads}, {queries}, {keys}], and gets {bias}", port="bias"
             )
 
     def _require_fitting(self, mask: TensorType, x: TensorType, source: TensorType) -> None:
-        """A Misfit unless the mask has one of its three layouts, in the sizes of the queries and keys."""
+        """A SignatureError unless the mask has one of its three layouts, in the sizes of the queries and keys."""
         require_mask(mask)
         batch, queries, keys = x.shape[0], x.shape[1], source.shape[1]
         layouts: dict[int, tuple[tuple[Dim | int, ...], ...]] = {
@@ -211,7 +213,7 @@ class Attention(Component):
             4: ((batch,), (1, self.heads), (1, queries), (keys,)),
         }
         if mask.rank not in layouts:
-            raise Misfit(f"needs a mask {MASK_LAYOUTS}, and gets {mask}", port="mask")
+            raise SignatureError(f"needs a mask {MASK_LAYOUTS}, and gets {mask}", port="mask")
         if any(size not in allowed for size, allowed in zip(mask.shape, layouts[mask.rank], strict=True)):
             needed = ", ".join(str(allowed[-1]) for allowed in layouts[mask.rank])
-            raise Misfit(f"needs a mask [{needed}], and gets {mask}", port="mask")
+            raise SignatureError(f"needs a mask [{needed}], and gets {mask}", port="mask")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from stackc.components.base import Component, Limit, Misfit, Signature, fixed, require_divisor, require_float
-from stackc.components.construction import Construction, construct
+from stackc.components.base import Component, Limit, Signature, SignatureError, fixed, require_divisor, require_float
+from stackc.components.construction import ConstructorCall, construct
 from stackc.components.fields import Size
 from stackc.components.registry import component
 from stackc.components.windows import (
@@ -67,14 +67,14 @@ class Convolution(Component):
         return x
 
     def channels(self, x: TensorType) -> int:
-        """The channels of x; a Misfit unless the groups divide them and those of y."""
+        """The channels of x; a SignatureError unless the groups divide them and those of y."""
         channels = fixed(x.shape[1], "the channel axis", port="x")
         require_divisor(self.groups, channels, field="groups", of="channels")
         require_divisor(self.groups, self.out, field="groups", of="out")
         return channels
 
     def margin(self, x: TensorType) -> tuple[int, ...]:
-        """The zeros on either side of each axis; a Misfit where no number of them keeps the sizes."""
+        """The zeros on either side of each axis; a SignatureError where no number of them keeps the sizes."""
         if not isinstance(self.padding, str):
             return per_axis(self.padding, x, "padding")
         margins = []
@@ -83,10 +83,10 @@ class Convolution(Component):
             halves = [dilation * (kernel - 1) // 2 for kernel, dilation in zip(kernels, dilations, strict=True)]
             number = halves[0] if len(set(halves)) == 1 else halves
             hint = f"write a number: `padding: {number}` gives the sizes divided by the stride, rounded up"
-            raise Misfit(f"padding same has no meaning at stride {max(stride)}", field="padding", hint=hint)
+            raise SignatureError(f"padding same has no meaning at stride {max(stride)}", field="padding", hint=hint)
         for kernel, dilation in zip(kernels, dilations, strict=True):
             if dilation * (kernel - 1) % 2:
-                raise Misfit(
+                raise SignatureError(
                     f"no padding keeps the sizes with a kernel of {kernel}",
                     field="padding",
                     hint=f"an odd kernel does: {kernel - 1} or {kernel + 1}" if kernel > 2 else "3 does",
@@ -113,7 +113,7 @@ class Conv1d(Convolution):
         """One more tap of the kernel along the length."""
         return self.convolved(x, 3)
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.Conv1d; causal, behind zeros."""
         from torch import nn
 
@@ -152,7 +152,7 @@ class Conv2d(Convolution):
         """A kernel over height and width."""
         return self.convolved(x, 4)
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.Conv2d."""
         from torch import nn
 
@@ -177,7 +177,7 @@ class Conv3d(Convolution):
         """A kernel over depth, height and width."""
         return self.convolved(x, 5)
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.Conv3d."""
         from torch import nn
 
@@ -212,7 +212,7 @@ class TransposedConvolution(Component):
         for size, kernel, stride, padding, output_padding, dilation in windows:
             if output_padding >= max(stride, dilation):
                 message = f"output_padding {output_padding} has to be less than stride or dilation"
-                raise Misfit(message, field="output_padding")
+                raise SignatureError(message, field="output_padding")
             sizes.append((size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1)
         y = x.with_shape(x.shape[0], self.out, *sizes)
         weight = x.with_shape(channels, self.out // self.groups, *per_axis(self.kernel, x, "kernel"))
@@ -222,7 +222,7 @@ class TransposedConvolution(Component):
         return Signature((y,), {"weight": weight} | bias, flops=flops, limits=limits)
 
     def channels(self, x: TensorType) -> int:
-        """The channels of x; a Misfit unless the groups divide them and those of y."""
+        """The channels of x; a SignatureError unless the groups divide them and those of y."""
         channels = fixed(x.shape[1], "the channel axis", port="x")
         require_divisor(self.groups, channels, field="groups", of="channels")
         require_divisor(self.groups, self.out, field="groups", of="out")
@@ -241,7 +241,7 @@ class ConvTranspose1d(TransposedConvolution):
         """The length grows by the stride."""
         return self.spread(x, 3)
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.ConvTranspose1d."""
         from torch import nn
 
@@ -265,7 +265,7 @@ class ConvTranspose2d(TransposedConvolution):
         """Height and width grow by the stride."""
         return self.spread(x, 4)
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.ConvTranspose2d."""
         from torch import nn
 
@@ -300,7 +300,7 @@ class PatchEmbed(Component):
         flops = 2 * product(y.shape) * product(weight.shape[1:])
         return Signature((y,), {"proj.weight": weight} | bias, flops=flops)
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """A torch.nn.Conv2d whose kernels touch, `proj`, and its positions as a sequence."""
         from stackc.modules.conv import PatchEmbed
 
@@ -315,6 +315,6 @@ class PatchEmbed(Component):
                 symbols = ", ".join(size.symbols())
                 hint = f"declare it in the contract: `dims: {{{symbols}: {{multiple_of: {patch}}}}}`"
                 message = f"patch {patch} does not divide the {name} {size}"
-                raise Misfit(message, code="T202", field="patch", hint=hint if symbols else None)
+                raise SignatureError(message, code="T202", field="patch", hint=hint if symbols else None)
             counts.append(count)
         return counts

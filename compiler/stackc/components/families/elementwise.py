@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from stackc.components.base import Component, Misfit, Port, Signature
-from stackc.components.construction import Construction, construct
+from stackc.components.base import Component, Port, Signature, SignatureError
+from stackc.components.construction import ConstructorCall, construct
 from stackc.components.families.activation import Elementwise
 from stackc.components.families.merge import SEVERAL, broadcast, require_floats, require_numbers
 from stackc.components.registry import component
@@ -24,7 +24,7 @@ class Exp(Elementwise):
     x: [...] → y: the same.
     """
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.exp as a module."""
         from stackc.modules.elementwise import Exp
 
@@ -42,7 +42,7 @@ class Log(Elementwise):
     x: [...] → y: the same.
     """
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.log as a module."""
         from stackc.modules.elementwise import Log
 
@@ -60,7 +60,7 @@ class Sqrt(Elementwise):
     x: [...] → y: the same.
     """
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.sqrt as a module."""
         from stackc.modules.elementwise import Sqrt
 
@@ -78,7 +78,7 @@ class Abs(Elementwise):
     x: [...] → y: the same.
     """
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.abs as a module."""
         from stackc.modules.elementwise import Abs
 
@@ -98,7 +98,7 @@ class Pow(Elementwise):
 
     exponent: Annotated[float, "what every element is raised to"]
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.pow as a module."""
         from stackc.modules.elementwise import Pow
 
@@ -122,12 +122,12 @@ class Clamp(Elementwise):
     def signature(self, x: TensorType) -> Signature:
         """The same type."""
         if self.min is None and self.max is None:
-            raise Misfit("needs min, max or both", code="T208", field="min")
+            raise SignatureError("needs min, max or both", code="T208", field="min")
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise Misfit(f"min {self.min:g} is above max {self.max:g}", field="min")
+            raise SignatureError(f"min {self.min:g} is above max {self.max:g}", field="min")
         return super().signature(x)
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.clamp as a module."""
         from stackc.modules.elementwise import Clamp
 
@@ -150,7 +150,7 @@ class Sub(Component):
         require_numbers((x, other))
         return Signature((broadcast((x, other)),))
 
-    def construction(self, x: TensorType, other: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType, other: TensorType) -> ConstructorCall[nn.Module]:
         """The difference as a module."""
         from stackc.modules.elementwise import Sub
 
@@ -173,7 +173,7 @@ class Div(Component):
         require_floats((x, other))
         return Signature((broadcast((x, other)),))
 
-    def construction(self, x: TensorType, other: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType, other: TensorType) -> ConstructorCall[nn.Module]:
         """The quotient as a module."""
         from stackc.modules.elementwise import Div
 
@@ -196,7 +196,7 @@ class Maximum(Component):
         require_numbers(x)
         return Signature((broadcast(x),))
 
-    def construction(self, *x: TensorType) -> Construction[nn.Module]:
+    def construction(self, *x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.maximum as a module."""
         from stackc.modules.elementwise import Maximum
 
@@ -219,7 +219,7 @@ class Minimum(Component):
         require_numbers(x)
         return Signature((broadcast(x),))
 
-    def construction(self, *x: TensorType) -> Construction[nn.Module]:
+    def construction(self, *x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.minimum as a module."""
         from stackc.modules.elementwise import Minimum
 

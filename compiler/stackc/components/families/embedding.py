@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 from stackc.components.base import (
     Component,
     Limit,
-    Misfit,
     Port,
     Signature,
+    SignatureError,
     features_of,
     fixed,
     require_float,
     require_integer,
 )
-from stackc.components.construction import Construction, construct
+from stackc.components.construction import ConstructorCall, construct
 from stackc.components.fields import Range, Size
 from stackc.components.registry import component
 from stackc.core.types import TensorType, shape
@@ -40,7 +40,7 @@ class Embedding(Component):
         weight = TensorType("float32", shape(self.vocab, self.dim))
         return Signature((weight.with_shape(*x.shape, self.dim),), {"weight": weight})
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.Embedding."""
         from torch import nn
 
@@ -61,13 +61,13 @@ class LearnedPosition(Component):
     def signature(self, x: TensorType) -> Signature:
         """The first `seq` rows of weight [max, dim]; in the element type of x where that is a float."""
         if x.rank not in (2, 3):
-            raise Misfit(f"needs [batch, seq] or [batch, seq, features], and gets {x}", port="x")
+            raise SignatureError(f"needs [batch, seq] or [batch, seq, features], and gets {x}", port="x")
         weight = TensorType(x.dtype if x.is_float else "float32", shape(self.max, self._dim(x)))
         seq = x.shape[1]
         limit = Limit(seq, f"its table has {self.max} positions", maximum=self.max)
         return Signature((weight.with_shape(1, seq, self._dim(x)),), {"weight": weight}, limits=(limit,))
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """The rows of a torch.nn.Embedding from the first on."""
         from stackc.modules.embedding import LearnedPosition
 
@@ -77,7 +77,7 @@ class LearnedPosition(Component):
         if self.dim is not None:
             return self.dim
         if x.rank == 2:
-            raise Misfit(f"dim is needed, since {x} has no features to take it from", field="dim")
+            raise SignatureError(f"dim is needed, since {x} has no features to take it from", field="dim")
         return features_of(x)
 
 
@@ -101,7 +101,7 @@ class SinusoidalPosition(Component):
             return Signature((x.with_shape(1, x.shape[1], dim),))
         return Signature((x.with_shape(1, dim, *x.shape[2:]),))
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """The waves as a module."""
         from stackc.modules.embedding import SinusoidalPosition, SinusoidalPosition2d
 
@@ -111,11 +111,11 @@ class SinusoidalPosition(Component):
     def _dim(self, x: TensorType) -> int:
         if x.rank not in (3, 4):
             message = f"needs [batch, seq, features] or [batch, features, height, width], and gets {x}"
-            raise Misfit(message, port="x")
+            raise SignatureError(message, port="x")
         dim = self.dim or fixed(x.shape[-1 if x.rank == 3 else 1], "the feature axis", port="x")
         pair = 2 if x.rank == 3 else 4
         if dim % pair:
-            raise Misfit(f"dim {dim} is no multiple of {pair}: each wave has a sine and a cosine", field="dim")
+            raise SignatureError(f"dim {dim} is no multiple of {pair}: each wave has a sine and a cosine", field="dim")
         return dim
 
 
@@ -137,18 +137,18 @@ class RelativePositionBias(Component):
         """A bias for each score; weight [buckets, heads]."""
         for port, t in (("x", x), ("context", context)):
             if t is not None and t.rank < 2:
-                raise Misfit(f"needs [batch, positions, ...], and gets {t}", port=port)
+                raise SignatureError(f"needs [batch, positions, ...], and gets {t}", port=port)
         if self.bidirectional and self.buckets % 2:
-            raise Misfit(f"{self.buckets} buckets cannot be halved between two directions", field="buckets")
+            raise SignatureError(f"{self.buckets} buckets cannot be halved between two directions", field="buckets")
         if self.max_distance <= self._near:
             message = f"max_distance {self.max_distance} has to be above {self._near}, which have a bucket each"
-            raise Misfit(message, field="max_distance")
+            raise SignatureError(message, field="max_distance")
         dtype = x.dtype if x.is_float else "float32"
         weight = TensorType(dtype, shape(self.buckets, self.heads))
         keys = (x if context is None else context).shape[1]
         return Signature((weight.with_shape(1, self.heads, x.shape[1], keys),), {"weight": weight})
 
-    def construction(self, x: TensorType, context: TensorType | None = None) -> Construction[nn.Module]:
+    def construction(self, x: TensorType, context: TensorType | None = None) -> ConstructorCall[nn.Module]:
         """The rows of a torch.nn.Embedding by distance."""
         from stackc.modules.embedding import RelativePositionBias
 
@@ -185,11 +185,11 @@ class LearnedQuery(Component):
     def signature(self, x: TensorType) -> Signature:
         """weight [count, dim] for every sample; in the element type of x where that is a float."""
         if not x.rank:
-            raise Misfit(f"needs [batch, ...], and gets {x}", port="x")
+            raise SignatureError(f"needs [batch, ...], and gets {x}", port="x")
         weight = TensorType(x.dtype if x.is_float else "float32", shape(self.count, self.dim))
         return Signature((weight.with_shape(x.shape[0], self.count, self.dim),), {"weight": weight})
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """The table of a torch.nn.Embedding, for each sample."""
         from stackc.modules.embedding import LearnedQuery
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from stackc.components.base import Component, Misfit, Signature, fixed, require_float
-from stackc.components.construction import Construction, construct
+from stackc.components.base import Component, Signature, SignatureError, fixed, require_float
+from stackc.components.construction import ConstructorCall, construct
 from stackc.components.fields import Size
 from stackc.components.registry import component
 from stackc.components.windows import (
@@ -46,7 +46,7 @@ class WindowPool(Component):
         kernel, stride, padding = self.windows(x)
         for margin, window in zip(padding, kernel, strict=True):
             if 2 * margin > window:
-                raise Misfit(f"padding {margin} is more than half of the window {window}", field="padding")
+                raise SignatureError(f"padding {margin} is more than half of the window {window}", field="padding")
         sizes = places(x, kernel, stride, padding, ceil=self.ceil(x))
         return Signature((x.with_shape(*x.shape[:2], *sizes),), limits=window_limits(x, kernel, padding))
 
@@ -68,11 +68,11 @@ class WindowMax(WindowPool):
     ceil_mode: Annotated[bool, "take a last window that is not full as well"] = False
 
     def ceil(self, x: TensorType) -> bool:
-        """Whether there is a last window that is not full; a Misfit where it might hold nothing at all."""
+        """Whether there is a last window that is not full; a SignatureError where it might hold nothing at all."""
         for kernel, stride, padding in zip(*self.windows(x), strict=True):
             if self.ceil_mode and kernel < stride + padding:
                 message = f"a last window that is not full may be empty, with a kernel below {stride + padding}"
-                raise Misfit(message, field="ceil_mode", hint="that is stride + padding")
+                raise SignatureError(message, field="ceil_mode", hint="that is stride + padding")
         return self.ceil_mode
 
 
@@ -86,7 +86,7 @@ class MaxPool1d(WindowMax):
 
     rank: ClassVar[int] = 3
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.MaxPool2d at work on one row: an export of MaxPool1d holds for one length alone."""
         from stackc.modules.image import MaxPool1d
 
@@ -102,7 +102,7 @@ class MaxPool2d(WindowMax):
     the width], rounded up with ceil_mode. Ranzato et al. 2007.
     """
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.MaxPool2d."""
         from torch import nn
 
@@ -119,7 +119,7 @@ class AvgPool1d(WindowPool):
 
     rank: ClassVar[int] = 3
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.AvgPool1d."""
         from torch import nn
 
@@ -135,7 +135,7 @@ class AvgPool2d(WindowPool):
     the width]. LeCun et al. 1989.
     """
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.AvgPool2d."""
         from torch import nn
 
@@ -163,10 +163,10 @@ class AdaptiveAvgPool2d(Component):
                 contract = f"{{multiple_of: {parts}}}"
                 hint = f"declare it in the contract: `dims: {{{', '.join(whole.symbols())}: {contract}}}`"
                 message = f"size {parts} does not divide the {name} {whole}"
-                raise Misfit(message, code="T202", field="size", hint=hint if whole.symbols() else None)
+                raise SignatureError(message, code="T202", field="size", hint=hint if whole.symbols() else None)
         return Signature((x.with_shape(*x.shape[:2], *sizes),))
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.AdaptiveAvgPool2d; where sizes are known at run time only, means of equal parts."""
         from torch import nn
 
@@ -188,7 +188,7 @@ class GlobalPool(Component):
         """The axes of the positions go."""
         require_float(x)
         if x.rank < 3:
-            raise Misfit(f"needs [batch, channels, ...positions], and gets {x}", port="x")
+            raise SignatureError(f"needs [batch, channels, ...positions], and gets {x}", port="x")
         return Signature((x.with_shape(*x.shape[:2]),))
 
 
@@ -199,7 +199,7 @@ class GlobalAvgPool(GlobalPool):
     x: [batch, channels, ...positions] → y: [batch, channels]. Lin, Chen, Yan 2013, arXiv:1312.4400.
     """
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """The mean as a module."""
         from stackc.modules.image import GlobalAvgPool
 
@@ -213,7 +213,7 @@ class GlobalMaxPool(GlobalPool):
     x: [batch, channels, ...positions] → y: [batch, channels].
     """
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """The maximum as a module."""
         from stackc.modules.image import GlobalMaxPool
 
@@ -237,7 +237,7 @@ class Upsample(Component):
         larger = zip(x.shape[2:], pair(self.scale, x, "scale"), strict=True)
         return Signature((x.with_shape(*x.shape[:2], *(size * scale for size, scale in larger)),))
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.Upsample."""
         from torch import nn
 
@@ -260,11 +260,11 @@ class PixelShuffle(Component):
         channels = fixed(x.shape[1], "the channel axis", port="x")
         if channels % self.factor**2:
             message = f"factor {self.factor}, squared, does not divide channels {channels}"
-            raise Misfit(message, code="T202", field="factor")
+            raise SignatureError(message, code="T202", field="factor")
         larger = (size * self.factor for size in x.shape[2:])
         return Signature((x.with_shape(x.shape[0], channels // self.factor**2, *larger),))
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.PixelShuffle."""
         from torch import nn
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-from stackc.components.base import Component, Limit, Misfit, Port, Signature, axis_of
-from stackc.components.construction import Construction, construct
+from stackc.components.base import Component, Limit, Port, Signature, SignatureError, axis_of
+from stackc.components.construction import ConstructorCall, construct
 from stackc.components.fields import Range, Size
 from stackc.components.registry import component
-from stackc.components.size_expressions import Extent, Terms, read_off, written
+from stackc.components.size_expressions import Extent, SizeExpression, read_off, written
 from stackc.core.types import Dim, Floor, TensorType, product
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ class Flatten(Component):
         """The product of the sizes in their place."""
         first, last = axis_of(self.start, x, field="start"), axis_of(self.end, x, field="end")
         if first > last:
-            raise Misfit(f"start {self.start} is behind end {self.end} in {x}", field="start")
+            raise SignatureError(f"start {self.start} is behind end {self.end} in {x}", field="start")
         joined = product(x.shape[first : last + 1])
         return Signature((x.with_shape(*x.shape[:first], joined, *x.shape[last + 1 :]),))
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.Flatten."""
         from torch import nn
 
@@ -63,11 +63,11 @@ class Unflatten(Component):
         if count is None:
             shown = _shown(self.size)
             message = f"size {shown} does not divide {x.shape[axis]}, axis {self.axis} of {x}"
-            raise Misfit(message, code="T202", field="size")
+            raise SignatureError(message, code="T202", field="size")
         _told(sizes, x, like, "size")
         return Signature((x.with_shape(*x.shape[:axis], count, *sizes, *x.shape[axis + 1 :]),), limits=_least(sizes))
 
-    def construction(self, x: TensorType, like: TensorType | None = None) -> Construction[nn.Module]:
+    def construction(self, x: TensorType, like: TensorType | None = None) -> ConstructorCall[nn.Module]:
         """torch.unflatten as a module."""
         from stackc.modules.layout import Unflatten
 
@@ -96,20 +96,22 @@ class Reshape(Component):
     def signature(self, x: TensorType, like: TensorType | None = None) -> Signature:
         """The sizes of `shape`, those left to x filled in."""
         if self.shape.count(-1) > 1:
-            raise Misfit(f"shape {_shown(self.shape)} leaves more than one size open", field="shape")
+            raise SignatureError(f"shape {_shown(self.shape)} leaves more than one size open", field="shape")
         if any(size == 0 and i >= x.rank for i, size in enumerate(self.shape)):
-            raise Misfit(f"shape {_shown(self.shape)} takes a size that {x} does not have", field="shape")
+            raise SignatureError(f"shape {_shown(self.shape)} takes a size that {x} does not have", field="shape")
         copied = {i for i, size in enumerate(self.shape) if size == 0}
         before = product(size for i, size in enumerate(x.shape) if i not in copied)
         known = [size for size in self.shape if size not in (0, -1)]
         left = before.exactly(product(known))
         if left is None or (-1 not in self.shape and left != 1):
-            raise Misfit(f"the elements of {x} do not make a shape {_shown(self.shape)}", code="T202", field="shape")
+            raise SignatureError(
+                f"the elements of {x} do not make a shape {_shown(self.shape)}", code="T202", field="shape"
+            )
         _told(self.shape, x, like, "shape")
         sizes = [x.shape[i] if size == 0 else left if size == -1 else size for i, size in enumerate(self.shape)]
         return Signature((x.with_shape(*sizes),), limits=_least(known))
 
-    def construction(self, x: TensorType, like: TensorType | None = None) -> Construction[nn.Module]:
+    def construction(self, x: TensorType, like: TensorType | None = None) -> ConstructorCall[nn.Module]:
         """torch.reshape as a module."""
         from stackc.modules.layout import Reshape
 
@@ -136,10 +138,12 @@ class Squeeze(Component):
         axis = axis_of(self.axis, x)
         if x.shape[axis] != 1:
             hint = "select takes one of several entries"
-            raise Misfit(f"axis {self.axis} of {x} has {x.shape[axis]} entries, not one", field="axis", hint=hint)
+            raise SignatureError(
+                f"axis {self.axis} of {x} has {x.shape[axis]} entries, not one", field="axis", hint=hint
+            )
         return Signature((x.with_shape(*x.shape[:axis], *x.shape[axis + 1 :]),))
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.squeeze as a module."""
         from stackc.modules.layout import Squeeze
 
@@ -164,7 +168,7 @@ class Unsqueeze(Component):
         axis = axis_of(self.axis, x.with_shape(*x.shape, 1))
         return Signature((x.with_shape(*x.shape[:axis], 1, *x.shape[axis:]),))
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.unsqueeze as a module."""
         from stackc.modules.layout import Unsqueeze
 
@@ -192,7 +196,7 @@ class Transpose(Component):
         sizes[first], sizes[second] = sizes[second], sizes[first]
         return Signature((x.with_shape(*sizes),))
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.transpose as a module."""
         from stackc.modules.layout import Transpose
 
@@ -217,7 +221,7 @@ class Permute(Component):
         """The sizes in that order."""
         return Signature((x.with_shape(*(x.shape[axis] for axis in self._axes(x))),))
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.permute as a module."""
         from stackc.modules.layout import Permute
 
@@ -227,7 +231,7 @@ class Permute(Component):
         axes = tuple(axis_of(axis, x, field="order") for axis in self.order)
         if sorted(axes) != [*range(x.rank)]:
             message = f"order {list(self.order)} does not name each axis of {x} once"
-            raise Misfit(message, field="order", hint=f"its axes are {', '.join(map(str, range(x.rank)))}")
+            raise SignatureError(message, field="order", hint=f"its axes are {', '.join(map(str, range(x.rank)))}")
         return axes
 
     def expression(self, x: str) -> str:
@@ -253,7 +257,7 @@ class Select(Component):
         limits = (Limit(x.shape[axis], f"it takes entry {self.index}", minimum=needed),)
         return Signature((x.with_shape(*x.shape[:axis], *x.shape[axis + 1 :]),), limits=limits)
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.select as a module."""
         from stackc.modules.layout import Select
 
@@ -291,7 +295,7 @@ class Slice(Component):
         _told((self._asked(x),), x, like, "size")
         return Signature((x.with_shape(*x.shape[:axis], size, *x.shape[axis + 1 :]),), limits=tuple(limits))
 
-    def construction(self, x: TensorType, like: TensorType | None = None) -> Construction[nn.Module]:
+    def construction(self, x: TensorType, like: TensorType | None = None) -> ConstructorCall[nn.Module]:
         """torch.narrow as a module."""
         from stackc.modules.layout import Slice
 
@@ -319,17 +323,17 @@ class Slice(Component):
     def _fitting(self, size: int, entries: Dim, x: TensorType) -> list[Limit]:
         """The demand on the axis where the size is a number."""
         if self.start < 0 < self.start + size:
-            raise Misfit(f"{size} entries from {self.start} on reach beyond the end", field="size")
+            raise SignatureError(f"{size} entries from {self.start} on reach beyond the end", field="size")
         needed = self.start + size if self.start >= 0 else -self.start
         _require_entries(entries, needed, x, "size")
         return [Limit(entries, f"it takes {size} entries from {self.start} on", minimum=needed)]
 
     def _left(self, size: Dim, entries: Dim, x: TensorType) -> Limit:
-        """The demand that no more is taken than there is; a Misfit unless it grows with the sizes, or is a number."""
+        """The demand that no more is taken than there is; a SignatureError unless it grows with the sizes, or is a number."""
         left = _unrounded(entries - self.start - size if self.start >= 0 else Dim.of(-self.start) - size)
         if any(monomial and coefficient < 0 for monomial, coefficient in left.terms) or (left.constant or 0) < 0:
             message = f"{size} entries from {self.start} on may be more than the {entries} of axis {self.axis} of {x}"
-            raise Misfit(message, field="size")
+            raise SignatureError(message, field="size")
         return Limit(left, f"it takes {size} entries from {self.start} on, of {entries}", minimum=0)
 
 
@@ -352,17 +356,21 @@ class Split(Component):
         parts = (x.with_shape(*x.shape[:axis], size, *x.shape[axis + 1 :]) for size in sizes)
         return Signature(tuple(parts), limits=limits)
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.narrow, twice, as a module."""
         from stackc.modules.layout import Split
 
         return construct(Split, self.axis, self.size)
 
 
-def _told(sizes: tuple[int | Dim, ...], x: TensorType, like: TensorType | None, field: str) -> tuple[int | Terms, ...]:
-    """The sizes as a module can calculate them. A Misfit where it cannot, or where `like` tells nothing."""
+def _told(
+    sizes: tuple[int | Dim, ...], x: TensorType, like: TensorType | None, field: str
+) -> tuple[int | SizeExpression, ...]:
+    """The sizes as a module can calculate them. A SignatureError where it cannot, or where `like` tells nothing."""
     if like is not None and not any(isinstance(size, Dim) for size in sizes):
-        raise Misfit("like has no meaning where all sizes are numbers", code="T208", port="like", hint="take it out")
+        raise SignatureError(
+            "like has no meaning where all sizes are numbers", code="T208", port="like", hint="take it out"
+        )
     return tuple(read_off(size, (x, like), field) for size in sizes)
 
 
@@ -387,4 +395,4 @@ def _shown(size: int | Dim | tuple[int | Dim, ...]) -> str:
 
 def _require_entries(size: Dim, needed: int, x: TensorType, field: str) -> None:
     if size.constant is not None and size.constant < needed:
-        raise Misfit(f"an axis of {size} entries in {x} has no entry {needed - 1}", field=field)
+        raise SignatureError(f"an axis of {size} entries in {x} has no entry {needed - 1}", field=field)

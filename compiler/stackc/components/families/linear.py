@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from stackc.components.base import Component, Misfit, Signature, axis_of, features_of, fixed, require_float
-from stackc.components.construction import Construction, construct, nested
+from stackc.components.base import Component, Signature, SignatureError, axis_of, features_of, fixed, require_float
+from stackc.components.construction import ConstructorCall, construct, nested
 from stackc.components.fields import Probability, Size
 from stackc.components.registry import component
 from stackc.core.types import Dim, TensorType, product
@@ -43,7 +43,7 @@ class Linear(Component):
         parameters = linear_parameters(features_of(x), self.out, self.bias, x.dtype)
         return Signature((x.with_last(self.out),), parameters, flops=linear_flops(x, self.out))
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.Linear."""
         from torch import nn
 
@@ -65,7 +65,7 @@ class Scale(Component):
         require_float(x)
         return Signature((x,))
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """Product and sum as a module."""
         from stackc.modules.linear import Scale
 
@@ -95,10 +95,12 @@ class LearnedScale(Component):
         """The same type; weight [features], or []."""
         require_float(x)
         if self.exponential and self.initial <= 0:
-            raise Misfit(f"initial {self.initial:g} has no logarithm", field="initial", hint="a number above 0 has one")
+            raise SignatureError(
+                f"initial {self.initial:g} has no logarithm", field="initial", hint="a number above 0 has one"
+            )
         return Signature((x,), {"weight": x.with_shape(*self._features(x))})
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """A parameter and a product."""
         from stackc.modules.linear import LearnedScale
 
@@ -141,7 +143,7 @@ class Mlp(Component):
         between = product(x.shape[:-1]) * self.hidden * (1 + self.gated)
         return Signature((x.with_last(out),), gate | up | down, flops=flops, workspace=between)
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.Linear, `up` and `down`, with the activation between them; gated, a third one, `gate`."""
         from stackc.modules.linear import GatedMlp, Mlp
 
@@ -157,7 +159,7 @@ class Mlp(Component):
             bias=self.bias,
         )
 
-    def _activation(self) -> Construction[nn.Module]:
+    def _activation(self) -> ConstructorCall[nn.Module]:
         from torch import nn
 
         match self.activation:

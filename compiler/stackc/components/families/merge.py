@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated
 
-from stackc.components.base import Component, Misfit, Port, Signature, axis_of, features_of, require_float
-from stackc.components.construction import Construction, construct
+from stackc.components.base import Component, Port, Signature, SignatureError, axis_of, features_of, require_float
+from stackc.components.construction import ConstructorCall, construct
 from stackc.components.families.linear import linear_flops, linear_parameters
 from stackc.components.fields import Size
 from stackc.components.registry import component
@@ -39,7 +39,7 @@ class Identity(Component):
         """The same type."""
         return Signature((x,))
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.Identity."""
         from torch import nn
 
@@ -63,7 +63,7 @@ class Add(Component):
         require_numbers(x)
         return Signature((broadcast(x),))
 
-    def construction(self, *x: TensorType) -> Construction[nn.Module]:
+    def construction(self, *x: TensorType) -> ConstructorCall[nn.Module]:
         """The sum as a module."""
         from stackc.modules.merge import Add
 
@@ -86,7 +86,7 @@ class Mul(Component):
         require_numbers(x)
         return Signature((broadcast(x),))
 
-    def construction(self, *x: TensorType) -> Construction[nn.Module]:
+    def construction(self, *x: TensorType) -> ConstructorCall[nn.Module]:
         """The product as a module."""
         from stackc.modules.merge import Mul
 
@@ -109,7 +109,7 @@ class Mean(Component):
         require_floats(x)
         return Signature((broadcast(x),))
 
-    def construction(self, *x: TensorType) -> Construction[nn.Module]:
+    def construction(self, *x: TensorType) -> ConstructorCall[nn.Module]:
         """The mean as a module."""
         from stackc.modules.merge import Mean
 
@@ -133,7 +133,7 @@ class WeightedSum(Component):
         mixed = broadcast(x)
         return Signature((mixed,), {"weight": mixed.with_shape(len(x)), "gamma": mixed.with_shape()})
 
-    def construction(self, *x: TensorType) -> Construction[nn.Module]:
+    def construction(self, *x: TensorType) -> ConstructorCall[nn.Module]:
         """The scalar mix as a module."""
         from stackc.modules.merge import WeightedSum
 
@@ -157,16 +157,16 @@ class GatedSum(Component):
         require_floats((x, *branch))
         parameters = linear_parameters(features_of(x), len(branch), self.bias, x.dtype, "gate.")
         if self.top_k is not None and self.top_k > len(branch):
-            raise Misfit(f"top_k {self.top_k} is more than the {len(branch)} branches there are", field="top_k")
+            raise SignatureError(f"top_k {self.top_k} is more than the {len(branch)} branches there are", field="top_k")
         for other in branch:
             if (other.dtype, other.shape) != (branch[0].dtype, branch[0].shape):
-                raise Misfit(f"needs branches of one type, and gets {branch[0]} and {other}", port="branch")
+                raise SignatureError(f"needs branches of one type, and gets {branch[0]} and {other}", port="branch")
         if (branch[0].dtype, branch[0].shape[:-1]) != (x.dtype, x.shape[:-1]):
             needed = f"{x.dtype}[{', '.join([*map(str, x.shape[:-1]), '…'])}]"
-            raise Misfit(f"needs branches {needed} for a gate of {x}, and gets {branch[0]}", port="branch")
+            raise SignatureError(f"needs branches {needed} for a gate of {x}, and gets {branch[0]}", port="branch")
         return Signature((branch[0],), parameters, flops=linear_flops(x, len(branch)))
 
-    def construction(self, x: TensorType, *branch: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType, *branch: TensorType) -> ConstructorCall[nn.Module]:
         """A torch.nn.Linear, `gate`, and the sum it weighs."""
         from stackc.modules.merge import GatedSum
 
@@ -190,7 +190,7 @@ class Concat(Component):
         _require_same_dtype(x)
         for other in x[1:]:
             if other.rank != first.rank or _without(axis, other) != _without(axis, first):
-                raise Misfit(
+                raise SignatureError(
                     f"cannot join {first} and {other} along axis {self.axis}",
                     port="x",
                     hint=_multiple(first, other, axis) or "all axes but that one have to be equal",
@@ -198,7 +198,7 @@ class Concat(Component):
         joined = sum((t.shape[axis] for t in x), Dim.of(0))
         return Signature((first.with_shape(*first.shape[:axis], joined, *first.shape[axis + 1 :]),))
 
-    def construction(self, *x: TensorType) -> Construction[nn.Module]:
+    def construction(self, *x: TensorType) -> ConstructorCall[nn.Module]:
         """The concatenation as a module."""
         from stackc.modules.merge import Concat
 
@@ -229,26 +229,26 @@ def _without(axis: int, x: TensorType) -> Shape:
 
 
 def require_floats(x: tuple[TensorType, ...]) -> None:
-    """A Misfit unless the elements of each are floating-point numbers."""
+    """A SignatureError unless the elements of each are floating-point numbers."""
     for t in x:
         require_float(t)
 
 
 def require_numbers(x: tuple[TensorType, ...]) -> None:
-    """A Misfit where the elements of one are no numbers."""
+    """A SignatureError where the elements of one are no numbers."""
     for t in x:
         if t.dtype == "bool":
-            raise Misfit(f"needs numbers, and gets {t}", code="T203", port="x")
+            raise SignatureError(f"needs numbers, and gets {t}", code="T203", port="x")
 
 
 def _require_same_dtype(x: tuple[TensorType, ...]) -> None:
     for other in x[1:]:
         if other.dtype != x[0].dtype:
-            raise Misfit(f"needs one element type, and gets {x[0]} and {other}", code="T203", port="x")
+            raise SignatureError(f"needs one element type, and gets {x[0]} and {other}", code="T203", port="x")
 
 
 def broadcast(x: tuple[TensorType, ...]) -> TensorType:
-    """The common type of the inputs; a Misfit that names two of them where they do not go together."""
+    """The common type of the inputs; a SignatureError that names two of them where they do not go together."""
     _require_same_dtype(x)
     rank = max(t.rank for t in x)
     common = tuple(_common_size(x, axis) for axis in range(-rank, 0))
@@ -263,7 +263,7 @@ def _common_size(x: tuple[TensorType, ...], axis: int) -> Dim:
     size = sized[0].shape[axis]
     for other in sized[1:]:
         if other.shape[axis] != size:
-            raise Misfit(
+            raise SignatureError(
                 f"cannot combine {sized[0]} and {other}: {size} is not {other.shape[axis]} at axis {axis}",
                 port="x",
                 hint=_multiple(sized[0], other) or "sizes have to be equal, or one of them 1",

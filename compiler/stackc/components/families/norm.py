@@ -10,17 +10,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from stackc.components.base import (
-    KeepsType,
     Limit,
-    Misfit,
     Signature,
+    SignatureError,
+    TypePreserving,
     axes_of,
     axis_of,
     fixed,
     require_divisor,
     require_float,
 )
-from stackc.components.construction import Construction, construct
+from stackc.components.construction import ConstructorCall, construct
 from stackc.components.fields import Epsilon, Range, Size
 from stackc.components.registry import component
 from stackc.core.types import Dim, TensorType, product, shape
@@ -47,9 +47,9 @@ def _is_last(axes: tuple[int, ...], x: TensorType) -> bool:
 def _channel(axis: int | None, x: TensorType) -> int:
     """The feature axis where the convention is axis 1; it has to be written where the rank leaves it open."""
     if x.rank < 2:
-        raise Misfit(f"needs [batch, features, ...], and gets {x}", port="x")
+        raise SignatureError(f"needs [batch, features, ...], and gets {x}", port="x")
     if axis is None and x.rank != 2:
-        raise Misfit(
+        raise SignatureError(
             f"which axis of {x} holds the features?",
             code="T204",
             port="x",
@@ -57,7 +57,7 @@ def _channel(axis: int | None, x: TensorType) -> int:
         )
     channel = axis_of(1 if axis is None else axis, x)
     if channel == 0:
-        raise Misfit("the batch axis cannot hold the features", field="axis")
+        raise SignatureError("the batch axis cannot hold the features", field="axis")
     return channel
 
 
@@ -84,7 +84,7 @@ def _weight_and_bias(size: int, dtype: str, affine: bool) -> dict[str, TensorTyp
 
 
 @component("layer_norm", "x")
-class LayerNorm(KeepsType):
+class LayerNorm(TypePreserving):
     """y = (x − mean(x)) / √(var(x) + eps) · weight + bias, statistics over the feature axes at each position.
 
     x: [..., features], or features on any axes → y: the same. Ba, Kiros, Hinton 2016, arXiv:1607.06450.
@@ -102,7 +102,7 @@ class LayerNorm(KeepsType):
         names = ("weight", "bias")[: 1 + self.bias] if self.affine else ()
         return Signature((x,), _vectors(size, x.dtype, *names))
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.LayerNorm, between transpositions where the feature axes are not the last."""
         from torch import nn
 
@@ -116,7 +116,7 @@ class LayerNorm(KeepsType):
 
 
 @component("rms_norm", "x")
-class RmsNorm(KeepsType):
+class RmsNorm(TypePreserving):
     """y = x / √(mean(x²) + eps) · weight, the mean over the feature axes at each position.
 
     x: [..., features], or features on any axes → y: the same. Zhang, Sennrich 2019, arXiv:1910.07467.
@@ -132,7 +132,7 @@ class RmsNorm(KeepsType):
         size = _sizes(x, _last(self.axis, x))
         return Signature((x,), _vectors(size, x.dtype, "weight") if self.affine else {})
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.RMSNorm, between transpositions where the feature axes are not the last."""
         from torch import nn
 
@@ -146,7 +146,7 @@ class RmsNorm(KeepsType):
 
 
 @component("batch_norm", "x")
-class BatchNorm(KeepsType):
+class BatchNorm(TypePreserving):
     """y = (x − mean) / √(var + eps) · weight + bias for each feature, statistics over all other axes.
 
     In training they are those of the batch, and move the running ones by `momentum`; in evaluation the running ones are
@@ -166,7 +166,7 @@ class BatchNorm(KeepsType):
         buffers["num_batches_tracked"] = TensorType("int64", ())
         return Signature((x,), _weight_and_bias(size, x.dtype, self.affine), buffers)
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.BatchNorm1d, 2d or 3d by rank, between transpositions where the feature axis is not axis 1."""
         from torch import nn
 
@@ -181,7 +181,7 @@ class BatchNorm(KeepsType):
 
 
 @component("instance_norm", "x")
-class InstanceNorm(KeepsType):
+class InstanceNorm(TypePreserving):
     """y = (x − mean) / √(var + eps) · weight + bias for each sample and feature, statistics over the positions.
 
     x: [batch, ..., features, ...] with at least 2 positions → y: the same.
@@ -198,7 +198,7 @@ class InstanceNorm(KeepsType):
         axis = _channel(self.axis, x)
         size = _features(x, axis)
         if x.rank == 2:
-            raise Misfit(
+            raise SignatureError(
                 f"a sample of {x} has no positions to take statistics over",
                 port="x",
                 hint="layer_norm takes them over the features, batch_norm over the batch",
@@ -206,7 +206,7 @@ class InstanceNorm(KeepsType):
         limit = Limit(_positions(x, axis), "it takes statistics over the positions of a sample", minimum=2)
         return Signature((x,), _weight_and_bias(size, x.dtype, self.affine), limits=(limit,))
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.InstanceNorm1d, 2d or 3d by rank, between transpositions where the feature axis is not axis 1."""
         from torch import nn
 
@@ -221,7 +221,7 @@ class InstanceNorm(KeepsType):
 
 
 @component("group_norm", "x")
-class GroupNorm(KeepsType):
+class GroupNorm(TypePreserving):
     """y = (x − mean) / √(var + eps) · weight + bias, statistics for each sample and group of features.
 
     x: [batch, ..., features, ...] → y: the same. Wu, He 2018, arXiv:1803.08494.
@@ -242,7 +242,7 @@ class GroupNorm(KeepsType):
         limit = Limit(values, "it takes statistics over the values of a group", minimum=2)
         return Signature((x,), _weight_and_bias(size, x.dtype, self.affine), limits=(limit,))
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.GroupNorm, between transpositions where the feature axis is not axis 1."""
         from torch import nn
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from stackc.components.base import Component, Limit, Misfit, Signature, axis_of, require_float
-from stackc.components.construction import Construction, construct
+from stackc.components.base import Component, Limit, Signature, SignatureError, axis_of, require_float
+from stackc.components.construction import ConstructorCall, construct
 from stackc.components.registry import component
 from stackc.components.windows import Naturals
 from stackc.core.types import TensorType
@@ -39,9 +39,11 @@ class Pad(Component):
         if self.mode == "constant":
             return Signature((x.with_shape(*sizes),))
         if self.value:
-            raise Misfit(f"value has no meaning with {self.mode}", code="T208", field="value", hint="take it out")
+            raise SignatureError(
+                f"value has no meaning with {self.mode}", code="T208", field="value", hint="take it out"
+            )
         if x.rank < 3 or min(margins) < 2:
-            raise Misfit(
+            raise SignatureError(
                 f"{self.mode} works on the positions of [batch, channels, ...positions], not on {x}", field="mode"
             )
         limits = tuple(
@@ -51,12 +53,12 @@ class Pad(Component):
         )
         for limit in limits:
             if limit.dim.constant is not None and limit.dim.constant < limit.minimum:
-                raise Misfit(
+                raise SignatureError(
                     f"an axis of {limit.dim} entries cannot be mirrored {limit.minimum - 1} deep", field="mode"
                 )
         return Signature((x.with_shape(*sizes),), limits=limits)
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.functional.pad as a module."""
         from stackc.modules.padding import Pad
 
@@ -69,11 +71,11 @@ class Pad(Component):
         for name, value in (("before", self.before), ("after", self.after)):
             values = value if isinstance(value, tuple) else (value,) * len(axes)
             if len(values) != len(axes):
-                raise Misfit(f"{name} {list(values)} needs a number for each of {len(axes)} axes", field=name)
+                raise SignatureError(f"{name} {list(values)} needs a number for each of {len(axes)} axes", field=name)
             added.append(values)
         counted = [axis_of(axis, x) for axis in axes]
         if len(set(counted)) < len(counted) or not counted:
-            raise Misfit(f"axis {list(axes)} has to name an axis of {x} or more, each once", field="axis")
+            raise SignatureError(f"axis {list(axes)} has to name an axis of {x} or more, each once", field="axis")
         return dict(zip(counted, zip(*added, strict=True), strict=True))
 
     def _written(self, x: TensorType) -> tuple[int, ...]:

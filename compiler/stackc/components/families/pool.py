@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from stackc.components.base import (
     Component,
-    Misfit,
     Port,
     Signature,
+    SignatureError,
     axes_of,
     require_float,
     require_layout,
     require_mask,
 )
-from stackc.components.construction import Construction, construct
+from stackc.components.construction import ConstructorCall, construct
 from stackc.components.fields import Epsilon
 from stackc.components.registry import component
 from stackc.core.types import TensorType
@@ -38,7 +38,7 @@ class MeanPool(Component):
         """The sequence axis goes."""
         return _over_positions(x, mask)
 
-    def construction(self, x: TensorType, mask: TensorType | None = None) -> Construction[nn.Module]:
+    def construction(self, x: TensorType, mask: TensorType | None = None) -> ConstructorCall[nn.Module]:
         """The masked mean as a module."""
         from stackc.modules.pool import MeanPool
 
@@ -57,7 +57,7 @@ class MaxPool(Component):
         """The sequence axis goes."""
         return _over_positions(x, mask)
 
-    def construction(self, x: TensorType, mask: TensorType | None = None) -> Construction[nn.Module]:
+    def construction(self, x: TensorType, mask: TensorType | None = None) -> ConstructorCall[nn.Module]:
         """The masked maximum as a module."""
         from stackc.modules.pool import MaxPool
 
@@ -72,7 +72,7 @@ def _over_positions(x: TensorType, mask: TensorType | None) -> Signature:
         require_mask(mask)
         if mask.shape != x.shape[:2]:
             needed = mask.with_shape(*x.shape[:2])
-            raise Misfit(f"needs a mask {needed} for {x}, and gets {mask}", port="mask")
+            raise SignatureError(f"needs a mask {needed} for {x}, and gets {mask}", port="mask")
     return Signature((x.with_shape(x.shape[0], x.shape[2]),))
 
 
@@ -88,7 +88,7 @@ class ClsPool(Component):
         require_layout(x, SEQUENCE)
         return Signature((x.with_shape(x.shape[0], x.shape[2]),))
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """The selection as a module."""
         from stackc.modules.pool import ClsPool
 
@@ -117,7 +117,7 @@ class L2Normalize(Component):
         axes_of(self.axis, x)
         return Signature((x,))
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.functional.normalize as a module."""
         from stackc.modules.pool import L2Normalize
 
@@ -147,7 +147,7 @@ class Reduction(Component):
         sizes = [size for i, own in enumerate(x.shape) for size in (kept if i in axes else (own,))]
         return Signature((x.with_shape(*sizes),))
 
-    def construction(self, x: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """The reduction as a module."""
         from stackc.modules.pool import Reduction
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from stackc.components.base import Component, Misfit, Port, Signature, axis_of
-from stackc.components.construction import Construction, construct
+from stackc.components.base import Component, Port, Signature, SignatureError, axis_of
+from stackc.components.construction import ConstructorCall, construct
 from stackc.components.families.merge import SEVERAL, broadcast, require_floats
 from stackc.components.fields import Epsilon
 from stackc.components.registry import component
@@ -18,15 +18,15 @@ Axis = Annotated[int, "the axis of the vectors, counted from 0, or from the end 
 
 
 def _pair(x: tuple[TensorType, ...], axis: int) -> Signature:
-    """A number for each pair of vectors along an axis, which goes; a Misfit unless there are two inputs that fit."""
+    """A number for each pair of vectors along an axis, which goes; a SignatureError unless there are two inputs that fit."""
     require_floats(x)
     if len(x) != 2:
-        raise Misfit(f"needs two arrows, one for each factor, and gets {len(x)}", port="x")
+        raise SignatureError(f"needs two arrows, one for each factor, and gets {len(x)}", port="x")
     both = broadcast(x)
     place = axis_of(axis, both)
     from_end = place - both.rank
     if any(t.rank < -from_end or t.shape[from_end] != both.shape[place] for t in x):
-        raise Misfit(f"the vectors of {x[0]} and {x[1]} differ in length", port="x")
+        raise SignatureError(f"the vectors of {x[0]} and {x[1]} differ in length", port="x")
     return Signature((both.with_shape(*both.shape[:place], *both.shape[place + 1 :]),))
 
 
@@ -44,7 +44,7 @@ class Dot(Component):
         """The axis goes."""
         return _pair(x, self.axis)
 
-    def construction(self, *x: TensorType) -> Construction[nn.Module]:
+    def construction(self, *x: TensorType) -> ConstructorCall[nn.Module]:
         """The sum of products as a module."""
         from stackc.modules.product import Dot
 
@@ -69,7 +69,7 @@ class CosineSimilarity(Component):
         """The axis goes."""
         return _pair(x, self.axis)
 
-    def construction(self, *x: TensorType) -> Construction[nn.Module]:
+    def construction(self, *x: TensorType) -> ConstructorCall[nn.Module]:
         """torch.nn.CosineSimilarity."""
         from torch import nn
 
@@ -90,10 +90,10 @@ class Matmul(Component):
         require_floats((x, other))
         for port, t in (("x", x), ("other", other)):
             if t.rank < 2:
-                raise Misfit(f"needs [..., rows, columns], and gets {t}", port=port)
+                raise SignatureError(f"needs [..., rows, columns], and gets {t}", port=port)
         inner, columns = other.shape[-2:] if not self.transposed else other.shape[:-3:-1]
         if inner != x.shape[-1]:
-            raise Misfit(
+            raise SignatureError(
                 f"cannot multiply {x} by {other}: {x.shape[-1]} is not {inner}",
                 port="other",
                 hint="`transposed: true` takes it with its last two axes exchanged",
@@ -102,7 +102,7 @@ class Matmul(Component):
         y = x.with_shape(*before, x.shape[-2], columns)
         return Signature((y,), flops=2 * product(y.shape) * inner)
 
-    def construction(self, x: TensorType, other: TensorType) -> Construction[nn.Module]:
+    def construction(self, x: TensorType, other: TensorType) -> ConstructorCall[nn.Module]:
         """torch.matmul as a module."""
         from stackc.modules.product import Matmul
 

@@ -5,8 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypedDict
 
-from stackc.components.base import Component, Misfit, Port, Signature, features_of, require_float, require_layout
-from stackc.components.construction import Construction, construct
+from stackc.components.base import (
+    Component,
+    Port,
+    Signature,
+    SignatureError,
+    features_of,
+    require_float,
+    require_layout,
+)
+from stackc.components.construction import ConstructorCall, construct
 from stackc.components.fields import Probability, Range, Size
 from stackc.components.registry import component
 from stackc.core.types import Dim, TensorType, product, shape
@@ -15,7 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class Options(TypedDict):
+class RecurrentOptions(TypedDict):
     """What the modules of recurrent layers take beside sizes."""
 
     layers: int
@@ -46,7 +54,7 @@ class Recurrent(Component):
         require_float(x)
         require_layout(x, "[batch, seq, features]")
         if self.dropout and self.layers == 1:
-            raise Misfit(
+            raise SignatureError(
                 "dropout has no meaning with one layer: it acts between two",
                 code="T208",
                 field="dropout",
@@ -56,7 +64,7 @@ class Recurrent(Component):
         state = TensorType(x.dtype, (Dim.of(self.layers * self.directions), batch, Dim.of(self.hidden)))
         for port, given in states.items():
             if given is not None and given != state:
-                raise Misfit(f"needs a first state {state}, and gets {given}", port=port)
+                raise SignatureError(f"needs a first state {state}, and gets {given}", port=port)
         parameters: dict[str, TensorType] = {}
         flops, rows = Dim.of(0), self.gates * self.hidden
         for layer in range(self.layers):
@@ -68,7 +76,7 @@ class Recurrent(Component):
         workspace = product(x.shape[:2]) * rows * self.directions
         return Signature((y, *(state for _ in states)), parameters, flops=flops, workspace=workspace)
 
-    def options(self) -> Options:
+    def options(self) -> RecurrentOptions:
         """The fields that all of the modules take alike."""
         return {
             "layers": self.layers,
@@ -102,7 +110,7 @@ class Lstm(Recurrent):
 
     def construction(
         self, x: TensorType, h0: TensorType | None = None, c0: TensorType | None = None
-    ) -> Construction[nn.Module]:
+    ) -> ConstructorCall[nn.Module]:
         """torch.nn.LSTM, its outputs side by side."""
         from stackc.modules.recurrent import Lstm
 
@@ -124,7 +132,7 @@ class Gru(Recurrent):
         """y and h."""
         return self.recurrent_signature(x, h0=h0)
 
-    def construction(self, x: TensorType, h0: TensorType | None = None) -> Construction[nn.Module]:
+    def construction(self, x: TensorType, h0: TensorType | None = None) -> ConstructorCall[nn.Module]:
         """torch.nn.GRU."""
         from stackc.modules.recurrent import Gru
 
@@ -148,7 +156,7 @@ class Rnn(Recurrent):
         """y and h."""
         return self.recurrent_signature(x, h0=h0)
 
-    def construction(self, x: TensorType, h0: TensorType | None = None) -> Construction[nn.Module]:
+    def construction(self, x: TensorType, h0: TensorType | None = None) -> ConstructorCall[nn.Module]:
         """torch.nn.RNN."""
         from stackc.modules.recurrent import Rnn
 

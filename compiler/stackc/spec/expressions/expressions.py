@@ -11,12 +11,12 @@ from typing import TypeAlias
 
 import simpleeval
 
-from stackc.core.diagnostics import Diagnostic, Span, SpecError, near
+from stackc.core.diagnostics import Diagnostic, Span, SpecError, did_you_mean
 from stackc.core.types import Dim
 from stackc.spec.expressions.arithmetic import FUNCTIONS, OPERATORS, Number, is_bounded
 
-Bound: TypeAlias = Number | str | None
-Scope = Mapping[str, Bound]
+ParamValue: TypeAlias = Number | str | None
+Scope = Mapping[str, ParamValue]
 
 OPEN = "…"
 """What stands where a value is wanted, in a spec to fill in that `stackc init` wrote."""
@@ -30,7 +30,7 @@ _ALLOWED = (
 )  # fmt: skip
 
 
-def evaluate(text: str, scope: Scope, span: Span) -> Bound:
+def evaluate(text: str, scope: Scope, span: Span) -> ParamValue:
     """The value of a bare expression. SpecError X001 (not an expression), X002 (unknown name), X003 (no value)."""
     text = text.strip()
     if text in scope:
@@ -43,11 +43,16 @@ def evaluate(text: str, scope: Scope, span: Span) -> Bound:
         value = evaluator.eval(text, _parsed(text))
     except simpleeval.NameNotDefined as error:
         message = f"'{error.name}' is neither a param nor a dim"
-        raise SpecError(Diagnostic("X002", message, _inside(span, text, error.name), near(error.name, scope))) from None
+        raise SpecError(
+            Diagnostic("X002", message, _inside(span, text, error.name), did_you_mean(error.name, scope))
+        ) from None
     except (SyntaxError, simpleeval.InvalidExpression, RecursionError, MemoryError) as error:
-        from stackc.spec.expressions.hints import Slip, slip_in  # only where something is wrong: it has many patterns
+        from stackc.spec.expressions.hints import (  # only where something is wrong: it has many patterns
+            ForeignSyntax,
+            foreign_syntax,
+        )
 
-        slip = slip_in(text) or Slip(_reason(error), _LANGUAGE)
+        slip = foreign_syntax(text) or ForeignSyntax(_reason(error), _LANGUAGE)
         raise SpecError(Diagnostic("X001", f"'{text}' is not an expression: {slip.reason}", span, slip.hint)) from None
     except (ArithmeticError, ValueError, TypeError) as error:
         raise SpecError(Diagnostic("X003", f"'{text}' has no value: {_obstacle(error)}", span)) from None
@@ -56,7 +61,7 @@ def evaluate(text: str, scope: Scope, span: Span) -> Bound:
     return value
 
 
-def _value_of(scope: Scope, name: ast.Name) -> Bound:
+def _value_of(scope: Scope, name: ast.Name) -> ParamValue:
     if name.id in scope:
         return scope[name.id]
     if name.id in _CONSTANTS:
@@ -102,10 +107,10 @@ def _reason(error: BaseException) -> str:
 _INTERPOLATED = re.compile(r"\$\{([^{}]*)\}")
 
 
-def interpolate(text: str, scope: Scope, span: Span) -> Bound:
+def interpolate(text: str, scope: Scope, span: Span) -> ParamValue:
     """`text` with every `${expression}` replaced; the typed value itself where the text is one `${…}` and no more."""
 
-    def value(match: re.Match[str]) -> Bound:
+    def value(match: re.Match[str]) -> ParamValue:
         return evaluate(match[1], scope, _part(span, text, *match.span(1)))
 
     if whole := _INTERPOLATED.fullmatch(text):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import NoReturn
 
-from stackc.core.diagnostics import SpecError, character, near
+from stackc.core.diagnostics import SpecError, character, did_you_mean
 from stackc.spec.mermaid.shapes import BRACKETS, NAMES
 from stackc.spec.mermaid.tokens import Tokenizer
 from stackc.spec.yaml.tree import Scalar, Value
@@ -93,7 +93,7 @@ def read_properties(tokens: Tokenizer, id: str) -> tuple[str | None, str | None,
         tokens.fail("S112", message, span, _SHAPE)
     shape, label = entries.pop("shape", None), entries.pop("label", None)
     if shape is not None and shape not in NAMES:
-        tokens.fail("S112", f"Mermaid knows no shape '{shape}'", span, near(str(shape), NAMES) or _SHAPE)
+        tokens.fail("S112", f"Mermaid knows no shape '{shape}'", span, did_you_mean(str(shape), NAMES) or _SHAPE)
     rest = ", ".join(
         f"{key}: {json.dumps(clean(value) if isinstance(value, str) else value, ensure_ascii=False)}"
         for key, value in entries.items()

@@ -27,7 +27,7 @@ class Link:
     span: Span
 
 
-def read_link(tokens: Tokenizer, found: Collector) -> Link | None:
+def read_link(tokens: Tokenizer, diagnostics: Collector) -> Link | None:
     """Link = [id "@"] (arrow ["|" text "|"] | opening text arrow), or None where no link follows.
 
     A text between opening and arrow ends on its line: what Mermaid would read on, a reader takes for a slip.
@@ -44,8 +44,8 @@ def read_link(tokens: Tokenizer, found: Collector) -> Link | None:
         return None
     span = tokens.span(match.end() - len(match[0].lstrip()), tokens.position)
     if not arrow.startswith("~"):
-        _check_heads(tail + arrow, span, found)
-    return Link(*_kind(arrow), match["id"], _checked(text, span, found), piped, span)
+        _check_heads(tail + arrow, span, diagnostics)
+    return Link(*_kind(arrow), match["id"], _checked(text, span, diagnostics), piped, span)
 
 
 def _points_back(tokens: Tokenizer, match: re.Match[str]) -> NoReturn:
@@ -67,18 +67,18 @@ def _kind(arrow: str) -> tuple[str, int]:
     return _STROKES[stroke], min(dots or len(line) - 2, LONGEST)
 
 
-def _check_heads(arrow: str, span: Span, found: Collector) -> None:
+def _check_heads(arrow: str, span: Span, diagnostics: Collector) -> None:
     if arrow[0] == "<" and arrow[-1] == ">":
         hint = "write `-->`, and a second arrow back"
-        found.error("S107", f"data flows one way: '{arrow}' points both ways", span, hint)
+        diagnostics.error("S107", f"data flows one way: '{arrow}' points both ways", span, hint)
     elif arrow[-1] in "xo":
         hint = f"write `-->`; before a text or node that begins with '{arrow[-1]}', put a space"
-        found.error("S107", f"data cannot follow '{arrow}': it ends in '{arrow[-1]}'", span, hint)
+        diagnostics.error("S107", f"data cannot follow '{arrow}': it ends in '{arrow[-1]}'", span, hint)
     elif arrow[-1] != ">":
-        found.error("S107", f"data cannot follow '{arrow}': it has no head", span, "write `-->`")
+        diagnostics.error("S107", f"data cannot follow '{arrow}': it has no head", span, "write `-->`")
     elif arrow[0] in "xo":
         hint = "write `-->`; behind a text that ends in it, put a space"
-        found.error("S107", f"Mermaid reads the '{arrow[0]}' of '{arrow}' as a tail", span, hint)
+        diagnostics.error("S107", f"Mermaid reads the '{arrow[0]}' of '{arrow}' as a tail", span, hint)
 
 
 def _piped_text(tokens: Tokenizer) -> str | None:
@@ -118,10 +118,10 @@ def _inline_text(tokens: Tokenizer, opening: re.Match[str]) -> tuple[str, str]:
     return arrow, text
 
 
-def _checked(text: str | None, span: Span, found: Collector) -> str | None:
+def _checked(text: str | None, span: Span, diagnostics: Collector) -> str | None:
     """The text of an arrow, None where it says nothing: it names a port, or the ports at both ends."""
     text = clean(text or "") or None
     if text and text.count(":") > 1:
         hint = "write `|in|`, or `|out:in|`"
-        found.error("S111", f"the text '{text}' names more than two ports", span, hint)
+        diagnostics.error("S111", f"the text '{text}' names more than two ports", span, hint)
     return text

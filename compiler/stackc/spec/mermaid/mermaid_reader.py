@@ -22,12 +22,12 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from stackc.core.confusables import in_ascii, lookalike
-from stackc.core.diagnostics import Collector, SpecError, character, near
-from stackc.spec.drawing import Drawing, Line
+from stackc.core.diagnostics import Collector, SpecError, character, did_you_mean
+from stackc.spec.drawing import Drawing, StyleLine
+from stackc.spec.mermaid.drawing_builder import DrawingBuilder, OpenGroup
 from stackc.spec.mermaid.labels import read_bracketed, read_properties
 from stackc.spec.mermaid.links import Link, read_link
-from stackc.spec.mermaid.mermaid_source import prepare
-from stackc.spec.mermaid.sketch import OpenGroup, Sketch
+from stackc.spec.mermaid.mermaid_source import prepare_mermaid
 from stackc.spec.mermaid.tokens import RULES, TOKEN_START, SyntaxFault, Tokenizer
 
 _DIRECTIONS = {"TD": "TB", "<": "RL", ">": "LR", "^": "BT", "v": "TB"}
@@ -49,8 +49,8 @@ def read_drawing(text: str, *, file: str, line: int = 1, column: int = 1, header
     to begin with `graph LR` or the like. Raises SpecError with every problem found, the first thousand at most: S101 to
     S113, and S008 for names.
     """
-    source = prepare(text, Tokenizer(text, file, line, column).span)
-    sketch = Sketch(Collector([*source.swallowed]), styling=[*source.directives])
+    source = prepare_mermaid(text, Tokenizer(text, file, line, column).span)
+    sketch = DrawingBuilder(Collector([*source.swallowed]), styling=[*source.directives])
     reader = _Reader(Tokenizer(source.text, file, line, column), sketch)
     direction = reader.header(required=header)
     reader.statements()
@@ -59,7 +59,7 @@ def read_drawing(text: str, *, file: str, line: int = 1, column: int = 1, header
 
 def has_header(text: str) -> bool:
     """Whether a drawing begins with `graph LR` or the like."""
-    tokens = Tokenizer(prepare(text, Tokenizer(text, "").span).text, "")
+    tokens = Tokenizer(prepare_mermaid(text, Tokenizer(text, "").span).text, "")
     tokens.read("BREAK")
     return tokens.check("HEADER") is not None
 
@@ -67,7 +67,7 @@ def has_header(text: str) -> bool:
 @dataclass
 class _Reader:
     tokens: Tokenizer
-    sketch: Sketch
+    sketch: DrawingBuilder
 
     # -- the diagram
 
@@ -81,20 +81,20 @@ class _Reader:
         if match := tokens.read("BROKEN_HEADER"):
             span = tokens.span(start, match.end())
             hint = "write `graph LR`, and the arrows below it"
-            self.sketch.found.error("S101", "this header cannot be read", span, hint)
+            self.sketch.diagnostics.error("S101", "this header cannot be read", span, hint)
         elif required and (other := tokens.check("OTHER_DIAGRAM")):
             span = tokens.span(*other.span("kind"))
             hint = "draw the model as a flowchart: `graph LR`, and the arrows below it"
-            self.sketch.found.error("S101", f"this is a diagram of another kind: {other['kind']}", span, hint)
+            self.sketch.diagnostics.error("S101", f"this is a diagram of another kind: {other['kind']}", span, hint)
             tokens.position = len(tokens.text)
         elif required and (odd := tokens.check("ODD_HEADER")):
-            guess = near(odd["word"], ("graph", "flowchart"))
-            self.sketch.found.error("S101", "this header cannot be read", tokens.span(*odd.span("word")), guess)
+            guess = did_you_mean(odd["word"], ("graph", "flowchart"))
+            self.sketch.diagnostics.error("S101", "this header cannot be read", tokens.span(*odd.span("word")), guess)
             tokens.position = odd.end()
         elif required:
             span = tokens.span(start, tokens.line_end(start))
             hint = "write it above this line"
-            self.sketch.found.error("S101", "a flowchart begins with `graph LR` or the like", span, hint)
+            self.sketch.diagnostics.error("S101", "a flowchart begins with `graph LR` or the like", span, hint)
             if tokens.check("LONE_WORD"):  # of a diagram that stackc has not heard of
                 tokens.position = len(tokens.text)
         return None
@@ -106,7 +106,7 @@ class _Reader:
             try:
                 self._statement()
             except SyntaxFault as fault:
-                self.sketch.found.extend(SpecError(fault.diagnostic))
+                self.sketch.diagnostics.extend(SpecError(fault.diagnostic))
                 self.tokens.recover(fault.resume)
             self.tokens.read("BREAK")
 
@@ -128,7 +128,7 @@ class _Reader:
             self._chain()
 
     def _keep(self, text: str, start: int) -> None:
-        self.sketch.styling.append(Line(text, self.tokens.span(start, self.tokens.position)))
+        self.sketch.styling.append(StyleLine(text, self.tokens.span(start, self.tokens.position)))
 
     def _link_properties(self) -> bool:
         """Link properties = link-id "@{" yaml "}": how a link is drawn."""
@@ -193,7 +193,7 @@ class _Reader:
             hint = "write a node before it; one called 'o' or 'x' needs a space before its arrow"
             self.tokens.fail("S105", "an arrow without a source", self.tokens.span(*arrow.span("arrow")), hint)
         sources = self._nodes()
-        while not self.sketch.is_hopeless and (link := read_link(self.tokens, self.sketch.found)):
+        while not self.sketch.is_hopeless and (link := read_link(self.tokens, self.sketch.diagnostics)):
             targets = self._targets(link)
             self.sketch.connect(sources, link, targets)
             sources = targets
@@ -228,7 +228,7 @@ class _Reader:
         id, span = match[0], tokens.span(start, match.end())
         sketch.mention(id, span)
         if _TAIL.search(id) and tokens.check("GLUED_LINK"):
-            sketch.found.error(
+            sketch.diagnostics.error(
                 "S110", f"Mermaid reads '{id[-1]}' as the tail of the arrow", span, "put a space before the arrow"
             )
         if tokens.check("BRACKET"):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from stackc.core.diagnostics import Diagnostic, Span
-from stackc.spec.drawing import Line
+from stackc.spec.drawing import StyleLine
 
 DRAWN = "# a drawing by `stackc show`, not a spec: what is edited here is drawn over"
 """The line in the front matter of a drawing that tells it from a spec, whose name may end as its does."""
@@ -25,23 +25,23 @@ Place = Callable[[int, int], Span]
 
 
 @dataclass(frozen=True)
-class Source:
+class MermaidText:
     """A text as the grammar gets it, with what was taken out of it and what Mermaid would swallow of it."""
 
     text: str
-    comments: tuple[Line, ...]
-    directives: tuple[Line, ...]
+    comments: tuple[StyleLine, ...]
+    directives: tuple[StyleLine, ...]
     swallowed: tuple[Diagnostic, ...]
 
 
-def prepare(text: str, place: Place) -> Source:
+def prepare_mermaid(text: str, place: Place) -> MermaidText:
     """Take comments and directives out of `text`; `place` gives the span of text[start:end]."""
-    comments = tuple(Line(m["text"].strip(), place(*m.span("text"))) for m in _COMMENT.finditer(text))
+    comments = tuple(StyleLine(m["text"].strip(), place(*m.span("text"))) for m in _COMMENT.finditer(text))
     text = _blank(_COMMENT, text)
-    directives = tuple(Line(m[0], place(*m.span())) for m in _DIRECTIVE.finditer(text))
+    directives = tuple(StyleLine(m[0], place(*m.span())) for m in _DIRECTIVE.finditer(text))
     text = _TAG.sub(lambda tag: tag[0].replace('"', "'"), _blank(_DIRECTIVE, text))
     swallowed = tuple(_swallowed(place(*m.span())) for m in _DIRECTION.finditer(text) if m["before"].strip())
-    return Source(text, comments, directives, swallowed)
+    return MermaidText(text, comments, directives, swallowed)
 
 
 def _blank(pattern: re.Pattern[str], text: str) -> str:

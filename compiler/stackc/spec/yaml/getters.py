@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from stackc.core.diagnostics import Collector, Span, closest, near
+from stackc.core.diagnostics import Collector, Span, closest, did_you_mean
 from stackc.spec.yaml.tree import Entry, Value
 
 
@@ -19,19 +19,19 @@ class Getter:
     entries: Mapping[str, Entry]
     path: str
     span: Span
-    found: Collector
+    diagnostics: Collector
 
     @staticmethod
-    def of(value: Value, path: str, found: Collector, key: Span | None = None) -> Getter:
+    def of(value: Value, path: str, diagnostics: Collector, key: Span | None = None) -> Getter:
         """The mapping in `value`; empty, with a diagnostic, where it is something else. Nothing written is empty.
 
         Messages about the whole of it point at `key`, or else at its first line.
         """
         if isinstance(value.data, Mapping):
-            return Getter(value.data, path, key or value.span, found)
+            return Getter(value.data, path, key or value.span, diagnostics)
         if value.data is not None:
-            _not_a_mapping(value, path, found)
-        return Getter({}, path, key or value.span, found)
+            _not_a_mapping(value, path, diagnostics)
+        return Getter({}, path, key or value.span, diagnostics)
 
     def at(self, key: str) -> str:
         """The path of a key in messages."""
@@ -44,14 +44,14 @@ class Getter:
         for key, entry in self.entries.items():
             if key in known:
                 continue
-            message, hint = f"unknown key '{key}'{where}", near(key, known)
+            message, hint = f"unknown key '{key}'{where}", did_you_mean(key, known)
             if (meant := closest(key, known)) and meant not in entries:
-                self.found.mend("S004", message, entry.key, hint)
+                self.diagnostics.mend("S004", message, entry.key, hint)
                 entries[meant] = entry
                 continue
             if not meant and entry.value.data is None:
                 hint = f"a list has brackets: `[…, {key}]`"
-            self.found.error("S004", message, entry.key, hint)
+            self.diagnostics.error("S004", message, entry.key, hint)
         return replace(self, entries=entries)
 
     def value(self, key: str) -> Value | None:
@@ -60,7 +60,7 @@ class Getter:
 
     def wrong(self, key: str, wanted: str, value: Value, hint: str | None = None) -> None:
         """Note that a value is of another kind than wanted."""
-        self.found.error("S005", f"{self.at(key)} has to be {wanted}, and is {value.kind}", value.span, hint)
+        self.diagnostics.error("S005", f"{self.at(key)} has to be {wanted}, and is {value.kind}", value.span, hint)
 
     def text(self, key: str) -> str | None:
         """A text, or None where there is none."""
@@ -96,16 +96,16 @@ class Getter:
         """The mapping under a key, empty where it is missing."""
         entry = self.entries.get(key)
         if entry is None:
-            return Getter({}, self.at(key), self.span, self.found)
-        return Getter.of(entry.value, self.at(key), self.found, entry.key)
+            return Getter({}, self.at(key), self.span, self.diagnostics)
+        return Getter.of(entry.value, self.at(key), self.diagnostics, entry.key)
 
     def each(self) -> Iterator[tuple[str, Entry, Getter]]:
         """Every entry that holds a mapping, or nothing, with the getter of it; others are noted and left out."""
         for key, entry in self.entries.items():
             if isinstance(entry.value.data, Mapping) or entry.value.data is None:
-                yield key, entry, Getter.of(entry.value, self.at(key), self.found, entry.key)
+                yield key, entry, Getter.of(entry.value, self.at(key), self.diagnostics, entry.key)
             else:
-                _not_a_mapping(entry.value, self.at(key), self.found)
+                _not_a_mapping(entry.value, self.at(key), self.diagnostics)
 
 
 # What stands under the keys of a spec, for the examples in messages.
@@ -119,11 +119,11 @@ _EXAMPLES = {
 _NAMES = {"weights": "file", "tie": "weight", "reparam": "weight"}
 
 
-def _not_a_mapping(value: Value, path: str, found: Collector) -> None:
+def _not_a_mapping(value: Value, path: str, diagnostics: Collector) -> None:
     above, _, key = path.rpartition(".")
     if above.rpartition(".")[2] in _EXAMPLES:
         hint = f"for example `{key}: {_EXAMPLES[above.rpartition('.')[2]]}`"
     else:
         hint = f"for example `{key}: {{{_NAMES.get(key, 'NAME')}: {_EXAMPLES.get(key, '…')}}}`"
     message = f"{path or 'a spec'} has to be a mapping, and is {value.kind}"
-    found.error("S005", message, value.span, hint if path else "it begins with `stackc: 1`")
+    diagnostics.error("S005", message, value.span, hint if path else "it begins with `stackc: 1`")

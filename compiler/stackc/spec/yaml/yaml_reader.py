@@ -55,7 +55,7 @@ def read_yaml(text: str, *, file: str, line: int = 1) -> Value:
         raise SpecError(
             Diagnostic("S001", "half of a character: a surrogate stands for nothing alone", place)
         ) from None
-    reader.found.raise_if_any()
+    reader.diagnostics.raise_if_any()
     return value
 
 
@@ -69,7 +69,7 @@ class _Reader:
     file: str
     offset: int
     lines: list[str]
-    found: Collector = field(default_factory=Collector)
+    diagnostics: Collector = field(default_factory=Collector)
     anchors: dict[str, Value | None] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     count: int = 0
@@ -81,7 +81,9 @@ class _Reader:
                 next(events)
                 for extra in events:
                     if isinstance(extra, yaml.DocumentStartEvent):
-                        self.found.error("S001", "a second YAML document; a spec is one", self.span(extra), _SPLIT)
+                        self.diagnostics.error(
+                            "S001", "a second YAML document; a spec is one", self.span(extra), _SPLIT
+                        )
                         break
                 return value
         return Value({}, Span(self.file, self.offset + 1))
@@ -95,7 +97,7 @@ class _Reader:
             return self.alias(event)
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self.found.error("S001", "a tag has no meaning in a spec", self.span(event), f"take `{tag}` away")
+            self.diagnostics.error("S001", "a tag has no meaning in a spec", self.span(event), f"take `{tag}` away")
         if event.anchor is not None:
             self.anchors[event.anchor] = None
         before = self.count
@@ -125,13 +127,15 @@ class _Reader:
             odd = not event.style and (entry.value.data is None or "{" in event.value or "[" in event.value)
             if odd and (colon := self.colon_of(event.value, entry)):
                 place = replace(span, column=span.column + colon.start, end=span.column + colon.end)
-                self.found.error("S001", colon.message, place, colon.hint)
+                self.diagnostics.error("S001", colon.message, place, colon.hint)
             if event.value in entries:
                 note = Note("first written here", entries[event.value].key)
-                self.found.error("S002", f"the key '{event.value}' stands twice", span, "keep one of the two", note)
+                self.diagnostics.error(
+                    "S002", f"the key '{event.value}' stands twice", span, "keep one of the two", note
+                )
             if not event.style and entry.value.data is None and _is_tail(event.value):
                 message = f"'{event.value}' is the end of a text that has a comma in it"
-                self.found.error("S001", message, span, _whole_text(entries, event.value))
+                self.diagnostics.error("S001", message, span, _whole_text(entries, event.value))
             entries[event.value] = entry
         return Value(entries, self.span(start))
 
@@ -163,7 +167,7 @@ class _Reader:
             return Value(event.value, span, self.block(event))
         joined = event.start_mark.line != event.end_mark.line
         if event.style is None or event.style == "":
-            return Value(plain(event.value), span, None if joined else span)
+            return Value(parse_scalar(event.value), span, None if joined else span)
         inside = Span(span.file, span.line, span.column + 1)
         return Value(event.value, span, None if joined or event.style == ">" else inside)
 
@@ -291,7 +295,7 @@ def _is_tail(key: str) -> bool:
     return ")" in key and "(" not in key[: key.index(")")]
 
 
-def plain(text: str) -> Scalar:
+def parse_scalar(text: str) -> Scalar:
     """What an unquoted word means: null, true, false, a number, or itself."""
     if text in _WORDS:
         return _WORDS[text]

@@ -39,7 +39,7 @@ class TensorFile(Protocol):
         """
 
 
-class Unreadable(Exception):
+class ReadError(Exception):
     """A weight file that cannot be read, in the user's words; `hint` is the mend."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
@@ -47,17 +47,17 @@ class Unreadable(Exception):
         self.hint = hint
 
 
-_BROKEN = (Unreadable, OSError, ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
+_BROKEN = (ReadError, OSError, ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
 @contextmanager
-def broken_is_said(path: Path, span: Span | None = None) -> Iterator[None]:
+def report_broken_file(path: Path, span: Span | None = None) -> Iterator[None]:
     """What goes wrong in reading `path`, as W804."""
     try:
         yield
     except _BROKEN as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0].partition(". ")[0]
-        hint = error.hint if isinstance(error, Unreadable) else None
+        hint = error.hint if isinstance(error, ReadError) else None
         message = f"{path} is broken or not what its name says: {reason}"
         hint = hint or "is the file whole? Compare its size with the original"
         raise SpecError(Diagnostic("W804", message, span, hint)) from None

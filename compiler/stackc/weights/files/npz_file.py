@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stackc.weights.files.base import Array, Unreadable, broken_is_said
+from stackc.weights.files.base import Array, ReadError, report_broken_file
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class NpzFile:
 
     @staticmethod
     def open(path: Path) -> NpzFile:
-        """Read the header of every array. Unreadable where one is broken or holds Python objects."""
+        """Read the header of every array. ReadError where one is broken or holds Python objects."""
         archive = zipfile.ZipFile(path)
         headers = {info.filename.removesuffix(".npy"): _npy_header(archive, info) for info in archive.infolist()}
         shapes = {name: shape for name, (shape, _) in headers.items()}
@@ -38,7 +38,7 @@ class NpzFile:
 
     def read(self, name: str) -> Array:
         """One array, unpacked."""
-        with broken_is_said(self.path), self.archive.open(self._member(name)) as member:
+        with report_broken_file(self.path), self.archive.open(self._member(name)) as member:
             tensor: Array = np.lib.format.read_array(member, allow_pickle=False)
             return tensor
 
@@ -47,16 +47,16 @@ class NpzFile:
 
 
 def _npy_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
-    """Shape and type of one array of an .npz; Unreadable where its bytes cannot be that many."""
+    """Shape and type of one array of an .npz; ReadError where its bytes cannot be that many."""
     with archive.open(info) as member:
         version = np.lib.format.read_magic(member)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         try:
             shape, _, dtype = read(member)
         except (tokenize.TokenError, SyntaxError):
-            raise Unreadable(f"'{info.filename}' has no header of an array") from None
+            raise ReadError(f"'{info.filename}' has no header of an array") from None
         if dtype.hasobject:
-            raise Unreadable(f"'{info.filename}' holds Python objects", "save arrays of numbers alone")
+            raise ReadError(f"'{info.filename}' holds Python objects", "save arrays of numbers alone")
         if member.tell() + math.prod(shape) * dtype.itemsize != info.file_size:
-            raise Unreadable(f"'{info.filename}' has another size than it says")
+            raise ReadError(f"'{info.filename}' has another size than it says")
     return shape, dtype

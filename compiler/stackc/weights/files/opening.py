@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stackc.core.diagnostics import Diagnostic, Span, SpecError
-from stackc.weights.files.base import TensorFile, broken_is_said
+from stackc.weights.files.base import TensorFile, report_broken_file
 from stackc.weights.files.npz_file import NpzFile
 from stackc.weights.files.safetensors_file import SafetensorsFile
 from stackc.weights.files.shards import Shards
@@ -23,7 +23,7 @@ def open_weights(path: Path, span: Span | None = None) -> TensorFile:
     if not path.name.endswith(KINDS):
         hint = f"stackc reads {', '.join(KINDS)}"
         raise SpecError(Diagnostic("W804", f"{path.name}: weights of an unknown kind", span, hint))
-    with broken_is_said(path, span):
+    with report_broken_file(path, span):
         if path.name.endswith(INDEX):
             return Shards.open(path, lambda file: open_weights(file, span))
         if path.suffix == ".safetensors":

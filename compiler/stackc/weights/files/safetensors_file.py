@@ -10,7 +10,7 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 
-from stackc.weights.files.base import Array, Unreadable, broken_is_said
+from stackc.weights.files.base import Array, ReadError, report_broken_file
 
 _TYPES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",
@@ -34,7 +34,7 @@ class SafetensorsFile:
 
     @staticmethod
     def open(path: Path) -> SafetensorsFile:
-        """Read the header. Unreadable where it is not that of a whole file."""
+        """Read the header. ReadError where it is not that of a whole file."""
         _require_sound(path)
         with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
@@ -50,7 +50,7 @@ class SafetensorsFile:
         shape = self.shapes[name]
         if 0 in shape:
             return np.empty(shape, dtype)
-        with broken_is_said(self.path):
+        with report_broken_file(self.path):
             view: Array = np.memmap(self.path, dtype.newbyteorder("<"), "r", self.offsets[name], shape).view(np.ndarray)
             return view if view.flags.aligned else view.copy()
 
@@ -63,4 +63,4 @@ def _require_sound(path: Path) -> None:
         with safe_open(path, framework="numpy"):
             pass
     except SafetensorError as error:
-        raise Unreadable(str(error)) from None
+        raise ReadError(str(error)) from None

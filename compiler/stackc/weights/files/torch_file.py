@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import ml_dtypes
 import numpy as np
 
-from stackc.weights.files.base import Array, Unreadable, broken_is_said
+from stackc.weights.files.base import Array, ReadError, report_broken_file
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +40,7 @@ class TorchFile:
 
     @staticmethod
     def open(path: Path) -> TorchFile:
-        """Unpickle tensors and nothing else. Unreadable where there is something else, or no state_dict."""
+        """Unpickle tensors and nothing else. ReadError where there is something else, or no state_dict."""
         import torch
 
         archive = zipfile.is_zipfile(path)
@@ -55,12 +55,12 @@ class TorchFile:
             raise _refused("") from None
         hint = "save the state_dict alone: `torch.save(model.state_dict(), …)`"
         if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
-            raise Unreadable("it holds something else than a state_dict", hint)
+            raise ReadError("it holds something else than a state_dict", hint)
         for name, tensor in state.items():
             if not isinstance(tensor, torch.Tensor):
-                raise Unreadable(f"'{name}' in it is no tensor", hint)
+                raise ReadError(f"'{name}' in it is no tensor", hint)
             if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
-                raise Unreadable(f"'{name}' in it is sparse, quantized or without data", "save plain tensors")
+                raise ReadError(f"'{name}' in it is sparse, quantized or without data", "save plain tensors")
         shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
         dtypes = {name: str(tensor.dtype).removeprefix("torch.") for name, tensor in state.items()}
         return TorchFile(path, state, shapes, dtypes)
@@ -70,7 +70,7 @@ class TorchFile:
         import torch
 
         tensor = self.tensors[name].detach()
-        with broken_is_said(self.path):
+        with report_broken_file(self.path):
             if tensor.dtype is not torch.bfloat16:
                 return np.asarray(tensor.numpy())
             return np.asarray(tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16))
@@ -81,13 +81,13 @@ def _refuse_bombs(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(info.file_size for info in archive.infolist())
     if unpacked > path.stat().st_size:
-        raise Unreadable(f"it unpacks to {unpacked:,} bytes, and torch.save packs nothing", "save it with torch.save")
+        raise ReadError(f"it unpacks to {unpacked:,} bytes, and torch.save packs nothing", "save it with torch.save")
 
 
-def _refused(message: str) -> Unreadable:
+def _refused(message: str) -> ReadError:
     """Why PyTorch did not unpickle a file as weights alone; its own advice, to run what is in it, is not passed on."""
     if match := re.search(r"GLOBAL (\S+)|Unsupported|_internal|persistent", message):
         what = f" ({match[1]})" if match[1] else ""
         hint = "save the state_dict alone: `torch.save(model.state_dict(), …)`"
-        return Unreadable(f"it holds Python objects{what}, which stackc does not run", hint)
-    return Unreadable("it is no file of torch.save")
+        return ReadError(f"it holds Python objects{what}, which stackc does not run", hint)
+    return ReadError("it is no file of torch.save")

@@ -8,7 +8,7 @@ from itertools import product
 
 from stackc.core.confusables import in_ascii, lookalike
 from stackc.core.diagnostics import MOST_PROBLEMS, Collector, Note, Span, character
-from stackc.spec.drawing import Arrow, Drawing, Drawn, Group, Line
+from stackc.spec.drawing import Arrow, Drawing, DrawnNode, Group, StyleLine
 from stackc.spec.mermaid.links import INVISIBLE, Link
 from stackc.spec.mermaid.tokens import TOKEN_START
 from stackc.spec.names import MERMAID_WORDS, check_name
@@ -33,14 +33,14 @@ class OpenGroup:
 
 
 @dataclass
-class Sketch:
+class DrawingBuilder:
     """Nodes, arrows and groups in the order in which they are read, and the problems found in them."""
 
-    found: Collector = field(default_factory=Collector)
-    nodes: dict[str, Drawn] = field(default_factory=dict)
+    diagnostics: Collector = field(default_factory=Collector)
+    nodes: dict[str, DrawnNode] = field(default_factory=dict)
     arrows: list[Arrow] = field(default_factory=list)
     arrow_ids: set[str] = field(default_factory=set)
-    styling: list[Line] = field(default_factory=list)
+    styling: list[StyleLine] = field(default_factory=list)
     open: list[OpenGroup] = field(default_factory=list)
     groups: list[OpenGroup] = field(default_factory=list)
     group_spans: dict[str, Span] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Sketch:
     @property
     def is_hopeless(self) -> bool:
         """Whether there are so many problems that nobody would read more of them."""
-        return len(self.found.diagnostics) >= MOST_PROBLEMS
+        return len(self.diagnostics.diagnostics) >= MOST_PROBLEMS
 
     # -- nodes
 
@@ -58,28 +58,30 @@ class Sketch:
         """A node is named; the innermost open group has it among its own."""
         if id not in self.nodes:
             if len(self.nodes) == MOST_NODES:
-                self.found.error("S113", f"a drawing has at most {MOST_NODES:,} nodes", span)
-                self.found.raise_if_any()
+                self.diagnostics.error("S113", f"a drawing has at most {MOST_NODES:,} nodes", span)
+                self.diagnostics.raise_if_any()
             self._check_id(id, span)
-            self.nodes[id] = Drawn(id, span=span)
+            self.nodes[id] = DrawnNode(id, span=span)
         if self.open:
             self.open[-1].mentioned[id] = None
 
     def _check_id(self, id: str, span: Span) -> None:
         if "&" in id:
-            self.found.error("S110", f"'{id}' is one id to Mermaid", span, "several nodes have spaces between: `A & B`")
+            self.diagnostics.error(
+                "S110", f"'{id}' is one id to Mermaid", span, "several nodes have spaces between: `A & B`"
+            )
         elif odd := [c for c in id if not (c.isascii() or (c.isalpha() and c <= "\uffff"))]:
             hint = "make it the label: `node[" + id + "]`"
             if alike := lookalike(id):
-                self.found.error("S110", f"Mermaid cannot read {alike}", span, f"write `{in_ascii(id)}`")
+                self.diagnostics.error("S110", f"Mermaid cannot read {alike}", span, f"write `{in_ascii(id)}`")
                 return
-            self.found.error("S110", f"Mermaid cannot read {character(odd[0])} in an id", span, hint)
+            self.diagnostics.error("S110", f"Mermaid cannot read {character(odd[0])} in an id", span, hint)
         elif id not in MERMAID_WORDS and (word := _RESERVED.search(id)):
             message = f"Mermaid reads the word '{word[1]}' in the id '{id}'"
             proposal = f"{id[: word.end()]}_{id[word.end() :].removeprefix('-')}"
-            self.found.error("S110", message, span, f"call it '{proposal}'")
+            self.diagnostics.error("S110", message, span, f"call it '{proposal}'")
         else:
-            check_name(id, "a node", span, self.found)
+            check_name(id, "a node", span, self.diagnostics)
 
     def describe(self, id: str, shape: str | None, label: str | None, span: Span) -> None:
         """A node gets a shape, a label, or both. The later shape counts; a label may be repeated, not changed."""
@@ -87,21 +89,23 @@ class Sketch:
         if label is not None and node.label is not None and label != node.label:
             notes = [Note("the first label", node.label_span)] if node.label_span else []
             message = f"'{id}' has two labels, '{node.label}' and '{label}'"
-            self.found.error("S108", message, span, "write the label once: Mermaid would draw the later one", *notes)
+            self.diagnostics.error(
+                "S108", message, span, "write the label once: Mermaid would draw the later one", *notes
+            )
         placed = span if label is not None and node.label is None else node.label_span
         text = node.label if label is None else label
-        self.nodes[id] = Drawn(id, text, shape or node.shape, node.span, placed)
+        self.nodes[id] = DrawnNode(id, text, shape or node.shape, node.span, placed)
 
     # -- arrows
 
     def connect(self, sources: list[str], link: Link, targets: list[str]) -> None:
         """Arrows from each source to each target. The id of the link goes to one of them, as Mermaid gives it."""
         if len(self.arrows) + len(sources) * len(targets) > MOST_ARROWS:
-            self.found.error("S113", f"a drawing has at most {MOST_ARROWS:,} arrows", link.span)
+            self.diagnostics.error("S113", f"a drawing has at most {MOST_ARROWS:,} arrows", link.span)
             return
         for source, target in product(sources, targets):
             if link.stroke == INVISIBLE:
-                self.styling.append(Line(f"{source} ~~~ {target}", link.span))
+                self.styling.append(StyleLine(f"{source} ~~~ {target}", link.span))
                 continue
             named = source == sources[-1] and target == targets[0] and link.id not in self.arrow_ids
             id = link.id if named else None
@@ -114,7 +118,7 @@ class Sketch:
         """The statements that follow are those of `group`."""
         if group.id and group.id in self.group_spans:
             first = Note("the first", self.group_spans[group.id])
-            self.found.error("S109", f"two subgraphs are called '{group.id}'", group.span, None, first)
+            self.diagnostics.error("S109", f"two subgraphs are called '{group.id}'", group.span, None, first)
         elif group.id:
             self.group_spans[group.id] = group.span
         self.open.append(group)
@@ -132,13 +136,15 @@ class Sketch:
 
     # -- the whole
 
-    def drawing(self, direction: str | None, comments: tuple[Line, ...]) -> Drawing:
+    def drawing(self, direction: str | None, comments: tuple[StyleLine, ...]) -> Drawing:
         """The finished drawing; SpecError with all that was found."""
         for group in [] if self.is_hopeless else self.open:
-            self.found.error("S109", "a subgraph without its `end`", group.span, "write `end` after its last line")
+            self.diagnostics.error(
+                "S109", "a subgraph without its `end`", group.span, "write `end` after its last line"
+            )
         groups = {g.id: Group(g.id, g.label, g.members, g.direction, g.span) for g in self.groups if g.id}
         self._check_groups(groups)
-        self.found.raise_if_any()
+        self.diagnostics.raise_if_any()
         nodes = {id: node for id, node in self.nodes.items() if id not in groups}
         styling = sorted(self.styling, key=lambda line: (line.span.line, line.span.column))
         return Drawing(direction, nodes, tuple(self.arrows), groups, tuple(styling), comments)
@@ -148,8 +154,8 @@ class Sketch:
             for end, preposition in ((arrow.source, "from"), (arrow.target, "to")):
                 if end in groups:
                     hint = "an arrow joins two nodes: name the node inside that it means"
-                    self.found.error("S106", f"an arrow {preposition} the subgraph '{end}'", arrow.span, hint)
-        if not self.found.diagnostics:
+                    self.diagnostics.error("S106", f"an arrow {preposition} the subgraph '{end}'", arrow.span, hint)
+        if not self.diagnostics.diagnostics:
             self._check_nesting(groups)
 
     def _check_nesting(self, groups: dict[str, Group]) -> None:
@@ -158,8 +164,8 @@ class Sketch:
             while above and above != id and depth < DEEPEST:
                 above, depth = self.owner.get(above), depth + 1
             if above == id:
-                self.found.error("S109", f"the subgraph '{id}' is inside itself", group.span)
+                self.diagnostics.error("S109", f"the subgraph '{id}' is inside itself", group.span)
                 break
             if above:
-                self.found.error("S113", f"subgraphs are more than {DEEPEST} deep inside each other", group.span)
+                self.diagnostics.error("S113", f"subgraphs are more than {DEEPEST} deep inside each other", group.span)
                 break

@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 from onnx.helper import tensor_dtype_to_np_dtype
 
-from stackc.export.functions import unfold
+from stackc.export.functions import unfold_functions
 from stackc.export.template import PATH, VALUES
 from stackc.export.value_aliases import type_proto
 from stackc.ir.program import Call, Program
@@ -25,7 +25,7 @@ from stackc.runtime import Array
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class StampedComponent:
     """A part of the file as a model of its own: what it reads and makes, as names of tensors.
 
     `weights` are the initializers whose bytes stand outside of the serialized `model`, mapped from the file.
@@ -38,7 +38,7 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class Shipped:
+class StampedModel:
     """An ONNX file that was linked from a program. `model` has no weights that stand outside of it."""
 
     model: onnx.ModelProto
@@ -46,9 +46,9 @@ class Shipped:
     program: Program
 
     @staticmethod
-    def load(path: Path, program: Program) -> Shipped:
+    def load(path: Path, program: Program) -> StampedModel:
         """The file at `path`; its weights are read when a part that has them is run."""
-        return Shipped(unfold(onnx.load(path, load_external_data=False)), path.parent, program)
+        return StampedModel(unfold_functions(onnx.load(path, load_external_data=False)), path.parent, program)
 
     @cached_property
     def tensors(self) -> dict[str, str]:
@@ -77,7 +77,7 @@ class Shipped:
         """Whether the file has the tensor: as an input, an initializer, or of a node."""
         return tensor in self.makers or tensor in self._initializers or tensor in self.program.inputs
 
-    def part(self, outputs: Iterable[str], ends: Callable[[str], bool]) -> Part:
+    def part(self, outputs: Iterable[str], ends: Callable[[str], bool]) -> StampedComponent:
         """What makes `outputs`, back to tensors that are an end; those become the inputs.
 
         An output is never an end itself. Types of inputs are the file's own; outputs are declared without a shape, so
@@ -96,7 +96,7 @@ class Shipped:
         model.graph.output.extend(self._declared(name, shaped=False) for name in wanted)
         outside = [t for t in model.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
         weights = {tensor.name: _mapped(tensor, self.folder) for tensor in outside}
-        return Part(model.SerializeToString(), tuple(found.inputs), wanted, weights)
+        return StampedComponent(model.SerializeToString(), tuple(found.inputs), wanted, weights)
 
     def initializer(self, name: str) -> Array | None:
         """The numbers of an initializer, None where there is none of the name."""
@@ -130,7 +130,7 @@ def stamp_of(node: onnx.NodeProto) -> str | None:
     return next((entry.value for entry in node.metadata_props if entry.key == PATH), None)
 
 
-def targets(shipped: Shipped, call: Call) -> Iterator[tuple[str, str]]:
+def targets(shipped: StampedModel, call: Call) -> Iterator[tuple[str, str]]:
     """What the call makes, each value with its tensor in the file; an output of the model may be a copy of it."""
     for value in call.outputs:
         yield value, shipped.tensors[value]
@@ -143,7 +143,7 @@ def targets(shipped: Shipped, call: Call) -> Iterator[tuple[str, str]]:
 class _Search:
     """Back from the outputs: `nodes` by their places, and what they read that no node here makes."""
 
-    shipped: Shipped
+    shipped: StampedModel
     outputs: frozenset[str]
     ends: Callable[[str], bool]
 

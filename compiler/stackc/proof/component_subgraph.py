@@ -9,16 +9,16 @@ from stackc.core.diagnostics import SpecError
 from stackc.ir.program import Call, Program
 from stackc.proof.eager import Values
 from stackc.proof.shapes import frozen_dims, shape_problem
-from stackc.proof.shipped import Part, Shipped, targets
+from stackc.proof.stamped_model import StampedComponent, StampedModel, targets
 from stackc.proof.tolerance import Verdict, judge
 from stackc.runtime import Array, Session, open_session
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class ModelUnderTest:
     """The file under proof: taken apart, and the provider and threads that it is run with, whole or in parts."""
 
-    shipped: Shipped
+    shipped: StampedModel
     provider: str
     threads: int | None
 
@@ -27,13 +27,13 @@ class Subject:
         """What it was linked from."""
         return self.shipped.program
 
-    def open(self, part: Part) -> Session:
+    def open(self, part: StampedComponent) -> Session:
         """A part of it, open. SpecError R405 where ONNX Runtime refuses it."""
         return open_session(part.model, self.provider, threads=self.threads, tensors=part.weights)
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class ComponentSubgraph:
     """What the file has for one call.
 
     `targets` are the values that it makes with their tensors. `session` is None where no node is needed: the component
@@ -41,17 +41,17 @@ class Piece:
     explain it where it turns out wrong.
     """
 
-    shipped: Shipped
+    shipped: StampedModel
     targets: tuple[tuple[str, str], ...]
     session: Session | None = None
     fault: str | None = None
     remark: str | None = None
 
     @staticmethod
-    def of(subject: Subject, call: Call) -> Piece:
+    def of(subject: ModelUnderTest, call: Call) -> ComponentSubgraph:
         """The nodes stamped with the call's path, back to the values of other components."""
         shipped = subject.shipped
-        piece = Piece(shipped, tuple(targets(shipped, call)))
+        piece = ComponentSubgraph(shipped, tuple(targets(shipped, call)))
         lacking = [name for _, name in piece.targets if not shipped.has(name)]
         if lacking:
             return replace(piece, fault=f"has no node in the file that makes '{lacking[0]}'")
@@ -105,7 +105,7 @@ class Piece:
         return made
 
 
-def _frozen(piece: Piece, session: Session) -> str | None:
+def _frozen(piece: ComponentSubgraph, session: Session) -> str | None:
     """The dims that ONNX Runtime infers to be constants, in words."""
     value_of = {tensor: value for value, tensor in piece.targets}
     for output in session.outputs:
@@ -114,7 +114,7 @@ def _frozen(piece: Piece, session: Session) -> str | None:
     return None
 
 
-def _misread(shipped: Shipped, call: Call, part: Part) -> str | None:
+def _misread(shipped: StampedModel, call: Call, part: StampedComponent) -> str | None:
     """What it reads that the spec does not wire to it, in words."""
     wired = {shipped.tensors[value] for value in call.inputs if value is not None}
     foreign = [shipped.values.get(name, name) for name in part.inputs if name not in wired]
