@@ -18,24 +18,24 @@ TESTS = Path(__file__).parent
 BAD_SPECS = sorted(path for path in (TESTS / "bad_specs").iterdir() if path.suffix in (".yaml", ".mmd"))
 
 # Codes that no text of a spec alone can bring about, and the test that does. That stackc raises no other codes than
-# those of the catalogue is for tests/reference/test_codes.py to see.
+# those of the catalogue is for tests/authoring/reference/test_codes.py to see.
 ELSEWHERE = {
     "S009": "cli/test_commands.py", "S011": "cli/test_init.py", "S012": "cli/test_init.py",
-    "S013": "spec/test_writer.py", "T210": "own/test_module.py", "T211": "own/test_module.py",
-    "W801": "test_weights.py", "W802": "test_weights.py", "W803": "test_weights.py", "W804": "test_weights.py",
-    "E501": "export/test_compile.py", "E502": "export/test_link.py", "E504": "test_memory.py",
-    "P701": "test_build.py", "P702": "proof/test_refusals.py", "P703": "proof/test_refusals.py",
+    "S013": "spec/test_writer.py", "T210": "components/custom/test_module.py", "T211": "components/custom/test_module.py",
+    "W801": "weights/test_weights.py", "W802": "weights/test_weights.py", "W803": "weights/test_weights.py", "W804": "weights/test_weights.py",
+    "E501": "export/test_compile.py", "E502": "export/test_link.py", "E504": "test_out_of_memory.py",
+    "P701": "test_pipeline.py", "P702": "proof/test_refusals.py", "P703": "proof/test_refusals.py",
     "P704": "proof/test_planted_faults.py", "P705": "models/test_own_modules.py",
     "V101": "view/test_svg.py", "V102": "view/test_svg.py", "V103": "view/test_show_command.py",
     **dict.fromkeys(("R400", "R401", "R402", "R403", "R404"), "runtime/test_providers.py"),
     **dict.fromkeys(("R405", "R406"), "runtime/test_session.py"), "R407": "runtime/test_placement.py",
     **dict.fromkeys(("R411", "R412", "R413", "R414", "R415", "R416", "R417", "R418"), "runtime/test_feeds.py"),
     **dict.fromkeys(("R421", "R422", "R423"), "runtime/test_npz.py"),
-    **dict.fromkeys(("R431", "R432"), "bench/test_workers.py"), "R433": "bench/test_agreement.py",
-    **dict.fromkeys(("R434", "R435", "R436", "R437"), "bench/test_targets.py"),
-    **dict.fromkeys((f"A6{number:02}" for number in range(1, 11) if number not in (7, 8)), "test_artifact.py"),
-    "A607": "test_staging.py", "A608": "test_staging.py",
-    **dict.fromkeys(("A611", "A612", "A613"), "test_verify.py"),
+    **dict.fromkeys(("R431", "R432"), "benchmark/test_workers.py"), "R433": "benchmark/test_agreement.py",
+    **dict.fromkeys(("R434", "R435", "R436", "R437"), "benchmark/test_targets.py"),
+    **dict.fromkeys((f"A6{number:02}" for number in range(1, 11) if number not in (7, 8)), "artifact/test_folder.py"),
+    "A607": "artifact/test_atomic.py", "A608": "artifact/test_atomic.py",
+    **dict.fromkeys(("A611", "A612", "A613"), "artifact/test_verify.py"),
 }  # fmt: skip
 
 

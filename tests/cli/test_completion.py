@@ -73,4 +73,11 @@ def test_commands_are_completed_without_importing_them() -> None:
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | line)
     loaded = set(done.stdout.splitlines()[-1].split())
-    assert loaded == {"stackc", "stackc.cli", "stackc.core.diagnostics", "stackc.core.suggestions"}
+    assert loaded == {
+        "stackc",
+        "stackc._version",
+        "stackc.cli",
+        "stackc.core",
+        "stackc.core.diagnostics",
+        "stackc.core.suggestions",
+    }

@@ -29,14 +29,14 @@ def test_versions_are_the_installed_ones() -> None:
 
 
 def test_pytorch_is_not_imported() -> None:
-    code = "import sys; from stackc.cli.diagnose import diagnose; diagnose.diagnose(); print('torch' in sys.modules)"
+    code = "import sys; from stackc.cli.diagnose import diagnose; diagnose(); print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (run.stdout, run.stderr) == ("False\n", "")
 
 
 def test_without_a_driver_cuda_is_untested_here(monkeypatch: pytest.MonkeyPatch) -> None:
     absent = Diagnostic("R403", "no NVIDIA driver was found", hint="get one")
-    monkeypatch.setattr(diagnose, "obstacle", lambda provider: None if provider == "cpu" else absent)
+    monkeypatch.setattr(diagnose, "unavailable", lambda provider: None if provider == "cpu" else absent)
     monkeypatch.setattr(diagnose, "cuda_libraries", lambda: (SharedLibrary(DRIVER, "cannot open"),))
     found = rows()
     assert found["provider cuda"] == DiagnosisRow(
@@ -48,7 +48,7 @@ def test_without_a_driver_cuda_is_untested_here(monkeypatch: pytest.MonkeyPatch)
 
 def test_what_does_not_open_comes_with_its_mend(monkeypatch: pytest.MonkeyPatch) -> None:
     missing = Diagnostic("R402", "the cuda provider does not open: libcurand.so.10 not found", hint="pip install it")
-    monkeypatch.setattr(diagnose, "obstacle", lambda provider: missing if provider == "cuda" else None)
+    monkeypatch.setattr(diagnose, "unavailable", lambda provider: missing if provider == "cuda" else None)
     monkeypatch.setattr(diagnose, "cuda_libraries", lambda: (SharedLibrary("libcurand.so.10", "cannot open"),))
     found = rows()
     assert found["provider cuda"] == DiagnosisRow("provider cuda", "failed", missing.message, "pip install it")
@@ -59,7 +59,9 @@ def test_what_does_not_open_comes_with_its_mend(monkeypatch: pytest.MonkeyPatch)
 
 def test_two_packages_of_onnxruntime_are_one_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diagnose, "_version", lambda package: "1.0")
-    monkeypatch.setattr(diagnose, "build", lambda: Build("onnxruntime", "1.31.1", None, ("CPUExecutionProvider",)))
+    monkeypatch.setattr(
+        diagnose, "installed_build", lambda: Build("onnxruntime", "1.31.1", None, ("CPUExecutionProvider",))
+    )
     row = rows()["onnxruntime"]
     assert (row.state, row.fix and row.fix.startswith("pip uninstall")) == ("failed", True)
     assert row.detail == "onnxruntime 1.31.1, without CUDA; both packages are installed, and one hides the other"

@@ -71,10 +71,10 @@ def without(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
     """A machine with the GPU build of ONNX Runtime that lacks some libraries."""
     monkeypatch.setattr(providers, "installed_build", lambda: GPU_BUILD)
     monkeypatch.setattr(providers, "DRIVER", "libcuda.so.1")
-    monkeypatch.setattr(providers, "load", lambda name: "cannot open" if name in missing else None)
+    monkeypatch.setattr(providers, "load_library", lambda name: "cannot open" if name in missing else None)
     monkeypatch.setattr(providers, "preload", lambda: "")
     monkeypatch.setattr(
-        providers, "resolve", lambda names: [SharedLibrary(n, "no" if n in missing else None) for n in names]
+        providers, "find_libraries", lambda names: [SharedLibrary(n, "no" if n in missing else None) for n in names]
     )
     monkeypatch.setattr(providers, "provider_library", lambda provider: Path("lib.so"))
     monkeypatch.setattr(providers, "needed", lambda path: ("libc.so.6", *missing))
@@ -133,7 +133,7 @@ def test_error_what_onnx_runtime_only_logs_is_asked_of_the_loader(monkeypatch: p
         raise RuntimeError("ONNX Runtime opened CPUExecutionProvider in place of CUDAExecutionProvider")
 
     without(monkeypatch)
-    monkeypatch.setattr(providers, "load", lambda name: "undefined symbol: x" if name == "lib.so" else None)
+    monkeypatch.setattr(providers, "load_library", lambda name: "undefined symbol: x" if name == "lib.so" else None)
     monkeypatch.setattr(providers, "open_with", refuse)
     assert the_problem("cuda").message.endswith("in place of CUDAExecutionProvider; undefined symbol: x")
 
