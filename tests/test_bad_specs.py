@@ -21,8 +21,8 @@ BAD_SPECS = sorted(path for path in (TESTS / "bad_specs").iterdir() if path.suff
 # those of the catalogue is for tests/authoring/reference/test_codes.py to see.
 ELSEWHERE = {
     "S009": "cli/test_commands.py", "S011": "cli/test_init.py", "S012": "cli/test_init.py",
-    "S013": "spec/test_writer.py", "T210": "components/custom/test_module.py", "T211": "components/custom/test_module.py",
-    "W801": "weights/test_weights.py", "W802": "weights/test_weights.py", "W803": "weights/test_weights.py", "W804": "weights/test_weights.py",
+    "S013": "spec/test_writer.py", **dict.fromkeys(("T210", "T211"), "components/custom/test_module.py"),
+    **dict.fromkeys(("W801", "W802", "W803", "W804"), "weights/test_weights.py"),
     "E501": "export/test_compile.py", "E502": "export/test_link.py", "E504": "test_out_of_memory.py",
     "P701": "test_pipeline.py", "P702": "proof/test_refusals.py", "P703": "proof/test_refusals.py",
     "P704": "proof/test_planted_faults.py", "P705": "models/test_own_modules.py",

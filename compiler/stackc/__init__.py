@@ -79,10 +79,10 @@ def load(spec: SpecPath) -> Document:
     """
     from pathlib import Path
 
-    from stackc.spec.reader import read
+    from stackc.spec.reader import parse
     from stackc.spec.source import load_source
 
-    return read(load_source(Path(spec)))
+    return parse(load_source(Path(spec)))
 
 
 def check(

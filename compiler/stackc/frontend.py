@@ -16,7 +16,7 @@ from stackc.ir.typed import TypedGraph
 from stackc.resolve.mentions import unused_params
 from stackc.resolve.resolve import Spelling, resolve
 from stackc.spec.document import Document
-from stackc.spec.reader import draft
+from stackc.spec.reader import parse
 from stackc.spec.source import Source, load_source
 from stackc.typecheck.cost import Cost, cost_of
 from stackc.typecheck.flatten import flatten
@@ -94,7 +94,7 @@ def check_source(source: Source, overrides: Overrides | None = None) -> Checked:
 
 
 def _checked(source: Source, overrides: Overrides) -> Checked:
-    document = draft(source)
+    document = parse(source, recover=True)
     try:
         graph = resolve(document, overrides.params, overrides.dims, overrides.trust, overrides.spelling)
         typed = infer_types(graph)

@@ -33,7 +33,7 @@ params: {out: 4}
 graph: x --> up[linear] --> gelu --> down[linear]
 nodes: {up: {out: 32}, down: {out: out}}
 """
-QUICK = BenchmarkOptions(seconds=0.1, sittings=1, dims={"batch": 3})
+QUICK = BenchmarkOptions(seconds=0.1, repetitions=1, dims={"batch": 3})
 
 
 def silent(stage: str, found: str) -> None:
@@ -80,7 +80,7 @@ def test_a_spec_in_every_engine(spec: Path) -> None:
     engines = ["eager", "compile", "onnx", "openvino"]
     if shutil.which(os.environ.get("CXX", "g++")) is None:
         engines.remove("compile")
-    assert [entry.contender.name for entry in result.entries] == engines
+    assert [entry.candidate.name for entry in result.entries] == engines
     assert [left.name for left in result.left_out] == [] if "compile" in engines else ["compile"]
     assert {entry.weights for entry in result.entries[:-2]} == {"random weights, seed 0"}
     assert (dict(result.sizes), dict(result.inputs), result.batch) == ({"batch": 3}, {"x": "float32[3, 8]"}, 3)
@@ -96,9 +96,9 @@ def test_a_spec_in_every_engine(spec: Path) -> None:
 
 
 def test_several_sittings_are_several_processes(artifact: Path) -> None:
-    options = BenchmarkOptions(seconds=0, sittings=3, dims={"batch": 3}, baseline="onnx 2 threads")
+    options = BenchmarkOptions(seconds=0, repetitions=3, dims={"batch": 3}, baseline="onnx 2 threads")
     result = run(artifact, options=options, threads=(1, 2))
-    assert [entry.contender.name for entry in result.entries] == ["onnx 1 thread", "onnx 2 threads"]
+    assert [entry.candidate.name for entry in result.entries] == ["onnx 1 thread", "onnx 2 threads"]
     assert [len(entry.opened) for entry in result.entries] == [3, 3]
     assert [len(entry.timing.seconds) for entry in result.entries] == [21, 21], "20 rounds at least, 7 a sitting"
     assert [(r.candidate, r.baseline) for r in result.comparison.ratios] == [("onnx 1 thread", "onnx 2 threads")]
@@ -126,7 +126,7 @@ def test_weights_of_a_file(spec: Path, tmp_path: Path) -> None:
     (alone,) = run(folder, engines=("eager",)).entries
     assert alone.weights == "random weights, seed 0"
     assert alone.unequal == "the artifact has those of weights.npz, which --weights does not name"
-    options = BenchmarkOptions(seconds=0, sittings=1, dims={"batch": 3}, weights=file)
+    options = BenchmarkOptions(seconds=0, repetitions=1, dims={"batch": 3}, weights=file)
     for target in (folder, spec):
         onnx_, eager = run(target, engines=("onnx", "eager"), options=options).entries
         assert eager.weights == "the weights of weights.npz"
@@ -161,7 +161,7 @@ def test_error_a_file_of_another_model(artifact: Path, tmp_path: Path) -> None:
         "'other.onnx onnx' does not give what 'tiny onnx' gives: the output 'down' has another shape, or NaN or Inf at "
         "other places; 0.001 is allowed",
     )
-    options = BenchmarkOptions(seconds=0, sittings=1, dims={"batch": 3}, tolerance=float("inf"))
+    options = BenchmarkOptions(seconds=0, repetitions=1, dims={"batch": 3}, tolerance=float("inf"))
     _, entry = run(artifact, other, options=options).entries
     assert entry.difference is not None
     told: Any = run(artifact, other, options=options).to_json()
@@ -174,9 +174,9 @@ def test_what_was_not_asked_for_and_fails_is_left_out(tmp_path: Path) -> None:
     text = HEAD.replace('"" : 18', '"" : 18, "com.microsoft" : 1')
     path = tmp_path / "own.onnx"
     path.write_bytes(onnx.parser.parse_model(text + body).SerializeToString())
-    options = BenchmarkOptions(seconds=0, sittings=1, dims={"n": 3})
+    options = BenchmarkOptions(seconds=0, repetitions=1, dims={"n": 3})
     result = run(path, engines=(), options=options)
-    assert [entry.contender.name for entry in result.entries] == ["onnx"]
+    assert [entry.candidate.name for entry in result.entries] == ["onnx"]
     (left,) = result.left_out
     assert left.name == "openvino"
     assert left.reason.startswith("'openvino' fails: ")

@@ -34,7 +34,7 @@ nodes: {embed: {vocab: 50, dim: 8}}
 
 def names(*paths: str, engines: tuple[Engine, ...] = (), threads: tuple[int, ...] = (2,)) -> list[str]:
     plan = plan_benchmark([Path(path) for path in paths], engines, ["cpu"], threads)
-    return [contender.name for contender in plan.contenders]
+    return [candidate.name for candidate in plan.candidates]
 
 
 def test_what_takes_part() -> None:
@@ -57,7 +57,7 @@ def test_names_say_what_differs() -> None:
 def test_providers_and_the_devices_of_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stackc.benchmark.candidates.choose", lambda name: (name, "asked for"))
     plan = plan_benchmark([Path("a.yaml")], ["eager", "onnx", "openvino"], ["cpu", "cuda", "tensorrt"], [1, 2])
-    assert [(c.name, c.provider, c.threads) for c in plan.contenders] == [
+    assert [(c.name, c.provider, c.threads) for c in plan.candidates] == [
         ("eager cpu 1 thread", "cpu", 1),
         ("eager cpu 2 threads", "cpu", 2),
         ("eager cuda 1 thread", "cuda", 1),
@@ -73,7 +73,7 @@ def test_providers_and_the_devices_of_modules(monkeypatch: pytest.MonkeyPatch) -
 def test_what_is_not_installed_is_left_out_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     plan = plan_benchmark([Path("a.onnx")], (), ["cpu"], [1])
-    assert [contender.engine for contender in plan.contenders] == ["onnx"]
+    assert [candidate.engine for candidate in plan.candidates] == ["onnx"]
     assert [left.reason for left in plan.left_out] == ["openvino is not installed: pip install openvino"]
 
 

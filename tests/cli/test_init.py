@@ -18,7 +18,7 @@ from stackc.frontend import check_source, check_spec
 from stackc.pipeline import Options, build
 from stackc.resolve.op_guess import MEANT, meant_by, ops_by_arity
 from stackc.spec.drawing import DrawnNode
-from stackc.spec.reader import read
+from stackc.spec.reader import parse
 from stackc.spec.source import Source
 
 SPECS = Path(__file__).parents[2] / "specs"
@@ -108,7 +108,7 @@ def test_inputs_are_guessed_and_known_ops_ask_for_their_fields() -> None:
     )
     made = scaffold(drawing, "drawing.mmd", "drawing")
     assert made.waiting == ("e", "s", "o", "t")
-    document = read(Source("drawing.mmd", made.text))
+    document = parse(Source("drawing.mmd", made.text))
     assert {name: decl.dtype for name, decl in document.inputs.items()} == {"tokens": "int64", "mask": "int64"}
     for line in (
         "  # e is embedding; vocab: how many ids there are\n",

@@ -33,10 +33,10 @@ def test_the_same_problem_at_the_same_place_is_kept_once_with_its_first_notes() 
 
 def test_what_is_mended_ends_no_stage_and_is_told_beside_what_does() -> None:
     diagnostics = Collector()
-    diagnostics.mend("S004", "second", Span("s", 2))
-    diagnostics.mend("S004", "first", Span("s", 1))
+    diagnostics.repair("S004", "second", Span("s", 2))
+    diagnostics.repair("S004", "first", Span("s", 1))
     diagnostics.raise_if_any()
-    assert [diagnostic.message for diagnostic in diagnostics.mended] == ["first", "second"]
+    assert [diagnostic.message for diagnostic in diagnostics.repaired] == ["first", "second"]
     diagnostics.error("N301", "third", Span("s", 1, 5))
     with pytest.raises(SpecError) as caught:
         diagnostics.raise_if_any()

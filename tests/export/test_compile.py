@@ -93,7 +93,7 @@ def test_objects_stand_on_their_own(everything: dict[Unit, Object]) -> None:
     """Constants are shared in the gallery, and values captured by bodies of If: each object has what it needs."""
     for unit, made in everything.items():
         known = {f"x{port}" for port, x in enumerate(unit.inputs) if x} | {tensor.name for tensor in made.constants}
-        known |= {result for cone in made.cones for result in cone.results} | {""}
+        known |= {result for subgraph in made.subgraphs for result in subgraph.results} | {""}
         assert_closed(made.nodes, known)
         assert set(made.outputs) <= known | {name for node in made.nodes for name in node.output}
 
@@ -163,9 +163,9 @@ def test_prologue_is_split_off(typed: Any) -> None:
     for made, parameter in ((plain, "weight"), (normalized, "parametrizations.weight.original")):
         assert [node.op_type for node in made.nodes] == ["MatMul", "Add"]
         assert made.parameters == ("bias",)
-        (cone,) = made.cones
-        assert cone.parameters == (parameter,)
-        onnx.checker.check_model(onnx.load_from_string(cone.model), full_check=True)
+        (subgraph,) = made.subgraphs
+        assert subgraph.parameters == (parameter,)
+        onnx.checker.check_model(onnx.load_from_string(subgraph.model), full_check=True)
 
 
 def test_branch_on_a_size_leaves_a_constraint(typed: Any, probe: Any) -> None:

@@ -31,8 +31,8 @@ def test_to_bytes_and_back(typed: Any, probe: Any) -> None:
     for made in compile_units(dict.fromkeys(units, Span("", 1))).values():
         again = Object.from_bytes(made.to_bytes())
         assert again.to_bytes() == made.to_bytes()
-        assert (again.outputs, again.cones, again.constraints, again.opset) == (
-            made.outputs, made.cones, made.constraints, made.opset,
+        assert (again.outputs, again.subgraphs, again.constraints, again.opset) == (
+            made.outputs, made.subgraphs, made.constraints, made.opset,
         )  # fmt: skip
 
 

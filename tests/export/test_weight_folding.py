@@ -32,7 +32,7 @@ MOVES = [
 ]
 
 
-def cone(body: str, outputs: int) -> WeightSubgraph:
+def subgraph(body: str, outputs: int) -> WeightSubgraph:
     """A prologue of one parameter; constants are initializers, as the exporter leaves them."""
     names = [f"v{i}" for i in range(outputs)]
     results = ", ".join(f"float {name}" for name in names)
@@ -50,7 +50,7 @@ def cone(body: str, outputs: int) -> WeightSubgraph:
 @pytest.mark.parametrize("body", MOVES)
 def test_moves_are_those_of_onnx_runtime(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
     outputs = 3 if "v0, v1, v2" in body else 2 if "v0, v1" in body else 1
-    made = cone(body, outputs)
+    made = subgraph(body, outputs)
     expected = run_once(made.model, {"p0": W})
 
     def refuse(*_: object) -> None:
@@ -62,14 +62,14 @@ def test_moves_are_those_of_onnx_runtime(body: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_arithmetic_goes_through_onnx_runtime() -> None:
-    (got,) = weight_folding.run_subgraph(cone("v1 = Sqrt (p0) v0 = Transpose <perm = [0, 2, 1]> (v1)", 1), [W])
+    (got,) = weight_folding.run_subgraph(subgraph("v1 = Sqrt (p0) v0 = Transpose <perm = [0, 2, 1]> (v1)", 1), [W])
     np.testing.assert_allclose(got, np.sqrt(W).transpose(0, 2, 1), rtol=1e-6)
 
 
 def test_what_moves_can_stay_in_the_graph() -> None:
-    assert weight_folding.only_moves(cone(MOVES[0], 1))
-    assert weight_folding.only_moves(cone(MOVES[-1], 1))
-    assert not weight_folding.only_moves(cone("v1 = Transpose <perm = [0, 2, 1]> (p0) v0 = Sqrt (v1)", 1))
+    assert weight_folding.only_moves(subgraph(MOVES[0], 1))
+    assert weight_folding.only_moves(subgraph(MOVES[-1], 1))
+    assert not weight_folding.only_moves(subgraph("v1 = Transpose <perm = [0, 2, 1]> (p0) v0 = Sqrt (v1)", 1))
 
 
 class Projections(nn.Module):

@@ -66,12 +66,15 @@ def test_all_engines_on_cuda(capsys: pytest.CaptureFixture[str]) -> None:
     paths = [SPECS / "seed.mmd"]
     plan = plan_benchmark(paths, ["eager", "compile", "onnx"], ["cuda", "cpu"], [2])
     result = run_benchmark(
-        paths, plan, BenchmarkOptions(seconds=1, sittings=1, dims={"batch": 8, "seq": 128}), lambda stage, found: None
+        paths,
+        plan,
+        BenchmarkOptions(seconds=1, repetitions=1, dims={"batch": 8, "seq": 128}),
+        lambda stage, found: None,
     )
     with capsys.disabled():
         print("", *result.comparison.ratios, sep="\n")
     for entry in result.entries:
-        on_gpu = entry.contender.provider == "cuda"
+        on_gpu = entry.candidate.provider == "cuda"
         assert entry.opened[0].clock == ("CUDA events" if on_gpu else "wall clock")
         assert (entry.device_memory is not None) == on_gpu
         assert (entry.timing.seconds > 0).all()

@@ -10,7 +10,7 @@ import pytest
 
 from stackc.core.diagnostics import Span, SpecError
 from stackc.frontend import check_spec
-from stackc.spec.reader import read
+from stackc.spec.reader import parse
 from stackc.spec.source import Source, load_source
 from stackc.spec.writer import convert_syntax
 
@@ -82,7 +82,7 @@ def readme(tmp_path: Path) -> Path:
     ],
 )
 def test_places_are_those_in_the_file(name: str, spans: dict[str, tuple[int, int, int]], readme: Path) -> None:
-    document = read(load_source(readme.with_name(f"README.md#{name}")))
+    document = parse(load_source(readme.with_name(f"README.md#{name}")))
     assert document.name == name
     assert document.file == str(readme)
     file = str(readme)
@@ -93,7 +93,7 @@ def test_places_are_those_in_the_file(name: str, spans: dict[str, tuple[int, int
 
 def test_it_is_the_spec_that_stands_there(readme: Path) -> None:
     block = README.split("```mermaid\n")[1].split("   ```")[0].replace("\n   ", "\n").removeprefix("   ")
-    assert read(load_source(readme.with_name("README.md#listed"))) == read(Source("listed.mmd", block))
+    assert parse(load_source(readme.with_name("README.md#listed"))) == parse(Source("listed.mmd", block))
 
 
 def test_it_is_written_without_the_indent(readme: Path) -> None:

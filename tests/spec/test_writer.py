@@ -13,7 +13,7 @@ from tests.spec.mermaid.mermaid_writer import write_drawing
 from stackc.core.diagnostics import SpecError
 from stackc.spec.drawing import Drawing
 from stackc.spec.markdown import Syntax
-from stackc.spec.reader import read
+from stackc.spec.reader import parse
 from stackc.spec.source import Source, load_source
 from stackc.spec.writer import convert_syntax
 
@@ -161,11 +161,11 @@ def keys_of(text: str) -> list[str]:
 
 
 def check_both_ways(source: Source, notes: list[str]) -> None:
-    document = read(source)
+    document = parse(source)
     for skin, other in SKINS:
         written = Source(FILES[skin], convert_syntax(source, skin))
-        assert read(written) == document
-        assert list(read(written).body.drawing.nodes) == list(document.body.drawing.nodes)
+        assert parse(written) == document
+        assert list(parse(written).body.drawing.nodes) == list(document.body.drawing.nodes)
         assert sorted(re.findall(r"(?:#|%%) note \d+$", written.text, re.MULTILINE)) == sorted(notes)
         assert keys_of(written.text) == keys_of(source.text)
         away = convert_syntax(written, other)

@@ -105,11 +105,11 @@ def test_a_file_is_no_faster_than_itself() -> None:
     """Of simulated comparisons, of processes that differ by 0.4 % on a machine that drifts, few find a difference."""
     random = np.random.default_rng(0)
 
-    def sitting() -> Repetition:
+    def repetition() -> Repetition:
         machine = 1 + 0.02 * np.cumsum(random.normal(0, 0.1, 100))[:, None]
         return Repetition(machine * random.normal(1, 0.004, 2) * random.normal(1, 0.01, (100, 2)))
 
-    verdicts = [compare_candidates(["A", "B"], [sitting() for _ in range(3)]).ratios[0].verdict for _ in range(20)]
+    verdicts = [compare_candidates(["A", "B"], [repetition() for _ in range(3)]).ratios[0].verdict for _ in range(20)]
     assert verdicts.count("noise") >= 16
 
 

@@ -74,7 +74,7 @@ class _Writer:
     def body(self, region: Region, indent: str) -> list[str]:
         nodes = {node.id: self.node(region, node) for node in region.nodes.values()}
         arrows = [f"  {line}" for node in region.nodes.values() for line in _arrows(region, node)]
-        outputs = {name: _text(_path(region, wire)) for name, wire in region.outputs.items()}
+        outputs = {name: _text(_path(region, ref)) for name, ref in region.outputs.items()}
         lines = ["graph: |", *arrows, *_section("nodes", nodes), *_section("outputs", outputs)]
         return [indent + line for line in lines]
 
@@ -106,21 +106,21 @@ def _component(component: Component) -> dict[str, str]:
 def _arrows(region: Region, node: Node) -> list[str]:
     ports = node.body.inputs if isinstance(node.body, Region) else [port.name for port in node.body.ports]
     lines = []
-    for inlet in node.inlets:
-        if inlet.wire is None:
+    for operand in node.operands:
+        if operand.value is None:
             continue
-        out = _path(region, inlet.wire).partition(".")[2]
-        label = f"{out}:{inlet.port}" if out else inlet.port
+        out = _path(region, operand.value).partition(".")[2]
+        label = f"{out}:{operand.port}" if out else operand.port
         arrow = "-->" if label == ports[0] else f'-->|"{label}"|'
-        lines.append(f"{inlet.wire.node} {arrow} {node.id}")
+        lines.append(f"{operand.value.node} {arrow} {node.id}")
     return lines
 
 
-def _path(region: Region, wire: ValueRef) -> str:
+def _path(region: Region, ref: ValueRef) -> str:
     """The node of a wire, with the name of its output where that is not the first."""
-    if wire.output == 0:
-        return wire.node
-    return f"{wire.node}.{list(region.nodes[wire.node].body.outputs)[wire.output]}"
+    if ref.output == 0:
+        return ref.node
+    return f"{ref.node}.{list(region.nodes[ref.node].body.outputs)[ref.output]}"
 
 
 def _section(name: str, entries: Mapping[str, str]) -> list[str]:

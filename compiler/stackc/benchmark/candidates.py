@@ -42,7 +42,7 @@ class BenchmarkPlan:
     """The targets by the names that messages have for them, and all that takes part, in order."""
 
     labels: tuple[str, ...]
-    contenders: tuple[BenchmarkCandidate, ...]
+    candidates: tuple[BenchmarkCandidate, ...]
     left_out: tuple[LeftOut, ...]
 
 
@@ -72,7 +72,7 @@ def plan_benchmark(
         for count in (dict.fromkeys(threads) if provider == "cpu" else threads[:1])
     ]
     several = len(paths) > 1, len({row[2] for row in rows}) > 1, len({row[3] for row in rows}) > 1
-    contenders = tuple(
+    candidates = tuple(
         BenchmarkCandidate(
             " ".join(_parts(labels[target], engine, provider, count, several)),
             target, engine, provider, found.get(provider, "it runs nowhere else"), count,
@@ -80,7 +80,7 @@ def plan_benchmark(
         )
         for target, engine, provider, count in rows
     )  # fmt: skip
-    return BenchmarkPlan(labels, contenders, left_out)
+    return BenchmarkPlan(labels, candidates, left_out)
 
 
 def is_model_file(path: Path) -> bool:

@@ -25,10 +25,10 @@ def require_equal(opened: Sequence[Open], targets: Sequence[Target], tolerance: 
     lead = lead_of(targets)
     first: dict[object, Open] = {}
     compared: dict[str, OutputDifference | str] = {}
-    for one in sorted(opened, key=lambda one: targets[one.seat.contender.target] is not lead):
-        target = targets[one.seat.contender.target]
+    for one in sorted(opened, key=lambda one: targets[one.job.candidate.target] is not lead):
+        target = targets[one.job.candidate.target]
         model = _model(target if target.module else lead)
-        if target.module and target.module.other and one.seat.contender.engine in MODULES:
+        if target.module and target.module.other and one.job.candidate.engine in MODULES:
             compared[one.name] = target.module.other
         elif model in first:
             reference = first[model]
@@ -45,7 +45,7 @@ def _model(target: Target) -> object:
 
 
 def _outputs(one: Open) -> dict[str, Array]:
-    return read_npz(Path(one.seat.job.outputs))
+    return read_npz(Path(one.job.job.outputs))
 
 
 def equality_note(compared: Compared) -> str:

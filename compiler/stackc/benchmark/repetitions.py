@@ -21,7 +21,7 @@ Report = Callable[[str, str], None]
 class BenchmarkJob:
     """A contender, what its process is asked to do, and a folder for that."""
 
-    contender: BenchmarkCandidate
+    candidate: BenchmarkCandidate
     job: WorkerTask
     folder: Path
 
@@ -30,14 +30,14 @@ class BenchmarkJob:
 class Open:
     """A candidate that has run once, and waits for its turns."""
 
-    seat: BenchmarkJob
+    job: BenchmarkJob
     worker: Worker
     opened: Opened
 
     @property
     def name(self) -> str:
         """The candidate's."""
-        return self.seat.contender.name
+        return self.job.candidate.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,11 @@ class RepetitionResult:
 
     opened: Mapping[str, Opened]
     memory: Mapping[str, Memory]
-    sitting: Repetition
+    repetition: Repetition
 
 
 @contextlib.contextmanager
-def all_open(seats: Sequence[BenchmarkJob], report: Report) -> Iterator[tuple[list[Open], list[LeftOut]]]:
+def all_open(jobs: Sequence[BenchmarkJob], report: Report) -> Iterator[tuple[list[Open], list[LeftOut]]]:
     """Every candidate, loaded one after the other so that each loads alone; all are ended with the `with`.
 
     An optional one that fails is left out. SpecError where another fails, or any process ends.
@@ -58,37 +58,37 @@ def all_open(seats: Sequence[BenchmarkJob], report: Report) -> Iterator[tuple[li
     opened: list[Open] = []
     left_out: list[LeftOut] = []
     with contextlib.ExitStack() as ended:
-        workers = [ended.enter_context(Worker.start(seat.contender.name, seat.job, seat.folder)) for seat in seats]
+        workers = [ended.enter_context(Worker.start(job.candidate.name, job.job, job.folder)) for job in jobs]
         prepared: list[tuple[BenchmarkJob, Worker]] = []
-        for seat, worker in zip(seats, workers, strict=True):
-            with _leaving_out(seat.contender, left_out):
+        for job, worker in zip(jobs, workers, strict=True):
+            with _leaving_out(job.candidate, left_out):
                 worker.prepare()
-                prepared.append((seat, worker))
-        for seat, worker in prepared:
-            with _leaving_out(seat.contender, left_out):
-                opened.append(Open(seat, worker, worker.load()))
+                prepared.append((job, worker))
+        for job, worker in prepared:
+            with _leaving_out(job.candidate, left_out):
+                opened.append(Open(job, worker, worker.load()))
                 report("open", f"{opened[-1].name}: ran once after {opened[-1].opened.load_seconds:.2f} s")
         yield opened, left_out
 
 
 @contextlib.contextmanager
-def _leaving_out(contender: BenchmarkCandidate, left_out: list[LeftOut]) -> Iterator[None]:
+def _leaving_out(candidate: BenchmarkCandidate, left_out: list[LeftOut]) -> Iterator[None]:
     """An optional candidate that fails is noted."""
     try:
         yield
     except SpecError as error:
-        if not contender.optional or any(found.code != "R431" for found in error.diagnostics):
+        if not candidate.optional or any(found.code != "R431" for found in error.diagnostics):
             raise
-        left_out.append(LeftOut(contender.name, error.diagnostics[0].message))
+        left_out.append(LeftOut(candidate.name, error.diagnostics[0].message))
 
 
 def timed(opened: Sequence[Open], names: Sequence[str], seconds: float, rounds: tuple[int, int]) -> RepetitionResult:
     """The rounds of one sitting, and what the candidates have taken in memory by then."""
     runs = {one.name: one.worker.run for one in opened}
-    sitting = interleave(runs, seconds=seconds, rounds=rounds, processes=[one.worker.pid for one in opened])
+    repetition = interleave(runs, seconds=seconds, rounds=rounds, processes=[one.worker.pid for one in opened])
     columns = [list(runs).index(name) for name in names]
     return RepetitionResult(
         {one.name: one.opened for one in opened},
         {one.name: one.worker.memory() for one in opened},
-        Repetition(sitting.seconds[:, columns], sitting.others),
+        Repetition(repetition.seconds[:, columns], repetition.others),
     )

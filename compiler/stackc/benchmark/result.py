@@ -25,7 +25,7 @@ class BenchmarkEntry:
     for the reason in `unequal`, or where that is None because the others were compared with them.
     """
 
-    contender: BenchmarkCandidate
+    candidate: BenchmarkCandidate
     opened: tuple[Opened, ...]
     memory: tuple[Memory, ...]
     timing: Timing
@@ -87,7 +87,7 @@ class Result:
         }
 
     def _row(self, entry: BenchmarkEntry) -> dict[str, Any]:
-        one, timing = entry.contender, entry.timing
+        one, timing = entry.candidate, entry.timing
         return {
             "name": one.name,
             "engine": one.engine,

@@ -46,7 +46,7 @@ class BenchmarkOptions:
     weights: Path | None = None
     seed: int = 0
     seconds: float = 6.0
-    sittings: int = 3
+    repetitions: int = 3
     baseline: str | None = None
     tolerance: float = TOLERANCE
 
@@ -62,13 +62,13 @@ def run_benchmark(paths: Sequence[Path], plan: BenchmarkPlan, options: Benchmark
         folder = Path(name)
         write_npz(folder / "inputs.npz", feeds)
         targets = _built(paths, targets, options, folder, report)
-        wanted = [replace(one, optional=one.optional and one.name != options.baseline) for one in plan.contenders]
-        seats = [_seat(number, one, targets, folder) for number, one in enumerate(wanted)]
-        held = _hold(seats, targets, options, report)
+        wanted = [replace(one, optional=one.optional and one.name != options.baseline) for one in plan.candidates]
+        jobs = [_seat(number, one, targets, folder) for number, one in enumerate(wanted)]
+        held = _hold(jobs, targets, options, report)
     comparison = compare_candidates(
-        held.names, [sat.sitting for sat in held.sittings], baseline=options.baseline, seed=options.seed
+        held.names, [sat.repetition for sat in held.repetitions], baseline=options.baseline, seed=options.seed
     )
-    entries = tuple(_entry(seat.contender, targets, held, comparison) for seat in held.seats)
+    entries = tuple(_entry(job.candidate, targets, held, comparison) for job in held.jobs)
     left_out = (*plan.left_out, *held.left_out)
     return Result(entries, comparison, left_out, sizes, inputs, batch_of(targets, feeds), options.seed)
 
@@ -97,47 +97,47 @@ def _built(
     return made
 
 
-def _seat(number: int, contender: BenchmarkCandidate, targets: Sequence[Target], folder: Path) -> BenchmarkJob:
-    place, target = folder / f"candidate-{number}", targets[contender.target]
+def _seat(number: int, candidate: BenchmarkCandidate, targets: Sequence[Target], folder: Path) -> BenchmarkJob:
+    place, target = folder / f"candidate-{number}", targets[candidate.target]
     place.mkdir()
-    module = target.module if contender.engine in MODULES else None
+    module = target.module if candidate.engine in MODULES else None
     source = module.spec if module else target.model
     assert source is not None, "specs are built by now, and a file has no module"
     weights = module.weights.absolute() if module and module.weights else None
     job = WorkerTask(
-        contender.engine, str(source.absolute()), contender.provider, contender.threads,
+        candidate.engine, str(source.absolute()), candidate.provider, candidate.threads,
         str(folder / "inputs.npz"), str(place / "outputs.npz"), str(weights) if weights else None,
         module.seed if module else 0, module.trust if module else (), str(module.beside) if module else ".",
     )  # fmt: skip
-    return BenchmarkJob(contender, job, place)
+    return BenchmarkJob(candidate, job, place)
 
 
 @dataclass(frozen=True)
 class _Repetitions:
     """All sittings: who took part, who did not, how their outputs compare, and what was timed."""
 
-    seats: tuple[BenchmarkJob, ...]
+    jobs: tuple[BenchmarkJob, ...]
     left_out: tuple[LeftOut, ...]
     compared: Compared
-    sittings: tuple[RepetitionResult, ...]
+    repetitions: tuple[RepetitionResult, ...]
 
     @property
     def names(self) -> list[str]:
         """Of the candidates, in order."""
-        return [seat.contender.name for seat in self.seats]
+        return [job.candidate.name for job in self.jobs]
 
 
 def _hold(
-    seats: Sequence[BenchmarkJob], targets: Sequence[Target], options: BenchmarkOptions, report: Report
+    jobs: Sequence[BenchmarkJob], targets: Sequence[Target], options: BenchmarkOptions, report: Report
 ) -> _Repetitions:
     """Every sitting, in an order that turns about, so that no candidate is always the first to be opened."""
-    with all_open(seats, report) as (opened, left_out):
+    with all_open(jobs, report) as (opened, left_out):
         compared = require_equal(opened, targets, options.tolerance)
         report("agree", equality_note(compared))
-        held = _Repetitions(tuple(one.seat for one in opened), tuple(left_out), compared, ())
+        held = _Repetitions(tuple(one.job for one in opened), tuple(left_out), compared, ())
         held = _with_sitting(held, opened, options, report)
-    while len(held.sittings) < options.sittings:
-        order = held.seats[::-1] if len(held.sittings) % 2 else held.seats
+    while len(held.repetitions) < options.repetitions:
+        order = held.jobs[::-1] if len(held.repetitions) % 2 else held.jobs
         with all_open(order, lambda stage, found: None) as (opened, _):
             held = _with_sitting(held, opened, options, report)
     return held
@@ -146,23 +146,25 @@ def _hold(
 def _with_sitting(
     held: _Repetitions, opened: Sequence[Open], options: BenchmarkOptions, report: Report
 ) -> _Repetitions:
-    fewest, most = (math.ceil(rounds / options.sittings) for rounds in ROUNDS)
-    sat = timed(opened, held.names, options.seconds / options.sittings, (fewest, most))
-    report("time", f"sitting {len(held.sittings) + 1} of {options.sittings}: {len(sat.sitting.seconds)} rounds")
-    return replace(held, sittings=(*held.sittings, sat))
+    fewest, most = (math.ceil(rounds / options.repetitions) for rounds in ROUNDS)
+    sat = timed(opened, held.names, options.seconds / options.repetitions, (fewest, most))
+    report(
+        "time", f"sitting {len(held.repetitions) + 1} of {options.repetitions}: {len(sat.repetition.seconds)} rounds"
+    )
+    return replace(held, repetitions=(*held.repetitions, sat))
 
 
 def _entry(
-    contender: BenchmarkCandidate, targets: Sequence[Target], held: _Repetitions, comparison: Comparison
+    candidate: BenchmarkCandidate, targets: Sequence[Target], held: _Repetitions, comparison: Comparison
 ) -> BenchmarkEntry:
-    name, module = contender.name, targets[contender.target].module
+    name, module = candidate.name, targets[candidate.target].module
     found = held.compared.get(name)
     return BenchmarkEntry(
-        contender=contender,
-        opened=tuple(sat.opened[name] for sat in held.sittings),
-        memory=tuple(sat.memory[name] for sat in held.sittings),
+        candidate=candidate,
+        opened=tuple(sat.opened[name] for sat in held.repetitions),
+        memory=tuple(sat.memory[name] for sat in held.repetitions),
         timing=comparison.timings[name],
         difference=found if isinstance(found, OutputDifference) else None,
         unequal=found if isinstance(found, str) else None,
-        weights=module.told if module and contender.engine in MODULES else None,
+        weights=module.told if module and candidate.engine in MODULES else None,
     )

@@ -105,7 +105,7 @@ def command(
     plan = _plan(targets, engines, providers, threads, baseline)
     options = BenchmarkOptions(
         overrides=replace(overrides, dims={}), dims=overrides.dims, weights=weights, seed=seed, seconds=seconds,
-        sittings=sittings, baseline=baseline, tolerance=tolerance,
+        repetitions=sittings, baseline=baseline, tolerance=tolerance,
     )  # fmt: skip
     result = run_benchmark(targets, plan, options, stage_report(quiet=as_json))
     if as_json:
@@ -128,7 +128,7 @@ def _plan(
     if "openvino" in engines and not has_openvino():
         raise click.BadParameter(f"OpenVINO is not installed: {INSTALL}", param_hint="--only")
     plan = plan_benchmark(targets, engines, providers, threads or (os.cpu_count() or 1,))
-    names = [contender.name for contender in plan.contenders]
+    names = [candidate.name for candidate in plan.candidates]
     if not names:
         raise click.UsageError(f"an ONNX file alone has no PyTorch module, which --only {','.join(engines)} would time")
     if baseline is not None and baseline not in names:
@@ -155,7 +155,7 @@ def _print(result: Result) -> None:
 def _cells(entry: BenchmarkEntry, result: Result, digits: int) -> list[str]:
     from stackc.view.figures import scaled
 
-    one, timing = entry.contender, entry.timing
+    one, timing = entry.candidate, entry.timing
     place = f"{one.provider}, {one.threads} thread{'s' if one.threads > 1 else ''}"
     times = [f"{timing.percentile(percent) * 1e3:.{digits}f}" for percent in (50, 90, 99)]
     speed, load = scaled(result.throughput(timing)), f"{entry.load_seconds:.2f}"
@@ -174,7 +174,7 @@ def _notes(result: Result) -> Iterator[str]:
     others = result.comparison.others
     busy = "" if others is None else f", while other programs kept {others:.1f} of {os.cpu_count()} cores busy"
     yield f"at {sizes}: {len(result.entries[0].timing.seconds)} rounds{busy}"
-    if others is not None and others > DISTURBED and any(entry.contender.threads > 1 for entry in result.entries):
+    if others is not None and others > DISTURBED and any(entry.candidate.threads > 1 for entry in result.entries):
         yield "  a thread that waits for a core holds up all others of its run: time again when the machine is quiet"
     for weights in dict.fromkeys(entry.weights for entry in result.entries if entry.weights):
         yield f"{_names(entry for entry in result.entries if entry.weights == weights)}: {weights}"
@@ -183,13 +183,13 @@ def _notes(result: Result) -> Iterator[str]:
         yield f"{names}: outputs not compared with the others': {reason}"
     for entry in result.entries:
         for line in entry.opened[0].off_provider:
-            yield f"{entry.contender.name}: not on {entry.contender.provider}: {line}"
+            yield f"{entry.candidate.name}: not on {entry.candidate.provider}: {line}"
     for left in result.left_out:
         yield f"left out: {left.reason}"
 
 
 def _names(entries: Iterable[BenchmarkEntry]) -> str:
-    return ", ".join(entry.contender.name for entry in entries)
+    return ", ".join(entry.candidate.name for entry in entries)
 
 
 def _draw(result: Result, path: Path, *, quiet: bool) -> None:

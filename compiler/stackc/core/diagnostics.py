@@ -68,7 +68,7 @@ MOST_PROBLEMS = 1000
 class Collector:
     """Gathers the diagnostics of one stage, so that all of them are reported together.
 
-    Those that are `mended` leave the stage a whole value, and the next one something to go on with. At `MOST_PROBLEMS`
+    Those that are `repaired` leave the stage a whole value, and the next one something to go on with. At `MOST_PROBLEMS`
     it raises them: to go on would only take time.
     """
 
@@ -80,12 +80,12 @@ class Collector:
         """Note a problem and go on. The same problem at the same place is kept once, with its first notes."""
         self._add(Diagnostic(code, message, span, hint, notes))
 
-    def mend(self, code: str, message: str, span: Span | None = None, hint: str | None = None) -> None:
+    def repair(self, code: str, message: str, span: Span | None = None, hint: str | None = None) -> None:
         """Note a problem of which it is clear what was meant, and which is read so from here on."""
         self._mended.append(Diagnostic(code, message, span, hint))
 
     @property
-    def mended(self) -> tuple[Diagnostic, ...]:
+    def repaired(self) -> tuple[Diagnostic, ...]:
         """The problems that are mended, in the order of the file."""
         return tuple(sorted(self._mended, key=_place))
 

@@ -38,32 +38,32 @@ class Axis:
         return sympy.Symbol(self.name, integer=True, positive=True)
 
 
-def guards_of(program: ExportedProgram, exhibits: Sequence[PreparedUnit]) -> list[tuple[str, ...]]:
+def guards_of(program: ExportedProgram, prepared_units: Sequence[PreparedUnit]) -> list[tuple[str, ...]]:
     """The constraints of each exhibit, in the order they were met. Unexportable where one cannot be checked later."""
-    axes = list(_axes(program, exhibits))
+    axes = list(_axes(program, prepared_units))
     named: dict[sympy.Symbol, Axis] = {}
     for axis in axes:
         if axis.expression.is_Symbol:
             named.setdefault(axis.expression, axis)
-    kept: list[dict[str, None]] = [{} for _ in exhibits]
+    kept: list[dict[str, None]] = [{} for _ in prepared_units]
     for axis in _bound(axes, named):
         kept[axis.owner][_text(sympy.Eq(axis.symbol, axis.expression, evaluate=False), named)] = None
     for guard in _asked(axes):
         owners = {named[symbol].owner for symbol in guard.free_symbols if symbol in named}
         assert len(owners) == 1, f"a guard is about one unit: {guard}"
         kept[owners.pop()][_text(guard, named)] = None
-    for exhibit, texts in zip(exhibits, kept, strict=True):
-        _require_checkable(exhibit, texts)
+    for prepared, texts in zip(prepared_units, kept, strict=True):
+        _require_checkable(prepared, texts)
     return [tuple(texts) for texts in kept]
 
 
-def _axes(program: ExportedProgram, exhibits: Sequence[PreparedUnit]) -> Iterator[Axis]:
+def _axes(program: ExportedProgram, prepared_units: Sequence[PreparedUnit]) -> Iterator[Axis]:
     values = {node.name: node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"}
     shapes = iter([values[name].shape for name in program.graph_signature.user_inputs])
-    for owner, exhibit in enumerate(exhibits):
-        for _ in exhibit.state:
+    for owner, prepared in enumerate(prepared_units):
+        for _ in prepared.state:
             next(shapes)
-        for port, x in enumerate(exhibit.unit.inputs):
+        for port, x in enumerate(prepared.unit.inputs):
             for axis, (dim, size) in enumerate(zip(x.shape, next(shapes), strict=True) if x else ()):
                 if dim.constant is None:
                     yield Axis(owner, f"x{port}_{axis}", dim, size)
@@ -95,11 +95,11 @@ def _text(condition: sympy.Basic, named: Mapping[sympy.Symbol, Axis]) -> str:
     return str(condition)
 
 
-def _require_checkable(exhibit: PreparedUnit, texts: Sequence[str] | Mapping[str, None]) -> None:
+def _require_checkable(prepared: PreparedUnit, texts: Sequence[str] | Mapping[str, None]) -> None:
     """Each constraint holds at the sizes that were traced, and can be calculated without torch."""
     sizes = {
-        f"x{port}_{axis}": dim.evaluate(exhibit.sizes)
-        for port, x in enumerate(exhibit.unit.inputs)
+        f"x{port}_{axis}": dim.evaluate(prepared.sizes)
+        for port, x in enumerate(prepared.unit.inputs)
         if x is not None
         for axis, dim in enumerate(x.shape)
     }

@@ -114,29 +114,31 @@ class _Linker:
         names |= {f"x{port}": self.values[value] for port, value in enumerate(call.inputs) if value is not None}
         names |= {f"p.{name}": self.storage.tensor(source_of(call, name)) for name in parts.parameters}
         names |= {tensor.name: self.constant(tensor, key) for tensor, key in template.constants}
-        for cone in parts.cones:
-            names |= self.results(cone, call, marks)
+        for subgraph in parts.subgraphs:
+            names |= self.results(subgraph, call, marks)
         names |= {local: call.path + suffix for local, suffix in template.suffixes.items()}
         self.name_outputs(call, parts, names)
         instantiate(template, self.graph, call.path, marks, names)
 
-    def results(self, cone: WeightSubgraph, call: Call, marks: Stamps) -> dict[str, str]:
+    def results(self, subgraph: WeightSubgraph, call: Call, marks: Stamps) -> dict[str, str]:
         """The values that stand for a cone's results: initializers, or what nodes make that are left to the graph."""
-        sources = tuple(source_of(call, parameter) for parameter in cone.parameters)
-        names = self.storage.results(cone, sources) or self.left(cone, call, sources, marks)
-        return dict(zip(cone.results, names, strict=True))
+        sources = tuple(source_of(call, parameter) for parameter in subgraph.parameters)
+        names = self.storage.results(subgraph, sources) or self.left(subgraph, call, sources, marks)
+        return dict(zip(subgraph.results, names, strict=True))
 
-    def left(self, cone: WeightSubgraph, call: Call, sources: Sequence[str], marks: Stamps) -> tuple[str, ...]:
+    def left(self, subgraph: WeightSubgraph, call: Call, sources: Sequence[str], marks: Stamps) -> tuple[str, ...]:
         """Put down the nodes of a cone whose tensors others use in another form."""
-        template = self.templates.get(id(cone))
+        template = self.templates.get(id(subgraph))
         if template is None:
-            template = self.templates[id(cone)] = Template.of(graph_of(cone).node, graph_of(cone).initializer)
-        path = f"{call.path}/{cone.parameters[0]}"
+            template = self.templates[id(subgraph)] = Template.of(
+                graph_of(subgraph).node, graph_of(subgraph).initializer
+            )
+        path = f"{call.path}/{subgraph.parameters[0]}"
         names = {f"p{number}": self.storage.tensor(source) for number, source in enumerate(sources)}
         names |= {tensor.name: self.constant(tensor, key) for tensor, key in template.constants}
         names |= {local: path + suffix for local, suffix in template.suffixes.items()}
         instantiate(template, self.graph, path, marks, names)
-        return tuple(names[result.name] for result in graph_of(cone).output)
+        return tuple(names[result.name] for result in graph_of(subgraph).output)
 
     def name_outputs(self, call: Call, parts: Object, names: dict[str, str]) -> None:
         """Give the call's values their names in the graph; one that is only passed on has its name already.

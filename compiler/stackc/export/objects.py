@@ -52,7 +52,7 @@ class Object:
     nodes: tuple[onnx.NodeProto, ...]
     outputs: tuple[str, ...]
     constants: tuple[onnx.TensorProto, ...]
-    cones: tuple[WeightSubgraph, ...]
+    subgraphs: tuple[WeightSubgraph, ...]
     constraints: tuple[str, ...]
     opset: int
 
@@ -70,8 +70,8 @@ class Object:
         model.graph.node.extend(self.nodes)
         model.graph.initializer.extend(self.constants)
         model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in self.outputs)
-        cones = [[c.parameters, c.results, base64.b64encode(c.model).decode()] for c in self.cones]
-        model.metadata_props.add(key="cones", value=json.dumps(cones))
+        subgraphs = [[c.parameters, c.results, base64.b64encode(c.model).decode()] for c in self.subgraphs]
+        model.metadata_props.add(key="cones", value=json.dumps(subgraphs))
         model.metadata_props.add(key="constraints", value=json.dumps(self.constraints))
         data: bytes = model.SerializeToString(deterministic=True)
         return data
@@ -87,7 +87,7 @@ class Object:
             nodes=tuple(model.graph.node),
             outputs=tuple(output.name for output in model.graph.output),
             constants=tuple(model.graph.initializer),
-            cones=tuple(WeightSubgraph(tuple(p), tuple(r), base64.b64decode(m)) for p, r, m in properties["cones"]),
+            subgraphs=tuple(WeightSubgraph(tuple(p), tuple(r), base64.b64decode(m)) for p, r, m in properties["cones"]),
             constraints=tuple(properties["constraints"]),
             opset=model.opset_import[0].version,
         )

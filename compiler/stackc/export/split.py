@@ -64,7 +64,7 @@ class ValueSource:
         """What a node depends on, each value once, in order."""
         return list(dict.fromkeys(self.root(name) for name in reads(node)))
 
-    def cone(self, outputs: Iterable[str]) -> list[onnx.NodeProto]:
+    def subgraph(self, outputs: Iterable[str]) -> list[onnx.NodeProto]:
         """The nodes that the outputs depend on, each after those it reads: an order that the outputs alone decide."""
         ordered: list[onnx.NodeProto] = []
         seen: set[str] = set()
@@ -106,17 +106,17 @@ class _Cut:
     def object(self) -> Object:
         source, self.names = self.source, dict(self.wiring.names)
         outputs = [source.root(name) for name in self.wiring.outputs]
-        nodes = source.cone(outputs)
+        nodes = source.subgraph(outputs)
         early = self.prologue(nodes)
         body = [node for node in nodes if node.output[0] not in early]
         wanted = list(dict.fromkeys([name for node in body for name in source.reads(node)] + outputs))
-        cones = tuple(self.cone(results) for results in self.groups([name for name in wanted if name in early]))
+        subgraphs = tuple(self.subgraph(results) for results in self.groups([name for name in wanted if name in early]))
         renamed_nodes = tuple(renamed(node, self.rename) for node in body)
         return Object(
             nodes=renamed_nodes,
             outputs=tuple(self.rename(name) for name in outputs),
             constants=tuple(self.constants.values()),
-            cones=cones,
+            subgraphs=subgraphs,
             constraints=self.wiring.constraints,
             opset=source.opset,
         )
@@ -149,16 +149,16 @@ class _Cut:
 
     def parameters(self, results: Iterable[str]) -> list[str]:
         """The parameters that values depend on, in the order they are met."""
-        met = [name for node in self.source.cone(results) for name in self.source.reads(node)]
+        met = [name for node in self.source.subgraph(results) for name in self.source.reads(node)]
         return [name for name in dict.fromkeys(met) if self.wiring.names.get(name, "").startswith("p.")]
 
-    def cone(self, results: Sequence[str]) -> WeightSubgraph:
+    def subgraph(self, results: Sequence[str]) -> WeightSubgraph:
         """A part of the prologue as a model of its own; its results get their names in the body here."""
         inner = _Cut(self.source, self.wiring, {name: f"p{i}" for i, name in enumerate(self.parameters(results))})
         parameters = list(inner.names)
         graph = onnx.GraphProto(name="prologue")
         graph.input.extend(self.typed(name, inner.rename(name)) for name in parameters)
-        graph.node.extend(renamed(node, inner.rename) for node in self.source.cone(results))
+        graph.node.extend(renamed(node, inner.rename) for node in self.source.subgraph(results))
         graph.output.extend(self.typed(name, inner.rename(name)) for name in results)
         graph.initializer.extend(inner.constants.values())
         model = onnx.ModelProto(ir_version=IR_VERSION, graph=graph)

@@ -17,11 +17,11 @@ from stackc.typecheck.output_names import plain_name
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is written of tensors of the state_dict: `names` are initializers, `cone` None for a tensor as it is."""
+    """What is written of tensors of the state_dict: `names` are initializers, `subgraph` None for a tensor as it is."""
 
     names: tuple[str, ...]
     sources: tuple[str, ...]
-    cone: WeightSubgraph | None
+    subgraph: WeightSubgraph | None
 
 
 Form = tuple[bytes, tuple[str, ...]]
@@ -38,9 +38,9 @@ class Storage:
         """The initializer that holds a tensor as it is."""
         return self.forms[b"", (source,)].names[0]
 
-    def results(self, cone: WeightSubgraph, sources: tuple[str, ...]) -> tuple[str, ...] | None:
+    def results(self, subgraph: WeightSubgraph, sources: tuple[str, ...]) -> tuple[str, ...] | None:
         """The initializers that hold the results of a cone; None where it is left to the graph."""
-        stored = self.forms.get((cone.model, sources))
+        stored = self.forms.get((subgraph.model, sources))
         return stored.names if stored else None
 
 
@@ -55,8 +55,8 @@ def plan_storage(uses: Iterable[tuple[Call, Object]]) -> Storage:
     for call, compiled in uses:
         for parameter in compiled.parameters:
             wanted.add(None, (source_of(call, parameter),))
-        for cone in compiled.cones:
-            wanted.add(cone, tuple(source_of(call, parameter) for parameter in cone.parameters))
+        for subgraph in compiled.subgraphs:
+            wanted.add(subgraph, tuple(source_of(call, parameter) for parameter in subgraph.parameters))
     return Storage(wanted.stored())
 
 
@@ -65,27 +65,27 @@ class _Wanted:
     forms: dict[Form, WeightSubgraph | None] = field(default_factory=dict)
     of: dict[str, set[Form]] = field(default_factory=dict)
 
-    def add(self, cone: WeightSubgraph | None, sources: tuple[str, ...]) -> None:
-        form = (cone.model if cone else b"", sources)
+    def add(self, subgraph: WeightSubgraph | None, sources: tuple[str, ...]) -> None:
+        form = (subgraph.model if subgraph else b"", sources)
         if form not in self.forms:
-            self.forms[form] = cone
+            self.forms[form] = subgraph
             for source in sources:
                 self.of.setdefault(source, set()).add(form)
 
     def stored(self) -> dict[Form, Stored]:
         kept: dict[Form, WeightSubgraph | None] = {}
-        for (model, sources), cone in self.forms.items():
+        for (model, sources), subgraph in self.forms.items():
             shared = any(len(self.of[source]) > 1 for source in sources)
-            if cone is not None and shared and only_moves(cone):
+            if subgraph is not None and shared and only_moves(subgraph):
                 kept |= {(b"", (source,)): None for source in sources}
             else:
-                kept[model, sources] = cone
-        taken = {sources[0] for (_, sources), cone in kept.items() if cone is None}
+                kept[model, sources] = subgraph
+        taken = {sources[0] for (_, sources), subgraph in kept.items() if subgraph is None}
         stored: dict[Form, Stored] = {}
-        for (model, sources), cone in kept.items():
-            names = (sources[0],) if cone is None else _names(cone, _joined(sources), taken)
+        for (model, sources), subgraph in kept.items():
+            names = (sources[0],) if subgraph is None else _names(subgraph, _joined(sources), taken)
             taken.update(names)
-            stored[model, sources] = Stored(names, sources, cone)
+            stored[model, sources] = Stored(names, sources, subgraph)
         return stored
 
 
@@ -101,10 +101,10 @@ def _joined(sources: Iterable[str]) -> str:
     return ".".join("+".join(column) for column in columns)
 
 
-def _names(cone: WeightSubgraph, name: str, taken: set[str]) -> tuple[str, ...]:
+def _names(subgraph: WeightSubgraph, name: str, taken: set[str]) -> tuple[str, ...]:
     """The tensor's own name for a single result, where no other form has it; else numbered ones."""
-    if len(cone.results) == 1 and name not in taken:
+    if len(subgraph.results) == 1 and name not in taken:
         return (name,)
-    numbers = (f"{name}/{number}" for number in range(len(taken) + len(cone.results)))
+    numbers = (f"{name}/{number}" for number in range(len(taken) + len(subgraph.results)))
     free = [numbered for numbered in numbers if numbered not in taken]
-    return tuple(free[: len(cone.results)])
+    return tuple(free[: len(subgraph.results)])

@@ -16,25 +16,25 @@ from stackc.runtime import run_once
 Array = np.ndarray[Any, Any]
 
 
-def run_subgraph(cone: WeightSubgraph, parameters: Sequence[Array]) -> list[Array]:
+def run_subgraph(subgraph: WeightSubgraph, parameters: Sequence[Array]) -> list[Array]:
     """The results of a part of the prologue on one call's parameters, in the order of `cone.results`.
 
     Moving elements about is left to numpy; anything that calculates goes through ONNX Runtime, in one run.
     """
-    if only_moves(cone):
-        return _moved(graph_of(cone), parameters)
-    names = [value.name for value in graph_of(cone).input]
-    return run_once(cone.model, dict(zip(names, parameters, strict=True)))
+    if only_moves(subgraph):
+        return _moved(graph_of(subgraph), parameters)
+    names = [value.name for value in graph_of(subgraph).input]
+    return run_once(subgraph.model, dict(zip(names, parameters, strict=True)))
 
 
-def only_moves(cone: WeightSubgraph) -> bool:
+def only_moves(subgraph: WeightSubgraph) -> bool:
     """Whether a cone calculates nothing: its results have the numbers of its parameters, in another order."""
-    return all(node.op_type in _MOVES for node in graph_of(cone).node)
+    return all(node.op_type in _MOVES for node in graph_of(subgraph).node)
 
 
-def graph_of(cone: WeightSubgraph) -> onnx.GraphProto:
+def graph_of(subgraph: WeightSubgraph) -> onnx.GraphProto:
     """The nodes of a cone; it is shared, and not to be changed."""
-    return _model(cone.model).graph
+    return _model(subgraph.model).graph
 
 
 @lru_cache(maxsize=256)

@@ -56,7 +56,7 @@ def stored_arrays(linked: LinkedGraph, weights: Mapping[str, Array]) -> Iterator
     """The initializers that hold weights, by name, in the order they are stored."""
     for stored in linked.weights:
         sources = [weights[source] for source in stored.sources]
-        results = sources if stored.cone is None else run_subgraph(stored.cone, sources)
+        results = sources if stored.subgraph is None else run_subgraph(stored.subgraph, sources)
         for name, array in zip(stored.names, results, strict=True):
             yield name, np.asarray(array, order="C")
 

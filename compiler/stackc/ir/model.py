@@ -38,7 +38,7 @@ class Operand:
     """Where a value enters a node; a variadic port has as many as arrows, an open optional port one without a wire."""
 
     port: str
-    wire: ValueRef | None
+    value: ValueRef | None
     span: Span
 
 
@@ -66,7 +66,7 @@ class Node:
 
     id: str
     body: Body
-    inlets: tuple[Operand, ...]
+    operands: tuple[Operand, ...]
     span: Span
     label: str | None = None
     op: str = ""
@@ -107,9 +107,9 @@ class Region:
         graph.add_nodes_from(self.inputs)
         for node in self.nodes.values():
             graph.add_node(node.id, node=node)
-            for inlet in node.inlets:
-                if inlet.wire:
-                    graph.add_edge(inlet.wire.node, node.id, port=inlet.port, output=inlet.wire.output)
+            for operand in node.operands:
+                if operand.value:
+                    graph.add_edge(operand.value.node, node.id, port=operand.port, output=operand.value.output)
         return nx.freeze(graph)  # type: ignore[no-any-return]  # networkx leaves it untyped
 
 

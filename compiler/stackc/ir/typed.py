@@ -20,13 +20,13 @@ class TypedRegion:
     bodies: Mapping[str, TypedRegion]
     outputs: tuple[TensorType, ...]
 
-    def type_of(self, wire: ValueRef) -> TensorType:
+    def type_of(self, ref: ValueRef) -> TensorType:
         """The type of a value inside the region."""
-        if wire.node in self.signatures:
-            return self.signatures[wire.node].outputs[wire.output]
-        if wire.node in self.bodies:
-            return self.bodies[wire.node].outputs[wire.output]
-        return self.inputs[self.region.inputs.index(wire.node)]
+        if ref.node in self.signatures:
+            return self.signatures[ref.node].outputs[ref.output]
+        if ref.node in self.bodies:
+            return self.bodies[ref.node].outputs[ref.output]
+        return self.inputs[self.region.inputs.index(ref.node)]
 
 
 @dataclass(frozen=True)

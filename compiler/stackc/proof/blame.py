@@ -33,26 +33,26 @@ def failing_components(
     return ()
 
 
-def parity_failure(program: Program, failed: Sequence[ParityRow], guilty: Sequence[ComponentRow]) -> SpecError:
+def parity_failure(program: Program, failed: Sequence[ParityRow], failing: Sequence[ComponentRow]) -> SpecError:
     """P701 for every line of the spec whose components are at fault; where none is by itself, for every output."""
     shown = tuple(Note(f"it shows in {describe(row)}", span) for row in _once(failed)
                   if (span := maker_of(program, row.output)))  # fmt: skip
-    if guilty:
-        return SpecError(*component_errors(guilty, shown))
+    if failing:
+        return SpecError(*component_errors(failing, shown))
     hint = (
         "by itself every component is as exact as it has to be: ONNX Runtime joins nodes across them, or errors add up"
     )
     return SpecError(*(Diagnostic("P701", describe(row), maker_of(program, row.output), hint) for row in _once(failed)))
 
 
-def interface_failure(problems: Sequence[Diagnostic], guilty: Sequence[ComponentRow]) -> SpecError:
+def interface_failure(problems: Sequence[Diagnostic], failing: Sequence[ComponentRow]) -> SpecError:
     """P702 as it is, and P704 at the components that freeze the dims, if any does by itself."""
     frozen = [problem for problem in problems if problem.code == "P704"]
-    if not frozen or not guilty:
+    if not frozen or not failing:
         return SpecError(*problems)
     rest = [problem for problem in problems if problem.code != "P704"]
     said = "; ".join(problem.message for problem in frozen)
-    first = {row.span: row for row in reversed(guilty)}
+    first = {row.span: row for row in reversed(failing)}
     return SpecError(
         *rest, *(Diagnostic("P704", f"{said}, by '{row.path}' ({row.op})", row.span) for row in first.values())
     )
@@ -73,10 +73,10 @@ def eager_failure(
     return SpecError(Diagnostic("P705", f"the module fails at {point}, in PyTorch: {told_of(error)}"))
 
 
-def component_errors(guilty: Iterable[ComponentRow], notes: tuple[Note, ...]) -> list[Diagnostic]:
+def component_errors(failing: Iterable[ComponentRow], notes: tuple[Note, ...]) -> list[Diagnostic]:
     """A diagnostic for every line of the spec, in running order, with the first component that it makes wrong."""
     lines: dict[Span, dict[str, ComponentRow]] = {}
-    for row in guilty:
+    for row in failing:
         lines.setdefault(row.span, {}).setdefault(row.path, row)
     found = []
     for span, rows in list(lines.items())[:MOST_LINES]:

@@ -54,11 +54,11 @@ def prove(
     calls = program.calls if per_component else choosing_calls(program)
     components = prove_components(subject, reference, scenes, calls=calls, inherited=per_component) if calls else ()
     parity = replace(parity, rows=(*parity.rows, *_choices(sections, components)), components=components)
-    guilty = [row for row in components if row.verdict.problem]
-    if parity.failures or guilty:
+    failing = [row for row in components if row.verdict.problem]
+    if parity.failures or failing:
         wrong = [str(row.point) for row in parity.failures]
-        failing = [draw for draw in scenes if str(draw[0]) in wrong]
-        raise parity_failure(program, parity.failures, guilty or failing_components(subject, reference, failing))
+        draws = [draw for draw in scenes if str(draw[0]) in wrong]
+        raise parity_failure(program, parity.failures, failing or failing_components(subject, reference, draws))
     return parity
 
 

@@ -161,7 +161,7 @@ def _stack(
         return None
     inside = inner_taps(place.taps)
     inputs = tuple(port.name for port in ports_of(stack) if port.name in place.connected)
-    nodes = _Stacker(context, plan, inputs, inside, place).nodes()
+    nodes = _StackBuilder(context, plan, inputs, inside, place).nodes()
     for tap, span in place.taps.items():
         if tap.partition(".")[0] not in nodes:
             hint = f"its sub-models are 0 to {len(plan.members) - 1}"
@@ -175,7 +175,7 @@ def _stack(
 
 
 @dataclass(frozen=True)
-class _Stacker:
+class _StackBuilder:
     """Builds the nodes of one stack in running order; None stands for a node that could not be built.
 
     `broken` has the places of sub-models that could not: what is wrong with one of them is said once, not
@@ -206,8 +206,8 @@ class _Stacker:
         if combine := self.plan.combine:
             name = self.plan.mode
             node = self.node(name, type(combine), {}, self.context.root, heads, self.place.span)
-            inlets = self.joined(combine, carried, heads)
-            nodes[name] = replace(node, body=combine, inlets=inlets, implied=True) if node else None
+            operands = self.joined(combine, carried, heads)
+            nodes[name] = replace(node, body=combine, operands=operands, implied=True) if node else None
             if self.plan.norm:
                 nodes["norm"] = self.norm("norm", ValueRef(self.plan.mode))
         return nodes
@@ -217,8 +217,8 @@ class _Stacker:
     ) -> tuple[Operand, ...]:
         """Where sub-models side by side are joined: they enter the variadic port, what they are fed with any before."""
         *before, several = combine.ports
-        wires = [*((port, carried) for port in before), *((several, head) for head in heads)]
-        return tuple(Operand(port.name, wire, self.place.span) for port, wire in wires)
+        refs = [*((port, carried) for port in before), *((several, head) for head in heads)]
+        return tuple(Operand(port.name, ref, self.place.span) for port, ref in refs)
 
     def shared(self, node: Node | None, first: Node | None) -> Node | None:
         """The first sub-model's module called again; None, noted (N310), where the node is made unlike it."""
@@ -229,10 +229,10 @@ class _Stacker:
             return None
         return replace(node, same_as="0") if node else None
 
-    def norm(self, name: str, wire: ValueRef) -> Node | None:
+    def norm(self, name: str, ref: ValueRef) -> Node | None:
         norm = self.plan.norm
         assert norm is not None
-        return self.node(name, norm.operator, norm.fields, norm.scope, [wire], norm.span)
+        return self.node(name, norm.operator, norm.fields, norm.scope, [ref], norm.span)
 
     def node(
         self,
@@ -246,19 +246,19 @@ class _Stacker:
         if span in self.broken:
             return None
         first, *rest = ports_of(operator)
-        inlets = [Operand(first.name, wire, span) for wire in carried]
+        operands = [Operand(first.name, ref, span) for ref in carried]
         for port in rest:
             fed = port.name in self.inputs[1:]
             if fed or not isinstance(operator, (BlockDecl, StackOf)):
-                inlets.append(Operand(port.name, ValueRef(port.name) if fed else None, span))
-        connected = frozenset(inlet.port for inlet in inlets if inlet.wire)
+                operands.append(Operand(port.name, ValueRef(port.name) if fed else None, span))
+        connected = frozenset(operand.port for operand in operands if operand.value)
         place = CallSite(connected, self.inside.get(name, {}), f"{self.place.path}.{name}", span)
         body = _instantiate(self.context, operator, fields, scope, place)
         if body is None:
             self.broken.add(span)
             return None
         spans = {key: entry.value.span for key, entry in fields.items()}
-        return Node(name, body, tuple(inlets), span, op=op_name(operator), fields=spans)
+        return Node(name, body, tuple(operands), span, op=op_name(operator), fields=spans)
 
 
 # -- drawings
@@ -305,8 +305,8 @@ def _drawing(
             builder.add(name)
     if len(builder.named) < len(drawn) or not outputs or len(inside) < len(deeper):
         return None
-    wires = {output.name: builder.joiner.wire(output.source) for output in [*outputs, *sorted(inside, key=_name)]}
-    sound = {name: wire for name, wire in wires.items() if wire}
+    refs = {output.name: builder.joiner.ref_to(output.source) for output in [*outputs, *sorted(inside, key=_name)]}
+    sound = {name: ref for name, ref in refs.items() if ref}
     return Region(body.name, kind, tuple(inputs), builder.joiner.nodes, sound, body.span, inputs)
 
 
@@ -358,7 +358,7 @@ class _Builder:
         joiner, scope = self.joiner, self.joiner.scope
         drawn, entry, operator = joiner.body.drawing.nodes[name], joiner.body.nodes.get(name), joiner.operators[name]
         connected = joiner.connected(name)
-        inlets = joiner.inlets(name, entry) if connected is not None else None
+        operands = joiner.operands(name, entry) if connected is not None else None
         fields = entry.fields if entry else {}
         if connected is None and isinstance(operator, (BlockDecl, StackOf)):
             return
@@ -374,13 +374,13 @@ class _Builder:
             from stackc.resolve.reparams import reparams_of
 
             reparams = reparams_of(entry, operator, scope)
-        if inlets is None or body is None:
+        if operands is None or body is None:
             return
         self.named.add(name)
         joiner.nodes[name] = Node(
             id=name,
             body=body,
-            inlets=inlets,
+            operands=operands,
             span=entry.source if entry and entry.source else drawn.span,
             label=drawn.label,
             op=op_name(operator),

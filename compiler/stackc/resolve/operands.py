@@ -48,22 +48,22 @@ class OperandMerger:
                 self.scope.diagnostics.error("N307", f"nothing enters the port '{port}' of '{name}'", span, hint)
         return None
 
-    def inlets(self, name: str, entry: NodeEntry | None) -> tuple[Operand, ...] | None:
+    def operands(self, name: str, entry: NodeEntry | None) -> tuple[Operand, ...] | None:
         """Inlets in port order; None, noted, where several arrows meet unmerged (N306) or a source is broken."""
         operator, span = self.operators[name], self.body.drawing.nodes[name].span
-        inlets: list[Operand | None] = []
+        operands: list[Operand | None] = []
         for port in ports_of(operator):
             feeds = [feed for feed in self.feeds[name] if feed.port == port.name]
             if len(feeds) > 1 and not port.variadic:
-                inlets.append(self._merged(name, port, feeds, entry))
+                operands.append(self._merged(name, port, feeds, entry))
             elif feeds:
-                inlets += [self._inlet(port, feed) for feed in feeds]
+                operands += [self._inlet(port, feed) for feed in feeds]
             elif not isinstance(operator, (BlockDecl, StackOf)):
-                inlets.append(Operand(port.name, None, span))
-        sound = tuple(inlet for inlet in inlets if inlet)
-        return sound if len(sound) == len(inlets) else None
+                operands.append(Operand(port.name, None, span))
+        sound = tuple(operand for operand in operands if operand)
+        return sound if len(sound) == len(operands) else None
 
-    def wire(self, path: str) -> ValueRef | None:
+    def ref_to(self, path: str) -> ValueRef | None:
         """The wire that a path (`head`, `encoder.3`) names; None where its node is broken, which was noted there."""
         name = path.partition(".")[0]
         if name in self.nodes:
@@ -71,8 +71,8 @@ class OperandMerger:
         return None if name in self.operators else ValueRef(name)
 
     def _inlet(self, port: Port, feed: Feed) -> Operand | None:
-        wire = self.wire(_path(feed))
-        return Operand(port.name, wire, feed.span) if wire else None
+        ref = self.ref_to(_path(feed))
+        return Operand(port.name, ref, feed.span) if ref else None
 
     def _merged(self, name: str, port: Port, feeds: Sequence[Feed], entry: NodeEntry | None) -> Operand | None:
         """The inlet behind a merge node of its own: what `merge: sum` draws between several arrows and one port."""
@@ -84,9 +84,9 @@ class OperandMerger:
             self.scope.diagnostics.error("N306", message, last.span, hint, *notes)
             return None
         merge = merge_of(entry, self.scope)
-        inlets = [self._inlet(Port("x"), feed) for feed in feeds]
-        sound = tuple(inlet for inlet in inlets if inlet)
-        if merge is None or len(sound) < len(inlets):
+        operands = [self._inlet(Port("x"), feed) for feed in feeds]
+        sound = tuple(operand for operand in operands if operand)
+        if merge is None or len(sound) < len(operands):
             return None
         id = self._free_id(name if port == ports_of(self.operators[name])[0] else f"{name}_{port.name}")
         self.nodes[id] = Node(id, merge, sound, entry.merge.span, op=merge.op, implied=True)

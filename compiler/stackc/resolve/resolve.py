@@ -121,8 +121,8 @@ def _size(value: Value, scope: Scope, bounds: Bounds) -> Dim:
     if min(ends) < 1:
         fixed = size.constant is not None
         told = f"'{value.written}' {'is' if fixed else 'may be'} " if isinstance(value.data, str) else "this is "
-        mend = None if fixed else "declare the least size of the dim under `dims:`"
-        scope.diagnostics.error("S005", f"a size is at least 1, and {told}{min(ends)}", value.span, mend)
+        repair = None if fixed else "declare the least size of the dim under `dims:`"
+        scope.diagnostics.error("S005", f"a size is at least 1, and {told}{min(ends)}", value.span, repair)
         return Dim.of(1)
     if max(ends) >= INT64:
         message = f"a size has to fit in 64 bits, and '{value.written}' may be {max(ends)}"

@@ -68,8 +68,8 @@ def same_module(
         key, place = own[0]
         message = f"'{entry.name}' is the same module as '{owner}', and has no '{key}' of its own"
         diagnostics.error("N310", message, place.key, f"take it away, or write it at '{owner}'")
-    elif other and {inlet.port for inlet in other.inlets if inlet.wire} != connected:
-        ports = ", ".join(dict.fromkeys(inlet.port for inlet in other.inlets if inlet.wire))
+    elif other and {operand.port for operand in other.operands if operand.value} != connected:
+        ports = ", ".join(dict.fromkeys(operand.port for operand in other.operands if operand.value))
         message = f"'{entry.name}' is the same module as '{owner}', and needs arrows into the same ports: {ports}"
         diagnostics.error(
             "N310", message, entry.same_as.span, "draw the arrows that are missing, or take away those too many"

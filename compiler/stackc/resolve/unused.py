@@ -95,7 +95,9 @@ def unread_outputs(root: Region) -> tuple[tuple[str, str], ...]:
     waiting, seen = [root], {root}
     while waiting:
         region = waiting.pop()
-        taken = {inlet.wire for node in region.nodes.values() for inlet in node.inlets} | {*region.outputs.values()}
+        taken = {operand.value for node in region.nodes.values() for operand in node.operands} | {
+            *region.outputs.values()
+        }
         for node in region.nodes.values():
             if isinstance(body := node.body, Region):
                 block = body.name, body.span
@@ -117,5 +119,5 @@ def unread_outputs(root: Region) -> tuple[tuple[str, str], ...]:
 
 def _idle(body: Region) -> list[str]:
     """The outputs of a block that are values which nothing in it takes."""
-    taken = {inlet.wire for node in body.nodes.values() for inlet in node.inlets}
-    return [name for name, wire in body.outputs.items() if wire not in taken and wire.node in body.nodes]
+    taken = {operand.value for node in body.nodes.values() for operand in node.operands}
+    return [name for name, ref in body.outputs.items() if ref not in taken and ref.node in body.nodes]

@@ -89,8 +89,8 @@ def drawn_arrows(
     for name, span in inputs.items():
         if name not in taken:
             root = next(roots, None)
-            mend = f": `{name} --> {root}`" if root else f", or write `{name}: {{…, to: NODE}}`" * (name in declared)
-            diagnostics.error("N308", f"nobody takes the input '{name}'", span, f"draw an arrow from it{mend}")
+            repair = f": `{name} --> {root}`" if root else f", or write `{name}: {{…, to: NODE}}`" * (name in declared)
+            diagnostics.error("N308", f"nobody takes the input '{name}'", span, f"draw an arrow from it{repair}")
             if root:  # as it was meant, then
                 arrows.append(Arrow(name, root, span=span))
     return arrows

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from stackc.core.diagnostics import Collector, SpecError
 from stackc.spec.document import Document
-from stackc.spec.reader import read
+from stackc.spec.reader import parse
 from stackc.spec.source import LOCK, MERMAID_SUFFIXES, YAML_SUFFIXES, Source, load_source
 from stackc.spec.yaml.tree import Value
 
@@ -76,7 +76,7 @@ class SpecFiles:
             return self.documents[path]
         try:
             source = load_source(Path(path))
-            document = read(source)
+            document = parse(source)
         except SpecError as error:
             if error.diagnostics[0].code == "S009":
                 unread = error.diagnostics[0]

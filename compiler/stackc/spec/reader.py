@@ -40,20 +40,21 @@ _DOCUMENT_KEYS = (
 _NODE_KEYS = ("op", "merge", "tie", "same_as", "reparam", "source")
 
 
-def read(source: Source) -> Document:
-    """The document of a spec in either skin: Mermaid where the file's name says so, else YAML."""
-    document = draft(source)
-    if document.problems:
-        raise SpecError(*document.problems)
-    return document
+def parse(source: Source, *, recover: bool = False) -> Document:
+    """Parse a spec: Mermaid if its file's name says so, else YAML.
 
-
-def draft(source: Source) -> Document:
-    """As `read`, of a spec with `problems` as well, so that later stages can tell theirs beside them."""
+    Raises SpecError with every problem of the text. With `recover`, problems that leave a whole document are kept in
+    its `problems` instead, so that later stages can report theirs beside them.
+    """
     source = checked_source(source)
     if source.skin == "mermaid":
-        return _read_mermaid(source)
-    return _Reader(source, Collector()).document(read_yaml(source.text, file=source.file), drawing=None)
+        document = _read_mermaid(source)
+    else:
+        document = _Reader(source, Collector()).document(read_yaml(source.text, file=source.file), drawing=None)
+
+    if document.problems and not recover:
+        raise SpecError(*document.problems)
+    return document
 
 
 # As Mermaid has it: the line that closes the front matter is indented as the one that opens it.
@@ -128,7 +129,7 @@ class _Reader:
         )
         self.names(document)
         self.diagnostics.raise_if_any()
-        return replace(document, problems=self.diagnostics.mended)
+        return replace(document, problems=self.diagnostics.repaired)
 
     def keys(self, root: Getter, *, drawn: bool) -> Getter:
         if drawn and "graph" in root.entries:
@@ -149,7 +150,7 @@ class _Reader:
                 told = "text" if isinstance(value.data, str) else value.written
                 message = f"the language version has to be a whole number, and is {told}"
                 hint = f"write `stackc: {LANGUAGE_VERSION}`" + ", without quotes" * isinstance(value.data, str)
-                self.diagnostics.mend("S007", message, value.span, hint)
+                self.diagnostics.repair("S007", message, value.span, hint)
                 return
             raise SpecError(Diagnostic("S007", message, value.span, hint))
 
@@ -200,7 +201,7 @@ class _Reader:
         dtype = getter.text("dtype") or "float32"
         if dtype not in INPUT_DTYPES:
             place, meant = getter.entries["dtype"].value.span, closest(dtype, INPUT_DTYPES)
-            note = self.diagnostics.mend if meant else self.diagnostics.error
+            note = self.diagnostics.repair if meant else self.diagnostics.error
             note("S005", f"'{dtype}' is no element type of an input", place, did_you_mean(dtype, INPUT_DTYPES))
             dtype = meant or dtype
         shape = getter.values("shape")

@@ -16,7 +16,7 @@ from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.spec.document import Document
 from stackc.spec.markdown import Syntax
 from stackc.spec.mermaid.mermaid_reader import has_header
-from stackc.spec.reader import FRONT_MATTER, read
+from stackc.spec.reader import FRONT_MATTER, parse
 from stackc.spec.source import Source, checked_source
 from stackc.spec.yaml.keys import read_keys
 from stackc.spec.yaml.yaml_reader import parse_scalar
@@ -31,7 +31,7 @@ def convert_syntax(source: Source, skin: Syntax) -> str:
     Read again it is an equal `Document`. Raises SpecError as `read` does, and S013 where the drawing has a YAML anchor.
     """
     source = checked_source(source)
-    document = read(source)
+    document = parse(source)
     text = without_indent(source.text)
     if source.skin == "yaml":
         written = _named(text, document.name)
@@ -41,7 +41,7 @@ def convert_syntax(source: Source, skin: Syntax) -> str:
         assert front is not None, "a Mermaid spec that was read has front matter"
         keys, body = _named(front["keys"], document.name), text[front.end() :]
         written = f"---\n{keys}---\n{body}" if skin == "mermaid" else _to_yaml(keys, body)
-    assert read(Source(source.file, written, skin)) == document, "the other skin says something else"
+    assert parse(Source(source.file, written, skin)) == document, "the other skin says something else"
     return written
 
 

@@ -34,8 +34,8 @@ def measure(
     """Time candidates of this process in one sitting; the first is the baseline of the others."""
     runs = {name: partial(_time, candidate, clock) for name, candidate in candidates.items()}
     with _without_garbage_collection():
-        sitting = interleave(runs, seconds=seconds, rounds=rounds, window=window, clock=clock)
-    return compare_candidates(list(runs), [sitting], seed=seed)
+        repetition = interleave(runs, seconds=seconds, rounds=rounds, window=window, clock=clock)
+    return compare_candidates(list(runs), [repetition], seed=seed)
 
 
 def interleave(

@@ -104,31 +104,31 @@ class Repetition:
 
 
 def compare_candidates(
-    names: Sequence[str], sittings: Sequence[Repetition], *, baseline: str | None = None, seed: int = 0
+    names: Sequence[str], repetitions: Sequence[Repetition], *, baseline: str | None = None, seed: int = 0
 ) -> Comparison:
     """What sittings of the same candidates say, with the ratio of each to the baseline, which is the first if not
     named."""
-    columns = np.concatenate([sitting.seconds for sitting in sittings]).T
+    columns = np.concatenate([repetition.seconds for repetition in repetitions]).T
     timings = {name: Timing(column) for name, column in zip(names, columns, strict=True)}
     against = names.index(baseline) if baseline is not None else 0
-    medians, resampled = np.median(columns, axis=1), _resampled_medians(sittings, seed)
+    medians, resampled = np.median(columns, axis=1), _resampled_medians(repetitions, seed)
     low, high = np.percentile(resampled / resampled[:, [against]], (2.5, 97.5), axis=0)
     ratios = tuple(
         Ratio(name, names[against], float(medians[i] / medians[against]), float(low[i]), float(high[i]))
         for i, name in enumerate(names)
         if i != against
     )
-    told = [sitting.others for sitting in sittings if sitting.others is not None]
+    told = [repetition.others for repetition in repetitions if repetition.others is not None]
     return Comparison(timings, ratios, sum(told) / len(told) if told else None)
 
 
-def _resampled_medians(sittings: Sequence[Repetition], seed: int) -> Seconds:
+def _resampled_medians(repetitions: Sequence[Repetition], seed: int) -> Seconds:
     """Medians, [resample, candidate]."""
     random = np.random.default_rng(seed)
-    picked = (random.integers(0, len(sittings), len(sittings)) for _ in range(RESAMPLES))
+    picked = (random.integers(0, len(repetitions), len(repetitions)) for _ in range(RESAMPLES))
     return np.array([
-        np.median(np.concatenate([_stretches(sittings[i].seconds, random) for i in sitting]), axis=0)
-        for sitting in picked
+        np.median(np.concatenate([_stretches(repetitions[i].seconds, random) for i in repetition]), axis=0)
+        for repetition in picked
     ])  # fmt: skip
 
 

@@ -69,9 +69,9 @@ class ClassTemplate:
 
     def shape(self, line: CodeLine) -> str | None:
         """The shape of the value that a line makes, where it is not that of the value it is made of."""
-        if line.wire is None:
+        if line.value is None:
             return None
-        shape = self.shape_of([outline.typed.type_of(line.wire) for outline in self.outlines])
+        shape = self.shape_of([outline.typed.type_of(line.value) for outline in self.outlines])
         if line.source is None:
             return shape
         before = self.shape_of([outline.typed.type_of(line.source) for outline in self.outlines])
@@ -149,7 +149,7 @@ class _Classes:
             if not is_series(node.body):
                 return self.instances[body]
             return Members(tuple(self.value(body, member) for member in node.body.nodes.values()))
-        inputs = [typed.type_of(inlet.wire) if inlet.wire else None for inlet in node.inlets]
+        inputs = [typed.type_of(operand.value) if operand.value else None for operand in node.operands]
         return class_call(node.body.construction(*inputs))
 
     def template(self, outlines: Sequence[ClassOutline], name: str | None) -> ClassTemplate:

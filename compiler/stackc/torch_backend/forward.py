@@ -14,10 +14,10 @@ from stackc.torch_backend.names import Locals, quoted, submodule, variable
 
 @dataclass(frozen=True, slots=True)
 class CodeLine:
-    """A line of a forward; `wire` is the value that it makes, `source` the one that it is made of first."""
+    """A line of a forward; `ref` is the value that it makes, `source` the one that it is made of first."""
 
     code: str
-    wire: ValueRef | None = None
+    value: ValueRef | None = None
     source: ValueRef | None = None
 
 
@@ -54,7 +54,7 @@ def base_of(region: Region) -> str:
 
 def is_written_out(node: Node) -> bool:
     """Whether a node is an expression where a forward is written by hand, and no module."""
-    values = ["x" for inlet in node.inlets if inlet.wire]
+    values = ["x" for operand in node.operands if operand.value]
     return isinstance(node.body, Component) and node.body.expression(*values) is not None
 
 
@@ -64,15 +64,15 @@ def is_series(region: Region) -> bool:
         return False
     carried, first = ValueRef(region.inputs[0]), next(iter(region.nodes.values()))
     for index, node in enumerate(region.nodes.values()):
-        alike = [inlet.port for inlet in node.inlets] == [inlet.port for inlet in first.inlets]
-        closed = [(inlet.port, inlet.wire) for inlet in node.inlets[1:]]
-        fed = alike and closed == [(inlet.port, inlet.wire) for inlet in first.inlets[1:]]
+        alike = [operand.port for operand in node.operands] == [operand.port for operand in first.operands]
+        closed = [(operand.port, operand.value) for operand in node.operands[1:]]
+        fed = alike and closed == [(operand.port, operand.value) for operand in first.operands[1:]]
         called = not (isinstance(node.body, Region) and is_series(node.body))  # a list is no module to call
         plain = called and node.id == str(index) and not node.same_as and len(node.body.outputs) == 1
-        if not fed or not plain or node.inlets[0].wire != carried or is_written_out(node):
+        if not fed or not plain or node.operands[0].value != carried or is_written_out(node):
             return False
         carried = ValueRef(node.id)
-    return all(inlet.wire != ValueRef(region.inputs[0]) for inlet in first.inlets[1:]) and not _differs(region)
+    return all(operand.value != ValueRef(region.inputs[0]) for operand in first.operands[1:]) and not _differs(region)
 
 
 def _differs(region: Region) -> bool:
@@ -92,11 +92,11 @@ class _Emitter:
 
     def forward(self) -> Forward:
         lines = [line for node in self.region.nodes.values() for line in self.lines(node)]
-        returned = tuple(self.names[wire] for wire in self.region.outputs.values())
+        returned = tuple(self.names[ref] for ref in self.region.outputs.values())
         return Forward(tuple(self.names[ValueRef(port)] for port in self.region.inputs), tuple(lines), returned)
 
     def lines(self, node: Node) -> list[CodeLine]:
-        made, source = ValueRef(node.id), next((inlet.wire for inlet in node.inlets if inlet.wire), None)
+        made, source = ValueRef(node.id), next((operand.value for operand in node.operands if operand.value), None)
         if isinstance(node.body, Region) and is_series(node.body):
             return self.loop(node, node.body, source)
         targets = self.targets(node)
@@ -106,9 +106,9 @@ class _Emitter:
         """The members of a stack one after another, each on what the one before it has made."""
         first = next(iter(stack.nodes.values()))
         carried, member = self.names[ValueRef(node.id)], variable(first.op.rpartition("#")[2], set(self.names.taken))
-        entering = {inlet.port: inlet.wire for inlet in node.inlets}
-        inlets = [Operand(i.port, entering[i.wire.node] if i.wire else None, i.span) for i in first.inlets]
-        arguments = [carried, *self.arguments(first, inlets)[1:]]
+        entering = {operand.port: operand.value for operand in node.operands}
+        operands = [Operand(i.port, entering[i.value.node] if i.value else None, i.span) for i in first.operands]
+        arguments = [carried, *self.arguments(first, operands)[1:]]
         return [
             CodeLine(f"{carried} = {self.names[source] if source else None}"),
             CodeLine(f"for {member} in {self.callee(node)}:", ValueRef(node.id), source),
@@ -117,42 +117,42 @@ class _Emitter:
 
     def targets(self, node: Node) -> list[str]:
         """The variables that take what a node makes; those of several that nobody reads need no name."""
-        wires = [ValueRef(node.id, number) for number in range(len(node.body.outputs))]
-        read = {inlet.wire for other in self.region.nodes.values() for inlet in other.inlets}
+        refs = [ValueRef(node.id, number) for number in range(len(node.body.outputs))]
+        read = {operand.value for other in self.region.nodes.values() for operand in other.operands}
         read |= set(self.region.outputs.values())
-        return [self.names[wire] if wire in read else "_" for wire in wires]
+        return [self.names[ref] if ref in read else "_" for ref in refs]
 
     def value(self, node: Node) -> str:
         """What a node makes: the call of its submodule, or by hand an expression."""
-        arguments = self.arguments(node, node.inlets)
+        arguments = self.arguments(node, node.operands)
         if self.by_hand and isinstance(node.body, Component):
             typed = self.by_hand
-            wires = [inlet.wire for inlet in node.inlets if inlet.wire]
-            values = [Variable.of(self.names[wire], typed.type_of(wire)) for wire in wires]
+            refs = [operand.value for operand in node.operands if operand.value]
+            values = [Variable.of(self.names[ref], typed.type_of(ref)) for ref in refs]
             expression = node.body.expression(*values)
             if expression is not None:
                 return expression
         return f"{self.callee(node)}({', '.join(arguments)})"
 
-    def arguments(self, node: Node, inlets: Sequence[Operand]) -> list[str]:
+    def arguments(self, node: Node, operands: Sequence[Operand]) -> list[str]:
         """What a node is called with, in the order of its ports."""
         if isinstance(node.body, Region):
-            by_port = {inlet.port: inlet for inlet in inlets}
+            by_port = {operand.port: operand for operand in operands}
             return [self.entering(by_port[port]) for port in node.body.inputs]
-        return self.of_component(inlets, node.body.ports)
+        return self.of_component(operands, node.body.ports)
 
-    def of_component(self, inlets: Sequence[Operand], ports: Sequence[Port]) -> list[str]:
+    def of_component(self, operands: Sequence[Operand], ports: Sequence[Port]) -> list[str]:
         """Values in port order; optional ones by name, so that open ones before them need not be written."""
         optional = {port.name for port in ports if port.optional}
         return [
-            f"{inlet.port}={self.entering(inlet)}" if inlet.port in optional else self.entering(inlet)
-            for inlet in inlets
-            if inlet.wire
+            f"{operand.port}={self.entering(operand)}" if operand.port in optional else self.entering(operand)
+            for operand in operands
+            if operand.value
         ]
 
-    def entering(self, inlet: Operand) -> str:
-        assert inlet.wire is not None, "only connected inlets are passed"
-        return self.names[inlet.wire]
+    def entering(self, operand: Operand) -> str:
+        assert operand.value is not None, "only connected inlets are passed"
+        return self.names[operand.value]
 
     def callee(self, node: Node) -> str:
         id = owner_of(self.region, node).id

@@ -80,7 +80,7 @@ class _Lowering:
     def component(self, typed: TypedRegion, node: Node, path: str) -> nn.Module:
         """The module of a component, with weights drawn from a stream of its own."""
         assert not isinstance(node.body, Region)
-        inputs = [typed.type_of(inlet.wire) if inlet.wire else None for inlet in node.inlets]
+        inputs = [typed.type_of(operand.value) if operand.value else None for operand in node.operands]
         digest = hashlib.sha256(f"{self.seed}:{path}".encode()).digest()
         with torch.random.fork_rng(devices=[]), _filled() if isinstance(node.body, CustomModule) else nullcontext():
             torch.manual_seed(int.from_bytes(digest[:8], "little", signed=True))

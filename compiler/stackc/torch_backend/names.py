@@ -63,5 +63,5 @@ class Locals:
                 wanted = f"{node.id}_{output}" if number else node.id
                 self._names[ValueRef(node.id, number)] = variable(wanted, self.taken)
 
-    def __getitem__(self, wire: ValueRef) -> str:
-        return self._names[wire]
+    def __getitem__(self, ref: ValueRef) -> str:
+        return self._names[ref]

@@ -32,7 +32,7 @@ def flatten(typed: TypedGraph) -> Program:
     if walker.ties:
         calls = [replace(call, parameters={k: walker.owner(v) for k, v in call.parameters.items()}) for call in calls]
     types = dict(inputs) | {v: t for call in calls for v, t in zip(call.outputs, call.signature.outputs, strict=True)}
-    outputs = {name: values[wire] for name, wire in typed.root.region.outputs.items()}
+    outputs = {name: values[ref] for name, ref in typed.root.region.outputs.items()}
     name, contract = typed.graph.document.name, typed.graph.contract
     return Program(name, inputs, tuple(calls), outputs, types, contract, tuple(walker.frames))
 
@@ -55,9 +55,9 @@ class _Walker:
                 self.ties[f"{owned}.{name}"] = owner + tie.path, tie.span
             if id in typed.bodies:
                 body = typed.bodies[id]
-                entering = {ValueRef(inlet.port): values[inlet.wire] for inlet in node.inlets if inlet.wire}
+                entering = {ValueRef(operand.port): values[operand.value] for operand in node.operands if operand.value}
                 inside = self.region(body, f"{here}.", f"{owned}.", entering)
-                made = [inside[wire] for wire in body.region.outputs.values()]
+                made = [inside[ref] for ref in body.region.outputs.values()]
                 ports = {port: entering[ValueRef(port)] for port in body.region.inputs if ValueRef(port) in entering}
                 name = id if body.region.kind == "stack" else body.region.name
                 self.frames.append(Frame(here, name, ports, node.span))
@@ -77,7 +77,7 @@ class _Walker:
                 path=path,
                 component=node.body,
                 reparams=node.reparams,
-                inputs=tuple(values[inlet.wire] if inlet.wire else None for inlet in node.inlets),
+                inputs=tuple(values[operand.value] if operand.value else None for operand in node.operands),
                 outputs=tuple(outputs),
                 signature=signature,
                 parameters={name: f"{owner}.{name}" for name in signature.parameters},

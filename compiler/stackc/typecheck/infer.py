@@ -72,11 +72,11 @@ class _Checker:
         signatures: dict[str, Signature] = {}
         bodies: dict[str, TypedRegion] = {}
         for node in region.nodes.values():
-            if any(inlet.wire and inlet.wire not in types for inlet in node.inlets):
+            if any(operand.value and operand.value not in types for operand in node.operands):
                 continue
-            given = [types[inlet.wire] if inlet.wire else None for inlet in node.inlets]
+            given = [types[operand.value] if operand.value else None for operand in node.operands]
             if isinstance(node.body, Region):
-                entering = {inlet.port: type_ for inlet, type_ in zip(node.inlets, given, strict=True) if type_}
+                entering = {operand.port: type_ for operand, type_ in zip(node.operands, given, strict=True) if type_}
                 entered = tuple(entering[name] for name in node.body.inputs)
                 self.around.append((region, node))
                 body = self.region(node.body, entered)
@@ -92,12 +92,12 @@ class _Checker:
                 else:
                     signatures[node.id], outputs = signature, signature.outputs
             types |= {ValueRef(node.id, number): type_ for number, type_ in enumerate(outputs)}
-        if not all(wire in types for wire in region.outputs.values()):
+        if not all(ref in types for ref in region.outputs.values()):
             return None
         if len(signatures) + len(bodies) < len(region.nodes):
-            self.clear[id(region), inputs] = tuple(types[wire] for wire in region.outputs.values())
+            self.clear[id(region), inputs] = tuple(types[ref] for ref in region.outputs.values())
             return None
-        typed = TypedRegion(region, inputs, signatures, bodies, tuple(types[wire] for wire in region.outputs.values()))
+        typed = TypedRegion(region, inputs, signatures, bodies, tuple(types[ref] for ref in region.outputs.values()))
         for node in region.nodes.values():
             self.ties(typed, node)
             if node.same_as:
@@ -136,12 +136,12 @@ class _Checker:
         """
         span = node.fields.get(misfit.field, node.entry or node.span) if misfit.field else node.span
         if misfit.port and misfit.field not in node.fields:
-            span = next((inlet.span for inlet in node.inlets if inlet.port == misfit.port), span)
+            span = next((operand.span for operand in node.operands if operand.port == misfit.port), span)
         of_parameters = (misfit.field or "").startswith("reparam.")
         notes = [
-            self.origin(f"{inlet.port} is {type_}", region, inlet.wire, node.span)
-            for inlet, type_ in zip(node.inlets, given, strict=True)
-            if inlet.wire and type_ and not of_parameters
+            self.origin(f"{operand.port} is {type_}", region, operand.value, node.span)
+            for operand, type_ in zip(node.operands, given, strict=True)
+            if operand.value and type_ and not of_parameters
         ]
         notes += self.instance()
         symbols = {symbol for type_ in given if type_ for dim in type_.shape for symbol in dim.symbols()}
@@ -151,18 +151,18 @@ class _Checker:
             self.told.add((misfit.code, span))
             self.diagnostics.error(misfit.code, message, span, misfit.hint, *notes)
 
-    def origin(self, said: str, region: Region, wire: ValueRef, default: Span) -> Note:
+    def origin(self, said: str, region: Region, ref: ValueRef, default: Span) -> Note:
         """Where the value of a wire comes from: the node that makes it, from outside of as many blocks as it enters."""
         around = list(self.around)
-        while wire.node not in region.nodes and around:
-            port, (region, node) = wire.node, around.pop()
-            entering = next((inlet.wire for inlet in node.inlets if inlet.port == port), None)
+        while ref.node not in region.nodes and around:
+            port, (region, node) = ref.node, around.pop()
+            entering = next((operand.value for operand in node.operands if operand.port == port), None)
             if entering is None:
                 break
-            wire, default = entering, node.span
-        place = region.nodes[wire.node].span if wire.node in region.nodes else region.places.get(wire.node, default)
+            ref, default = entering, node.span
+        place = region.nodes[ref.node].span if ref.node in region.nodes else region.places.get(ref.node, default)
         inner = [node.id for _, node in around]
-        return Note(f"{said}, from '{'.'.join([*inner, wire.node])}'", place)
+        return Note(f"{said}, from '{'.'.join([*inner, ref.node])}'", place)
 
     def instance(self) -> list[Note]:
         """Which of the blocks and stacks it is in, with the params that the innermost of them is given."""

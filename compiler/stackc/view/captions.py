@@ -62,18 +62,18 @@ def cost_of_copies(typed: TypedRegion, copies: Sequence[Node], costs: Mapping[Ty
 
 
 def arrow_between(
-    source: str, target: str, typed: TypedRegion, node: Node, inlet: Operand, told: str | None
+    source: str, target: str, typed: TypedRegion, node: Node, operand: Operand, told: str | None
 ) -> PictureArrow:
     """The arrow from one box to another for an inlet of the node, with the ports where they are not the first ones.
 
     `told` is the name of the input or port that the arrow comes from, which has told the type already.
     """
-    assert inlet.wire, "an open port has no arrow"
-    port = "" if inlet.port in (node.inlets[0].port, told) else inlet.port
-    if inlet.wire.output:
-        names = list(typed.region.nodes[inlet.wire.node].body.outputs)
-        port = f"{names[inlet.wire.output]}:{inlet.port}"
-    return PictureArrow(source, target, port, "" if told is not None else type_text(typed.type_of(inlet.wire)))
+    assert operand.value, "an open port has no arrow"
+    port = "" if operand.port in (node.operands[0].port, told) else operand.port
+    if operand.value.output:
+        names = list(typed.region.nodes[operand.value.node].body.outputs)
+        port = f"{names[operand.value.output]}:{operand.port}"
+    return PictureArrow(source, target, port, "" if told is not None else type_text(typed.type_of(operand.value)))
 
 
 def field_text(value: object) -> str:

@@ -44,10 +44,10 @@ def compose_inside(document: Document, typed: TypedRegion, costs: Mapping[TypedR
     ports: dict[str, Part] = {name: Box(name, name, (), "port", "port") for name in region.inputs}
     ends = {ValueRef(name): name for name in region.inputs}
     parts = list(composer.region(typed, fold_repeats(typed), "", 1, ends, ports))
-    for name, wire, type_ in zip(region.outputs, region.outputs.values(), typed.outputs, strict=True):
+    for name, ref, type_ in zip(region.outputs, region.outputs.values(), typed.outputs, strict=True):
         title = name if len(region.outputs) > 1 else "out"
         parts.append(Box(f"output {name}", title, (), "port", "port"))
-        composer.arrows.append(PictureArrow(ends[wire], f"output {name}", type=type_text(type_)))
+        composer.arrows.append(PictureArrow(ends[ref], f"output {name}", type=type_text(type_)))
     return Picture(region.name, "", _direction(document), tuple(parts), mark_around(composer.arrows))
 
 
@@ -73,9 +73,9 @@ class _Composer:
         ends = {ValueRef(name): name for name in region.inputs}
         parts = self.region(typed, fold_repeats(typed), "", depth, ends, boxes)
         outputs = []
-        for (name, wire), type_ in zip(region.outputs.items(), typed.outputs, strict=True):
+        for (name, ref), type_ in zip(region.outputs.items(), typed.outputs, strict=True):
             outputs.append(Box(f"output {name}", name, (str(type_),), "output", "output"))
-            self.arrows.append(PictureArrow(ends[wire], f"output {name}"))
+            self.arrows.append(PictureArrow(ends[ref], f"output {name}"))
         return (*parts, *outputs)
 
     def region(
@@ -100,7 +100,7 @@ class _Composer:
             ends |= {ValueRef(first[0].id, number): end for number, end in enumerate(made)}
         if len(run.repeats) > 1 and not run.beside:
             same = {node.id: copy.id for node, copy in zip(first, last, strict=True)}
-            ends |= {ValueRef(same[wire.node], wire.output): end for wire, end in ends.items() if wire.node in same}
+            ends |= {ValueRef(same[ref.node], ref.output): end for ref, end in ends.items() if ref.node in same}
         return drawn
 
     def node(
@@ -123,9 +123,11 @@ class _Composer:
             assert isinstance(node.body, Component)
             box = Box(id, title, lines, "merge" if node.implied else "component", node.body.family, len(copies))
             outputs = len(typed.signatures[node.id].outputs)
-        for inlet in node.inlets:
-            if inlet.wire and inlet.wire in ends:  # of members folded into one, only that one has an arrow to the merge
-                self.arrow(ends[inlet.wire], id, typed, node, inlet)
+        for operand in node.operands:
+            if (
+                operand.value and operand.value in ends
+            ):  # of members folded into one, only that one has an arrow to the merge
+                self.arrow(ends[operand.value], id, typed, node, operand)
         return box, [id] * outputs
 
     def inside(
@@ -136,27 +138,27 @@ class _Composer:
         An arrow that forks inside gets a port to fork at; else it goes right to the box that takes it.
         """
         drawn = [inner for run in runs for inner in run.drawn()]
-        takers = Counter(inlet.wire for inner in drawn for inlet in inner.inlets)
+        takers = Counter(operand.value for inner in drawn for operand in inner.operands)
         inner_ends: Ends = {}
         ports: dict[str, Part] = {}
-        for inlet in node.inlets:
-            if inlet.wire:
-                source = inner_ends[ValueRef(inlet.port)] = ends[inlet.wire]
-                if takers[ValueRef(inlet.port)] > 1:
-                    port = f"{id}.{inlet.port}"
-                    self.arrow(source, port, typed, node, inlet)
-                    ports[inlet.port] = Box(port, inlet.port, (), "port", "port")
-                    inner_ends[ValueRef(inlet.port)], self.told[port] = port, inlet.port
+        for operand in node.operands:
+            if operand.value:
+                source = inner_ends[ValueRef(operand.port)] = ends[operand.value]
+                if takers[ValueRef(operand.port)] > 1:
+                    port = f"{id}.{operand.port}"
+                    self.arrow(source, port, typed, node, operand)
+                    ports[operand.port] = Box(port, operand.port, (), "port", "port")
+                    inner_ends[ValueRef(operand.port)], self.told[port] = port, operand.port
         folded = runs[0] if len(runs) == 1 and body.region.kind == "stack" else None
         below = depth if folded and folded.only else depth - 1
         parts = self.region(body, runs, f"{id}.", below, inner_ends, ports)
         if folded and isinstance(parts[-1], Cluster):  # whose frame is that of the stack
             parts = (*parts[:-1], *parts[-1].parts)
-        return parts, [inner_ends[wire] for wire in body.region.outputs.values()]
+        return parts, [inner_ends[ref] for ref in body.region.outputs.values()]
 
-    def arrow(self, source: str, target: str, typed: TypedRegion, node: Node, inlet: Operand) -> None:
+    def arrow(self, source: str, target: str, typed: TypedRegion, node: Node, operand: Operand) -> None:
         """Draw an arrow for what enters a node by an inlet."""
-        self.arrows.append(arrow_between(source, target, typed, node, inlet, self.told.get(source)))
+        self.arrows.append(arrow_between(source, target, typed, node, operand, self.told.get(source)))
 
     def drawing(self, region: Region) -> Drawing | None:
         """What the user drew of a region; nothing of a stack."""
@@ -176,7 +178,9 @@ def _times(body: TypedRegion, runs: Sequence[Run]) -> int:
 
 def _merged_into(region: Region) -> dict[str, str]:
     """Of each merge that no one drew, the node that takes it: it stands in the group of that node."""
-    takes = [(inlet.wire.node, node.id) for node in region.nodes.values() for inlet in node.inlets if inlet.wire]
+    takes = [
+        (operand.value.node, node.id) for node in region.nodes.values() for operand in node.operands if operand.value
+    ]
     return {merge: taker for merge, taker in takes if merge in region.nodes and region.nodes[merge].implied}
 
 

@@ -45,8 +45,8 @@ def facts_of(typed: TypedRegion, node: Node, cost: Cost, sources: Mapping[str, s
         fields=tuple(fields),
         written=tuple(node.fields),
         inputs=tuple(
-            (inlet.port, f"{typed.type_of(inlet.wire)} from {inlet.wire.node}" if inlet.wire else "open")
-            for inlet in node.inlets
+            (operand.port, f"{typed.type_of(operand.value)} from {operand.value.node}" if operand.value else "open")
+            for operand in node.operands
         ),
         outputs=tuple(_outputs(typed, node)),
         parameters=tuple(_parameters(typed, node)),

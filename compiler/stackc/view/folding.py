@@ -41,12 +41,12 @@ def fold_repeats(typed: TypedRegion) -> tuple[Run, ...]:
     nodes = tuple(typed.region.nodes.values())
     if typed.region.kind != "stack":
         return tuple(Run(((node,),)) for node in nodes)
-    tapped = {wire.node for wire in typed.region.outputs.values()}
+    tapped = {ref.node for ref in typed.region.outputs.values()}
     merge = next((node for node in nodes if node.implied), None)
     if merge:
         return _fold_beside(typed, nodes, merge, tapped)
     carried = [ValueRef(typed.region.inputs[0]), *(ValueRef(node.id) for node in nodes)]
-    keys = [_key(typed, node, wire) for node, wire in zip(nodes, carried, strict=False)]
+    keys = [_key(typed, node, ref) for node, ref in zip(nodes, carried, strict=False)]
     return _fold_series(nodes, keys, [node.id in tapped for node in nodes])
 
 
@@ -84,7 +84,7 @@ def _longest(keys: Sequence[Hashable], tapped: Sequence[bool], start: int) -> tu
 
 
 def _fold_beside(typed: TypedRegion, nodes: Sequence[Node], merge: Node, tapped: set[str]) -> tuple[Run, ...]:
-    members = {inlet.wire.node for inlet in merge.inlets if inlet.wire}
+    members = {operand.value.node for operand in merge.operands if operand.value}
     equal: dict[Hashable, list[Node]] = {}
     for node in nodes:
         folds = node.id in members and node.id not in tapped
@@ -94,7 +94,7 @@ def _fold_beside(typed: TypedRegion, nodes: Sequence[Node], merge: Node, tapped:
 
 def _key(typed: TypedRegion, node: Node, carried: ValueRef | None) -> Hashable:
     """Equal for nodes that do the same to the same: the value carried along a series is the same to all."""
-    wires = [(inlet.port, "carried" if inlet.wire == carried else inlet.wire) for inlet in node.inlets]
-    types = [typed.type_of(inlet.wire) if inlet.wire else None for inlet in node.inlets]
+    refs = [(operand.port, "carried" if operand.value == carried else operand.value) for operand in node.operands]
+    types = [typed.type_of(operand.value) if operand.value else None for operand in node.operands]
     work = typed.bodies[node.id] if isinstance(node.body, Region) else node.body
-    return work, node.op, node.reparams, tuple(node.ties), tuple(wires), tuple(types)
+    return work, node.op, node.reparams, tuple(node.ties), tuple(refs), tuple(types)

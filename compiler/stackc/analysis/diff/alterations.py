@@ -107,7 +107,7 @@ def _other_merges(before: Region, one: Node, after: Region, other: Node) -> list
         found += _told_merge("mode", inside[0], inside[1], "series")
     was, now = merges_into(before, one), merges_into(after, other)
     for port in dict.fromkeys([*was, *now]):
-        first = port in (one.inlets[0].port, other.inlets[0].port)
+        first = port in (one.operands[0].port, other.operands[0].port)
         found += _told_merge("merge" if first else f"merge of {port}", was.get(port), now.get(port), "none")
     return found
 
@@ -122,8 +122,12 @@ def _told_merge(what: str, one: Node | None, other: Node | None, without: str) -
 
 def merges_into(region: Region, node: Node) -> dict[str, Node]:
     """What merges the arrows into a node, by the port that they enter. Of a stack it is the mode, not a merge."""
-    wires = {inlet.port: inlet.wire.node for inlet in node.inlets if inlet.wire and inlet.wire.node in region.nodes}
-    known = {} if is_stack(region) else wires
+    refs = {
+        operand.port: operand.value.node
+        for operand in node.operands
+        if operand.value and operand.value.node in region.nodes
+    }
+    known = {} if is_stack(region) else refs
     return {port: region.nodes[id] for port, id in known.items() if is_merge(region, id)}
 
 
@@ -150,26 +154,26 @@ End: TypeAlias = tuple[str, str]
 
 def rewired(before: Region, one: Node, after: Region, other: Node, match: Match) -> Iterator[tuple[str, Span, Span]]:
     """The ports of a node that something else enters, apart from what is only called otherwise; and the two arrows."""
-    for port in dict.fromkeys(inlet.port for inlet in (*one.inlets, *other.inlets)):
+    for port in dict.fromkeys(operand.port for operand in (*one.operands, *other.operands)):
         was, now = _entering(before, one, port), _entering(after, other, port)
         if [renamed(end, match) for end in was] != now:
             yield f"{port}: from {sources(was)} → from {sources(now)}", _arrow(one, port), _arrow(other, port)
 
 
 def _arrow(node: Node, port: str) -> Span:
-    return next((inlet.span for inlet in node.inlets if inlet.port == port), node.span)
+    return next((operand.span for operand in node.operands if operand.port == port), node.span)
 
 
 def _entering(region: Region, node: Node, port: str) -> list[End]:
     """What enters a port as it is drawn: through a merge that no one drew."""
     merge = merges_into(region, node).get(port)
-    inlets = merge.inlets if merge else [inlet for inlet in node.inlets if inlet.port == port]
-    return ends(region, [inlet.wire for inlet in inlets if inlet.wire])
+    operands = merge.operands if merge else [operand for operand in node.operands if operand.port == port]
+    return ends(region, [operand.value for operand in operands if operand.value])
 
 
-def ends(region: Region, wires: Sequence[ValueRef]) -> list[End]:
+def ends(region: Region, refs: Sequence[ValueRef]) -> list[End]:
     """Where values of a region come from, outputs by their names: their numbers shift as others come and go."""
-    return [(w.node, list(region.nodes[w.node].body.outputs)[w.output] if w.output else "") for w in wires]
+    return [(w.node, list(region.nodes[w.node].body.outputs)[w.output] if w.output else "") for w in refs]
 
 
 def renamed(end: End, match: Match) -> End | None:

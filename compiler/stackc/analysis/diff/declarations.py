@@ -106,8 +106,8 @@ def _outputs(before: TypedGraph, after: TypedGraph, match: Match) -> Iterator[Ch
     """What differs in the outputs: names, types, and what they come from, a tap by its path."""
     one, other = before.root.region, after.root.region
     was, now = (dict(zip(each.region.outputs, each.outputs, strict=True)) for each in (before.root, after.root))
-    left = {name: ends(one, [wire])[0] for name, wire in one.outputs.items()}
-    right = {name: ends(other, [wire])[0] for name, wire in other.outputs.items()}
+    left = {name: ends(one, [ref])[0] for name, ref in one.outputs.items()}
+    right = {name: ends(other, [ref])[0] for name, ref in other.outputs.items()}
     names = {name: name for name in was if name in now}
     for name in (name for name in was if name not in now):
         free = (n for n in now if n not in was and n not in names.values() and str(now[n]) == str(was[name]))
@@ -135,7 +135,7 @@ def _outputs(before: TypedGraph, after: TypedGraph, match: Match) -> Iterator[Ch
 def _places_of_outputs(typed: TypedGraph) -> dict[str, Span]:
     """The declarations of the outputs; of those that nobody declares, the nodes that they come from."""
     region = typed.root.region
-    nodes = {n: region.nodes[wire.node].span for n, wire in region.outputs.items() if wire.node in region.nodes}
+    nodes = {n: region.nodes[ref.node].span for n, ref in region.outputs.items() if ref.node in region.nodes}
     return nodes | {output.name: output.span for output in typed.graph.document.body.outputs}
 
 

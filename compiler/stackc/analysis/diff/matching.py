@@ -34,7 +34,7 @@ class Digests:
     def of_node(self, node: Node) -> int:
         """The number of a node, with everything inside it but not what enters it."""
         work = self.of_region(node.body) if isinstance(node.body, Region) else node.body
-        return self._number((work, node.reparams, tuple(node.ties), tuple(inlet.port for inlet in node.inlets)))
+        return self._number((work, node.reparams, tuple(node.ties), tuple(operand.port for operand in node.operands)))
 
     def of_region(self, region: Region) -> int:
         """The number of a region: its nodes, wired by their places in running order."""
@@ -42,11 +42,15 @@ class Digests:
             places: dict[str, Hashable] = {name: ("input", number) for number, name in enumerate(region.inputs)}
             places |= {id: number for number, id in enumerate(region.nodes)}
 
-            def placed(wire: ValueRef | None) -> Hashable:
-                return (places[wire.node], wire.output) if wire else None
+            def placed(ref: ValueRef | None) -> Hashable:
+                return (places[ref.node], ref.output) if ref else None
 
             nodes = tuple(
-                (self.of_node(node), places.get(node.same_as or ""), tuple(placed(inlet.wire) for inlet in node.inlets))
+                (
+                    self.of_node(node),
+                    places.get(node.same_as or ""),
+                    tuple(placed(operand.value) for operand in node.operands),
+                )
                 for node in region.nodes.values()
             )
             self.known[region] = self._number((nodes, tuple(map(placed, region.outputs.values()))))
@@ -101,9 +105,9 @@ def _inputs_by_use(typed: TypedRegion, digests: Digests) -> dict[str, Hashable]:
     """The type of each input, and what takes it at which ports."""
     takers: dict[str, list[tuple[int, str]]] = {name: [] for name in typed.region.inputs}
     for node in typed.region.nodes.values():
-        for inlet in node.inlets:
-            if inlet.wire and inlet.wire.node in takers:
-                takers[inlet.wire.node].append((digests.of_node(node), inlet.port))
+        for operand in node.operands:
+            if operand.value and operand.value.node in takers:
+                takers[operand.value.node].append((digests.of_node(node), operand.port))
     types = zip(typed.region.inputs, typed.inputs, strict=True)
     return {name: (str(type_), tuple(sorted(takers[name]))) for name, type_ in types}
 
@@ -196,14 +200,16 @@ class _Renaming:
 
 
 def _entering(node: Node, names: Mapping[str, str]) -> Hashable:
-    return tuple((names.get(inlet.wire.node), inlet.wire.output) if inlet.wire else None for inlet in node.inlets)
+    return tuple(
+        (names.get(operand.value.node), operand.value.output) if operand.value else None for operand in node.operands
+    )
 
 
 def _takers(region: Region) -> dict[str, set[str]]:
     """The nodes that take a value of each node."""
     takers: dict[str, set[str]] = {id: set() for id in (*region.inputs, *region.nodes)}
     for node in region.nodes.values():
-        for inlet in node.inlets:
-            if inlet.wire:
-                takers[inlet.wire.node].add(node.id)
+        for operand in node.operands:
+            if operand.value:
+                takers[operand.value.node].add(node.id)
     return takers

@@ -153,11 +153,11 @@ class _Walk:
         last = _last_uses(typed, freed)
         live = most = sum(map(self.size, typed.inputs))
         for node in typed.region.nodes.values():
-            going = {wire for wire in _entering(node) if last.get(wire) == node.id}
+            going = {ref for ref in _entering(node) if last.get(ref) == node.id}
             made, within = self.node(typed, node, going)
             most = max(most, live + within)
-            unused = sum(size for wire, size in made.items() if wire not in last)
-            live += sum(made.values()) - unused - sum(self.size(typed.type_of(wire)) for wire in going)
+            unused = sum(size for ref, size in made.items() if ref not in last)
+            live += sum(made.values()) - unused - sum(self.size(typed.type_of(ref)) for ref in going)
         return most
 
     def node(self, typed: TypedRegion, node: Node, going: set[ValueRef]) -> tuple[dict[ValueRef, int], int]:
@@ -168,8 +168,8 @@ class _Walk:
             sizes = [self.size(type_) for type_ in signature.outputs]
             workspace = signature.workspace.evaluate(self.sizes) * self.precision.activation
             return {ValueRef(node.id, number): size for number, size in enumerate(sizes)}, sum(sizes) + workspace
-        wires = [inlet.wire for inlet in node.inlets]
-        freed = frozenset(i.port for i in node.inlets if i.wire in going and wires.count(i.wire) == 1)
+        refs = [operand.value for operand in node.operands]
+        freed = frozenset(i.port for i in node.operands if i.value in going and refs.count(i.value) == 1)
         sizes = [self.size(type_) for type_ in body.outputs]
         within = self.region(body, freed) - sum(map(self.size, body.inputs))
         return {ValueRef(node.id, number): size for number, size in enumerate(sizes)}, max(within, 0)
@@ -181,11 +181,11 @@ class _Walk:
 
 
 def _entering(node: Node) -> set[ValueRef]:
-    return {inlet.wire for inlet in node.inlets if inlet.wire}
+    return {operand.value for operand in node.operands if operand.value}
 
 
 def _last_uses(typed: TypedRegion, freed: frozenset[str]) -> dict[ValueRef, str]:
     """The last node that takes each value, "" for those that stay: outputs, and inputs that are not `freed`."""
-    last = {wire: node.id for node in typed.region.nodes.values() for wire in _entering(node)}
+    last = {ref: node.id for node in typed.region.nodes.values() for ref in _entering(node)}
     kept = [ValueRef(name) for name in typed.region.inputs if name not in freed]
     return last | dict.fromkeys([*typed.region.outputs.values(), *kept], "")

@@ -59,8 +59,8 @@ def _sizes(text: str) -> ForeignSyntax | None:
 
 
 def _product(text: str) -> ForeignSyntax | None:
-    mended = re.sub(rf"(?<![\w.])(\d+(?:\.\d+)?)\s*(?={_NAME}|\()", r"\1*", text)
-    return ForeignSyntax("a number and a name stand side by side", f"write `{mended}`") if mended != text else None
+    repaired = re.sub(rf"(?<![\w.])(\d+(?:\.\d+)?)\s*(?={_NAME}|\()", r"\1*", text)
+    return ForeignSyntax("a number and a name stand side by side", f"write `{repaired}`") if repaired != text else None
 
 
 def _listed(text: str) -> ForeignSyntax | None:

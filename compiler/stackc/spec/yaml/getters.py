@@ -46,7 +46,7 @@ class Getter:
                 continue
             message, hint = f"unknown key '{key}'{where}", did_you_mean(key, known)
             if (meant := closest(key, known)) and meant not in entries:
-                self.diagnostics.mend("S004", message, entry.key, hint)
+                self.diagnostics.repair("S004", message, entry.key, hint)
                 entries[meant] = entry
                 continue
             if not meant and entry.value.data is None:

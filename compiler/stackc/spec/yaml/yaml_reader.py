@@ -191,8 +191,8 @@ class _Reader:
     def syntax(self, error: yaml.MarkedYAMLError) -> Diagnostic:
         """What the parser stumbled over, in words of our own where it is one of the usual slips."""
         if quote := self.runaway_quote(error):
-            mend = "write the closing quote where the text ends"
-            return Diagnostic("S001", "a quote that is closed only lines below", quote, mend)
+            repair = "write the closing quote where the text ends"
+            return Diagnostic("S001", "a quote that is closed only lines below", quote, repair)
         problem = error.problem or error.context or "it cannot be read"
         place, begin = self.at_mark(error.problem_mark), self.at_mark(error.context_mark)
         if place and ("mapping values" in problem or "expected ':'" in problem):
