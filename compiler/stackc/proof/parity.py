@@ -57,8 +57,8 @@ def prove(
     failing = [row for row in components if row.verdict.problem]
     if parity.failures or failing:
         wrong = [str(row.point) for row in parity.failures]
-        draws = [draw for draw in scenes if str(draw[0]) in wrong]
-        raise parity_failure(program, parity.failures, failing or failing_components(subject, reference, draws))
+        failed = [draw for draw in scenes if str(draw[0]) in wrong]
+        raise parity_failure(program, parity.failures, failing or failing_components(subject, reference, failed))
     return parity
 
 
