@@ -88,7 +88,7 @@ class Options:
     per_component: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Built:
     """A finished build: its folder and what the stages made; None if a stage was left out."""
 
@@ -99,6 +99,23 @@ class Built:
     parity: Parity | None
     speed: Comparison | None
     measured: Point | None
+
+    def __repr__(self) -> str:
+        return f"<Built {self.folder}: {', '.join(text for _, text in self._results())}>"
+
+    def _repr_html_(self) -> str:
+        """The drawing with a summary, for notebooks."""
+        from stackc.view.notebook import checked_html
+
+        checked = self.checked
+        rows = [("folder", str(self.folder)), *self._results()]
+        return checked_html(checked.typed, checked.program, checked.cost, rows)
+
+    def _results(self) -> list[tuple[str, str]]:
+        """Say what the proof and the timing came to."""
+        proof = _describe_parity(self.parity) if self.parity else "built without a proof"
+        speed = [("speed", f"{self.speed.ratios[0]} at {self.measured}")] if self.speed else []
+        return [("proof", proof), *speed]
 
 
 @dataclass
@@ -212,6 +229,16 @@ def run_stages(checked: Checked, options: Options, folder: Path, progress: Progr
 
 
 # -- the stages
+
+
+def lower_with_weights(checked: Checked, path: Path | None, seed: int) -> nn.Module:
+    """Return the module of a checked spec, with the weights of a file, of the file that the spec names, or random ones.
+
+    Raises SpecError if the file does not fit, E504 if the module does not fit in memory.
+    """
+    options = Options(weights=path, seed=seed)
+    with report_out_of_memory(checked):
+        return _lower(checked, _open_weights(checked, options), options, no_progress)
 
 
 def _check(path: Path, options: Options, progress: Progress) -> Checked:
