@@ -12,6 +12,7 @@ import numpy as np
 
 from stackc.benchmark.job import WorkerTask
 from stackc.benchmark.stopwatch import Stopwatch, stopwatch
+from stackc.core.torch_internals import import_inductor
 from stackc.frontend import Overrides, check_spec
 from stackc.runtime import Array, Feeds, off_provider_lines, open_session
 from stackc.runtime.openvino import open_request, openvino
@@ -51,7 +52,7 @@ def _module(job: WorkerTask, feeds: Feeds, watch: Stopwatch) -> Load:
     from stackc.torch_backend.lower import load_weights, lower
 
     if job.engine == "compile":
-        import torch._inductor.compile_fx
+        import_inductor()
 
     torch.backends.cudnn.allow_tf32 = False  # float32 has to mean float32, as in the sessions
     if job.trust:

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
+
+from stackc.core.torch_internals import TorchDispatchMode, tree_map
 
 
 @contextmanager

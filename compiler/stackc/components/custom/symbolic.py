@@ -11,14 +11,24 @@ from typing import Any
 import sympy  # type: ignore[import-untyped]  # ships no type information
 import torch
 from torch import Tensor, nn
-from torch._dynamo.source import ConstantSource
-from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
-from torch.fx.experimental.symbolic_shapes import DimDynamic, GuardOnDataDependentSymNode, ShapeEnv
-from torch.utils._sympy.functions import CleanDiv, FloorDiv, Mod, PythonMod
 from torch.utils.flop_counter import FlopCounterMode
 
 from stackc.components.base import Signature, SignatureError
 from stackc.components.custom.foreign_errors import RAISED, describe, raised_at
+from stackc.core.torch_internals import (
+    CleanDiv,
+    ConstantSource,
+    DataDependentOutputException,
+    DimDynamic,
+    DynamicOutputShapeException,
+    FakeTensorMode,
+    FloorDiv,
+    GuardOnDataDependentSymNode,
+    Mod,
+    PythonMod,
+    ShapeEnv,
+    size_expression,
+)
 from stackc.core.types import DTYPES, Dim, TensorType, product
 
 _BY_VALUE = (GuardOnDataDependentSymNode, DataDependentOutputException, DynamicOutputShapeException)
@@ -89,7 +99,7 @@ class _Sizes:
 
     def dim(self, size: Any) -> Dim:
         """A size as a dim. Raises NotPolynomial."""
-        return Dim.of(size) if isinstance(size, int) else self._dim(self.environment.simplify(size.node.expr))
+        return Dim.of(size) if isinstance(size, int) else self._dim(self.environment.simplify(size_expression(size)))
 
     def _dim(self, expression: sympy.Expr) -> Dim:
         match expression:
