@@ -100,7 +100,9 @@ def test_a_planted_use_is_found(file: str, line: str, name: str) -> None:
 
 
 def test_public_names_and_other_underscores_are_no_private_uses() -> None:
-    text = "import torch\nimport os\ntorch._check(True)\ntorch.export.export\nself._expr\nos._exit(0)\n__import__('torch')"
+    text = (
+        "import torch\nimport os\ntorch._check(True)\ntorch.export.export\nself._expr\nos._exit(0)\n__import__('torch')"
+    )
     assert private_uses(text) == []
 
 

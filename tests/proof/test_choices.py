@@ -16,7 +16,7 @@ from stackc.components.base import Component, Signature
 from stackc.components.registry import component
 from stackc.core.diagnostics import SpecError
 from stackc.core.types import TensorType
-from stackc.export import export
+from stackc.export import link_program, write_model
 from stackc.frontend import Checked, check_source
 from stackc.proof.components import Reference
 from stackc.proof.parity import prove
@@ -68,7 +68,7 @@ def proven(checked: Checked, folder: Path, *, bias: float = 0.0, largest: bool =
         shift[2:] = -100.0
     tensors = {name: tensor.detach().numpy().copy() for name, tensor in module.state_dict().items()}
     tensors["scores.bias"][1] += bias
-    path = export(checked.program, tensors, folder).paths[0]
+    path = write_model(link_program(checked.program), tensors, folder).paths[0]
     if not largest:
         model = onnx.load(path)
         argmax = next(node for node in model.graph.node if node.op_type == "ArgMax")

@@ -80,7 +80,7 @@ def make_manifest(facts: BuildFacts) -> Manifest:
         outputs=value_infos(outputs, {}),
         opset=facts.opset,
         target=facts.target,
-        runs_on=f"onnxruntime >= {facts.exported.assembled.runs_on}",
+        runs_on=f"onnxruntime >= {facts.exported.linked_program.runs_on}",
         provider=session.provider if session else None,
         reason=session.reason if session else "not opened: built without its proof",
         parity=parity.summary() if parity else None,

@@ -18,9 +18,9 @@ from onnx.helper import tensor_dtype_to_np_dtype
 
 from stackc.export.functions import unfold_functions
 from stackc.export.template import PATH, VALUES
-from stackc.export.value_aliases import type_proto
 from stackc.ir.program import Call, Program
 from stackc.onnx_format.nodes import reads
+from stackc.onnx_format.values import declare, type_proto
 from stackc.runtime import Array
 
 
@@ -118,11 +118,7 @@ class StampedModel:
 
     def _declared(self, tensor: str, *, shaped: bool) -> onnx.ValueInfoProto:
         type = self._types.get(tensor) or type_proto(self.program.types[self.values[tensor]])
-        declared = onnx.ValueInfoProto(name=tensor)
-        declared.type.tensor_type.elem_type = type.tensor_type.elem_type
-        if shaped:
-            declared.type.CopyFrom(type)
-        return declared
+        return declare(tensor, type, shaped=shaped)
 
 
 def stamp_of(node: onnx.NodeProto) -> str | None:

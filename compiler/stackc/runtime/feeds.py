@@ -32,6 +32,11 @@ class ValueInfo:
         return f"{self.dtype}[{', '.join('?' if size is None else str(size) for size in self.shape)}]"
 
 
+def numpy_name(element: str) -> str:
+    """Return NumPy's name of an ONNX element type: `float` is float32, `double` is float64, all others agree."""
+    return {"float": "float32", "double": "float64"}.get(element, element)
+
+
 @dataclass(slots=True)
 class _Sizes:
     """What each named dim was seen to be first, and by which input."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from stackc.core.diagnostics import Diagnostic, SpecError
-from stackc.runtime.feeds import Array, Feeds, ValueInfo
+from stackc.runtime.feeds import Array, Feeds, ValueInfo, numpy_name
 from stackc.runtime.providers import Provider, cause, choose, failures, onnxruntime, open_with
 
 
@@ -131,13 +131,10 @@ def _options(threads: int | None, deterministic: bool, tensors: Feeds) -> Any:
     return options
 
 
-_ELEMENTS = {"float": "float32", "double": "float64"}
-
-
 def _value(argument: Any) -> ValueInfo:
     """`tensor(float)` becomes float32; a type that is no tensor keeps ONNX Runtime's word for it."""
     element = argument.type.removeprefix("tensor(").removesuffix(")")
-    return ValueInfo(argument.name, _ELEMENTS.get(element, element), tuple(argument.shape or ()))
+    return ValueInfo(argument.name, numpy_name(element), tuple(argument.shape or ()))
 
 
 def run_once(model: bytes, feeds: Feeds) -> list[Array]:
