@@ -11,7 +11,7 @@ from stackc.components.reparam import Reparam
 
 
 def register_reparams(module: nn.Module, reparams: Iterable[tuple[str, Reparam]]) -> None:
-    """Reparametrize parameters of a module; `reparams` has the path of each below the module ("weight", "up.weight")."""
+    """Reparametrize parameters of a module, each by its path below the module: "weight", "up.weight"."""
     for path, reparam in reparams:
         owner, _, parameter = path.rpartition(".")
         register_parametrization(module.get_submodule(owner), parameter, reparam.parametrization())
