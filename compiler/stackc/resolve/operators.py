@@ -114,7 +114,7 @@ def is_op(name: str, scope: Scope) -> bool:
 
 
 def _label_spells_another_op(drawn: DrawnNode, scope: Scope) -> bool:
-    """Return whether the id of a node is an op, but its label spells another (`relu[Layer Norm]`); report N301 if so."""
+    """Return whether the label of a node spells another op than its id (`relu[Layer Norm]`); report N301 if so."""
     word = folded(drawn.label or "")
     meant = next((op for op in known_ops(scope) if folded(op) == word and op != drawn.id), None) if word else None
     if meant:

@@ -37,7 +37,7 @@ def reparams_of(entry: NodeEntry | None, operator: Operator, scope: Scope) -> tu
 
 
 def _reparam(value: Value, scope: Scope) -> Reparam | None:
-    """Return a reparametrization; None, reported, if its name is invalid. Raises SpecError or ValueError for options."""
+    """Return a reparametrization; None, reported, for an unknown name. Raises ValueError or SpecError for options."""
     kind, options = value, None
     if isinstance(value.data, Mapping) and len(value.data) == 1:
         ((key, entry),) = value.data.items()

@@ -21,7 +21,7 @@ class Scope:
     """Name bindings at one place of a spec: params and dims, blocks, files; problems go to `diagnostics`.
 
     `trust` lists the Python modules whose code may run; `texts` maps each param whose value is text to the place of
-    that text. `homes` maps each file of the model to its scope; all scopes share it, and it grows as files are included.
+    that text. `homes` maps each file of the model to its scope: all scopes share it, and it grows with every include.
     """
 
     names: Mapping[str, ParamValue]
@@ -70,7 +70,7 @@ class Scope:
             raise SpecError(blamed) if blamed else error from None
 
     def quantity(self, value: Value) -> ParamValue:
-        """Return `number` of a value, a constant dim as an int. Raises SpecError, N310 at a param whose value is text."""
+        """Return `number` of a value, with a constant dim as an int. Raises SpecError, N310 if it is a text param."""
         number = self.number(value)
         if isinstance(number, str) and (blamed := self.text_in(value)):
             raise SpecError(blamed)
@@ -96,7 +96,7 @@ class Scope:
         raise SpecError(Diagnostic("S005" if is_nested else code, message, value.span, hint))
 
     def text_in(self, value: Value) -> Diagnostic | None:
-        """Return N310 at the first param in `value` that is text, for a value that must be a number; None without one."""
+        """Return N310 at the first text param in `value`, which must be a number; None if it has no such param."""
         words = re.findall(r"\w+", value.data) if isinstance(value.data, str) else []
         name = next((word for word in words if word in self.texts), None)
         if name is None:

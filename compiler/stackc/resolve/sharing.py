@@ -25,7 +25,7 @@ def owners_of(body: Body, names: Collection[str], diagnostics: Collector) -> dic
 def _find_owner(
     name: str, body: Body, names: Collection[str], owners: dict[str, str | None], diagnostics: Collector
 ) -> None:
-    """Add the owner of a node, and of all nodes along its chain of `same_as`, to `owners`: None if there is no owner."""
+    """Add to `owners` the owner of a node and of all nodes along its chain of `same_as`; None if there is no owner."""
     chain: dict[str, None] = {}
     end: str | None = name
     while end and end not in owners and (entry := body.nodes.get(end)) and entry.same_as:
