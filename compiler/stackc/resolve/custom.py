@@ -64,7 +64,7 @@ def _outputs(entry: Entry | None, scope: Scope) -> tuple[str, ...] | None:
     if len(names) < len(values):
         return None
     if not names or len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
-        hint = "for example `outputs: [y, weights]`, in the order in which forward returns them"
+        hint = "write for example `outputs: [y, weights]`, in the order in which forward returns them"
         scope.diagnostics.error("N310", "outputs must be distinct identifiers", entry.value.span, hint)
         return None
     return names

@@ -21,7 +21,7 @@ def merge_of(entry: NodeEntry, scope: Scope) -> Component | None:
     fields = dict(value.data) if isinstance(value.data, Mapping) else {}
     op = fields.pop("op").value if "op" in fields else value
     if not isinstance(op.data, str):
-        hint = "for example `merge: sum`, or `merge: {op: concat, axis: 1}`"
+        hint = "write for example `merge: sum`, or `merge: {op: concat, axis: 1}`"
         scope.diagnostics.error("N310", f"'{entry.name}': merge must name a way to merge arrows", op.span, hint)
         return None
 

@@ -199,7 +199,7 @@ def _stack(entry: NodeEntry | None, value: Value, scope: Scope) -> Operator | No
 
     items = of.value.data if isinstance(of.value.data, tuple) else (of.value,)
     if not items:
-        hint = "for example `of: [layer, mlp]`"
+        hint = "write for example `of: [layer, mlp]`"
         scope.diagnostics.error("N310", "the list of sub-models is empty", of.value.span, hint)
         return None
     operators = [_sub_model(item, scope) for item in items]
@@ -211,7 +211,7 @@ def _sub_model(item: Value, scope: Scope) -> Operator | None:
     """Return the op of one item of a stack's `of`; None, reported as N310 or N301, if it is invalid."""
     op = item.data["op"].value if isinstance(item.data, Mapping) and "op" in item.data else item
     if not isinstance(op.data, str):
-        hint = "for example `of: layer`, `of: [layer, mlp]`, or `of: {op: linear, out: 3}`"
+        hint = "write for example `of: layer`, `of: [layer, mlp]`, or `of: {op: linear, out: 3}`"
         scope.diagnostics.error("N310", "a sub-model must be the name of a component or block", op.span, hint)
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from stackc.components.fields import either
 from stackc.core.diagnostics import Collector, Note, Span, did_you_mean
 from stackc.ir.model import Kind
 from stackc.resolve.taps import Taps
@@ -77,8 +78,8 @@ def _report_ambiguous_output(body: Body, sinks: Sequence[str], diagnostics: Coll
     """Report N313 at the last sink of a drawing without declared outputs, with a note at each of the others."""
     *others, last = sinks[:MOST_LISTED]
     notes = [Note(f"no arrow leaves '{name}' either", body.drawing.nodes[name].span) for name in others]
-    more = f" and {len(sinks) - MOST_LISTED} more" if len(sinks) > MOST_LISTED else ""
-    message = f"the output is ambiguous: no arrow leaves {', '.join([*others, last])}{more}"
+    more = f", or one of {len(sinks) - MOST_LISTED} more" if len(sinks) > MOST_LISTED else ""
+    message = f"the output is ambiguous: it could be {either([*others, last])}{more}"
     hint = f"write `outputs: {last}`, or a list of them"
     diagnostics.error("N313", message, body.drawing.nodes[last].span, hint, *notes)
 

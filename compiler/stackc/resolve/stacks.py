@@ -113,7 +113,7 @@ def _members(stack: StackOf, with_: Entry | None, repeat: int, scope: Scope, wha
     common = with_.value.data if with_ and isinstance(with_.value.data, Mapping) else {}
     if with_ and with_.value.data is not None and not isinstance(with_.value.data, Mapping):
         message = f"`with` of {what} must be a mapping, but is {with_.value.kind}"
-        scope.diagnostics.error("S005", message, with_.value.span, "for example `with: {heads: 8}`")
+        scope.diagnostics.error("S005", message, with_.value.span, "write for example `with: {heads: 8}`")
 
     for name, entry in common.items():
         if not any(name in _params_of(operator) for operator, _ in stack.members):
@@ -134,7 +134,7 @@ def _norm(value: Value, scope: Scope) -> Member | None:
     fields = fields_besides_op(value)
     op = value.data["op"].value if isinstance(value.data, Mapping) and "op" in value.data else value
     if not isinstance(op.data, str):
-        hint = "for example `norm: layer_norm`, or `norm: {op: layer_norm, eps: 1e-6}`"
+        hint = "write for example `norm: layer_norm`, or `norm: {op: layer_norm, eps: 1e-6}`"
         scope.diagnostics.error("N310", "norm must be the name of a component or block", op.span, hint)
         return None
 
