@@ -32,10 +32,10 @@ back. Equal values give equal text, and a change of one node changes no other li
   parameters and buffers; a block that inputs of different types enter is one region for each combination of types.
 - FLOPs, limits, and the spans of operands and fields are left out.
 
-A program has paths for names (`%encoder.3.attn`). Instead of regions it has a `frame` line for each block and stack, inner
-ones first. Its parameters and buffers are listed once, under their owners' names. A call has its own in brackets:
-`[weight]` is the one under the call's path, `[weight = embed.weight]` is tied or shared, and `owner PATH` is the call whose
-module it calls again.
+A program has paths for names (`%encoder.3.attn`). Instead of regions it has a `frame` line for each block and stack,
+inner ones first. Its parameters and buffers are listed once, under their owners' names. A call has its own in brackets:
+`[weight]` is the one under the call's path, `[weight = embed.weight]` is tied or shared, and `owner PATH` is the call
+whose module it calls again.
 """
 
 from __future__ import annotations

@@ -32,6 +32,8 @@ def braced(header: str, span: Span | None, *sections: Iterable[Line]) -> str:
     """Return a header and its lines in braces, a blank line between sections; empty sections are left out."""
     texts = ["\n".join(_with_span(f"  {line.text}", line.span) for line in lines) for lines in sections]
     body = "\n\n".join(text for text in texts if text)
+    if not body:
+        return _with_span(f"{header} {{}}", span) + "\n"
     return f"{_with_span(f'{header} {{', span)}\n{body}\n}}\n"
 
 

@@ -28,6 +28,13 @@ class TypedRegion:
             return self.bodies[ref.node].outputs[ref.output]
         return self.inputs[self.region.inputs.index(ref.node)]
 
+    def parameter_at(self, path: str) -> TensorType | None:
+        """The type of the parameter at a path inside the region, or None if there is no such parameter."""
+        id, _, rest = path.partition(".")
+        if id in self.bodies:
+            return self.bodies[id].parameter_at(rest)
+        return self.signatures[id].parameters.get(rest) if id in self.signatures else None
+
 
 @dataclass(frozen=True)
 class TypedGraph:
