@@ -47,7 +47,7 @@ def test_as_torch_it_is_a_python_file(tmp_path: Path) -> None:
             "--as yaml writes the spec as it stands",
         ),
         (["--as", "torch", "-o", "seed.txt"], "'seed.txt' has to end in .py"),
-        (["--as", "json"], "'json' is not one of 'yaml', 'mermaid', 'torch'"),
+        (["--as", "json"], "'json' is not one of 'yaml', 'mermaid', 'graph', 'typed', 'program', 'torch'"),
     ],
 )
 def test_error_what_does_not_go_together(

@@ -89,7 +89,7 @@ def _check_usage(spec: Path, overrides: Overrides, out: Path | None, tree: bool 
     if form in ("yaml", "mermaid") and (overrides.params or overrides.dims):
         raise click.UsageError(f"--as {form} writes the spec as it stands; --set and --dims apply to all other forms")
     if tree is not None and (form or out):
-        raise click.UsageError("--tree and --mermaid choose what is printed; they go with neither --as nor --out")
+        raise click.UsageError("--tree and --mermaid are for the screen; use them without --as and --out")
 
 
 def _show_graph(source: Source, overrides: Overrides, out: Path | None) -> None:

@@ -6,10 +6,10 @@ Ops, fields, shapes and params stand as the spec writes them, and nodes in the o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from stackc.ir.text import Line, attributes, braced, literal, repair_comments
-from stackc.spec.document import BlockDecl, Body, Document, InputDecl, NodeEntry
+from stackc.spec.document import BlockDecl, Document, InputDecl, NodeEntry, PortDecl
 from stackc.spec.drawing import DrawnNode
 from stackc.spec.yaml.tree import Entry, Value
 
@@ -23,52 +23,67 @@ def print_document(document: Document) -> str:
     params = (Line(f"param {name} = {_text(decl.default)}", decl.span) for name, decl in document.params.items())
     header = braced(f"document {document.name}", document.span, dims, params)
 
-    inputs = {name: _input_line(decl) for name, decl in document.inputs.items()}
-    texts = [header, _body_text(f"spec @{document.name}", [], inputs, document.body)]
-    texts += [_block_text(name, block) for name, block in document.blocks.items()]
+    whole = BlockDecl(document.body, {}, (), document.inputs)
+    blocks = {f"spec @{document.name}": whole} | {f"block @{name}": block for name, block in document.blocks.items()}
+    texts = [header, *(_block_text(name, block, document.blocks) for name, block in blocks.items())]
     return repair_comments(document.problems) + "\n".join(texts)
 
 
-def _block_text(name: str, block: BlockDecl) -> str:
-    params = [Line(f"param {param} = {_text(decl.default)}", decl.span) for param, decl in block.params.items()]
-    inputs = {port.name: Line(f"%{port.name} = input{' optional' * port.optional}", port.span) for port in block.ports}
-    return _body_text(f"block @{name}", params, inputs, block.body)
-
-
-def _body_text(header: str, params: Iterable[Line], inputs: Mapping[str, Line], body: Body) -> str:
-    nodes = [node for node in body.drawing.nodes.values() if node.id not in inputs]
+def _block_text(header: str, block: BlockDecl, known: Collection[str]) -> str:
+    """Return the text of a drawing, that of the spec or of a block; `known` are the names of all blocks."""
+    body, drawing = block.body, block.body.drawing
+    inputs = {port.name: _port_line(port) for port in block.ports}
+    inputs |= {name: _input_line(decl) for name, decl in block.inputs.items()}
+    operands = _operands(block)
 
     return braced(
         header,
         body.span,
-        params,
+        (Line(f"param {name} = {_text(decl.default)}", decl.span) for name, decl in block.params.items()),
         inputs.values(),
-        (_node_line(node, body.nodes.get(node.id), body) for node in nodes),
-        (_entry_line(entry) for name, entry in body.nodes.items() if name not in body.drawing.nodes),
+        (
+            _node_line(node, body.nodes.get(node.id), operands.get(node.id, []), known)
+            for node in drawing.nodes.values()
+            if node.id not in inputs
+        ),
+        (_entry_line(entry) for name, entry in body.nodes.items() if name not in drawing.nodes),
         (Line(f"output {output.name} = %{_path(output.source)}", output.span) for output in body.outputs),
     )
 
 
+def _operands(block: BlockDecl) -> dict[str, list[str]]:
+    """Return what enters each node: from inputs that name it by `to`, and by arrows, in written order."""
+    operands: dict[str, list[str]] = {}
+    for name, decl in block.inputs.items():
+        for value in decl.to:
+            node, _, port = _text(value).partition(".")
+            operands.setdefault(node, []).append(f"{port}: %{name}" if port else f"%{name}")
+
+    for arrow in block.body.drawing.arrows:
+        source = f"%{arrow.source}:{arrow.out}" if arrow.out else f"%{arrow.source}"
+        operands.setdefault(arrow.target, []).append(f"{arrow.into}: {source}" if arrow.into else source)
+    return operands
+
+
+def _port_line(port: PortDecl) -> Line:
+    return Line(f"%{port.name} = input{' optional' * port.optional}", port.span)
+
+
 def _input_line(decl: InputDecl) -> Line:
-    shape = f"{decl.dtype}[{', '.join(_text(size) for size in decl.shape)}]"
-    targets = f" to {', '.join(_text(value) for value in decl.to)}" if decl.to else ""
-    return Line(f"%{decl.name} = input : {shape}{targets}", decl.span)
+    return Line(f"%{decl.name} = input : {decl.dtype}[{', '.join(map(_text, decl.shape))}]", decl.span)
 
 
-def _node_line(node: DrawnNode, entry: NodeEntry | None, body: Body) -> Line:
+def _node_line(node: DrawnNode, entry: NodeEntry | None, operands: Sequence[str], known: Collection[str]) -> Line:
     op = _text(entry.op) if entry and entry.op else node.label or node.id
     label = f" label {literal(node.label)}" if node.label and node.label != op else ""
-    operands = (
-        (f"{arrow.into}: " if arrow.into else "") + f"%{arrow.source}" + (f":{arrow.out}" if arrow.out else "")
-        for arrow in body.drawing.arrows
-        if arrow.target == node.id
-    )
-    return Line(f"%{node.id} = {op}({', '.join(operands)}){_entry_text(entry)}{label}", node.span)
+    symbol = f"@{op}" if op in known else op
+    return Line(f"%{node.id} = {symbol}({', '.join(operands)}){_entry_text(entry)}{label}", node.span)
 
 
 def _entry_line(entry: NodeEntry) -> Line:
     """Return a line for an entry that belongs to no drawn node."""
-    return Line(f"entry {entry.name}{_entry_text(entry)}", entry.span)
+    op = f" = {_text(entry.op)}" if entry.op else ""
+    return Line(f"entry {entry.name}{op}{_entry_text(entry)}", entry.span)
 
 
 def _entry_text(entry: NodeEntry | None) -> str:
