@@ -163,9 +163,15 @@ def contract_covers_every_dim(graph: Graph) -> Iterator[Violation]:
     for region in regions_of(graph.root):
         for node in region.nodes.values():
             if isinstance(node.body, Component):
-                fields = [value for value in node.body.values().values() if isinstance(value, Dim)]
-                for problem in uncovered(fields, graph.contract):
+                for problem in uncovered(_dims_of(node.body), graph.contract):
                     yield Violation(problem, place_of(region, node), node.span)
+
+
+def _dims_of(component: Component) -> list[Dim]:
+    """Return the dims that a component's fields hold, alone or in lists."""
+    values = component.values().values()
+    items = [item for value in values for item in (value if isinstance(value, tuple) else [value])]
+    return [item for item in items if isinstance(item, Dim)]
 
 
 def uncovered(dims: Iterable[Dim], contract: DimContract) -> Iterator[str]:

@@ -199,10 +199,15 @@ class _RegionPrinter:
         return Line(f"output {name} = {self.value(ref)}{types}")
 
     def value(self, ref: ValueRef) -> str:
-        """Return `%node`, or `%node:output` for an output that is not the first."""
+        """Return `%node`, or `%node:output` for an output that is not the first.
+
+        An output that does not exist is `%node:#7`: illegal graphs are printed too.
+        """
         if ref.output == 0:
             return f"%{ref.node}"
-        return f"%{ref.node}:{[*self.region.nodes[ref.node].body.outputs][ref.output]}"
+        node = self.region.nodes.get(ref.node)
+        names = list(node.body.outputs) if node else []
+        return f"%{ref.node}:{names[ref.output] if ref.output < len(names) else f'#{ref.output}'}"
 
 
 def _node_attributes(node: Node) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 
 from stackc.core.types import TensorType
 from stackc.ir.graph_rules import uncovered_types
@@ -80,13 +81,38 @@ def paths_are_unique(program: Program) -> Iterator[Violation]:
         paths.add(path)
 
 
+def inputs_fit_ports(program: Program) -> Iterator[Violation]:
+    """A call has an input for each port, several for a variadic one, and none is open but those of optional ports."""
+    for call in program.calls:
+        if problem := _misfit(call):
+            yield _at(call, problem)
+
+
+def _misfit(call: Call) -> str | None:
+    """Return in what the inputs of a call do not fit its ports."""
+    ports = call.component.ports
+    several = ports[-1].variadic and len(call.inputs) >= len(ports)
+    if len(call.inputs) != len(ports) and not several:
+        return f"it has {len(call.inputs)} inputs for the ports {', '.join(port.name for port in ports)}"
+
+    pairs = zip_longest(ports, call.inputs, fillvalue=ports[-1])
+    open_ports = [port.name for port, value in pairs if value is None and not port.optional]
+    return f"port '{open_ports[0]}' is required and open" if open_ports else None
+
+
 def signatures_follow_from_inputs(program: Program) -> Iterator[Violation]:
     """A call's signature is the one that its component gives for the types of what enters it; it names every output."""
     for call in program.calls:
         if len(call.outputs) != len(call.signature.outputs):
-            yield _at(call, f"{len(call.outputs)} names for {len(call.signature.outputs)} outputs")
+            yield _at(
+                call, f"it names {len(call.outputs)} outputs, and its signature has {len(call.signature.outputs)}"
+            )
 
-        inputs = tuple(program.types.get(name) if name is not None else None for name in call.inputs)
+        typed = all(name in program.types for name in call.inputs if name is not None)
+        if _misfit(call) or not typed:
+            continue  # which other rules list
+
+        inputs = tuple(program.types[name] if name is not None else None for name in call.inputs)
         for problem in signature_problems(call.component, inputs, call.signature, dict(call.reparams)):
             yield _at(call, problem)
 
@@ -179,6 +205,7 @@ PROGRAM_RULES = (
     outputs_are_values,
     types_are_complete,
     paths_are_unique,
+    inputs_fit_ports,
     signatures_follow_from_inputs,
     owners_are_equal_modules,
     tensors_match_signatures,

@@ -68,9 +68,12 @@ def signatures_follow_from_operands(typed: TypedRegion) -> Iterator[Violation]:
     """A signature is the one that its component gives for the types of its operands, reparametrized."""
     for id, signature in typed.signatures.items():
         node = typed.region.nodes[id]
-        types = [_type_of(typed, operand.value) if operand.value else None for operand in node.operands]
+        types = tuple(_type_of(typed, operand.value) if operand.value else None for operand in node.operands)
+        if any(operand.value and type_ is None for operand, type_ in zip(node.operands, types, strict=True)):
+            continue  # which `operands_have_the_types_they_enter_as` lists
+
         assert isinstance(node.body, Component), "every node is typed"
-        for problem in signature_problems(node.body, tuple(types), signature, dict(node.reparams)):
+        for problem in signature_problems(node.body, types, signature, dict(node.reparams)):
             yield Violation(problem, place_of(typed.region, node), node.span)
 
 

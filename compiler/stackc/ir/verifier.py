@@ -6,7 +6,8 @@ whoever writes a stage. A violation is a bug of stackc: mistakes in a spec are S
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from stackc.ir.graph_rules import GRAPH_RULES, REGION_RULES, regions_of
 from stackc.ir.model import Graph
@@ -29,8 +30,8 @@ def verify_typed(typed: TypedGraph) -> None:
 
     # The other rules look up the type of every node.
     _raise_if_any("typed graph", (each for body in regions for each in breaches([every_node_is_typed], body)))
-    _raise_if_any("typed graph", (each for body in regions for each in breaches(TYPED_REGION_RULES, body)))
-    _raise_if_any("typed graph", breaches(TYPED_GRAPH_RULES, typed))
+    inner = (each for body in regions for each in breaches(TYPED_REGION_RULES, body))
+    _raise_if_any("typed graph", chain(breaches(TYPED_GRAPH_RULES, typed), inner))
 
 
 def verify_program(program: Program) -> None:
@@ -44,6 +45,6 @@ def _graph_breaches(graph: Graph) -> Iterator[tuple[str, Violation]]:
         yield from breaches(REGION_RULES, region)
 
 
-def _raise_if_any(what: str, violations: Iterator[tuple[str, Violation]]) -> None:
+def _raise_if_any(what: str, violations: Iterable[tuple[str, Violation]]) -> None:
     if listed := list(violations):
         raise IRError(what, listed)
