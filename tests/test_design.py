@@ -44,15 +44,15 @@ text forms; ir/verifier.py has the rules that a legal Graph, TypedGraph and Prog
 ```yaml
 {yaml}```
 
-**Graph** (`--as graph`), from `resolve`. Every name is resolved: an op is a component or a region, an arrow is an operand
-at a port. Each line keeps the span of what the user wrote. The stack is a region whose nodes are numbered, and both of
-its layers are one region, `@layer`, printed once. Only the inputs of the spec have types.
+**Graph** (`--as graph`), from `resolve`. Every name is resolved: an op is a component or a region, an arrow is an
+operand at a port. Each line keeps the span of what the user wrote. The stack is a region whose nodes are numbered, and
+both of its layers are one region, `@layer`, printed once. Only the inputs of the spec have types.
 
 ```text
 {graph}```
 
-**TypedGraph** (`--as typed`), from `infer_types`. The same regions, each value with its type and each component with its
-parameters and buffers. `@layer` is checked once, because inputs of the same type enter it both times.
+**TypedGraph** (`--as typed`), from `infer_types`. The same regions, each value with its type and each component with
+its parameters and buffers. `@layer` is checked once, because inputs of the same type enter it both times.
 
 ```text
 {typed}```
@@ -70,8 +70,8 @@ except that stateless operations such as `relu + x` are calls of modules there, 
 ```python
 {torch}```
 
-**ONNX**, from `export`: the nodes of the linked model, without their attributes. Each distinct component is compiled once
-(both `up` are one unit), and each call gets a copy of its unit's nodes, named by its path and stamped with its line.
+**ONNX**, from `export`: the nodes of the linked model, without their attributes. Each distinct component is compiled
+once (both `up` are one unit), and each call gets a copy of its unit's nodes, named by its path and stamped with its line.
 
 ```text
 {onnx}```

@@ -53,7 +53,7 @@ outputs: [part, norm]
 
 @pytest.fixture
 def legal() -> Checked:
-    """A spec with everything that rules speak of."""
+    """A spec that uses everything the rules are about."""
     return check_source(Source("legal.yaml", LEGAL))
 
 
@@ -140,7 +140,7 @@ GRAPHS: list[Mutation[Graph]] = [
     ),
     Mutation(
         "same_as_is_an_earlier_equal_node",
-        "same_as 'two' is no earlier node",
+        "same_as 'two' is not an earlier node",
         lambda g: with_node(g, "one", same_as="two"),
     ),
     Mutation(
@@ -232,7 +232,7 @@ TYPED: list[Mutation[TypedGraph]] = [
     ),
     Mutation(
         "every_node_is_typed",
-        "a type for 'ghost', which is no node",
+        "a type for 'ghost', which is not a node",
         lambda t: with_typed(t, bodies={**t.root.bodies, "ghost": t.root}),
     ),
     Mutation("every_node_is_typed", "1 types for 2 inputs", lambda t: with_typed(t, inputs=t.root.inputs[:1])),
@@ -265,7 +265,7 @@ TYPED: list[Mutation[TypedGraph]] = [
     ),
     Mutation(
         "signatures_follow_from_operands",
-        "'scale' is reparametrized, and is no parameter",
+        "'scale' is reparametrized, and is not a parameter",
         lambda t: with_typed_node(t, "one", reparams=(("scale", MinMax()),)),
     ),
     Mutation(
@@ -286,7 +286,7 @@ TYPED: list[Mutation[TypedGraph]] = [
     ),
     Mutation(
         "ties_are_of_equal_types",
-        "'weight' is tied to 'first.lin', which is no parameter",
+        "'weight' is tied to 'first.lin', which is not a parameter",
         lambda t: with_tie(t, "weight", "first.lin"),
     ),
     Mutation(
@@ -348,7 +348,7 @@ PROGRAMS: list[Mutation[Program]] = [
     Mutation("outputs_are_values", "program 'legal': it has no outputs", lambda p: replace(p, outputs={})),
     Mutation(
         "outputs_are_values",
-        "output 'y': it is 'ghost', which is no value",
+        "output 'y': it is 'ghost', which is not a value",
         lambda p: replace(p, outputs={"y": "ghost"}),
     ),
     Mutation(
@@ -382,7 +382,7 @@ PROGRAMS: list[Mutation[Program]] = [
     ),
     Mutation(
         "owners_are_equal_modules",
-        "its owner 'norm' is no earlier call that owns its module",
+        "its owner 'norm' is not an earlier call that owns its module",
         lambda p: with_call(p, "one", owner="norm"),
     ),
     Mutation(
@@ -417,7 +417,7 @@ PROGRAMS: list[Mutation[Program]] = [
     ),
     Mutation(
         "frames_enclose_earlier_ones",
-        "frame 'first': 'x' is 'ghost', which is no value",
+        "frame 'first': 'x' is 'ghost', which is not a value",
         lambda p: replace(p, frames=(replace(p.frames[0], inputs={"x": "ghost"}), *p.frames[1:])),
     ),
     Mutation(
@@ -467,6 +467,6 @@ def test_all_violations_are_listed_with_their_lines(legal: Checked) -> None:
     assert str(caught.value).splitlines() == [
         "illegal graph:",
         "  spec 'legal', node 'one': port 'x' is required and open [operands_fit_ports] (legal.yaml:7:19)",
-        "  spec 'legal', node 'two': same_as 'ghost' is no earlier node "
+        "  spec 'legal', node 'two': same_as 'ghost' is not an earlier node "
         "[same_as_is_an_earlier_equal_node] (legal.yaml:8:13)",
     ]

@@ -29,8 +29,8 @@ def print_document(document: Document) -> str:
     return repair_comments(document.problems) + "\n".join(texts)
 
 
-def _block_text(header: str, block: BlockDecl, known: Collection[str]) -> str:
-    """Return the text of a drawing, that of the spec or of a block; `known` are the names of all blocks."""
+def _block_text(header: str, block: BlockDecl, blocks: Collection[str]) -> str:
+    """Return the text of a drawing, that of the spec or of a block; `blocks` are the names of all blocks."""
     body, drawing = block.body, block.body.drawing
     inputs = {port.name: _port_line(port) for port in block.ports}
     inputs |= {name: _input_line(decl) for name, decl in block.inputs.items()}
@@ -42,7 +42,7 @@ def _block_text(header: str, block: BlockDecl, known: Collection[str]) -> str:
         (Line(f"param {name} = {_text(decl.default)}", decl.span) for name, decl in block.params.items()),
         inputs.values(),
         (
-            _node_line(node, body.nodes.get(node.id), operands.get(node.id, []), known)
+            _node_line(node, body.nodes.get(node.id), operands.get(node.id, []), blocks)
             for node in drawing.nodes.values()
             if node.id not in inputs
         ),
@@ -73,10 +73,10 @@ def _input_line(decl: InputDecl) -> Line:
     return Line(f"%{decl.name} = input : {decl.dtype}[{', '.join(map(_text, decl.shape))}]", decl.span)
 
 
-def _node_line(node: DrawnNode, entry: NodeEntry | None, operands: Sequence[str], known: Collection[str]) -> Line:
+def _node_line(node: DrawnNode, entry: NodeEntry | None, operands: Sequence[str], blocks: Collection[str]) -> Line:
     op = _text(entry.op) if entry and entry.op else node.label or node.id
     label = f" label {literal(node.label)}" if node.label and node.label != op else ""
-    symbol = f"@{op}" if op in known else op
+    symbol = f"@{op}" if op in blocks else op
     return Line(f"%{node.id} = {symbol}({', '.join(operands)}){_entry_text(entry)}{label}", node.span)
 
 

@@ -116,7 +116,7 @@ def same_as_is_an_earlier_equal_node(region: Region) -> Iterator[Violation]:
         if node.same_as is not None:
             owner = earlier.get(node.same_as)
             if owner is None:
-                yield Violation(f"same_as '{node.same_as}' is no earlier node", place_of(region, node), node.span)
+                yield Violation(f"same_as '{node.same_as}' is not an earlier node", place_of(region, node), node.span)
             elif owner.body != node.body or owner.reparams != node.reparams:
                 yield Violation(f"same_as '{node.same_as}' has another body", place_of(region, node), node.span)
         earlier[node.id] = node

@@ -47,7 +47,7 @@ def outputs_are_values(program: Program) -> Iterator[Violation]:
     defined = _defined(program)
     for name, value in program.outputs.items():
         if value not in defined:
-            yield Violation(f"it is '{value}', which is no value", f"output '{name}'")
+            yield Violation(f"it is '{value}', which is not a value", f"output '{name}'")
 
 
 def types_are_complete(program: Program) -> Iterator[Violation]:
@@ -124,7 +124,7 @@ def owners_are_equal_modules(program: Program) -> Iterator[Violation]:
         if call.owner != call.path:
             owner = earlier.get(call.owner)
             if owner is None or owner.owner != owner.path:
-                yield _at(call, f"its owner '{call.owner}' is no earlier call that owns its module")
+                yield _at(call, f"its owner '{call.owner}' is not an earlier call that owns its module")
             elif (owner.component, owner.reparams) != (call.component, call.reparams):
                 yield _at(call, f"its owner '{call.owner}' is another component")
         earlier[call.path] = call
@@ -183,7 +183,7 @@ def frames_enclose_earlier_ones(program: Program) -> Iterator[Violation]:
     for frame in program.frames:
         for port, value in frame.inputs.items():
             if value not in defined:
-                yield Violation(f"'{port}' is '{value}', which is no value", f"frame '{frame.path}'", frame.span)
+                yield Violation(f"'{port}' is '{value}', which is not a value", f"frame '{frame.path}'", frame.span)
 
         parts = frame.path.split(".")
         if outer := paths.intersection(".".join(parts[:depth]) for depth in range(1, len(parts))):

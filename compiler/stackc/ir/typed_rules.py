@@ -46,7 +46,7 @@ def every_node_is_typed(typed: TypedRegion) -> Iterator[Violation]:
             yield Violation("it has no type, or one of another body", place_of(region, node), node.span)
 
     for name in {*typed.signatures, *typed.bodies} - {*region.nodes}:
-        yield Violation(f"a type for '{name}', which is no node", place_of(region), region.span)
+        yield Violation(f"a type for '{name}', which is not a node", place_of(region), region.span)
 
 
 def operands_have_the_types_they_enter_as(typed: TypedRegion) -> Iterator[Violation]:
@@ -102,7 +102,7 @@ def ties_are_of_equal_types(typed: TypedRegion) -> Iterator[Violation]:
             if tied is None:
                 message = f"it ties '{name}', and has no such parameter"
             elif owner is None:
-                message = f"'{name}' is tied to '{tie.path}', which is no parameter"
+                message = f"'{name}' is tied to '{tie.path}', which is not a parameter"
             elif owner != tied:
                 message = f"'{name}' is {tied} and tied to '{tie.path}', which is {owner}"
             else:
@@ -170,7 +170,7 @@ def signature_problems(
     expected = dict(plain.parameters)
     for name, reparam in reparams.items():
         if name not in expected:
-            yield f"'{name}' is reparametrized, and is no parameter"
+            yield f"'{name}' is reparametrized, and is not a parameter"
             continue
         owner, dot, local = name.rpartition(".")
         originals = reparam.originals(expected.pop(name))
