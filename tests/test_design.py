@@ -71,7 +71,7 @@ except that stateless operations such as `relu + x` are calls of modules there, 
 {torch}```
 
 **ONNX**, from `export`: the nodes of the linked model, without their attributes. Each distinct component is compiled
-once (both `up` are one unit), and each call gets a copy of its unit's nodes, named by its path and stamped with its line.
+once (both `up` are one unit), and each call gets a copy of its unit's nodes, named by its path, stamped with its line.
 
 ```text
 {onnx}```
