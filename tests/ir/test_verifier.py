@@ -460,6 +460,15 @@ def test_every_spec_is_legal(path: Path) -> None:
     verify_program(checked.program)
 
 
+def test_every_test_verifies_between_the_stages(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_outputs(*values: Any) -> Program:
+        return replace(Program(*values), outputs={})
+
+    monkeypatch.setattr("stackc.typecheck.flatten.Program", without_outputs)
+    with pytest.raises(IRError, match="illegal program"):
+        check_source(Source("legal.yaml", LEGAL))
+
+
 def test_all_violations_are_listed_with_their_lines(legal: Checked) -> None:
     illegal = with_node(with_operand(legal.graph, "one", value=None), "two", same_as="ghost")
     with pytest.raises(IRError) as caught:

@@ -38,7 +38,10 @@ FORMS: dict[Form, tuple[str, ...]] = {
 @override_options
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path),
-    help=f"Write to this file: a picture ({', '.join(SUFFIXES)}), or with --as the form (for example .py for torch).",
+    help=(
+        f"Write to this file: a picture ({', '.join(SUFFIXES)}); with --as yaml or mermaid a spec, with --as torch a .py "
+        "file, with --as graph, typed or program a .txt file."
+    ),
 )  # fmt: skip
 @click.option(
     "--depth", type=click.IntRange(min=1), default=1, show_default=True,

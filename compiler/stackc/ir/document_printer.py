@@ -23,7 +23,7 @@ def print_document(document: Document) -> str:
     params = (Line(f"param {name} = {_text(decl.default)}", decl.span) for name, decl in document.params.items())
     header = braced(f"document {document.name}", document.span, dims, params)
 
-    whole = BlockDecl(document.body, {}, (), document.inputs)
+    whole = BlockDecl(document.body, {}, (), document.inputs)  # its params are in the header
     blocks = {f"spec @{document.name}": whole} | {f"block @{name}": block for name, block in document.blocks.items()}
     texts = [header, *(_block_text(name, block, document.blocks) for name, block in blocks.items())]
     return repair_comments(document.problems) + "\n".join(texts)
