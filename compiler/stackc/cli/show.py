@@ -39,8 +39,8 @@ FORMS: dict[Form, tuple[str, ...]] = {
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path),
     help=(
-        f"Write to this file: a picture ({', '.join(SUFFIXES)}); with --as yaml or mermaid a spec, with --as torch a .py "
-        "file, with --as graph, typed or program a .txt file."
+        f"Write to this file: a picture ({', '.join(SUFFIXES)}); with --as yaml or mermaid a spec, with --as torch a "
+        ".py file, with --as graph, typed or program a .txt file."
     ),
 )  # fmt: skip
 @click.option(
