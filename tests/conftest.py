@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +18,9 @@ from stackc.ir.model import Graph
 from stackc.ir.program import Program
 from stackc.ir.typed import TypedGraph
 from stackc.ir.verifier import verify_graph, verify_program, verify_typed
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 MOST_VERIFIED = 1000
 """Nodes or calls of a value that is verified between stages: beyond it tests would take noticeably longer."""
@@ -67,3 +72,18 @@ def refused() -> Callable[..., SignatureError]:
         return caught.value
 
     return refuse
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium; where there is none: skipped, saying so, but failed in CI."""
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        message = "no Chromium here to open the page in; on Debian: apt-get install chromium"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
