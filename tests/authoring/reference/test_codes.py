@@ -55,11 +55,11 @@ def test_the_wrong_example_is_wrong_and_the_right_one_right(page: CodePage) -> N
 
 def test_the_command() -> None:
     told = CliRunner().invoke(cli, ["explain", "n306"]).output
-    assert told.startswith("N306 Arrows that meet unmerged\n\nSeveral arrows enter one port")
+    assert told.startswith("N306 Several arrows into one port\n\nSeveral arrows enter one port")
     assert "write instead\n\n    stackc: 1\n" in told
     assert "    nodes: {norm: {merge: sum}}\n" in told
     listed = CliRunner().invoke(cli, ["explain"]).output.splitlines()
-    assert listed[0] == "S001  The text is not YAML"
+    assert listed[0] == "S001  The text is not valid YAML"
     assert len(listed) == len(PAGES)
     assert json.loads(CliRunner().invoke(cli, ["explain", "T202", "--json"]).output)["code"] == "T202"
 
