@@ -49,12 +49,12 @@ def command(diagram: Path | None, template: str | None, listed: bool, out: Path 
 
 
 def _list() -> None:
-    from stackc.authoring.starter_specs import meaning_of, starters
+    from stackc.authoring.starter_specs import description_of, starters
 
     found = starters()
     width = max(map(len, found))
     for name, starter in found.items():
-        click.echo(f"{click.style(name.ljust(width), fg='cyan')}  {meaning_of(starter)}")
+        click.echo(f"{click.style(name.ljust(width), fg='cyan')}  {description_of(starter)}")
 
 
 def _template(name: str, out: Path | None, force: bool) -> None:
