@@ -1,0 +1,94 @@
+"""The forms in which a picture can be written: name, file suffix and writer, in one table.
+
+`stackc.show`, `stackc show -o` and `stackc watch -o` draw through it. Importing this module loads no writer; each is
+imported when its form is first drawn.
+
+    PICTURE_FORMS["svg"].suffix                    # ".svg"
+    form_of_suffix(".PNG")                         # "png"
+    render_picture(checked, "svg", depth=2).data   # the content of the file: text, or the bytes of a PNG
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from stackc.frontend import Checked
+
+FormName: TypeAlias = Literal["svg", "png", "mermaid", "dot", "html"]
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedPicture:
+    """The content of a picture file. `missing` has the characters that no font of this machine can show, in a PNG."""
+
+    data: str | bytes
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureForm:
+    """How files of a form end, and its writer: a checked spec, opened down to a depth → the content of the file."""
+
+    suffix: str
+    write: Callable[[Checked, int], RenderedPicture]
+
+
+def render_picture(checked: Checked, form: FormName, depth: int = 1) -> RenderedPicture:
+    """Draw a checked spec, with blocks and stacks opened down to `depth`. Raises SpecError (V101, V102)."""
+    return PICTURE_FORMS[form].write(checked, depth)
+
+
+def form_of_suffix(suffix: str) -> FormName | None:
+    """Return the form of files that end in `suffix`, ignoring case, or None if there is no such form."""
+    return next((name for name, form in PICTURE_FORMS.items() if form.suffix == suffix.lower()), None)
+
+
+def _svg(checked: Checked, depth: int) -> RenderedPicture:
+    from stackc.view.svg import draw_svg
+
+    return RenderedPicture(draw_svg(checked.typed, depth))
+
+
+def _png(checked: Checked, depth: int) -> RenderedPicture:
+    from stackc.view.png import draw_png
+    from stackc.view.svg import draw_svg
+
+    raster = draw_png(draw_svg(checked.typed, depth))
+    return RenderedPicture(raster.data, raster.missing)
+
+
+def _mermaid(checked: Checked, depth: int) -> RenderedPicture:
+    from stackc.view.compose import compose
+    from stackc.view.mermaid import write_mermaid
+
+    return RenderedPicture(write_mermaid(compose(checked.typed, depth)))
+
+
+def _dot(checked: Checked, depth: int) -> RenderedPicture:
+    from stackc.view.compose import compose
+    from stackc.view.dot import write_dot
+
+    return RenderedPicture(write_dot(compose(checked.typed, depth)))
+
+
+def _html(checked: Checked, depth: int) -> RenderedPicture:
+    from stackc.view.html import write_html
+
+    return RenderedPicture(write_html(checked.typed, checked.sources, depth))
+
+
+PICTURE_FORMS: Mapping[FormName, PictureForm] = MappingProxyType(
+    {
+        "svg": PictureForm(".svg", _svg),
+        "png": PictureForm(".png", _png),
+        "mermaid": PictureForm(".mmd", _mermaid),
+        "dot": PictureForm(".dot", _dot),
+        "html": PictureForm(".html", _html),
+    }
+)
+SUFFIXES = tuple(form.suffix for form in PICTURE_FORMS.values())
+"""How a file that holds a picture may end."""
