@@ -162,7 +162,7 @@ def test_what_the_checker_refuses_is_red(right: str, wrong: str) -> None:
 
 
 def test_what_a_schema_cannot_know_is_left_alone() -> None:
-    """Fields of a node whose op stands in the drawing, or is a block or `${…}`, may be anything."""
+    """Fields of a node whose op only the drawing has, or whose op is a block or `${…}`, may be anything."""
     assert red("stackc: 1\ninputs: {x: {shape: 3}}\ngraph: x --> y[b]\nnodes: {y: {whatever: [1]}}\n") == []
     assert red('stackc: 1\ninputs: {x: {shape: 3}}\ngraph: x --> y\nnodes: {y: {op: "${b}", whatever: 1}}\n') == []
 

@@ -96,7 +96,7 @@ def _drawn_inputs(drawing: Drawing) -> list[DrawnNode]:
 
 
 def _first_components(drawing: Drawing) -> list[str]:
-    """Return the other nodes without incoming arrows: an input has to feed them."""
+    """Return the other nodes without incoming arrows: an input must feed them."""
     predecessors, inputs = _predecessors(drawing), _drawn_inputs(drawing)
     return [id for id, node in drawing.nodes.items() if not predecessors[id] and node not in inputs]
 
