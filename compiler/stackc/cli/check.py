@@ -9,9 +9,9 @@ import click
 
 from stackc.cli.options import diagnostics_option, override_options, spec_argument
 from stackc.cli.report import count
+from stackc.core.plurals import counted
 from stackc.frontend import Overrides, check_spec
 from stackc.resolve.unused import unread_outputs
-from stackc.view.figures import counted
 
 
 @click.command("check")

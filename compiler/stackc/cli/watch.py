@@ -49,8 +49,8 @@ def _check(spec: Path, overrides: Overrides, redraw: Callable[[Checked], None] |
     """Check, draw and tell; None where the spec is wrong."""
     from stackc.cli.report import count, report_diagnostics
     from stackc.core.diagnostics import SpecError
+    from stackc.core.plurals import counted
     from stackc.frontend import check_spec
-    from stackc.view.figures import counted
 
     start = time.perf_counter()
     try:

@@ -12,11 +12,6 @@ _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LONGEST = 3  # terms of a sum that a picture has room for
 
 
-def counted(number: int, what: str) -> str:
-    """`1 component`, `12,345 components`."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
 def parameters_text(number: int) -> str:
     """`109 M parameters`, with three significant digits."""
     return f"{scaled(number)} parameter{'' if number == 1 else 's'}"
