@@ -40,7 +40,7 @@ def evaluate(text: str, scope: Scope, span: Span) -> ParamValue:
         return scope[text]
     if text == OPEN:
         hint = "write a number, or an expression over params"
-        raise SpecError(Diagnostic("X001", "a value is still to be filled in", span, hint))
+        raise SpecError(Diagnostic("X001", "still to fill in: a value", span, hint))
 
     try:
         names = partial(_value_of, scope)
