@@ -141,7 +141,7 @@ def checked_source(source: Source) -> Source:
 
 
 def _too_big(file: str) -> Diagnostic:
-    return Diagnostic("S003", f"{file} is too big: a spec may have at most {MAX_BYTES:,} bytes")
+    return Diagnostic("S003", f"{file} is too big: a spec has at most {MAX_BYTES:,} bytes")
 
 
 def _specs_in(folder: Path) -> list[str]:

@@ -79,7 +79,10 @@ SOURCE = "write a node before it; a node called 'o' or 'x' needs a space before 
             "1:3-6 S106 an arrow to the subgraph 's' | an arrow connects two nodes: name a node inside the subgraph",
         ),
         ("a --- b", "1:3-6 S107 data cannot follow '---': it has no arrowhead | write `-->`"),
-        ("a <-.-> b", "1:3-8 S107 data flows one way, but '<-.->' points both ways | write `-->`, and a second arrow back"),
+        (
+            "a <-.-> b",
+            "1:3-8 S107 data flows one way, but '<-.->' points both ways | write `-->`, and a second arrow back",
+        ),
         (
             "a ---oats",
             "1:3-7 S107 data cannot follow '---o': it ends in 'o'"
@@ -114,12 +117,21 @@ SOURCE = "write a node before it; a node called 'o' or 'x' needs a space before 
             "1:3-6 S107 '<--' points backwards, but data flows from left to right"
             " | reverse the arrow: `b --> a` for `a <-- b`",
         ),
-        ("a&b --> c", "1:1-4 S110 Mermaid reads 'a&b' as a single id | write several nodes with spaces between them: `A & B`"),
-        ("end-point --> a", "1:1-10 S110 Mermaid reads the keyword 'end' in the id 'end-point' | rename it to 'end_point'"),
+        (
+            "a&b --> c",
+            "1:1-4 S110 Mermaid reads 'a&b' as a single id | write several nodes with spaces between them: `A & B`",
+        ),
+        (
+            "end-point --> a",
+            "1:1-10 S110 Mermaid reads the keyword 'end' in the id 'end-point' | rename it to 'end_point'",
+        ),
         ("模型end --> a", "1:1-6 S110 Mermaid reads the keyword 'end' in the id '模型end' | rename it to '模型end_'"),
         ("模型o--> a", "1:1-4 S110 Mermaid reads 'o' as the tail of the arrow | put a space before the arrow"),
         ("हिन्दी --> a", "1:1-7 S110 Mermaid cannot read U+093F in an id | use it as the label: `node[हिन्दी]`"),
-        ("a -- b\nc --> d", f"1:3-5 S111 '--' begins the text of an arrow, but no arrow follows on this line | {ARROW}"),
+        (
+            "a -- b\nc --> d",
+            f"1:3-5 S111 '--' begins the text of an arrow, but no arrow follows on this line | {ARROW}",
+        ),
         ("a -->|f(x)| b", f"1:6-8 S111 invalid text of an arrow | {PIPED}"),
         ("a -->|x:y:z| b", "1:3-13 S111 the text 'x:y:z' names more than two ports | write `|in|`, or `|out:in|`"),
         ("a@{ shape: circl }", "1:2-19 S112 Mermaid has no shape called 'circl' | did you mean 'circle'?"),
@@ -160,11 +172,10 @@ def test_error_properties_are_no_yaml() -> None:
 
 
 @pytest.mark.parametrize("word", ["end", "style", "click", "class", "classDef", "linkStyle", "subgraph", "graph"])
-def test_error_a_node_is_called_as_a_statement(word: str) -> None:
+def test_error_a_node_has_the_name_of_a_statement(word: str) -> None:
     (problem,) = problems(f"a --> b\n{word} --> a")
-    assert described(problem) == (
-        f"2:1-{1 + len(word)} S008 '{word}' is not a valid name for a node: Mermaid reserves it | rename it to '{word}_'"
-    )
+    message = f"'{word}' is not a valid name for a node: Mermaid reserves it | rename it to '{word}_'"
+    assert described(problem) == f"2:1-{1 + len(word)} S008 {message}"
 
 
 def test_error_two_labels_point_at_the_first() -> None:
