@@ -80,7 +80,7 @@ def test_a_dim_has_sympy_s_value_at_every_size(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_dim_has_one_form_and_it_is_sympy_s(seed: int) -> None:
-    """Two dims are equal exactly where the polynomials are, however they were made; so are their hashes."""
+    """Two dims, and their hashes, are equal exactly if their polynomials are, whatever operations they come from."""
     draw = random.Random(seed)
     before, before_in_ring = Dim.of(0), RING(0)
     for _ in range(2500):

@@ -20,7 +20,7 @@ def in_ascii(text: str) -> str:
 
 
 def lookalike(text: str) -> str | None:
-    """Return the first look-alike in a text as messages show it, with its code point; None if there is none."""
+    """Return the first look-alike in a text as messages show it, with its code point, or None."""
     character = next((c for c in text if ord(c) in _TO_ASCII), None)
     if character is None:
         return None

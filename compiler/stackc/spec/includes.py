@@ -54,20 +54,20 @@ class SpecFiles:
         projects = (up for up in (folder, *folder.parents) if (up / "pyproject.toml").is_file())
         return SpecFiles(next(projects, folder))
 
-    def path(self, file: str, including: str, place: Value, diagnostics: Collector) -> str | None:
+    def path(self, file: str, including: str, op: Value, diagnostics: Collector) -> str | None:
         """Return the path of `file`, relative to the file `including`. Reports N314 and returns None if not allowed."""
         hint = "write a path inside the project, relative to this file"
         if "://" in file or os.path.isabs(file):
-            diagnostics.error("N314", f"'{file}' cannot be included", place.span, hint)
+            diagnostics.error("N314", f"'{file}' cannot be included", op.span, hint)
             return None
 
         path = os.path.normpath(os.path.join(os.path.dirname(including), file))
         if not Path(path.partition("#")[0]).resolve().is_relative_to(self.root):
-            diagnostics.error("N314", f"'{file}' leads out of the project", place.span, hint)
+            diagnostics.error("N314", f"'{file}' is outside the project", op.span, hint)
             return None
         return path
 
-    def load(self, path: str, place: Value, diagnostics: Collector) -> Document | None:
+    def load(self, path: str, op: Value, diagnostics: Collector) -> Document | None:
         """Return the document at `path`, reading each file once.
 
         Returns None after reporting N314 if the file cannot be read, or the problems inside of the file.
@@ -81,7 +81,7 @@ class SpecFiles:
         except SpecError as error:
             if error.diagnostics[0].code == "S009":
                 unreadable = error.diagnostics[0]
-                diagnostics.error("N314", unreadable.message, place.span, unreadable.hint)
+                diagnostics.error("N314", unreadable.message, op.span, unreadable.hint)
             else:
                 diagnostics.extend(error)
             return None

@@ -85,14 +85,14 @@ def test_expressions_without_a_value(text: str, message: str) -> None:
     ("text", "reason", "hint"),
     [
         ("4^dim", "'^' is not an operator", "write `4**dim`"),
-        ("4dim", "there is no operator between a number and a name", "write `4*dim`"),
-        ("2(dim + 1)", "there is no operator between a number and a name", "write `2*(dim + 1)`"),
+        ("4dim", "missing operator between a number and a name", "write `4*dim`"),
+        ("2(dim + 1)", "missing operator between a number and a name", "write `2*(dim + 1)`"),
         ("3x3", "two sizes are a list", "write `[3, 3]`"),
-        ("int(dim / 3)", "there is no function called 'int'", "floor rounds down, ceil rounds up: `floor(dim / 3)`"),
-        ("round(dim)", "there is no function called 'round'", "floor rounds down, ceil rounds up: `floor(dim)`"),
-        ("1 / sqrt(dim)", "there is no function called 'sqrt'", "write `1 / dim**0.5`"),
-        ("sqrt(dim + 1)", "there is no function called 'sqrt'", "write `(dim + 1)**0.5`"),
-        ("batch seq", "there is no operator between two names", "write a list as `[batch, seq]`"),
+        ("int(dim / 3)", "unknown function 'int'", "floor rounds down, ceil rounds up: `floor(dim / 3)`"),
+        ("round(dim)", "unknown function 'round'", "floor rounds down, ceil rounds up: `floor(dim)`"),
+        ("1 / sqrt(dim)", "unknown function 'sqrt'", "write `1 / dim**0.5`"),
+        ("sqrt(dim + 1)", "unknown function 'sqrt'", "write `(dim + 1)**0.5`"),
+        ("batch seq", "missing operator between two names", "write a list as `[batch, seq]`"),
         ("dim × 2", "it contains '×' (U+00D7)", "write `dim * 2`"),
         ("batch，seq", "it contains '，' (U+FF0C)", "write `batch,seq`"),
         ("“4*dim”", "it contains '“' (U+201C)", 'write `"4*dim"`'),
@@ -125,7 +125,7 @@ def test_text_that_is_not_an_expression(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["__import__('os')", "open('x')", "print(1)", "eval('1')", "norm()"])
 def test_no_other_function_is_reached(text: str) -> None:
-    with pytest.raises(SpecError, match=r"error\[X001\].*there is no function"):
+    with pytest.raises(SpecError, match=r"error\[X001\].*unknown function"):
         evaluate(text, SCOPE, read_yaml("x", file="spec.yaml").span)
 
 

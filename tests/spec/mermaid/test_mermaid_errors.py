@@ -184,19 +184,18 @@ def test_error_two_labels_point_at_the_first() -> None:
 
 
 def test_all_errors_come_together_in_the_order_of_the_text() -> None:
-    text = "\n".join(
-        [
-            "a --> b",
-            "b -> c",
-            "c[f(x)] --> d",
-            "d --> ; e --- f",
-            "subgraph s",
-            "e --> f.g",
-            "end",
-            "g --> s",
-            "h --> i",
-        ]
-    )
+    lines = [
+        "a --> b",
+        "b -> c",
+        "c[f(x)] --> d",
+        "d --> ; e --- f",
+        "subgraph s",
+        "e --> f.g",
+        "end",
+        "g --> s",
+        "h --> i",
+    ]
+    text = "\n".join(lines)
     assert [(problem.span and problem.span.line, problem.code) for problem in problems(text)] == [
         (2, "S102"), (3, "S104"), (4, "S105"), (4, "S107"), (6, "S008"), (8, "S106"),
     ]  # fmt: skip

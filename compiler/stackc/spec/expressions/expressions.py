@@ -105,7 +105,7 @@ def _why_invalid(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return error.msg if error.msg.startswith("'") else "invalid syntax"  # other messages use Python's terms
     if isinstance(error, simpleeval.FunctionNotDefined):
-        return f"there is no function called '{error.func_name}'"
+        return f"unknown function '{error.func_name}'"
     if isinstance(error, (RecursionError, MemoryError)):
         return "it is nested too deep"
     return "it calls something that is not a function"

@@ -35,7 +35,7 @@ def _rounding(text: str) -> ForeignSyntax | None:
     if not match:
         return None
     floor = f"{text[: match.start()]}floor({text[match.end() :]}"
-    reason = f"there is no function called '{match['name']}'"
+    reason = f"unknown function '{match['name']}'"
     return ForeignSyntax(reason, f"floor rounds down, ceil rounds up: `{floor}`")
 
 
@@ -46,7 +46,7 @@ def _square_root(text: str) -> ForeignSyntax | None:
     argument = match["argument"].strip()
     base = argument if re.fullmatch(r"\w+", argument) else f"({argument})"
     power = f"{text[: match.start()]}{base}**0.5{text[match.end() :]}"
-    return ForeignSyntax("there is no function called 'sqrt'", f"write `{power}`")
+    return ForeignSyntax("unknown function 'sqrt'", f"write `{power}`")
 
 
 def _caret(text: str) -> ForeignSyntax | None:
@@ -60,7 +60,7 @@ def _size_by_size(text: str) -> ForeignSyntax | None:
 
 def _product_without_operator(text: str) -> ForeignSyntax | None:
     repaired = re.sub(rf"(?<![\w.])(\d+(?:\.\d+)?)\s*(?={_NAME}|\()", r"\1*", text)
-    reason = "there is no operator between a number and a name"
+    reason = "missing operator between a number and a name"
     return ForeignSyntax(reason, f"write `{repaired}`") if repaired != text else None
 
 
@@ -69,7 +69,7 @@ def _list_without_brackets(text: str) -> ForeignSyntax | None:
     is_list = len(names) > 1 and all(re.fullmatch(r"\w+", name) and not iskeyword(name) for name in names)
     if not is_list:
         return None
-    return ForeignSyntax("there is no operator between two names", f"write a list as `[{', '.join(names)}]`")
+    return ForeignSyntax("missing operator between two names", f"write a list as `[{', '.join(names)}]`")
 
 
 _COMMON_MISTAKES: tuple[Callable[[str], ForeignSyntax | None], ...] = (

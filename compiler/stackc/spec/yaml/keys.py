@@ -46,7 +46,7 @@ class Keys:
         key_span, value = self.entries[key].key, self.entries[key].value
         assert isinstance(value.data, str), "only a text is removed"
 
-        # `rest` is what else stands on the lines of the entry: its comments are kept.
+        # `rest` is everything else on the lines of the entry; its comments are kept.
         if value.block and value.block.line > value.span.line:
             end = self._line(value.block.line + len(value.data.rstrip("\n").split("\n")))
             rest = self.text[self._offset(key_span) : self._line(value.block.line)]
