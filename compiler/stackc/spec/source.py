@@ -93,7 +93,7 @@ def is_spec_file(path: Path) -> bool:
 def _lock_of(artifact: Path) -> Path:
     lock = artifact / LOCK
     if not lock.resolve().is_relative_to(artifact.resolve()):
-        raise SpecError(Diagnostic("S009", f"{lock} is outside the artifact", hint="build it again"))
+        raise SpecError(Diagnostic("S009", f"{lock} lies outside the artifact", hint="build it again"))
     return lock
 
 
