@@ -100,9 +100,10 @@ class Dim:
     def __floordiv__(self, divisor: DimLike) -> Dim:
         """Return ⌊self/d⌋ with as much divided out as possible.
 
-        Let self = d·Q + R, where Q takes the terms whose coefficients d divides, and let the constant term of R be
-        d·q + r with 0 ≤ r < d. Then ⌊self/d⌋ = Q + q + ⌊(R − d·q)/d⌋. The last floor is reduced by the greatest common
-        divisor of d and the coefficients, and becomes an opaque atom. Raises ValueError unless d is an integer ≥ 1.
+        Let self = d·Q + R, where Q takes the terms with a symbol whose coefficient d divides, and let the constant term
+        of R be d·q + r with 0 ≤ r < d. Then ⌊self/d⌋ = Q + q + ⌊(R − d·q)/d⌋. The last floor is 0 if R has no symbol;
+        else it is reduced by the greatest common divisor of d and the coefficients, and becomes an opaque atom. Raises
+        ValueError unless d is an integer ≥ 1.
         """
         d = Dim.of(divisor).constant
         if d is None or d < 1:
