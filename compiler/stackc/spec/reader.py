@@ -134,7 +134,7 @@ class _Reader:
 
         document = Document(
             name=name,
-            file=self.source.file,
+            source=self.source,
             dims=dims,
             params=params,
             inputs=inputs,
