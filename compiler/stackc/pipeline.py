@@ -32,12 +32,12 @@ from stackc.artifact.packaging import PARITY, BuildFacts, package, weight_hashes
 from stackc.artifact.report_page import Findings
 from stackc.artifact.stage_files import stage_folder, write_stage_files
 from stackc.cache import user_cache
+from stackc.core.plurals import counted
 from stackc.core.progress import Progress, Stage, no_progress
 from stackc.frontend import Checked, Overrides, check_spec
 from stackc.out_of_memory import report_out_of_memory
 from stackc.runtime import Array, Session, off_provider_lines, open_session, require_placed, write_npz
 from stackc.runtime.providers import choose
-from stackc.view.figures import counted
 from stackc.weights.files import open_weights
 from stackc.weights.match import Weights, match_weights
 
