@@ -1,4 +1,4 @@
-"""The stages before PyTorch, in order: text → document → graph → typed graph → program. Instant, and without PyTorch."""
+"""The stages before PyTorch, in order: text → document → graph → typed graph → program. They load no PyTorch."""
 
 from __future__ import annotations
 

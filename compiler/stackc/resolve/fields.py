@@ -84,7 +84,7 @@ def _evaluate(spec: FieldSpec, value: Value, scope: Scope) -> ParamValue:
     if "str" in spec.kinds:
         return _number_or_text(text, value, scope)
 
-    # A word that is no name is kept, so that the error lists the choices, not the names that are in scope.
+    # A word that is not a name is kept, so that the error lists the choices, not the names that are in scope.
     is_word = re.fullmatch(r"[^\W\d]\w*", text) and text not in (*scope.names, "true", "false")
     return text if not spec.single or (spec.choices and is_word) else scope.number(value)
 

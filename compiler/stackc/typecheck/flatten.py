@@ -46,8 +46,8 @@ class _Walker:
     def region(self, typed: TypedRegion, path: str, owner: str, values: dict[ValueRef, str]) -> dict[ValueRef, str]:
         """Append the calls of a region; `values` starts with its inputs and is returned with every value inside.
 
-        `path` is the prefix of the names of values, `owner` that of the names of parameters: they differ inside a module
-        that is called again.
+        `path` is the prefix of value names, `owner` that of parameter names: they differ inside a module that is called
+        again.
         """
         for id, node in typed.region.nodes.items():
             node_path, node_owner = path + id, owner + typed.region.owner_of(node).id
@@ -61,9 +61,7 @@ class _Walker:
             values |= {ValueRef(id, number): value for number, value in enumerate(outputs)}
         return values
 
-    def body(
-        self, body: TypedRegion, node: Node, path: str, owner: str, values: Mapping[ValueRef, str]
-    ) -> list[str]:
+    def body(self, body: TypedRegion, node: Node, path: str, owner: str, values: Mapping[ValueRef, str]) -> list[str]:
         """Append the calls of a block or stack, then its frame; return its outputs."""
         inputs = {operand.port: values[operand.value] for operand in node.operands if operand.value}
         inner = self.region(body, f"{path}.", f"{owner}.", {ValueRef(port): value for port, value in inputs.items()})

@@ -50,10 +50,10 @@ Types: TypeAlias = tuple[TensorType, ...]
 class _Checker:
     """Infers types region by region; problems go to `diagnostics`.
 
-    `contracts` and `misspelt` hold the notes to add for a dim. `typed` has the regions that are checked, by region and
-    input types; None if one does not fit, and then `fallbacks` has the types of its outputs, if they are clear. `signed`
-    has the signatures that are computed. `path` leads from the root to the region being checked: the nodes it is inside
-    of, each with its region. `reported` has code and place of each SignatureError.
+    `contracts` and `misspelt` map dims to notes that explain them. `typed` caches regions by input types: None if one
+    does not fit, and then `fallbacks` has the types of its outputs, if they are clear. `signed` caches signatures.
+    `path` lists the nodes around the region being checked, each with its own region, from the root inwards. `reported`
+    has the code and place of each SignatureError.
     """
 
     bounds: Bounds
@@ -168,9 +168,7 @@ class _Checker:
 
     # -- reports
 
-    def _report(
-        self, region: Region, node: Node, operands: Sequence[TensorType | None], error: SignatureError
-    ) -> None:
+    def _report(self, region: Region, node: Node, operands: Sequence[TensorType | None], error: SignatureError) -> None:
         """Report a SignatureError at the field or arrow it blames, with the type and origin of every operand.
 
         For a block that is used several times it is reported once, for the first types that do not fit.

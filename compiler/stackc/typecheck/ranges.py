@@ -59,7 +59,7 @@ def _check_table(
     least, largest = min(declared.choices, default=0), declared.below - 1
     if largest < size and least >= 0:
         return
-    message = f"the input '{name}' may hold {largest if largest >= size else least}"
+    message = f"the input '{name}' may hold {largest if largest >= size else least:,}"
     message += f", but the smallest table it enters has {counted(size, 'entry', 'entries')}"
     hint = f"write `below: {size}`, or make the table larger"
     diagnostics.error("T206", message, decl.below.span if decl.below else decl.span, hint, Note("the table", table))
