@@ -13,7 +13,7 @@ from stackc.core.types import FLOATS, TensorType
 from stackc.spec.document import WeightsDecl
 from stackc.spec.yaml.tree import Value
 from stackc.weights.files import Array, TensorFile
-from stackc.weights.rules import Rule, plain_name, wildcards
+from stackc.weights.rules import Rule, plain_file_name, wildcards
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def _transposed_hint(shape: tuple[int, ...], given: tuple[int, ...], wanted: str
 def _file_name(name: str, rules: list[Rule], file: TensorFile) -> str:
     """The name in the file; a reparametrized parameter goes by its plain name where the file has no original."""
     mapped = _mapped(name, rules)
-    plain = plain_name(name)
+    plain = plain_file_name(name)
     return (
         _mapped(plain, rules)
         if plain != name and TensorSource.of(mapped, file.shapes).name not in file.shapes
