@@ -63,4 +63,4 @@ class MovedModuleFinder:
 def install() -> None:
     """Look for modules at their old paths where the import system finds none."""
     if not any(type(finder).__name__ == "MovedModuleFinder" for finder in sys.meta_path):
-        sys.meta_path.append(MovedModuleFinder())  # type: ignore[arg-type]  # a finder needs `find_spec` alone
+        sys.meta_path.append(MovedModuleFinder())

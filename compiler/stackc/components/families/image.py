@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 Window = Annotated[Sizes, "positions of the window along each axis"]
-Stride = Annotated[
-    Sizes | None, "distance between neighboring windows; by default kernel, so that windows do not overlap"
-]
+Stride = Annotated[Sizes | None, "distance between neighboring windows; by default kernel"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,9 +229,7 @@ class Upsample(Component):
     """
 
     scale: Annotated[Sizes, "the factor by which each axis grows"]
-    mode: Annotated[Literal["nearest", "bilinear"], "take the nearest position, or interpolate between four"] = (
-        "nearest"
-    )
+    mode: Annotated[Literal["nearest", "bilinear"], "the nearest position, or the four around interpolated"] = "nearest"
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type with height and width times `scale`."""

@@ -282,7 +282,7 @@ class Slice(Component):
     size: Annotated[Extent | None, "the number of entries; by default all from start on"] = None
 
     def signature(self, x: TensorType, like: TensorType | None = None) -> Signature:
-        """Return `size` in place of the size of the axis."""
+        """Return the type with `size` in place of the size of the axis."""
         axis, size = axis_of(self.axis, x), self._size(x)
 
         if self.size is None:
@@ -356,9 +356,7 @@ class Split(Component):
         """Return the types of both parts."""
         axis = axis_of(self.axis, x)
         _require_entries(x.shape[axis], self.size + 1, x, "size")
-        limits = (
-            Limit(x.shape[axis], f"it needs at least one entry after the first {self.size}", minimum=self.size + 1),
-        )
+        limits = (Limit(x.shape[axis], f"it needs an entry after the first {self.size}", minimum=self.size + 1),)
         sizes = (Dim.of(self.size), x.shape[axis] - self.size)
         parts = (x.with_shape(*x.shape[:axis], size, *x.shape[axis + 1 :]) for size in sizes)
         return Signature(tuple(parts), limits=limits)
