@@ -110,7 +110,7 @@ def test_a_model_that_differs_fails_the_build_and_the_earlier_artifact_stands(
 ) -> None:
     folder = build(SPECS / "normalized.yaml", Options(out=tmp_path, measure=False), silent).folder
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    honest = building._store
+    honest = building._write
 
     def tampered(assembled: Any, tensors: Any, folder: Path) -> Any:
         exported = honest(assembled, tensors, folder)
@@ -122,7 +122,7 @@ def test_a_model_that_differs_fails_the_build_and_the_earlier_artifact_stands(
         onnx.save(model, folder / "model.onnx")
         return exported
 
-    monkeypatch.setattr(building, "_store", tampered)
+    monkeypatch.setattr(building, "_write", tampered)
     with pytest.raises(SpecError) as caught:
         build(SPECS / "normalized.yaml", Options(out=tmp_path, measure=False), silent)
     (found,) = caught.value.diagnostics
