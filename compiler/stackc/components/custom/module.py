@@ -92,6 +92,7 @@ def custom_module(make: type[nn.Module], name: str, outputs: tuple[str, ...]) ->
         }
         documentation = {"__doc__": inspect.getdoc(make), "__module__": __name__}
         _CLASSES[key] = type(make.__name__, (CustomModule,), attributes | documentation)
+
     return _CLASSES[key]
 
 

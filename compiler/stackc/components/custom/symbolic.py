@@ -75,7 +75,7 @@ class _Sizes:
         return torch.empty([dim.evaluate(self.sizes) for dim in x.shape], dtype=getattr(torch, x.dtype))
 
     def type_of(self, x: Tensor, output: str) -> TensorType:
-        """Return the type of an output. Raises SignatureError: T210 for its dtype, T211 for a size that is not a dim."""
+        """Return the type of an output. Raises SignatureError: T210 for its dtype, T211 for sizes that are not dims."""
         dtype = _supported_dtype(x, f"output '{output}'")
         try:
             return TensorType(dtype, tuple(map(self.dim, x.shape)))
