@@ -169,7 +169,7 @@ def require_float(x: TensorType, port: str = "x") -> None:
 def require_integer(x: TensorType, port: str = "x") -> None:
     """Raise SignatureError (T203) unless the elements are integers."""
     if x.dtype not in INTEGERS:
-        message = f"expects integers, {' or '.join(INTEGERS)}, got {x}"
+        message = f"expects integers ({' or '.join(INTEGERS)}), got {x}"
         hint = "ids are integers: declare the input with `dtype: int64`" if x.is_float else None
         raise SignatureError(message, code="T203", port=port, hint=hint)
 

@@ -157,8 +157,7 @@ class GatedSum(Component):
         require_floats((x, *branch))
         parameters = linear_parameters(features_of(x), len(branch), self.bias, x.dtype, "gate.")
         if self.top_k is not None and self.top_k > len(branch):
-            branches = "1 branch" if len(branch) == 1 else f"{len(branch)} branches"
-            raise SignatureError(f"top_k {self.top_k} exceeds the number of branches: it has {branches}", field="top_k")
+            raise SignatureError(f"top_k {self.top_k} exceeds the number of branches, {len(branch)}", field="top_k")
 
         first, *others = branch
         for other in others:

@@ -64,7 +64,7 @@ class Pad(Component):
         )
         for limit in limits:
             if limit.dim.constant is not None and limit.dim.constant < limit.minimum:
-                message = f"cannot mirror {limit.minimum - 1} entries of an axis of {limit.dim}"
+                message = f"cannot mirror {limit.minimum - 1} entries of an axis of {limit.dim}: it must be longer"
                 raise SignatureError(message, field="mode")
         return limits
 
