@@ -106,9 +106,7 @@ def _ports(make: type[nn.Module], name: str) -> Iterator[Port]:
 
     for parameter in parameters:
         if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
-            raise Unfit(
-                f"the forward of {name} takes '{parameter.name}' by keyword only, but arrows are positional"
-            )
+            raise Unfit(f"the forward of {name} takes '{parameter.name}' by keyword only, but arrows are positional")
         if parameter.kind in (parameter.KEYWORD_ONLY, parameter.VAR_KEYWORD):
             continue
         if parameter.default is not None and parameter.default is not parameter.empty:
