@@ -72,7 +72,7 @@ def test_a_value_is_read_by_the_type(declared: str, given: str, out: str, expect
         ("int", "true", "value must be a whole number, but is true"),
         ("{type: int, min: 1}", "seq", "value must be a whole number, but is 'seq', known only at run time"),
         ("bool", "1", "value must be true or false, but is 1"),
-        ("bool", "yes", "value must be true or false, but is 'yes'"),
+        ("bool", "yes", "value has to be true or false; it is 'yes'"),
         ("text", "3", "value must be text, but is 3"),
         ("float", "seq", "value must be a number, but is 'seq', known only at run time"),
         ("{type: float, max: 0.5}", "0.75", "value must be at most 0.5, but is 0.75"),
