@@ -48,8 +48,8 @@ class Attention(Component):
     arXiv:2305.13245.
     """
 
-    heads: Annotated[Size, "number of query heads"]
-    kv_heads: Annotated[Size | None, "number of key and value heads, a divisor of heads; by default heads"] = None
+    heads: Annotated[Size, "the number of query heads"]
+    kv_heads: Annotated[Size | None, "the number of key and value heads, a divisor of heads; by default heads"] = None
     head_dim: Annotated[Size | None, "features of each head; by default dim / heads"] = None
     causal: Annotated[bool, "a position attends only to itself and to earlier ones"] = False
     bias: Annotated[bool, "learn biases in the four linear layers"] = True
@@ -62,7 +62,7 @@ class Attention(Component):
         bool, "normalize each head of queries and keys by its root mean square, with learned weights"
     ] = False
     eps: Annotated[Epsilon, "added to the mean square before the root, with qk_norm"] = 1e-6
-    window: Annotated[Size | None, "a position attends only to positions less than this far away, and itself"] = None
+    window: Annotated[Size | None, "a position attends only to positions closer than this, including itself"] = None
 
     def signature(
         self,

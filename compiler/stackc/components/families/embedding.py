@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @component("embedding", "x")
 class Embedding(Component):
-    """y[i] = weight[x[i]], a learned vector for each id.
+    """y[i] = weight[x[i]]: a learned vector for each id.
 
     x: [...] integers from 0 to vocab − 1 → y: [..., dim]. Bengio et al. 2003, JMLR 3.
     """
@@ -49,7 +49,7 @@ class Embedding(Component):
 
 @component("learned_position", "x")
 class LearnedPosition(Component):
-    """y[0, i] = weight[i], a learned vector for each position of x, to be added to the one at that position.
+    """y[0, i] = weight[i]: a learned vector for each position of x, to be added to the one at that position.
 
     x: ids [batch, seq] or vectors [batch, seq, features]; only its length is read → y: [1, seq, dim].
     Gehring et al. 2017, arXiv:1705.03122.
@@ -123,18 +123,18 @@ class SinusoidalPosition(Component):
 
 @component("relative_position_bias", "x", Port("context", optional=True))
 class RelativePositionBias(Component):
-    """y[0, h, i, j] = weight[bucket(j − i), h], a learned attention bias for each head and distance.
+    """y[0, h, i, j] = weight[bucket(j − i), h]: a learned attention bias for each head and distance.
 
     Each short distance has its own bucket; longer ones, up to max_distance, share the other buckets, which widen.
     x: [batch, queries, ...], context: [batch, keys, ...], by default x itself → y: [1, heads, queries, keys], for the
     port `bias` of attention. Raffel et al. 2019, arXiv:1910.10683.
     """
 
-    heads: Annotated[Size, "number of attention heads"]
+    heads: Annotated[Size, "the number of attention heads"]
     buckets: Annotated[
         int,
         Range(minimum=4),
-        "number of distance buckets; with bidirectional an even number, half of it for each direction",
+        "the number of distance buckets; with bidirectional an even number, half of it for each direction",
     ] = 32
     max_distance: Annotated[Size, "the distance from which all share the last bucket"] = 128
     bidirectional: Annotated[
@@ -186,7 +186,7 @@ class RelativePositionBias(Component):
 
 @component("learned_query", "x")
 class LearnedQuery(Component):
-    """y[b] = weight, learned query vectors, the same for every sample.
+    """y[b] = weight: learned query vectors, the same for every sample.
 
     x: [batch, ...]; only its batch size is read → y: [batch, count, dim]. Object queries of Carion et al. 2020,
     arXiv:2005.12872.

@@ -152,7 +152,7 @@ class AdaptiveAvgPool2d(Component):
     divide height and width, which must then be numbers, part i goes from ⌊i·height / size⌋ to ⌈(i + 1)·height / size⌉.
     """
 
-    size: Annotated[Sizes, "number of parts along each axis"]
+    size: Annotated[Sizes, "the number of parts along each axis"]
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type with one position per part."""

@@ -34,7 +34,7 @@ def _pair(x: tuple[TensorType, ...], axis: int) -> Signature:
 
 @component("dot", SEVERAL)
 class Dot(Component):
-    """y = Σᵢ aᵢ·bᵢ along an axis, for two arrows a and b into x.
+    """y = Σᵢ aᵢ·bᵢ along an axis, for two arrows into x, a and b.
 
     x: [..., n, ...] each → y: [..., ...], their shapes broadcast, without the axis.
     For vectors of length 1 it is their cosine.
@@ -59,7 +59,7 @@ class Dot(Component):
 
 @component("cosine_similarity", SEVERAL)
 class CosineSimilarity(Component):
-    """y = Σᵢ aᵢ·bᵢ / (max(‖a‖₂, eps) · max(‖b‖₂, eps)) along an axis, for two arrows a and b into x.
+    """y = Σᵢ aᵢ·bᵢ / (max(‖a‖₂, eps) · max(‖b‖₂, eps)) along an axis, for two arrows into x, a and b.
 
     x: [..., n, ...] each → y: [..., ...], their shapes broadcast, without the axis.
     """

@@ -39,7 +39,7 @@ class Recurrent(Component):
     gates: ClassVar[int]
 
     hidden: Annotated[Size, "features of the state of each direction"]
-    layers: Annotated[int, Range(minimum=1, maximum=1000), "number of layers, each on the output of the one before"] = 1
+    layers: Annotated[int, Range(minimum=1, maximum=1000), "layers, each on the output of the one before"] = 1
     bidirectional: Annotated[bool, "read the sequence in both directions and concatenate the outputs"] = False
     bias: Annotated[bool, "learn two biases per gate, as PyTorch does"] = True
     dropout: Annotated[Probability, "the dropout probability between layers, in training"] = 0.0
