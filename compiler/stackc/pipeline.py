@@ -22,7 +22,7 @@ import inspect
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -36,6 +36,7 @@ from stackc.artifact.manifest import Manifest
 from stackc.artifact.report_page import Findings, write_report
 from stackc.cache import user_cache
 from stackc.components.custom.module import CustomModule
+from stackc.core.progress import Progress
 from stackc.core.versions import tool_versions
 from stackc.frontend import Checked, Overrides, check_spec
 from stackc.out_of_memory import report_out_of_memory
@@ -45,7 +46,7 @@ from stackc.spec.source import LOCK
 from stackc.view.figures import counted
 from stackc.view.svg import draw_svg
 from stackc.weights.files import open_weights
-from stackc.weights.match import Weights, match_weights
+from stackc.weights.match import Weights, match_weights, weights_path
 
 if TYPE_CHECKING:
     from torch import nn
@@ -95,11 +96,7 @@ class Built:
     measured: Point | None
 
 
-Report = Callable[[str, str], None]
-"""Told the name of each stage when it is done, and what it came to."""
-
-
-def build(path: Path, options: Options, report: Report) -> Built:
+def build(path: Path, options: Options, report: Progress) -> Built:
     """Build the artifact of a spec. Raises SpecError where a stage fails; the earlier artifact then stands."""
     if options.verify:
         choose(options.provider)  # before the long work: a provider that does not open is an error of its own
@@ -110,7 +107,7 @@ def build(path: Path, options: Options, report: Report) -> Built:
         return _built(checked, options, report)
 
 
-def _built(checked: Checked, options: Options, report: Report) -> Built:
+def _built(checked: Checked, options: Options, report: Progress) -> Built:
     weights = _weights(checked, options)
     if weights is not None:
         report("weights", f"{len(weights):,} tensors")
@@ -148,15 +145,14 @@ def _size(checked: Checked) -> str:
 
 def _weights(checked: Checked, options: Options) -> Weights | None:
     """The weights of the file that the command line names, or else the spec; None where neither does."""
-    path, span, decl = options.weights, None, checked.document.weights
+    path, span = weights_path(checked.document, options.weights)
     if path is None:
-        if decl is None or decl.file is None:
-            return None
-        path, span = Path(checked.source.file).parent / str(decl.file.data), decl.file.span
-    return match_weights(open_weights(path, span), checked.program.tensors(), decl, path.name, span)
+        return None
+    tensors, decl = checked.program.tensors(), checked.document.weights
+    return match_weights(open_weights(path, span), tensors, decl, path.name, span)
 
 
-def _lower(checked: Checked, weights: Weights | None, seed: int, report: Report) -> nn.Module:
+def _lower(checked: Checked, weights: Weights | None, seed: int, report: Progress) -> nn.Module:
     from stackc.torch_backend.lower import load_weights, lower
 
     module = lower(checked.typed, seed=seed, device="meta" if weights is not None else "cpu")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stackc.artifact.verify import distance
+from stackc.proof.tolerance import distance
 from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.runtime import Array
 
