@@ -69,7 +69,7 @@ def test_all_engines_on_cuda(capsys: pytest.CaptureFixture[str]) -> None:
         paths,
         plan,
         BenchmarkOptions(seconds=1, repetitions=1, dims={"batch": 8, "seq": 128}),
-        lambda stage, found: None,
+        lambda stage, line: None,
     )
     with capsys.disabled():
         print("", *result.comparison.ratios, sep="\n")

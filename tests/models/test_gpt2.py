@@ -64,7 +64,7 @@ def test_error_a_matrix_that_stands_transposed(gpt2: GPT2LMHeadModel, tmp_path: 
     first = caught.value.diagnostics[0]
     assert (first.code, first.message) == (
         "W803",
-        "'h.0.mlp.up.weight' is [128, 32] in the spec and [32, 128] in gpt2.safetensors",
+        "'h.0.mlp.up.weight' has shape [128, 32] in the spec but [32, 128] in gpt2.safetensors",
     )
     assert first.hint == "`transformer.h.0.mlp.c_fc.weight.T` takes it transposed"
 

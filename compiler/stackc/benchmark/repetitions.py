@@ -40,7 +40,7 @@ class OpenCandidate:
 
 @dataclass(frozen=True, slots=True)
 class RepetitionResult:
-    """What one repetition measured for each candidate, by name; the columns of the rounds are in the order asked for."""
+    """What one repetition measured for each candidate, by name; columns of the rounds are in the order asked for."""
 
     opened: Mapping[str, Opened]
     memory: Mapping[str, Memory]

@@ -22,7 +22,7 @@ class Stopwatch:
 
 
 def stopwatch(device: str) -> Stopwatch:
-    """Return the stopwatch of a device, "cpu" or "cuda"; the wall clock if PyTorch, which has the events, has no CUDA."""
+    """Return the stopwatch of a device, "cpu" or "cuda"; the wall clock if PyTorch, which has events, has no CUDA."""
     if device == "cpu":
         return _WALL
     import torch
