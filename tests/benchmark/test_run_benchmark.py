@@ -85,6 +85,7 @@ def test_a_spec_in_every_engine(spec: Path) -> None:
     assert {entry.weights for entry in result.entries[:-2]} == {"random weights, seed 0"}
     assert (dict(result.sizes), dict(result.inputs), result.batch) == ({"batch": 3}, {"x": "float32[3, 8]"}, 3)
     assert [ratio.baseline for ratio in result.comparison.ratios] == ["eager"] * (len(engines) - 1)
+
     first, *others = result.entries
     assert (first.difference, first.unequal) == (None, None)
     for entry in others:

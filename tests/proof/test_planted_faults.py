@@ -110,6 +110,8 @@ def nan_on_padding(graph: onnx.GraphProto) -> None:
     scale = constant(graph, "scale", 8**-0.5, "float32")
     lowest = constant(graph, "lowest", -np.inf, "float32")
     node(graph, "encoder.1.attn/Where").input[1] = lowest
+
+    # softmax(q·kᵀ·scale + bias)·v, node by node
     inner = "encoder.1.attn/inner"
     insert(graph, attention.name, "Transpose", [key], f"{inner}_keys")
     node(graph, f"{inner}_keys").attribute.append(helper.make_attribute("perm", [0, 1, 3, 2]))

@@ -109,6 +109,7 @@ weights:
     extra = {"pooler.dense.weight": square, "optimizer.step": square}
     weights = matched(tmp_path, tensors | extra, spec)
     np.testing.assert_array_equal(weights["s.1.fc.weight"], square * 4)
+
     # `*` is one part of a name: it does not match a dot
     assert refused(lambda: matched(tmp_path, tensors | {"a.b.step": square}, spec)) == [
         "W802 w.safetensors has 'a.b.step', which no parameter uses"
@@ -222,6 +223,7 @@ def test_flipped_bytes_are_read_or_refused(name: str, tmp_path: Path) -> None:
         for _ in range(draw.choice([1, 2, 8])):
             data[draw.randrange(len(data))] = draw.randrange(256)
         path.write_bytes(data)
+
         try:
             file = open_weights(path)
             for tensor in file.shapes:

@@ -53,6 +53,7 @@ def interleave(
     at least `window` rounds. `processes` are those that the candidates run in, besides this one.
     """
     _warm_up(runs, seconds, window, clock)
+
     before = usage(processes)
     table = _rounds(runs, seconds, rounds, clock)
     return Repetition(table, busy_cores(before, usage(processes)))

@@ -86,16 +86,20 @@ class Weights(Mapping[str, Array]):
 
 
 def match_weights(
-    file: TensorFile, types: Mapping[str, TensorType], decl: WeightsDecl | None, where: str, span: Span | None = None
+    file: TensorFile,
+    types: Mapping[str, TensorType],
+    decl: WeightsDecl | None,
+    file_name: str,
+    span: Span | None = None,
 ) -> Weights:
     """Find the tensor of the file for every tensor of the model, by `weights: {map: …, ignore: …}` of the spec.
 
-    `types` are the model's tensors, `where` is the name of the file in messages. Raises SpecError with all problems:
+    `types` are the model's tensors, `file_name` is for messages. Raises SpecError with all problems:
     W801 for a tensor that the file lacks, W802 for one of the file that no parameter uses, W803 for one of another
     shape or type.
     """
     rules = [Rule.of(key, str(entry.value.data)) for key, entry in decl.names.items()] if decl else []
-    matcher = _Matcher(file, where, span or (decl.span if decl else None), rules)
+    matcher = _Matcher(file, file_name, span or (decl.span if decl else None), rules)
     for name, type_ in types.items():
         matcher.match(name, type_)
 
@@ -109,10 +113,10 @@ def match_weights(
 
 @dataclass
 class _Matcher:
-    """Finds the source of each parameter; `where` and `span` are for messages."""
+    """Finds the source of each parameter; `file_name` and `span` are for messages."""
 
     file: TensorFile
-    where: str
+    file_name: str
     span: Span | None
     rules: list[Rule]
     sources: dict[str, TensorSource] = field(default_factory=dict)
@@ -120,26 +124,26 @@ class _Matcher:
 
     def match(self, name: str, type_: TensorType) -> None:
         """Find the source of a parameter and compare its type and shape. Reports W801 and W803."""
-        wanted = self._file_name(name)
+        wanted = self._name_in_file(name)
         source = TensorSource.of(wanted, self.file.shapes)
         if source.name not in self.file.shapes:
             mapped_to = f" ('{wanted}')" if wanted != name else ""
             used = self._used()
             hint = did_you_mean(wanted, [candidate for candidate in self.file.shapes if candidate not in used])
-            self._error("W801", f"{self.where} has no tensor for '{name}'{mapped_to}", hint)
+            self._error("W801", f"{self.file_name} has no tensor for '{name}'{mapped_to}", hint)
             return
 
         self.sources[name] = source
         dtype = self.file.dtypes[source.name]
         if not _is_readable_as(dtype, type_):
-            message = f"'{name}' is {type_.dtype} in the spec but {dtype} in {self.where}"
+            message = f"'{name}' is {type_.dtype} in the spec but {dtype} in {self.file_name}"
             self._error("W803", message, _readable_hint(type_))
             return
 
         shape = tuple(dim.evaluate({}) for dim in type_.shape)
         file_shape = source.shape(self.file.shapes[source.name])
         if file_shape != shape:
-            message = f"'{name}' has shape {list(shape)} in the spec but {list(file_shape)} in {self.where}"
+            message = f"'{name}' has shape {list(shape)} in the spec but {list(file_shape)} in {self.file_name}"
             self._error("W803", message, _transposed_hint(shape, file_shape, wanted))
 
     def require_all_used(self, ignored: list[re.Pattern[str]]) -> None:
@@ -148,9 +152,9 @@ class _Matcher:
         for name in self.file.shapes:
             if name not in used and not any(pattern.fullmatch(name) for pattern in ignored):
                 hint = "map it to a parameter, or list it under `weights: {ignore: […]}`"
-                self._error("W802", f"{self.where} has '{name}', which no parameter uses", hint)
+                self._error("W802", f"{self.file_name} has '{name}', which no parameter uses", hint)
 
-    def _file_name(self, name: str) -> str:
+    def _name_in_file(self, name: str) -> str:
         """Return the name in the file; a reparametrized parameter has its plain name if the file has no original."""
         mapped = _map_name(name, self.rules)
         plain = plain_name(name)
