@@ -23,7 +23,7 @@ from stackc.weights.match import match_weights, weights_path
 
 
 @dataclass(frozen=True)
-class ModuleSource:
+class TargetModule:
     """The source of a target's PyTorch module: a spec, and a file of weights or a seed.
 
     `weights_note` describes the weights; `mismatch` says why they are not those of the ONNX file, None if they are.
@@ -51,7 +51,7 @@ class Target:
     inputs: tuple[ValueInfo, ...]
     dims: DimContract
     model: Path | None
-    module: ModuleSource | None
+    module: TargetModule | None
     identity: str | None = None
 
 
@@ -69,7 +69,7 @@ def read_target(label: str, path: Path, overrides: Overrides, weights: Path | No
     checked = check_spec(path, overrides)
     file, _ = weights_path(checked.document, weights)
     beside = Path(checked.source.file).absolute().parent
-    module = ModuleSource(checked, path, overrides.trust, beside, file, seed, _weights_note(file, seed))
+    module = TargetModule(checked, path, overrides.trust, beside, file, seed, _weights_note(file, seed))
     return Target(label, value_infos(checked.program.inputs, checked.ranges), checked.program.contract, None, module)
 
 
@@ -94,7 +94,7 @@ def _read_artifact(label: str, artifact: Artifact, trust: tuple[str, ...], weigh
     if weights is not None:
         match_weights(open_weights(weights), checked.program.tensors(), checked.document.weights, weights.name)
 
-    module = ModuleSource(
+    module = TargetModule(
         checked,
         spec=artifact.folder / LOCK,
         trust=trust,
