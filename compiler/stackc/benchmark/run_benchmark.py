@@ -33,7 +33,7 @@ from stackc.benchmark.repetitions import (
 from stackc.benchmark.result import BenchmarkEntry, Result
 from stackc.benchmark.targets import Target, build_target, read_target
 from stackc.core.diagnostics import Collector, SpecError
-from stackc.core.progress import Progress
+from stackc.core.progress import Progress, no_progress
 from stackc.frontend import Overrides
 from stackc.runtime import write_npz
 from stackc.timing import Comparison, compare_candidates
@@ -162,7 +162,7 @@ def _repeat(
 
     while len(measured.results) < options.repetitions:
         order = measured.jobs[::-1] if len(measured.results) % 2 else measured.jobs
-        with open_candidates(order, lambda stage, line: None) as (opened, _):
+        with open_candidates(order, no_progress) as (opened, _):
             measured = _add_repetition(measured, opened, options, report)
     return measured
 
