@@ -70,7 +70,7 @@ def test_show_draws_a_path_or_what_is_checked() -> None:
 
 def test_error_a_form_that_show_does_not_have() -> None:
     with pytest.raises(
-        ValueError, match="no drawing has the form 'nope'; there are 'mermaid', 'dot', 'svg', 'png', 'html', 'torch'"
+        ValueError, match="no drawing has the form 'nope'; there are 'svg', 'png', 'mermaid', 'dot', 'html', 'torch'"
     ):
         stackc.show(SPECS / "seed.mmd", "nope")  # type: ignore[call-overload]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stackc.benchmark.job import ENGINES, MODULES, Engine
+from stackc.core.plurals import counted
 from stackc.runtime import Provider
 from stackc.runtime.openvino import INSTALL, has_openvino
 from stackc.runtime.providers import choose
@@ -135,5 +136,5 @@ def _names(rows: Sequence[_Row], labels: Sequence[str]) -> Iterator[str]:
         if several_providers and engine != "openvino":
             words.append(provider)
         if several_counts:
-            words.append(f"{count} thread{'s' if count > 1 else ''}")
+            words.append(counted(count, "thread"))
         yield " ".join(words)

@@ -33,6 +33,7 @@ from stackc.benchmark.repetitions import (
 from stackc.benchmark.result import BenchmarkEntry, Result
 from stackc.benchmark.targets import Target, build_target, read_target
 from stackc.core.diagnostics import Collector, SpecError
+from stackc.core.plurals import counted
 from stackc.core.progress import Progress, no_progress
 from stackc.frontend import Overrides
 from stackc.runtime import write_npz
@@ -174,7 +175,7 @@ def _add_repetition(
     result = time_repetition(opened, measured.names, options.seconds / options.repetitions, (fewest, most))
 
     number, rounds = len(measured.results) + 1, len(result.repetition.seconds)
-    report("time", f"repetition {number} of {options.repetitions}: {rounds} rounds")
+    report("time", f"repetition {number} of {options.repetitions}: {counted(rounds, 'round')}")
     return replace(measured, results=(*measured.results, result))
 
 
