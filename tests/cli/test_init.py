@@ -83,7 +83,7 @@ def test_check_asks_for_open_values_and_accepts_filled_in_ones() -> None:
     assert {d.code for d in raised.value.diagnostics} == {"N301"}
     assert len(raised.value.diagnostics) == len(result.waiting) == 6
     first = raised.value.diagnostics[0]
-    assert first.message == "still to fill in: what 'A' (Transformer模型) is"
+    assert first.message == "still to fill in: the op of 'A' (Transformer模型)"
     assert first.hint is not None
     assert first.hint.startswith("it could be a block of your own or stack or mlp or linear or attention; ")
 

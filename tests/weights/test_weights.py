@@ -125,6 +125,16 @@ def test_a_normalized_parameter_goes_by_its_plain_name_or_by_pytorch_s(tmp_path:
         np.testing.assert_array_equal(weights[original], WEIGHT)
 
 
+def test_a_parameter_of_two_originals_is_not_its_plain_name(tmp_path: Path) -> None:
+    """Magnitudes and directions of one column have the shape of the weight: both would be read from it, unnoticed."""
+    spec = "graph: x --> y[linear]\nnodes: {y: {out: 2, reparam: {weight: {weight_norm: {axis: 0}}}}}\n"
+    narrow = spec.replace("x --> y[linear]", "x --> h[linear] --> y[linear]").replace("{y:", "{h: {out: 1}, y:")
+    hidden = {"h.weight": np.ones((1, 3), np.float32), "h.bias": np.ones(1, np.float32)}
+    plain = {"y.weight": np.ones((2, 1), np.float32), "y.bias": np.ones(2, np.float32)}
+    messages = refused(lambda: matched(tmp_path, hidden | plain, narrow))
+    assert [message[:4] for message in messages] == ["W801", "W801", "W802"]
+
+
 def test_a_tied_parameter_is_looked_for_under_its_owner_s_name_alone(tmp_path: Path) -> None:
     spec = "graph: x --> a[linear] --> b[linear]\nnodes: {a: {out: 3}, b: {out: 3, tie: {weight: a.weight}}}\n"
     square, bias = np.eye(3, dtype=np.float32), np.ones(3, np.float32)

@@ -17,7 +17,7 @@ from stackc.core.diagnostics import Collector, Diagnostic, Span, did_you_mean
 from stackc.core.types import FLOATS, TensorType
 from stackc.spec.document import Document, WeightsDecl
 from stackc.weights.files import Array, TensorFile
-from stackc.weights.rules import Rule, plain_name, wildcards
+from stackc.weights.rules import Rule, plain_file_name, wildcards
 
 
 def weights_path(document: Document, override: Path | None) -> tuple[Path | None, Span | None]:
@@ -157,7 +157,7 @@ class _Matcher:
     def _name_in_file(self, name: str) -> str:
         """Return the name in the file; a reparametrized parameter has its plain name if the file has no original."""
         mapped = _map_name(name, self.rules)
-        plain = plain_name(name)
+        plain = plain_file_name(name)
         has_original = TensorSource.of(mapped, self.file.shapes).name in self.file.shapes
         return mapped if plain == name or has_original else _map_name(plain, self.rules)
 

@@ -10,6 +10,7 @@ from itertools import islice
 
 from stackc.core.diagnostics import MOST_GUESSED, Collector, did_you_mean
 from stackc.spec.document import WeightsDecl
+from stackc.typecheck.output_names import plain_name
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,12 @@ class Rule:
         return re.sub(r"\*\*?", lambda star: next(parts, star[0]), self.target)
 
 
-def plain_name(name: str) -> str:
-    """Return the name that a reparametrized parameter would have without the reparametrization."""
-    return re.sub(r"\bparametrizations\.([^.]+)\.original$", r"\1", name)
+def plain_file_name(name: str) -> str:
+    """Return the plain name that a file may use for a parameter: without its reparametrization if it has one original.
+
+    Weight normalization has two originals: a file with the plain weight has the values of neither.
+    """
+    return plain_name(name) if name.endswith(".original") else name
 
 
 def wildcards(pattern: str) -> re.Pattern[str]:
@@ -46,7 +50,7 @@ def wildcards(pattern: str) -> re.Pattern[str]:
 def check_names(decl: WeightsDecl, tensors: Iterable[str]) -> None:
     """Raise SpecError (W805) with every rule that matches no tensor of the model."""
     diagnostics, names = Collector(), [*tensors]
-    candidates = dict.fromkeys([*names, *map(plain_name, names)])
+    candidates = dict.fromkeys([*names, *map(plain_file_name, names)])
     for key, entry in decl.names.items():
         pattern = wildcards(key)
         if not any(map(pattern.fullmatch, candidates)):

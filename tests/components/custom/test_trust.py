@@ -72,7 +72,7 @@ def test_no_code_runs_without_trust(folder: Path) -> None:
     for trust in ((), ("layers",), ("layers_here.Scale",), ("layers_here_too",)):
         code, message, hint = refused(folder, "y: {of: layers_here.Scale, factor: 2}", trust)
         assert (code, hint) == ("N316", "`--trust layers_here` lets it run")
-        assert message == "'layers_here.Scale' is code, and what it takes and gives is unknown until it is trusted"
+        assert message == "'layers_here.Scale' is code that is not trusted to run, so its inputs and outputs are unknown"
         assert not (folder / "layers_here.ran").exists()
 
 
@@ -114,10 +114,10 @@ def test_stacks_take_them(folder: Path) -> None:
     ("nodes", "code", "message", "hint"),
     [
         ("y: {of: layers_here.Scael, factor: 2}", "N317", "layers_here has no class 'Scael'", "did you mean 'Scale'?"),
-        ("y: {of: layers_here.number}", "N317", "'layers_here.number' is no class of torch.nn.Module",
+        ("y: {of: layers_here.number}", "N317", "'layers_here.number' is not a subclass of torch.nn.Module",
          "known here: Halves, Scale"),
         ("y: {of: layers_here.Scale}", "N311", "'y' (layers_here.Scale) needs the field 'factor'",
-         "write `factor: …` for it"),
+         "write `factor: …`"),
         ("y: {of: layers_here.Scale, faktor: 2}", "N309", "'y' (layers_here.Scale) has no field 'faktor'",
          "did you mean 'factor'?"),
         ("y: {of: layers_here.Scale, factor: big}", "X002", "'big' is neither a param nor a dim",
@@ -155,4 +155,4 @@ def test_error_another_module_of_that_name(folder: Path) -> None:
     (other / "layers_here.py").write_text(LAYERS, encoding="utf-8")
     checked(folder, "y: {of: layers_here.Scale, factor: 2}")
     code, message, _ = refused(other, "y: {of: layers_here.Scale, factor: 2}")
-    assert (code, message) == ("N317", f"the layers_here beside the spec is hidden by {folder / 'layers_here.py'}")
+    assert (code, message) == ("N317", f"the module layers_here beside the spec is shadowed by {folder / 'layers_here.py'}")
