@@ -15,18 +15,19 @@ import stackc
 from stackc.core import torch_internals
 
 PACKAGE = Path(stackc.__file__).parent
-TORCH_HOME = "core/torch_internals.py"
+HOMES = {"torch": "core/torch_internals.py", "onnxruntime": "runtime/onnxruntime_internals.py"}
+"""The file, below the package, that may use private APIs of a library."""
+
 EXCEPTIONS = {
     # a module that `show --as torch` prints can import nothing of stackc; torch.nn.LSTM has no other way to its weights
     "modules/recurrent.py": {"_flat_weights", "_flat_weights_names"},
 }
 """Private uses outside of the homes, by file, with the reason."""
 
-LIBRARIES = {"torch", "onnxruntime"}
 UNDERSCORED = re.compile(r"_[A-Za-z]")
 TORCH_ATTRIBUTES = {"_version", "_flat_weights", "_flat_weights_names", "shape_env", "expr"}
 """Attributes of PyTorch's objects that its documentation does not have; `expr` is one on a `.node` alone."""
-ORT_ATTRIBUTES = {"_session", "_sess", "onnxruntime_pybind11_state"}
+ORT_ATTRIBUTES = {"_sess", "capi", "onnxruntime_pybind11_state"}
 PUBLIC = {"torch._check"}
 """Names that look private, and that PyTorch's documentation of dynamic shapes tells users to call."""
 
@@ -35,7 +36,7 @@ def is_private(name: str) -> bool:
     """Whether a dotted name of a library leads through something private or experimental."""
     parts = name.split(".")
     hidden = any(UNDERSCORED.match(part) for part in parts) or "experimental" in parts
-    return parts[0] in LIBRARIES and hidden and name not in PUBLIC
+    return parts[0] in HOMES and hidden and name not in PUBLIC
 
 
 def private_uses(text: str) -> list[str]:
@@ -61,11 +62,9 @@ def uses_outside_homes(sources: dict[str, str]) -> list[str]:
     """Every private use in a file that is not its library's home."""
     outside: list[str] = []
     for file, text in sources.items():
-        if file == TORCH_HOME:
-            continue
         for name in private_uses(text):
-            at_home = file.startswith("runtime/") and (name in ORT_ATTRIBUTES or name.startswith("onnxruntime"))
-            if not at_home and name not in EXCEPTIONS.get(file, set()):
+            library = "onnxruntime" if name in ORT_ATTRIBUTES or name.startswith("onnxruntime") else "torch"
+            if file != HOMES[library] and name not in EXCEPTIONS.get(file, set()):
                 outside.append(f"{file}: {name}")
     return outside
 
@@ -88,9 +87,10 @@ def test_private_apis_are_used_in_their_homes_alone() -> None:
         ("torch_backend/lower.py", "guard = torch._C.DisableTorchFunction()", "torch._C"),
         ("export/prepare.py", "count = tensor._version", "_version"),
         ("export/guards.py", "expression = size.node.expr", "expr"),
-        ("runtime/session.py", "import torch._C", "torch._C"),
-        ("export/write.py", "inner = session._session", "_session"),
-        ("benchmark/engines.py", "state = ort.capi.onnxruntime_pybind11_state", "onnxruntime_pybind11_state"),
+        ("runtime/onnxruntime_internals.py", "import torch._C", "torch._C"),
+        ("core/torch_internals.py", "state = ort.capi", "capi"),
+        ("export/write.py", "inner = session._sess", "_sess"),
+        ("benchmark/engines.py", "from onnxruntime.capi import _pybind_state", "_pybind_state"),
     ],
 )
 def test_a_planted_use_is_found(file: str, line: str, name: str) -> None:

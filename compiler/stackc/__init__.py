@@ -69,8 +69,6 @@ __all__ = [
 SpecPath: TypeAlias = str | PathLike[str]
 Text: TypeAlias = Literal["mermaid", "dot", "svg", "html", "torch"]
 
-_FORMS = ("mermaid", "dot", "svg", "png", "html", "torch")
-
 _TYPES = {
     "Built": "stackc.pipeline",
     "Checked": "stackc.frontend",
@@ -143,28 +141,18 @@ def show(
     "html" is a page to fold, unfold and search. "torch" is the model as one file of plain PyTorch, which does not need
     stackc. Raises ValueError for any other form.
     """
-    if form not in _FORMS:
-        raise ValueError(f"no drawing has the form {form!r}; there are {', '.join(map(repr, _FORMS))}")
+    from stackc.view.forms import PICTURE_FORMS, render_picture
+
+    if form != "torch" and form not in PICTURE_FORMS:
+        forms = ", ".join(map(repr, (*PICTURE_FORMS, "torch")))
+        raise ValueError(f"no drawing has the form {form!r}; there are {forms}")
+
     checked = _checked(spec)
     if form == "torch":
         from stackc.torch_backend.torch_file import write_torch
 
         return write_torch(checked.typed)
-    if form == "html":
-        from stackc.view.html import write_html
-
-        return write_html(checked.typed, checked.sources, depth)
-
-    from stackc.view.compose import compose
-    from stackc.view.dot import write_dot
-    from stackc.view.mermaid import write_mermaid
-    from stackc.view.png import draw_png
-    from stackc.view.svg import write_svg
-
-    picture = compose(checked.typed, depth)
-    if form == "png":
-        return draw_png(write_svg(picture)).data
-    return {"mermaid": write_mermaid, "dot": write_dot, "svg": write_svg}[form](picture)
+    return render_picture(checked.typed, checked.sources, form, depth).data
 
 
 def plan(

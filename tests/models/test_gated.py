@@ -84,7 +84,7 @@ def test_gated_experts_are_those_of_plain_pytorch(opset: int, taken: int, tmp_pa
     (tmp_path / "experts.yaml").write_text(spec, encoding="utf-8")
     save_file(model.state_dict(), tmp_path / "experts.safetensors")
     options = Options(weights=tmp_path / "experts.safetensors", out=tmp_path, opset=opset, measure=False)
-    built = build(tmp_path / "experts.yaml", options, lambda stage, found: None)
+    built = build(tmp_path / "experts.yaml", options)
     assert built.parity is not None
 
     x = torch.randn(3, 7, 6)
@@ -97,7 +97,7 @@ def test_error_top_k_without_a_gate() -> None:
     with pytest.raises(SpecError) as caught:
         check_source(Source("experts.yaml", SPEC.replace("mode: gated", "mode: sum, top_k: 2")))
     (found,) = caught.value.diagnostics
-    assert (found.code, found.message) == ("N310", "top_k has nothing to say here")
+    assert (found.code, found.message) == ("N310", "top_k has no effect here")
 
 
 @pytest.mark.parametrize("mode", ["gated", "gated, top_k: 2"])

@@ -19,15 +19,15 @@ from stackc.cli.options import (
     threads_option,
 )
 from stackc.cli.report import stage_report
+from stackc.cli.table import Column, print_table
 from stackc.core.progress import STAGES, Stage
 from stackc.frontend import Overrides
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from stackc.pipeline import Stages
     from stackc.proof.points import Point
     from stackc.proof.report import Parity
+    from stackc.proof.tolerance import Verdict
     from stackc.timing import Comparison
 
 
@@ -130,60 +130,49 @@ def _report_stop(until: Stage, stages: Stages, files: Sequence[Path], *, hint: s
 
 def _print_parity(parity: Parity | None, file: Path | None) -> None:
     """Print the table of the proof, and that of its components if there are any; `file` has all rows."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
     if parity is None:
         return
-    console = Console(highlight=False)
-    table = Table(
-        "output", "sizes", "PyTorch", "ONNX", "allowed", "made by", box=SIMPLE_HEAD, padding=0, pad_edge=False
-    )
-    for row in parity.rows:
-        numbers = [f"{x:.1e}" for x in (row.verdict.torch, row.verdict.onnx, row.verdict.allowed)]
-        table.add_row(row.output, str(row.point), *numbers, Path(row.place).name)
-    console.print("Largest distance from the truth, the module in float64:", table)
-    _print_components(parity, file, console)
+    rows = [[row.output, str(row.point), *_distances(row.verdict), Path(row.place).name] for row in parity.rows]
+    columns = [Column(title) for title in ("output", "sizes", "PyTorch", "ONNX", "allowed", "made by")]
+    print_table(columns, rows, caption="Largest distance from the truth, the module in float64:")
+    _print_components(parity, file)
 
 
 def _print_speed(speed: Comparison | None, measured: Point | None) -> None:
     """Print the table of the timing."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
     if speed is None:
         return
-    console = Console(highlight=False)
-    table = Table("", "p50 ms", "p90 ms", "p99 ms", box=SIMPLE_HEAD, padding=0, pad_edge=False)
-    for name, timing in speed.timings.items():
-        table.add_row(name, *(f"{timing.percentile(p) * 1e3:.2f}" for p in (50, 90, 99)))
-    console.print(f"Speed at {measured}:", table)
+    rows = [
+        [name, *(f"{timing.percentile(p) * 1e3:.2f}" for p in (50, 90, 99))] for name, timing in speed.timings.items()
+    ]
+    print_table([Column(title) for title in ("", "p50 ms", "p90 ms", "p99 ms")], rows, caption=f"Speed at {measured}:")
     for ratio in speed.ratios:
-        console.print(str(ratio))
+        click.echo(str(ratio))
 
 
 SHOWN = 20
 """Components in the table; parity.json has all of them."""
 
 
-def _print_components(parity: Parity, file: Path | None, console: Console) -> None:
+def _print_components(parity: Parity, file: Path | None) -> None:
     """Print every component at its worst point, the worst component first."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    rows = parity.by_component()
-    if not rows:
+    components = parity.by_component()
+    if not components:
         return
-    table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False)
-    table.add_column("component", overflow="fold")
-    for heading in ("line", "PyTorch", "ONNX", "allowed", "inherited"):
-        table.add_column(heading, no_wrap=True)
-    for row in rows[:SHOWN]:
-        verdict, drift = row.verdict, math.nan if row.inherited is None else row.inherited
-        numbers = [f"{x:.1e}" for x in (verdict.torch, verdict.onnx, verdict.allowed, drift)]
-        table.add_row(f"{row.path} ({row.op})", Path(str(row.span)).name, *numbers)
-    console.print("Error of each component on the reference's inputs, and error inherited from those before it:", table)
-    if len(rows) > SHOWN:
-        console.print(f"{len(rows) - SHOWN} more" + (f" in {file}" if file else ""))
+
+    rows = []
+    for row in components[:SHOWN]:
+        inherited = math.nan if row.inherited is None else row.inherited
+        numbers = [*_distances(row.verdict), f"{inherited:.1e}"]
+        rows.append([f"{row.path} ({row.op})", Path(str(row.span)).name, *numbers])
+
+    titles = ("line", "PyTorch", "ONNX", "allowed", "inherited")
+    columns = [Column("component", wrap="anywhere"), *(Column(title, wrap="never") for title in titles)]
+    caption = "Error of each component on the reference's inputs, and error inherited from those before it:"
+    print_table(columns, rows, caption=caption)
+    if len(components) > SHOWN:
+        click.echo(f"{len(components) - SHOWN} more" + (f" in {file}" if file else ""))
+
+
+def _distances(verdict: Verdict) -> list[str]:
+    return [f"{number:.1e}" for number in (verdict.torch, verdict.onnx, verdict.allowed)]
