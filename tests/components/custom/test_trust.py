@@ -72,7 +72,9 @@ def test_no_code_runs_without_trust(folder: Path) -> None:
     for trust in ((), ("layers",), ("layers_here.Scale",), ("layers_here_too",)):
         code, message, hint = refused(folder, "y: {of: layers_here.Scale, factor: 2}", trust)
         assert (code, hint) == ("N316", "`--trust layers_here` lets it run")
-        assert message == "'layers_here.Scale' is code that is not trusted to run, so its inputs and outputs are unknown"
+        assert (
+            message == "'layers_here.Scale' is code that is not trusted to run, so its inputs and outputs are unknown"
+        )
         assert not (folder / "layers_here.ran").exists()
 
 
@@ -155,4 +157,5 @@ def test_error_another_module_of_that_name(folder: Path) -> None:
     (other / "layers_here.py").write_text(LAYERS, encoding="utf-8")
     checked(folder, "y: {of: layers_here.Scale, factor: 2}")
     code, message, _ = refused(other, "y: {of: layers_here.Scale, factor: 2}")
-    assert (code, message) == ("N317", f"the module layers_here beside the spec is shadowed by {folder / 'layers_here.py'}")
+    shadowing = folder / "layers_here.py"
+    assert (code, message) == ("N317", f"the module layers_here beside the spec is shadowed by {shadowing}")
