@@ -39,7 +39,7 @@ from stackc.out_of_memory import report_out_of_memory
 from stackc.runtime import Array, Session, off_provider_lines, open_session, require_placed, write_npz
 from stackc.runtime.providers import choose
 from stackc.weights.files import open_weights
-from stackc.weights.match import Weights, match_weights
+from stackc.weights.match import Weights, match_weights, weights_path
 
 if TYPE_CHECKING:
     from torch import nn
@@ -250,15 +250,15 @@ def _open_weights(checked: Checked, options: Options, progress: Progress, *, say
 
     They are matched by name now, and read later, one tensor at a time.
     """
-    path, span, decl = options.weights, None, checked.document.weights
-    if path is None and decl is not None and decl.file is not None:
-        path, span = Path(checked.source.file).parent / str(decl.file.data), decl.file.span
+    path, span = weights_path(checked.document, options.weights)
     if path is None:
         if say_none:
             progress("weights", f"no file: random weights are drawn by lower, seed {options.seed}")
         return None
 
-    weights = match_weights(open_weights(path, span), checked.program.tensors(), decl, path.name, span)
+    weights = match_weights(
+        open_weights(path, span), checked.program.tensors(), checked.document.weights, path.name, span
+    )
     progress("weights", counted(len(weights), "tensor"))
     return weights
 

@@ -114,7 +114,7 @@ def test_inputs_are_guessed_and_known_ops_ask_for_their_fields() -> None:
     document = parse(Source("drawing.mmd", result.text))
     assert {name: decl.dtype for name, decl in document.inputs.items()} == {"tokens": "int64", "mask": "int64"}
     for line in (
-        "  # e is embedding; vocab: how many ids there are\n",
+        "  # e is embedding; vocab: the number of ids\n",
         "  e: {vocab: …, dim: …}\n",
         "  t: {out: …}\n",
         "  # it could be mlp, after a merge (sum, mean, concat, mul, weighted)\n",

@@ -91,7 +91,7 @@ REJECTED = {
     "a billion recurrent layers": (
         drawn("x --> y[lstm]", rest="nodes: {y: {hidden: 8, layers: 10**9}}\n").replace("8]", "seq, 8]"),
         "N310",
-        "'y': layers has to be at most 1000; it is 1000000000",
+        "'y': layers must be at most 1000, but is 1000000000",
     ),
     "fifty thousand nodes": (drawn(chain(50_000, "")), "S113", "a drawing has at most 40,000 nodes"),
 }

@@ -68,15 +68,15 @@ def test_a_value_is_read_by_the_type(declared: str, argument: str, out: str, exp
 @pytest.mark.parametrize(
     ("declared", "argument", "message"),
     [
-        ("int", "dim / 16", "value has to be a whole number; it is 0.5"),
-        ("int", "true", "value has to be a whole number; it is true"),
-        ("{type: int, min: 1}", "seq", "value has to be a whole number; it is 'seq', known only at run time"),
-        ("bool", "1", "value has to be true or false; it is 1"),
+        ("int", "dim / 16", "value must be a whole number, but is 0.5"),
+        ("int", "true", "value must be a whole number, but is true"),
+        ("{type: int, min: 1}", "seq", "value must be a whole number, but is 'seq', known only at run time"),
+        ("bool", "1", "value must be true or false, but is 1"),
         ("bool", "yes", "value must be true or false, but is 'yes'"),
-        ("text", "3", "value has to be text; it is 3"),
-        ("float", "seq", "value has to be a number; it is 'seq', known only at run time"),
-        ("{type: float, max: 0.5}", "0.75", "value has to be at most 0.5; it is 0.75"),
-        ("{choices: [same, 3]}", "sane", "value has to be a whole number or same; it is 'sane'"),
+        ("text", "3", "value must be text, but is 3"),
+        ("float", "seq", "value must be a number, but is 'seq', known only at run time"),
+        ("{type: float, max: 0.5}", "0.75", "value must be at most 0.5, but is 0.75"),
+        ("{choices: [same, 3]}", "sane", "value must be a whole number or same, but is 'sane'"),
     ],
 )
 def test_error_another_type(declared: str, argument: str, message: str) -> None:
@@ -138,13 +138,13 @@ def test_dims_are_fixed_within_it() -> None:
     ("params", "message"),
     [
         ({}, "error[N311]: the spec needs a value for 'positions'"),
-        ({"positions": "2.5"}, "error[N310]: the spec: positions has to be a whole number; it is 2.5"),
+        ({"positions": "2.5"}, "error[N310]: the spec: positions must be a whole number, but is 2.5"),
         ({"positions": "h"}, "error[S005]: dims.seq.max must be a whole number of at least 1, but is h (positions)"),
-        ({"positions": "8", "size": "8"}, "error[N310]: the spec: size has to be at least 16; it is 8"),
+        ({"positions": "8", "size": "8"}, "error[N310]: the spec: size must be at least 16, but is 8"),
         ({"positions": "8"}, "error[S006]: dims.seq allows no size: min is above max"),
         (
             {"positions": "64", "norm": "3"},
-            "error[N310]: the spec: norm has to be one of layer_norm, rms_norm; it is '3'",
+            "error[N310]: the spec: norm must be one of layer_norm, rms_norm, but is '3'",
         ),
         ({"positions": "4*dpeth"}, "error[X002]: 'dpeth' is neither a param nor a dim"),
     ],
@@ -171,7 +171,7 @@ def test_params_of_an_included_spec(tmp_path: Path) -> None:
     assert check_spec(tmp_path / "main.yaml").program.calls[0].signature.outputs[0].shape[1] == 32
 
     (tmp_path / "part.yaml").write_text(part)
-    with pytest.raises(SpecError, match=r"hidden has to be at most 16; it is 32") as caught:
+    with pytest.raises(SpecError, match=r"hidden must be at most 16, but is 32") as caught:
         check_spec(tmp_path / "main.yaml")
     (diagnostic,) = caught.value.diagnostics
     assert diagnostic.span is not None

@@ -1,4 +1,4 @@
-"""`op: torch`: whose code may run, where it is looked for, and what is said where it cannot be had."""
+"""`op: torch`: which code may run, where it is looked for, and the errors if it cannot be loaded."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ number = 3
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder with a module of layers; what was imported and where it was looked for is forgotten afterwards."""
+    """Yield a folder with a module of layers; restore imported modules and the import path afterwards."""
     before, path = set(sys.modules), list(sys.path)
     (tmp_path / "layers_here.py").write_text(LAYERS, encoding="utf-8")
     yield tmp_path
@@ -125,7 +125,7 @@ def test_stacks_take_them(folder: Path) -> None:
         ("y: {of: layers_here.Scale, factor: big}", "X002", "'big' is neither a param nor a dim",
          "known here: batch, dim, seq"),
         ("y: {of: layers_here.Scale, factor: 2, outputs: [a, b]}", "T210",
-         "'y' (layers_here.Scale): it gives 1 output, and 2 are named", "write `outputs: [y]`"),
+         "'y' (layers_here.Scale): it returns 1 output, but 2 are named", "write `outputs: [y]`"),
         ("y: {of: layers_here.absent.Scale}", "N317", "layers_here has no class 'absent.Scale'",
          "known here: Halves, Scale"),
     ],
@@ -147,8 +147,8 @@ def test_error_classes_and_their_fields(folder: Path, nodes: str, code: str, mes
 def test_error_modules_that_cannot_be_imported(folder: Path, text: str | None, message: str) -> None:
     if text:
         (folder / "broken_here.py").write_text(text, encoding="utf-8")
-    code, said, _ = refused(folder, "y: {of: broken_here.Scale}", ("broken_here",))
-    assert (code, said.removeprefix("broken_here cannot be imported: ")) == ("N317", message)
+    code, shown, _ = refused(folder, "y: {of: broken_here.Scale}", ("broken_here",))
+    assert (code, shown.removeprefix("broken_here cannot be imported: ")) == ("N317", message)
 
 
 def test_error_another_module_of_that_name(folder: Path) -> None:
@@ -157,5 +157,7 @@ def test_error_another_module_of_that_name(folder: Path) -> None:
     (other / "layers_here.py").write_text(LAYERS, encoding="utf-8")
     checked(folder, "y: {of: layers_here.Scale, factor: 2}")
     code, message, _ = refused(other, "y: {of: layers_here.Scale, factor: 2}")
-    shadowing = folder / "layers_here.py"
-    assert (code, message) == ("N317", f"the module layers_here beside the spec is shadowed by {shadowing}")
+    assert (code, message) == (
+        "N317",
+        f"the module layers_here beside the spec is shadowed by {folder / 'layers_here.py'}",
+    )
