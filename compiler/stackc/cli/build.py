@@ -73,6 +73,7 @@ def command(
         raise click.UsageError("--require-provider is seen when the model is opened, which --no-verify leaves out")
     if no_verify and per_component:
         raise click.UsageError("--per-component is a part of the proof, which --no-verify leaves out")
+    from stackc.artifact.folder import MANIFEST
     from stackc.pipeline import Options, build
 
     options = Options(
@@ -82,7 +83,7 @@ def command(
     )  # fmt: skip
     built = build(spec, options, stage_report(quiet=as_json))
     if as_json:
-        click.echo((built.folder / "manifest.json").read_text(encoding="utf-8"), nl=False)
+        click.echo((built.folder / MANIFEST).read_text(encoding="utf-8"), nl=False)
     else:
         _tables(built)
         click.echo(f"{click.style('built', fg='green', bold=True)} {built.folder}/")
@@ -122,6 +123,8 @@ def _components(parity: Parity, folder: Path, console: Console) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
+    from stackc.artifact.folder import PARITY
+
     rows = parity.by_component()
     if not rows:
         return
@@ -135,4 +138,4 @@ def _components(parity: Parity, folder: Path, console: Console) -> None:
         table.add_row(f"{row.path} ({row.op})", Path(str(row.span)).name, *numbers)
     console.print("Error of each component on the reference's inputs, and error inherited from those before it:", table)
     if len(rows) > SHOWN:
-        console.print(f"{len(rows) - SHOWN} more in {folder}/parity.json")
+        console.print(f"{len(rows) - SHOWN} more in {folder / PARITY}")
