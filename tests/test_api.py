@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 import stackc
-from stackc.pipeline import Options
 
 SPECS = Path(__file__).parents[1] / "specs"
 
@@ -18,7 +21,7 @@ SPECS = Path(__file__).parents[1] / "specs"
 def test_importing_it_loads_none_of_the_stages() -> None:
     code = "import sys; before = set(sys.modules); import stackc; print(*sorted(set(sys.modules) - before))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert [name for name in loaded if name.startswith("stackc")] == ["stackc"]
+    assert [name for name in loaded if name.startswith("stackc")] == ["stackc", "stackc._version"]
     heavy = {"numpy", "torch", "onnx", "onnxruntime", "networkx", "yaml", "click", "rich", "simpleeval", "dataclasses"}
     assert not heavy & set(loaded)
 
@@ -67,19 +70,19 @@ def test_show_draws_a_path_or_what_is_checked() -> None:
 
 def test_error_a_form_that_show_does_not_have() -> None:
     with pytest.raises(
-        ValueError, match="no drawing has the form 'nope'; there are 'mermaid', 'dot', 'svg', 'png', 'torch'"
+        ValueError, match="no drawing has the form 'nope'; there are 'mermaid', 'dot', 'svg', 'png', 'html', 'torch'"
     ):
         stackc.show(SPECS / "seed.mmd", "nope")  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("size", ["3", 2.5, True, None])
 def test_error_a_size_that_is_no_whole_number(size: object) -> None:
-    with pytest.raises(TypeError, match=f"dims: the size of 'seq' is a whole number, not {size!r}"):
+    with pytest.raises(TypeError, match=f"dims: the size of 'seq' must be an integer, not {size!r}"):
         stackc.check(SPECS / "seed.mmd", dims={"seq": size})  # type: ignore[dict-item]
 
 
 def test_error_a_size_below_one_and_one_that_numpy_made() -> None:
-    with pytest.raises(ValueError, match="from 1 up, not 0"):
+    with pytest.raises(ValueError, match="must be at least 1, not 0"):
         stackc.check(SPECS / "seed.mmd", dims={"seq": 0})
     assert stackc.check(SPECS / "seed.mmd", dims={"seq": np.int64(8)}).program.inputs["x"].shape[1] == 8  # type: ignore[dict-item]
 
@@ -131,20 +134,118 @@ def test_params_come_too_late_for_what_is_checked() -> None:
         stackc.diff(checked, SPECS / "seed.mmd", params={"dim": 2})
 
 
-def test_no_module_hides_a_function() -> None:
-    """A module of its own name, imported, would stand in the package instead of the function."""
-    folder = Path(stackc.__file__).parent
-    names = {path.stem for path in folder.iterdir()}
-    assert not names & set(stackc.__all__)
-
-
-def test_compile_builds_in_silence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    built = stackc.compile(SPECS / "stacked.yaml", Options(out=tmp_path, measure=False))
+def test_build_is_silent(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    built = stackc.build(SPECS / "stacked.yaml", stackc.Options(out=tmp_path, measure=False))
+    assert isinstance(built, stackc.Built)
     assert built.folder == tmp_path / "stacked"
     assert (tmp_path / "stacked" / "model.onnx").is_file()
     assert capfd.readouterr() == ("", "")
 
 
+def test_build_reports_its_stages_to_whom_asks(tmp_path: Path) -> None:
+    stages = []
+    options = stackc.Options(out=tmp_path, verify=False)
+    stackc.build(SPECS / "normalized.yaml", options, progress=lambda stage, result: stages.append(stage))
+    assert stages == ["check", "lower", "export", "write"]
+
+
+def test_compile_is_the_old_name_of_build(tmp_path: Path) -> None:
+    with pytest.warns(DeprecationWarning, match=r"stackc\.compile is now stackc\.build"):
+        built = stackc.compile(SPECS / "normalized.yaml", stackc.Options(out=tmp_path, verify=False))
+    assert (built.folder / "model.onnx").is_file()
+
+
+def test_a_document_is_checked_as_its_file_is() -> None:
+    document = stackc.load(SPECS / "stacked.yaml")
+    checked = stackc.check(document, params={"num_layers": 3})
+    assert checked.document is document
+    assert checked.cost == stackc.check(SPECS / "stacked.yaml", params={"num_layers": 3}).cost
+    assert stackc.show(document) == stackc.show(SPECS / "stacked.yaml")
+
+
+def test_module_has_random_weights_by_its_seed() -> None:
+    first, again, other = (stackc.module(SPECS / "seed.mmd", seed=seed) for seed in (1, 1, 2))
+    assert first.training
+    for name, tensor in first.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name])
+    assert any(not torch.equal(t, other.state_dict()[name]) for name, t in first.state_dict().items())
+
+
+def test_module_takes_a_file_or_a_state_dict(tmp_path: Path) -> None:
+    checked = stackc.check(SPECS / "seed.mmd", params={"dim": 32})
+    wanted = stackc.module(checked, seed=7).state_dict()
+    save_file(wanted, tmp_path / "w.safetensors")
+    arrays = {name: tensor.numpy() for name, tensor in wanted.items()}
+    for weights in (tmp_path / "w.safetensors", wanted, arrays):
+        loaded = stackc.module(checked, weights=weights).state_dict()
+        assert all(torch.equal(loaded[name], tensor) for name, tensor in wanted.items())
+    with pytest.raises(RuntimeError, match=r"Missing key\(s\) in state_dict"):
+        stackc.module(checked, weights={})
+    with pytest.raises(stackc.SpecError):
+        stackc.module(checked, weights=tmp_path / "none.safetensors")
+
+
+def test_run_and_verify_take_the_folder(tmp_path: Path) -> None:
+    built = stackc.build(SPECS / "normalized.yaml", stackc.Options(out=tmp_path, measure=False))
+    verified = stackc.verify(built.folder)
+    assert isinstance(verified, stackc.Verified)
+    assert [distance.output for distance in verified.distances] == [*built.checked.program.outputs]
+
+    (name,) = built.checked.program.inputs
+    x = np.random.default_rng(0).standard_normal((3, 128)).astype("float32")
+    outputs = stackc.run(built.folder, {name: x})
+    with torch.inference_mode():
+        expected = stackc.module(built.checked).eval()(torch.from_numpy(x)).numpy()
+    (output,) = outputs.values()
+    np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-6)
+    with pytest.raises(stackc.SpecError, match="R41"):
+        stackc.run(built.folder, {name: x.tolist()})  # float64
+
+
+def test_bench_times_an_engine(tmp_path: Path) -> None:
+    result = stackc.bench(SPECS / "normalized.yaml", engines=["onnx"], threads=[1], dims={"batch": 2}, seconds=0.2)
+    assert isinstance(result, stackc.Result)
+    assert result.sizes == {"batch": 2}
+    with pytest.raises(ValueError, match="no engine is called 'onyx'; there are eager"):
+        stackc.bench(SPECS / "normalized.yaml", engines=["onyx"])
+    with pytest.raises(ValueError, match="nothing to time"):
+        stackc.bench()
+
+
+def test_notebooks_show_the_drawing_and_a_summary(tmp_path: Path) -> None:
+    checked = stackc.check(SPECS / "bert_base.yaml")
+    assert repr(checked) == "<Checked bert_base: 105 components, 109,482,240 parameters>"
+    page = checked._repr_html_()
+    assert len(page) < 200_000
+    ElementTree.fromstring(page.replace("<br>", "").replace('">', '"/>', 1))  # well-formed
+    assert "109,482,240 parameters" in page
+    assert "logits" not in repr(checked)
+
+    built = stackc.build(SPECS / "seed.mmd", stackc.Options(out=tmp_path, measure=False))
+    assert repr(built).startswith(f"<Built {tmp_path / 'seed'}: 3 comparisons, ONNX Runtime ")
+    assert len(repr(built)) < 200
+    assert str(built.folder) in built._repr_html_()
+
+
+def test_the_example_of_the_docstring_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line of it, as it stands there."""
+    lines = [line[4:] for line in (stackc.__doc__ or "").splitlines() if line.startswith("    ")]
+    (tmp_path / "specs").symlink_to(SPECS)
+    monkeypatch.chdir(tmp_path)
+    array = np.zeros((2, 5, 128), "float32")
+    names: dict[str, object] = {"array": array}
+    exec("\n".join(lines), names)
+    outputs = names["outputs"]
+    assert isinstance(outputs, dict)
+    assert outputs["F"].shape == (2, 5, 128)
+
+
 def test_what_it_does_not_have() -> None:
     with pytest.raises(AttributeError, match="module 'stackc' has no attribute 'chekc'"):
         stackc.chekc  # type: ignore[attr-defined]  # noqa: B018  a name that is none
+
+
+def test_every_public_name_is_documented() -> None:
+    for name in stackc.__all__:
+        if name != "__version__":
+            assert inspect.getdoc(getattr(stackc, name)), name

@@ -83,7 +83,7 @@ def test_of_very_many_mistakes_the_first_are_shown(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "stackc", "check", "many.yaml"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
     assert done.stderr.count("error[N301]") == 100
-    assert done.stderr.endswith("\n150 errors, of which the first 100 are shown\n")
+    assert done.stderr.endswith("\n150 errors; only the first 100 are shown\n")
 
 
 @pytest.mark.parametrize(

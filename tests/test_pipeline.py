@@ -28,13 +28,9 @@ FILES = {
 }  # fmt: skip
 
 
-def silent(stage: str, found: str) -> None:
-    pass
-
-
 @pytest.fixture(scope="module")
 def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(SPECS / "seed.mmd", Options(out=tmp_path_factory.mktemp("seed")), silent).folder
+    return build(SPECS / "seed.mmd", Options(out=tmp_path_factory.mktemp("seed"))).folder
 
 
 def test_the_artifact_has_every_file_and_each_is_what_the_manifest_says(seed: Path) -> None:
@@ -78,13 +74,13 @@ def test_the_test_vectors_are_what_pytorch_gave(seed: Path) -> None:
 
 
 def test_the_same_spec_gives_the_same_bytes(seed: Path, tmp_path: Path) -> None:
-    again = build(SPECS / "seed.mmd", Options(out=tmp_path, verify=False, measure=False), silent).folder
+    again = build(SPECS / "seed.mmd", Options(out=tmp_path, verify=False, measure=False)).folder
     for name in ("model.onnx", "spec.lock.yaml", "graph.svg"):
         assert (again / name).read_bytes() == (seed / name).read_bytes(), name
 
 
 def test_the_lock_gives_the_same_model(seed: Path, tmp_path: Path) -> None:
-    again = build(seed / "spec.lock.yaml", Options(out=tmp_path, verify=False, measure=False), silent).folder
+    again = build(seed / "spec.lock.yaml", Options(out=tmp_path, verify=False, measure=False)).folder
     assert (again / "model.onnx").read_bytes() == (seed / "model.onnx").read_bytes()
 
 
@@ -92,7 +88,7 @@ def test_the_lock_gives_the_same_model(seed: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("opset", [18, 23])
 def test_specs_are_proven_at_both_opsets(spec: str, opset: int, tmp_path: Path) -> None:
     small = Overrides({"vocab": "500"})
-    built = build(SPECS / spec, Options(small, out=tmp_path, opset=opset, measure=False), silent)
+    built = build(SPECS / spec, Options(small, out=tmp_path, opset=opset, measure=False))
     assert built.parity is not None
     assert {row.point.name for row in built.parity.rows} == {"smallest", "prime", "largest"}
     assert {version.version for version in onnx.load(built.folder / "model.onnx").opset_import} == {opset}
@@ -100,7 +96,7 @@ def test_specs_are_proven_at_both_opsets(spec: str, opset: int, tmp_path: Path) 
 
 def test_a_fixed_dim_is_a_number_in_the_file(tmp_path: Path) -> None:
     options = Options(Overrides(dims={"batch": 4}), out=tmp_path, measure=False)
-    folder = build(SPECS / "stacked.yaml", options, silent).folder
+    folder = build(SPECS / "stacked.yaml", options).folder
     (x,) = onnx.load(folder / "model.onnx").graph.input
     assert [dim.dim_value for dim in x.type.tensor_type.shape.dim] == [4, 128]
 
@@ -108,9 +104,9 @@ def test_a_fixed_dim_is_a_number_in_the_file(tmp_path: Path) -> None:
 def test_a_model_that_differs_fails_the_build_and_the_earlier_artifact_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = build(SPECS / "normalized.yaml", Options(out=tmp_path, measure=False), silent).folder
+    folder = build(SPECS / "normalized.yaml", Options(out=tmp_path, measure=False)).folder
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    honest = building._store
+    honest = building._write
 
     def tampered(assembled: Any, tensors: Any, folder: Path) -> Any:
         exported = honest(assembled, tensors, folder)
@@ -122,9 +118,9 @@ def test_a_model_that_differs_fails_the_build_and_the_earlier_artifact_stands(
         onnx.save(model, folder / "model.onnx")
         return exported
 
-    monkeypatch.setattr(building, "_store", tampered)
+    monkeypatch.setattr(building, "_write", tampered)
     with pytest.raises(SpecError) as caught:
-        build(SPECS / "normalized.yaml", Options(out=tmp_path, measure=False), silent)
+        build(SPECS / "normalized.yaml", Options(out=tmp_path, measure=False))
     (found,) = caught.value.diagnostics
     assert found.code == "P701"
     assert found.message.startswith("'linear' (linear) is not what PyTorch makes of it: ")
@@ -137,7 +133,7 @@ def test_a_model_that_differs_fails_the_build_and_the_earlier_artifact_stands(
 
 def test_killed_in_the_middle_the_earlier_artifact_stands(tmp_path: Path) -> None:
     """A real `stackc build`, killed with -9 while its new folder is half written."""
-    folder = build(SPECS / "normalized.yaml", Options(out=tmp_path, verify=False, measure=False), silent).folder
+    folder = build(SPECS / "normalized.yaml", Options(out=tmp_path, verify=False, measure=False)).folder
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     command = [
         sys.executable,
@@ -159,6 +155,6 @@ def test_killed_in_the_middle_the_earlier_artifact_stands(tmp_path: Path) -> Non
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-    build(SPECS / "normalized.yaml", Options(out=tmp_path, seed=9, verify=False, measure=False), silent)
+    build(SPECS / "normalized.yaml", Options(out=tmp_path, seed=9, verify=False, measure=False))
     assert list(tmp_path.iterdir()) == [folder], "the next build cleans up"
     assert (folder / "model.onnx").read_bytes() != before["model.onnx"]

@@ -7,8 +7,12 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+
+import stackc
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -49,6 +53,22 @@ def test_the_readme_is_a_place_for_specs(tmp_path: Path) -> None:
         [sys.executable, "-m", "stackc", "check", readme], capture_output=True, encoding="utf-8", check=False
     )
     assert done.stdout == check(tmp_path, example()).stdout
+
+
+def test_the_python_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line by line, as it stands there."""
+    (tmp_path / "specs").symlink_to(Path(__file__).parents[1] / "specs")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"x": np.zeros((2, 5, 128), "float32")}
+    exec(block("import stackc"), names)
+    assert names["outputs"].keys() == {"F"}
+    assert (tmp_path / "exported" / "seed" / "manifest.json").is_file()
+
+
+def test_the_printed_gpt2_is_what_show_prints() -> None:
+    printed = stackc.show(Path(__file__).parents[1] / "specs" / "gpt2.yaml", "torch")
+    (shown,) = re.findall(r"^```python\n(class Layer.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert f"\n\n\n{shown}" in printed
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"\b(?:tests|specs|compiler)/[\w/.]+\w", README))))

@@ -1,18 +1,22 @@
 """stackc: a compiler for neural-network graphs. The drawing is the source; a proven ONNX model is the result.
 
-A function a stage, each as far as its command goes and without printing anything:
+One function for each stage, as far as its command goes and without printing anything:
 
     import stackc
 
-    checked = stackc.check("specs/seed.mmd", params={"layers": 2})
+    checked = stackc.check("specs/seed.mmd", params={"dim": 64})
     print(checked.cost.parameters, checked.program.outputs)
     svg = stackc.show(checked, "svg")
     print(stackc.plan(checked, memory="24GB").fits["float32"])
-    print(stackc.diff("old.yaml", checked).changes)
-    built = stackc.compile("specs/seed.mmd")          # exported/seed/, with its proof
+    print(stackc.diff("specs/seed.mmd", checked).changes)
+    module = stackc.module(checked, seed=1)                # an ordinary torch.nn.Module
+    built = stackc.build("specs/seed.mmd")                 # exported/seed/, with its proof
+    outputs = stackc.run(built.folder, {"x": array})       # without PyTorch
+    stackc.verify(built.folder)
 
-What is wrong with a spec is raised as `SpecError`, all of it together. Importing stackc loads none of the stages; each
-loads what it needs when it is first called, and only `compile` needs PyTorch.
+Everything that is wrong with a spec is raised together, as one `SpecError`. Importing stackc loads none of the stages:
+each function loads what it needs when it is first called, and only `module`, `build`, `bench` and `show(…, "torch")`
+need PyTorch.
 """
 
 from __future__ import annotations
@@ -24,47 +28,65 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 from stackc._version import __version__
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+    from torch import nn
+
     from stackc.analysis.diff.comparison import Difference
     from stackc.analysis.plan.planning import Plan
+    from stackc.artifact.verify import Verified
+    from stackc.benchmark import Result
     from stackc.core.diagnostics import Diagnostic, SpecError
-    from stackc.frontend import Checked
+    from stackc.core.progress import Progress
+    from stackc.frontend import Checked, Overrides
     from stackc.pipeline import Built, Options
     from stackc.spec.document import Document
 
 __all__ = [
+    "Built",
     "Checked",
     "Diagnostic",
     "Difference",
     "Document",
+    "Options",
     "Plan",
+    "Result",
     "SpecError",
+    "Verified",
     "__version__",
+    "bench",
+    "build",
     "check",
     "compile",
     "diff",
     "load",
+    "module",
     "plan",
+    "run",
     "show",
+    "verify",
 ]
 
 SpecPath: TypeAlias = str | PathLike[str]
-
-_FORMS = ("mermaid", "dot", "svg", "png", "torch")
+Text: TypeAlias = Literal["mermaid", "dot", "svg", "html", "torch"]
 
 _TYPES = {
+    "Built": "stackc.pipeline",
     "Checked": "stackc.frontend",
     "Diagnostic": "stackc.core.diagnostics",
     "Difference": "stackc.analysis.diff.comparison",
     "Document": "stackc.spec.document",
+    "Options": "stackc.pipeline",
     "Plan": "stackc.analysis.plan.planning",
+    "Result": "stackc.benchmark",
     "SpecError": "stackc.core.diagnostics",
+    "Verified": "stackc.artifact.verify",
 }
 
 
 if not TYPE_CHECKING:  # a type checker knows them from above, and with this it would know every name
 
     def __getattr__(name: str) -> Any:
-        """The types of the stages, imported when they are asked for."""
+        """Import the types of the stages when they are asked for."""
         if name not in _TYPES:
             raise AttributeError(f"module 'stackc' has no attribute '{name}'")
         from importlib import import_module
@@ -73,9 +95,9 @@ if not TYPE_CHECKING:  # a type checker knows them from above, and with this it 
 
 
 def load(spec: SpecPath) -> Document:
-    """The spec as it is written, in YAML, as a Mermaid file, or in Markdown (`README.md#NAME`).
+    """Parse a spec as it is written: YAML, a Mermaid file, or a block of Markdown (`README.md#NAME`).
 
-    Raises SpecError with all that cannot be read.
+    Raises SpecError with everything that cannot be parsed.
     """
     from pathlib import Path
 
@@ -86,72 +108,65 @@ def load(spec: SpecPath) -> Document:
 
 
 def check(
-    spec: SpecPath,
+    spec: SpecPath | Document,
     *,
     params: Mapping[str, object] | None = None,
     dims: Mapping[str, int] | None = None,
     trust: Sequence[str] = (),
 ) -> Checked:
-    """The spec checked: its typed graph, its flat program, its cost.
+    """Check a spec, or a document that is loaded already: its typed graph, its flat program, its cost.
 
-    `params` are values for params of the spec, `dims` fix sizes of dims; the code of the Python modules that `trust`
-    names may run, for `op: torch`. Raises SpecError with all that the first failing stage has found, TypeError for a
-    size that is no whole number.
+    `params` sets params of the spec, `dims` fixes the sizes of dims. `trust` names the Python modules whose code may
+    run, for `op: torch`. Raises SpecError with everything that the first failing stage reports, TypeError for a size
+    that is not an integer, and ValueError for one below 1.
     """
     from pathlib import Path
 
-    from stackc.frontend import Overrides, check_spec
-    from stackc.resolve.resolve import Spelling
+    from stackc.frontend import check_document, check_spec
+    from stackc.spec.document import Document
 
-    written = {name: _written(value) for name, value in (params or {}).items()}
-    spelling = Spelling("params['{name}']", "dims['{name}']")
-    return check_spec(Path(spec), Overrides(written, _sizes(dims or {}), tuple(trust), spelling))
+    overrides = _overrides(params, dims, trust)
+    return check_document(spec, overrides) if isinstance(spec, Document) else check_spec(Path(spec), overrides)
 
 
 @overload
-def show(
-    spec: SpecPath | Checked, form: Literal["mermaid", "dot", "svg", "torch"] = "mermaid", *, depth: int = 1
-) -> str: ...
+def show(spec: SpecPath | Document | Checked, form: Text = "mermaid", *, depth: int = 1) -> str: ...
 @overload
-def show(spec: SpecPath | Checked, form: Literal["png"], *, depth: int = 1) -> bytes: ...
+def show(spec: SpecPath | Document | Checked, form: Literal["png"], *, depth: int = 1) -> bytes: ...
 def show(
-    spec: SpecPath | Checked, form: Literal["mermaid", "dot", "svg", "torch", "png"] = "mermaid", *, depth: int = 1
+    spec: SpecPath | Document | Checked, form: Text | Literal["png"] = "mermaid", *, depth: int = 1
 ) -> str | bytes:
-    """The drawing of a spec, its blocks and stacks opened down to `depth`: text, or the bytes of a PNG.
+    """Draw a spec, with blocks and stacks opened down to `depth`: text, or the bytes of a PNG.
 
-    As "torch" it is the source of a file of plain PyTorch, which needs no stackc; that loads PyTorch. Raises ValueError
-    for any other form.
+    "html" is a page to fold, unfold and search. "torch" is the model as one file of plain PyTorch, which does not need
+    stackc. Raises ValueError for any other form.
     """
-    if form not in _FORMS:
-        raise ValueError(f"no drawing has the form {form!r}; there are {', '.join(map(repr, _FORMS))}")
+    from stackc.view.forms import PICTURE_FORMS, render_picture
+
+    if form != "torch" and form not in PICTURE_FORMS:
+        forms = ", ".join(map(repr, (*PICTURE_FORMS, "torch")))
+        raise ValueError(f"no drawing has the form {form!r}; there are {forms}")
+
+    checked = _checked(spec)
     if form == "torch":
         from stackc.torch_backend.torch_file import write_torch
 
-        return write_torch(_checked(spec).typed)
-    from stackc.view.compose import compose
-    from stackc.view.dot import write_dot
-    from stackc.view.mermaid import write_mermaid
-    from stackc.view.png import draw_png
-    from stackc.view.svg import write_svg
-
-    picture = compose(_checked(spec).typed, depth)
-    if form == "png":
-        return draw_png(write_svg(picture)).data
-    return {"mermaid": write_mermaid, "dot": write_dot, "svg": write_svg}[form](picture)
+        return write_torch(checked.typed)
+    return render_picture(checked.typed, checked.sources, form, depth).data
 
 
 def plan(
-    spec: SpecPath | Checked,
+    spec: SpecPath | Document | Checked,
     *,
     params: Mapping[str, object] | None = None,
     dims: Mapping[str, int] | None = None,
     memory: int | str | None = None,
     depth: int = 1,
 ) -> Plan:
-    """Parameters, FLOPs and memory of a spec by block, the peaks of its activations, and what fits in a memory.
+    """Count parameters, FLOPs and memory of a spec by block, the peaks of its activations, and what fits in a memory.
 
-    `params` and `dims` are as in `check`; a spec that is checked already has its own. `memory` is bytes, or a text like
-    `24GB` or `80GiB`: ValueError where it is neither. Blocks and stacks are opened down to `depth`.
+    `params` and `dims` are as in `check`; a spec that is checked already has its own. `memory` is in bytes, or a text
+    such as `24GB` or `80GiB`; ValueError if it is neither. Blocks and stacks are opened down to `depth`.
     """
     from stackc.analysis.plan.fit import memory_of
     from stackc.analysis.plan.planning import make_plan
@@ -161,46 +176,165 @@ def plan(
 
 
 def diff(
-    before: SpecPath | Checked,
-    after: SpecPath | Checked,
+    before: SpecPath | Document | Checked,
+    after: SpecPath | Document | Checked,
     *,
     params: Mapping[str, object] | None = None,
     dims: Mapping[str, int] | None = None,
 ) -> Difference:
-    """What differs between two specs; `params` and `dims` count for both, where they are not checked already."""
+    """Compare two specs; `params` and `dims` apply to both, unless they are checked already."""
     from stackc.analysis.diff.comparison import compare
 
     return compare(_checked(before, params, dims).typed, _checked(after, params, dims).typed)
 
 
-def compile(spec: SpecPath, options: Options | None = None) -> Built:
-    """The spec built into `exported/NAME/`: exported to ONNX, proven equal to its PyTorch module, and measured.
+def module(
+    spec: SpecPath | Document | Checked,
+    *,
+    params: Mapping[str, object] | None = None,
+    dims: Mapping[str, int] | None = None,
+    trust: Sequence[str] = (),
+    weights: SpecPath | Mapping[str, ArrayLike] | None = None,
+    seed: int = 0,
+) -> nn.Module:
+    """Lower a spec to an ordinary PyTorch module, in training mode; it takes the inputs in their written order.
 
-    `options` is a `stackc.build.Options`: weights, output folder, opset, provider and so on. Raises SpecError, and then
-    leaves an earlier artifact as it was.
+    `weights` is a file of tensors, or a state_dict whose names and shapes are the module's. By default the weights are
+    those of the file that the spec names, or else random ones of this `seed`. `params`, `dims` and `trust` are as in
+    `check`. Raises SpecError if the spec or the file does not fit, RuntimeError if the state_dict does not.
     """
     from pathlib import Path
 
-    from stackc.pipeline import Options, build
+    from stackc.pipeline import lower_with_weights
 
-    return build(Path(spec), options or Options(), lambda stage, found: None)
+    checked = _checked(spec, params, dims, trust)
+    if not isinstance(weights, Mapping):
+        return lower_with_weights(checked, Path(weights) if weights is not None else None, seed)
+
+    import numpy as np
+    import torch
+
+    from stackc.torch_backend.lower import lower
+
+    lowered = lower(checked.typed, seed=seed)
+    tensors = {k: v if isinstance(v, torch.Tensor) else torch.from_numpy(np.array(v)) for k, v in weights.items()}
+    lowered.load_state_dict(tensors)
+    return lowered
+
+
+def build(spec: SpecPath, options: Options | None = None, *, progress: Progress | None = None) -> Built:
+    """Build a spec into `exported/NAME/`: exported to ONNX, proven equal to its PyTorch module, and measured.
+
+    `options` has the weights, the output folder, the opset, the provider and so on. `progress` is called with the name
+    of each stage and what it made. Raises SpecError, and then leaves an earlier artifact as it was.
+    """
+    from pathlib import Path
+
+    from stackc.core.progress import no_progress
+    from stackc.pipeline import build
+
+    return build(Path(spec), options, progress or no_progress)
+
+
+def run(
+    artifact: SpecPath, inputs: Mapping[str, ArrayLike], *, provider: str = "auto", threads: int | None = None
+) -> dict[str, NDArray[Any]]:
+    """Run a built model on arrays by the names of its inputs, without PyTorch; returns its outputs by name.
+
+    `artifact` is the folder of a build. Raises SpecError if it is damaged, or if an array does not fit: its name, its
+    element type, its shape, or the dims contract.
+    """
+    from pathlib import Path
+
+    import numpy as np
+
+    from stackc.artifact.folder import run_artifact
+
+    feeds = {name: np.asarray(array) for name, array in inputs.items()}
+    return run_artifact(Path(artifact), feeds, provider, threads=threads)
+
+
+def verify(artifact: SpecPath, *, provider: str = "auto", threads: int | None = None) -> Verified:
+    """Verify the artifact of a build: every hash, the ONNX checker, and the recorded outputs; without PyTorch.
+
+    Raises SpecError if anything is not what was built.
+    """
+    from pathlib import Path
+
+    from stackc.artifact.verify import verify
+
+    return verify(Path(artifact), provider, threads=threads)
+
+
+def bench(
+    *targets: SpecPath,
+    engines: Sequence[str] = (),
+    providers: Sequence[str] = ("auto",),
+    threads: Sequence[int] = (),
+    dims: Mapping[str, int] | None = None,
+    seconds: float = 6.0,
+    progress: Progress | None = None,
+) -> Result:
+    """Time specs, artifacts and ONNX files against each other, each candidate in a process of its own, in turns.
+
+    `engines` are among "eager", "compile", "onnx" and "openvino"; by default all that work here. `threads` are those
+    of one operation; by default all cores. `dims` are the sizes that are timed. Raises SpecError if a target cannot be
+    timed or outputs differ.
+    """
+    import os
+    from pathlib import Path
+
+    from stackc.benchmark import BenchmarkOptions, plan_benchmark, run_benchmark
+    from stackc.benchmark.job import ENGINES
+    from stackc.core.progress import no_progress
+
+    unknown = [engine for engine in engines if engine not in ENGINES]
+    if not targets or unknown:
+        what = f"no engine is called {unknown[0]!r}; there are {', '.join(ENGINES)}" if unknown else "nothing to time"
+        raise ValueError(what)
+    paths = [Path(target) for target in targets]
+    known = [engine for engine in ENGINES if engine in engines]
+    candidates = plan_benchmark(paths, known, providers, threads or (os.cpu_count() or 1,))
+    options = BenchmarkOptions(dims=_sizes(dims or {}), seconds=seconds)
+    return run_benchmark(paths, candidates, options, progress or no_progress)
+
+
+def compile(spec: SpecPath, options: Options | None = None) -> Built:
+    """Build a spec. Deprecated: this is the old name of `build`."""
+    import warnings
+
+    warnings.warn("stackc.compile is now stackc.build", DeprecationWarning, stacklevel=2)
+    return build(spec, options)
 
 
 def _checked(
-    spec: SpecPath | Checked, params: Mapping[str, object] | None = None, dims: Mapping[str, int] | None = None
+    spec: SpecPath | Document | Checked,
+    params: Mapping[str, object] | None = None,
+    dims: Mapping[str, int] | None = None,
+    trust: Sequence[str] = (),
 ) -> Checked:
-    """A spec checked, unless it is already; TypeError where such a one is given params or dims, which come too late."""
+    """Check a spec, unless it is checked already; then params, dims and trust would come too late: TypeError."""
     from stackc.frontend import Checked
 
     if not isinstance(spec, Checked):
-        return check(spec, params=params, dims=dims)
-    if params or dims:
-        raise TypeError("params and dims go to stackc.check: this spec is checked already")
+        return check(spec, params=params, dims=dims, trust=trust)
+    if params or dims or trust:
+        raise TypeError("params, dims and trust go to stackc.check: this spec is checked already")
     return spec
 
 
+def _overrides(params: Mapping[str, object] | None, dims: Mapping[str, int] | None, trust: Sequence[str]) -> Overrides:
+    """Return what `check` sets as the overrides of the frontend, spelled in messages as it is passed here."""
+    from stackc.frontend import Overrides
+    from stackc.resolve.resolve import Spelling
+
+    written = {name: _written(value) for name, value in (params or {}).items()}
+    spelling = Spelling("params['{name}']", "dims['{name}']")
+    return Overrides(written, _sizes(dims or {}), tuple(trust), spelling)
+
+
 def _sizes(dims: Mapping[str, int]) -> Mapping[str, int]:
-    """The sizes; TypeError where one is no whole number, ValueError where it is below 1."""
+    """Return the sizes as integers. Raises TypeError for one that is not an integer, ValueError for one below 1."""
     from operator import index
 
     for name, size in dims.items():
@@ -209,14 +343,14 @@ def _sizes(dims: Mapping[str, int]) -> Mapping[str, int]:
         except TypeError:
             whole = None
         if whole is None or isinstance(size, bool):
-            raise TypeError(f"dims: the size of '{name}' is a whole number, not {size!r}")
+            raise TypeError(f"dims: the size of '{name}' must be an integer, not {size!r}")
         if whole < 1:
-            raise ValueError(f"dims: the size of '{name}' is a whole number from 1 up, not {size!r}")
+            raise ValueError(f"dims: the size of '{name}' must be at least 1, not {size!r}")
     return {name: index(size) for name, size in dims.items()}
 
 
 def _written(value: object) -> str:
-    """A value as `--set` takes it."""
+    """Write a value as `--set` takes it."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(value)

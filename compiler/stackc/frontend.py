@@ -47,7 +47,7 @@ class Overrides:
         return params | {n: Span(self.spelling.dim.format(name=n, value=v), 0) for n, v in self.dims.items()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Checked:
     """A spec that has passed every check, with what each stage made of it."""
 
@@ -57,6 +57,16 @@ class Checked:
     typed: TypedGraph
     program: Program
     ranges: Mapping[str, ValueRange]
+
+    def __repr__(self) -> str:
+        components, parameters = len(self.program.calls), self.cost.parameters
+        return f"<Checked {self.document.name}: {components:,} components, {parameters:,} parameters>"
+
+    def _repr_html_(self) -> str:
+        """The drawing with a summary, for notebooks."""
+        from stackc.view.notebook import checked_html
+
+        return checked_html(self.typed, self.program, self.cost)
 
     @cached_property
     def cost(self) -> Cost:
@@ -85,16 +95,20 @@ def check_spec(path: Path, overrides: Overrides | None = None) -> Checked:
 
 
 def check_source(source: Source, overrides: Overrides | None = None) -> Checked:
-    """As `check_spec`, of a text that is in memory already."""
+    """Check a spec whose text is in memory; see `check_spec`."""
+    return check_document(parse(source, recover=True), overrides)
+
+
+def check_document(document: Document, overrides: Overrides | None = None) -> Checked:
+    """Check a spec that is parsed already; see `check_spec`. Its `problems` are reported with those of later stages."""
     overrides = overrides or Overrides()
     try:
-        return _checked(source, overrides)
+        return _checked(document, overrides)
     except SpecError as error:
-        raise _with_its_options(error, source, overrides) from None
+        raise _with_its_options(error, document, overrides) from None
 
 
-def _checked(source: Source, overrides: Overrides) -> Checked:
-    document = parse(source, recover=True)
+def _checked(document: Document, overrides: Overrides) -> Checked:
     try:
         graph = resolve(document, overrides.params, overrides.dims, overrides.trust, overrides.spelling)
         typed = infer_types(graph)
@@ -107,29 +121,31 @@ def _checked(source: Source, overrides: Overrides) -> Checked:
     if document.weights and not overrides.params:  # with others, what a rule speaks of may well not be there
         check_names(document.weights, program.tensors())
     ranges = value_ranges(document, graph.params, program)
-    return Checked(source, document, graph, typed, program, ranges)
+    return Checked(document.source, document, graph, typed, program, ranges)
 
 
 MOST_TRIED = 8
 """How many options are left out one by one, to see which of them a mistake comes from."""
 
 
-def _with_its_options(error: SpecError, source: Source, overrides: Overrides) -> SpecError:
+def _with_its_options(error: SpecError, document: Document, overrides: Overrides) -> SpecError:
     """The error, with the options that it comes from: a spec is sound without them, and its line is not to blame."""
     if all(diagnostic.span and not diagnostic.span.line for diagnostic in error.diagnostics):
         return error  # which speaks of options already
     places = overrides.places()
-    names = [name for name in places if _is_sound(source, overrides.without(name))] if len(places) <= MOST_TRIED else []
+    names = (
+        [name for name in places if _is_sound(document, overrides.without(name))] if len(places) <= MOST_TRIED else []
+    )
     told = "without this the spec is sound"
-    if not names and len(places) > 1 and _is_sound(source, replace(overrides, params={}, dims={})):
+    if not names and len(places) > 1 and _is_sound(document, replace(overrides, params={}, dims={})):
         names, told = [*places], "without these the spec is sound"
     notes = tuple(Note(told, places[name]) for name in names)
     return SpecError(*(replace(each, notes=(*each.notes, *notes)) for each in error.diagnostics)) if notes else error
 
 
-def _is_sound(source: Source, overrides: Overrides) -> bool:
+def _is_sound(document: Document, overrides: Overrides) -> bool:
     try:
-        _checked(source, overrides)
+        _checked(document, overrides)
     except SpecError:
         return False
     return True

@@ -1,74 +1,80 @@
 """`stackc build`: every stage in order, from the text of a spec to an artifact that is proven and measured.
 
-check_spec      text → program                 front.py
-open_weights    file → named tensors           tensor_files/
-lower           typed graph → nn.Module        lower.py
-export          program → ONNX graph           export/
-write           graph, tensors → ONNX file     export/
-open            ONNX file → session            runtime/
-prove           module against session         proof/
-measure         module against session         bench/
-package         everything → exported/NAME/    artifact.py
+stage     from → to                                    room
+check     text → Document → … → Program                frontend
+weights   file → tensors by their state_dict names     weights
+lower     TypedGraph → nn.Module                       torch_backend
+export    Program → ONNX graph without weights         export
+write     ONNX graph, tensors → ONNX file              export
+open      ONNX file → session                          runtime
+prove     session against module → Parity              proof
+measure   session against module → Comparison          timing
+package   all of these → exported/NAME/                artifact
 
-The module is there for random weights and for the proof; with weights from a file it is made while the export writes
-them. With these, compiled components in the cache and `verify=False` there is none, nothing is run, and neither
-PyTorch nor ONNX Runtime is imported.
+Without `verify` nothing is run: there is no session, no proof and no timing. If the weights also come from a file and
+every component is in the cache, there is no module either, and neither PyTorch nor ONNX Runtime is imported.
 """
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import json
 import os
-import sys
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackc.artifact.atomic import atomic_folder, check_place
-from stackc.artifact.folder import MODEL, VECTORS, seal, sha256
-from stackc.artifact.lock import write_lock
-from stackc.artifact.manifest import Manifest
-from stackc.artifact.report_page import Findings, write_report
+from stackc.artifact.folder import MODEL, PARITY, VECTORS
+from stackc.artifact.packaging import BuildFacts, package, weight_hashes
+from stackc.artifact.report_page import Findings
+from stackc.artifact.stage_files import stage_folder, write_stage_files
 from stackc.cache import user_cache
-from stackc.components.custom.module import CustomModule
-from stackc.core.versions import tool_versions
+from stackc.core.progress import Progress, Stage, no_progress
 from stackc.frontend import Checked, Overrides, check_spec
 from stackc.out_of_memory import report_out_of_memory
-from stackc.runtime import Array, Session, ValueInfo, off_provider_lines, open_session, require_placed, write_npz
+from stackc.runtime import Array, Session, off_provider_lines, open_session, require_placed, write_npz
 from stackc.runtime.providers import choose
-from stackc.spec.source import LOCK
 from stackc.view.figures import counted
-from stackc.view.svg import draw_svg
 from stackc.weights.files import open_weights
 from stackc.weights.match import Weights, match_weights
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from stackc.core.types import TensorType, ValueRange
     from stackc.export import ExportedModel, LinkedProgram
-    from stackc.ir.program import Program
     from stackc.proof.components import Reference
     from stackc.proof.points import Point
     from stackc.proof.report import Parity
     from stackc.timing import Comparison
 
+EXPORTED = Path("exported")
 MEASURED_FLOPS = 4e9  # of one forward pass: a tenth of a second, so that a build does not wait for its timing
-DRAWING, PARITY, REPORT, PAGE = "graph.svg", "parity.json", "report.json", "report.html"
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a build is asked for beside its spec. Without `verify` nothing is run, and so nothing is measured."""
+    """The options of a build, beside its spec.
+
+    overrides         values of params, sizes of dims, trusted Python modules
+    weights           a file of tensors; by default the one that the spec names, or else random weights
+    out               the folder that NAME/ is written to: `exported` by default
+    seed              of random weights and of the inputs of the proof
+    opset, target     the ONNX opset, and whether operators of ONNX Runtime may be used ("ort") or not ("portable")
+    functions         keep blocks and stacks as ONNX functions
+    provider          the execution provider that the model is proven on; `require_provider` if every node has to be
+    verify            prove the model; without it nothing is run, and so nothing is measured
+    measure           compare its speed with eager PyTorch
+    threads           of ONNX Runtime and PyTorch; by default all cores
+    cache             keep compiled components for later builds
+    per_component     prove every component by itself as well
+    """
 
     overrides: Overrides = field(default_factory=Overrides)
     weights: Path | None = None
-    out: Path = Path("exported")
+    out: Path | None = None
     seed: int = 0
     opset: int = 23
     target: str = "portable"
@@ -82,9 +88,9 @@ class Options:
     per_component: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Built:
-    """A finished build: the folder, and what every stage found; None where the stage was left out."""
+    """A finished build: its folder and what the stages made; None if a stage was left out."""
 
     folder: Path
     checked: Checked
@@ -94,60 +100,159 @@ class Built:
     speed: Comparison | None
     measured: Point | None
 
+    def __repr__(self) -> str:
+        return f"<Built {self.folder}: {', '.join(text for _, text in self._results())}>"
 
-Report = Callable[[str, str], None]
-"""Told the name of each stage when it is done, and what it came to."""
+    def _repr_html_(self) -> str:
+        """The drawing with a summary, for notebooks."""
+        from stackc.view.notebook import checked_html
+
+        checked = self.checked
+        rows = [("folder", str(self.folder)), *self._results()]
+        return checked_html(checked.typed, checked.program, checked.cost, rows)
+
+    def _results(self) -> list[tuple[str, str]]:
+        """Say what the proof and the timing came to."""
+        proof = _describe_parity(self.parity) if self.parity else "built without a proof"
+        speed = [("speed", f"{self.speed.ratios[0]} at {self.measured}")] if self.speed else []
+        return [("proof", proof), *speed]
 
 
-def build(path: Path, options: Options, report: Report) -> Built:
-    """Build the artifact of a spec. Raises SpecError where a stage fails; the earlier artifact then stands."""
+@dataclass
+class Stages:
+    """What the stages of a build have made so far; None if a stage was not reached or was left out."""
+
+    checked: Checked
+    weights: Weights | None = None
+    module: nn.Module | None = None
+    linked: LinkedProgram | None = None
+    exported: ExportedModel | None = None
+    session: Session | None = None
+    parity: Parity | None = None
+    speed: Comparison | None = None
+    measured: Point | None = None
+    weight_hashes: Mapping[str, str] | None = None
+
+
+def build(path: Path, options: Options | None = None, progress: Progress = no_progress) -> Built:
+    """Build the artifact of a spec in `options.out`/NAME.
+
+    Raises SpecError if a stage fails; the artifact that was there before then stays as it was.
+    """
+    options = options or Options()
+    checked = _check(path, options, progress)
+    target = (options.out or EXPORTED) / checked.document.name
+    check_place(target)  # before the long work, for which there may be no place
+
+    with report_out_of_memory(checked), atomic_folder(target) as folder:
+        stages = run_stages(checked, options, folder, progress)
+        package(_facts(stages, options), folder)
+
+    assert stages.exported is not None, "the last stage comes after write"
+    return Built(
+        target, checked, stages.exported, stages.session, stages.parity, stages.speed, stages.measured
+    )  # fmt: skip
+
+
+def build_until(
+    path: Path, last: Stage, options: Options | None = None, progress: Progress = no_progress
+) -> tuple[Stages, tuple[Path, ...]]:
+    """Run the stages up to `last`, and write what they made to the folder `options.out`, or nowhere if it is None.
+
+    Returns what was made and the files that were written. No artifact comes of it: nothing is packaged. Raises
+    SpecError if a stage fails, and A607 if the folder holds an artifact; then nothing is written.
+    """
+    options = options or Options()
+    checked = _check(path, options, progress)
+    with report_out_of_memory(checked), stage_folder(options.out) as folder:
+        stages = run_stages(checked, options, folder, progress, last)
+        write_stage_files(last, stages.checked, stages.weights, stages.module, stages.linked, stages.speed, folder)
+        names = sorted(file.name for file in folder.iterdir())
+    return stages, tuple(options.out / name for name in names) if options.out else ()
+
+
+def run_stages(checked: Checked, options: Options, folder: Path, progress: Progress, last: Stage = "measure") -> Stages:
+    """Run the stages after check, in order, up to `last`; files go to `folder`, which exists and is empty."""
+    stages = Stages(checked)
+    if last == "check":
+        return stages
+
+    # weights: those of a file are matched by name and read later, one at a time.
+    stages.weights = _open_weights(checked, options)
+    if stages.weights is not None:
+        progress("weights", counted(len(stages.weights), "tensor"))
+    elif last == "weights":
+        progress("weights", f"no file: random weights are drawn by lower, seed {options.seed}")
+    if last == "weights":
+        return stages
+
+    with ThreadPoolExecutor(2) as background:
+        hashes = background.submit(weight_hashes, stages.weights)
+
+        # lower: random weights are the module's own, so it comes first. With weights from a file only the proof needs
+        # a module: it is made beside `write`, and PyTorch is imported beside `export`, which may not need it.
+        if stages.weights is None or last == "lower":
+            stages.module = _lower(checked, stages.weights, options, progress)
+        elif options.verify:
+            background.submit(import_module, "torch")
+        if last == "lower":
+            return stages
+
+        # export: distinct components are compiled, or recalled from the cache, and linked.
+        stages.linked = _link(checked, options)
+        progress("export", _describe_linked(stages.linked, options))
+        if last == "export":
+            return stages
+
+        # write: the file, with its weights.
+        reference = _write_beside_lowering(stages, options, folder, progress, background)
+        stages.weight_hashes = hashes.result()
+    if last == "write" or reference is None:
+        return stages
+
+    # open: the file as it is deployed, on the provider it is deployed on.
+    stages.session = open_session(folder / MODEL, options.provider, threads=options.threads)
+    progress("open", _describe_session(checked, stages.session, options))
+    if last == "open":
+        return stages
+
+    # prove: the outputs of the session against those of the module, by the module in float64.
+    stages.parity = _prove(checked, reference, stages.session, folder, options)
+    progress("prove", _describe_parity(stages.parity))
+    if last == "prove" or not options.measure:
+        return stages
+
+    # measure: the session and the eager module in turns.
+    stages.speed, stages.measured = _measure(checked, reference.module, folder, options)
+    progress("measure", str(stages.speed.ratios[0]))
+    return stages
+
+
+# -- the stages
+
+
+def lower_with_weights(checked: Checked, path: Path | None, seed: int) -> nn.Module:
+    """Return the module of a checked spec, with the weights of a file, of the file that the spec names, or random ones.
+
+    Raises SpecError if the file does not fit, E504 if the module does not fit in memory.
+    """
+    options = Options(weights=path, seed=seed)
+    with report_out_of_memory(checked):
+        return _lower(checked, _open_weights(checked, options), options, no_progress)
+
+
+def _check(path: Path, options: Options, progress: Progress) -> Checked:
     if options.verify:
         choose(options.provider)  # before the long work: a provider that does not open is an error of its own
+
     checked = check_spec(path, options.overrides)
-    check_place(options.out / checked.document.name)
-    report("check", _size(checked))
-    with report_out_of_memory(checked):
-        return _built(checked, options, report)
+    components, parameters = len(checked.program.calls), checked.cost.parameters
+    progress("check", f"{counted(components, 'component')}, {counted(parameters, 'parameter')}")
+    return checked
 
 
-def _built(checked: Checked, options: Options, report: Report) -> Built:
-    weights = _weights(checked, options)
-    if weights is not None:
-        report("weights", f"{len(weights):,} tensors")
-    session, parity, speed, point = None, None, None, None
-    with ThreadPoolExecutor(2) as beside, atomic_folder(options.out / checked.document.name) as folder:
-        hashes = beside.submit(_weight_hashes, weights)
-        if weights is not None and options.verify:
-            beside.submit(import_module, "torch")  # which takes longer than to write what the cache has
-        module = _lower(checked, None, options.seed, report) if weights is None else None
-        assembled = _assemble(checked, options)
-        report("export", _amount(assembled, options))
-        stored = beside.submit(_store, assembled, _tensors(module, weights), folder)
-        if weights is not None and options.verify:  # not before the export, which changes nn.Module while it traces
-            module = _lower(checked, weights, options.seed, report)
-        reference = _reference(module) if module is not None and options.verify else None
-        exported = stored.result()
-        report("write", _sizes(exported))
-        if reference is not None:
-            session = open_session(folder / MODEL, options.provider, threads=options.threads)
-            report("open", f"{session.provider}: {session.reason}{_elsewhere(checked, session, options)}")
-            parity = _prove(checked, reference, session, folder, options)
-            report("prove", f"{len(parity.rows)} comparisons, {_distance(parity)}")
-            if options.measure:
-                speed, point = _measure(checked, reference.module, folder, options)
-                report("measure", str(speed.ratios[0]))
-        manifest = _manifest(checked, exported, hashes.result(), session, parity, options)
-        _package(checked, manifest, Findings(parity, speed, point), folder)
-        seal(folder, manifest, exported.files)
-    return Built(options.out / checked.document.name, checked, exported, session, parity, speed, point)
-
-
-def _size(checked: Checked) -> str:
-    return f"{counted(len(checked.program.calls), 'component')}, {counted(checked.cost.parameters, 'parameter')}"
-
-
-def _weights(checked: Checked, options: Options) -> Weights | None:
-    """The weights of the file that the command line names, or else the spec; None where neither does."""
+def _open_weights(checked: Checked, options: Options) -> Weights | None:
+    """Return the weights of the file that the options name, or else the spec; None if neither does."""
     path, span, decl = options.weights, None, checked.document.weights
     if path is None:
         if decl is None or decl.file is None:
@@ -156,24 +261,19 @@ def _weights(checked: Checked, options: Options) -> Weights | None:
     return match_weights(open_weights(path, span), checked.program.tensors(), decl, path.name, span)
 
 
-def _lower(checked: Checked, weights: Weights | None, seed: int, report: Report) -> nn.Module:
+def _lower(checked: Checked, weights: Weights | None, options: Options, progress: Progress) -> nn.Module:
     from stackc.torch_backend.lower import load_weights, lower
 
-    module = lower(checked.typed, seed=seed, device="meta" if weights is not None else "cpu")
-    module = load_weights(module, weights) if weights is not None else module
-    report("lower", "weights from the file" if weights is not None else f"random weights, seed {seed}")
+    if weights is None:
+        module = lower(checked.typed, seed=options.seed)
+        progress("lower", f"random weights, seed {options.seed}")
+    else:
+        module = load_weights(lower(checked.typed, seed=options.seed, device="meta"), weights)
+        progress("lower", "weights from the file")
     return module
 
 
-def _tensors(module: nn.Module | None, weights: Weights | None) -> Mapping[str, Array]:
-    """Every parameter and buffer by its name in the state_dict: those of the file, to be read as they are needed."""
-    if weights is not None:
-        return weights
-    assert module is not None, "weights are the file's or the module's"
-    return {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
-
-
-def _assemble(checked: Checked, options: Options) -> LinkedProgram:
+def _link(checked: Checked, options: Options) -> LinkedProgram:
     from stackc.export import link_program
 
     cache = user_cache() if options.cache else None
@@ -182,34 +282,40 @@ def _assemble(checked: Checked, options: Options) -> LinkedProgram:
     )
 
 
-def _store(assembled: LinkedProgram, tensors: Mapping[str, Array], folder: Path) -> ExportedModel:
+def _write_beside_lowering(
+    stages: Stages, options: Options, folder: Path, progress: Progress, background: ThreadPoolExecutor
+) -> Reference | None:
+    """Write the model, and meanwhile make what it is proven against; None without a proof.
+
+    Both take seconds and neither needs the other. The module is not made earlier: the export changes nn.Module for the
+    whole process while it traces.
+    """
+    assert stages.linked is not None, "write comes after export"
+    tensors = stages.weights if stages.module is None else _state(stages.module)
+    assert tensors is not None, "weights are the file's or the module's"
+    written: Future[ExportedModel] = background.submit(_write, stages.linked, tensors, folder)
+
+    reference = None
+    if options.verify:
+        if stages.module is None:
+            stages.module = _lower(stages.checked, stages.weights, options, progress)
+        reference = _reference(stages.module)
+
+    stages.exported = written.result()
+    files = stages.exported.paths
+    progress("write", ", ".join(f"{path.name} {path.stat().st_size / 1e6:,.1f} MB" for path in files))
+    return reference
+
+
+def _write(linked: LinkedProgram, tensors: Mapping[str, Array], folder: Path) -> ExportedModel:
     from stackc.export import write_model
 
-    return write_model(assembled, tensors, folder)
+    return write_model(linked, tensors, folder)
 
 
-def _amount(assembled: LinkedProgram, options: Options) -> str:
-    recalled = f", {assembled.recalled} from the cache" if assembled.recalled else ""
-    dialect = f"opset {options.opset}" + (f", target {options.target}" if options.target != "portable" else "")
-    nodes = len(assembled.linked.model.graph.node)
-    size = f"{assembled.units} distinct components{recalled}, {nodes:,} ONNX nodes"
-    return f"{size}, {dialect}, runs on {_runs_on(assembled)}"
-
-
-def _sizes(exported: ExportedModel) -> str:
-    return ", ".join(f"{path.name} {path.stat().st_size / 1e6:,.1f} MB" for path in exported.paths)
-
-
-def _runs_on(assembled: LinkedProgram) -> str:
-    return f"onnxruntime >= {assembled.runs_on}"
-
-
-def _elsewhere(checked: Checked, session: Session, options: Options) -> str:
-    """The components that are not, or not wholly, on the provider; SpecError R407 where that has to be none."""
-    places = {call.path: call.span for call in checked.program.calls}
-    if options.require_provider:
-        require_placed(session, places)
-    return "".join(f"\n  not there: {line}" for line in off_provider_lines(session, places))
+def _state(module: nn.Module) -> Mapping[str, Array]:
+    """Return every parameter and buffer by its name in the state_dict."""
+    return {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
 
 
 def _reference(module: nn.Module) -> Reference:
@@ -219,6 +325,7 @@ def _reference(module: nn.Module) -> Reference:
 
 
 def _prove(checked: Checked, reference: Reference, session: Session, folder: Path, options: Options) -> Parity:
+    """Prove the file in `folder`, and write the parity report and the test vectors beside it."""
     from stackc.proof.parity import prove
 
     parity = prove(
@@ -231,20 +338,16 @@ def _prove(checked: Checked, reference: Reference, session: Session, folder: Pat
         threads=options.threads,
         per_component=options.per_component,
     )
+
     (folder / PARITY).write_text(json.dumps(parity.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    named = {f"input.{k}": v for k, v in parity.inputs.items()} | {f"output.{k}": v for k, v in parity.outputs.items()}
-    write_npz(folder / VECTORS, named)
+    inputs = {f"input.{name}": array for name, array in parity.inputs.items()}
+    outputs = {f"output.{name}": array for name, array in parity.outputs.items()}
+    write_npz(folder / VECTORS, inputs | outputs)
     return parity
 
 
-def _distance(parity: Parity) -> str:
-    ratio = max(row.verdict.ratio for row in parity.rows)
-    if ratio <= 1:
-        return "ONNX Runtime as exact as PyTorch"
-    return f"ONNX Runtime at most {ratio:.1f}× as far from the truth as PyTorch"
-
-
 def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options) -> tuple[Comparison, Point]:
+    """Time the module and a session of the file in turns, both with the same number of threads, at one point."""
     import torch
 
     from stackc.proof.points import draw_feeds, points_of
@@ -253,78 +356,49 @@ def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options
     threads = options.threads or os.cpu_count() or 1
     point = points_of(checked.program, budget=MEASURED_FLOPS)[-1]
     feeds = draw_feeds(checked.program, checked.ranges, point, seed=options.seed)
+
     inputs = [torch.from_numpy(feeds[name]) for name in checked.program.inputs]
     session = open_session(folder / MODEL, options.provider, threads=threads)
     candidates = {"eager": eager_candidate(module, inputs, threads), "onnx": session_candidate(session, feeds)}
     return measure(candidates, seconds=2.0, rounds=(10, 1000)), point
 
 
-def _package(checked: Checked, manifest: Manifest, findings: Findings, folder: Path) -> None:
-    (folder / LOCK).write_text(write_lock(checked), encoding="utf-8")
-    (folder / DRAWING).write_text(draw_svg(checked.typed), encoding="utf-8")
-    if findings.speed:
-        (folder / REPORT).write_text(json.dumps(findings.speed.to_json(), indent=2) + "\n", encoding="utf-8")
-    (folder / PAGE).write_text(write_report(checked, manifest, findings, folder), encoding="utf-8")
-
-
-def _manifest(
-    checked: Checked,
-    exported: ExportedModel,
-    weights: Mapping[str, str] | None,
-    session: Session | None,
-    parity: Parity | None,
-    options: Options,
-) -> Manifest:
-    outputs = {name: checked.program.types[value] for name, value in checked.program.outputs.items()}
-    return Manifest(
-        name=checked.document.name,
-        versions=tool_versions(),
-        spec=_spec_hashes(checked),
-        code=_code_hashes(checked.program),
-        weights=weights,
-        seed=options.seed if weights is None else None,
-        dims=checked.program.contract,
-        inputs=value_infos(checked.program.inputs, checked.ranges),
-        outputs=value_infos(outputs, {}),
+def _facts(stages: Stages, options: Options) -> BuildFacts:
+    """Return what the artifact says about its build."""
+    assert stages.exported is not None, "an artifact has a model"
+    return BuildFacts(
+        checked=stages.checked,
+        exported=stages.exported,
+        weight_hashes=stages.weight_hashes,
+        seed=options.seed,
         opset=options.opset,
         target=options.target,
-        runs_on=_runs_on(exported.assembled),
-        provider=session.provider if session else None,
-        reason=session.reason if session else "not opened: built without its proof",
-        parity=parity.summary() if parity else None,
-        tolerances=parity.tolerances if parity else {},
+        session=stages.session,
+        findings=Findings(stages.parity, stages.speed, stages.measured),
     )
 
 
-def _weight_hashes(weights: Weights | None) -> dict[str, str] | None:
-    return {path.name: sha256(path) for path in weights.file.paths} if weights is not None else None
+# -- what the stages report
 
 
-def _spec_hashes(checked: Checked) -> dict[str, str]:
-    """The texts of the spec and of what it includes, as they were read, by their paths as seen from the spec."""
-    folder = os.path.dirname(checked.source.file)
-    return {
-        Path(os.path.relpath(source.file, folder or ".")).as_posix(): hashlib.sha256(source.text.encode()).hexdigest()
-        for source in (checked.source, *checked.graph.includes)
-    }
+def _describe_linked(linked: LinkedProgram, options: Options) -> str:
+    cached = f", {linked.recalled} from the cache" if linked.recalled else ""
+    components = f"{counted(linked.units, 'distinct component')}{cached}"
+    nodes = counted(len(linked.linked.model.graph.node), "ONNX node")
+    target = f", target {options.target}" if options.target != "portable" else ""
+    return f"{components}, {nodes}, opset {options.opset}{target}, runs on onnxruntime >= {linked.runs_on}"
 
 
-def _code_hashes(program: Program) -> dict[str, str]:
-    """The Python modules of `op: torch`, but for those of PyTorch, which is among the versions."""
-    classes = (call.component.make for call in program.calls if isinstance(call.component, CustomModule))
-    names = sorted({make.__module__ for make in classes} - {"__main__"})
-    own = [name for name in names if not name.startswith("torch.")]
-    files = {name: inspect.getsourcefile(sys.modules[name]) for name in own}
-    return {name: sha256(Path(file)) for name, file in files.items() if file}
+def _describe_session(checked: Checked, session: Session, options: Options) -> str:
+    """Name the provider and the components that are not, or not wholly, on it. Raises SpecError R407 if all must be."""
+    spans = {call.path: call.span for call in checked.program.calls}
+    if options.require_provider:
+        require_placed(session, spans)
+    elsewhere = "".join(f"\n  not there: {line}" for line in off_provider_lines(session, spans))
+    return f"{session.provider}: {session.reason}{elsewhere}"
 
 
-def value_infos(types: Mapping[str, TensorType], ranges: Mapping[str, ValueRange]) -> tuple[ValueInfo, ...]:
-    """Names, element types and shapes as the manifest has them, a number or the name of a dim, and what is promised of
-    whole numbers."""
-    promised = {name: allowed for name, allowed in ranges.items() if not allowed.assumed}
-    return tuple(
-        ValueInfo(
-            name, t.dtype, tuple(str(d) if d.constant is None else d.constant for d in t.shape), promised.get(name)
-        )
-        for name, t in types.items()
-    )
+def _describe_parity(parity: Parity) -> str:
+    ratio = max(row.verdict.ratio for row in parity.rows)
+    distance = "as exact as PyTorch" if ratio <= 1 else f"at most {ratio:.1f}× as far from the truth as PyTorch"
+    return f"{counted(len(parity.rows), 'comparison')}, ONNX Runtime {distance}"

@@ -1,6 +1,6 @@
-"""The schema in an editor: the YAML language server that editors use completes, explains and marks with it.
+"""The schema in an editor: the YAML language server, which editors use, completes, explains and marks specs with it.
 
-`.ci/run` installs it; where it is not, this is skipped, saying so.
+`.ci/run` installs the server; without it, these tests are skipped with a message.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ nodes:
 
 
 class Server:
-    """The server on its standard input and output, with the schema for every file that ends in .yaml."""
+    """A running server, driven over its standard streams, with the schema for every .yaml file."""
 
     def __init__(self, command: list[str], schema: Path) -> None:
         self.process = subprocess.Popen(
@@ -54,7 +54,7 @@ class Server:
         self.process.stdin.flush()
 
     def receive(self) -> dict[str, Any]:
-        """The next message that is not a question about settings, which is answered."""
+        """Return the next message; answer requests of the server, such as those for settings, on the way."""
         assert self.process.stdout is not None
         while True:
             length = 0
@@ -63,6 +63,7 @@ class Server:
                 if line.lower().startswith(b"content-length:"):
                     length = int(line.partition(b":")[2])
             message: dict[str, Any] = json.loads(self.process.stdout.read(length))
+
             if message.get("method") == "workspace/configuration":
                 wanted = [self.settings.get(item["section"], {}) for item in message["params"]["items"]]
                 self.send({"id": message["id"], "result": wanted})
@@ -78,8 +79,8 @@ class Server:
             continue
         return answer["result"]
 
-    def opened(self, text: str) -> tuple[str, list[dict[str, Any]]]:
-        """A document of that text: its name, and what is marked in it."""
+    def open(self, text: str) -> tuple[str, list[dict[str, Any]]]:
+        """Open a document with that text; return its name and the diagnostics in it."""
         self.count += 1
         uri = f"file:///{self.count}.yaml"
         document = {"uri": uri, "languageId": "yaml", "version": 1, "text": text}
@@ -89,12 +90,12 @@ class Server:
             if message.get("method") == "textDocument/publishDiagnostics" and message["params"]["uri"] == uri:
                 return uri, message["params"]["diagnostics"]
 
-    def at(self, what: str, text: str, mark: str) -> Any:
-        """What the server says where `mark` stands in the text, which is taken out."""
+    def request_at(self, method: str, text: str, mark: str) -> Any:
+        """Return the answer of the server at the position of `mark`, which is removed from the text."""
         before, _, after = text.partition(mark)
-        uri, _ = self.opened(before + after)
+        uri, _ = self.open(before + after)
         position = {"line": before.count("\n"), "character": len(before) - before.rfind("\n") - 1}
-        return self.ask(f"textDocument/{what}", {"textDocument": {"uri": uri}, "position": position})
+        return self.ask(f"textDocument/{method}", {"textDocument": {"uri": uri}, "position": position})
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder, node = os.environ.get("STACKC_LANGUAGE_SERVER"), shutil.which("node")
     program = Path(folder or ".") / "node_modules" / "yaml-language-server" / "bin" / "yaml-language-server"
     if not folder or not node:
-        pytest.skip("STACKC_LANGUAGE_SERVER names no folder with npm's yaml-language-server, or there is no node")
+        pytest.skip("needs node, and STACKC_LANGUAGE_SERVER with the folder of npm's yaml-language-server")
     path = tmp_path_factory.mktemp("schema") / "stackc.schema.json"
     path.write_text(json.dumps(schema()), encoding="utf-8")
     running = Server([node, str(program), "--stdio"], path)
@@ -114,8 +115,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         stream.close()
 
 
-def test_a_sound_spec_has_no_red_lines(server: Server) -> None:
-    assert server.opened(SPEC)[1] == []
+def test_a_valid_spec_has_no_red_lines(server: Server) -> None:
+    assert server.open(SPEC)[1] == []
 
 
 @pytest.mark.parametrize(
@@ -131,18 +132,20 @@ def test_a_sound_spec_has_no_red_lines(server: Server) -> None:
 )
 def test_a_mistake_has_a_red_line(server: Server, right: str, wrong: str) -> None:
     text = SPEC.replace(right, wrong)
-    marks = server.opened(text)[1]
+    marks = server.open(text)[1]
     line = next(number for number, text in enumerate(text.splitlines()) if wrong.strip() in text)
     assert {mark["range"]["start"]["line"] for mark in marks} == {line}
 
 
 def test_completion_of_keys_ops_and_fields(server: Server) -> None:
-    keys = {item["label"] for item in server.at("completion", SPEC + "§\n", "§")["items"]}
+    keys = {item["label"] for item in server.request_at("completion", SPEC + "§\n", "§")["items"]}
     assert {"blocks", "outputs", "weights", "dims"} <= keys
-    ops = {item["label"] for item in server.at("completion", SPEC.replace("op: layer_norm", "op: §"), "§")["items"]}
+    ops = {
+        item["label"] for item in server.request_at("completion", SPEC.replace("op: layer_norm", "op: §"), "§")["items"]
+    }
     assert {"linear", "attention", "stack", "torch"} <= ops
     bare = SPEC.replace("  up: {op: linear, out: 4*dim}", "  up:\n    op: linear\n    §")
-    fields = {item["label"] for item in server.at("completion", bare, "§")["items"]}
+    fields = {item["label"] for item in server.request_at("completion", bare, "§")["items"]}
     assert {"out", "bias"} <= fields
 
 
@@ -154,5 +157,5 @@ def test_completion_of_keys_ops_and_fields(server: Server) -> None:
         ("gra§ph: |", "The drawing: nodes and arrows as in a Mermaid flowchart."),
     ],
 )
-def test_hover_tells_what_it_means(server: Server, mark: str, meaning: str) -> None:
-    assert meaning in server.at("hover", SPEC.replace(mark.replace("§", ""), mark), "§")["contents"]["value"]
+def test_hover_shows_the_meaning(server: Server, mark: str, meaning: str) -> None:
+    assert meaning in server.request_at("hover", SPEC.replace(mark.replace("§", ""), mark), "§")["contents"]["value"]

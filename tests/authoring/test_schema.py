@@ -1,4 +1,4 @@
-"""The schema against the specs, against wrong ones, and against what the reader and the components take."""
+"""The schema accepts valid specs, rejects wrong ones, and agrees with the reader and the components."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
 def plain(value: Value) -> Any:
-    """The tree of a YAML text as JSON has it."""
+    """Return a YAML tree as JSON values."""
     if isinstance(value.data, Mapping):
         return {key: plain(entry.value) for key, entry in value.data.items()}
     return [plain(item) for item in value.data] if isinstance(value.data, tuple) else value.data
 
 
 def red(text: str) -> list[str]:
-    """Where an editor would draw red lines."""
+    """Return where an editor would draw red lines."""
     return [error.json_path for error in VALIDATOR.iter_errors(plain(read_yaml(text, file="spec.yaml")))]
 
 
@@ -162,7 +162,7 @@ def test_what_the_checker_refuses_is_red(right: str, wrong: str) -> None:
 
 
 def test_what_a_schema_cannot_know_is_left_alone() -> None:
-    """Fields of a node whose op stands in the drawing, or is a block or `${…}`, may be anything."""
+    """Fields of a node whose op only the drawing has, or whose op is a block or `${…}`, may be anything."""
     assert red("stackc: 1\ninputs: {x: {shape: 3}}\ngraph: x --> y[b]\nnodes: {y: {whatever: [1]}}\n") == []
     assert red('stackc: 1\ninputs: {x: {shape: 3}}\ngraph: x --> y\nnodes: {y: {op: "${b}", whatever: 1}}\n') == []
 
@@ -176,7 +176,7 @@ nodes: {s: {of: linear, with: {out: 3}%s}}
 
 
 @pytest.mark.parametrize("wrong", ["mode: parallel", "repeat: 0", "share: 3", "norm_every: 0"])
-def test_a_stack_that_the_drawing_names_is_held_to_its_fields(wrong: str) -> None:
+def test_the_fields_of_a_stack_that_only_the_drawing_names_are_checked(wrong: str) -> None:
     assert red(STACK % ", repeat: 2, mode: sum") == []
     assert red(STACK % f", {wrong}")
     with pytest.raises(SpecError):
@@ -185,11 +185,11 @@ def test_a_stack_that_the_drawing_names_is_held_to_its_fields(wrong: str) -> Non
     assert red(own % ", mode: parallel, repeat: 0") == []
 
 
-# -- nothing is said twice without being held together
+# -- the schema agrees with the code
 
 
 def keys_in_source(name: str) -> set[str]:
-    """The keys that a method of the reader takes: the arguments of its `only`."""
+    """Return the keys that a method of the reader accepts: the arguments of its `only`."""
     (cls,) = [
         n for n in ast.walk(ast.parse(inspect.getsource(reader))) if isinstance(n, ast.ClassDef) and n.name == "_Reader"
     ]
@@ -226,11 +226,11 @@ def test_every_component_is_in_it(op: str) -> None:
 
 
 BEYOND_A_SCHEMA = {
-    "S005_folded_drawing",  # it does not see how a text is written
+    "S005_folded_drawing",  # it does not see how YAML text is written
     "S008_dot_in_a_name", "S008_name_of_mermaid",  # in the drawing
-    "S005_inputs_of_a_block_in_one_text",  # nor the names in one
+    "S005_inputs_of_a_block_in_one_text",  # nor that text contains several names
     "S007_version_with_a_point",  # 1.0 is 1 to JSON
-    # what follows from two values together
+    # what depends on two values
     "S005_below_a_dim", "S005_bound_of_a_text", "S005_choice_of_another_type", "S005_contract_not_whole",
     "S005_contract_of_a_dim", "S005_contract_of_a_param_of_a_dim", "S005_size_below_one", "S006_contract_of_no_size",
     "S005_contract_beyond_64_bits", "S005_size_beyond_64_bits", "S005_value_that_no_bool_is",

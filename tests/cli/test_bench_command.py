@@ -1,4 +1,4 @@
-"""`stackc bench` as a shell runs it: tables, JSON, plots, every mistake one message, and nothing left behind."""
+"""`stackc bench` as a shell runs it: tables, JSON, plots, one message per mistake, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ QUICK = ("--seconds", "0", "--sittings", "1", "--threads", "1")
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the command is run, with two ONNX files that give the same and one that gives something else."""
+    """The working folder, with two equivalent ONNX files and one with other outputs."""
     monkeypatch.chdir(tmp_path)
     for name, y in (("one", "Neg (x)"), ("same", "Sub (zero, x)"), ("other", "Abs (x)")):
         text = f"{HEAD}(float[batch, 64] x) => (float[batch, 64] y) <float zero = {{0.0}}> {{ y = {y} }}"
@@ -38,14 +38,15 @@ def bench(*arguments: str | Path) -> Result:
     return CliRunner().invoke(cli, ["bench", *map(str, arguments)])
 
 
-def test_the_engines_are_those_that_there_are() -> None:
-    """The command knows them without importing what they need."""
+def test_the_engines_are_those_of_the_benchmark() -> None:
+    """The command lists them without importing what they need."""
     assert command.ENGINES == ENGINES
 
 
 def test_the_table(folder: Path) -> None:
     done = bench("one.onnx", "same.onnx", "--dims", "batch=32", "--only", "onnx", *QUICK)
     assert done.exit_code == 0, done.output
+
     lines = [line.split() for line in done.stdout.splitlines()]
     head = next(line for line in lines if line[:1] == ["candidate"])
     assert " ".join(head) == "candidate on p50 ms p90 ms p99 ms samples/s load s memory"
@@ -56,15 +57,16 @@ def test_the_table(folder: Path) -> None:
     assert "all give the same" in done.stdout
 
 
-def test_json_has_all_of_it(folder: Path) -> None:
+def test_json_is_complete(folder: Path) -> None:
     options = ["--dims", "batch=32", "--only", "onnx", "--baseline", "same.onnx onnx", "--json", *QUICK]
-    told = json.loads(bench("one.onnx", "same.onnx", *options).stdout)
-    assert told.keys() == {
+    result = json.loads(bench("one.onnx", "same.onnx", *options).stdout)
+    assert result.keys() == {
         "sizes", "inputs", "seed", "cores", "busy_cores_of_others", "versions", "candidates", "ratios", "left_out",
     }  # fmt: skip
-    assert (told["sizes"], told["inputs"]) == ({"batch": 32}, {"x": "float32[32, 64]"})
-    assert {"stackc", "torch", "openvino"} <= told["versions"].keys()
-    first, second = told["candidates"]
+    assert (result["sizes"], result["inputs"]) == ({"batch": 32}, {"x": "float32[32, 64]"})
+    assert {"stackc", "torch", "openvino"} <= result["versions"].keys()
+
+    first, second = result["candidates"]
     assert first.keys() == {
         "name", "engine", "provider", "reason", "elsewhere", "threads", "weights", "clock", "milliseconds",
         "runs_milliseconds", "throughput", "load_seconds", "peak_memory_bytes", "device_memory_bytes", "difference",
@@ -74,7 +76,8 @@ def test_json_has_all_of_it(folder: Path) -> None:
     assert first["throughput"] == {"value": 32e3 / first["milliseconds"]["p50"], "unit": "samples/s"}
     assert len(first["runs_milliseconds"]) == 20
     assert second["difference"]["share"] == 0
-    (ratio,) = told["ratios"]
+
+    (ratio,) = result["ratios"]
     assert (ratio["candidate"], ratio["baseline"]) == ("one.onnx onnx", "same.onnx onnx")
     assert ratio["interval"][0] <= ratio["ratio"] <= ratio["interval"][1]
 
@@ -87,7 +90,7 @@ def test_the_plot(folder: Path) -> None:
 
 
 def test_only_what_is_named_takes_part(folder: Path) -> None:
-    """Without matplotlib and OpenVINO, all but a plot and that candidate are there."""
+    """Without matplotlib and OpenVINO, everything works except plots and that candidate."""
     code = (
         "import sys; sys.modules |= {'openvino': None, 'matplotlib': None}\n"
         "from stackc.cli import main; sys.argv = ['stackc', 'bench', *sys.argv[1:]]; main()"
@@ -98,6 +101,7 @@ def test_only_what_is_named_takes_part(folder: Path) -> None:
         ("--only", "openvino"): (2, "OpenVINO is not installed: pip install openvino"),
         ("--plot", "x.svg"): (2, "--plot needs matplotlib: pip install 'stackc[plot]'"),
     }
+
     for arguments, (status, message) in outcomes.items():
         command = [sys.executable, "-c", code, *plain, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -109,16 +113,16 @@ def test_only_what_is_named_takes_part(folder: Path) -> None:
     ("arguments", "message"),
     [
         ([], "Missing argument 'TARGET…'"),
-        (["one.onnx", "--only", "eager"], "an ONNX file alone has no PyTorch module, which --only eager would time"),
+        (["one.onnx", "--only", "eager"], "an ONNX file has no PyTorch module for --only eager to time"),
         (["one.onnx", "--only", "onnx,egaer"], "'egaer' is not one of 'eager', 'compile', 'onnx', 'openvino'"),
         (["one.onnx", "--baseline", "onxx"], "no candidate 'onxx'; did you mean 'onnx'?"),
         (["one.onnx", "--provider", "cpu,gpu"], "'gpu' is not one of 'auto', 'cpu', 'cuda', 'tensorrt'"),
         (["one.onnx", "--threads", "1,0"], "0 is not in the range 1<=x<=1024"),
-        (["one.onnx", "--plot", "x.pdf"], "'x.pdf' has to end in one of .svg, .png"),
-        (["one.onnx", "--plot", "no/x.svg"], "there is no folder no"),
-        (["one.onnx", "--set", "dim=3"], "--set is for specs: the params of an artifact were set when it was built"),
+        (["one.onnx", "--plot", "x.pdf"], "'x.pdf' must end in one of .svg, .png"),
+        (["one.onnx", "--plot", "no/x.svg"], "the folder no does not exist"),
+        (["one.onnx", "--set", "dim=3"], "--set is for specs: the params of an artifact are fixed when it is built"),
         (["one.onnx", "--weights", "w.npz"], "--weights is for specs and artifacts: an ONNX file has its own"),
-        (["one.onnx", "--dims", "batch=x"], "batch=x: a size is a whole number from 1 up"),
+        (["one.onnx", "--dims", "batch=x"], "batch=x: a size must be a whole number of at least 1"),
         (["one.onnx", "--seconds", "-1"], "-1.0 is not in the range"),
     ],
 )
@@ -143,20 +147,20 @@ def test_wrong_usage(folder: Path, arguments: list[str], message: str) -> None:
         ([SPECS / "minilm.yaml", "--weights", "gone.safetensors"], "W804"),
     ],
 )
-def test_what_targets_contain_is_a_diagnostic(folder: Path, arguments: list[str | Path], code: str) -> None:
+def test_mistakes_in_targets_are_diagnostics(folder: Path, arguments: list[str | Path], code: str) -> None:
     error = bench(*arguments).exception
     assert isinstance(error, SpecError), error
     assert {diagnostic.code for diagnostic in error.diagnostics} == {code}
 
 
-def test_all_that_is_wrong_with_targets_is_told_at_once(folder: Path) -> None:
+def test_all_mistakes_in_targets_are_reported_together(folder: Path) -> None:
     error = bench("gone.onnx", "gone.yaml").exception
     assert isinstance(error, SpecError)
     assert sorted(diagnostic.code for diagnostic in error.diagnostics) == ["R405", "S009"]
 
 
 def interruptible() -> None:
-    """As a shell starts it: in the background, where pytest may run, Ctrl-C is ignored, and a child inherits that."""
+    """Handle Ctrl-C as in a shell: pytest may run in the background, where it is ignored, and children inherit that."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -172,11 +176,13 @@ def test_an_interrupt_leaves_nothing_behind(folder: Path) -> None:
         env={**os.environ, "TMPDIR": str(temporary)},
         preexec_fn=interruptible,
     )
+
     assert process.stdout is not None
     for line in process.stdout:
         if "agree" in line:  # the candidates are open, and taking turns
             break
     assert len(processes_with(str(temporary))) >= 3
+
     process.send_signal(signal.SIGINT)
     process.communicate()
     assert process.returncode == 1
@@ -185,12 +191,12 @@ def test_an_interrupt_leaves_nothing_behind(folder: Path) -> None:
 
 
 def processes_with(text: str) -> list[str]:
-    """The processes that have a text in their environment."""
-    found = []
+    """Return the ids of processes that have a text in their environment."""
+    ids = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:
             if text in path.read_text(errors="replace"):
-                found.append(path.parent.name)
+                ids.append(path.parent.name)
         except OSError:
             continue
-    return found
+    return ids

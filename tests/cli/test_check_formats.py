@@ -46,7 +46,7 @@ def test_json_has_every_diagnostic(wrong: str) -> None:
     }
 
 
-def test_json_of_a_sound_spec_has_none() -> None:
+def test_json_of_a_valid_spec_has_no_diagnostics() -> None:
     spec = Path(__file__).parents[2] / "specs" / "stacked.yaml"
     facts = json.loads(CliRunner().invoke(cli, ["check", str(spec), "--format", "json"]).stdout)
     assert facts["diagnostics"] == []
@@ -64,7 +64,7 @@ def test_github_annotates_the_lines(wrong: str) -> None:
     assert field.endswith("%0Ahelp: did you mean 'out'?")
 
 
-def test_github_s_own_characters_are_encoded() -> None:
+def test_special_characters_of_workflow_commands_are_encoded() -> None:
     # https://github.com/actions/toolkit: escapeData and escapeProperty of core/src/command.ts
     note = Note("100% so", Span("a.yaml", 2))
     diagnostic = Diagnostic("X001", "one\r\ntwo: 3,4", Span("C:\\a,b.yaml", 1, 2, 3), None, (note,))

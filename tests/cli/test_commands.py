@@ -25,11 +25,11 @@ def stackc(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Comple
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = Options(out=tmp_path_factory.mktemp("built"), verify=False, measure=False)
-    return build(SPECS / "stacked.yaml", options, lambda stage, found: None).folder
+    return build(SPECS / "stacked.yaml", options, lambda stage, summary: None).folder
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help_and_stands_in_the_readme(name: str) -> None:
+def test_every_command_has_help_and_is_in_the_readme(name: str) -> None:
     assert isinstance(cli, LazyGroup)
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
@@ -39,13 +39,13 @@ def test_every_command_has_help_and_stands_in_the_readme(name: str) -> None:
     assert f"stackc {name}" in (SPECS.parent / "README.md").read_text(encoding="utf-8")
 
 
-def test_one_is_told_as_one_and_a_small_number_once(tmp_path: Path) -> None:
+def test_singular_and_plural_and_no_rounding_of_small_numbers(tmp_path: Path) -> None:
     text = "stackc: 1\ninputs: {x: {shape: [batch, 8]}}\ngraph: x --> y[linear]\nnodes: {y: {out: 4}}\n"
     (tmp_path / "one.yaml").write_text(text, encoding="utf-8")
     assert "  1 component, 36 parameters\n" in stackc("check", tmp_path / "one.yaml").stdout
 
 
-def test_check_says_what_the_model_is() -> None:
+def test_check_describes_the_model() -> None:
     done = stackc("check", SPECS / "bert_base.yaml", "--json")
     facts = json.loads(done.stdout)
     assert done.returncode == 0
@@ -60,14 +60,14 @@ def test_check_says_what_the_model_is() -> None:
         (["build", SPECS / "seed.mmd", "--set", "norm=layer_nrom"], 1, "did you mean 'layer_norm'?"),
         (["build", SPECS / "seed.mmd", "--dims", "seq=1"], 1, "error[T205]"),
         (["build", SPECS / "seed.mmd", "--set", "norm"], 2, "'norm' is not NAME=VALUE"),
-        (["check", SPECS / "seed.mmd", "--set", "dim=4", "--set", "dim=8"], 2, "dim is given twice, as 4 and as 8"),
-        (["check", SPECS / "seed.mmd", "--dims", "seq=4,seq=8"], 2, "seq is given twice, as 4 and as 8"),
+        (["check", SPECS / "seed.mmd", "--set", "dim=4", "--set", "dim=8"], 2, "dim is set twice, to 4 and to 8"),
+        (["check", SPECS / "seed.mmd", "--dims", "seq=4,seq=8"], 2, "seq is set twice, to 4 and to 8"),
         (
             ["check", SPECS / "seed.mmd", "--set", "dim=63"],
             1,
             "note: without this the spec is sound\n  --> --set dim=63",
         ),
-        (["schema", "-o", SPECS / "unet.yaml"], 2, "is a spec, and would be lost; name another file"),
+        (["schema", "-o", SPECS / "unet.yaml"], 2, "is a spec and would be lost; name another file"),
         (["check", ""], 2, "the name of the spec is empty"),
         (["check", "https://example.org/spec.yaml"], 2, "'https://example.org/spec.yaml' is a URL; a spec is a file"),
         (["show", SPECS / "seed.mmd", "-o", "x.py"], 2, "with `--as torch` it may"),
@@ -88,13 +88,13 @@ def test_mistakes_are_one_message_and_nothing_is_written(
     arguments: list[str | Path], status: int, message: str, tmp_path: Path
 ) -> None:
     if "cuda" in arguments and stackc("doctor", "--json").stdout.count('"opens"') > 1:
-        pytest.skip("CUDA opens here, so asking for it is no mistake")
+        pytest.skip("CUDA opens here, so requesting it is not a mistake")
     done = stackc(*arguments, cwd=tmp_path)
     assert done.returncode == status, done.stderr
     assert message in done.stderr
     assert "Traceback" not in done.stderr
-    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
-    assert not left - {"exported"}
+    written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
+    assert not written - {"exported"}
 
 
 def test_a_truncated_weight_file_is_refused(tmp_path: Path) -> None:
@@ -145,32 +145,32 @@ def test_wrong_inputs_of_run(feeds: dict[str, np.ndarray], message: str, artifac
     assert not (tmp_path / "y.npz").exists()
 
 
-def test_error_outputs_do_not_go_over_the_inputs(artifact: Path, tmp_path: Path) -> None:
+def test_error_outputs_do_not_overwrite_the_inputs(artifact: Path, tmp_path: Path) -> None:
     path = tmp_path / "arrays.npz"
     np.savez(path, x=np.zeros((2, 128), np.float32))
     before = path.read_bytes()
     done = stackc("run", artifact, "-i", path, "-o", path)
     assert done.returncode == 2
-    assert "is what is read, and would be lost" in done.stderr
+    assert "is an input of this command and would be lost" in done.stderr
     assert path.read_bytes() == before
 
 
-def test_doctor_tells_every_provider() -> None:
+def test_doctor_reports_every_provider() -> None:
     rows = {row["subject"]: row for row in json.loads(stackc("doctor", "--json").stdout)}
     assert rows["provider cpu"]["state"] == "ok"
     assert {"provider cuda", "provider tensorrt", "torch", "onnxruntime"} <= rows.keys()
 
 
 @pytest.mark.parametrize(
-    ("topic", "told"), [("nope", "see `stackc help`"), ("lang", "did you mean 'language'?"), ("biuld", "'build'?")]
+    ("topic", "hint"), [("nope", "see `stackc help`"), ("lang", "did you mean 'language'?"), ("biuld", "'build'?")]
 )
-def test_help_of_an_unknown_topic_leads_on(topic: str, told: str) -> None:
+def test_help_of_an_unknown_topic_has_a_hint(topic: str, hint: str) -> None:
     done = stackc("help", topic)
     assert done.returncode == 2
-    assert done.stderr.rstrip().endswith(told)
+    assert done.stderr.rstrip().endswith(hint)
 
 
-def test_a_build_looks_for_its_place_before_the_long_work(tmp_path: Path) -> None:
+def test_a_build_checks_its_output_folder_before_the_long_work(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     done = stackc("build", SPECS / "seed.mmd", "-o", tmp_path / "file")
     assert done.returncode == 1
@@ -179,13 +179,13 @@ def test_a_build_looks_for_its_place_before_the_long_work(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_the_options_that_break_a_spec_are_told_apart() -> None:
+def test_only_the_option_that_breaks_a_spec_is_named() -> None:
     done = stackc("check", SPECS / "seed.mmd", "--set", "dim=63", "--dims", "batch=2")
     assert done.stderr.count("--> --set dim=63") == 1
     assert "--dims" not in done.stderr
 
 
-def test_commas_are_told_of_in_the_help() -> None:
-    said = " ".join(stackc("check", "--help").stdout.split())
-    assert "several at once with commas: dim=3,layers=4." in said
-    assert "several at once with commas: batch=8,seq=128." in said
+def test_help_mentions_commas() -> None:
+    text = " ".join(stackc("check", "--help").stdout.split())
+    assert "separate several with commas: dim=3,layers=4." in text
+    assert "separate several with commas: batch=8,seq=128." in text

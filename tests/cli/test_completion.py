@@ -1,4 +1,4 @@
-"""`stackc completion`: the script for bash, sourced by bash, completes what stands on a command line."""
+"""`stackc completion`: bash, having sourced its script, completes command lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stackc.components import REGISTRY
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A PATH on which there is `stackc`, as pip puts it there."""
+    """A PATH with a `stackc` program like the one pip installs."""
     folder = tmp_path_factory.mktemp("bin")
     program = folder / "stackc"
     program.write_text(f"#!{sys.executable}\nfrom stackc.cli import main\n\nmain()\n", encoding="utf-8")
@@ -26,7 +26,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def completed(path: str, *words: str) -> list[str]:
-    """What bash proposes for the last word."""
+    """Return the completions that bash offers for the last word."""
     script = (
         'source <(stackc completion bash) && COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) && '
         '_stackc_completion stackc && printf "%s\\n" "${COMPREPLY[@]}"'
@@ -71,6 +71,7 @@ def test_commands_are_completed_without_importing_them() -> None:
     )
     line = {"_STACKC_COMPLETE": "bash_complete", "COMP_WORDS": "stackc ", "COMP_CWORD": "1"}
     command = [sys.executable, "-c", code]
+
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | line)
     loaded = set(done.stdout.splitlines()[-1].split())
     assert loaded == {

@@ -1,4 +1,4 @@
-"""The doctor's rows, on machines as they might be."""
+"""The findings of `stackc doctor`, on simulated machines."""
 
 import platform
 import subprocess
@@ -19,13 +19,13 @@ def rows() -> dict[str, DiagnosisRow]:
 
 
 def test_versions_are_the_installed_ones() -> None:
-    found = rows()
-    assert found["python"].detail.startswith(platform.python_version())
+    by_subject = rows()
+    assert by_subject["python"].detail.startswith(platform.python_version())
     for package in ("torch", "onnx", "onnxscript"):
-        assert found[package] == DiagnosisRow(package, "ok", version(package))
-    assert found["onnxruntime"].state == "ok"
-    assert "CPUExecutionProvider" in found["onnxruntime"].detail
-    assert found["provider cpu"] == DiagnosisRow("provider cpu", "ok", "opens")
+        assert by_subject[package] == DiagnosisRow(package, "ok", version(package))
+    assert by_subject["onnxruntime"].state == "ok"
+    assert "CPUExecutionProvider" in by_subject["onnxruntime"].detail
+    assert by_subject["provider cpu"] == DiagnosisRow("provider cpu", "ok", "opens")
 
 
 def test_pytorch_is_not_imported() -> None:
@@ -38,26 +38,26 @@ def test_without_a_driver_cuda_is_untested_here(monkeypatch: pytest.MonkeyPatch)
     absent = Diagnostic("R403", "no NVIDIA driver was found", hint="get one")
     monkeypatch.setattr(diagnose, "unavailable", lambda provider: None if provider == "cpu" else absent)
     monkeypatch.setattr(diagnose, "cuda_libraries", lambda: (SharedLibrary(DRIVER, "cannot open"),))
-    found = rows()
-    assert found["provider cuda"] == DiagnosisRow(
-        "provider cuda", "untested", "untested here: no NVIDIA driver was found", "get one"
+    by_subject = rows()
+    assert by_subject["provider cuda"] == DiagnosisRow(
+        "provider cuda", "untested", "not tested here: no NVIDIA driver was found", "get one"
     )
-    assert found["provider tensorrt"].state == "untested"
-    assert found[f"library {DRIVER}"].state == "untested"
+    assert by_subject["provider tensorrt"].state == "untested"
+    assert by_subject[f"library {DRIVER}"].state == "untested"
 
 
-def test_what_does_not_open_comes_with_its_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_provider_that_does_not_open_has_a_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     missing = Diagnostic("R402", "the cuda provider does not open: libcurand.so.10 not found", hint="pip install it")
     monkeypatch.setattr(diagnose, "unavailable", lambda provider: missing if provider == "cuda" else None)
     monkeypatch.setattr(diagnose, "cuda_libraries", lambda: (SharedLibrary("libcurand.so.10", "cannot open"),))
-    found = rows()
-    assert found["provider cuda"] == DiagnosisRow("provider cuda", "failed", missing.message, "pip install it")
-    assert found["library libcurand.so.10"] == DiagnosisRow(
+    by_subject = rows()
+    assert by_subject["provider cuda"] == DiagnosisRow("provider cuda", "failed", missing.message, "pip install it")
+    assert by_subject["library libcurand.so.10"] == DiagnosisRow(
         "library libcurand.so.10", "missing", "cannot open", "pip install 'onnxruntime-gpu[cuda,cudnn]'"
     )
 
 
-def test_two_packages_of_onnxruntime_are_one_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_packages_of_onnxruntime_conflict(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diagnose, "_version", lambda package: "1.0")
     monkeypatch.setattr(
         diagnose, "installed_build", lambda: Build("onnxruntime", "1.31.1", None, ("CPUExecutionProvider",))

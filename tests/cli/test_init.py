@@ -38,7 +38,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_article_s_drawing_becomes_a_spec_to_fill_in(folder: Path) -> None:
     (folder / "article.mmd").write_text(ARTICLE, encoding="utf-8")
     done = init("article.mmd")
-    assert done.output == ("wrote article.spec.mmd; fill in A, B, C, D, E, F; then: stackc check article.spec.mmd\n")
+    assert done.output == "wrote article.spec.mmd; fill in A, B, C, D, E, F; then: stackc check article.spec.mmd\n"
+
     written = (folder / "article.spec.mmd").read_text(encoding="utf-8")
     assert written == (
         """\
@@ -46,7 +47,7 @@ def test_the_article_s_drawing_becomes_a_spec_to_fill_in(folder: Path) -> None:
 stackc: 1
 name: article
 inputs:
-  # no arrow enters A: an input feeds what it names by `to`
+  # no arrow enters A: an input feeds the nodes that its `to` names
   x: {shape: [batch, seq, 64], to: A}
 nodes:
   # A, 'Transformer模型': one arrow in, from an input
@@ -65,7 +66,7 @@ nodes:
   # it could be a block of your own or mlp or linear or attention
   E: {op: …}
   # F, '归一化组件': 3 arrows in, from E, C, D
-  # it could be layer_norm or rms_norm or batch_norm or instance_norm, behind a merge (sum, mean, concat, mul, weighted)
+  # it could be layer_norm or rms_norm or batch_norm or instance_norm, after a merge (sum, mean, concat, mul, weighted)
   # or without a merge add or mean or concat or mul
   F: {op: …, merge: sum}
 ---
@@ -74,12 +75,13 @@ nodes:
     )
 
 
-def test_what_is_open_is_asked_for_and_filled_in_it_is_sound() -> None:
-    made = scaffold(ARTICLE, "article.mmd", "article")
+def test_check_asks_for_open_values_and_accepts_filled_in_ones() -> None:
+    result = scaffold(ARTICLE, "article.mmd", "article")
+
     with pytest.raises(SpecError) as raised:
-        check_source(Source("article.mmd", made.text))
+        check_source(Source("article.mmd", result.text))
     assert {d.code for d in raised.value.diagnostics} == {"N301"}
-    assert len(raised.value.diagnostics) == len(made.waiting) == 6
+    assert len(raised.value.diagnostics) == len(result.waiting) == 6
     first = raised.value.diagnostics[0]
     assert first.message == "still to fill in: what 'A' (Transformer模型) is"
     assert first.hint is not None
@@ -93,7 +95,7 @@ def test_what_is_open_is_asked_for_and_filled_in_it_is_sound() -> None:
         "E": "linear, out: 64",
         "F": "layer_norm",
     }
-    text = made.text
+    text = result.text
     for node, op in ops.items():
         text = text.replace(f"{node}: {{op: …", f"{node}: {{op: {op}")
     checked = check_source(Source("article.mmd", text))
@@ -106,29 +108,31 @@ def test_inputs_are_guessed_and_known_ops_ask_for_their_fields() -> None:
         "flowchart TD\n  tokens --> e[embedding] --> l[layer_norm] --> s[Feed forward] --> o[Output head]\n"
         "  mask --> s\n  l --> s\n  e --> t[linear] --> a[add]\n  e --> a --> o\n"
     )
-    made = scaffold(drawing, "drawing.mmd", "drawing")
-    assert made.waiting == ("e", "s", "o", "t")
-    document = parse(Source("drawing.mmd", made.text))
+    result = scaffold(drawing, "drawing.mmd", "drawing")
+    assert result.waiting == ("e", "s", "o", "t")
+
+    document = parse(Source("drawing.mmd", result.text))
     assert {name: decl.dtype for name, decl in document.inputs.items()} == {"tokens": "int64", "mask": "int64"}
     for line in (
         "  # e is embedding; vocab: how many ids there are\n",
         "  e: {vocab: …, dim: …}\n",
         "  t: {out: …}\n",
-        "  # it could be mlp, behind a merge (sum, mean, concat, mul, weighted)\n",
+        "  # it could be mlp, after a merge (sum, mean, concat, mul, weighted)\n",
     ):
-        assert line in made.text
+        assert line in result.text
     with pytest.raises(SpecError) as raised:
-        check_source(Source("drawing.mmd", made.text.replace("op: …", "op: linear")))
+        check_source(Source("drawing.mmd", result.text.replace("op: …", "op: linear")))
     assert {d.message for d in raised.value.diagnostics} >= {"still to fill in: a value"}
-    assert "  l:" not in made.text
-    assert "  a:" not in made.text
+
+    assert "  l:" not in result.text
+    assert "  a:" not in result.text
 
 
 def test_mermaid_s_own_front_matter_stays_as_a_comment() -> None:
-    made = scaffold("---\ntitle: A model\n---\ngraph LR\n  x --> y[tanh]\n", "a.mmd", "a")
-    assert made.text.startswith("---\n# title: A model\nstackc: 1\n")
-    assert made.waiting == ()
-    check_source(Source("a.mmd", made.text))
+    result = scaffold("---\ntitle: A model\n---\ngraph LR\n  x --> y[tanh]\n", "a.mmd", "a")
+    assert result.text.startswith("---\n# title: A model\nstackc: 1\n")
+    assert result.waiting == ()
+    check_source(Source("a.mmd", result.text))
 
 
 def test_a_spec_is_refused() -> None:
@@ -137,11 +141,11 @@ def test_a_spec_is_refused() -> None:
     assert done.exception.diagnostics[0].code == "S011"
 
 
-def test_no_file_is_overwritten_unasked(folder: Path) -> None:
+def test_no_file_is_overwritten_without_force(folder: Path) -> None:
     (folder / "mlp.yaml").write_text("mine", encoding="utf-8")
     done = init("--template", "mlp")
     assert isinstance(done.exception, SpecError)
-    assert str(done.exception) == "error[S012]: mlp.yaml is there already"
+    assert str(done.exception) == "error[S012]: mlp.yaml already exists"
     assert (folder / "mlp.yaml").read_text(encoding="utf-8") == "mine"
     assert init("--template", "mlp", "--force").output == "wrote mlp.yaml; next: stackc build mlp.yaml\n"
     check_spec(folder / "mlp.yaml")
@@ -151,7 +155,7 @@ def test_no_file_is_overwritten_unasked(folder: Path) -> None:
 def test_every_template_builds(name: str, folder: Path) -> None:
     assert init("--template", name, "-o", f"mine{starters()[name].name}").exit_code == 0
     built = build(
-        folder / f"mine{starters()[name].name}", Options(out=folder, measure=False), lambda stage, found: None
+        folder / f"mine{starters()[name].name}", Options(out=folder, measure=False), lambda stage, summary: None
     )
     assert built.parity is not None
 
@@ -177,11 +181,11 @@ def test_a_broken_drawing_is_a_diagnostic(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["vit.yaml", "graph.dot", "model.py"])
-def test_error_what_is_no_drawing_is_one_message(name: str, folder: Path) -> None:
+def test_error_not_a_drawing(name: str, folder: Path) -> None:
     (folder / name).write_text("digraph { a -> b; c -> d }\n", encoding="utf-8")
     done = init(name)
     assert done.exit_code == 2
-    assert f"'{name}' is no Mermaid drawing; init takes a .mmd or .mermaid file" in " ".join(done.output.split())
+    assert f"'{name}' is not a Mermaid drawing; init takes a .mmd or .mermaid file" in " ".join(done.output.split())
     assert not (folder / "vit.spec.mmd").exists()
 
 
@@ -247,31 +251,31 @@ def test_a_block_of_markdown_goes_by_its_title_or_heading(name: str, ends: str, 
     )
 
 
-def test_error_a_circle_is_told_at_once(folder: Path) -> None:
+def test_error_a_cycle(folder: Path) -> None:
     (folder / "circle.mmd").write_text("graph LR\n  a[tanh] --> b[gelu]\n  b --> a\n", encoding="utf-8")
     done = init("circle.mmd")
     assert isinstance(done.exception, SpecError)
-    assert str(done.exception) == "circle.mmd:3:5: error[N305]: the drawing goes in a circle: a → b → a"
+    assert str(done.exception) == "circle.mmd:3:5: error[N305]: the drawing has a cycle: a → b → a"
     assert not (folder / "circle.spec.mmd").exists()
 
 
-def test_what_takes_several_arrows_gets_no_merge() -> None:
+def test_an_op_for_several_arrows_gets_no_merge() -> None:
     drawing = "graph LR\n  x --> a[tanh] --> cat((Concat))\n  x --> cat\n"
-    made = scaffold(drawing, "a.mmd", "a")
-    assert "  # it could be concat, which takes all of them\n" in made.text
-    assert "  cat: {op: …}\n" in made.text
-    check_source(Source("a.mmd", made.text.replace("op: …", "op: concat")))
+    result = scaffold(drawing, "a.mmd", "a")
+    assert "  # it could be concat, which takes all of them\n" in result.text
+    assert "  cat: {op: …}\n" in result.text
+    check_source(Source("a.mmd", result.text.replace("op: …", "op: concat")))
 
 
-def test_a_label_that_is_no_port_is_told() -> None:
+def test_a_label_that_is_not_a_port_is_commented() -> None:
     drawing = "graph LR\n  x --> a[tanh] --> b[add]\n  x -->|skip| b\n  x -->|mask| c[attention]\n"
-    made = scaffold(drawing, "a.mmd", "a")
+    result = scaffold(drawing, "a.mmd", "a")
     assert (
-        "  # the label 'skip' from x names a port of b; take it off the arrow, unless its op has such a port\n"
-    ) in made.text
-    assert "'mask'" not in made.text
-    assert "\noutputs: [b, c]\n" in made.text  # the nodes that lead nowhere
-    text = made.text.replace("-->|skip| b", "--> b").replace("-->|mask| c", "--> c").replace("heads: …", "heads: 4")
+        "  # the label 'skip' from x names a port of b; remove it from the arrow, unless its op has such a port\n"
+    ) in result.text
+    assert "'mask'" not in result.text
+    assert "\noutputs: [b, c]\n" in result.text  # the nodes that lead nowhere
+    text = result.text.replace("-->|skip| b", "--> b").replace("-->|mask| c", "--> c").replace("heads: …", "heads: 4")
     check_source(Source("a.mmd", text))
 
 
@@ -291,7 +295,7 @@ def test_a_label_that_is_no_port_is_told() -> None:
         ("Encoder ×6", "block"),
     ],
 )
-def test_words_are_taken_for_what_people_mean_by_them(label: str, first: str) -> None:
+def test_common_words_suggest_ops(label: str, first: str) -> None:
     assert meant_by(DrawnNode("node", label))[0] == first
 
 

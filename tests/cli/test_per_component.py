@@ -1,4 +1,4 @@
-"""`stackc build --per-component`: the table on the screen, all of it in parity.json, and one part of the proof only."""
+"""`stackc build --per-component`: the table on the screen, the complete list in parity.json, and only with a proof."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_every_component_is_in_the_table_and_in_the_artifact(tmp_path: Path) -> 
     assert "mlp" in lines[int(drawn["source"].rpartition(":")[2]) - 1]
 
 
-def test_it_is_a_part_of_the_proof() -> None:
+def test_error_it_needs_the_proof() -> None:
     done = CliRunner().invoke(cli, ["build", "x.yaml", "--no-verify", "--per-component"])
     assert done.exit_code == 2
     assert "--per-component is a part of the proof" in done.output

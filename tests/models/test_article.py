@@ -47,7 +47,7 @@ def test_the_article_classes(spec: str, model: nn.Module, tmp_path: Path) -> Non
     # The specs name their nodes as the classes name their attributes, so the state dict fits as it is.
     save_file(model.state_dict(), tmp_path / "model.safetensors")
     options = Options(weights=tmp_path / "model.safetensors", out=tmp_path, measure=False)
-    built = build(SPECS / f"{spec}.yaml", options, lambda stage, found: None)
+    built = build(SPECS / f"{spec}.yaml", options)
 
     x = torch.randn(1, 128, generator=torch.Generator().manual_seed(0))
     (output,) = run_artifact(built.folder, {"x": x.numpy()}, "cpu").values()

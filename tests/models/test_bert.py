@@ -20,7 +20,7 @@ def test_bert_base_is_transformers_bert(tmp_path: Path) -> None:
     model = BertModel(BertConfig()).eval()
     save_file(model.state_dict(), tmp_path / "bert.safetensors")
     options = Options(weights=tmp_path / "bert.safetensors", out=tmp_path, verify=False, measure=False)
-    built = build(SPEC, options, lambda stage, found: None)
+    built = build(SPEC, options)
     assert built.checked.cost.parameters == sum(p.numel() for p in model.parameters())
 
     mask = torch.ones(3, 19, dtype=torch.int64)

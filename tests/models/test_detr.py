@@ -128,7 +128,7 @@ def test_detr_is_that_of_plain_pytorch(opset: int, tmp_path: Path) -> None:
     save_file(model.state_dict(), tmp_path / "detr.safetensors")
     overrides = Overrides(params=SMALL, dims={"batch": 2})
     options = Options(overrides, tmp_path / "detr.safetensors", tmp_path, opset=opset, measure=False)
-    built = build(SPEC, options, lambda stage, found: None)
+    built = build(SPEC, options)
     assert built.parity is not None
     assert built.checked.cost.parameters == sum(p.numel() for p in model.parameters())
 

@@ -84,7 +84,7 @@ def test_gated_experts_are_those_of_plain_pytorch(opset: int, taken: int, tmp_pa
     (tmp_path / "experts.yaml").write_text(spec, encoding="utf-8")
     save_file(model.state_dict(), tmp_path / "experts.safetensors")
     options = Options(weights=tmp_path / "experts.safetensors", out=tmp_path, opset=opset, measure=False)
-    built = build(tmp_path / "experts.yaml", options, lambda stage, found: None)
+    built = build(tmp_path / "experts.yaml", options)
     assert built.parity is not None
 
     x = torch.randn(3, 7, 6)

@@ -39,7 +39,7 @@ def saved(model: GPT2LMHeadModel, folder: Path) -> Path:
 @pytest.mark.parametrize("opset", [18, 23])
 def test_gpt2_is_that_of_transformers(opset: int, gpt2: GPT2LMHeadModel, tmp_path: Path) -> None:
     options = Options(SMALL, saved(gpt2, tmp_path), tmp_path, opset=opset, measure=False)
-    built = build(SPEC, options, lambda stage, found: None)
+    built = build(SPEC, options)
     assert built.parity is not None
     assert built.checked.cost.parameters == sum(p.numel() for p in gpt2.parameters())
 
@@ -60,7 +60,7 @@ def test_error_a_matrix_that_stands_transposed(gpt2: GPT2LMHeadModel, tmp_path: 
     upright = tmp_path / "upright.yaml"
     upright.write_text(SPEC.read_text(encoding="utf-8").replace("c_fc.weight.T", "c_fc.weight"), encoding="utf-8")
     with pytest.raises(SpecError) as caught:
-        build(upright, Options(SMALL, saved(gpt2, tmp_path), tmp_path), lambda stage, found: None)
+        build(upright, Options(SMALL, saved(gpt2, tmp_path), tmp_path))
     first = caught.value.diagnostics[0]
     assert (first.code, first.message) == (
         "W803",
@@ -75,7 +75,7 @@ def test_error_a_part_that_the_file_lacks(gpt2: GPT2LMHeadModel, tmp_path: Path)
     state["transformer.h.1.attn.c_attn.weight"] = state["transformer.h.1.attn.c_attn.weight"][:, :95].contiguous()
     save_file(state, weights)
     with pytest.raises(SpecError) as caught:
-        build(SPEC, Options(SMALL, weights, tmp_path), lambda stage, found: None)
+        build(SPEC, Options(SMALL, weights, tmp_path))
     assert [d.message for d in caught.value.diagnostics] == [
         f"'h.1.attn.{name}.weight' is [32, 32] in the spec and [32, 95] in gpt2.safetensors" for name in "qkv"
     ]

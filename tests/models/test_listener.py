@@ -59,7 +59,7 @@ def test_same_numbers_as_torch_at_any_length(opset: int, tmp_path: Path) -> None
     spec = tmp_path / "listener.yaml"
     spec.write_text(SPEC, encoding="utf-8")
     options = Options(weights=tmp_path / "listener.safetensors", out=tmp_path, opset=opset, measure=False)
-    built = build(spec, options, lambda stage, found: None)
+    built = build(spec, options)
     assert built.parity is not None
     assert not built.parity.failures
 

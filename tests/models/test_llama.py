@@ -46,7 +46,7 @@ def test_llama_is_that_of_transformers(opset: int, target: str, llama: LlamaForC
     save_file(state, tmp_path / "llama.safetensors")
     overrides = Overrides(params=SMALL, dims={"batch": 2})
     options = Options(overrides, tmp_path / "llama.safetensors", tmp_path, opset=opset, target=target, measure=False)
-    built = build(SPEC, options, lambda stage, found: None)
+    built = build(SPEC, options)
     assert built.parity is not None
     assert built.checked.cost.parameters == sum(p.numel() for p in llama.parameters())
 

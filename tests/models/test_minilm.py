@@ -25,7 +25,7 @@ SPEC = Path(__file__).parents[2] / "specs" / "minilm.yaml"
 @pytest.fixture(scope="module")
 def artifact(minilm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = Options(weights=minilm / "model.safetensors", out=tmp_path_factory.mktemp("built"), measure=False)
-    return build(SPEC, options, lambda stage, found: None).folder
+    return build(SPEC, options).folder
 
 
 def sentences(count: int) -> list[str]:

@@ -46,7 +46,7 @@ TRUST = Overrides(trust=(HERE, "torch.nn"))
 
 
 def build_spec(path: Path, options: Options) -> Built:
-    return build(path, options, lambda stage, found: None)
+    return build(path, options)
 
 
 class Gate(nn.Module):

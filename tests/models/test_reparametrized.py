@@ -57,7 +57,7 @@ def test_normed_weights_are_those_of_torch(opset: int, spec: Path, tmp_path: Pat
         parameter.data.mul_(torch.rand_like(parameter) + 0.5)
     save_file(model.state_dict(), tmp_path / "normed.safetensors")
     options = Options(weights=tmp_path / "normed.safetensors", out=tmp_path, opset=opset, measure=False)
-    built = build(spec, options, lambda stage, found: None)
+    built = build(spec, options)
     assert built.parity is not None
     assert built.checked.cost.parameters == sum(p.numel() for p in model.parameters())
 
@@ -81,6 +81,6 @@ def test_a_projection_inside_attention_is_normalized(tmp_path: Path) -> None:
         "nodes: {attention: {heads: 2, reparam: {q.weight: weight_norm, out.weight: standardize}}}\n",
         encoding="utf-8",
     )
-    built = build(path, Options(out=tmp_path, measure=False), lambda stage, found: None)
+    built = build(path, Options(out=tmp_path, measure=False))
     assert built.parity is not None
     assert "attention.q.parametrizations.weight.original0" in built.checked.program.tensors()

@@ -87,7 +87,7 @@ def test_the_built_model_is_the_diagram(norm: str, opset: int, tmp_path: Path) -
             weights[f"F.{name}"] = torch.rand(128, generator=random) + 0.5
     save_file(weights, tmp_path / "seed.safetensors")
     options = Options(overrides, tmp_path / "seed.safetensors", tmp_path, opset=opset, measure=False)
-    built = build(SPEC, options, lambda stage, found: None)
+    built = build(SPEC, options)
 
     for shape in ((1, 2, 128), (3, 17, 128)):
         x = torch.randn(shape, generator=random)

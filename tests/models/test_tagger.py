@@ -64,7 +64,7 @@ def test_same_numbers_as_torch(opset: int, tmp_path: Path) -> None:
     spec = tmp_path / "tagger.yaml"
     spec.write_text(SPEC, encoding="utf-8")
     options = Options(weights=tmp_path / "tagger.safetensors", out=tmp_path, opset=opset, measure=False)
-    built = build(spec, options, lambda stage, found: None)
+    built = build(spec, options)
     assert built.parity is not None
     assert not built.parity.failures
     for sizes in ((1, 2, 3), (3, 7, 5)):

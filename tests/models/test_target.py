@@ -69,7 +69,7 @@ PRODUCTS = {  # with weights: one for all that is projected from the same tensor
 def test_attention(target: str, opset: int, operators: dict[str, int], imports: dict[str, int], tmp_path: Path) -> None:
     spec = tmp_path / "attentive.yaml"
     spec.write_text(SPEC, encoding="utf-8")
-    built = build(spec, Options(out=tmp_path, opset=opset, target=target, measure=False), lambda stage, found: None)
+    built = build(spec, Options(out=tmp_path, opset=opset, target=target, measure=False))
     assert built.parity is not None
     assert not built.parity.failures
     assert load_artifact(built.folder).manifest.target == target

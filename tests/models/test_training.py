@@ -76,7 +76,7 @@ def test_trains_on_digits_and_ships_as_accurate(tmp_path: Path) -> None:
     assert eager > 0.95
     save_file(module.state_dict(), tmp_path / "digits.safetensors")
     options = Options(weights=tmp_path / "digits.safetensors", out=tmp_path, measure=False)
-    built = build(path, options, lambda stage, found: None)
+    built = build(path, options)
     assert built.parity is not None
     assert not built.parity.failures
 

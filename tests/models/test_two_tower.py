@@ -55,7 +55,7 @@ def test_two_towers_are_those_of_plain_pytorch(tmp_path: Path) -> None:
     model = TwoTower().eval()
     torch.save(model.state_dict(), tmp_path / "towers.pt")
     options = Options(Overrides(params=SMALL), tmp_path / "towers.pt", tmp_path, measure=False)
-    built = build(SPEC, options, lambda stage, found: None)
+    built = build(SPEC, options)
     assert built.checked.cost.parameters == sum(p.numel() for p in model.parameters()), "the table of items once"
 
     mask = torch.tensor([[1, 1, 1, 0, 0, 0, 0], [0] * 7, [1] * 7])

@@ -84,7 +84,7 @@ def test_unet_is_the_one_of_plain_pytorch(opset: int, tmp_path: Path) -> None:
     save_file(model.state_dict(), tmp_path / "unet.safetensors")
     overrides = Overrides(params={"width0": "4", "classes": "5"}, dims={"batch": 2})
     options = Options(overrides, tmp_path / "unet.safetensors", tmp_path, opset=opset, measure=False)
-    built = build(SPEC, options, lambda stage, found: None)
+    built = build(SPEC, options)
 
     assert built.parity is not None
     assert not built.parity.failures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,9 +11,10 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper, numpy_helper
+from tests.proof.conftest import SPEC
 
 from stackc.components.families.linear import Mlp
-from stackc.core.diagnostics import SpecError
+from stackc.core.diagnostics import SpecError, render
 
 if TYPE_CHECKING:
     from tests.proof.conftest import Small
@@ -191,3 +193,17 @@ def test_the_model_as_it_is_linked_passes_whole_and_in_parts(small: Small, tmp_p
     used = [row.verdict.used for row in parity.by_component()]
     assert used == sorted(used, reverse=True)
     assert max(used) <= 1
+
+
+def test_the_readme_shows_such_a_failure(small: Small, tmp_path: Path) -> None:
+    """Its text, but for distances, which differ between processors in the last digits."""
+    with pytest.raises(SpecError) as caught:
+        small.prove(small.file(tmp_path, weight_perturbed))
+    text = "\n".join(render(diagnostic, {"small.yaml": SPEC}) for diagnostic in caught.value.diagnostics)
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^    error\[P701\].*\n(?:    .*\n)+", readme, re.MULTILINE)
+
+    def lines(message: str) -> list[str]:
+        return [re.sub(r"\d\.\d+e-\d+", "N", line.strip()) for line in message.splitlines()]
+
+    assert lines(shown) == lines(text)

@@ -84,7 +84,7 @@ def test_check_names_blocks_that_neither_the_spec_nor_another_block_uses(tmp_pat
     spec = tmp_path / "spec.yaml"
     spec.write_text(HEAD + block("outer", "x --> inner") + block("inner", "x --> relu"), encoding="utf-8")
     said = CliRunner().invoke(cli, ["check", str(spec)]).output
-    assert said.splitlines()[-1] == f"  note: nothing here uses the block 'outer' ({spec}:7)"
+    assert said.splitlines()[-1] == f"  note: the block 'outer' is unused ({spec}:7)"
     assert "'inner'" not in said
     assert json.loads(CliRunner().invoke(cli, ["check", str(spec), "--json"]).output)["unused_blocks"] == ["outer"]
 
@@ -131,7 +131,7 @@ def test_outputs_that_nothing_takes(arrow: str, unread: list[str], tmp_path: Pat
     path.write_text(TWO.replace("ARROW", arrow), encoding="utf-8")
     told = CliRunner().invoke(cli, ["check", str(path)]).output
     assert json.loads(CliRunner().invoke(cli, ["check", str(path), "--json"]).output)["unread_outputs"] == unread
-    assert told.count("note: nothing takes the output") == len(unread)
+    assert told.count("is unused, but computed nevertheless") == len(unread)
 
 
 def test_check_names_params_that_nothing_speaks_of(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ blocks:
     assert check_spec(spec).unused_params == ("lost", "heads", "gelu")
     said = CliRunner().invoke(cli, ["check", str(spec)]).output
     assert said.splitlines()[-3:] == [
-        f"  note: nothing here uses the param '{name}' ({spec}:2)" for name in ("lost", "heads", "gelu")
+        f"  note: the param '{name}' is unused ({spec}:2)" for name in ("lost", "heads", "gelu")
     ]
     told = json.loads(CliRunner().invoke(cli, ["check", str(spec), "--json"]).output)
     assert told["unused_params"] == ["lost", "heads", "gelu"]

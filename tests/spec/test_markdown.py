@@ -159,4 +159,4 @@ def test_check_shows_the_line_of_the_file(readme: Path) -> None:
         [*command, "README.md#quoted"], capture_output=True, text=True, check=False, cwd=readme.parent
     )
     assert done.returncode == 0
-    assert done.stdout.startswith("quoted: sound\n  in   x: float32[batch, 8]\n")
+    assert done.stdout.startswith("quoted: OK\n  in   x: float32[batch, 8]\n")

@@ -49,7 +49,7 @@ def test_it_writes_what_the_name_ends_in(suffix: str, tmp_path: Path) -> None:
 def test_error_a_format_that_it_cannot_write(tmp_path: Path) -> None:
     done = show(SPECS / "seed.mmd", "-o", tmp_path / "seed.pdf")
     assert done.exit_code == 2
-    assert "has to end in one of .svg, .png, .mmd, .dot" in done.stderr
+    assert "must end in one of .svg, .png, .mmd, .dot" in done.stderr
     assert not list(tmp_path.iterdir())
 
 
@@ -60,16 +60,19 @@ def test_error_a_place_that_it_cannot_write(tmp_path: Path) -> None:
     assert "V103" in str(done.exception)
 
 
+READ = "is an input of this command"
+
+
 def test_error_a_spec_is_not_written_over(tmp_path: Path) -> None:
     spec, other, link = tmp_path / "seed.mmd", tmp_path / "other.mmd", tmp_path / "link.mmd"
     text = (SPECS / "seed.mmd").read_text(encoding="utf-8")
     spec.write_text(text, encoding="utf-8")
     other.write_text(text.replace("layers", "leyers"), encoding="utf-8")  # a broken one is a spec as well
     link.symlink_to(spec)
-    for target, told in ((spec, "is what is read"), (link, "is what is read"), (other, "is a spec")):
+    for target, reason in ((spec, READ), (link, READ), (other, "is a spec")):
         done = show(spec, "-o", target)
         assert done.exit_code == 2
-        assert f"'{target}' {told}, and would be lost; name another file" in " ".join(done.stderr.split())
+        assert f"'{target}' {reason} and would be lost; name another file" in " ".join(done.stderr.split())
     assert spec.read_text(encoding="utf-8") == text
     assert show(spec, "--as", "mermaid", "-o", spec).exit_code == 2
 

@@ -6,4 +6,5 @@ manifest.py     manifest.json
 lock.py         spec.lock.yaml
 verify.py       hashes, ONNX checker, recorded outputs
 report_page.py  report.html
+packaging.py    the last stage of a build: everything into the folder
 """

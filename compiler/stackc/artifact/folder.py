@@ -69,9 +69,9 @@ def _files(folder: Path) -> list[Path]:
 def load_artifact(path: Path) -> Artifact:
     """Load an artifact, restoring it first if a build was killed while replacing it.
 
-    Raises SpecError: A601 the folder does not exist, A602 it is not an artifact, A603 its manifest is broken, A604 a file
-    is missing, A605 a file or the model's data lies outside the folder, A610 the model cannot be read. `verify_files`
-    checks that the files are the ones that were built.
+    Raises SpecError: A601 the folder does not exist, A602 it is not an artifact, A603 its manifest is broken, A604 a
+    file is missing, A605 a file or the model's data lies outside the folder, A610 the model cannot be read.
+    `verify_files` checks that the files are the ones that were built.
     """
     recover(path)
     if not os.path.isdir(path):
@@ -105,7 +105,7 @@ def _read_manifest(path: Path) -> Manifest:
 
 
 def verify_files(artifact: Artifact) -> None:
-    """Check every file against the manifest. Raises SpecError A606 for each changed file, A609 for each unlisted one."""
+    """Check every file against the manifest. Raises SpecError A606 for a changed file, A609 for an unlisted one."""
     diagnostics = Collector()
     hashes = artifact.manifest.files
     for path in _files(artifact.folder):

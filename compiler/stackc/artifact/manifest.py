@@ -98,8 +98,8 @@ def _value_json(value: ValueInfo) -> dict[str, Any]:
 def parse_manifest(text: str) -> Manifest:
     """Parse the text of a manifest.
 
-    Raises ManifestError if it is not a manifest, has a later format than this version reads, or differs in any character
-    from what was written.
+    Raises ManifestError if it is not a manifest, has a later format than this version reads, or differs in any
+    character from what was written.
     """
     try:
         tree = json.loads(text)

@@ -46,8 +46,8 @@ class Verified:
 def verify(path: Path, provider: str = "auto", *, threads: int | None = None) -> Verified:
     """Verify an artifact.
 
-    Raises SpecError: what `load_artifact` and sessions raise, A606 a changed file, A609 an unlisted file, A611 an invalid
-    ONNX model, A612 an output that differs from the recorded one, A613 recorded arrays of another model.
+    Raises SpecError: what `load_artifact` and sessions raise, A606 a changed file, A609 an unlisted file, A611 an
+    invalid ONNX model, A612 an output that differs from the recorded one, A613 recorded arrays of another model.
     """
     artifact = load_artifact(path)
     verify_files(artifact)

@@ -1,1 +1,7 @@
-"""What helps to write a spec: the JSON Schema, starter specs, scaffolds of bare diagrams, the language reference."""
+"""Help for writing specs.
+
+schema         the JSON Schema of YAML specs, for editors
+scaffold       a bare Mermaid drawing → a spec to fill in
+starter_specs  the templates of `stackc init --template`, files in templates/
+reference/     the language reference, the pages of components and of diagnostic codes
+"""

@@ -1,7 +1,7 @@
-"""The JSON Schema (2020-12) of a spec in YAML, for editors: completion, hover, red lines.
+"""The JSON Schema (2020-12) of a YAML spec, for editors: completion, hover, red lines.
 
-No legal spec is refused by it. What a schema cannot say (names, arrows, shapes) is left to `stackc check`. A node whose
-op stands in the drawing alone is offered the fields of all components.
+It accepts every valid spec. `stackc check` covers what a schema cannot express (names, arrows, shapes). If only the
+drawing has the op of a node, the schema allows the fields of all components in its entry.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Set
 from inspect import getdoc
 from typing import Any
 
-from stackc.authoring.reference.keys import BLOCK, DIM, INPUT, NODE, OWN, PARAM, SPEC, STACK, WEIGHTS, Key
+from stackc.authoring.reference.keys import BLOCK, CUSTOM, DIM, INPUT, NODE, PARAM, SPEC, STACK, WEIGHTS, Key
 from stackc.components import REGISTRY
 from stackc.components.base import Component
 from stackc.components.families.merge import MERGES
@@ -28,25 +28,26 @@ Json = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SPECIAL = {
-    "stack": ("Sub-models composed: one repeated, or different ones, in series or side by side.", STACK),
-    "torch": ("A torch.nn.Module of your own; its other fields are the arguments of the constructor.", OWN),
+    "stack": ("Composes sub-models: one repeated, or different ones, in series or side by side.", STACK),
+    "torch": ("A custom torch.nn.Module; its other fields are the arguments of its constructor.", CUSTOM),
 }
-"""The ops that are no components, what they mean and which keys they take."""
+"""The ops that are not components: their meaning and their keys."""
 
 
 def schema() -> Json:
-    """The schema of a whole spec, its parts under `$defs`; `op.NAME` are the fields of a component."""
+    """Return the schema of a spec, its parts under `$defs`; `op.NAME` has the fields of a component."""
     load_plugins()
     return {
         "$schema": DIALECT,
         "title": "stackc spec",
         "description": "A neural-network graph that stackc compiles to ONNX.",
         **_mapping(SPEC),
-        "$defs": _definitions(),
+        "$defs": {**_scalars(), **_sections(), **_nodes_and_ops(), **_fields_of_ops()},
     }
 
 
-def _definitions() -> Json:
+def _scalars() -> Json:
+    """Return the definitions of single values and of names."""
     return {
         "expression": {
             "type": "string",
@@ -59,26 +60,42 @@ def _definitions() -> Json:
         "texts": {"type": ["object", "null"], "additionalProperties": {"type": "string"}},
         "name": _name(MODULE_NAMES | MERMAID_WORDS, r"^[^\s.]+$"),
         "symbol": _name(EXPRESSION_WORDS, r"^[^\s.\-]+$"),
+        "block_name": _name(MODULE_NAMES | MERMAID_WORDS | REGISTRY.keys() | SPECIAL.keys(), r"^[^\s.]+$"),
+    }
+
+
+def _sections() -> Json:
+    """Return the definitions of the top-level sections of a spec."""
+    return {
         "params": _named(_param(), "symbol"),
         "dims": _named(_mapping(DIM), "symbol"),
         "inputs": {**_named(_input()), "type": "object", "minProperties": 1},
-        "block_name": _name(MODULE_NAMES | MERMAID_WORDS | REGISTRY.keys() | SPECIAL.keys(), r"^[^\s.]+$"),
         "blocks": _named(_mapping(BLOCK), "block_name"),
         "nodes": _named(_ref("node")),
         "outputs": _outputs(),
         "weights": {**_mapping(WEIGHTS), "type": ["object", "null"]},
+    }
+
+
+def _nodes_and_ops() -> Json:
+    """Return the definitions of a node's entry and of its parts."""
+    return {
         "op": _op(),
         "node": _node(),
         "member": _member(),
         "merge": _merge(),
         "reparams": {"type": ["object", "null"], "additionalProperties": _ref("reparam")},
         "reparam": _reparam(),
-        **{
-            f"op.{op}": {"description": meaning, "properties": {name: _key(key) for name, key in keys.items()}}
-            for op, (meaning, keys) in SPECIAL.items()
-        },
-        **{f"op.{op}": _fields(component) for op, component in REGISTRY.items()},
     }
+
+
+def _fields_of_ops() -> Json:
+    """Return a definition of the fields of each op."""
+    special = {
+        f"op.{op}": {"description": meaning, "properties": {name: _key(key) for name, key in keys.items()}}
+        for op, (meaning, keys) in SPECIAL.items()
+    }
+    return special | {f"op.{op}": _fields(component) for op, component in REGISTRY.items()}
 
 
 # -- mappings of the language
@@ -98,7 +115,7 @@ def _sentence(text: str) -> str:
 
 
 def _mapping(keys: Mapping[str, Key]) -> Json:
-    """A mapping with these keys and no others."""
+    """Return the schema of a mapping with these keys and no others."""
     return {
         "type": "object",
         "properties": {name: _key(key) for name, key in keys.items()},
@@ -108,28 +125,28 @@ def _mapping(keys: Mapping[str, Key]) -> Json:
 
 
 def _named(value: Json, names: str = "name") -> Json:
-    """A mapping from names that the user gives; a value that says nothing may be left out if it needs no key."""
+    """Return the schema of a mapping from user-defined names; a value may be null if none of its keys is required."""
     if value.get("type") == "object" and not value["required"]:
         value = {**value, "type": ["object", "null"]}
     return {"type": ["object", "null"], "propertyNames": _ref(names), "additionalProperties": value}
 
 
 def _input() -> Json:
-    """A declaration; what values there are is said of whole numbers, and the default is a floating-point type."""
-    whole = {"required": ["dtype"], "properties": {"dtype": {"enum": [d for d in INPUT_DTYPES if d not in FLOATS]}}}
-    both = {"not": {"required": ["below", "values"]}}
-    return {**_mapping(INPUT), "dependentSchemas": {"below": whole, "values": whole}, **both}
+    """Return the schema of an input; `below` and `values` exclude each other and need an explicit integer dtype."""
+    integer = {"required": ["dtype"], "properties": {"dtype": {"enum": [d for d in INPUT_DTYPES if d not in FLOATS]}}}
+    not_both = {"not": {"required": ["below", "values"]}}
+    return {**_mapping(INPUT), "dependentSchemas": {"below": integer, "values": integer}, **not_both}
 
 
 def _param() -> Json:
-    """A default, a type, or a mapping that says at least what values there are."""
-    says = [{"required": [key]} for key in ("type", "default", "choices", "min", "max")]
+    """Return the schema of a param: a default, a type, or a mapping from which its type is clear."""
+    typed = [{"required": [key]} for key in ("type", "default", "choices", "min", "max")]
     plain = {"type": ["string", "number", "boolean", "null"]}
-    return {"anyOf": [{"enum": [*KINDS]}, plain, {**_mapping(PARAM), "anyOf": says}]}
+    return {"anyOf": [{"enum": [*KINDS]}, plain, {**_mapping(PARAM), "anyOf": typed}]}
 
 
-def _name(taken: Set[str], pattern: str) -> Json:
-    return {"type": "string", "pattern": pattern, "not": {"enum": sorted(taken)}}
+def _name(reserved: Set[str], pattern: str) -> Json:
+    return {"type": "string", "pattern": pattern, "not": {"enum": sorted(reserved)}}
 
 
 def _outputs() -> Json:
@@ -147,10 +164,10 @@ def _outputs() -> Json:
 
 
 def _op() -> Json:
-    """Any text, since blocks are ops as well; the components are listed, so that an editor proposes them."""
-    known = {op: _summary(component) for op, component in REGISTRY.items()}
-    known |= {op: meaning for op, (meaning, _) in SPECIAL.items()}
-    return {"anyOf": [*({"const": op, "description": known[op]} for op in sorted(known)), {"type": "string"}]}
+    """Return the schema of an op: any text, because blocks are ops, but components are listed for completion."""
+    meanings = {op: _summary(component) for op, component in REGISTRY.items()}
+    meanings |= {op: meaning for op, (meaning, _) in SPECIAL.items()}
+    return {"anyOf": [*({"const": op, "description": meanings[op]} for op in sorted(meanings)), {"type": "string"}]}
 
 
 def _summary(component: type[Component | Reparam]) -> str:
@@ -158,89 +175,96 @@ def _summary(component: type[Component | Reparam]) -> str:
 
 
 def _node() -> Json:
-    """What may stand beside a node: the fields of its op where the entry names it, else those of any op."""
-    takers: dict[str, list[str]] = {}
+    """Return the schema of a node's entry: the fields of its op if the entry names it, otherwise those of any op."""
+    ops_by_field: dict[str, list[str]] = {}
     for op in sorted([*REGISTRY, *SPECIAL]):
-        for name in _taken(op):
-            takers.setdefault(name, []).append(op)
-    anything = {name: {"description": f"A field of {', '.join(ops)}."} for name, ops in takers.items()}
+        for name in _keys_of(op):
+            ops_by_field.setdefault(name, []).append(op)
+    any_field = {name: {"description": f"A field of {', '.join(ops)}."} for name, ops in ops_by_field.items()}
+
     return {
         "type": ["object", "null"],
         "properties": {name: _key(key) for name, key in NODE.items()},
         "allOf": [
-            {"if": {"not": {"required": ["op"]}}, "then": {"properties": anything}},
-            {"if": _of_a_stack(), "then": _ref("op.stack")},
-            *_by_op([*NODE], needs=True, unless={"not": {"required": ["same_as"]}}),
+            {"if": {"not": {"required": ["op"]}}, "then": {"properties": any_field}},
+            {"if": _implied_stack(), "then": _ref("op.stack")},
+            *_rules_by_op([*NODE], require_fields=True, unless={"required": ["same_as"]}),
         ],
     }
 
 
-def _of_a_stack() -> Json:
-    """Where the drawing says what a node is and its entry says `of`, it is a stack; unless a class stands there."""
+def _implied_stack() -> Json:
+    """Return a condition: an entry without `op` whose `of` is not the dotted name of a class belongs to a stack."""
     file = {"pattern": r"\.(ya?ml|mmd|mermaid|md)$"}
-    of_a_class = {"type": "string", "pattern": r"^\w+(\.\w+)+$", "not": file}
-    of = {"type": ["string", "array", "object"], "not": of_a_class}
+    class_name = {"type": "string", "pattern": r"^\w+(\.\w+)+$", "not": file}
+    of = {"type": ["string", "array", "object"], "not": class_name}
     return {"required": ["of"], "not": {"required": ["op"]}, "properties": {"of": of}}
 
 
 def _member() -> Json:
-    """A sub-model of a stack: an op, or a mapping with its fields. Others may come by `with`, so none is demanded."""
+    """Return the schema of a sub-model of a stack: an op, or a mapping with its fields.
+
+    No field is required here, because `with` of the stack may supply it.
+    """
     op = {"op": {**_key(NODE["op"])}}
-    written = {"type": "object", "required": ["op"], "properties": op, "allOf": _by_op(["op"], needs=False)}
-    return {"anyOf": [_ref("op"), written]}
+    rules = _rules_by_op(["op"], require_fields=False)
+    return {"anyOf": [_ref("op"), {"type": "object", "required": ["op"], "properties": op, "allOf": rules}]}
 
 
-def _by_op(beside: list[str], *, needs: bool, unless: Json | None = None) -> list[Json]:
-    """For each op: where `op` names it, its fields and the keys `beside` them are all that may stand there."""
+def _rules_by_op(common_keys: list[str], *, require_fields: bool, unless: Json | None = None) -> list[Json]:
+    """Return a rule for each op: an entry with that `op` may have its fields and `common_keys`, and no other keys."""
     rules = []
     for op in [*REGISTRY, *SPECIAL]:
-        rule = _ref(f"op.{op}")
-        if op != "torch":  # which takes what its class takes
-            rule["propertyNames"] = {"enum": [*_taken(op), *beside]}
-        if needs and (required := _required(op)):
-            rule["required"] = required
-        rules.append({"if": {"properties": {"op": {"const": op}}, "required": ["op"], **(unless or {})}, "then": rule})
+        then = _ref(f"op.{op}")
+        if op != "torch":  # a class accepts the arguments of its constructor, which are not known here
+            then["propertyNames"] = {"enum": [*_keys_of(op), *common_keys]}
+        if require_fields and (required := _required_keys(op)):
+            then["required"] = required
+
+        condition: Json = {"properties": {"op": {"const": op}}, "required": ["op"]}
+        rules.append({"if": condition | ({"not": unless} if unless else {}), "then": then})
     return rules
 
 
-def _taken(op: str) -> Mapping[str, Key | FieldSpec]:
-    """What an entry with this op may say beside what any entry may."""
+def _keys_of(op: str) -> Mapping[str, Key | FieldSpec]:
+    """Return the keys that an entry with this op may have in addition to those of any entry."""
     return SPECIAL[op][1] if op in SPECIAL else fields_of(REGISTRY[op])
 
 
-def _required(op: str) -> list[str]:
-    return [name for name, taken in _taken(op).items() if taken.required]
+def _required_keys(op: str) -> list[str]:
+    return [name for name, key in _keys_of(op).items() if key.required]
 
 
 def _merge() -> Json:
+    """Return the schema of `merge`: a word, or a mapping with options."""
     words = [*MERGES]
     fields: Json = {}
     for op in MERGES.values():
         fields |= _fields(REGISTRY[op])["properties"]
     properties = {"op": {"enum": words}, **fields}
-    written = {"type": "object", "properties": properties, "required": ["op"], "additionalProperties": False}
-    return {"anyOf": [{"enum": words}, _ref("interpolated"), written]}
+    mapping = {"type": "object", "properties": properties, "required": ["op"], "additionalProperties": False}
+    return {"anyOf": [{"enum": words}, _ref("interpolated"), mapping]}
 
 
 def _reparam() -> Json:
-    """A reparametrization by name, or as a mapping of that one key with its options."""
+    """Return the schema of a reparametrization: its name, or a mapping from its name to its options."""
     kinds = {
         name: {**_reparam_options(reparam), "description": _summary(reparam)} for name, reparam in REPARAMS.items()
     }
-    written = {"type": "object", "properties": kinds, "additionalProperties": False, "minProperties": 1}
-    return {"anyOf": [{"enum": [*kinds]}, _ref("interpolated"), {**written, "maxProperties": 1}]}
+    mapping = {"type": "object", "properties": kinds, "additionalProperties": False}
+    return {"anyOf": [{"enum": [*kinds]}, _ref("interpolated"), {**mapping, "minProperties": 1, "maxProperties": 1}]}
 
 
 def _reparam_options(reparam: type[Reparam]) -> Json:
     if reparam is MinMax:
-        ends = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
-        return {"anyOf": [ends, {"type": "null"}]}
+        bounds = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+        return {"anyOf": [bounds, {"type": "null"}]}
     options = {field.name: _option(field) for field in dataclasses.fields(reparam)}
     return {"type": ["object", "null"], "properties": options, "additionalProperties": False}
 
 
 def _option(field: dataclasses.Field[Any]) -> Json:
-    """An option of a reparametrization: axes, an axis counted from either end, or a number of 0 or more."""
+    """Return the schema of an option: axes, an axis counted from either end, or a number that is not negative."""
     if field.name == "axes":
         axes = {"type": "array", "items": {"type": "integer"}}
         return {"anyOf": [{"const": "all"}, {"type": ["integer", "null"]}, axes]}
@@ -258,35 +282,38 @@ def _fields(component: type[Component]) -> Json:
 
 
 def field_schema(spec: FieldSpec) -> Json:
-    """What a spec may write for a field: a value of its kinds within its range, an expression, or `${…}` for text.
+    """Return the schema of a field: a value of its kinds within its range, an expression, or `${…}` for text.
 
-    Beside that, or instead, a list of such values where the field takes one.
+    A field that takes a list accepts a list of such values, besides or instead of a single one.
     """
-    forms = _forms(spec) if spec.single else []
+    variants = _single_values(spec) if spec.single else []
     if spec.listed:
-        forms.append({"type": "array", "items": {"anyOf": _forms(spec.entry(0))}})
-    described: Json = {"anyOf": forms, "description": _sentence(spec.doc)} if spec.doc else {"anyOf": forms}
+        variants.append({"type": "array", "items": {"anyOf": _single_values(spec.entry(0))}})
+
+    description = {"description": _sentence(spec.doc)} if spec.doc else {}
+    field: Json = {"anyOf": variants, **description}
     if spec.required:
-        return described
-    return {**described, "default": [*spec.default] if isinstance(spec.default, tuple) else spec.default}
+        return field
+    return {**field, "default": [*spec.default] if isinstance(spec.default, tuple) else spec.default}
 
 
-def _forms(spec: FieldSpec) -> list[Json]:
-    """The single values of a field. Beside a number, a string is one of the words or an expression."""
-    forms: list[Json] = []
+def _single_values(spec: FieldSpec) -> list[Json]:
+    """Return the variants of a single value. In a field of numbers, a string is one of the words or an expression."""
+    variants: list[Json] = []
     if spec.choices:
-        forms += [{"enum": [*spec.choices]}, *([_ref("interpolated")] if spec.is_text else [])]
+        variants += [{"enum": [*spec.choices]}, *([_ref("interpolated")] if spec.is_text else [])]
     if spec.kinds & {"int", "float"}:
-        forms.append({"type": "number" if "float" in spec.kinds else "integer", **_bounds(spec)})
+        variants.append({"type": "number" if "float" in spec.kinds else "integer", **_bounds(spec)})
     if "bool" in spec.kinds:
-        forms.append({"type": "boolean"})
+        variants.append({"type": "boolean"})
+
     if not spec.is_text:
-        forms.append(_ref("expression"))
+        variants.append(_ref("expression"))
     elif not spec.choices:
-        forms.append({"type": "string"})
+        variants.append({"type": "string"})
     if "none" in spec.kinds:
-        forms.append({"type": "null"})
-    return forms
+        variants.append({"type": "null"})
+    return variants
 
 
 def _bounds(spec: FieldSpec) -> Json:

@@ -1,4 +1,4 @@
-"""The specs that `stackc init --template` writes: small working ones, shipped inside the package."""
+"""The specs that `stackc init --template` writes: small and working, shipped inside the package."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from importlib.resources.abc import Traversable
 
 
 def starters() -> dict[str, Traversable]:
-    """The templates by name, in alphabetical order; each is a file whose comment on top says what it is."""
+    """Return the templates by name, in alphabetical order. The first comment of each describes it."""
     folder = files("stackc.authoring") / "templates"
-    found = {item.name.partition(".")[0]: item for item in folder.iterdir() if item.is_file()}
-    return dict(sorted(found.items()))
+    templates = {item.name.partition(".")[0]: item for item in folder.iterdir() if item.is_file()}
+    return dict(sorted(templates.items()))
 
 
-def meaning_of(starter: Traversable) -> str:
-    """What a template is: its first comment."""
+def description_of(starter: Traversable) -> str:
+    """Return the first comment of a template."""
     lines = starter.read_text(encoding="utf-8").splitlines()
     return next(line for line in lines if line.startswith("# ")).removeprefix("# ")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stackc.artifact.atomic import MANIFEST
 from stackc.artifact.folder import Artifact, load_artifact, sha256
+from stackc.artifact.packaging import value_infos
 from stackc.benchmark.candidates import is_model_file
 from stackc.core.diagnostics import Diagnostic, SpecError, did_you_mean
 from stackc.core.types import DimContract
@@ -15,7 +16,7 @@ from stackc.core.versions import tool_versions
 from stackc.frontend import Checked, Overrides, check_spec
 from stackc.onnx_format.files import declared_inputs, read_model
 from stackc.pipeline import Options as BuildOptions
-from stackc.pipeline import build, value_infos
+from stackc.pipeline import build
 from stackc.runtime import ValueInfo
 from stackc.spec.source import LOCK
 from stackc.weights.files import open_weights

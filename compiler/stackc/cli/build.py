@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +19,16 @@ from stackc.cli.options import (
     threads_option,
 )
 from stackc.cli.report import stage_report
+from stackc.cli.table import Column, print_table
+from stackc.core.progress import STAGES, Stage
 from stackc.frontend import Overrides
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from stackc.pipeline import Built
+    from stackc.pipeline import Stages
+    from stackc.proof.points import Point
     from stackc.proof.report import Parity
+    from stackc.proof.tolerance import Verdict
+    from stackc.timing import Comparison
 
 
 @click.command("build")
@@ -33,109 +38,144 @@ if TYPE_CHECKING:
     "--weights", type=click.Path(path_type=Path), help="A file of tensors: .safetensors, .npz, .pt, .index.json."
 )
 @click.option(
-    "-o",
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("exported"),
-    show_default=True,
-    help="Where NAME/ goes.",
-)
+    "-o", "--out", type=click.Path(path_type=Path), show_default="exported",
+    help="The folder to write NAME/ to; with --until, the folder for the files of that stage.",
+)  # fmt: skip
 @click.option("--opset", type=click.IntRange(18, 23), default=23, show_default=True, help="The ONNX opset of the file.")
 @click.option(
-    "--target",
-    type=click.Choice(["portable", "ort"]),
-    default="portable",
-    show_default=True,
-    help="The operators of the file: ONNX's alone, or ONNX Runtime's own besides, where they are faster.",
-)
-@click.option("--functions", is_flag=True, help="Keep blocks and stacks as ONNX functions, for a viewer to show.")
+    "--target", type=click.Choice(["portable", "ort"]), default="portable", show_default=True,
+    help="The operators of the file: ONNX's alone, or also ONNX Runtime's own if they are faster.",
+)  # fmt: skip
+@click.option("--functions", is_flag=True, help="Keep blocks and stacks as ONNX functions, which viewers can fold.")
 @click.option(
-    "--seed", type=int, default=0, show_default=True, help="Of random weights and of the inputs of the proof."
+    "--seed", type=int, default=0, show_default=True, help="The seed of random weights and of the inputs of the proof."
 )
 @provider_option
 @require_option
 @threads_option
-@click.option("--no-verify", is_flag=True, help="Run nothing: no proof, no timing, and where it can be no PyTorch.")
+@click.option(
+    "--until", type=click.Choice(STAGES),
+    help="Stop after this stage and say what it made. No artifact is written: files go to --out, if it is given.",
+)  # fmt: skip
+@click.option("--no-verify", is_flag=True, help="Skip the proof and the timing, and load PyTorch only if needed.")
 @click.option("--per-component", is_flag=True, help="Prove every component by itself as well, and print the worst.")
-@click.option("--no-bench", is_flag=True, help="Leave the timing out.")
-@click.option("--no-cache", is_flag=True, help="Compile every component anew, and keep none; see `stackc cache`.")
+@click.option("--no-bench", is_flag=True, help="Skip the timing.")
+@click.option("--no-cache", is_flag=True, help="Compile every component again and keep none; see `stackc cache`.")
 @json_option
 def command(
-    spec: Path, overrides: Overrides, weights: Path | None, out: Path, opset: int, target: str, functions: bool,
-    seed: int, provider: str, require_provider: bool, threads: int | None, no_verify: bool, per_component: bool,
-    no_bench: bool, no_cache: bool, as_json: bool,
+    spec: Path, overrides: Overrides, weights: Path | None, out: Path | None, opset: int, target: str, functions: bool,
+    seed: int, provider: str, require_provider: bool, threads: int | None, until: Stage | None, no_verify: bool,
+    per_component: bool, no_bench: bool, no_cache: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Build SPEC into OUT/NAME: an ONNX model that is proven equal to its PyTorch module, and measured.
+    """Build SPEC into OUT/NAME: an ONNX model, proven equal to its PyTorch module, and measured.
 
-    The artifact is written whole or not at all: when a stage fails, the earlier one stands.
+    The artifact is written whole or not at all: if a stage fails, the earlier one stays.
     """
-    if no_verify and require_provider:
-        raise click.UsageError("--require-provider is seen when the model is opened, which --no-verify leaves out")
-    if no_verify and per_component:
-        raise click.UsageError("--per-component is a part of the proof, which --no-verify leaves out")
-    from stackc.artifact.folder import MANIFEST
-    from stackc.pipeline import Options, build
+    _check_usage(until, no_verify=no_verify, no_bench=no_bench, require_provider=require_provider,
+                 per_component=per_component)  # fmt: skip
+    from stackc.artifact.folder import MANIFEST, PARITY
+    from stackc.pipeline import Options, build, build_until
 
     options = Options(
         overrides=overrides, weights=weights, out=out, seed=seed, opset=opset, target=target, functions=functions,
         provider=provider, verify=not no_verify, measure=not no_bench, threads=threads, cache=not no_cache,
         per_component=per_component, require_provider=require_provider,
     )  # fmt: skip
-    built = build(spec, options, stage_report(quiet=as_json))
+    progress = stage_report(quiet=as_json)
+
+    if until is not None:
+        stages, files = build_until(spec, until, options, progress)
+        _report_stop(until, stages, files, hint="" if out else "; `-o FOLDER` keeps what was made", as_json=as_json)
+        return
+
+    built = build(spec, options, progress)
     if as_json:
         click.echo((built.folder / MANIFEST).read_text(encoding="utf-8"), nl=False)
     else:
-        _tables(built)
+        _print_parity(built.parity, built.folder / PARITY)
+        _print_speed(built.speed, built.measured)
         click.echo(f"{click.style('built', fg='green', bold=True)} {built.folder}/")
 
 
-def _tables(built: Built) -> None:
-    """Parity and speed as tables."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
+def _check_usage(
+    until: Stage | None, *, no_verify: bool, no_bench: bool, require_provider: bool, per_component: bool
+) -> None:
+    """Raise UsageError for options that contradict each other."""
+    stops_at = STAGES.index(until) if until else len(STAGES)
+    if no_verify and require_provider:
+        raise click.UsageError("--require-provider is checked when the model is opened, which --no-verify skips")
+    if no_verify and per_component:
+        raise click.UsageError("--per-component is a part of the proof, which --no-verify skips")
+    if no_verify and until in ("open", "prove", "measure"):
+        raise click.UsageError(f"--until {until} runs the model, which --no-verify skips")
+    if no_bench and until == "measure":
+        raise click.UsageError("--until measure is the timing, which --no-bench skips")
+    if per_component and stops_at < STAGES.index("prove"):
+        raise click.UsageError(f"--per-component is a part of the proof, which comes after --until {until}")
+    if require_provider and stops_at < STAGES.index("open"):
+        raise click.UsageError(f"--require-provider is checked when the model is opened, after --until {until}")
 
-    console = Console(highlight=False)
-    if built.parity:
-        table = Table(
-            "output", "sizes", "PyTorch", "ONNX", "allowed", "made by", box=SIMPLE_HEAD, padding=0, pad_edge=False
-        )
-        for row in built.parity.rows:
-            numbers = [f"{x:.1e}" for x in (row.verdict.torch, row.verdict.onnx, row.verdict.allowed)]
-            table.add_row(row.output, str(row.point), *numbers, Path(row.place).name)
-        console.print("Largest distance from the truth, the module in float64:", table)
-        _components(built.parity, built.folder, console)
-    if built.speed:
-        table = Table("", "p50 ms", "p90 ms", "p99 ms", box=SIMPLE_HEAD, padding=0, pad_edge=False)
-        for name, timing in built.speed.timings.items():
-            table.add_row(name, *(f"{timing.percentile(p) * 1e3:.2f}" for p in (50, 90, 99)))
-        console.print(f"Speed at {built.measured}:", table)
-        for ratio in built.speed.ratios:
-            console.print(str(ratio))
+
+def _report_stop(until: Stage, stages: Stages, files: Sequence[Path], *, hint: str, as_json: bool) -> None:
+    """Say what a build that stopped early has made, and the files it wrote."""
+    if as_json:
+        click.echo(json.dumps({"until": until, "files": [str(file) for file in files]}, indent=2))
+        return
+
+    from stackc.artifact.folder import PARITY
+
+    parity = next((file for file in files if file.name == PARITY), None)
+    _print_parity(stages.parity, parity)
+    _print_speed(stages.speed, stages.measured)
+    wrote = f"wrote {', '.join(map(str, files))}" if files else f"nothing was written{hint}"
+    click.echo(f"{click.style('stopped', fg='green', bold=True)} after {until}: {wrote}")
+
+
+def _print_parity(parity: Parity | None, file: Path | None) -> None:
+    """Print the table of the proof, and that of its components if there are any; `file` has all rows."""
+    if parity is None:
+        return
+    rows = [[row.output, str(row.point), *_distances(row.verdict), Path(row.place).name] for row in parity.rows]
+    columns = [Column(title) for title in ("output", "sizes", "PyTorch", "ONNX", "allowed", "made by")]
+    print_table(columns, rows, caption="Largest distance from the truth, the module in float64:")
+    _print_components(parity, file)
+
+
+def _print_speed(speed: Comparison | None, measured: Point | None) -> None:
+    """Print the table of the timing."""
+    if speed is None:
+        return
+    rows = [
+        [name, *(f"{timing.percentile(p) * 1e3:.2f}" for p in (50, 90, 99))] for name, timing in speed.timings.items()
+    ]
+    print_table([Column(title) for title in ("", "p50 ms", "p90 ms", "p99 ms")], rows, caption=f"Speed at {measured}:")
+    for ratio in speed.ratios:
+        click.echo(str(ratio))
 
 
 SHOWN = 20
 """Components in the table; parity.json has all of them."""
 
 
-def _components(parity: Parity, folder: Path, console: Console) -> None:
-    """Every component at its worst point, the worst component first."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    from stackc.artifact.folder import PARITY
-
-    rows = parity.by_component()
-    if not rows:
+def _print_components(parity: Parity, file: Path | None) -> None:
+    """Print every component at its worst point, the worst component first."""
+    components = parity.by_component()
+    if not components:
         return
-    table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False)
-    table.add_column("component", overflow="fold")
-    for heading in ("line", "PyTorch", "ONNX", "allowed", "inherited"):
-        table.add_column(heading, no_wrap=True)
-    for row in rows[:SHOWN]:
-        verdict, drift = row.verdict, math.nan if row.inherited is None else row.inherited
-        numbers = [f"{x:.1e}" for x in (verdict.torch, verdict.onnx, verdict.allowed, drift)]
-        table.add_row(f"{row.path} ({row.op})", Path(str(row.span)).name, *numbers)
-    console.print("Error of each component on the reference's inputs, and error inherited from those before it:", table)
-    if len(rows) > SHOWN:
-        console.print(f"{len(rows) - SHOWN} more in {folder / PARITY}")
+
+    rows = []
+    for row in components[:SHOWN]:
+        inherited = math.nan if row.inherited is None else row.inherited
+        numbers = [*_distances(row.verdict), f"{inherited:.1e}"]
+        rows.append([f"{row.path} ({row.op})", Path(str(row.span)).name, *numbers])
+
+    titles = ("line", "PyTorch", "ONNX", "allowed", "inherited")
+    columns = [Column("component", wrap="anywhere"), *(Column(title, wrap="never") for title in titles)]
+    caption = "Error of each component on the reference's inputs, and error inherited from those before it:"
+    print_table(columns, rows, caption=caption)
+    if len(components) > SHOWN:
+        click.echo(f"{len(components) - SHOWN} more" + (f" in {file}" if file else ""))
+
+
+def _distances(verdict: Verdict) -> list[str]:
+    return [f"{number:.1e}" for number in (verdict.torch, verdict.onnx, verdict.allowed)]

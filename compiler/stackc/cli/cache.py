@@ -11,17 +11,18 @@ from stackc.cli.options import json_option
 
 
 @click.command("cache")
-@click.option("--clear", is_flag=True, help="Remove everything that is kept.")
+@click.option("--clear", is_flag=True, help="Remove all cached components.")
 @json_option
 def command(clear: bool, as_json: bool) -> None:
-    """Tell where compiled components are kept for later builds, how many, and how large they are.
+    """Show or clear the cache of compiled components: its folder, its size, how many it contains.
 
-    STACKC_CACHE names another folder. What no build has asked for in 30 days goes by itself, and so does what exceeds
-    256 MiB, the longest unused first.
+    STACKC_CACHE sets another folder. Components that no build has used for 30 days are removed automatically, as are
+    those beyond 256 MiB, the least recently used first.
     """
     cache = user_cache()
     if cache is None:
-        raise click.ClickException("there is no home folder, so nothing is kept; STACKC_CACHE names a folder")
+        raise click.ClickException("there is no home folder, so nothing is cached; set STACKC_CACHE to a folder")
+
     removed = cache.clear() if clear else None
     if as_json:
         click.echo(json.dumps(_facts(cache, removed), indent=2))
@@ -43,6 +44,6 @@ def _size(cache: Cache) -> tuple[int, int]:
 
 
 def _amount(count: int, size: int) -> str:
-    from stackc.view.figures import bytes_text
+    from stackc.view.figures import bytes_text, counted
 
-    return f"{count:,} compiled component{'' if count == 1 else 's'}, {bytes_text(size)}"
+    return f"{counted(count, 'compiled component')}, {bytes_text(size)}"

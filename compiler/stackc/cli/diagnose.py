@@ -1,6 +1,6 @@
-"""What of this installation works: versions, providers, the libraries that CUDA needs, each with its mend.
+"""Diagnose this installation: versions, providers, the libraries that CUDA needs, each with its fix.
 
-PyTorch is not imported for that; nothing is changed.
+Does not import PyTorch and changes nothing.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from stackc.runtime.providers import DRIVER, PROVIDERS, Provider, cuda_libraries
 
 State = Literal["ok", "missing", "failed", "untested"]
 
-# A driver comes with the machine, not with pip: without one, CUDA is neither right nor wrong here.
+# The driver is part of the machine and does not come from pip: without one, CUDA cannot be tested here.
 _NO_DRIVER = "R403"
 
 
 @dataclass(frozen=True, slots=True)
 class DiagnosisRow:
-    """One finding: what was looked at, in which state it is, what there is to say, and what mends it."""
+    """One finding: what was examined, its state, a description, and the command that fixes it."""
 
     subject: str
     state: State
@@ -33,7 +33,7 @@ class DiagnosisRow:
 
 
 def diagnose() -> tuple[DiagnosisRow, ...]:
-    """Every finding, from the versions to the libraries."""
+    """Return all findings: versions, components of plugins, ONNX Runtime, its providers, their libraries."""
     rows = (*_versions(), *map(_component, plugins()), _onnxruntime(), *map(_provider, PROVIDERS))
     return (*rows, *map(_library, cuda_libraries()))
 
@@ -42,10 +42,10 @@ def _versions() -> Iterator[DiagnosisRow]:
     yield DiagnosisRow("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     yield DiagnosisRow("stackc", "ok", __version__)
     for package in ("torch", "onnx", "onnxscript"):
-        installed = _version(package)
-        yield DiagnosisRow(
-            package, "ok" if installed else "missing", installed or "", None if installed else "pip install ."
-        )
+        if installed := _version(package):
+            yield DiagnosisRow(package, "ok", installed)
+        else:
+            yield DiagnosisRow(package, "missing", "", "pip install .")
 
 
 def _version(package: str) -> str | None:
@@ -56,25 +56,24 @@ def _version(package: str) -> str | None:
 
 
 def _component(op: str) -> DiagnosisRow:
-    """One that an installed package offers."""
-    package = plugins()[op].dist
+    """Try to load a component that an installed package provides."""
+    subject, package = f"component {op}", plugins()[op].dist
     try:
         component_named(op)
     except PluginError as error:
         fix = f"pip install --upgrade {package.name}" if package else None
-        return DiagnosisRow(f"component {op}", "failed", str(error), fix)
-    return DiagnosisRow(f"component {op}", "ok", f"of {package.name} {package.version}" if package else "")
+        return DiagnosisRow(subject, "failed", str(error), fix)
+    return DiagnosisRow(subject, "ok", f"from {package.name} {package.version}" if package else "")
 
 
 def _onnxruntime() -> DiagnosisRow:
-    found = installed_build()
-    detail = f"{found.package} {found.version}, {f'CUDA {found.cuda}' if found.cuda else 'without CUDA'}"
+    build = installed_build()
+    description = f"{build.package} {build.version}, {f'CUDA {build.cuda}' if build.cuda else 'without CUDA'}"
     if _version("onnxruntime") and _version("onnxruntime-gpu"):
+        detail = f"{description}; both packages are installed, and one hides the other"
         fix = "pip uninstall onnxruntime onnxruntime-gpu; pip install 'onnxruntime-gpu[cuda,cudnn]'"
-        return DiagnosisRow(
-            "onnxruntime", "failed", f"{detail}; both packages are installed, and one hides the other", fix
-        )
-    return DiagnosisRow("onnxruntime", "ok", f"{detail}: {', '.join(found.providers)}")
+        return DiagnosisRow("onnxruntime", "failed", detail, fix)
+    return DiagnosisRow("onnxruntime", "ok", f"{description}: {', '.join(build.providers)}")
 
 
 def _provider(provider: Provider) -> DiagnosisRow:
@@ -82,7 +81,7 @@ def _provider(provider: Provider) -> DiagnosisRow:
     if problem is None:
         return DiagnosisRow(subject, "ok", "opens")
     if problem.code == _NO_DRIVER:
-        return DiagnosisRow(subject, "untested", f"untested here: {problem.message}", problem.hint)
+        return DiagnosisRow(subject, "untested", f"not tested here: {problem.message}", problem.hint)
     return DiagnosisRow(subject, "failed", problem.message, problem.hint)
 
 
@@ -91,5 +90,5 @@ def _library(library: SharedLibrary) -> DiagnosisRow:
     if library.problem is None:
         return DiagnosisRow(subject, "ok", "found")
     if library.name == DRIVER:
-        return DiagnosisRow(subject, "untested", "untested here: it comes with the NVIDIA driver, and there is none")
+        return DiagnosisRow(subject, "untested", "not tested here: part of the NVIDIA driver, which is not installed")
     return DiagnosisRow(subject, "missing", library.problem, f"pip install {packages((library.name,))}")

@@ -22,27 +22,29 @@ from stackc.frontend import Overrides, check_spec
 @click.argument("after", metavar="B", type=SpecPath())
 @override_options
 @click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
-@click.option("--html", type=click.Path(path_type=Path), help="Write a page with both pictures side by side.")
+@click.option("--html", type=click.Path(path_type=Path), help="Write an HTML page with both pictures side by side.")
 @click.option(
     "--depth", type=click.IntRange(min=1), default=1, show_default=True,
-    help="How many levels of blocks and stacks to open at first in the page.",
+    help="How many levels of blocks and stacks the page initially opens.",
 )  # fmt: skip
 @json_option
 def command(
     before: Path, after: Path, overrides: Overrides, markdown: bool, html: Path | None, depth: int, as_json: bool
 ) -> None:
-    """Tell what differs between two specs: components added, removed, changed, renamed, rewired; parameters and FLOPs.
+    """Compare two specs: components added, removed, changed, renamed, rewired; parameters and FLOPs.
 
-    --set and --dims count for both. Exit status 0 whether or not they differ.
+    --set and --dims apply to both. The exit status is 0 whether or not they differ.
     """
     if markdown and as_json:
-        raise click.UsageError("--markdown or --json, not both: each of them is all that is printed")
+        raise click.UsageError("--markdown or --json, not both: each replaces the other output")
     if html is not None:
         picture_target(html, "--html", (before, after), (".html",))
-    one, other = check_spec(before, overrides), check_spec(after, overrides)
-    difference = compare(one.typed, other.typed)
+
+    left, right = check_spec(before, overrides), check_spec(after, overrides)
+    difference = compare(left.typed, right.typed)
+
     if html is not None:
-        page = write_page(difference, (one.typed, one.sources), (other.typed, other.sources), depth)
+        page = write_page(difference, (left.typed, left.sources), (right.typed, right.sources), depth)
         write_file(html, page)
     if as_json:
         click.echo(json.dumps(_facts(difference), ensure_ascii=False))

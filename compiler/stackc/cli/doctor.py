@@ -15,13 +15,14 @@ _SIGNS = {"ok": ("✓", "green"), "missing": ("✗", "red"), "failed": ("✗", "
 @click.command("doctor")
 @json_option
 def command(as_json: bool) -> None:
-    """Tell what of this installation works: versions, providers, the libraries of CUDA, each with its mend."""
+    """Diagnose this installation and suggest fixes: versions, providers, the libraries of CUDA."""
     from stackc.cli.diagnose import diagnose
 
     rows = diagnose()
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(row) for row in rows], indent=2))
         return
+
     width = max(len(row.subject) for row in rows)
     for row in rows:
         sign, colour = _SIGNS[row.state]

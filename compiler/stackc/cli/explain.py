@@ -6,10 +6,14 @@ import dataclasses
 import json
 import shutil
 import textwrap
+from typing import TYPE_CHECKING
 
 import click
 
 from stackc.cli.options import completing, json_option
+
+if TYPE_CHECKING:
+    from stackc.authoring.reference.codes import CodePage
 
 
 def _codes() -> list[str]:
@@ -22,25 +26,32 @@ def _codes() -> list[str]:
 @click.argument("code", required=False, shell_complete=completing(_codes))
 @json_option
 def command(code: str | None, as_json: bool) -> None:
-    """Explain the CODE of a message: what it means, an example, what to write instead. Without CODE, list all."""
+    """Explain the CODE of a diagnostic: meaning, example, what to write instead. Without CODE, list all codes."""
     from stackc.authoring.reference.codes import code_pages
 
     pages = code_pages()
     if code is None:
-        titles = {page.code: page.title for page in pages.values()}
-        rows = [f"{click.style(c, fg='cyan')}  {title}" for c, title in titles.items()]
-        click.echo(json.dumps(titles, ensure_ascii=False, indent=2) if as_json else "\n".join(rows))
+        _list({page.code: page.title for page in pages.values()}, as_json)
         return
+
     page = pages.get(code.upper())
     if page is None:
         from stackc.core.diagnostics import did_you_mean
 
-        raise click.BadParameter(
-            f"no message has the code '{code}'; {did_you_mean(code.upper(), pages) or 'see `stackc explain`'}"
-        )
+        hint = did_you_mean(code.upper(), pages) or "see `stackc explain`"
+        raise click.BadParameter(f"no diagnostic has the code '{code}'; {hint}")
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(page), ensure_ascii=False, indent=2))
-        return
+    else:
+        _print(page)
+
+
+def _list(titles: dict[str, str], as_json: bool) -> None:
+    rows = [f"{click.style(code, fg='cyan')}  {title}" for code, title in titles.items()]
+    click.echo(json.dumps(titles, ensure_ascii=False, indent=2) if as_json else "\n".join(rows))
+
+
+def _print(page: CodePage) -> None:
     click.echo(f"{click.style(page.code, fg='red', bold=True)} {click.style(page.title, bold=True)}\n")
     click.echo(textwrap.fill(page.text, width=shutil.get_terminal_size().columns))
     for title, snippet in (("for example", page.wrong), ("write instead", page.right)):

@@ -1,7 +1,7 @@
-"""Waiting for files to be saved.
+"""Wait for files to be saved.
 
-By asking for their times: that works on every file system and in containers, where notifications often do not come, and
-it costs a few system calls a second. A library for it would bring more code than the rest of the command line.
+Polls their modification times, which works on every file system and in containers, where notifications are often lost,
+and costs a few system calls per second. A library for it would be larger than the rest of the command line.
 """
 
 from __future__ import annotations
@@ -11,37 +11,44 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-Stamp: TypeAlias = tuple[tuple[int, int, int] | None, ...]
+Stamp: TypeAlias = tuple[int, int, int]
+"""Modification time in nanoseconds, size in bytes, inode."""
+
+Stamps: TypeAlias = tuple[Stamp | None, ...]
 
 INTERVAL = 0.1
+"""Seconds between two polls."""
 
 
 def saves(files: Callable[[], Iterable[Path]], interval: float = INTERVAL) -> Iterator[None]:
-    """Yield now, and again each time that one of the files was written, replaced or removed, for ever.
+    """Yield immediately, and then each time one of the files has been written, replaced or removed. Never ends.
 
-    `files` is asked each time, since a spec may come to include others; where they have become others it yields at
-    once, since a new one may have been saved after it was read. A file that is just being written is waited for until
-    it stays the same for one `interval` in seconds.
+    `files` is called each time, because a spec may include other files after a change; if the files have changed, it
+    yields immediately, because a new one may have been saved after it was read. It waits for a file that is being
+    written until the file stays the same for one `interval`, in seconds.
     """
     while True:
         watched = tuple(files())
-        seen = _stamp(watched)
+        last = _stamps(watched)
         yield
         if tuple(files()) != watched:
             continue
-        while (now := _stamp(files())) == seen:
+
+        while (current := _stamps(files())) == last:
             time.sleep(interval)
-        while now != seen:
-            seen = now
+
+        # Something has changed: wait until the writer has finished.
+        while current != last:
+            last = current
             time.sleep(interval)
-            now = _stamp(files())
+            current = _stamps(files())
 
 
-def _stamp(files: Iterable[Path]) -> Stamp:
-    return tuple(map(_file_stamp, files))
+def _stamps(files: Iterable[Path]) -> Stamps:
+    return tuple(map(_stamp, files))
 
 
-def _file_stamp(file: Path) -> tuple[int, int, int] | None:
+def _stamp(file: Path) -> Stamp | None:
     try:
         stat = file.stat()
     except FileNotFoundError:

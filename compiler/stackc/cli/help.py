@@ -14,26 +14,28 @@ from stackc.cli.options import completing
 @click.argument("topic", required=False, shell_complete=completing(lambda: ["language", *COMMANDS]))
 @click.pass_context
 def command(ctx: click.Context, topic: str | None) -> None:
-    """Tell how to write a spec: `stackc help language`; or what a command does: `stackc help COMMAND`."""
+    """Explain how to write a spec, `stackc help language`, or what a command does, `stackc help COMMAND`."""
     root = ctx.find_root()
     if topic is None:
         click.echo(f"{root.get_help()}\n\nstackc help language: how to write a spec")
     elif topic == "language":
-        _language()
+        _print_language()
     elif (
-        topic in COMMANDS and isinstance(root.command, click.Group) and (found := root.command.get_command(root, topic))
+        topic in COMMANDS
+        and isinstance(root.command, click.Group)
+        and (described := root.command.get_command(root, topic))
     ):
-        with click.Context(found, info_name=topic, parent=root) as inner:
-            click.echo(found.get_help(inner))
+        with click.Context(described, info_name=topic, parent=root) as inner:
+            click.echo(described.get_help(inner))
     else:
         from stackc.core.diagnostics import did_you_mean
 
-        guess = did_you_mean(topic, ["language", *COMMANDS]) or "see `stackc help`"
-        raise click.BadParameter(f"nothing is called '{topic}'; {guess}")
+        hint = did_you_mean(topic, ["language", *COMMANDS]) or "see `stackc help`"
+        raise click.BadParameter(f"no help topic '{topic}'; {hint}")
 
 
-def _language() -> None:
-    """Rendered on a terminal, Markdown elsewhere."""
+def _print_language() -> None:
+    """Print the language reference: rendered on a terminal, otherwise as Markdown."""
     from stackc.authoring.reference.language import language
 
     text = language()

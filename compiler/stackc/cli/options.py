@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, defined once."""
+"""Arguments and options shared by several commands."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class SpecPath(click.Path):
-    """A spec, or an artifact, which is put back first where a build was killed in the middle of replacing it."""
+    """The path of a spec or an artifact. Restores an artifact that a killed build has not finished replacing."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path. Wrong usage where it names nothing, or something on the network."""
+        """Return the path. Raises click.BadParameter if it is empty or a URL."""
         text = os.fsdecode(value)
         if not text:
             self.fail("the name of the spec is empty", param, ctx)
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
-            self.fail(f"'{text}' is a URL; a spec is a file: download it, and name that", param, ctx)
+            self.fail(f"'{text}' is a URL; a spec is a file: download it first", param, ctx)
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         if not os.path.lexists(path):
             from stackc.artifact.atomic import recover
@@ -39,7 +39,7 @@ class SpecPath(click.Path):
 
 
 def comma_separated(item: click.ParamType[Any]) -> dict[str, Any]:
-    """What makes an option take several values, with commas between them or said again: each once, in order."""
+    """Return the settings of an option with several values, separated by commas or repeated: unique, in order."""
 
     def convert(ctx: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> tuple[Any, ...]:
         parts = (part.strip() for text in texts for part in text.split(","))
@@ -47,25 +47,25 @@ def comma_separated(item: click.ParamType[Any]) -> dict[str, Any]:
 
     def complete(ctx: click.Context, option: click.Parameter, incomplete: str) -> list[CompletionItem]:
         before, comma, last = incomplete.rpartition(",")
-        return [CompletionItem(before + comma + found.value) for found in item.shell_complete(ctx, option, last)]
+        return [CompletionItem(before + comma + match.value) for match in item.shell_complete(ctx, option, last)]
 
     return {"multiple": True, "callback": convert, "shell_complete": complete}
 
 
 spec_argument = click.argument("spec", type=SpecPath())
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 provider_option = click.option(
     "--provider",
     type=click.Choice(["auto", "cpu", "cuda", "tensorrt"]),
     default="auto",
     show_default=True,
-    help="ONNX Runtime's execution provider; one that is asked for and does not open is an error.",
+    help="ONNX Runtime's execution provider; an error if a provider other than auto does not open.",
 )
 require_option = click.option(
-    "--require-provider", is_flag=True, help="Fail where a node of the model went to another provider than that."
+    "--require-provider", is_flag=True, help="Fail if a node of the model is assigned to another provider."
 )
 threads_option = click.option(
-    "--threads", type=click.IntRange(min=1), help="Threads for one operation; default: all cores."
+    "--threads", type=click.IntRange(min=1), help="Threads per operation. Default: all cores."
 )
 
 
@@ -73,7 +73,7 @@ Completer: TypeAlias = Callable[[click.Context, click.Parameter, str], list[str]
 
 
 def completing(names: Callable[[], Iterable[str]]) -> Completer:
-    """What a shell completes an argument with: the names that begin as it does, whatever their case."""
+    """Return a shell completion of an argument: the names that start with it, ignoring case."""
 
     def complete(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
         return [name for name in names() if name.lower().startswith(incomplete.lower())]
@@ -82,7 +82,7 @@ def completing(names: Callable[[], Iterable[str]]) -> Completer:
 
 
 def override_options(command: F) -> F:
-    """`--set`, `--dims` and `--trust`, handed to the command as `overrides`."""
+    """Add `--set`, `--dims` and `--trust`, which the command receives as `overrides`."""
 
     @click.option(
         "--set",
@@ -90,7 +90,7 @@ def override_options(command: F) -> F:
         multiple=True,
         metavar="NAME=VALUE",
         callback=_pairs,
-        help="Set a param of the spec; several at once with commas: dim=3,layers=4.",
+        help="Set a param of the spec; separate several with commas: dim=3,layers=4.",
     )
     @click.option(
         "--dims",
@@ -98,11 +98,11 @@ def override_options(command: F) -> F:
         multiple=True,
         metavar="NAME=SIZE",
         callback=_sizes,
-        help="Fix the size of a dim; several at once with commas: batch=8,seq=128.",
+        help="Fix the size of a dim; separate several with commas: batch=8,seq=128.",
     )
     @click.option(
         "--trust", multiple=True, metavar="MODULE", callback=_modules,
-        help="Let the code of a Python module run, whose classes `op: torch` names.",
+        help="Allow the code of a Python module, whose classes `op: torch` names, to run.",
     )  # fmt: skip
     @wraps(command)
     def with_overrides(
@@ -112,18 +112,18 @@ def override_options(command: F) -> F:
 
         return command(*args, overrides=Overrides(params, dims, trust), **kwargs)
 
-    return with_overrides  # type: ignore[return-value]  # click passes keywords, which no type of a decorator says
+    return with_overrides  # type: ignore[return-value]  # click passes keywords, which the type cannot express
 
 
 def diagnostics_option(command: F) -> F:
-    """`--format`: how diagnostics are told; `json` and `github` go to the standard output.
+    """Add `--format`, the form of diagnostics; `json` and `github` go to the standard output.
 
-    The command gets `as_json`, which `--json` sets as well.
+    The command receives `as_json`, which `--json` also sets.
     """
 
     @click.option(
         "--format", "form", type=click.Choice(["text", "json", "github"]), default="text", show_default=True,
-        help="How mistakes are told: with their lines, as JSON, or as annotations of a GitHub workflow.",
+        help="The form of diagnostics: text with source lines, JSON, or annotations of a GitHub workflow.",
     )  # fmt: skip
     @json_option
     @wraps(command)
@@ -143,11 +143,11 @@ def diagnostics_option(command: F) -> F:
                 raise
             sys.exit(1)
 
-    return with_format  # type: ignore[return-value]  # click passes keywords, which no type of a decorator says
+    return with_format  # type: ignore[return-value]  # click passes keywords, which the type cannot express
 
 
 def _pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    """`a=1 b=2`, also as `a=1,b=2`; wrong usage where a name has two values."""
+    """Parse `a=1 b=2`, or `a=1,b=2`. Raises click.BadParameter if a name has two values."""
     pairs: dict[str, str] = {}
     for text in (part for value in values for part in value.split(",")):
         name, equals, value = text.partition("=")
@@ -155,7 +155,7 @@ def _pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, ...])
             raise click.BadParameter(f"'{text}' is not NAME=VALUE", ctx, option)
         name, value = name.strip(), value.strip()
         if pairs.setdefault(name, value) != value:
-            raise click.BadParameter(f"{name} is given twice, as {pairs[name]} and as {value}", ctx, option)
+            raise click.BadParameter(f"{name} is set twice, to {pairs[name]} and to {value}", ctx, option)
     return pairs
 
 
@@ -171,6 +171,6 @@ def _sizes(ctx: click.Context, option: click.Parameter, values: tuple[str, ...])
     sizes = {}
     for name, value in _pairs(ctx, option, values).items():
         if not value.isdecimal() or int(value) < 1:
-            raise click.BadParameter(f"{name}={value}: a size is a whole number from 1 up", ctx, option)
+            raise click.BadParameter(f"{name}={value}: a size must be a whole number of at least 1", ctx, option)
         sizes[name] = int(value)
     return sizes

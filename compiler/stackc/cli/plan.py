@@ -22,7 +22,7 @@ _LABELS = {"float16": "float16, bfloat16", "int8": "int8 weights"}
 
 
 def _memory(ctx: click.Context, option: click.Parameter, text: str | None) -> tuple[int, str] | None:
-    """The bytes, and the memory in the unit in which it is given."""
+    """Return the memory in bytes, and as text in the unit that the user chose."""
     try:
         return None if text is None else (memory_of(text), memory_text(text))
     except ValueError as error:
@@ -34,31 +34,32 @@ def _memory(ctx: click.Context, option: click.Parameter, text: str | None) -> tu
 @override_options
 @click.option(
     "--depth", type=click.IntRange(min=1), default=1, show_default=True,
-    help="How many levels of blocks and stacks to tell; 1 leaves all of them closed.",
+    help="How many levels of blocks and stacks to list; 1 leaves all of them closed.",
 )  # fmt: skip
 @click.option(
     "--dtype", type=click.Choice([*PRECISIONS, "bfloat16"]), default="float32", show_default=True,
-    help="Of the memory in the table. int8 is of weight matrices, the rest being float16.",
+    help="Element type of the memory in the table. int8 applies to weight matrices, the rest is float16.",
 )  # fmt: skip
-@click.option("--memory", callback=_memory, metavar="SIZE", help="Tell what fits in this much: 24GB, 80GiB.")
+@click.option("--memory", callback=_memory, metavar="SIZE", help="Report what fits in this much memory: 24GB, 80GiB.")
 @json_option
 def command(
     spec: Path, overrides: Overrides, depth: int, dtype: str, memory: tuple[int, str] | None, as_json: bool
 ) -> None:
-    """Tell what SPEC needs, block by block: shapes, parameters, FLOPs, memory of weights and activations.
+    """Report what SPEC needs, block by block: shapes, parameters, FLOPs, memory of weights and activations.
 
-    Sizes that --dims leaves open stay in the figures as names. Activations are all that is made in a forward pass, as
-    training keeps it; their peak is what lives at once when only the outputs are wanted.
+    Sizes that --dims leaves open appear in the figures as names. Activations are all values of a forward pass, as kept
+    for training; their peak is what inference holds at once.
     """
-    size, echoed = memory or (None, "")
+    size, size_text = memory or (None, "")
     plan = make_plan(check_spec(spec, overrides).typed, depth, size)
     if as_json:
         click.echo(json.dumps(_facts(plan), ensure_ascii=False))
         return
+
     _print_blocks(plan, "float16" if dtype == "bfloat16" else dtype)
     _print_memory(plan)
     if plan.memory is not None:
-        _print_fits(plan, plan.memory, echoed)
+        _print_fits(plan, plan.memory, size_text)
 
 
 # -- for people
@@ -70,18 +71,17 @@ def _print_blocks(plan: Plan, dtype: str) -> None:
     rows = []
     for row in plan.rows:
         name = "  " * row.level + row.path.rpartition(".")[2]
-        title = " ".join(
-            [name, *([row.op] if row.op != name.strip() else []), *([f"×{row.repeat}"] * (row.repeat > 1))]
-        )
+        op = [row.op] if row.op != name.strip() else []
+        title = " ".join([name, *op, *([f"×{row.repeat}"] * (row.repeat > 1))])
         rows.append([title, ", ".join(map(type_text, row.outputs)), *_figures(row.needs, dtype)])
     print_table(columns, rows, [plan.name, "", *_figures(plan.total, dtype)])
 
 
 def _figures(needs: Footprint, dtype: str) -> list[str]:
     precision, cost = PRECISIONS[dtype], needs.cost
-    weights, made = needs.weights.bytes(precision), needs.activations.bytes(precision)
+    weights, activations = needs.weights.bytes(precision), needs.activations.bytes(precision)
     cells = [(cost.parameters, scaled(cost.parameters)), (cost.flops, sum_text(cost.flops))]
-    cells += [(weights, bytes_text(weights)), (made, bytes_text(made))]
+    cells += [(weights, bytes_text(weights)), (activations, bytes_text(activations))]
     return [text if number != 0 else "" for number, text in cells]
 
 
@@ -89,25 +89,33 @@ def _print_memory(plan: Plan) -> None:
     columns = ["memory", "weights", "activations", *(f"peak{_at(peak.dims)}" for peak in plan.peaks)]
     rows = []
     for name, precision in PRECISIONS.items():
-        made = bytes_text(plan.total.activations.bytes(precision))
+        weights = bytes_text(plan.total.weights.bytes(precision))
+        activations = bytes_text(plan.total.activations.bytes(precision))
         peaks = [bytes_text(peak.bytes[name]) for peak in plan.peaks]
-        rows.append([_LABELS.get(name, name), bytes_text(plan.total.weights.bytes(precision)), made, *peaks])
+        rows.append([_LABELS.get(name, name), weights, activations, *peaks])
     print_table(columns, rows)
 
 
-def _print_fits(plan: Plan, memory: int, echoed: str) -> None:
-    rows = [[_LABELS.get(name, name), told] for name in PRECISIONS for told in _fits_told(plan, name, memory)]
-    print_table([f"in {echoed}", "what fits, as weights and peak"], rows)
+def _print_fits(plan: Plan, memory: int, size_text: str) -> None:
+    rows = [[_LABELS.get(name, name), line] for name in PRECISIONS for line in _describe_fits(plan, name, memory)]
+    print_table([f"in {size_text}", "what fits, as weights and peak"], rows)
 
 
-def _fits_told(plan: Plan, dtype: str, memory: int) -> Iterator[str]:
+def _describe_fits(plan: Plan, dtype: str, memory: int) -> Iterator[str]:
+    """Yield what fits: everything, nothing, or how far each dim may grow."""
     weights = plan.total.weights.bytes(PRECISIONS[dtype])
-    for peak, told in ((plan.peaks[-1], "fits"), (plan.peaks[0], "nothing fits")):
-        needed = weights + peak.bytes[dtype]
-        whole = len(plan.peaks) > 1 or not plan.contract  # where a dim has no end, the least sizes say little
-        if (whole and needed <= memory) if told == "fits" else needed > memory:
-            yield f"{told}: it takes {bytes_text(needed)}{_at(peak.dims)}"
-            return
+    smallest, largest = plan.peaks[0], plan.peaks[-1]
+
+    # If a dim is unbounded, there is only one peak, at the smallest sizes, which says little about the others.
+    is_bounded = len(plan.peaks) > 1 or not plan.contract
+    most, least = weights + largest.bytes[dtype], weights + smallest.bytes[dtype]
+    if is_bounded and most <= memory:
+        yield f"fits: it takes {bytes_text(most)}{_at(largest.dims)}"
+        return
+    if least > memory:
+        yield f"nothing fits: it takes {bytes_text(least)}{_at(smallest.dims)}"
+        return
+
     for fit in plan.fits[dtype]:
         if fit.largest is None:
             yield f"no {fit.dim}{_at(fit.beside)}"
@@ -126,20 +134,22 @@ def _at(sizes: Mapping[str, int]) -> str:
 
 
 def _facts(plan: Plan) -> dict[str, Any]:
+    blocks = [
+        {"path": row.path, "op": row.op, "repeat": row.repeat, "level": row.level}
+        | {"outputs": list(map(str, row.outputs))}
+        | row.needs.facts()
+        for row in plan.rows
+    ]
     facts: dict[str, Any] = {
         "name": plan.name,
         "inputs": {name: str(type_) for name, type_ in plan.inputs.items()},
         "outputs": {name: str(type_) for name, type_ in plan.outputs.items()},
         "total": plan.total.facts(),
         "peaks": list(map(asdict, plan.peaks)),
-        "blocks": [
-            {"path": row.path, "op": row.op, "repeat": row.repeat, "level": row.level}
-            | {"outputs": list(map(str, row.outputs))}
-            | row.needs.facts()
-            for row in plan.rows
-        ],
+        "blocks": blocks,
     }
+
     if plan.memory is not None:
-        found = {name: list(map(asdict, fits)) for name, fits in plan.fits.items()}
-        facts["memory"] = {"bytes": plan.memory, "fits": found}
+        fits = {name: list(map(asdict, rows)) for name, rows in plan.fits.items()}
+        facts["memory"] = {"bytes": plan.memory, "fits": fits}
     return facts

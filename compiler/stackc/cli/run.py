@@ -17,10 +17,15 @@ from stackc.cli.options import provider_option, require_option, threads_option
     "source",
     type=click.Path(path_type=Path),
     required=True,
-    help="An .npz with an array for every input.",
+    help="An .npz file with an array for every input.",
 )
 @click.option(
-    "-o", "--output", "target", type=click.Path(path_type=Path), required=True, help="The .npz to write the outputs to."
+    "-o",
+    "--output",
+    "target",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The .npz file to write the outputs to.",
 )
 @provider_option
 @require_option
@@ -28,10 +33,11 @@ from stackc.cli.options import provider_option, require_option, threads_option
 def command(
     artifact: Path, source: Path, target: Path, provider: str, require_provider: bool, threads: int | None
 ) -> None:
-    """Run ARTIFACT (exported/NAME) on the arrays of an .npz file; imports no PyTorch."""
+    """Run ARTIFACT (exported/NAME) on the arrays of an .npz file. Does not import PyTorch."""
     if target.exists() and source.exists() and target.samefile(source):
-        message = f"'{target}' is what is read, and would be lost; name another file"
+        message = f"'{target}' is an input of this command and would be lost; name another file"
         raise click.BadParameter(message, param_hint="--output")
+
     from stackc.artifact.folder import run_artifact
     from stackc.runtime import read_npz, write_npz
 

@@ -9,18 +9,19 @@ import click
 
 
 @click.command("schema")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="The file to write; default: the screen.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="The file to write. Default: the standard output.")
 def command(out: Path | None) -> None:
     """Print the JSON Schema of specs in YAML, for editors.
 
-    In an editor with a YAML language server, `# yaml-language-server: $schema=stackc.schema.json` as the first line
-    of a spec gives completion, hover and red lines.
+    In an editor with a YAML language server, the first line `# yaml-language-server: $schema=stackc.schema.json` of a
+    spec enables completion, hover and red lines.
     """
     from stackc.authoring.schema import schema
     from stackc.cli.pictures import refuse_spec, write_file
 
     if out is not None:
         refuse_spec(out, "--out", ())
+
     text = json.dumps(schema(), indent=2, ensure_ascii=False)
     if out is None:
         click.echo(text)

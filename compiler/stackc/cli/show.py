@@ -10,14 +10,27 @@ import click
 
 from stackc.cli.options import override_options, spec_argument
 from stackc.cli.pictures import SUFFIXES, draw_picture, picture_target, write_file
-from stackc.frontend import Overrides, check_spec
-from stackc.spec.source import MERMAID_SUFFIXES, YAML_SUFFIXES, load_source
+from stackc.core.diagnostics import SpecError
+from stackc.frontend import Overrides, check_source, check_spec
+from stackc.ir.document_printer import print_document
+from stackc.ir.printer import print_graph, print_program, print_typed
+from stackc.resolve.resolve import resolve
+from stackc.spec.reader import parse
+from stackc.spec.source import MERMAID_SUFFIXES, YAML_SUFFIXES, Source, load_source
 from stackc.spec.writer import convert_syntax
 from stackc.view.compose import compose
 from stackc.view.picture import Picture
 
-Form = Literal["yaml", "mermaid", "torch"]
-FORMS: dict[Form, tuple[str, ...]] = {"yaml": YAML_SUFFIXES, "mermaid": MERMAID_SUFFIXES, "torch": (".py",)}
+Form = Literal["yaml", "mermaid", "graph", "typed", "program", "torch"]
+FORMS: dict[Form, tuple[str, ...]] = {
+    "yaml": YAML_SUFFIXES,
+    "mermaid": MERMAID_SUFFIXES,
+    "graph": (".txt",),
+    "typed": (".txt",),
+    "program": (".txt",),
+    "torch": (".py",),
+}
+"""The forms of --as, in the order of the stages, each with the suffixes of its files."""
 
 
 @click.command("show")
@@ -25,57 +38,112 @@ FORMS: dict[Form, tuple[str, ...]] = {"yaml": YAML_SUFFIXES, "mermaid": MERMAID_
 @override_options
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path),
-    help=f"A file to write instead: {', '.join(SUFFIXES)}; .py with --as torch.",
+    help=(
+        f"Write to this file: a picture ({', '.join(SUFFIXES)}); with --as yaml or mermaid a spec, with --as torch a "
+        ".py file, with --as graph, typed or program a .txt file."
+    ),
 )  # fmt: skip
 @click.option(
     "--depth", type=click.IntRange(min=1), default=1, show_default=True,
-    help="How many levels of blocks and stacks to open; 1 leaves all of them closed.",
+    help="How many levels of blocks and stacks to open; 1 keeps all of them closed.",
 )  # fmt: skip
 @click.option(
     "--tree/--mermaid", default=None,
-    help="Print a tree to read, or Mermaid; by default a tree on a screen, Mermaid into a pipe.",
+    help="Print a tree for reading, or Mermaid; the default is a tree on a terminal and Mermaid in a pipe.",
 )  # fmt: skip
 @click.option(
     "--as", "form", type=click.Choice(list(FORMS)),
-    help="Write the spec itself, as YAML or Mermaid, comments and order kept; or the model as a file of plain PyTorch.",
+    help=(
+        "Print the spec as YAML or Mermaid, with its comments; what the compiler makes of it: the graph, the typed "
+        "graph, the flat program; or the model as a file of plain PyTorch."
+    ),
 )  # fmt: skip
 def command(
     spec: Path, overrides: Overrides, out: Path | None, depth: int, tree: bool | None, form: Form | None
 ) -> None:
-    """Draw SPEC: a tree or Mermaid on the screen, or a picture in a file. With --as, write SPEC in another language.
+    """Draw SPEC as a tree, as Mermaid, or as a picture in a file; or print it in another form, with --as.
 
-    Shapes stand on the arrows, parameters and FLOPs on the nodes; equal members of a stack are drawn once, with ×12.
+    Arrows carry shapes; nodes carry parameters and FLOPs. Equal members of a stack are drawn once, with ×12.
+
+    With --as graph, a SPEC with errors is printed as far as it can be understood; the errors follow.
     """
-    if out is not None:
-        meant = next((each for each, known in FORMS.items() if out.suffix.lower() in known), None)
-        hint = f"; with `--as {meant}` it may" if meant and meant != form else ""
-        known, writes_specs = FORMS[form] if form else SUFFIXES, form in ("yaml", "mermaid")
-        picture_target(out, "--out", (spec,), known, hint, writes_specs=writes_specs)
-    if form in ("yaml", "mermaid") and (overrides.params or overrides.dims):
-        raise click.UsageError(f"--as {form} writes the spec as it stands; --set and --dims are for all else")
-    if tree is not None and (form or out):
-        raise click.UsageError("--tree and --mermaid are for the screen; they go with neither --as nor --out")
+    _check_usage(spec, overrides, out, tree, form)
+
     if tree or (tree is None and not (form or out) and sys.stdout.isatty()):
         _print_tree(compose(check_spec(spec, overrides).typed, depth))
         return
-    shown = _written(spec, overrides, form) if form else _drawn(spec, overrides, out, depth)
+
+    if form == "graph":
+        _show_graph(load_source(spec), overrides, out)
+        return
+
+    shown = _in_form(spec, overrides, form) if form else _draw(spec, overrides, out, depth)
+    _emit(shown, out)
+
+
+def _check_usage(spec: Path, overrides: Overrides, out: Path | None, tree: bool | None, form: Form | None) -> None:
+    """Refuse options that do not go together, as wrong usage."""
+    if out is not None:
+        suited = next((other for other, suffixes in FORMS.items() if out.suffix.lower() in suffixes), None)
+        hint = f"; with `--as {suited}` it may" if suited and suited != form else ""
+        suffixes, writes_specs = FORMS[form] if form else SUFFIXES, form in ("yaml", "mermaid")
+        picture_target(out, "--out", (spec,), suffixes, hint, writes_specs=writes_specs)
+
+    if form in ("yaml", "mermaid") and (overrides.params or overrides.dims):
+        raise click.UsageError(f"--as {form} writes the spec as it stands; --set and --dims apply to all other forms")
+    if tree is not None and (form or out):
+        raise click.UsageError("--tree and --mermaid are for the screen; use them without --as and --out")
+
+
+def _show_graph(source: Source, overrides: Overrides, out: Path | None) -> None:
+    """Show the graph. If the spec has errors, show what was recovered of it first, then raise them as SpecError."""
+    try:
+        _emit(print_graph(check_source(source, overrides).graph), out)
+    except SpecError:
+        if recovered := _recovered(source, overrides):
+            _emit(recovered, out)
+        raise
+
+
+def _recovered(source: Source, overrides: Overrides) -> str | None:
+    """Return the last value before the error as text: the graph, else the document; None if the text is not a spec."""
+    try:
+        document = parse(source, recover=True)
+    except SpecError:
+        return None
+
+    try:
+        return print_graph(resolve(document, overrides.params, overrides.dims, overrides.trust, overrides.spelling))
+    except SpecError:
+        return print_document(document)
+
+
+def _in_form(spec: Path, overrides: Overrides, form: Form) -> str:
+    if form == "yaml" or form == "mermaid":
+        return convert_syntax(load_source(spec), form)
+
+    checked = check_spec(spec, overrides)
+    if form == "typed":
+        return print_typed(checked.typed)
+    if form == "program":
+        return print_program(checked.program)
+
+    from stackc.torch_backend.torch_file import write_torch
+
+    return write_torch(checked.typed)
+
+
+def _draw(spec: Path, overrides: Overrides, out: Path | None, depth: int) -> str | bytes:
+    return draw_picture(check_spec(spec, overrides), out.suffix.lower() if out else ".mmd", depth)
+
+
+def _emit(shown: str | bytes, out: Path | None) -> None:
+    """Print, or write to a file and say so."""
     if out is None:
         click.echo(shown, nl=False)
         return
     write_file(out, shown)
     click.echo(f"wrote {out}")
-
-
-def _written(spec: Path, overrides: Overrides, form: Form) -> str:
-    if form != "torch":
-        return convert_syntax(load_source(spec), form)
-    from stackc.torch_backend.torch_file import write_torch
-
-    return write_torch(check_spec(spec, overrides).typed)
-
-
-def _drawn(spec: Path, overrides: Overrides, out: Path | None, depth: int) -> str | bytes:
-    return draw_picture(check_spec(spec, overrides), out.suffix.lower() if out else ".mmd", depth)
 
 
 def _print_tree(picture: Picture) -> None:

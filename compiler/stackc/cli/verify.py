@@ -17,9 +17,9 @@ from stackc.cli.options import json_option, provider_option, threads_option
 @threads_option
 @json_option
 def command(artifact: Path, provider: str, threads: int | None, as_json: bool) -> None:
-    """Hold ARTIFACT (exported/NAME) to what it says of itself; imports no PyTorch.
+    """Verify ARTIFACT (exported/NAME): hashes, ONNX validity, recorded outputs. Does not import PyTorch.
 
-    Every byte by its hash, the model by the checker of onnx, the recorded inputs by the outputs recorded with them.
+    Compares every file with its hash, checks the model with onnx's checker, and runs it on the recorded inputs.
     """
     from stackc.artifact.verify import verify
 
@@ -30,11 +30,12 @@ def command(artifact: Path, provider: str, threads: int | None, as_json: bool) -
         rows = [dataclasses.asdict(distance) for distance in verified.distances]
         click.echo(json.dumps(facts | {"provider": verified.provider, "outputs": rows}, indent=2))
         return
+
     tick = click.style("✓", fg="green")
-    click.echo(f"{tick} files    {len(manifest.files)} as they were built, {verified.bytes:,} bytes")
+    click.echo(f"{tick} files    {len(manifest.files)} unchanged since the build, {verified.bytes:,} bytes")
     click.echo(f"{tick} model    valid ONNX, opset {manifest.opset}")
     for distance in verified.distances:
-        said = f"{distance.found:.1e} from the recorded one, of {distance.allowed:.1e} allowed"
-        click.echo(f"{tick} output   {distance.output}: {said}, on {verified.provider}")
+        difference = f"differs from the recorded one by {distance.found:.1e}, of {distance.allowed:.1e} allowed"
+        click.echo(f"{tick} output   {distance.output}: {difference}, on {verified.provider}")
     if not verified.distances:
-        click.echo(f"- outputs  none recorded: it was built without a proof (opened on {verified.provider})")
+        click.echo(f"- outputs  none recorded: built without a proof (opened on {verified.provider})")

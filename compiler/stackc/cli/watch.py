@@ -15,19 +15,20 @@ from stackc.frontend import Checked, Overrides
 @click.command("watch")
 @spec_argument
 @override_options
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="A picture or page to draw again: .svg, .html, …")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="A picture or page to redraw: .svg, .html, …")
 @click.option(
     "--depth", type=click.IntRange(min=1), default=1, show_default=True,
-    help="How many levels of blocks and stacks to open in it.",
+    help="How many levels of blocks and stacks to open in the picture.",
 )  # fmt: skip
 def command(spec: Path, overrides: Overrides, out: Path | None, depth: int) -> None:
-    """Check SPEC again each time that it, or a file that it includes, is saved, and draw it again; until Ctrl-C."""
+    """Check and redraw SPEC whenever it, or a file that it includes, is saved. Stop with Ctrl-C."""
     from stackc.cli.file_watch import saves
     from stackc.spec.source import load_source
 
     redraw = _drawer(out, depth, spec) if out else None
     first = Path(load_source(spec).file)
     files = [first]
+
     try:
         for _ in saves(lambda: files):
             click.clear()
@@ -46,8 +47,8 @@ def _drawer(out: Path, depth: int, spec: Path) -> Callable[[Checked], None]:
 
 
 def _check(spec: Path, overrides: Overrides, redraw: Callable[[Checked], None] | None) -> Checked | None:
-    """Check, draw and tell; None where the spec is wrong."""
-    from stackc.cli.report import count, report_diagnostics
+    """Check and draw the spec, and print the result. Return None if the spec has errors."""
+    from stackc.cli.report import report_diagnostics, rounded
     from stackc.core.diagnostics import SpecError
     from stackc.frontend import check_spec
     from stackc.view.figures import counted
@@ -60,9 +61,11 @@ def _check(spec: Path, overrides: Overrides, redraw: Callable[[Checked], None] |
     except SpecError as error:
         report_diagnostics(error)
         return None
+
     milliseconds = (time.perf_counter() - start) * 1000
     number = checked.cost.parameters
-    facts = f"{counted(len(checked.program.calls), 'component')}, {count(number)} parameter{'' if number == 1 else 's'}"
-    sign = click.style("✓", fg="green")
-    click.echo(f"{sign} {time.strftime('%H:%M:%S')} {checked.program.name}: sound, {facts} ({milliseconds:.0f} ms)")
+    parameters = f"{rounded(number)} parameter{'' if number == 1 else 's'}"
+    summary = f"{counted(len(checked.program.calls), 'component')}, {parameters} ({milliseconds:.0f} ms)"
+    tick = click.style("✓", fg="green")
+    click.echo(f"{tick} {time.strftime('%H:%M:%S')} {checked.program.name}: OK, {summary}")
     return checked

@@ -1,6 +1,16 @@
-"""The values between stages, and nothing else.
+"""The values between stages, their text, and what makes them legal.
 
-model.py    Graph: regions of wired nodes
-typed.py    TypedGraph: the same regions with the type of every value
-program.py  Program: one call a component, flat, in running order
+model.py             Graph: regions of nodes, each operand at its port
+typed.py             TypedGraph: the same regions with the type of every value
+program.py           Program: one call per component, flat, in running order
+
+printer.py           all three as text
+document_printer.py  a Document as text, for a spec that cannot be resolved
+text.py              what the printers share: names, literals, spans
+
+verifier.py          checks that a value is legal
+graph_rules.py       the rules of a Graph
+typed_rules.py       the rules of a TypedGraph
+program_rules.py     the rules of a Program
+violations.py        IRError and the violations that it lists
 """

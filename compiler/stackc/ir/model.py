@@ -35,7 +35,10 @@ class ValueRef:
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """Where a value enters a node; a variadic port has as many as arrows, an open optional port one without a wire."""
+    """A value that enters a node at a port; None at an optional port that is open.
+
+    A variadic port has one operand for each arrow.
+    """
 
     port: str
     value: ValueRef | None
@@ -48,7 +51,10 @@ Body: TypeAlias = "Component | Region"
 
 @dataclass(frozen=True, slots=True)
 class Tie:
-    """A parameter that is another one: its path within the region, where the spec says so, and of which parameter."""
+    """The path, within the region, of the parameter that a parameter of a node is tied to.
+
+    `span` is where the spec writes the path, `key` where it names the node's own parameter.
+    """
 
     path: str
     span: Span
@@ -57,11 +63,10 @@ class Tie:
 
 @dataclass(frozen=True)
 class Node:
-    """A component or a region at work in a region.
+    """A call of a component or of a region, inside a region.
 
-    `same_as` names the node of the region whose very module is called again here. `fields` has the place of each field
-    that the spec writes, and `entry` that of its entry. `implied` nodes are no nodes of the drawing: the sum that
-    `merge: sum` asks for.
+    `same_as` names the node of this region whose module is called again here. `fields` has the span of each field that
+    the spec writes, and `entry` that of the node's entry. An `implied` node is not drawn: `merge: sum` asks for it.
     """
 
     id: str
@@ -82,8 +87,8 @@ class Node:
 class Region:
     """Nodes wired to each other, to named inputs and to named outputs; equal only to itself.
 
-    `nodes` stand in an order in which they can be run. Its first outputs are those of the drawing, taps follow.
-    `places` says where the inputs are declared, if anywhere; `params` has the values that a block's are bound to.
+    `nodes` are in running order. The first outputs are those of the drawing; taps follow. `places` has the spans of
+    declared inputs, `params` the values that the params of a block are bound to.
     """
 
     name: str
@@ -102,22 +107,24 @@ class Region:
 
     @cached_property
     def graph(self) -> nx.MultiDiGraph[str]:
-        """The region as a networkx graph: an edge an inlet, with `port` and `output`; frozen."""
+        """The region as a frozen networkx graph: one edge per connected operand, with its `port` and `output`."""
         graph: nx.MultiDiGraph[str] = nx.MultiDiGraph(name=self.name)
         graph.add_nodes_from(self.inputs)
+
         for node in self.nodes.values():
             graph.add_node(node.id, node=node)
             for operand in node.operands:
                 if operand.value:
                     graph.add_edge(operand.value.node, node.id, port=operand.port, output=operand.value.output)
+
         return nx.freeze(graph)  # type: ignore[no-any-return]  # networkx leaves it untyped
 
 
 @dataclass(frozen=True)
 class Graph:
-    """A resolved spec: what `resolve` makes of a document, the values of its params, and the texts that it includes.
+    """A resolved spec: its regions, the values of its params, and the texts that it includes.
 
-    `unused` are the blocks that are sound as far as they can be told, and that nothing of the spec uses.
+    `unused` are the blocks that nothing in the spec uses; they are legal as far as that can be checked without a use.
     """
 
     document: Document
@@ -130,13 +137,14 @@ class Graph:
 
 
 def run_order(nodes: Iterable[str], arrows: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
-    """The nodes in an order in which every arrow points onward, stable in the order given; and a cycle, empty if none.
+    """Return the nodes in topological order, as close to the given order as possible, and a cycle.
 
-    Where there is a cycle the order is empty.
+    One of the two is empty: nodes in a cycle have no order.
     """
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_nodes_from(nodes)
     graph.add_edges_from(arrows)
+
     rank = {node: i for i, node in enumerate(graph)}
     try:
         return list(nx.lexicographical_topological_sort(graph, key=rank.__getitem__)), []

@@ -1,6 +1,6 @@
-"""The program: a model written out flat, one `Call` for every component, in an order that can be run.
+"""The program: a model written out flat, one `Call` per component, in running order.
 
-Repeats share one body in the typed graph; here each has its own path, and with it its own weights. Everything that
+In the typed graph, repeats share one body; here each has its own path, and with it its own weights. Everything that
 walks a model component by component (loading weights, linking, proving, reports) walks this.
 """
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One component at work under its path.
+    """A call of one component, under its path.
 
-    `inputs` are names of values, one a port (a variadic port has as many as it has arrows), None at an open one;
-    `outputs` are the names of the values it makes. `parameters` and `buffers` lead from the local name ("weight") to
-    the name in the state_dict of the model ("encoder.3.attn.q.weight"); a tied or shared one leads to its owner's.
-    `owner` is the path of the module that runs: the call's own, or that of the node whose module is called again.
+    `inputs` are names of values: one for each port, None at an open one, several at a variadic one. `outputs` are the
+    names of the values it returns. `parameters` and `buffers` map the local name ("weight") to the name in the model's
+    state_dict ("encoder.3.attn.q.weight"); a tied or shared one maps to its owner's name. `owner` is the path of the
+    module that runs: the call's own, or that of the call whose module is called again.
     """
 
     path: str
@@ -42,9 +42,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A block or stack at work under its path, where all calls are whose paths begin with it.
+    """A call of a block or stack: all calls whose paths begin with its path are inside it.
 
-    `name` is the block's, of a stack the node's; `inputs` leads from port to value.
+    `name` is the name of the block, or of the stack's node; `inputs` maps ports to values.
     """
 
     path: str
@@ -55,9 +55,9 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A whole model, flat: `types` has every value by name; `outputs` leads from the output's name to its value.
+    """A whole model, flat: `types` has the type of every value, `outputs` maps each output's name to its value.
 
-    `frames` are the blocks and stacks that the calls came out of, each after those inside of it.
+    `frames` are the blocks and stacks that the calls came from, inner ones first.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Program:
     frames: tuple[Frame, ...] = ()
 
     def tensors(self) -> dict[str, TensorType]:
-        """Every parameter and buffer by its name in the state_dict, owners alone, in running order."""
+        """Return every parameter and buffer by its name in the state_dict, once under its owner, in running order."""
         tensors: dict[str, TensorType] = {}
         for call in self.calls:
             for local, name in call.parameters.items():

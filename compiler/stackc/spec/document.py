@@ -12,6 +12,7 @@ from typing import Literal
 
 from stackc.core.diagnostics import Diagnostic, Span
 from stackc.spec.drawing import Drawing
+from stackc.spec.source import Source
 from stackc.spec.yaml.tree import Entry, Value
 
 LANGUAGE_VERSION = 1
@@ -135,7 +136,7 @@ class Document:
     """A whole spec. `problems` are those that reading it has mended: of each it is clear what was meant."""
 
     name: str
-    file: str = field(compare=False)
+    source: Source = field(compare=False, repr=False)
     dims: Mapping[str, DimDecl]
     params: Mapping[str, ParamDecl]
     inputs: Mapping[str, InputDecl]
@@ -145,3 +146,8 @@ class Document:
     span: Span = field(compare=False)
     problems: tuple[Diagnostic, ...] = field(default=(), compare=False)
     description: str | None = None
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        return self.source.file

@@ -115,7 +115,7 @@ class _Reader:
         name = self.name(root)
         document = Document(
             name=name,
-            file=self.source.file,
+            source=self.source,
             dims={key: self.dim(key, getter) for key, _, getter in root.inner("dims").each()},
             params=self.params(root),
             inputs={key: self.input(key, getter) for key, _, getter in root.inner("inputs").each()},

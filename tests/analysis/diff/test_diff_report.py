@@ -65,7 +65,7 @@ def test_the_command(specs: tuple[Path, Path], tmp_path: Path) -> None:
 def test_error_a_page_goes_over_no_spec(specs: tuple[Path, Path]) -> None:
     done = run(*specs, "--html", specs[1])
     assert done.exit_code == 2
-    assert "has to end in .html" in done.stderr
+    assert "must end in .html" in done.stderr
     assert specs[1].read_text(encoding="utf-8").startswith("stackc: 1")
 
 

@@ -1,4 +1,4 @@
-"""`stackc explain`: every code that can be raised has its page, and the examples are what they say."""
+"""`stackc explain`: every code that can be raised has its page, and the examples behave as stated."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHOWN = [page for page in PAGES.values() if page.wrong]
 
 
 def raised() -> set[str]:
-    """Every code that stands in the source of the package."""
+    """Return every code in the source of the package."""
     sources = (path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
     return {code for source in sources for code in re.findall(r'"([A-Z]\d{3})"', source)}
 
@@ -47,19 +47,20 @@ def test_the_page_says_something(page: CodePage) -> None:
 def test_the_wrong_example_is_wrong_and_the_right_one_right(page: CodePage) -> None:
     assert page.wrong is not None
     assert page.right is not None
-    with pytest.raises(SpecError) as found:
+    with pytest.raises(SpecError) as failure:
         check_source(Source(page.wrong.file, page.wrong.text))
-    assert {d.code for d in found.value.diagnostics} == {page.code}
+    assert {d.code for d in failure.value.diagnostics} == {page.code}
     check_source(Source(page.right.file, page.right.text))
 
 
 def test_the_command() -> None:
-    told = CliRunner().invoke(cli, ["explain", "n306"]).output
-    assert told.startswith("N306 Arrows that meet unmerged\n\nSeveral arrows enter one port")
-    assert "write instead\n\n    stackc: 1\n" in told
-    assert "    nodes: {norm: {merge: sum}}\n" in told
+    page = CliRunner().invoke(cli, ["explain", "n306"]).output
+    assert page.startswith("N306 Several arrows into one port\n\nSeveral arrows enter one port")
+    assert "write instead\n\n    stackc: 1\n" in page
+    assert "    nodes: {norm: {merge: sum}}\n" in page
+
     listed = CliRunner().invoke(cli, ["explain"]).output.splitlines()
-    assert listed[0] == "S001  The text is not YAML"
+    assert listed[0] == "S001  The text is not valid YAML"
     assert len(listed) == len(PAGES)
     assert json.loads(CliRunner().invoke(cli, ["explain", "T202", "--json"]).output)["code"] == "T202"
 
@@ -67,4 +68,4 @@ def test_the_command() -> None:
 def test_a_code_that_is_none() -> None:
     done = CliRunner().invoke(cli, ["explain", "N399"])
     assert done.exit_code == 2
-    assert "no message has the code 'N399'" in done.output
+    assert "no diagnostic has the code 'N399'" in done.output

@@ -1,4 +1,4 @@
-"""`stackc help language`: every example is a spec that is sound, and the tables are those of the code."""
+"""`stackc help language`: every example is a valid spec, and the tables match the code."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ TEXT = language()
 EXAMPLES = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
 
 
-def test_there_are_examples_of_both_skins_and_nothing_else_is_fenced() -> None:
-    assert {skin for skin, _ in EXAMPLES} == {"yaml", "mermaid"}
+def test_there_are_examples_of_both_syntaxes_and_nothing_else_is_fenced() -> None:
+    assert {syntax for syntax, _ in EXAMPLES} == {"yaml", "mermaid"}
     assert TEXT.count("```") == 2 * len(EXAMPLES)
 
 
-@pytest.mark.parametrize(("skin", "text"), EXAMPLES)
-def test_every_example_builds(skin: str, text: str, tmp_path: Path) -> None:
-    path = tmp_path / ("example.mmd" if skin == "mermaid" else "example.yaml")
+@pytest.mark.parametrize(("syntax", "text"), EXAMPLES)
+def test_every_example_builds(syntax: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / ("example.mmd" if syntax == "mermaid" else "example.yaml")
     path.write_text(text, encoding="utf-8")
-    parity = build(path, Options(out=tmp_path, measure=False), lambda stage, found: None).parity
+    parity = build(path, Options(out=tmp_path, measure=False), lambda stage, summary: None).parity
     assert parity is not None
     assert parity.rows
 
 
 def test_the_first_two_are_one_model() -> None:
     (_, yaml), (_, mermaid) = EXAMPLES[:2]
-    one, other = check_source(Source("classifier.yaml", yaml)), check_source(Source("classifier.mmd", mermaid))
-    assert [(call.path, call.component) for call in one.program.calls] == [
-        (call.path, call.component) for call in other.program.calls
+    left, right = check_source(Source("classifier.yaml", yaml)), check_source(Source("classifier.mmd", mermaid))
+    assert [(call.path, call.component) for call in left.program.calls] == [
+        (call.path, call.component) for call in right.program.calls
     ]
-    assert one.cost == other.cost
+    assert left.cost == right.cost
 
 
 def test_every_key_and_every_component_is_in_a_table() -> None:
@@ -52,7 +52,7 @@ def test_every_key_and_every_component_is_in_a_table() -> None:
     )
 
 
-def test_the_command_prints_markdown_where_nobody_looks() -> None:
+def test_the_command_prints_markdown_without_a_terminal() -> None:
     assert CliRunner().invoke(cli, ["help", "language"]).output == TEXT
 
 

@@ -1,4 +1,4 @@
-"""`stackc ops`: every page is whole, its example is sound, and its parameters are those of the real module."""
+"""`stackc ops`: every page is complete, its example is valid, and its parameters are those of the real module."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_every_component_is_listed_once() -> None:
 
 
 @pytest.mark.parametrize("op", OPS)
-def test_the_page_is_whole(op: str) -> None:
+def test_the_page_is_complete(op: str) -> None:
     page = page_of(op)
     assert page.formula.endswith(".")
     assert all(field.meaning and field.value for field in page.fields)
@@ -36,7 +36,7 @@ def test_the_page_is_whole(op: str) -> None:
 
 
 @pytest.mark.parametrize("op", OPS)
-def test_the_example_is_sound_and_tells_the_parameters_of_the_module(op: str) -> None:
+def test_the_example_is_valid_and_has_the_parameters_of_the_module(op: str) -> None:
     page = page_of(op)
     checked = check_source(Source("example.yaml", page.example), Overrides(trust=("torch.nn",)))
     if op in SPECIAL_OPS:
@@ -49,29 +49,29 @@ def test_the_example_is_sound_and_tells_the_parameters_of_the_module(op: str) ->
     ]
 
 
-def test_the_command_lists_all_and_tells_one() -> None:
+def test_the_command_lists_all_and_describes_one() -> None:
     listed = CliRunner().invoke(cli, ["ops"])
     assert listed.exit_code == 0
     assert all(f"  {op} " in listed.output and formula_of(op) in listed.output for op in OPS)
 
-    told = CliRunner().invoke(cli, ["ops", "embedding"]).output
+    page = CliRunner().invoke(cli, ["ops", "embedding"]).output
     for part in (
         "y[i] = weight[x[i]]: a learned vector for each id.",
         "vocab  whole number ≥ 1, required: how many ids there are",
         "weight  float32[1000, 64]",
         "y[embedding]",
     ):
-        assert part in told
+        assert part in page
 
 
-def test_for_programs() -> None:
+def test_json() -> None:
     page = json.loads(CliRunner().invoke(cli, ["ops", "layer_norm", "--json"]).output)
     assert page["papers"] == ["https://arxiv.org/abs/1607.06450"]
     assert page["parameters"] == {"weight": "float32[64]", "bias": "float32[64]"}
     assert {"name": "eps", "value": "number ≥ 0", "default": "1e-05"}.items() <= page["fields"][1].items()
 
 
-def test_a_name_that_is_none() -> None:
+def test_error_unknown_name() -> None:
     done = CliRunner().invoke(cli, ["ops", "linaer"])
     assert done.exit_code == 2
     assert "no component is called 'linaer'; did you mean 'linear'?" in done.output
@@ -91,15 +91,15 @@ def test_a_family_is_listed_and_the_case_of_a_name_does_not_matter() -> None:
     assert "did you mean 'conv2d'?" in CliRunner().invoke(cli, ["ops", "conv2"]).output
 
 
-def test_ops_are_found_by_what_is_said_of_them() -> None:
+def test_search_covers_the_documentation_of_ops() -> None:
     done = CliRunner().invoke(cli, ["ops", "--search", "Kernel", "--json"])
-    found = {op for ops in json.loads(done.output).values() for op in ops}
-    assert {"conv1d", "conv2d", "max_pool2d"} <= found
-    assert "linear" not in found
+    matches = {op for ops in json.loads(done.output).values() for op in ops}
+    assert {"conv1d", "conv2d", "max_pool2d"} <= matches
+    assert "linear" not in matches
     assert CliRunner().invoke(cli, ["ops", "--search", "zebra"]).exit_code == 2
     assert CliRunner().invoke(cli, ["ops", "linear", "--search", "kernel"]).exit_code == 2
 
 
 @pytest.mark.parametrize("op", ["dot", "cosine_similarity"])
-def test_formulas_speak_of_ports_that_there_are(op: str) -> None:
+def test_formulas_name_existing_ports(op: str) -> None:
     assert "two arrows into x" in formula_of(op)

@@ -1,4 +1,4 @@
-"""A working spec for every component, found by trying usual inputs until its signature takes them."""
+"""A working spec for every component, found by trying common inputs until its signature accepts them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from stackc.core.types import Dim, TensorType, shape
 
 _BATCH, _SEQ = Dim.symbol("batch"), Dim.symbol("seq")
 
-# What flows through networks: sequences, vectors, ids, images, signals, videos; the first that fits makes the example.
-_USUAL = tuple(
+# Common inputs of networks: sequences, vectors, ids, images, signals, videos. The first that fits is the example.
+_COMMON_TYPES = tuple(
     TensorType(dtype, shape(*sizes))
     for dtype, sizes in (
         ("float32", (_BATCH, _SEQ, 64)),
@@ -27,8 +27,8 @@ _USUAL = tuple(
     )
 )
 
-# Values for fields that have to be given, by the names that fields bear everywhere.
-_TYPICAL: Mapping[str, object] = {
+# Values for required fields; fields of one name have one meaning in all components.
+_TYPICAL_VALUES: Mapping[str, object] = {
     "vocab": 1000,
     "max": 512,
     "dim": 64,
@@ -41,16 +41,16 @@ _TYPICAL: Mapping[str, object] = {
     "shape": (0, 0, 4, 16),
 }
 
-# Values for fields that may be left out, where the component takes nothing without one: norms ask for the axis where
-# the rank leaves it open, clamp for either end.
-_ASKED: Mapping[str, object] = {"axis": -1, "max": 6.0}
+# Values for optional fields that some components need nevertheless: an axis for norms if the rank leaves it open, a
+# bound for clamp.
+_FALLBACK_VALUES: Mapping[str, object] = {"axis": -1, "max": 6.0}
 
 MOST_TRIES = 2000
 
 
 @dataclass(frozen=True)
 class Example:
-    """A component at work: the types that enter its required ports, the values of its required fields, the outcome."""
+    """A valid call of a component: types at its required ports, values of its required fields, the signature."""
 
     component: type[Component]
     inputs: tuple[tuple[str, TensorType], ...]
@@ -59,24 +59,27 @@ class Example:
 
     @property
     def spec(self) -> str:
-        """The whole spec, in YAML."""
-        op, names = self.component.op, self._names()
+        """The complete spec, in YAML."""
+        op, names = self.component.op, self._input_names()
         arrows = [
             f"{name} -->{_label(port, i)} y" for i, (name, (port, _)) in enumerate(zip(names, self.inputs, strict=True))
         ]
         arrows[0] += f"[{op}]"
+
         types = (type_ for _, type_ in self.inputs)
         dims = {name for _, type_ in self.inputs for dim in type_.shape for name in dim.symbols()}
         lines = ["stackc: 1", *["dims: {seq: {min: 8, max: 512}}"] * ("seq" in dims), "inputs:"]
-        lines += [f"  {name}: {_declared(type_)}" for name, type_ in zip(names, types, strict=True)]
+        lines += [f"  {name}: {_declaration(type_)}" for name, type_ in zip(names, types, strict=True)]
+
         lines += ["graph: |", *(f"  {arrow}" for arrow in arrows)]
         if self.fields:
-            shown = {name: list(v) if isinstance(v, tuple) else v for name, v in self.fields.items()}
-            written = ", ".join(f"{name}: {value}" for name, value in shown.items())
-            lines += ["nodes:", f"  y: {{{written}}}"]
+            values = {name: list(v) if isinstance(v, tuple) else v for name, v in self.fields.items()}
+            entries = ", ".join(f"{name}: {value}" for name, value in values.items())
+            lines += ["nodes:", f"  y: {{{entries}}}"]
+
         return "\n".join(lines) + "\n"
 
-    def _names(self) -> list[str]:
+    def _input_names(self) -> list[str]:
         ports = [port for port, _ in self.inputs]
         return [port if ports.count(port) == 1 and port != "y" else f"{port}{i + 1}" for i, port in enumerate(ports)]
 
@@ -85,45 +88,47 @@ def _label(port: str, index: int) -> str:
     return "" if index == 0 or port == "x" else f"|{port}|"
 
 
-def _declared(type_: TensorType) -> str:
+def _declaration(type_: TensorType) -> str:
     below = ", below: 1000" if type_.dtype == "int64" else ""
     return f"{{dtype: {type_.dtype}, shape: [{', '.join(map(str, type_.shape))}]{below}}}"
 
 
 def example_of(component: type[Component]) -> Example:
-    """The example of a component.
+    """Return the example of a component.
 
-    An assertion fails for one that takes none of the usual inputs: it needs an entry in the tables above, and the
-    test of all examples says so.
+    Fails an assertion if the component accepts none of the common inputs: it then needs an entry in the tables above.
     """
     specs = fields_of(component)
-    fields = {name: _typical(spec) for name, spec in specs.items() if spec.required}
+    fields = {name: _typical_value(spec) for name, spec in specs.items() if spec.required}
     required = [port for port in component.ports if not port.optional]
-    for given in [fields, *(fields | {name: value} for name, value in _ASKED.items() if name in specs)]:
-        for types in islice(_choices(required), MOST_TRIES):
-            if signature := _signature(component(**given), types):
+    fallbacks = [fields | {name: value} for name, value in _FALLBACK_VALUES.items() if name in specs]
+
+    for arguments in [fields, *fallbacks]:
+        for types in islice(_candidate_types(required), MOST_TRIES):
+            if signature := _signature(component(**arguments), types):
                 names = [port.name for port in required for _ in range(1 + port.variadic)]
-                return Example(component, tuple(zip(names, types, strict=True)), given, signature)
-    raise AssertionError(f"{component.op} takes none of the usual inputs with {fields}")
+                return Example(component, tuple(zip(names, types, strict=True)), arguments, signature)
+
+    raise AssertionError(f"{component.op} accepts none of the common inputs with {fields}")
 
 
 def _signature(component: Component, types: tuple[TensorType, ...]) -> Signature | None:
-    """The signature with all optional ports left open; None where the types do not fit."""
+    """Return the signature without any optional operand, or None if the types do not fit."""
     try:
         return component.signature(*types, *(None for port in component.ports if port.optional))
     except SignatureError:
         return None
 
 
-def _choices(ports: list[Port]) -> Iterator[tuple[TensorType, ...]]:
-    """Types for the ports; a variadic one gets two inputs of one type."""
-    for choice in product(_USUAL, repeat=len(ports)):
+def _candidate_types(ports: list[Port]) -> Iterator[tuple[TensorType, ...]]:
+    """Yield types for the ports; a variadic port gets two inputs of the same type."""
+    for choice in product(_COMMON_TYPES, repeat=len(ports)):
         yield tuple(t for port, t in zip(ports, choice, strict=True) for _ in range(1 + port.variadic))
 
 
-def _typical(spec: FieldSpec) -> object:
-    if spec.name in _TYPICAL:
-        return _TYPICAL[spec.name]
+def _typical_value(spec: FieldSpec) -> object:
+    if spec.name in _TYPICAL_VALUES:
+        return _TYPICAL_VALUES[spec.name]
     if spec.choices:
         return spec.choices[0]
     return max(2, int(spec.range.minimum)) if "int" in spec.kinds else 0.5

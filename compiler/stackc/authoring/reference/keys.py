@@ -1,6 +1,6 @@
-"""Every key of a spec: what may stand there, and what it means. The schema and the language reference are made of it.
+"""Every key of a spec: its allowed values and its meaning. The schema and the language reference are generated from it.
 
-A test holds these tables to the keys that the reader and the resolver take.
+A test compares these tables with the keys that the reader and the resolver accept.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Schema = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key: its value in words and as a JSON Schema, and what it means."""
+    """One key: its value, described for people and as a JSON Schema, and its meaning."""
 
     value: str
     meaning: str
@@ -35,9 +35,10 @@ def _ref(name: str) -> Schema:
 
 
 def _one_or_list(item: Schema, *, empty: bool = False, unique: bool = False) -> Schema:
-    nothing: list[Schema] = [{"type": "null"}] if empty else []
-    once: Schema = {"uniqueItems": True} if unique else {}
-    return {"anyOf": [item, {"type": "array", "items": item, **once}, *nothing]}
+    """Return the schema of a single item or a list; `empty` allows null, `unique` forbids duplicates."""
+    null: list[Schema] = [{"type": "null"}] if empty else []
+    uniqueness: Schema = {"uniqueItems": True} if unique else {}
+    return {"anyOf": [item, {"type": "array", "items": item, **uniqueness}, *null]}
 
 
 TEXT: Schema = {"type": "string"}
@@ -46,47 +47,52 @@ _COUNT: Schema = {"anyOf": [_ref("size"), {"type": "null"}]}
 _WHOLE: Schema = {"anyOf": [{"type": "integer"}, _ref("expression")]}
 _PLAIN: Schema = {"type": ["string", "number", "boolean", "null"]}
 _NUMBER: Schema = {"type": "number"}
-_DESCRIPTION = Key("text", "what it is, for people", TEXT)
+_DESCRIPTION = Key("text", "a description for people", TEXT)
 _GRAPH = Key("arrows", "the drawing: nodes and arrows as in a Mermaid flowchart", TEXT, required=True)
-_NODES = Key("mapping", "what each node is beside its place in the drawing", _ref("nodes"))
+_NODES = Key("mapping", "what each node is, in addition to the drawing", _ref("nodes"))
 _PARAMS = Key(
-    "mapping", "named values for expressions: a default, a type for one that has to be given, or both", _ref("params")
+    "mapping", "named values for expressions: a default, a type if the value is required, or both", _ref("params")
 )
 _OUTPUTS = Key(
-    "node, list or mapping", "which values come out, by name", _ref("outputs"), "the only node without an arrow out"
+    "node, list or mapping",
+    "which values the model returns, by name",
+    _ref("outputs"),
+    "the only node without an outgoing arrow",
 )
 
 SPEC: Mapping[str, Key] = {
     "stackc": Key(str(LANGUAGE_VERSION), "the version of the language", {"const": LANGUAGE_VERSION}, required=True),
-    "name": Key("text", "the name of the model, and of its folder in exported/", _NAME, "the name of the file"),
+    "name": Key("text", "the name of the model and of its folder in exported/", _NAME, "the name of the file"),
     "description": _DESCRIPTION,
-    "dims": Key("mapping", "the sizes that are known only at run time, and their bounds", _ref("dims")),
+    "dims": Key("mapping", "the sizes known only at run time, and their bounds", _ref("dims")),
     "params": _PARAMS,
-    "inputs": Key("mapping", "what goes in: names, shapes, element types", _ref("inputs"), required=True),
+    "inputs": Key("mapping", "the inputs of the model: names, shapes, element types", _ref("inputs"), required=True),
     "graph": _GRAPH,
     "nodes": _NODES,
-    "blocks": Key("mapping", "sub-models with names and params of their own", _ref("blocks")),
+    "blocks": Key("mapping", "named sub-models with their own params", _ref("blocks")),
     "outputs": _OUTPUTS,
-    "weights": Key("mapping", "where parameters come from, and what the file calls them", _ref("weights")),
+    "weights": Key("mapping", "the file that parameters come from, and their names in it", _ref("weights")),
 }
 
 DIM: Mapping[str, Key] = {
-    "min": Key("number or expression over params", "the least size, included", _COUNT, "1"),
-    "max": Key("number or expression over params", "the largest size, included", _COUNT, "no bound"),
-    "multiple_of": Key("number or expression over params", "every size is a multiple of it", _COUNT, "1"),
+    "min": Key("number or expression over params", "the smallest size, inclusive", _COUNT, "1"),
+    "max": Key("number or expression over params", "the largest size, inclusive", _COUNT, "no bound"),
+    "multiple_of": Key("number or expression over params", "every size is a multiple of this", _COUNT, "1"),
 }
 
 PARAM: Mapping[str, Key] = {
-    "type": Key("a type", f"what values it takes: {', '.join(KINDS)}", {"enum": [*KINDS]}, "that of the default"),
-    "default": Key("a value", "its value where none is given; without one it has to be given", _PLAIN, "none"),
+    "type": Key("a type", f"the type of its values: {', '.join(KINDS)}", {"enum": [*KINDS]}, "the type of the default"),
+    "default": Key(
+        "a value", "its value unless another one is set; without a default, a value is required", _PLAIN, "none"
+    ),
     "choices": Key(
         "list",
-        "the only values that it takes",
+        "the only values it may have",
         {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 1},
-        "all of the type",
+        "all values of the type",
     ),
-    "min": Key("number", "the least value, included", _NUMBER, "no bound"),
-    "max": Key("number", "the largest value, included", _NUMBER, "no bound"),
+    "min": Key("number", "the smallest value, inclusive", _NUMBER, "no bound"),
+    "max": Key("number", "the largest value, inclusive", _NUMBER, "no bound"),
     "description": _DESCRIPTION,
 }
 
@@ -94,29 +100,35 @@ INPUT: Mapping[str, Key] = {
     "shape": Key(
         "list", "the size of each axis: a number, a dim, an expression", _one_or_list(_ref("size")), required=True
     ),
-    "dtype": Key("element type", "what its elements are", {"enum": [*INPUT_DTYPES]}, "float32"),
+    "dtype": Key("element type", "the type of its elements", {"enum": [*INPUT_DTYPES]}, "float32"),
     "to": Key(
         "node or list",
-        "nodes it feeds beside the arrows of the drawing; `NODE.PORT` names a port",
+        "nodes it feeds in addition to the arrows of the drawing; `NODE.PORT` names a port",
         _one_or_list(TEXT, empty=True),
     ),
-    "below": Key("number or expression", "ids are whole numbers from 0 up to one less", _ref("size")),
-    "values": Key("list of numbers and expressions", "the only values that occur", _one_or_list(_WHOLE, empty=True)),
+    "below": Key(
+        "number or expression", "the ids are whole numbers from 0 up to, but not including, this", _ref("size")
+    ),
+    "values": Key(
+        "list of numbers and expressions", "the only values it may contain", _one_or_list(_WHOLE, empty=True)
+    ),
     "description": _DESCRIPTION,
 }
 
 NODE: Mapping[str, Key] = {
-    "op": Key("component or block", "what the node is", _ref("op"), "its label, else its id"),
-    "merge": Key("a merge", f"how several arrows into one port become one: {', '.join(MERGES)}", _ref("merge")),
-    "tie": Key("mapping", "parameters that are another node's: `weight: embed.weight`", _ref("texts")),
+    "op": Key("component or block", "what the node is", _ref("op"), "its label, otherwise its id"),
+    "merge": Key("a merge", f"how to combine several arrows into one port: {', '.join(MERGES)}", _ref("merge")),
+    "tie": Key("mapping", "parameters shared with another node: `weight: embed.weight`", _ref("texts")),
     "same_as": Key("node", "the same module called again, with the same parameters", TEXT),
-    "reparam": Key("mapping", "what a parameter is made of: `weight: standardize`", _ref("reparams")),
-    "source": Key("FILE:LINE", "where the node was written first; lock files say it", TEXT),
+    "reparam": Key(
+        "mapping", "how to compute a parameter from the stored one: `weight: standardize`", _ref("reparams")
+    ),
+    "source": Key("FILE:LINE", "where the node was originally written; set in lock files", TEXT),
 }
 
 STACK: Mapping[str, Key] = {
     "of": Key("op or list", "the sub-model, or a list of different ones", _one_or_list(_ref("member")), required=True),
-    "repeat": Key("number or expression", "how many times the sub-model, or the list, stands in it", _ref("size"), "1"),
+    "repeat": Key("number or expression", "how many times to repeat the sub-model or the list", _ref("size"), "1"),
     "mode": Key(
         "a mode",
         f"one after another, or side by side and merged: {', '.join(get_args(Mode))}",
@@ -125,26 +137,26 @@ STACK: Mapping[str, Key] = {
     ),
     "share": Key(
         "true or false",
-        "whether all repeats are one module with one set of parameters",
+        "whether all repetitions are one module with one set of parameters",
         {"anyOf": [{"type": "boolean"}, _ref("expression")]},
         "false",
     ),
     "with": Key(
         "mapping",
-        "params and fields for the sub-models; `index` and `count` are bound in it",
+        "params and fields for the sub-models; may use `index` and `count`",
         {"type": ["object", "null"]},
     ),
     "norm": Key("op", "a normalization after each layer of a series, or after the merge", _ref("member")),
-    "norm_every": Key("number or expression", "after how many layers of a series the norm stands", _ref("size"), "1"),
+    "norm_every": Key("number or expression", "the number of layers of a series between norms", _ref("size"), "1"),
     "top_k": Key(
-        "number or expression", "how many members each position takes, with `mode: gated`", _ref("size"), "all"
+        "number or expression", "how many members each position uses, with `mode: gated`", _ref("size"), "all"
     ),
 }
 
-OWN: Mapping[str, Key] = {
+CUSTOM: Mapping[str, Key] = {
     "of": Key("a class", "the dotted name of a torch.nn.Module class: `my_layers.Swish`", TEXT, required=True),
     "outputs": Key(
-        "list", "names for what its forward gives, in order", _one_or_list(TEXT, unique=True), "y, its only output"
+        "list", "names for the outputs of its forward, in order", _one_or_list(TEXT, unique=True), "y, its only output"
     ),
 }
 
@@ -152,7 +164,7 @@ BLOCK: Mapping[str, Key] = {
     "params": _PARAMS,
     "inputs": Key(
         "list",
-        "its ports, the first for arrows without a label; `mask?` may be left open",
+        "its ports, the first for arrows without a label; `mask?` is optional",
         _one_or_list(TEXT, unique=True),
         required=True,
     ),
@@ -164,8 +176,8 @@ BLOCK: Mapping[str, Key] = {
 
 WEIGHTS: Mapping[str, Key] = {
     "file": Key("path", "a file of tensors: .safetensors, .npz, .pt, or the .index.json of several", TEXT),
-    "map": Key("mapping", "patterns of stackc's names, and what the file calls them", _ref("texts")),
-    "ignore": Key("list", "patterns of names in the file that nothing is made of", _one_or_list(TEXT, empty=True)),
+    "map": Key("mapping", "patterns of stackc's names, and the names in the file", _ref("texts")),
+    "ignore": Key("list", "patterns of names in the file that the model does not use", _one_or_list(TEXT, empty=True)),
 }
 
 KEYS: Mapping[str, Mapping[str, Key]] = MappingProxyType(
@@ -176,9 +188,9 @@ KEYS: Mapping[str, Mapping[str, Key]] = MappingProxyType(
         "input": INPUT,
         "node": NODE,
         "stack": STACK,
-        "torch": OWN,
+        "torch": CUSTOM,
         "block": BLOCK,
         "weights": WEIGHTS,
     }
 )
-"""The mappings of a spec by what they describe."""
+"""The mappings of a spec, by what they describe."""

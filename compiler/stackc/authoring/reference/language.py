@@ -1,4 +1,4 @@
-"""The language reference: reference/language.md with its tables filled in."""
+"""The language reference: language.md with its tables filled in."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from stackc.authoring.reference.keys import KEYS
 from stackc.authoring.reference.ops import families, formula_of
 from stackc.components.reparam import REPARAMS
 
-_TABLE = re.compile(r"^\{\{(?P<what>\w+)(?: (?P<name>\w+))?\}\}$", re.MULTILINE)
+_TABLE = re.compile(r"^\{\{(?P<table>\w+)(?: (?P<name>\w+))?\}\}$", re.MULTILINE)
 
 
 def language() -> str:
-    """The reference, in Markdown."""
+    """Return the reference as Markdown."""
     text = files("stackc.authoring.reference").joinpath("language.md").read_text(encoding="utf-8")
-    return _TABLE.sub(_table_of, text)
+    return _TABLE.sub(_render_table, text)
 
 
-def _table_of(mark: re.Match[str]) -> str:
-    match mark["what"]:
+def _render_table(placeholder: re.Match[str]) -> str:
+    match placeholder["table"]:
         case "keys":
-            return _keys(mark["name"])
+            return _keys(placeholder["name"])
         case "ops":
             return _ops()
         case "reparams":

@@ -1,4 +1,4 @@
-"""What a component is, read off its class: formula, ports, fields, parameters, papers, an example."""
+"""The page of a component, read off its class: formula, ports, fields, parameters, papers, an example."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from inspect import getdoc
 
 from stackc.authoring.reference.examples import example_of
-from stackc.authoring.reference.keys import OWN, STACK, Key
+from stackc.authoring.reference.keys import CUSTOM, STACK, Key
 from stackc.components import REGISTRY
 from stackc.components.base import Component, Port
 from stackc.components.fields import FieldSpec, Range, either, fields_of
@@ -18,7 +18,7 @@ from stackc.components.plugins import load_plugins
 
 @dataclass(frozen=True)
 class FieldRow:
-    """One field as people read it; `default` is empty for one that has to be given."""
+    """One field, described for people; `default` is empty if the field is required."""
 
     name: str
     value: str
@@ -28,7 +28,7 @@ class FieldRow:
 
 @dataclass(frozen=True)
 class OpPage:
-    """All that there is to say of one op. `parameters` and `outputs` are those of the example."""
+    """The reference page of one op. `parameters` and `outputs` are those of the example."""
 
     op: str
     family: str
@@ -43,7 +43,7 @@ class OpPage:
 
 
 def families() -> dict[str, tuple[str, ...]]:
-    """The ops by family, both in alphabetical order; `stack` and `torch` are families of their own."""
+    """Return the ops by family, both in alphabetical order; `stack` and `torch` each form a family."""
     load_plugins()
     grouped: dict[str, list[str]] = {op: [op] for op in _SPECIAL}
     for op, component in REGISTRY.items():
@@ -52,47 +52,52 @@ def families() -> dict[str, tuple[str, ...]]:
 
 
 def search_ops(word: str) -> dict[str, tuple[str, ...]]:
-    """The ops by family that have a word, in any case, in their names, formulas, texts or fields."""
-    listed = {family: tuple(op for op in ops if word.lower() in _words(op)) for family, ops in families().items()}
-    return {family: ops for family, ops in listed.items() if ops}
+    """Return the ops by family whose names, formulas, texts or fields contain a word, ignoring case."""
+    matches = {
+        family: tuple(op for op in ops if word.lower() in _searchable_text(op)) for family, ops in families().items()
+    }
+    return {family: ops for family, ops in matches.items() if ops}
 
 
-def _words(op: str) -> str:
-    """All that is said of an op, in lower case."""
+def _searchable_text(op: str) -> str:
+    """Return the whole documentation of an op, in lower case."""
     if op in _SPECIAL:
         page = _SPECIAL[op]
         fields = page.fields
-        said = [page.formula, page.text]
+        texts = [page.formula, page.text]
     else:
         fields = tuple(map(field_row, fields_of(REGISTRY[op]).values()))
-        said = [REGISTRY[op].family, *_paragraphs(REGISTRY[op])]
-    return " ".join([op, *said, *(f"{field.name} {field.meaning}" for field in fields)]).lower()
+        texts = [REGISTRY[op].family, *_paragraphs(REGISTRY[op])]
+
+    return " ".join([op, *texts, *(f"{field.name} {field.meaning}" for field in fields)]).lower()
 
 
 def formula_of(op: str) -> str:
-    """The formula, the first paragraph of the docstring, on one line."""
+    """Return the formula, which is the first paragraph of the docstring, on one line."""
     return _SPECIAL[op].formula if op in _SPECIAL else _paragraphs(REGISTRY[op])[0]
 
 
 def page_of(op: str) -> OpPage:
-    """The page of an op: a component, `stack`, or `torch`. KeyError for anything else."""
+    """Return the page of a component, `stack` or `torch`. Raises KeyError for anything else."""
     if op in _SPECIAL:
         return _SPECIAL[op]
+
     component = REGISTRY[op]
     formula, *rest = _paragraphs(component)
+    papers = re.findall(r"arXiv:(\d{4}\.\d{4,5})", getdoc(component) or "")
     example = example_of(component)
-    made = zip(component.outputs, map(str, example.signature.outputs), strict=True)
+
     return OpPage(
-        op,
-        component.family,
-        formula,
-        "\n".join(rest),
-        tuple(f"https://arxiv.org/abs/{id}" for id in re.findall(r"arXiv:(\d{4}\.\d{4,5})", getdoc(component) or "")),
-        component.ports,
-        dict(made),
-        tuple(map(field_row, fields_of(component).values())),
-        {name: str(type_) for name, type_ in example.signature.parameters.items()},
-        example.spec,
+        op=op,
+        family=component.family,
+        formula=formula,
+        text="\n".join(rest),
+        papers=tuple(f"https://arxiv.org/abs/{id}" for id in papers),
+        ports=component.ports,
+        outputs=dict(zip(component.outputs, map(str, example.signature.outputs), strict=True)),
+        fields=tuple(map(field_row, fields_of(component).values())),
+        parameters={name: str(type_) for name, type_ in example.signature.parameters.items()},
+        example=example.spec,
     )
 
 
@@ -101,7 +106,7 @@ def _paragraphs(component: type[Component]) -> list[str]:
 
 
 def field_row(spec: FieldSpec) -> FieldRow:
-    """A field in words."""
+    """Return a field as it is shown to people."""
     value = " ".join(filter(None, [_kinds(spec), _range(spec.range)]))
     return FieldRow(spec.name, value, "" if spec.required else _literal(spec.default), spec.doc)
 
@@ -123,7 +128,7 @@ def _range(range: Range) -> str:
 
 
 def _literal(value: object) -> str:
-    """A default as YAML writes it."""
+    """Return a default as YAML writes it."""
     if isinstance(value, tuple):
         return f"[{', '.join(map(_literal, value))}]"
     return (
@@ -131,19 +136,32 @@ def _literal(value: object) -> str:
     )
 
 
-def _special(op: str, formula: str, text: str, made: str, keys: Mapping[str, Key], example: str) -> OpPage:
-    """The page of an op that is no component."""
-    rows = (FieldRow(n, key.value, key.default or ("" if key.required else "none"), key.meaning)
-            for n, key in keys.items())  # fmt: skip
-    return OpPage(op, op, formula, text, (), (Port("x"),), {"y": made}, tuple(rows), {}, example)
+def _special_page(op: str, formula: str, text: str, output: str, keys: Mapping[str, Key], example: str) -> OpPage:
+    """Return the page of an op that is not a component."""
+    fields = tuple(
+        FieldRow(name, key.value, key.default or ("" if key.required else "none"), key.meaning)
+        for name, key in keys.items()
+    )
+    return OpPage(
+        op=op,
+        family=op,
+        formula=formula,
+        text=text,
+        papers=(),
+        ports=(Port("x"),),
+        outputs={"y": output},
+        fields=fields,
+        parameters={},
+        example=example,
+    )
 
 
-_STACK = _special(
+_STACK = _special_page(
     "stack",
-    "y = f_N(… f₂(f₁(x))) in series; side by side y = f₁(x) + f₂(x) + … + f_N(x), or another merge of them.",
-    "The stacking component: sub-models composed, one repeated or a list of different ones. The first port is carried "
-    "from one to the next, all other ports go to every one. `encoder.3` names the output of the fourth sub-model.",
-    "what the last sub-model, or the merge, gives",
+    "y = f_N(… f₂(f₁(x))) in series; y = f₁(x) + f₂(x) + … + f_N(x), or another merge, side by side.",
+    "Composes sub-models: one repeated, or a list of different ones. The first port is passed from one sub-model to "
+    "the next, all other ports go to every sub-model. `encoder.3` names the output of the fourth sub-model.",
+    "the output of the last sub-model or of the merge",
     STACK,
     """\
 stackc: 1
@@ -156,15 +174,14 @@ nodes:
 """,
 )
 
-_TORCH = _special(
+_TORCH = _special_page(
     "torch",
-    "y = f(x), f a torch.nn.Module of your own.",
-    "The class is code, and runs where `--trust MODULE` names its module, which is installed or lies beside the spec. "
-    "Its ports are the arguments of its forward: those without a default, and those whose default is None, which may "
-    "be left open. All other fields are arguments of its constructor. Shapes are found by running it on sizes that are "
-    "symbols.",
-    "what its forward gives",
-    OWN,
+    "y = f(x), where f is a custom torch.nn.Module.",
+    "The class is code, and runs only if `--trust MODULE` names its module, which is installed or is beside the spec. "
+    "Its ports are the arguments of its forward: those without a default, and those whose default is None, which are "
+    "optional. All other fields are arguments of its constructor. Shapes are inferred by running it on symbolic sizes.",
+    "the output of its forward",
+    CUSTOM,
     """\
 stackc: 1
 inputs:

@@ -1,0 +1,125 @@
+"""Package the results of all stages as an artifact with its manifest: the last stage of a build.
+
+Requires a folder that holds the model and the files of the proof; ensures that the folder is a sealed artifact.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stackc.artifact.folder import DRAWING, LOCK, PAGE, REPORT, seal, sha256
+from stackc.artifact.lock import write_lock
+from stackc.artifact.manifest import Manifest
+from stackc.artifact.report_page import Findings, write_report
+from stackc.components.custom.module import CustomModule
+from stackc.core.types import TensorType, ValueRange
+from stackc.core.versions import tool_versions
+from stackc.frontend import Checked
+from stackc.ir.program import Program
+from stackc.runtime import Session, ValueInfo
+from stackc.view.svg import draw_svg
+from stackc.weights.match import Weights
+
+if TYPE_CHECKING:
+    from stackc.export import ExportedModel
+
+
+@dataclass(frozen=True)
+class BuildFacts:
+    """The facts about a build that its artifact records. `weight_hashes` is None for random weights, `session` without a proof."""
+
+    checked: Checked
+    exported: ExportedModel
+    weight_hashes: Mapping[str, str] | None
+    seed: int
+    opset: int
+    target: str
+    session: Session | None
+    findings: Findings
+
+
+def package(facts: BuildFacts, folder: Path) -> None:
+    """Write the lock, the drawing, the reports and the manifest, and seal the folder."""
+    checked, findings = facts.checked, facts.findings
+    (folder / LOCK).write_text(write_lock(checked), encoding="utf-8")
+    (folder / DRAWING).write_text(draw_svg(checked.typed), encoding="utf-8")
+    if findings.speed:
+        (folder / REPORT).write_text(json.dumps(findings.speed.to_json(), indent=2) + "\n", encoding="utf-8")
+
+    manifest = make_manifest(facts)
+    (folder / PAGE).write_text(write_report(checked, manifest, findings, folder), encoding="utf-8")
+    seal(folder, manifest, facts.exported.files)
+
+
+def make_manifest(facts: BuildFacts) -> Manifest:
+    """Return the manifest of a build, without the hashes of its files."""
+    checked, session, parity = facts.checked, facts.session, facts.findings.parity
+    program = checked.program
+    outputs = {name: program.types[value] for name, value in program.outputs.items()}
+
+    return Manifest(
+        name=checked.document.name,
+        versions=tool_versions(),
+        spec=_spec_hashes(checked),
+        code=_code_hashes(program),
+        weights=facts.weight_hashes,
+        seed=facts.seed if facts.weight_hashes is None else None,
+        dims=program.contract,
+        inputs=value_infos(program.inputs, checked.ranges),
+        outputs=value_infos(outputs, {}),
+        opset=facts.opset,
+        target=facts.target,
+        runs_on=f"onnxruntime >= {facts.exported.assembled.runs_on}",
+        provider=session.provider if session else None,
+        reason=session.reason if session else "not opened: built without its proof",
+        parity=parity.summary() if parity else None,
+        tolerances=parity.tolerances if parity else {},
+    )
+
+
+def value_infos(types: Mapping[str, TensorType], ranges: Mapping[str, ValueRange]) -> tuple[ValueInfo, ...]:
+    """Return names, element types and shapes as the manifest has them: each size a number or the name of a dim.
+
+    `ranges` has the integers that an input may hold; those that are only assumed are left out.
+    """
+    declared = {name: values for name, values in ranges.items() if not values.assumed}
+    return tuple(
+        ValueInfo(
+            name,
+            type_.dtype,
+            tuple(str(dim) if dim.constant is None else dim.constant for dim in type_.shape),
+            declared.get(name),
+        )
+        for name, type_ in types.items()
+    )
+
+
+def weight_hashes(weights: Weights | None) -> dict[str, str] | None:
+    """Return the SHA-256 of every file that weights come from, by name; None for random weights."""
+    return {path.name: sha256(path) for path in weights.file.paths} if weights is not None else None
+
+
+def _spec_hashes(checked: Checked) -> dict[str, str]:
+    """Hash the texts of the spec and of its includes as they were read, by their paths relative to the spec."""
+    folder = os.path.dirname(checked.source.file)
+    return {
+        Path(os.path.relpath(source.file, folder or ".")).as_posix(): hashlib.sha256(source.text.encode()).hexdigest()
+        for source in (checked.source, *checked.graph.includes)
+    }
+
+
+def _code_hashes(program: Program) -> dict[str, str]:
+    """Hash the Python modules of `op: torch`, except PyTorch's own: its version is among the versions."""
+    classes = (call.component.make for call in program.calls if isinstance(call.component, CustomModule))
+    names = sorted({make.__module__ for make in classes} - {"__main__"})
+    custom = [name for name in names if not name.startswith("torch.")]
+    files = {name: inspect.getsourcefile(sys.modules[name]) for name in custom}
+    return {name: sha256(Path(file)) for name, file in files.items() if file}

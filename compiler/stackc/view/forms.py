@@ -1,0 +1,97 @@
+"""The forms in which a picture can be written: name, file suffix and writer, in one table.
+
+`stackc.show`, `stackc show -o` and `stackc watch -o` draw through it. Importing this module loads no writer; each is
+imported when its form is first drawn.
+
+    PICTURE_FORMS["svg"].suffix                    # ".svg"
+    form_of_suffix(".PNG")                         # "png"
+    render_picture(typed, sources, "svg").data     # the content of the file: text, or the bytes of a PNG
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from stackc.ir.typed import TypedGraph
+
+FormName: TypeAlias = Literal["svg", "png", "mermaid", "dot", "html"]
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedPicture:
+    """The content of a picture file. `missing` has the characters that no font of this machine can show, in a PNG."""
+
+    data: str | bytes
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureForm:
+    """How files of a form end, and its writer: a typed graph, opened down to a depth → the content of the file."""
+
+    suffix: str
+    write: Callable[[TypedGraph, Mapping[str, str], int], RenderedPicture]
+
+
+def render_picture(typed: TypedGraph, sources: Mapping[str, str], form: FormName, depth: int = 1) -> RenderedPicture:
+    """Draw a typed graph, with blocks and stacks opened down to `depth`. Raises SpecError (V101, V102).
+
+    `sources` has the texts of the spec's files by name, from which a page quotes the line of each node.
+    """
+    return PICTURE_FORMS[form].write(typed, sources, depth)
+
+
+def form_of_suffix(suffix: str) -> FormName | None:
+    """Return the form of files that end in `suffix`, ignoring case, or None if there is no such form."""
+    return next((name for name, form in PICTURE_FORMS.items() if form.suffix == suffix.lower()), None)
+
+
+def _svg(typed: TypedGraph, sources: Mapping[str, str], depth: int) -> RenderedPicture:
+    from stackc.view.svg import draw_svg
+
+    return RenderedPicture(draw_svg(typed, depth))
+
+
+def _png(typed: TypedGraph, sources: Mapping[str, str], depth: int) -> RenderedPicture:
+    from stackc.view.png import draw_png
+    from stackc.view.svg import draw_svg
+
+    raster = draw_png(draw_svg(typed, depth))
+    return RenderedPicture(raster.data, raster.missing)
+
+
+def _mermaid(typed: TypedGraph, sources: Mapping[str, str], depth: int) -> RenderedPicture:
+    from stackc.view.compose import compose
+    from stackc.view.mermaid import write_mermaid
+
+    return RenderedPicture(write_mermaid(compose(typed, depth)))
+
+
+def _dot(typed: TypedGraph, sources: Mapping[str, str], depth: int) -> RenderedPicture:
+    from stackc.view.compose import compose
+    from stackc.view.dot import write_dot
+
+    return RenderedPicture(write_dot(compose(typed, depth)))
+
+
+def _html(typed: TypedGraph, sources: Mapping[str, str], depth: int) -> RenderedPicture:
+    from stackc.view.html import write_html
+
+    return RenderedPicture(write_html(typed, sources, depth))
+
+
+PICTURE_FORMS: Mapping[FormName, PictureForm] = MappingProxyType(
+    {
+        "svg": PictureForm(".svg", _svg),
+        "png": PictureForm(".png", _png),
+        "mermaid": PictureForm(".mmd", _mermaid),
+        "dot": PictureForm(".dot", _dot),
+        "html": PictureForm(".html", _html),
+    }
+)
+SUFFIXES = tuple(form.suffix for form in PICTURE_FORMS.values())
+"""How a file that holds a picture may end."""
