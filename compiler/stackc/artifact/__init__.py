@@ -7,4 +7,5 @@ lock.py         spec.lock.yaml
 verify.py       hashes, ONNX checker, recorded outputs
 report_page.py  report.html
 packaging.py    the last stage of a build: everything into the folder
+stage_files.py  the files of a build that stops early
 """

@@ -39,17 +39,17 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     is not an artifact, A608 if it cannot be written, whether here or in the block (a full disk).
     """
     target = Path(os.path.realpath(target))
-    with _report_write_errors(target):
+    with report_write_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         _clean_workspaces(target)
         _refuse_foreign_folder(target)
         workspace, lock = _create_workspace(target)
 
     try:
-        with _report_write_errors(target, _DISK_ERRORS):
+        with report_write_errors(target, _DISK_ERRORS):
             yield workspace / "new"
 
-        with _report_write_errors(target):
+        with report_write_errors(target):
             assert (workspace / "new" / MANIFEST).is_file(), f"no {MANIFEST} was written"
             _flush(workspace / "new")
             _refuse_foreign_folder(target)  # again: the block may have taken minutes
@@ -64,7 +64,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 def check_place(target: Path) -> None:
     """Check that a folder could be written at `target`, before a long build. Raises SpecError as `atomic_folder`."""
     target = Path(os.path.realpath(target))
-    with _report_write_errors(target):
+    with report_write_errors(target):
         above = next(folder for folder in target.parents if os.path.lexists(folder))
         os.rmdir(tempfile.mkdtemp(prefix=".stackc-", dir=above))
         _refuse_foreign_folder(target)
@@ -76,7 +76,7 @@ def recover(target: Path) -> None:
     if os.path.lexists(target):
         return
 
-    with _report_write_errors(target):
+    with report_write_errors(target):
         for workspace in _workspaces(target):
             if (workspace / "old").is_dir() and (lock := _claim(workspace)) is not None:
                 _restore_target(workspace, target)
@@ -88,7 +88,7 @@ _DISK_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EROFS, errno.EIO, getattr(errno
 
 
 @contextlib.contextmanager
-def _report_write_errors(target: Path, only: Collection[int] | None = None) -> Iterator[None]:
+def report_write_errors(target: Path, only: Collection[int] | None = None) -> Iterator[None]:
     """Raise A608 for an OSError; with `only`, for those error numbers alone."""
     try:
         yield

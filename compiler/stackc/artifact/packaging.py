@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BuildFacts:
-    """The facts about a build that its artifact records. `weight_hashes` is None for random weights, `session` without a proof."""
+    """The facts of a build that its artifact records.
+
+    `weight_hashes` is None for random weights, `session` if nothing was proven.
+    """
 
     checked: Checked
     exported: ExportedModel

@@ -19,7 +19,7 @@ def counted(number: int, what: str) -> str:
 
 def parameters_text(number: int) -> str:
     """`109 M parameters`, with three significant digits."""
-    return f"{scaled(number)} parameter{'' if number == 1 else 's'}"
+    return f"{scaled(number)} parameter{'' if abs(number) == 1 else 's'}"
 
 
 def flops_text(flops: Dim) -> str:
