@@ -49,12 +49,12 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def seal(folder: Path, manifest: Manifest, known: Mapping[Path, str] | None = None) -> Manifest:
+def seal(folder: Path, manifest: Manifest, hashes: Mapping[Path, str] | None = None) -> Manifest:
     """Write the manifest, with the hash of every file, to a folder that is otherwise complete.
 
-    `known` has hashes that were computed while the files were written.
+    `hashes` has those that were computed while the files were written.
     """
-    hashes = known or {}
+    hashes = hashes or {}
     files = {path.relative_to(folder).as_posix(): hashes.get(path) or sha256(path) for path in _files(folder)}
     sealed = dataclasses.replace(manifest, files=files)
     (folder / MANIFEST).write_text(write_manifest(sealed), encoding="utf-8")
