@@ -53,7 +53,7 @@ def write_report(checked: Checked, manifest: Manifest, findings: Findings, folde
         dims=[(name, *_range(limits)) for name, limits in manifest.dims.items()],
         values=[("input", list(map(_value, manifest.inputs))), ("output", list(map(_value, manifest.outputs)))],
         facts=_facts(manifest),
-        hashes=[("spec", manifest.spec), ("code", manifest.code), ("weights", manifest.weights or {})],
+        sources=_sources(manifest),
     )
 
 
@@ -149,6 +149,15 @@ def _allowed(allowed: ValueRange | None) -> str:
 
 def _listed(items: Iterable[object]) -> str:
     return ", ".join(map(str, items))
+
+
+def _sources(manifest: Manifest) -> list[tuple[str, str, str]]:
+    """Return kind, name and hash of each file that the artifact was built from; random weights have no file."""
+    files = (("spec", manifest.spec), ("code", manifest.code), ("weights", manifest.weights or {}))
+    rows = [(kind, name, digest) for kind, hashes in files for name, digest in hashes.items()]
+    if manifest.weights is None:
+        rows.append(("weights", "random" if manifest.seed is None else f"random, seed {manifest.seed}", ""))
+    return rows
 
 
 def _facts(manifest: Manifest) -> list[tuple[str, str]]:

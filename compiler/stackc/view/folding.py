@@ -98,7 +98,7 @@ def _fold_parallel(typed: TypedRegion, nodes: Sequence[Node], merge: Node, tappe
 
 
 def _key(typed: TypedRegion, node: Node, carried: ValueRef | None) -> Hashable:
-    """Return a key that is equal for equal nodes with equal operands; values `carried` along a series count as equal."""
+    """Return a key that is equal for equal nodes with equal operands; all values `carried` along a series are equal."""
     refs = [(operand.port, "carried" if operand.value == carried else operand.value) for operand in node.operands]
     types = [typed.type_of(operand.value) if operand.value else None for operand in node.operands]
     work = typed.bodies[node.id] if isinstance(node.body, Region) else node.body
