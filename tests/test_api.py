@@ -70,7 +70,7 @@ def test_show_draws_a_path_or_what_is_checked() -> None:
 
 def test_error_a_form_that_show_does_not_have() -> None:
     with pytest.raises(
-        ValueError, match="no drawing has the form 'nope'; there are 'mermaid', 'dot', 'svg', 'png', 'html', 'torch'"
+        ValueError, match="no drawing has the form 'nope'; there are 'svg', 'png', 'mermaid', 'dot', 'html', 'torch'"
     ):
         stackc.show(SPECS / "seed.mmd", "nope")  # type: ignore[call-overload]
 
@@ -94,7 +94,7 @@ def test_messages_speak_of_what_python_passes(tmp_path: Path) -> None:
     )
     with pytest.raises(stackc.SpecError) as raised:
         stackc.check(path)
-    assert raised.value.diagnostics[0].hint == "give it by `params['dim']`, or write its default"
+    assert raised.value.diagnostics[0].hint == "set it with `params['dim']`, or write a default"
     with pytest.raises(stackc.SpecError, match=r"params\['dimm'\]: error\[N312\]"):
         stackc.check(path, params={"dim": 3, "dimm": 4})
     with pytest.raises(stackc.SpecError, match=r"dims\['seqq'\]: error\[N312\]"):

@@ -32,14 +32,14 @@ from stackc.artifact.packaging import BuildFacts, package, weight_hashes
 from stackc.artifact.report_page import Findings
 from stackc.artifact.stage_files import stage_folder, write_stage_files
 from stackc.cache import user_cache
+from stackc.core.plurals import counted
 from stackc.core.progress import Progress, Stage, no_progress
 from stackc.frontend import Checked, Overrides, check_spec
 from stackc.out_of_memory import report_out_of_memory
 from stackc.runtime import Array, Session, off_provider_lines, open_session, require_placed, write_npz
 from stackc.runtime.providers import choose
-from stackc.view.figures import counted
 from stackc.weights.files import open_weights
-from stackc.weights.match import Weights, match_weights
+from stackc.weights.match import Weights, match_weights, weights_path
 
 if TYPE_CHECKING:
     from torch import nn
@@ -140,18 +140,19 @@ def build(path: Path, options: Options | None = None, progress: Progress = no_pr
     Raises SpecError if a stage fails; the artifact that was there before then stays as it was.
     """
     options = options or Options()
-    checked = _check(path, options, progress)
-    target = (options.out or EXPORTED) / checked.document.name
+    stages = Stages(_check(path, options, progress))
+    target = (options.out or EXPORTED) / stages.checked.document.name
     check_place(target)  # before the long work, for which there may be no place
 
-    with report_out_of_memory(checked), atomic_folder(target) as folder:
-        stages = run_stages(checked, options, folder, progress)
-        package(_facts(stages, options), folder)
+    with report_out_of_memory(stages.checked):
+        stages.weights = _open_weights(stages.checked, options, progress)
+        with atomic_folder(target) as folder:
+            run_stages(stages, options, folder, progress)
+            package(_facts(stages, options), folder)
 
     assert stages.exported is not None, "the last stage comes after write"
-    return Built(
-        target, checked, stages.exported, stages.session, stages.parity, stages.speed, stages.measured
-    )  # fmt: skip
+    exported, session, parity = stages.exported, stages.session, stages.parity
+    return Built(target, stages.checked, exported, session, parity, stages.speed, stages.measured)
 
 
 def build_until(
@@ -163,69 +164,62 @@ def build_until(
     SpecError if a stage fails, and A607 if the folder holds an artifact; then nothing is written.
     """
     options = options or Options()
-    checked = _check(path, options, progress)
-    with report_out_of_memory(checked), stage_folder(options.out) as folder:
-        stages = run_stages(checked, options, folder, progress, last)
-        write_stage_files(last, stages.checked, stages.weights, stages.module, stages.linked, stages.speed, folder)
-        names = sorted(file.name for file in folder.iterdir())
+    stages = Stages(_check(path, options, progress))
+    with report_out_of_memory(stages.checked):
+        if last != "check":
+            stages.weights = _open_weights(stages.checked, options, progress, say_none=last == "weights")
+        with stage_folder(options.out) as folder:
+            if last not in ("check", "weights"):
+                run_stages(stages, options, folder, progress, last)
+            write_stage_files(last, stages.checked, stages.weights, stages.module, stages.linked, stages.speed, folder)
+            names = sorted(file.name for file in folder.iterdir())
     return stages, tuple(options.out / name for name in names) if options.out else ()
 
 
-def run_stages(checked: Checked, options: Options, folder: Path, progress: Progress, last: Stage = "measure") -> Stages:
-    """Run the stages after check, in order, up to `last`; files go to `folder`, which exists and is empty."""
-    stages = Stages(checked)
-    if last == "check":
-        return stages
+def run_stages(stages: Stages, options: Options, folder: Path, progress: Progress, last: Stage = "measure") -> None:
+    """Run the stages that write files: those after check and weights, up to `last`.
 
-    # weights: those of a file are matched by name and read later, one at a time.
-    stages.weights = _open_weights(checked, options)
-    if stages.weights is not None:
-        progress("weights", counted(len(stages.weights), "tensor"))
-    elif last == "weights":
-        progress("weights", f"no file: random weights are drawn by lower, seed {options.seed}")
-    if last == "weights":
-        return stages
-
+    Requires what check and weights made, and an empty `folder`; ensures that `stages` has what each stage made.
+    """
     with ThreadPoolExecutor(2) as background:
         hashes = background.submit(weight_hashes, stages.weights)
 
         # lower: random weights are the module's own, so it comes first. With weights from a file only the proof needs
         # a module: it is made beside `write`, and PyTorch is imported beside `export`, which may not need it.
         if stages.weights is None or last == "lower":
-            stages.module = _lower(checked, stages.weights, options, progress)
+            stages.module = _lower(stages.checked, stages.weights, options, progress)
         elif options.verify:
             background.submit(import_module, "torch")
         if last == "lower":
-            return stages
+            return
 
         # export: distinct components are compiled, or recalled from the cache, and linked.
-        stages.linked = _link(checked, options)
+        stages.linked = _link(stages.checked, options)
         progress("export", _describe_linked(stages.linked, options))
         if last == "export":
-            return stages
+            return
 
         # write: the file, with its weights.
         reference = _write_beside_lowering(stages, options, folder, progress, background)
         stages.weight_hashes = hashes.result()
     if last == "write" or reference is None:
-        return stages
+        return
 
     # open: the file as it is deployed, on the provider it is deployed on.
     stages.session = open_session(folder / MODEL, options.provider, threads=options.threads)
-    progress("open", _describe_session(checked, stages.session, options))
+    progress("open", _describe_session(stages.checked, stages.session, options))
     if last == "open":
-        return stages
+        return
 
     # prove: the outputs of the session against those of the module, by the module in float64.
-    stages.parity = _prove(checked, reference, stages.session, folder, options)
+    stages.parity = _prove(stages.checked, reference, stages.session, folder, options)
     progress("prove", _describe_parity(stages.parity))
     if last == "prove" or not options.measure:
-        return stages
+        return
 
     # measure: the session and the eager module in turns.
-    stages.speed, stages.measured = _measure(checked, reference.module, folder, options)
+    stages.speed, stages.measured = _measure(stages.checked, reference.module, folder, options)
     progress("measure", str(stages.speed.ratios[0]))
-    return stages
 
 
 # -- the stages
@@ -238,7 +232,7 @@ def lower_with_weights(checked: Checked, path: Path | None, seed: int) -> nn.Mod
     """
     options = Options(weights=path, seed=seed)
     with report_out_of_memory(checked):
-        return _lower(checked, _open_weights(checked, options), options, no_progress)
+        return _lower(checked, _open_weights(checked, options, no_progress), options, no_progress)
 
 
 def _check(path: Path, options: Options, progress: Progress) -> Checked:
@@ -251,14 +245,22 @@ def _check(path: Path, options: Options, progress: Progress) -> Checked:
     return checked
 
 
-def _open_weights(checked: Checked, options: Options) -> Weights | None:
-    """Return the weights of the file that the options name, or else the spec; None if neither does."""
-    path, span, decl = options.weights, None, checked.document.weights
+def _open_weights(checked: Checked, options: Options, progress: Progress, *, say_none: bool = False) -> Weights | None:
+    """Match the weights of the file that the options name, or else the spec; None if neither does.
+
+    They are matched by name now, and read later, one tensor at a time.
+    """
+    path, span = weights_path(checked.document, options.weights)
     if path is None:
-        if decl is None or decl.file is None:
-            return None
-        path, span = Path(checked.source.file).parent / str(decl.file.data), decl.file.span
-    return match_weights(open_weights(path, span), checked.program.tensors(), decl, path.name, span)
+        if say_none:
+            progress("weights", f"no file: random weights are drawn by lower, seed {options.seed}")
+        return None
+
+    weights = match_weights(
+        open_weights(path, span), checked.program.tensors(), checked.document.weights, path.name, span
+    )
+    progress("weights", counted(len(weights), "tensor"))
+    return weights
 
 
 def _lower(checked: Checked, weights: Weights | None, options: Options, progress: Progress) -> nn.Module:

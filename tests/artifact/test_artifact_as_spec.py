@@ -94,11 +94,11 @@ def test_a_lock_includes_nothing_from_outside(folder: Path, tmp_path: Path, caps
     (folder / "spec.lock.yaml").write_text(
         "stackc: 1\ninputs: {x: {shape: [batch, 128]}}\ngraph: x --> y\nnodes: {y: {op: ../other.yaml}}\n"
     )
-    assert "error[N314]: '../other.yaml' leads out of the project" in refused(capsys, "plan", folder)
+    assert "error[N314]: '../other.yaml' is outside the project" in refused(capsys, "plan", folder)
 
 
 def test_a_folder_that_is_no_artifact(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "help: an artifact has spec.lock.yaml in it" in refused(capsys, "check", tmp_path)
+    assert "help: an artifact contains spec.lock.yaml" in refused(capsys, "check", tmp_path)
 
 
 def test_one_set_aside_by_a_build_that_was_killed_is_put_back(folder: Path) -> None:

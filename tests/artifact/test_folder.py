@@ -101,7 +101,7 @@ def test_run_imports_no_pytorch(artifact: Path) -> None:
 
 def test_error_feeds_outside_the_contract(artifact: Path) -> None:
     refusal = problem(lambda: run_artifact(artifact, {"x": np.ones((9, 4), "float32")}, "cpu"))
-    assert refusal == ("R417", "dim 'rows' has to be at most 8; it is 9 at axis 0 of input 'x'")
+    assert refusal == ("R417", "dim 'rows' must be at most 8, but is 9 at axis 0 of input 'x'")
 
 
 def test_error_there_is_none(tmp_path: Path) -> None:

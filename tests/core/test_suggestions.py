@@ -1,4 +1,4 @@
-"""Which name is meant by a misspelt one."""
+"""The name that a misspelt one means."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ OPS = (*REGISTRY, *SPECIAL_OPS)
 def test_every_synonym_leads_to_something_that_exists_and_is_none_itself() -> None:
     fields = {name for component in REGISTRY.values() for name in fields_of(component)}
     keys = {name for table in KEYS.values() for name in table}
-    there = {*OPS, *fields, *keys, *MERGES}
-    assert {target for targets in SYNONYMS.values() for target in targets} <= there
+    existing = {*OPS, *fields, *keys, *MERGES}
+    assert {target for targets in SYNONYMS.values() for target in targets} <= existing
     assert all(word == folded(word) for word in SYNONYMS)
     assert not {folded(op) for op in REGISTRY} & SYNONYMS.keys() - {folded(merge) for merge in MERGES.values()}
 
@@ -37,7 +37,7 @@ def test_of_an_op(written: str, meant: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "known", "meant"),
+    ("written", "names", "meant"),
     [
         ("DIM", ["dim", "heads"], "dim"), ("a", ["A", "b"], "A"), ("AA", ["A", "B"], "A"), ("b", ["a", "c"], None),
         ("kernel_size", ["kernel", "out"], "kernel"), ("lang", ["language", "plan"], "language"),
@@ -45,12 +45,13 @@ def test_of_an_op(written: str, meant: str | None) -> None:
         ("out_channels", ["groups", "out"], "out"), ("d_model", ["dim", "max"], "dim"),
     ],
 )  # fmt: skip
-def test_of_other_names(written: str, known: list[str], meant: str | None) -> None:
-    assert likeliest(written, known) == meant
+def test_of_other_names(written: str, names: list[str], meant: str | None) -> None:
+    assert likeliest(written, names) == meant
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "count"), [("", "", 0), ("abc", "abc", 0), ("abc", "acb", 1), ("abc", "bc", 1), ("ab", "xyz", 3)]
+    ("left", "right", "count"),
+    [("", "", 0), ("abc", "abc", 0), ("abc", "acb", 1), ("abc", "bc", 1), ("ab", "xyz", 3)],
 )
-def test_edits_are_counted(one: str, other: str, count: int) -> None:
-    assert edits(one, other) == edits(other, one) == count
+def test_edits_are_counted(left: str, right: str, count: int) -> None:
+    assert edits(left, right) == edits(right, left) == count

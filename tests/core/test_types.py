@@ -19,19 +19,21 @@ IN_RING = dict(zip(sorted(MULTIPLES), GENERATORS, strict=True))
 
 
 def random_dim(draw: random.Random, depth: int, sizes: Mapping[str, int]) -> tuple[Dim, sympy.Rational]:
-    """A dim made of sums, differences, products and floor divisions; and its value at these sizes by sympy's numbers.
+    """A dim made of sums, differences, products and floor divisions; and its value at these sizes by sympy.
 
-    Symbols would be simplified by sympy at every floor, which takes it ten milliseconds each.
+    Sympy computes with numbers here: with symbols it would simplify every floor, at ten milliseconds each.
     """
     if depth == 0 or draw.random() < 0.15:
         if draw.random() < 0.35:
             return Dim.of(number := draw.randrange(-9, 40)), sympy.Integer(number)
         name = draw.choice(sorted(MULTIPLES))
         return Dim.symbol(name, MULTIPLES[name]), sympy.Integer(sizes[name])
+
     left, left_value = random_dim(draw, depth - 1, sizes)
     if draw.random() < 0.4:
         divisor = draw.choice([1, 2, 3, 4, 8, 16, 24])
         return left // divisor, sympy.floor(left_value / divisor)
+
     right, right_value = random_dim(draw, depth - 1, sizes)
     match draw.randrange(3):
         case 0:
@@ -49,6 +51,7 @@ def random_polynomial(draw: random.Random, depth: int) -> tuple[Dim, Any]:
             return Dim.of(number := draw.randrange(-9, 40)), RING(number)
         name = draw.choice(sorted(MULTIPLES))
         return Dim.symbol(name, MULTIPLES[name]), MULTIPLES[name] * IN_RING[name]
+
     (left, left_in_ring), (right, right_in_ring) = (random_polynomial(draw, depth - 1) for _ in range(2))
     match draw.randrange(3):
         case 0:
@@ -62,8 +65,8 @@ def random_polynomial(draw: random.Random, depth: int) -> tuple[Dim, Any]:
 def terms(dim: Dim) -> dict[tuple[int, ...], int]:
     """The coefficients of a dim without floors, by the power of each symbol, as sympy's ring has them."""
     powers = [[atom.name for atom in monomial if isinstance(atom, Symbol)] for monomial, _ in dim.terms]
-    counted = (tuple(map(names.count, sorted(MULTIPLES))) for names in powers)
-    return dict(zip(counted, (coefficient for _, coefficient in dim.terms), strict=True))
+    exponents = (tuple(map(names.count, sorted(MULTIPLES))) for names in powers)
+    return dict(zip(exponents, (coefficient for _, coefficient in dim.terms), strict=True))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -77,7 +80,7 @@ def test_a_dim_has_sympy_s_value_at_every_size(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_dim_has_one_form_and_it_is_sympy_s(seed: int) -> None:
-    """Two dims are equal exactly where the polynomials are, however they were made; so are their hashes."""
+    """Two dims, and their hashes, are equal exactly if their polynomials are, whatever operations they come from."""
     draw = random.Random(seed)
     before, before_in_ring = Dim.of(0), RING(0)
     for _ in range(2500):
@@ -106,7 +109,7 @@ def test_exact_division_is_that_of_all_coefficients(seed: int) -> None:
 
 
 def test_what_divides_out_of_a_floor_is_no_opaque_term() -> None:
-    """floor((a·k + c)/b) = (a/b)·k + floor(c/b) where b divides a: what U-Net's skips hang on."""
+    """⌊(a·k + c)/b⌋ = (a/b)·k + ⌊c/b⌋ if b divides a: the skip connections of U-Net depend on it."""
     h = Dim.symbol("h", 16)
     down = h
     for _ in range(4):
@@ -115,6 +118,12 @@ def test_what_divides_out_of_a_floor_is_no_opaque_term() -> None:
     assert (h + 5) // 4 == h // 4 + 1
     assert str((Dim.symbol("s") + 5) // 4) == "(s + 1)//4 + 1"
     assert (2 * Dim.symbol("s") + 4) // 4 == (Dim.symbol("s")) // 2 + 1
+
+
+def test_a_floor_adds_to_the_same_floor_in_the_quotient() -> None:
+    """(3·(h//3) + h)//3: both terms divide to h//3."""
+    third = Dim.symbol("h") // 3
+    assert (3 * third + Dim.symbol("h")) // 3 == 2 * third
 
 
 @pytest.mark.parametrize(
@@ -146,15 +155,15 @@ def test_the_ends_of_a_contract() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "multiple"),
+    ("left", "right", "multiple"),
     [
         (2 * (Dim.symbol("h") // 2), Dim.symbol("h"), 2), (4 * ((Dim.symbol("h") + 1) // 4), Dim.symbol("h"), 4),
         (8 * (Dim.symbol("h", 2) // 2 // 2 // 2), Dim.symbol("h", 2), 4), (Dim.symbol("h"), Dim.symbol("w"), None),
         (Dim.symbol("h") + 1, Dim.symbol("h"), None), (Dim.of(3), Dim.of(4), None),
     ],
 )  # fmt: skip
-def test_the_multiple_by_which_dims_are_equal(one: Dim, other: Dim, multiple: int | None) -> None:
-    assert equating_multiple(one, other) == multiple
+def test_the_multiple_by_which_dims_are_equal(left: Dim, right: Dim, multiple: int | None) -> None:
+    assert equating_multiple(left, right) == multiple
     if multiple:
-        sizes = {name: 5 * of * multiple for name, of in (one.symbols() | other.symbols()).items()}
-        assert one.evaluate(sizes) == other.evaluate(sizes)
+        sizes = {name: 5 * of * multiple for name, of in (left.symbols() | right.symbols()).items()}
+        assert left.evaluate(sizes) == right.evaluate(sizes)

@@ -1,4 +1,4 @@
-"""Specs with mistakes in them, drawn at random: changes that know YAML, the drawing and expressions, and blind ones."""
+"""Random mutations of specs: some know the syntax of YAML, drawings and expressions, others are blind."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from stackc.authoring.reference.examples import example_of
 from stackc.components import REGISTRY
 from stackc.components.fields import fields_of
 from stackc.core.diagnostics import SpecError
+from stackc.spec.markdown import Syntax
 from stackc.spec.source import Source
 from stackc.spec.writer import convert_syntax
 
@@ -46,44 +47,45 @@ _MARK = re.compile(r"[][{}|:,\"'#&*]|-->")
 _NUMBERS = _words("0 1 2 3 7 16 1000 -1 0.5 1e30 10**12 seq 2**40 batch*seq 9999999999999999999")
 _TERMS = _words("({}) -{} {}**{} ({})//3 {}*{} ({}+1)*seq min({},3) ({})%2 ({}<2)")
 _LABELS = _words("mask context other x 0 y:x 3.attn a:b:c value")
-_MARKS = ("", "[", "]", "{", "}", "|", ":", ",", '"', "'", "-.->", "---")
-_KEYS = _words("of repeat with norm norm_every share mode merge same_as tie reparam op out heads axis")
+_MARKS = ("[", "]", "{", "}", "|", ":", ",", '"', "'", "-.->", "---")
+_NODE_KEYS = _words("of repeat with norm norm_every share mode merge same_as tie reparam")
 
 
 def corpus() -> dict[str, str]:
-    """Every spec of the project, of its tests and of its reference, in both skins where it has them, by file name."""
+    """Return every spec of the project, its tests and its reference, in both syntaxes if it converts, by file name."""
     folders = (
         TESTS.parent / "specs",
         TESTS / "bad_specs",
         TESTS.parent / "compiler" / "stackc" / "authoring" / "templates",
     )
     files = sorted(path for folder in folders for path in folder.iterdir() if path.suffix in (".yaml", ".mmd"))
-    found = {path.name: path.read_text(encoding="utf-8") for path in files}
+    specs = {path.name: path.read_text(encoding="utf-8") for path in files}
+
     for page in code_pages().values():
         for snippet in (page.wrong, page.right):
             if snippet:
-                found[f"{page.code}_{'wrong' if snippet is page.wrong else 'right'}_{snippet.file}"] = snippet.text
-    found |= {f"{op}.yaml": example_of(component).spec for op, component in REGISTRY.items()}
-    for name, text in list(found.items()):
-        other = Path(name).with_suffix(".mmd" if name.endswith(".yaml") else ".yaml").name
+                specs[f"{page.code}_{'wrong' if snippet is page.wrong else 'right'}_{snippet.file}"] = snippet.text
+    specs |= {f"{op}.yaml": example_of(component).spec for op, component in REGISTRY.items()}
+
+    for name, text in list(specs.items()):
+        syntax: Syntax = "mermaid" if name.endswith(".yaml") else "yaml"
+        other = Path(name).with_suffix(".mmd" if syntax == "mermaid" else ".yaml").name
         try:
-            found[f"turned_{other}"] = convert_syntax(
-                Source(name, text), "mermaid" if other.endswith(".mmd") else "yaml"
-            )
+            specs[f"turned_{other}"] = convert_syntax(Source(name, text), syntax)
         except SpecError:
-            continue  # a bad spec that cannot be read has no other skin
-    return found
+            continue  # a bad spec that cannot be parsed cannot be converted
+    return specs
 
 
 def mutated(text: str, draw: random.Random, others: Sequence[str]) -> str:
-    """`text` with one to five changes; parts of `others` may come into it. Never empty."""
+    """Return `text` with one to five changes, which may insert parts of `others`. Never empty."""
     for _ in range(draw.choice((1, 1, 1, 2, 5))):
         text = draw.choice(_CHANGES)(text, draw, others) or text
     return text
 
 
-def _replaced(text: str, pattern: re.Pattern[str], draw: random.Random, *new: str) -> str:
-    """`text` with one match of `pattern` turned into one of `new`, or into another match of it."""
+def _replace(text: str, pattern: re.Pattern[str], draw: random.Random, *new: str) -> str:
+    """Replace one match of `pattern` by one of `new`, or by another match."""
     places = [match.span() for match in pattern.finditer(text)]
     if not places:
         return text
@@ -108,63 +110,48 @@ def _cut(text: str, draw: random.Random, others: Sequence[str]) -> str:
 
 
 def _word(text: str, draw: random.Random, others: Sequence[str]) -> str:
-    return _replaced(text, _WORD, draw, *draw.sample(ODD, 3))
+    return _replace(text, _WORD, draw, *draw.sample(ODD, 3))
 
 
 def _id(text: str, draw: random.Random, others: Sequence[str]) -> str:
-    return _replaced(text, _ID, draw, draw.choice(OPS))
+    return _replace(text, _ID, draw, draw.choice(OPS))
 
 
 def _number(text: str, draw: random.Random, others: Sequence[str]) -> str:
-    return _replaced(text, _NUMBER, draw, draw.choice(_NUMBERS))
+    return _replace(text, _NUMBER, draw, draw.choice(_NUMBERS))
 
 
 def _key(text: str, draw: random.Random, others: Sequence[str]) -> str:
     fields = [name for op in draw.sample(list(REGISTRY.values()), 2) for name in fields_of(op)]
-    keys = (
-        "of",
-        "repeat",
-        "with",
-        "norm",
-        "norm_every",
-        "share",
-        "mode",
-        "merge",
-        "same_as",
-        "tie",
-        "reparam",
-        *fields,
-    )
-    return _replaced(text, _KEY, draw, draw.choice(keys))
+    return _replace(text, _KEY, draw, draw.choice((*_NODE_KEYS, *fields)))
 
 
 def _value(text: str, draw: random.Random, others: Sequence[str]) -> str:
     value = draw.choice(ODD)
-    return _replaced(text, _VALUE, draw, f"[{value}, {value}]", f"{{op: {value}}}", f"{{{value}: 1}}", f'"{value}"')
+    return _replace(text, _VALUE, draw, f"[{value}, {value}]", f"{{op: {value}}}", f"{{{value}: 1}}", f'"{value}"')
 
 
 def _expression(text: str, draw: random.Random, others: Sequence[str]) -> str:
     inner = draw.choice(("1", "seq", "batch", "dim", "index", "0.5", "'a'"))
     for _ in range(draw.choice((1, 3, 30))):
         inner = draw.choice(_TERMS).replace("{}", inner)[:600]
-    return _replaced(text, draw.choice((_VALUE, _NUMBER)), draw, inner, f'"${{{inner}}}"')
+    return _replace(text, draw.choice((_VALUE, _NUMBER)), draw, inner, f'"${{{inner}}}"')
 
 
 def _mark(text: str, draw: random.Random, others: Sequence[str]) -> str:
-    return _replaced(
-        text, _MARK, draw, "", *draw.sample(("[", "]", "{", "}", "|", ":", ",", '"', "'", "-.->", "---"), 3)
-    )
+    return _replace(text, _MARK, draw, "", *draw.sample(_MARKS, 3))
 
 
 def _arrow(text: str, draw: random.Random, others: Sequence[str]) -> str:
     ids = _ID.findall(text)
     if draw.random() < 0.5 or not ids:
         links = (" ", " --> ", " <--> ", " --- ", " ==> ", f" -->|{draw.choice(_LABELS)}| ", " & ", "\n")
-        return _replaced(text, _ARROW, draw, draw.choice(links))
+        return _replace(text, _ARROW, draw, draw.choice(links))
+
     lines = text.split("\n")
-    drawn = [number for number, line in enumerate(lines) if "-->" in line]
-    if drawn:
-        at = draw.choice(drawn)
+    numbers = [number for number, line in enumerate(lines) if "-->" in line]
+    if numbers:
+        at = draw.choice(numbers)
         indent = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
         lines.insert(at, f"{indent}{draw.choice(ids)} --> {draw.choice(ids)}")
     return "\n".join(lines)
@@ -188,14 +175,14 @@ def _line(text: str, draw: random.Random, others: Sequence[str]) -> str:
 
 
 def _branch(lines: Sequence[str], at: int) -> list[str]:
-    """The line `at` and all that are indented deeper below it."""
+    """Return the line `at` and the lines below it that are indented deeper."""
     indent = len(lines[at]) - len(lines[at].lstrip())
     deeper = takewhile(lambda line: not line.strip() or len(line) - len(line.lstrip()) > indent, lines[at + 1 :])
     return [lines[at], *deeper]
 
 
 def _graft(text: str, draw: random.Random, others: Sequence[str]) -> str:
-    """A branch of YAML goes, stands twice, or gives way to one of another spec."""
+    """Remove or duplicate a branch of YAML, or replace it by one of another spec."""
     lines, source = text.split("\n"), draw.choice((text, *others[:1], draw.choice(others))).split("\n")
     at = draw.randrange(len(lines))
     old, new = _branch(lines, at), _branch(source, draw.randrange(len(source)))

@@ -1,7 +1,7 @@
-"""Ten thousand specs with random mistakes: each is checked or refused in words, in no time, and never anything else.
+"""Ten thousand specs with random mistakes: each is accepted or refused with diagnostics, fast and safely.
 
-They are checked in processes of their own (`child.py`), which may take 500 MB, may execute nothing, and may read what
-lies in the folder of the spec and nothing else. To look at one of them:
+They are checked in separate processes (`child.py`), which may use 500 MB, may execute nothing, and may read only the
+folder of the spec. To look at one of them:
 
     python -c "from tests.mutated.child import spec_of; print(*spec_of(4711), sep='\\n')"
 """
@@ -18,7 +18,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 COUNT, PROCESSES = 10_000, 2
-HOPELESS = 20 * 60  # seconds after which not even the limit of its CPU time has ended a process
+TIMEOUT = 20 * 60  # seconds, in case that the limit of CPU time does not end a process
 
 FILES = {
     "outside.yaml": "stackc: 1\ninputs: {x: {shape: [batch, 8]}}\ngraph: |\n  x --> gelu\n",
@@ -39,7 +39,7 @@ FILES = {
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A folder with files that its specs may include, beside one that they may not, to which a link leads."""
+    """A folder with files that its specs may include, and a link to a file outside, which they may not."""
     (tmp_path / "project").mkdir()
     for name, text in FILES.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
@@ -52,14 +52,14 @@ def start(project: Path, first: int, count: int, *options: str) -> subprocess.Po
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
 
 
-def finished(process: subprocess.Popen[str], project: Path, first: int) -> dict[str, Any]:
-    """What a process has found; a failure that shows the spec which it died of."""
-    told, errors = process.communicate(timeout=HOPELESS)
+def summary_of(process: subprocess.Popen[str], project: Path, first: int) -> dict[str, Any]:
+    """Return the summary of a process. Fails with the spec on which it died, if it did."""
+    output, errors = process.communicate(timeout=TIMEOUT)
     if process.returncode:
         at = (project / f"seed_{first}").read_text(encoding="utf-8").strip()
         pytest.fail(f"seed {at} ended the process with {process.returncode}: {errors}\n{text_of(at)}")
-    found: dict[str, Any] = json.loads(told)
-    return found
+    summary: dict[str, Any] = json.loads(output)
+    return summary
 
 
 def text_of(seed: object) -> str:
@@ -68,26 +68,27 @@ def text_of(seed: object) -> str:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the limits of a process are those of POSIX")
-def test_ten_thousand_texts_are_checked_or_refused_in_words(project: Path) -> None:
+def test_ten_thousand_texts_are_accepted_or_refused_with_diagnostics(project: Path) -> None:
     share = COUNT // PROCESSES
     processes = {first: start(project, first, share) for first in range(0, COUNT, share)}
-    found = [finished(process, project, first) for first, process in processes.items()]
-    for wrong in (wrong for part in found for wrong in part["wrong"]):
+    parts = [summary_of(process, project, first) for first, process in processes.items()]
+    for wrong in (wrong for part in parts for wrong in part["wrong"]):
         pytest.fail(f"seed {wrong['seed']}: {wrong['what']}\n{text_of(wrong['seed'])}")
-    assert sum(part["checked"] for part in found) == COUNT
-    # They reach every stage: most codes that a text can bring about come up, and some texts are still sound.
-    assert sum(part["sound"] for part in found) > COUNT / 50
-    codes = {code for part in found for code in part["codes"]}
+    assert sum(part["checked"] for part in parts) == COUNT
+
+    # They reach every stage: most codes that a text can cause are reported, and some texts are still valid.
+    assert sum(part["sound"] for part in parts) > COUNT / 50
+    codes = {code for part in parts for code in part["codes"]}
     assert {code[0] for code in codes} == set("SXNTW")
     assert len(codes) > 45
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the limits of a process are those of POSIX")
-def test_the_net_has_no_holes(project: Path) -> None:
-    """What a process must not do is told by the seed at which it does it; of a hang it dies, and its spec is shown."""
-    said = ("ZeroDivisionError", "open (", "exec (", "subprocess.Popen", "MemoryError", " s")
-    wrong = finished(start(project, 0, len(said), "--faulty"), project, 0)["wrong"]
-    assert [fault["seed"] for fault in wrong] == list(range(len(said)))
-    assert all(words in fault["what"] for words, fault in zip(said, wrong, strict=True))
+def test_every_kind_of_violation_is_noticed(project: Path) -> None:
+    """A violation is reported with its seed. A process that hangs is ended, and its spec is shown."""
+    expected = ("ZeroDivisionError", "open (", "exec (", "subprocess.Popen", "MemoryError", " s")
+    violations = summary_of(start(project, 0, len(expected), "--faulty"), project, 0)["wrong"]
+    assert [violation["seed"] for violation in violations] == list(range(len(expected)))
+    assert all(words in violation["what"] for words, violation in zip(expected, violations, strict=True))
     with pytest.raises(pytest.fail.Exception, match=r"^seed 6 ended the process"):
-        finished(start(project, 6, 1, "--faulty"), project, 6)
+        summary_of(start(project, 6, 1, "--faulty"), project, 6)

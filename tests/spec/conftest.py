@@ -1,4 +1,4 @@
-"""What hypothesis makes of a `Drawing`, for `st.from_type(Drawing)`."""
+"""The hypothesis strategy of `Drawing`, for `st.from_type(Drawing)`."""
 
 from dataclasses import replace
 
@@ -20,11 +20,12 @@ BRACKETED = sorted({shape for closings in BRACKETS.values() for shape in closing
 
 @st.composite
 def drawings(draw: st.DrawFn) -> Drawing:
-    """Drawings such as the reader makes: every arrow joins nodes, a node is in one group at most."""
+    """Drawings as the reader makes them: every arrow connects nodes, and a node is in at most one group."""
     ids = draw(st.lists(IDS, min_size=1, unique=True))
     labelled = st.builds(DrawnNode, st.just(""), TEXTS, st.sampled_from(BRACKETED + sorted(NAMES)))
     bare = st.builds(DrawnNode, st.just(""), st.none(), st.sampled_from(sorted(NAMES)))
     nodes = {id: replace(draw(labelled | bare), id=id) for id in ids}
+
     arrow = st.builds(
         Arrow,
         st.sampled_from(ids),
@@ -36,30 +37,29 @@ def drawings(draw: st.DrawFn) -> Drawing:
         st.builds(Span, st.just("x"), st.integers(1, 9)),
     )
     arrows = draw(st.lists(arrow, max_size=8))
-    named = [replace(a, id=f"e{i}") if draw(st.booleans()) else a for i, a in enumerate(arrows)]
-    comments = draw(
-        st.lists(st.builds(StyleLine, TEXTS.filter(lambda text: "\n" not in text), st.just(Span("x", 3))), max_size=2)
-    )
+    with_ids = [replace(a, id=f"e{i}") if draw(st.booleans()) else a for i, a in enumerate(arrows)]
+
+    comment = st.builds(StyleLine, TEXTS.filter(lambda text: "\n" not in text), st.just(Span("x", 3)))
+    style = st.sampled_from([StyleLine("classDef hot fill:#f9f"), StyleLine("class a hot")])
+    comments = draw(st.lists(comment, max_size=2))
     return Drawing(
         draw(st.sampled_from([None, "LR", "TB", "BT", "RL"])),
         nodes,
-        tuple(named),
+        tuple(with_ids),
         draw(groups(ids)),
-        tuple(
-            draw(st.lists(st.sampled_from([StyleLine("classDef hot fill:#f9f"), StyleLine("class a hot")]), max_size=2))
-        ),
+        tuple(draw(st.lists(style, max_size=2))),
         tuple(comments),
     )
 
 
 @st.composite
 def groups(draw: st.DrawFn, ids: list[str]) -> dict[str, Group]:
-    """Groups g0, g1, …, each of them and each node in none or in an earlier one."""
+    """Groups g0, g1, …; each group and each node is in no group or in an earlier one."""
     count = draw(st.integers(0, 3))
     members: list[list[str]] = [[] for _ in range(count)]
-    for owned, earlier in [*((id, count) for id in ids), *((f"g{i}", i) for i in range(count))]:
+    for member, earlier in [*((id, count) for id in ids), *((f"g{i}", i) for i in range(count))]:
         if earlier and draw(st.booleans()):
-            members[draw(st.integers(0, earlier - 1))].append(owned)
+            members[draw(st.integers(0, earlier - 1))].append(member)
     directions = st.sampled_from([None, "LR", "TB"])
     return {f"g{i}": Group(f"g{i}", draw(st.none() | TEXTS), tuple(members[i]), draw(directions)) for i in range(count)}
 

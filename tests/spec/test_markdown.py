@@ -1,4 +1,4 @@
-"""Fenced blocks of a Markdown file are specs, and what is wrong with one is told with its place in the file."""
+"""Fenced blocks of a Markdown file are specs, and errors in them point to the line of the file."""
 
 from __future__ import annotations
 
@@ -81,17 +81,17 @@ def readme(tmp_path: Path) -> Path:
         ("quoted", {"x": (23, 5, 6), "relu": (23, 11, 15), "y": (25, 14, 15)}),
     ],
 )
-def test_places_are_those_in_the_file(name: str, spans: dict[str, tuple[int, int, int]], readme: Path) -> None:
+def test_spans_are_those_of_the_file(name: str, spans: dict[str, tuple[int, int, int]], readme: Path) -> None:
     document = parse(load_source(readme.with_name(f"README.md#{name}")))
     assert document.name == name
     assert document.file == str(readme)
     file = str(readme)
     assert {id: node.span for id, node in document.body.drawing.nodes.items()} == {
-        id: Span(file, *place) for id, place in spans.items()
+        id: Span(file, *span) for id, span in spans.items()
     }
 
 
-def test_it_is_the_spec_that_stands_there(readme: Path) -> None:
+def test_it_equals_the_spec_in_a_file_of_its_own(readme: Path) -> None:
     block = README.split("```mermaid\n")[1].split("   ```")[0].replace("\n   ", "\n").removeprefix("   ")
     assert parse(load_source(readme.with_name("README.md#listed"))) == parse(Source("listed.mmd", block))
 
@@ -115,10 +115,10 @@ def test_the_only_spec_needs_no_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message", "hint"),
     [
-        ("", "has 2 specs: which one is meant?", "write {}#NAME; its specs are listed (line 6), quoted (line 18)"),
-        ("#", "has no spec called ''", "it has listed (line 6), quoted (line 18)"),
-        ("#lsited", "has no spec called 'lsited'", "did you mean 'listed'?"),
-        ("#shown", "has no spec called 'shown'", "it has listed (line 6), quoted (line 18)"),
+        ("", "contains 2 specs: choose one", "write {}#NAME; its specs are listed (line 6), quoted (line 18)"),
+        ("#", "contains no spec called ''", "it contains listed (line 6), quoted (line 18)"),
+        ("#lsited", "contains no spec called 'lsited'", "did you mean 'listed'?"),
+        ("#shown", "contains no spec called 'shown'", "it contains listed (line 6), quoted (line 18)"),
     ],
 )
 def test_error_which_spec(name: str, message: str, hint: str, readme: Path) -> None:
@@ -131,7 +131,7 @@ def test_error_which_spec(name: str, message: str, hint: str, readme: Path) -> N
 
 def test_error_no_spec(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("# Nothing\n\n    ```yaml\n    stackc: 1\n    ```\n")
-    with pytest.raises(SpecError, match="has no spec in it"):
+    with pytest.raises(SpecError, match=r"contains no spec$"):
         load_source(tmp_path / "a.md")
     with pytest.raises(SpecError, match="no spec at "):
         load_source(tmp_path / "b.md#name")
@@ -140,7 +140,7 @@ def test_error_no_spec(tmp_path: Path) -> None:
 def test_error_two_of_one_name(tmp_path: Path) -> None:
     block = "```yaml\nstackc: 1\nname: a\n```\n"
     (tmp_path / "a.md").write_text(block + block)
-    with pytest.raises(SpecError, match="has two specs called 'a'") as caught:
+    with pytest.raises(SpecError, match="contains two specs called 'a'") as caught:
         load_source(tmp_path / "a.md#a")
     (diagnostic,) = caught.value.diagnostics
     assert diagnostic.span == Span(str(tmp_path / "a.md"), 6)

@@ -1,4 +1,4 @@
-"""A spec written in its other skin and read again is the same spec, with its comments and the order of its keys."""
+"""A spec converted to its other syntax and parsed again is equal, with its comments and the order of its keys."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stackc.spec.writer import convert_syntax
 
 SPECS = sorted((Path(__file__).parents[2] / "specs").iterdir())
 FILES: dict[Syntax, str] = {"yaml": "tower.yaml", "mermaid": "tower.mmd"}
-SKINS: tuple[tuple[Syntax, Syntax], ...] = (("yaml", "mermaid"), ("mermaid", "yaml"))
+SYNTAXES: tuple[tuple[Syntax, Syntax], ...] = (("yaml", "mermaid"), ("mermaid", "yaml"))
 
 YAML = """\
 # A tower.
@@ -79,7 +79,7 @@ def test_mermaid_as_yaml() -> None:
     assert convert_syntax(Source("tower.mmd", MERMAID), "yaml") == f"{above}{entry}{drawing[0]}# the drawing\n{below}"
 
 
-def test_its_own_skin_keeps_every_character() -> None:
+def test_its_own_syntax_keeps_every_character() -> None:
     assert convert_syntax(Source("other.yaml", YAML), "yaml") == YAML
     assert convert_syntax(Source("other.mmd", MERMAID), "mermaid") == MERMAID
 
@@ -106,7 +106,7 @@ def test_a_header_stays() -> None:
     )
 
 
-def test_a_comment_of_a_text_is_none() -> None:
+def test_a_comment_inside_of_a_text_stays_text() -> None:
     text = "stackc: 1\nname: t\ninputs: {x: {shape: [8]}}\ndescription: |\n  so\n  # so\nnodes: {relu: {}}\n"
     written = convert_syntax(Source("t.mmd", f"---\n{text}---\ngraph\nx --> relu\n"), "yaml")
     assert written == text.replace("nodes:", "graph: |\n  graph\n  x --> relu\nnodes:")
@@ -156,29 +156,30 @@ def test_error_not_a_spec() -> None:
 
 
 def keys_of(text: str) -> list[str]:
-    """The outermost keys in order, but for the one that Mermaid's front matter has not."""
+    """The outermost keys in order, without `graph`, which the front matter of Mermaid does not have."""
     return [key for key in re.findall(r"^(\w+):", text, re.MULTILINE) if key != "graph"]
 
 
 def check_both_ways(source: Source, notes: list[str]) -> None:
     document = parse(source)
-    for skin, other in SKINS:
-        written = Source(FILES[skin], convert_syntax(source, skin))
+    for syntax, other in SYNTAXES:
+        written = Source(FILES[syntax], convert_syntax(source, syntax))
         assert parse(written) == document
         assert list(parse(written).body.drawing.nodes) == list(document.body.drawing.nodes)
         assert sorted(re.findall(r"(?:#|%%) note \d+$", written.text, re.MULTILINE)) == sorted(notes)
         assert keys_of(written.text) == keys_of(source.text)
-        away = convert_syntax(written, other)
-        back = convert_syntax(Source(FILES[other], away), skin)
-        assert convert_syntax(Source(FILES[skin], back), other) == away
+
+        there = convert_syntax(written, other)
+        back = convert_syntax(Source(FILES[other], there), syntax)
+        assert convert_syntax(Source(FILES[syntax], back), other) == there
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.name)
 def test_specs_both_ways(path: Path) -> None:
     source = load_source(path)
     check_both_ways(source, [])
-    other: Syntax = "yaml" if source.skin == "mermaid" else "mermaid"
-    assert convert_syntax(Source(FILES[other], convert_syntax(source, other)), source.skin) == source.text
+    other: Syntax = "yaml" if source.syntax == "mermaid" else "mermaid"
+    assert convert_syntax(Source(FILES[other], convert_syntax(source, other)), source.syntax) == source.text
 
 
 SECTIONS = {
@@ -195,31 +196,33 @@ SECTIONS = {
 
 @st.composite
 def spec_texts(draw: st.DrawFn) -> tuple[Source, list[str]]:
-    """A spec in either skin, and the comments in it."""
+    """A spec in either syntax, and the comments in it."""
     notes: list[str] = []
 
-    def noted(mark: str) -> str:
+    def comment(mark: str) -> str:
         if not draw(st.booleans()):
             return ""
         notes.append(f"{mark} note {len(notes)}")
         return notes[-1]
 
     def line(mark: str) -> str:
-        return f"{note}\n" if (note := noted(mark)) else ""
+        return f"{note}\n" if (note := comment(mark)) else ""
 
     def section(text: str) -> str:
         return f"{line('#')}{text}\n{line('#')}"
 
     names = draw(st.lists(st.sampled_from(sorted(SECTIONS)), unique=True))
     parts = [section(SECTIONS[name]) for name in dict.fromkeys([*names, "inputs"])]
-    top = line("#") + "stackc: 1" + (f"  {note}" if (note := noted("#")) else "") + "\nname: s\n"
+    top = line("#") + "stackc: 1" + (f"  {note}" if (note := comment("#")) else "") + "\nname: s\n"
+
     drawing = draw(st.from_type(Drawing))
     body = line("%%") + write_drawing(drawing)
     if draw(st.booleans()):
         return Source("s.mmd", f"---\n{top}{''.join(parts)}---\n{body}"), notes
+
     if drawing.direction is None and draw(st.booleans()):
         body = body.replace("flowchart\n", "", 1).lstrip()
-    parts.insert(draw(st.integers(0, len(parts))), graph_entry(draw, body, noted("#")))
+    parts.insert(draw(st.integers(0, len(parts))), graph_entry(draw, body, comment("#")))
     return Source("s.yaml", top + "".join(parts)), notes
 
 

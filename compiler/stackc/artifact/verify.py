@@ -8,16 +8,15 @@ vectors     the inputs recorded by the proof give the recorded outputs
 
 from __future__ import annotations
 
-import math
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from stackc.artifact.folder import VECTORS, Artifact, load_artifact, verify_files
+from stackc.core.archives import zip_bomb_size
 from stackc.core.diagnostics import Collector, Diagnostic, SpecError
+from stackc.proof.tolerance import distance
 from stackc.runtime import Array, open_session, read_npz
 
 
@@ -95,11 +94,10 @@ def _vectors(artifact: Artifact) -> tuple[dict[str, Array], dict[str, Array]]:
 def _refuse_bombs(path: Path) -> None:
     """A small archive can unpack to gigabytes; what a build records is never packed."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(info.file_size for info in archive.infolist())
+        unpacked = zip_bomb_size(path)
     except (zipfile.BadZipFile, OSError, ValueError):
         return  # read_npz says what it is
-    if unpacked > path.stat().st_size:
+    if unpacked is not None:
         message = f"{path} unpacks to {unpacked:,} bytes, and what a build records is not packed"
         raise SpecError(Diagnostic("A613", message, hint="build it again"))
 
@@ -118,13 +116,3 @@ def _compared(artifact: Artifact, got: Mapping[str, Array], expected: Mapping[st
             diagnostics.error("A612", f"the output '{each.output}' is {off}", hint=hint)
     diagnostics.raise_if_any()
     return distances
-
-
-def distance(one: Array, other: Array) -> float:
-    """The largest difference of two arrays; infinite where they differ in shape, type, NaN or Inf."""
-    if one.shape != other.shape or one.dtype != other.dtype:
-        return math.inf
-    finite = np.isfinite(other)
-    if not np.array_equal(finite, np.isfinite(one)) or not np.array_equal(one[~finite], other[~finite], equal_nan=True):
-        return math.inf
-    return float(np.abs(one[finite].astype(np.float64) - other[finite].astype(np.float64)).max(initial=0.0))

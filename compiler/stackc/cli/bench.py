@@ -158,7 +158,8 @@ def _print(result: Result) -> None:
 
 
 def _cells(entry: BenchmarkEntry, result: Result, digits: int) -> list[str]:
-    from stackc.view.figures import counted, scaled
+    from stackc.core.plurals import counted
+    from stackc.view.figures import scaled
 
     candidate, timing = entry.candidate, entry.timing
     place = f"{candidate.provider}, {counted(candidate.threads, 'thread')}"
@@ -175,7 +176,7 @@ def _bytes(number: int | None) -> str:
 
 def _notes(result: Result) -> Iterator[str]:
     """Yield notes on the figures, one line each."""
-    from stackc.view.figures import counted
+    from stackc.core.plurals import counted
 
     others = result.comparison.others
     busy = "" if others is None else f", while other programs kept {others:.1f} of {os.cpu_count()} cores busy"
@@ -207,7 +208,7 @@ def _names(entries: Iterable[BenchmarkEntry]) -> str:
 def _draw(result: Result, path: Path, *, quiet: bool) -> None:
     from stackc.benchmark.plot import draw_plot
     from stackc.cli.pictures import write_file
-    from stackc.view.figures import counted
+    from stackc.core.plurals import counted
 
     title = f"{counted(len(result.entries), 'candidate')} at {_sizes(result)}"
     write_file(path, draw_plot(result.comparison, title, path.suffix.lower()))

@@ -44,6 +44,7 @@ def _size(cache: Cache) -> tuple[int, int]:
 
 
 def _amount(count: int, size: int) -> str:
-    from stackc.view.figures import bytes_text, counted
+    from stackc.core.plurals import counted
+    from stackc.view.figures import bytes_text
 
     return f"{counted(count, 'compiled component')}, {bytes_text(size)}"

@@ -10,9 +10,9 @@ import click
 
 from stackc.cli.options import diagnostics_option, override_options, spec_argument
 from stackc.cli.report import rounded
+from stackc.core.plurals import counted
 from stackc.frontend import Checked, Overrides, check_spec
 from stackc.resolve.unused import unread_outputs
-from stackc.view.figures import counted
 
 
 @click.command("check")

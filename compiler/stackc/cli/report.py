@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from stackc.core.diagnostics import Diagnostic, SpecError, render
-from stackc.view.figures import counted
+from stackc.core.plurals import counted
 
 MOST_SHOWN = 100
 """How many diagnostics are printed; the rest are only counted."""

@@ -50,8 +50,8 @@ def _check(spec: Path, overrides: Overrides, redraw: Callable[[Checked], None] |
     """Check and draw the spec, and print the result. Return None if the spec has errors."""
     from stackc.cli.report import report_diagnostics, rounded
     from stackc.core.diagnostics import SpecError
+    from stackc.core.plurals import counted
     from stackc.frontend import check_spec
-    from stackc.view.figures import counted
 
     start = time.perf_counter()
     try:

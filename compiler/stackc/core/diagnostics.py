@@ -1,4 +1,4 @@
-"""What stackc says when a spec, a weight file or an argument is wrong: where, what, and what to do next.
+"""Diagnostics for specs, weight files and arguments: where the problem is, what it is, and what to do next.
 
 A stage collects every problem it can see and raises them together as one `SpecError`. Nothing here prints.
 """
@@ -11,13 +11,15 @@ from unicodedata import category, combining, east_asian_width
 
 from stackc.core.suggestions import likeliest
 
+# -- data
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """A stretch of one line of a file; line and columns count from 1, `end` is the column after the last one.
+    """A range on one line of a file. Line and columns count from 1; `end` is the column after the last character.
 
-    Line 0 stands for something that is no file, such as an option of the command line, which `file` then spells out.
-    Column 0 stands for a whole line of a file that was not read, as a lock names it: what is there now may be anything.
+    Line 0 means that there is no file, as for an option of the command line; `file` then spells out what it is.
+    Column 0 means a whole line of a file that was not read, as a lock names it: its text may have changed since.
     """
 
     file: str
@@ -31,7 +33,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A second place that a diagnostic speaks of: the other shape, the first definition."""
+    """A second location that a diagnostic refers to: the other shape, the first definition."""
 
     message: str
     span: Span
@@ -39,7 +41,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One problem under a stable code, with the mend as `hint`."""
+    """One problem under a stable code; `hint` says how to fix it."""
 
     code: str
     message: str
@@ -48,125 +50,135 @@ class Diagnostic:
     notes: tuple[Note, ...] = ()
 
     def __str__(self) -> str:
-        place = f"{_position(self.span)}: " if self.span else ""
-        return f"{place}error[{self.code}]: {self.message}"
+        location = f"{_position(self.span)}: " if self.span else ""
+        return f"{location}error[{self.code}]: {self.message}"
 
 
 class SpecError(Exception):
-    """One or more diagnostics: what the user has to mend before the stage can go on."""
+    """One or more diagnostics that the user has to fix before the stage can succeed."""
 
     def __init__(self, *diagnostics: Diagnostic) -> None:
         super().__init__("\n".join(str(d) for d in diagnostics))
         self.diagnostics = diagnostics
 
 
+# -- collecting
+
 MOST_PROBLEMS = 1000
-"""How many problems a stage gathers: nobody would read more of them."""
+"""How many problems a stage collects before it stops: more would not be read."""
 
 
 @dataclass(slots=True)
 class Collector:
-    """Gathers the diagnostics of one stage, so that all of them are reported together.
+    """Collects the diagnostics of one stage, so that all of them are reported together.
 
-    Those that are `repaired` leave the stage a whole value, and the next one something to go on with. At `MOST_PROBLEMS`
-    it raises them: to go on would only take time.
+    A problem that was `repaired` leaves the stage with a whole value, so that the next stage can run. At
+    `MOST_PROBLEMS` the collector raises: continuing would only take time.
     """
 
     diagnostics: list[Diagnostic] = field(default_factory=list)
-    _mended: list[Diagnostic] = field(default_factory=list, init=False, repr=False)
-    _known: set[tuple[str, str, Span | None]] = field(default_factory=set, init=False, repr=False)
+    _repaired: list[Diagnostic] = field(default_factory=list, init=False, repr=False)
+    _reported: set[tuple[str, str, Span | None]] = field(default_factory=set, init=False, repr=False)
 
     def error(self, code: str, message: str, span: Span | None = None, hint: str | None = None, *notes: Note) -> None:
-        """Note a problem and go on. The same problem at the same place is kept once, with its first notes."""
+        """Report a problem and continue. The same problem at the same location is kept once, with its first notes."""
         self._add(Diagnostic(code, message, span, hint, notes))
 
     def repair(self, code: str, message: str, span: Span | None = None, hint: str | None = None) -> None:
-        """Note a problem of which it is clear what was meant, and which is read so from here on."""
-        self._mended.append(Diagnostic(code, message, span, hint))
+        """Report a problem whose intended meaning is clear; the caller continues with that meaning."""
+        self._repaired.append(Diagnostic(code, message, span, hint))
 
     @property
     def repaired(self) -> tuple[Diagnostic, ...]:
-        """The problems that are mended, in the order of the file."""
-        return tuple(sorted(self._mended, key=_place))
+        """The repaired problems, in the order of the file."""
+        return tuple(sorted(self._repaired, key=_sort_key))
 
     def extend(self, error: SpecError) -> None:
-        """Take over what another stage, or a part of this one, has found."""
+        """Add the diagnostics of another stage, or of a part of this one."""
         for diagnostic in error.diagnostics:
             self._add(diagnostic)
 
     def raise_if_any(self) -> None:
-        """End the stage if it found anything that is not mended, in the order of the file."""
+        """Raise SpecError, in the order of the file, if any problem was not repaired."""
         if self.diagnostics:
-            raise SpecError(*sorted([*self.diagnostics, *self._mended], key=_place))
+            raise SpecError(*sorted([*self.diagnostics, *self._repaired], key=_sort_key))
 
     def _add(self, diagnostic: Diagnostic) -> None:
         problem = diagnostic.code, diagnostic.message, diagnostic.span
-        if problem not in self._known:
-            self._known.add(problem)
+        if problem not in self._reported:
+            self._reported.add(problem)
             self.diagnostics.append(diagnostic)
         if len(self.diagnostics) >= MOST_PROBLEMS:
             self.raise_if_any()
 
 
-def _place(diagnostic: Diagnostic) -> tuple[str, int, int]:
+def _sort_key(diagnostic: Diagnostic) -> tuple[str, int, int]:
     span = diagnostic.span
     return (span.file, span.line, span.column) if span else ("", 0, 0)
 
 
+# -- suggestions
+
 MOST_GUESSED = 2000
-"""How many names are compared with a misspelt one; beyond that a guess would take longer than the check."""
+"""How many names are compared with a misspelt one; with more, suggesting would take longer than checking."""
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that a misspelt one is meant for; None where none is like it, or there are very many."""
-    known = set(known)
-    if len(known) > MOST_GUESSED or len(name) > LONGEST_LINE:
+    """Return the known name that a misspelt one means. Returns None if none is similar or there are too many."""
+    candidates = set(known)
+    if len(candidates) > MOST_GUESSED or len(name) > LONGEST_LINE:
         return None
-    return likeliest(name, known)
+    return likeliest(name, candidates)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """A hint with the closest known name, or with all of them where they are few."""
-    known = sorted(set(known))
-    if close := closest(name, known):
+    """Return a hint with the closest known name, or with all of them if there are few."""
+    candidates = sorted(set(known))
+    if close := closest(name, candidates):
         return f"did you mean '{close}'?"
-    if 0 < len(known) <= 12 and len(name) <= LONGEST_LINE:
-        return f"known here: {', '.join(known)}"
+    if 0 < len(candidates) <= 12 and len(name) <= LONGEST_LINE:
+        return f"known here: {', '.join(candidates)}"
     return None
 
 
+# -- rendering
+
 LONGEST_LINE = 160
-"""Columns of a source line that are shown; of a longer one, the part around the caret."""
+"""Columns of a source line that are shown; a longer line is cut to the part around the caret."""
 
 LONGEST_MESSAGE = 600
 
 
 def render(diagnostic: Diagnostic, sources: Mapping[str, str]) -> str:
-    """The diagnostic as text, with the line it speaks of and a caret below it.
+    """Return the diagnostic as text, with its source line and a caret below the span.
 
-    `sources` maps the file names of spans to their text; a file that is not in it is named without its line. Control
-    characters, which could steer a terminal, are shown as `�`, and so are those that cannot be seen or turn the line
-    round; in messages these go by their number.
+    `sources` maps the file names of spans to their text; a file that is missing there is named without its line.
+    Control characters, which could steer a terminal, are shown as `�`, and so are characters that are invisible or
+    reverse the line; in messages the latter appear as their code point.
     """
-    lines = [f"error[{diagnostic.code}]: {_shown(diagnostic.message)}"]
+    lines = [f"error[{diagnostic.code}]: {_safe_message(diagnostic.message)}"]
     if diagnostic.span:
         lines += _excerpt(diagnostic.span, sources)
     for note in diagnostic.notes:
-        lines += [f"note: {_shown(note.message)}", *_excerpt(note.span, sources)]
+        lines += [f"note: {_safe_message(note.message)}", *_excerpt(note.span, sources)]
     if diagnostic.hint:
-        lines.append(f"help: {_shown(diagnostic.hint)}")
+        lines.append(f"help: {_safe_message(diagnostic.hint)}")
     return "\n".join(lines)
 
 
 def _excerpt(span: Span, sources: Mapping[str, str]) -> list[str]:
-    rows = [f"  --> {_shown(_position(span))}"]
+    rows = [f"  --> {_safe_message(_position(span))}"]
     source = sources[span.file].split("\n") if span.file in sources else []
-    if span.column and 0 < span.line <= len(source):
-        start, end = span.column - 1, max(span.column, span.end - 1)
-        text, shift = _clipped(_printable(source[span.line - 1].removesuffix("\r")), start)
-        gutter = " " * len(str(span.line))
-        lead, marked = _columns(text[: start + shift]), _columns(text[start + shift : end + shift])
-        rows += [f"{gutter} |", f"{span.line} | {text}".rstrip(), f"{gutter} | {' ' * lead}{'^' * max(1, marked)}"]
+    if not span.column or not 0 < span.line <= len(source):
+        return rows
+
+    start, end = span.column - 1, max(span.column, span.end - 1)
+    text, shift = _clip(_printable(source[span.line - 1].removesuffix("\r")), start)
+
+    # The caret stands at a terminal column, which wide characters make larger than the column in the text.
+    lead, marked = _columns(text[: start + shift]), _columns(text[start + shift : end + shift])
+    gutter = " " * len(str(span.line))
+    rows += [f"{gutter} |", f"{span.line} | {text}".rstrip(), f"{gutter} | {' ' * lead}{'^' * max(1, marked)}"]
     return rows
 
 
@@ -174,8 +186,8 @@ def _position(span: Span) -> str:
     return f"{span}:{span.column}" if span.line and span.column else str(span)
 
 
-def _clipped(text: str, start: int) -> tuple[str, int]:
-    """The part of a long line around the character `start`, and by how much that character has moved."""
+def _clip(text: str, start: int) -> tuple[str, int]:
+    """Cut a long line to the part around the character `start`; also return by how much that character moved."""
     if len(text) <= LONGEST_LINE:
         return text, 0
     first = max(0, min(start - LONGEST_LINE // 2, len(text) - LONGEST_LINE))
@@ -185,7 +197,7 @@ def _clipped(text: str, start: int) -> tuple[str, int]:
 
 
 def _printable(text: str) -> str:
-    """`text` on one line: tabs as one space, characters that steer or cannot be seen as `�`."""
+    """Return `text` on one line: a tab becomes one space, control and invisible characters become `�`."""
     return "".join(" " if c == "\t" else "�" if category(c) in _UNPRINTABLE or is_invisible(c) else c for c in text)
 
 
@@ -194,17 +206,17 @@ _JOINERS = "\u200c\u200d"
 
 
 def is_invisible(character: str) -> bool:
-    """Whether nothing is seen of a character, or it turns others round; what joins letters or emoji is told apart."""
+    """Return whether a character is invisible or reverses others. Joiners of letters and emoji do not count."""
     return category(character) == "Cf" and character not in _JOINERS
 
 
 def character(c: str) -> str:
-    """How messages call a character: in quotes, or by its number where it cannot be seen by itself."""
-    odd = is_invisible(c) or c in _JOINERS or category(c)[0] in "CMZ"
-    return f"U+{ord(c):04X}" if odd and c != " " else f"'{c}'"
+    """Return a character as messages show it: in quotes, or as its code point if it cannot be seen on its own."""
+    is_hidden = is_invisible(c) or c in _JOINERS or category(c)[0] in "CMZ"
+    return f"U+{ord(c):04X}" if is_hidden and c != " " else f"'{c}'"
 
 
-def _shown(text: str) -> str:
+def _safe_message(text: str) -> str:
     text = text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}…"
     if text.isprintable():
         return text
@@ -212,5 +224,5 @@ def _shown(text: str) -> str:
 
 
 def _columns(text: str) -> int:
-    """How many terminal columns `text` takes: East Asian wide characters take two."""
+    """Return how many terminal columns `text` takes: East Asian wide characters take two."""
     return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)

@@ -10,7 +10,7 @@ STAGES: tuple[Stage, ...] = ("check", "weights", "lower", "export", "write", "op
 """The stages that a build can stop after, in order; `package` follows the last."""
 
 Progress: TypeAlias = Callable[[str, str], None]
-"""Called with the name of each stage when it is done, and with what it made, in a few words."""
+"""Called when a stage is done, with its name and a few words about its result."""
 
 
 def no_progress(stage: str, result: str) -> None:

@@ -1,4 +1,7 @@
-"""Which known name a misspelt one is meant for: the same spelt otherwise, another library's word, a slip, a part."""
+"""Suggest the known name that a misspelt one means.
+
+In this order: the same name in another spelling, the word of another library, a typing slip, a part of a longer name.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "positionembedding": ("learned_position",), "interpolate": ("upsample",), "resize": ("upsample",),
     "bmm": ("matmul",), "view": ("reshape",), "sequential": ("stack",), "noop": ("identity",),
     "normalize": ("l2_normalize",), "gating": ("glu",),
-    # their fields
+    # fields of components
     "kernelsize": ("kernel",), "ksize": ("kernel",), "filters": ("out",), "units": ("out",), "channels": ("out",),
     "features": ("out",), "size": ("out", "dim", "hidden"), "width": ("out", "hidden", "dim"),
     "numheads": ("heads",), "nhead": ("heads",), "nheads": ("heads",), "hiddensize": ("hidden",),
@@ -29,46 +32,49 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "embeddingdim": ("dim",), "numembeddings": ("vocab",), "numgroups": ("groups",), "rate": ("p", "dropout"),
     "prob": ("p",), "dropoutrate": ("p", "dropout"), "factor": ("scale",), "usebias": ("bias",),
     "nonlinearity": ("activation",), "elementwiseaffine": ("affine",),
-    # of stacks
+    # keys of stacks
     "n": ("repeat",), "layers": ("repeat",), "numlayers": ("repeat",), "depth": ("repeat",), "args": ("with",),
     "kwargs": ("with",), "params": ("with",), "block": ("of",), "module": ("of",), "type": ("op", "dtype"),
 }  # fmt: skip
-"""What other libraries call things, folded, and what they are called here; the first that is known is meant."""
+"""Words of other libraries, folded → the names used here; the first of these that is known is the suggestion."""
 
 SHORTEST_PART = 3
-"""Letters that a name has to share with a longer one that begins with it, unless it lacks no more than one."""
+"""Fewest letters that a prefix must have to suggest the longer name, unless only one letter is missing."""
 
 
 def folded(name: str) -> str:
-    """The name without what spellings differ by: `LayerNorm`, `layer-norm` and `layer_norm` are one."""
+    """Remove case and separators, so that `LayerNorm`, `layer-norm` and `layer_norm` are the same."""
     return name.casefold().replace("_", "").replace("-", "").replace(" ", "")
 
 
 def likeliest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is meant, as it seems; None where none is like it."""
+    """Return the known name that `name` most likely means, or None if none is similar."""
     names = sorted(set(known))
     word = folded(name)
     if not word:
         return None
-    if same := next((one for one in names if folded(one) == word), None):
+
+    if same := next((candidate for candidate in names if folded(candidate) == word), None):
         return same
-    if meant := next((one for one in SYNONYMS.get(word, ()) if one in names), None):
-        return meant
-    return _slip(name, names) or _part(word, names)
+    if synonym := next((candidate for candidate in SYNONYMS.get(word, ()) if candidate in names), None):
+        return synonym
+    return _fewest_edits(name, names) or _longest_overlap(word, names)
 
 
-def _slip(name: str, names: list[str]) -> str | None:
-    """The name that the fewest edits lead to, about one for every three letters at most."""
-    alike = difflib.get_close_matches(name, names, n=8, cutoff=0.6)
-    counted = sorted((edits(name, one), place) for place, one in enumerate(alike))
-    return next((alike[i] for count, i in counted if count <= (max(len(name), len(alike[i])) + 1) // 3), None)
+def _fewest_edits(name: str, names: list[str]) -> str | None:
+    """Return the name at the smallest edit distance, if that is at most about one edit for every three letters."""
+    similar = difflib.get_close_matches(name, names, n=8, cutoff=0.6)
+    ranked = sorted((edits(name, candidate), rank) for rank, candidate in enumerate(similar))
+    return next(
+        (similar[rank] for count, rank in ranked if count <= (max(len(name), len(similar[rank])) + 1) // 3), None
+    )
 
 
-def _part(word: str, names: list[str]) -> str | None:
-    """The shortest name that begins with the word, else the longest that the word begins with."""
-    pairs = [(folded(one), one) for one in names]
-    longer = [(len(other), one) for other, one in pairs if other.startswith(word) and _is_part(word, other)]
-    shorter = [(-len(other), one) for other, one in pairs if word.startswith(other) and _is_part(other, word)]
+def _longest_overlap(word: str, names: list[str]) -> str | None:
+    """Return the shortest name that begins with the word, else the longest name that the word begins with."""
+    pairs = [(folded(name), name) for name in names]
+    longer = [(len(other), name) for other, name in pairs if other.startswith(word) and _is_part(word, other)]
+    shorter = [(-len(other), name) for other, name in pairs if word.startswith(other) and _is_part(other, word)]
     return min(longer or shorter, default=(0, None))[1]
 
 
@@ -76,17 +82,22 @@ def _is_part(part: str, whole: str) -> bool:
     return len(part) >= SHORTEST_PART or (len(part) > 0 and len(whole) - len(part) == 1)
 
 
-def edits(one: str, other: str) -> int:
-    """How many letters have to be put in, left out, changed, or swapped with the next, to make one name the other."""
-    row: list[int] = [*range(len(other) + 1)]
-    before = row
-    for i, a in enumerate(one):
+def edits(left: str, right: str) -> int:
+    """Return the edit distance of two names: insertions, deletions, substitutions and swaps of neighbours.
+
+    This is the optimal string alignment distance; only three rows of its table are kept.
+    """
+    row: list[int] = [*range(len(right) + 1)]
+    two_above = row
+
+    for i, a in enumerate(left):
         above = row
         row = [i + 1]
-        for j, b in enumerate(other):
+        for j, b in enumerate(right):
             cost = min(above[j] + (a != b), above[j + 1] + 1, row[j] + 1)
-            if i and j and a == other[j - 1] and b == one[i - 1]:
-                cost = min(cost, before[j - 1] + 1)
+            if i and j and a == right[j - 1] and b == left[i - 1]:
+                cost = min(cost, two_above[j - 1] + 1)
             row.append(cost)
-        before = above
+        two_above = above
+
     return row[-1]

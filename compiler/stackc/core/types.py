@@ -1,8 +1,9 @@
-"""Shapes with names in them: the algebra of dims, and the type of a tensor.
+"""Tensor types whose sizes may be symbolic: the algebra of dims, and the ranges that the dims contract allows.
 
-A `Dim` is a polynomial with integer coefficients over *atoms*. An atom is a symbol of the dims contract or an opaque
-floor division; two dims are equal exactly when their canonical forms are. A symbol declared with `multiple_of: m`
-enters as m·(symbol/m), so that dividing it by a factor of m is exact.
+A `Dim` is a polynomial Σ cᵢ·mᵢ with integer coefficients cᵢ. Each monomial mᵢ is a product of *atoms*, and an atom is a
+symbol of the dims contract or an opaque floor division. Terms are sorted and no coefficient is zero, so this form is
+canonical: two dims are equal exactly if their terms are. A symbol h declared with `multiple_of: k` enters as k·(h/k),
+with the atom h/k, so that dividing h by a factor of k is exact.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from functools import cached_property
 from typing import TypeAlias
 
 DTYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "bool")
-INPUT_DTYPES = ("float32", "int64", "int32", "bool")  # modules are made in float32
+INPUT_DTYPES = ("float32", "int64", "int32", "bool")  # modules are built in float32, so inputs have no other float type
 FLOATS = ("float32", "float64", "float16", "bfloat16")
-INT64 = 1 << 63  # sizes and whole numbers are below it: that is what PyTorch and ONNX hold them in
+INT64 = 1 << 63  # sizes and whole numbers stay below it: PyTorch and ONNX store them as int64
 BYTES = {"float32": 4, "float64": 8, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "bool": 1}
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Symbol:
-    """A dim of the contract, divided by its `multiple_of`: the atom of h (multiple_of 16) is h/16."""
+    """The atom of a dim of the contract, divided by its `multiple_of`: h/16 for h with multiple_of 16."""
 
     name: str
     multiple_of: int = 1
@@ -33,7 +34,7 @@ class Symbol:
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """floor(numerator / divisor) where nothing could be divided out: equal only to itself."""
+    """The atom ⌊numerator / divisor⌋ if nothing can be divided out; it equals only an identical floor."""
 
     numerator: Dim
     divisor: int
@@ -44,13 +45,13 @@ class Floor:
 
 
 Atom: TypeAlias = Symbol | Floor
-Monomial = tuple[Atom, ...]  # a product, sorted; () is 1
+Monomial = tuple[Atom, ...]  # a product of atoms, sorted; the empty product () is 1
 DimLike: TypeAlias = "Dim | int"
 
 
 @dataclass(frozen=True, eq=False)
 class Dim:
-    """A sum of products: the terms, sorted, no coefficient zero."""
+    """A polynomial Σ cᵢ·mᵢ as its (mᵢ, cᵢ) terms, sorted by monomial, without zero coefficients."""
 
     terms: tuple[tuple[Monomial, int], ...]
 
@@ -58,13 +59,13 @@ class Dim:
 
     @staticmethod
     def of(value: DimLike) -> Dim:
-        """The dim of an integer; a dim as it is."""
-        return value if isinstance(value, Dim) else _dim({(): value})
+        """Return the constant dim of an integer; return a dim unchanged."""
+        return value if isinstance(value, Dim) else _canonical({(): value})
 
     @staticmethod
     def symbol(name: str, multiple_of: int = 1) -> Dim:
-        """A dim of the contract, as a value to calculate with."""
-        return _dim({(Symbol(name, multiple_of),): multiple_of})
+        """Return the dim of a symbol h: the one term k·(h/k), where k is `multiple_of`."""
+        return _canonical({(Symbol(name, multiple_of),): multiple_of})
 
     # -- arithmetic
 
@@ -72,12 +73,12 @@ class Dim:
         total = dict(self.terms)
         for monomial, coefficient in Dim.of(other).terms:
             total[monomial] = total.get(monomial, 0) + coefficient
-        return _dim(total)
+        return _canonical(total)
 
     __radd__ = __add__
 
     def __neg__(self) -> Dim:
-        return _dim({monomial: -coefficient for monomial, coefficient in self.terms})
+        return _canonical({monomial: -coefficient for monomial, coefficient in self.terms})
 
     def __sub__(self, other: DimLike) -> Dim:
         return self + -Dim.of(other)
@@ -86,82 +87,97 @@ class Dim:
         return Dim.of(other) - self
 
     def __mul__(self, other: DimLike) -> Dim:
-        product: dict[Monomial, int] = {}
+        """Multiply term by term: (Σ aᵢ·lᵢ)·(Σ bⱼ·rⱼ) = Σ aᵢ·bⱼ·(lᵢ·rⱼ)."""
+        total: dict[Monomial, int] = {}
         for left, a in self.terms:
             for right, b in Dim.of(other).terms:
                 monomial = tuple(sorted(left + right, key=str)) if left and right else left or right
-                product[monomial] = product.get(monomial, 0) + a * b
-        return _dim(product)
+                total[monomial] = total.get(monomial, 0) + a * b
+        return _canonical(total)
 
     __rmul__ = __mul__
 
     def __floordiv__(self, divisor: DimLike) -> Dim:
-        """floor((a·k + c)/b) is (a/b)·k + floor(c/b) where b divides a; what is left over stays an opaque term."""
-        by = Dim.of(divisor).constant
-        if by is None or by < 1:
+        """Return ⌊self/d⌋ with as much divided out as possible.
+
+        Let self = d·Q + R, where Q takes the terms with a symbol whose coefficient d divides, and let the constant term
+        of R be d·q + r with 0 ≤ r < d. Then ⌊self/d⌋ = Q + q + ⌊(R − d·q)/d⌋. The last floor is 0 if R has no symbol;
+        else it is reduced by the greatest common divisor of d and the coefficients, and becomes an opaque atom. Raises
+        ValueError unless d is an integer ≥ 1.
+        """
+        d = Dim.of(divisor).constant
+        if d is None or d < 1:
             raise ValueError(f"a dim can be divided by a whole number of 1 or more, not by {divisor}")
-        exact = {m: c // by for m, c in self.terms if m and c % by == 0}
-        rest = _dim({m: c for m, c in self.terms if m and c % by} | {(): self._free})
-        if rest.constant is not None:
-            return _dim(exact | {(): rest.constant // by})
-        whole, remainder = divmod(self._free, by)
-        opaque = _dim({m: c for m, c in rest.terms if m} | {(): remainder})
-        common = math.gcd(by, *(c for _, c in opaque.terms))
-        reduced = _dim({m: c // common for m, c in opaque.terms})
-        return _dim(exact | {(Floor(reduced, by // common),): 1}) + whole
+
+        quotient = _canonical({m: c // d for m, c in self.terms if m and c % d == 0})
+        undivided = {m: c for m, c in self.terms if m and c % d}
+        whole, remainder = divmod(self._constant_term, d)
+        if not undivided:
+            return quotient + whole
+
+        numerator = _canonical(undivided | {(): remainder})
+        common = math.gcd(d, *(c for _, c in numerator.terms))
+        reduced = _canonical({m: c // common for m, c in numerator.terms})
+        # A sum, since the quotient may already have a term with the same floor: (3·(h//3) + h)//3 is 2·(h//3).
+        return quotient + _canonical({(Floor(reduced, d // common),): 1}) + whole
 
     def __rfloordiv__(self, other: int) -> Dim:
-        by = self.constant
-        if by is None:
+        divisor = self.constant
+        if divisor is None:
             raise ValueError(f"{other} cannot be divided by the dim {self}")
-        return Dim.of(other) // by
+        return Dim.of(other) // divisor
 
     def exactly(self, divisor: DimLike) -> Dim | None:
-        """self / divisor where it divides without a remainder at every size, else None; also for sums unless equal."""
+        """Return self/divisor if the division is exact at every size, else None.
+
+        A divisor of one term b·n divides a term c·m if b divides c and n divides m. A divisor of several terms is
+        recognized only if it equals the dividend.
+        """
         by = Dim.of(divisor)
         if len(by.terms) != 1:
             return Dim.of(1) if self == by else None
-        ((factors, number),) = by.terms
+
+        ((divisor_atoms, divisor_coefficient),) = by.terms
         quotient: dict[Monomial, int] = {}
         for monomial, coefficient in self.terms:
-            rest = list(monomial)
-            for factor in factors:
-                if factor not in rest:
+            remaining = list(monomial)
+            for atom in divisor_atoms:
+                if atom not in remaining:
                     return None
-                rest.remove(factor)
-            if coefficient % number:
+                remaining.remove(atom)
+            if coefficient % divisor_coefficient:
                 return None
-            quotient[tuple(rest)] = coefficient // number
-        return _dim(quotient)
+            quotient[tuple(remaining)] = coefficient // divisor_coefficient
+        return _canonical(quotient)
 
     # -- queries
 
     @property
-    def _free(self) -> int:
+    def _constant_term(self) -> int:
         return next((c for m, c in self.terms if not m), 0)
 
     @property
     def constant(self) -> int | None:
-        """The number this is, or None where it depends on a symbol."""
+        """The value of a constant polynomial, or None if it depends on a symbol."""
         if not self.terms:
             return 0
         return self.terms[0][1] if len(self.terms) == 1 and not self.terms[0][0] else None
 
     def symbols(self) -> dict[str, int]:
-        """Every symbol in it with its `multiple_of`, sorted by name."""
-        found: dict[str, int] = {}
+        """Return every symbol, those inside of floors included, with its `multiple_of`, sorted by name."""
+        multiples: dict[str, int] = {}
         for monomial, _ in self.terms:
             for atom in monomial:
-                found |= {atom.name: atom.multiple_of} if isinstance(atom, Symbol) else atom.numerator.symbols()
-        return dict(sorted(found.items()))
+                multiples |= {atom.name: atom.multiple_of} if isinstance(atom, Symbol) else atom.numerator.symbols()
+        return dict(sorted(multiples.items()))
 
     def evaluate(self, sizes: Mapping[str, int]) -> int:
-        """The number at given sizes of the symbols."""
-        return sum(c * math.prod(_evaluate(atom, sizes) for atom in m) for m, c in self.terms)
+        """Return the number at these sizes of the symbols."""
+        return sum(c * math.prod(_evaluate_atom(atom, sizes) for atom in m) for m, c in self.terms)
 
     def at(self, sizes: Mapping[str, Dim]) -> Dim:
-        """The dim with other dims for its symbols."""
-        return sum((product([c, *(_at(atom, sizes) for atom in m)]) for m, c in self.terms), Dim.of(0))
+        """Substitute a dim for each symbol."""
+        return sum((product([c, *(_substitute(atom, sizes) for atom in m)]) for m, c in self.terms), Dim.of(0))
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, int):
@@ -180,35 +196,35 @@ class Dim:
 
     @cached_property
     def _text(self) -> str:
-        ordered = [t for t in self.terms if t[0]] + [t for t in self.terms if not t[0]]
-        text = " + ".join(_product(m, c) for m, c in ordered) or "0"
+        ordered = [t for t in self.terms if t[0]] + [t for t in self.terms if not t[0]]  # the constant last
+        text = " + ".join(_term_text(m, c) for m, c in ordered) or "0"
         return text.replace("+ -", "- ")
 
     def __repr__(self) -> str:
         return f"Dim({self})"
 
 
-def _dim(terms: Mapping[Monomial, int]) -> Dim:
-    kept = [(m, c) for m, c in terms.items() if c]
-    if len(kept) > 1:
-        kept.sort(key=lambda term: tuple(map(str, term[0])))
-    return Dim(tuple(kept))
+def _canonical(terms: Mapping[Monomial, int]) -> Dim:
+    nonzero = [(m, c) for m, c in terms.items() if c]
+    if len(nonzero) > 1:
+        nonzero.sort(key=lambda term: tuple(map(str, term[0])))
+    return Dim(tuple(nonzero))
 
 
-def _evaluate(atom: Atom, sizes: Mapping[str, int]) -> int:
+def _evaluate_atom(atom: Atom, sizes: Mapping[str, int]) -> int:
     if isinstance(atom, Symbol):
         return sizes[atom.name] // atom.multiple_of
     return atom.numerator.evaluate(sizes) // atom.divisor
 
 
-def _at(atom: Atom, sizes: Mapping[str, Dim]) -> Dim:
+def _substitute(atom: Atom, sizes: Mapping[str, Dim]) -> Dim:
     if isinstance(atom, Symbol):
         return sizes[atom.name] // atom.multiple_of
     return atom.numerator.at(sizes) // atom.divisor
 
 
-def _product(monomial: Monomial, coefficient: int) -> str:
-    """The product as people write it: 16·(h/16) is h, 8·(h/16) is h/2."""
+def _term_text(monomial: Monomial, coefficient: int) -> str:
+    """Return a term as people write it, by the names of symbols: 16·(h/16) is `h`, 8·(h/16) is `h/2`."""
     divisor, factors = 1, []
     for atom in monomial:
         if isinstance(atom, Symbol):
@@ -218,6 +234,7 @@ def _product(monomial: Monomial, coefficient: int) -> str:
             factors.append(str(atom))
     common = math.gcd(coefficient, divisor)
     coefficient, divisor = coefficient // common, divisor // common
+
     sign = "-" if coefficient < 0 else ""
     number = [str(abs(coefficient))] if abs(coefficient) != 1 or not factors else []
     if sign or number or len(factors) > 1 or divisor > 1:  # 2*(h//2) is not 2*h//2
@@ -228,15 +245,15 @@ def _product(monomial: Monomial, coefficient: int) -> str:
 MOST_MULTIPLE = 64
 
 
-def equating_multiple(one: Dim, other: Dim) -> int | None:
-    """The least m up to `MOST_MULTIPLE` by which the dims are equal once all of their symbols are m times another.
+def equating_multiple(left: Dim, right: Dim) -> int | None:
+    """Return the least m ≥ 2 such that both dims are equal if every symbol is a multiple of m (times `multiple_of`).
 
-    None where there is none: 2·(h//2) and h are equal for h a multiple of 2.
+    2·(h//2) and h are equal for h a multiple of 2. Returns None if no m up to `MOST_MULTIPLE` makes them equal.
     """
-    symbols = one.symbols() | other.symbols()
+    symbols = left.symbols() | right.symbols()
     for m in range(2, MOST_MULTIPLE + 1):
         sizes = {name: Dim.symbol(name, multiple_of * m) for name, multiple_of in symbols.items()}
-        if one.at(sizes) == other.at(sizes):
+        if left.at(sizes) == right.at(sizes):
             return m
     return None
 
@@ -245,12 +262,12 @@ Shape = tuple[Dim, ...]
 
 
 def shape(*dims: DimLike) -> Shape:
-    """A shape from integers and dims."""
+    """Return a shape of integers and dims."""
     return tuple(Dim.of(d) for d in dims)
 
 
 def product(dims: Iterable[DimLike]) -> Dim:
-    """The product of dims: 1 of none."""
+    """Return the product of dims; the empty product is 1."""
     total = Dim.of(1)
     for dim in dims:
         total = total * dim
@@ -259,7 +276,7 @@ def product(dims: Iterable[DimLike]) -> Dim:
 
 @dataclass(frozen=True, slots=True)
 class TensorType:
-    """What flows along an arrow: element type and shape."""
+    """The type of a tensor: element type and shape."""
 
     dtype: str
     shape: Shape
@@ -275,11 +292,11 @@ class TensorType:
         return self.dtype in FLOATS
 
     def with_shape(self, *dims: DimLike) -> TensorType:
-        """The same element type in another shape."""
+        """Return the same element type with another shape."""
         return TensorType(self.dtype, shape(*dims))
 
     def with_last(self, size: DimLike) -> TensorType:
-        """The same tensor with another size of the last dim."""
+        """Return the type with another size of the last dim."""
         return TensorType(self.dtype, (*self.shape[:-1], Dim.of(size)))
 
     def __str__(self) -> str:
@@ -288,7 +305,7 @@ class TensorType:
 
 @dataclass(frozen=True, slots=True)
 class DimRange:
-    """What the dims contract says of one symbol: both ends included, `maximum` None for no upper end."""
+    """The sizes that the dims contract allows for a symbol, both ends included; `maximum` is None if unbounded."""
 
     minimum: int = 1
     maximum: int | None = None
@@ -297,10 +314,10 @@ class DimRange:
     @property
     def least(self) -> int:
         """The smallest legal size."""
-        return -(-self.minimum // self.multiple_of) * self.multiple_of
+        return -(-self.minimum // self.multiple_of) * self.multiple_of  # rounded up to a multiple
 
     def allows(self, size: int) -> bool:
-        """Whether `size` is legal."""
+        """Return whether `size` is legal."""
         return self.minimum <= size <= (self.maximum or size) and size % self.multiple_of == 0
 
     def __str__(self) -> str:
@@ -313,9 +330,10 @@ DimContract = Mapping[str, DimRange]
 
 @dataclass(frozen=True, slots=True)
 class ValueRange:
-    """What an input of whole numbers may hold: 0 to `below` − 1, or one of `choices` where there are any.
+    """The values that an integer input may hold: 0 to `below` − 1, or only `choices` if there are any.
 
-    Where it is `assumed`, neither the spec nor a table says so: it is what is drawn, and others may work too.
+    An `assumed` range comes from neither the spec nor an embedding table: random inputs are drawn from it, but other
+    values may work too.
     """
 
     below: int
@@ -325,26 +343,26 @@ class ValueRange:
     def __str__(self) -> str:
         if not self.choices:
             return f"whole numbers from 0 to {self.below - 1}"
-        first, more = self.choices[:10], len(self.choices) > 10
-        return ", ".join(map(str, first)) + (", …" if more else "")
+        return ", ".join(map(str, self.choices[:10])) + (", …" if len(self.choices) > 10 else "")
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """The least and the largest value a dim can take under a contract."""
+    """The smallest and the largest value that a dim can take under a contract."""
 
     contract: DimContract = field(default_factory=dict)
 
     def least(self, dim: Dim) -> int:
-        """The smallest value at the smallest sizes; every dim that shapes are made of grows with its symbols."""
+        """Return the value at the smallest sizes: the minimum, since every dim of a shape grows with its symbols."""
         return dim.evaluate({name: self.contract.get(name, DimRange()).least for name in dim.symbols()})
 
     def largest(self, dim: Dim) -> int | None:
-        """The largest value, None where a symbol has no upper end."""
+        """Return the value at the largest sizes, or None if a symbol is unbounded."""
         sizes: dict[str, int] = {}
         for name in dim.symbols():
             maximum = self.contract.get(name, DimRange()).maximum
             if maximum is None:
                 return None
             sizes[name] = maximum
+
         return dim.evaluate(sizes)

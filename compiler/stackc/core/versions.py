@@ -1,4 +1,4 @@
-"""Which versions are installed, read off the packages' metadata: nothing is imported for it."""
+"""Installed versions, read from package metadata so that nothing has to be imported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime-gpu", "onnxruntime")
 
 
 def installed_version(package: str) -> str | None:
-    """The version of an installed package, None where there is none."""
+    """Return the version of a package, or None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -18,6 +18,6 @@ def installed_version(package: str) -> str | None:
 
 
 def tool_versions() -> dict[str, str]:
-    """The versions of everything that has a hand in an artifact."""
-    installed = {name: found for name in _TOOLS if (found := installed_version(name))}
+    """Return the versions of stackc and of every installed library that takes part in building an artifact."""
+    installed = {name: number for name in _TOOLS if (number := installed_version(name))}
     return {"stackc": __version__} | installed

@@ -1,1 +1,15 @@
-"""Text → Document: the two skins of the language, YAML and Mermaid, and what a spec is as data."""
+"""Text → Document. The language has two equivalent syntaxes, YAML and Mermaid.
+
+reader.py      either syntax → Document, with every problem of the text reported together
+source.py      loading the text of a spec, and checking that it is text
+document.py    a spec as data
+drawing.py     the drawing in it as data
+params.py      declarations of params
+names.py       which names nodes, inputs, blocks, params and dims may have
+markdown.py    specs and drawings inside of Markdown files
+includes.py    files that a spec includes
+writer.py      conversion between the two syntaxes
+yaml/          YAML text → values with spans
+mermaid/       Mermaid flowchart → Drawing
+expressions/   expressions over params and dims
+"""

@@ -1,7 +1,7 @@
-"""A spec as data: what both skins, YAML and Mermaid, are read into. Every part keeps its place in the file.
+"""A spec as data, the same for both syntaxes. Every part keeps its span in the file.
 
-Values that may hold expressions stay `Value`s here: they are evaluated by the resolver, where params have values. Files
-and spans take no part in equality: two documents are equal where they say the same thing, in whichever skin.
+Values that may hold expressions stay `Value`s here: the resolver evaluates them once params have values. Files and
+spans do not take part in equality: two documents are equal if they have the same content, in either syntax.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LANGUAGE_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class DimDecl:
-    """The contract of one dim, both ends included: numbers, or expressions over params."""
+    """The contract of one dim, both ends included; its values are numbers or expressions over params."""
 
     name: str
     minimum: Value | None
@@ -34,9 +34,9 @@ ParamKind = Literal["int", "float", "bool", "text"]
 
 @dataclass(frozen=True, slots=True)
 class ParamDecl:
-    """A param with its default; a default of null means that it has to be given.
+    """A param with its default; a default of null makes it required.
 
-    `kind` is None where the default alone says what values it takes. Those in `choices` are the only ones, if any are.
+    `kind` is None if the type follows from the default alone. If there are `choices`, no other values are allowed.
     """
 
     name: str
@@ -50,7 +50,7 @@ class ParamDecl:
 
 @dataclass(frozen=True, slots=True)
 class InputDecl:
-    """An input of the model. `to` names nodes it feeds beside the arrows of the drawing."""
+    """An input of the model. `to` names nodes that it feeds in addition to the arrows of the drawing."""
 
     name: str
     dtype: str
@@ -63,9 +63,9 @@ class InputDecl:
 
 @dataclass(frozen=True, slots=True)
 class NodeEntry:
-    """What a spec says of a node beside the drawing. `fields` are what its op takes, keyed as written.
+    """The entry of a node under `nodes:`. `fields` are the fields of its op, keyed as written.
 
-    `source` is the place that a lock names as the node's origin, to which everything then leads back.
+    `source` is the node's origin as a lock names it; diagnostics then point there.
     """
 
     name: str
@@ -90,7 +90,7 @@ class OutputDecl:
 
 @dataclass(frozen=True, slots=True)
 class PortDecl:
-    """An input of a block; an optional one may be left open, and the arrows from it go with it."""
+    """An input of a block. An optional one may stay unconnected, and then the arrows from it are dropped."""
 
     name: str
     optional: bool
@@ -99,7 +99,7 @@ class PortDecl:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A drawing with what is said of its nodes: the main part of a spec and of each of its blocks."""
+    """A drawing with the entries of its nodes: the main part of a spec and of each of its blocks."""
 
     name: str
     drawing: Drawing
@@ -110,9 +110,9 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class BlockDecl:
-    """A sub-model with a name, params and input ports of its own.
+    """A sub-model with its own name, params and input ports.
 
-    `inputs` are the declared ones of a whole spec that stands as a block, for the nodes that they name by `to`.
+    If a whole spec is used as a block, `inputs` are its declared inputs, needed for the nodes that they name by `to`.
     """
 
     body: Body
@@ -123,7 +123,7 @@ class BlockDecl:
 
 @dataclass(frozen=True, slots=True)
 class WeightsDecl:
-    """Where parameters come from. `names` leads from patterns of stackc's names to patterns of the file's names."""
+    """The weight file of a spec. `names` maps patterns of stackc's parameter names to patterns of the file's names."""
 
     file: Value | None
     names: Mapping[str, Entry]
@@ -133,7 +133,7 @@ class WeightsDecl:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A whole spec. `problems` are those that reading it has mended: of each it is clear what was meant."""
+    """A whole spec. `problems` are those that the reader repaired, since their intended meaning is clear."""
 
     name: str
     source: Source = field(compare=False, repr=False)

@@ -1,8 +1,8 @@
-"""A drawing as data: nodes, arrows and groups as Mermaid's flowcharts have them, before anyone asks what a node is.
+"""A drawing as data: the nodes, arrows and groups of a Mermaid flowchart, before nodes are resolved to ops.
 
-Spans take no part in equality: two drawings are equal where they say the same thing. Labels and texts stay as Mermaid
-writes them: entity codes (`#35;`) and `<br/>` are kept, a markdown string keeps its backticks, and a double quote,
-which Mermaid cannot write in a label, is always `#quot;`.
+Spans do not take part in equality: two drawings are equal if they have the same content. Labels and texts stay as
+Mermaid writes them: entity codes (`#35;`) and `<br/>` are kept, a markdown string keeps its backticks, and a double
+quote, which Mermaid cannot write in a label, is always `#quot;`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from stackc.core.diagnostics import Span
 
 @dataclass(frozen=True, slots=True)
 class DrawnNode:
-    """A node as drawn. `span` is its first mention; `label` is None where none was written.
+    """A node of the flowchart. `span` is its first mention; `label` is None if it has none.
 
-    `shape` is Mermaid's name of the brackets (rect, round, stadium, …) or what `@{shape: …}` says.
+    `shape` is Mermaid's name for the brackets (rect, round, stadium, …) or the name in `@{shape: …}`.
     """
 
     id: str
@@ -32,7 +32,7 @@ class Arrow:
     """One arrow between two nodes, in the direction of the data.
 
     A text `mask` names the port that the arrow enters (`into`), `out:in` the ports at both ends. `id` (`e1@-->`),
-    `stroke` (normal, thick, dotted) and `length` are for the drawing alone.
+    `stroke` (normal, thick, dotted) and `length` only affect how it is drawn.
     """
 
     source: str
@@ -45,19 +45,19 @@ class Arrow:
 
     @property
     def out(self) -> str | None:
-        """The port that the arrow leaves, where the text names it."""
+        """The port that the arrow leaves, or None if the text does not name it."""
         out, colon, _ = (self.text or "").partition(":")
         return (out.strip() or None) if colon else None
 
     @property
     def into(self) -> str | None:
-        """The port that the arrow enters, where the text names it."""
+        """The port that the arrow enters, or None if the text does not name it."""
         return (self.text or "").rpartition(":")[2].strip() or None
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A subgraph. `members` are the nodes and groups right inside it, each a member of one group at most."""
+    """A subgraph. `members` are the nodes and groups directly inside it; each is a member of at most one group."""
 
     id: str
     label: str | None = None
@@ -68,7 +68,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class StyleLine:
-    """A line that is kept and means nothing to stackc: a comment without its `%%`, a class, a style, a directive."""
+    """A line that is kept but has no meaning to stackc: a comment (without `%%`), a class, a style, a directive."""
 
     text: str
     span: Span = field(default=Span("", 0), compare=False)
@@ -76,7 +76,7 @@ class StyleLine:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A whole flowchart: nodes in the order of their first mention, arrows and groups in written order."""
+    """A whole flowchart: nodes in the order of first mention, arrows and groups in the order of the text."""
 
     direction: str | None = None
     nodes: Mapping[str, DrawnNode] = field(default_factory=dict)

@@ -1,7 +1,7 @@
-"""Files that a spec includes: `op: layers.yaml#encoder` is a block of another spec, `op: backbone.yaml` that spec.
+"""Load the files that a spec includes: `op: layers.yaml#encoder` is a block, `op: backbone.yaml` a whole spec.
 
-A path is relative to the including file and stays below the project's root, the folder of the nearest pyproject.toml,
-or else of the first spec: no URL, no absolute path, no symbolic link that leaves it.
+A path is relative to the including file and must stay below the root of the project, which is the folder of the nearest
+pyproject.toml, or else of the first spec. URLs, absolute paths and symbolic links out of the root are refused.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ _SUFFIXES = (*YAML_SUFFIXES, *MERMAID_SUFFIXES, *_MARKDOWN_SUFFIXES)
 
 
 def is_include(op: str) -> bool:
-    """Whether an op names another file."""
+    """Return whether an op names another file."""
     return op.partition("#")[0].endswith(_SUFFIXES)
 
 
 def include_parts(op: str) -> tuple[str, str]:
-    """The file and the block that an op names; a Markdown file is followed by the name of one of its specs."""
-    file, _, rest = op.partition("#")
-    if file.endswith(_MARKDOWN_SUFFIXES) and rest:
-        spec, _, block = rest.partition("#")
+    """Split an op into a file and a block; a spec's name in a Markdown file (`FILE.md#NAME`) stays with the file."""
+    file, _, block = op.partition("#")
+    if file.endswith(_MARKDOWN_SUFFIXES) and block:
+        spec, _, block = block.partition("#")
         return f"{file}#{spec}", block
-    return file, rest
+    return file, block
 
 
 @dataclass
 class SpecFiles:
-    """The files that one model is made of. Each is read once; `documents` and `sources` have them by path.
+    """The files of one model, each read once; `documents` and `sources` hold them by path.
 
-    `root` is the folder that no include may leave.
+    No include may leave the folder `root`.
     """
 
     root: Path
@@ -47,40 +47,41 @@ class SpecFiles:
 
     @staticmethod
     def around(file: str) -> SpecFiles:
-        """The files around a first spec. The lock of an artifact includes files of that artifact alone."""
+        """Return the files of the project around a first spec; an artifact's lock may include only that artifact's."""
         folder = Path(file).resolve().parent
         if os.path.basename(file) == LOCK:
             return SpecFiles(folder)
         projects = (up for up in (folder, *folder.parents) if (up / "pyproject.toml").is_file())
         return SpecFiles(next(projects, folder))
 
-    def path(self, file: str, including: str, place: Value, diagnostics: Collector) -> str | None:
-        """The path of `file` as seen from the file `including`. Reports N314 and returns None if it is not allowed."""
-        hint = "an include is the path of a file, relative to this one, inside of the project"
+    def path(self, file: str, including: str, op: Value, diagnostics: Collector) -> str | None:
+        """Return the path of `file`, relative to the file `including`. Reports N314 and returns None if not allowed."""
+        hint = "write a path inside the project, relative to this file"
         if "://" in file or os.path.isabs(file):
-            diagnostics.error("N314", f"'{file}' cannot be included", place.span, hint)
+            diagnostics.error("N314", f"'{file}' cannot be included", op.span, hint)
             return None
 
         path = os.path.normpath(os.path.join(os.path.dirname(including), file))
         if not Path(path.partition("#")[0]).resolve().is_relative_to(self.root):
-            diagnostics.error("N314", f"'{file}' leads out of the project", place.span, hint)
+            diagnostics.error("N314", f"'{file}' is outside the project", op.span, hint)
             return None
         return path
 
-    def load(self, path: str, place: Value, diagnostics: Collector) -> Document | None:
-        """The document at `path`. Reports N314, or what is wrong inside the file, and returns None if it is unreadable.
+    def load(self, path: str, op: Value, diagnostics: Collector) -> Document | None:
+        """Return the document at `path`, reading each file once.
 
-        A file that was read before is not read again.
+        Returns None after reporting N314 if the file cannot be read, or the problems inside of the file.
         """
         if path in self.documents:
             return self.documents[path]
+
         try:
             source = load_source(Path(path))
             document = parse(source)
         except SpecError as error:
             if error.diagnostics[0].code == "S009":
-                unread = error.diagnostics[0]
-                diagnostics.error("N314", unread.message, place.span, unread.hint)
+                unreadable = error.diagnostics[0]
+                diagnostics.error("N314", unreadable.message, op.span, unreadable.hint)
             else:
                 diagnostics.extend(error)
             return None

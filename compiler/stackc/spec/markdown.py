@@ -1,4 +1,4 @@
-"""Specs in Markdown, fenced blocks of Mermaid and YAML that have `stackc:` among their keys; and bare drawings."""
+"""Find specs and bare drawings in Markdown: a fenced block of YAML or Mermaid is a spec if it has a `stackc:` key."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from stackc.core.diagnostics import Diagnostic, Note, Span, SpecError, did_you_mean
+from stackc.core.plurals import counted
 
 Syntax: TypeAlias = Literal["yaml", "mermaid"]
 
-_SKINS: dict[str, Syntax] = {"mermaid": "mermaid", "yaml": "yaml", "yml": "yaml"}
+_SYNTAXES: dict[str, Syntax] = {"mermaid": "mermaid", "yaml": "yaml", "yml": "yaml"}
 _FRONT_MATTER = re.compile(r"\s*+---[ \t]*\n")
 _ABOVE_KEYS = re.compile(r"(?:[ \t]*+(?:#.*|---[ \t]*)?\n)*+")
 _STACKC = re.compile(r"^[ \t{\"']*+stackc[\"']?[ \t]*:", re.MULTILINE)
@@ -25,68 +26,71 @@ _FLOWCHART = re.compile(
 
 @dataclass(frozen=True)
 class Fenced:
-    """A spec in a fenced block whose text begins at `line`; `name` is None where it says none on a line of its own.
+    """A spec in a fenced block whose text begins at `line`; `name` is None if it has no line with its name.
 
-    `text` is the whole file with everything around the spec blanked, so that each place in it is one in the file.
+    `text` is the whole file with everything around the spec blanked, so that locations in it are those in the file.
     """
 
     name: str | None
     line: int
-    skin: Syntax
+    syntax: Syntax
     text: str
 
 
 def find_spec(file: str, text: str, name: str | None) -> Fenced:
-    """The spec called `name` in the Markdown `text` of `file`, or the only one. SpecError S009 where there is none."""
+    """Return the spec called `name` in a Markdown text, or the only one. Raises SpecError S009 if there is none."""
     hint = "a spec in Markdown is a ```mermaid block with `stackc: 1` in its front matter, or a ```yaml block"
-    return _chosen(list(fenced_specs(text)), file, name, "spec", hint)
+    return _choose(list(fenced_specs(text)), file, name, "spec", hint)
 
 
 def find_drawing(file: str, text: str, name: str | None) -> Fenced:
-    """The bare Mermaid flowchart called `name` in a Markdown text, or the only one. SpecError S009 where there is none.
+    """Return the bare Mermaid flowchart called `name` in a Markdown text, or the only one.
 
-    Its name is its title, or else the heading above it, as GitHub makes an anchor of it.
+    Its name is its title, or else the heading above it, turned into an anchor as GitHub does. Raises SpecError S009 if
+    there is none.
     """
     hint = "a drawing in Markdown is a ```mermaid block that begins with `graph` or `flowchart`"
-    return _chosen(list(_fenced_drawings(text)), file, name and _anchor(name), "drawing", hint)
+    return _choose(list(_fenced_drawings(text)), file, name and _anchor(name), "drawing", hint)
 
 
-def _chosen(known: list[Fenced], file: str, name: str | None, what: str, hint: str) -> Fenced:
-    if not known:
-        raise SpecError(Diagnostic("S009", f"{file} has no {what} in it", hint=hint))
-    if name is None and len(known) > 1:
-        hint = f"write {file}#NAME; its {what}s are {_list(known)}"
-        raise SpecError(Diagnostic("S009", f"{file} has {len(known)} {what}s: which one is meant?", hint=hint))
-    found = known if name is None else [each for each in known if each.name == name]
-    if not found:
-        guess = did_you_mean(name or "", [each.name for each in known if each.name])
+def _choose(blocks: list[Fenced], file: str, name: str | None, what: str, hint: str) -> Fenced:
+    """Return the only block of this name. Raises SpecError S009 if there is none or several."""
+    if not blocks:
+        raise SpecError(Diagnostic("S009", f"{file} contains no {what}", hint=hint))
+    if name is None and len(blocks) > 1:
+        message = f"{file} contains {counted(len(blocks), what)}: choose one"
+        raise SpecError(Diagnostic("S009", message, hint=f"write {file}#NAME; its {what}s are {_list(blocks)}"))
+
+    matches = blocks if name is None else [block for block in blocks if block.name == name]
+    if not matches:
+        guess = did_you_mean(name or "", [block.name for block in blocks if block.name])
         close = guess if guess and guess.startswith("did you mean") else None
-        message = f"{file} has no {what} called '{name}'"
-        raise SpecError(Diagnostic("S009", message, hint=close or f"it has {_list(known)}"))
-    if len(found) > 1:
-        second, first = Span(file, found[1].line), Note("the first", Span(file, found[0].line))
-        raise SpecError(Diagnostic("S009", f"{file} has two {what}s called '{name}'", second, None, (first,)))
-    return found[0]
+        message = f"{file} contains no {what} called '{name}'"
+        raise SpecError(Diagnostic("S009", message, hint=close or f"it contains {_list(blocks)}"))
+    if len(matches) > 1:
+        second, first = Span(file, matches[1].line), Note("the first", Span(file, matches[0].line))
+        raise SpecError(Diagnostic("S009", f"{file} contains two {what}s called '{name}'", second, None, (first,)))
+    return matches[0]
 
 
-def _list(specs: list[Fenced]) -> str:
-    return ", ".join(f"{spec.name or 'one without a name'} (line {spec.line})" for spec in specs)
+def _list(blocks: list[Fenced]) -> str:
+    return ", ".join(f"{block.name or 'one without a name'} (line {block.line})" for block in blocks)
 
 
 def fenced_specs(text: str) -> Iterator[Fenced]:
-    """The specs of a Markdown text, in order: in what CommonMark takes for a fenced block, in lists and quotes too."""
+    """Yield the specs of a Markdown text in order. A fenced block is one by CommonMark, in lists and quotes too."""
     for block in _fenced(text):
-        if is_spec(block.content, block.skin):
+        if is_spec(block.content, block.syntax):
             name = _NAME.search(block.content)
-            yield Fenced(name and name["name"], block.line, block.skin, block.text)
+            yield Fenced(name and name["name"], block.line, block.syntax, block.text)
 
 
 def _fenced_drawings(text: str) -> Iterator[Fenced]:
     for block in _fenced(text):
-        if block.skin == "mermaid" and _FLOWCHART.match(block.content) and not is_spec(block.content, "mermaid"):
+        if block.syntax == "mermaid" and _FLOWCHART.match(block.content) and not is_spec(block.content, "mermaid"):
             title = _TITLE.search(block.content) if _FRONT_MATTER.match(block.content) else None
             name = _anchor(title["title"] if title else block.heading)
-            yield Fenced(name or None, block.line, block.skin, block.text)
+            yield Fenced(name or None, block.line, block.syntax, block.text)
 
 
 def _anchor(heading: str) -> str:
@@ -95,9 +99,9 @@ def _anchor(heading: str) -> str:
 
 @dataclass(frozen=True)
 class _Block:
-    """A fenced block of a language that specs may have: its content, and `text` as that of `Fenced`."""
+    """A fenced block of YAML or Mermaid; `text` is blanked around it, as in `Fenced`."""
 
-    skin: Syntax
+    syntax: Syntax
     line: int
     content: str
     text: str
@@ -108,20 +112,22 @@ def _fenced(text: str) -> Iterator[_Block]:
     from markdown_it import MarkdownIt  # importing it takes longer than checking a spec
 
     text = re.sub(r"\r\n?", "\n", text)
-    lines, heading, is_heading = text.split("\n"), "", False
+    lines = text.split("\n")
+    heading, is_heading = "", False
     for token in MarkdownIt("commonmark").disable("inline").parse(text):
         heading = token.content if is_heading and token.type == "inline" else heading
         is_heading = token.type == "heading_open"
-        skin = _SKINS.get(next(iter(token.info.split()), "").lower()) if token.type == "fence" else None
-        if skin and token.map:
-            first = token.map[0] + 1
-            indented = _indented(token.content, lines[token.map[0]].index(token.markup))
-            yield _Block(skin, first + 1, token.content, "\n" * first + indented, heading)
+
+        syntax = _SYNTAXES.get(next(iter(token.info.split()), "").lower()) if token.type == "fence" else None
+        if syntax and token.map:
+            first = token.map[0] + 1  # the line below the fence, counted from 0
+            content = _indented(token.content, lines[token.map[0]].index(token.markup))
+            yield _Block(syntax, first + 1, token.content, "\n" * first + content, heading)
 
 
-def is_spec(text: str, skin: Syntax) -> bool:
-    """Whether a mermaid block has `stackc:` below the `---` that opens it, or a yaml block as its first key."""
-    if skin == "mermaid":
+def is_spec(text: str, syntax: Syntax) -> bool:
+    """Return whether a Mermaid block has `stackc:` in its front matter, or a YAML block has it as its first key."""
+    if syntax == "mermaid":
         return bool(_FRONT_MATTER.match(text) and _STACKC.search(text))
     above = _ABOVE_KEYS.match(text)
     return bool(above and _STACKC.match(text, above.end()))

@@ -1,4 +1,4 @@
-"""Which names a spec may give: any Unicode word that PyTorch, Mermaid and a dotted path can bear."""
+"""Check the names in a spec: any Unicode word that is valid in PyTorch, in Mermaid and in a dotted path."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import unicodedata
 
 from stackc.core.diagnostics import Collector, Span
 
-# What torch.nn.Module has taken for itself, so that no submodule can bear it; a test holds it to dir(nn.Module).
+# Attributes of torch.nn.Module, which no submodule can have as its name; a test compares them with dir(nn.Module).
 # fmt: off
 MODULE_NAMES = frozenset({
     "T_destination", "add_module", "apply", "bfloat16", "buffers", "call_super_init", "children", "compile",
@@ -29,45 +29,48 @@ MODULE_NAMES = frozenset({
     "_register_state_dict_hook", "_replicate_for_data_parallel", "_save_to_state_dict", "_slow_forward",
     "_state_dict_hooks", "_state_dict_pre_hooks", "_version", "_wrapped_call_impl",
 })
-# Words at which Mermaid's flowchart grammar reads something else than a node; a test holds it to Mermaid itself.
+# Words that Mermaid's flowchart grammar does not read as a node; a test compares them with Mermaid itself.
 MERMAID_WORDS = frozenset({
     "end", "class", "classDef", "style", "linkStyle", "click", "subgraph", "graph", "flowchart", "flowchart-elk",
     "href", "call", "interpolate", "swimlane-beta", "_self", "_blank", "_parent", "_top",
 })
 # fmt: on
 
-# What a word means in an expression before anyone looks for a param or a dim of that name.
+# Words with a meaning of their own in expressions, so that no param or dim can have them as its name.
 EXPRESSION_WORDS = frozenset({*keyword.kwlist, "true", "false", "null", "min", "max", "ceil", "floor"})
 
 _WORD = re.compile(r"[\w-]+")
 
 
 def check_name(name: str, what: str, span: Span, diagnostics: Collector) -> None:
-    """Note S008 where `name` cannot be the name of a node, an input or a block."""
+    """Report S008 if `name` is not valid for a node, an input or a block; `what` says which, with its article."""
     if not _WORD.fullmatch(name):
-        hint = "use letters, digits, '_' and '-', of any script"
-        diagnostics.error("S008", f"'{name}' cannot be the name of {what}", span, hint)
+        hint = "use letters (of any script), digits, '_' and '-'"
+        diagnostics.error("S008", f"'{name}' is not a valid name for {what}", span, hint)
     elif name in MODULE_NAMES or name in MERMAID_WORDS or name.startswith("__"):
         owner = "Mermaid" if name in MERMAID_WORDS else "PyTorch"
-        diagnostics.error(
-            "S008", f"'{name}' cannot be the name of {what}: {owner} has taken it", span, f"call it {_free(name)}"
-        )
+        message = f"'{name}' is not a valid name for {what}: {owner} reserves it"
+        diagnostics.error("S008", message, span, f"rename it to {_unreserved(name)}")
 
 
 def check_symbol(name: str, what: str, span: Span, diagnostics: Collector) -> None:
-    """Note S008 where `name` cannot be the name of a param or a dim, which stand in expressions."""
+    """Report S008 if `name` is not valid for a param or a dim, whose names appear in expressions."""
     if not is_symbol(name):
-        taken = name in EXPRESSION_WORDS
-        reason = ": it means something else in an expression" if taken else ""
-        hint = f"call it {_free(name)}" if taken else "use letters, digits and '_', and a letter first"
-        diagnostics.error("S008", f"'{name}' cannot be the name of {what}{reason}", span, hint)
+        is_reserved = name in EXPRESSION_WORDS
+        reason = ": it is reserved in expressions" if is_reserved else ""
+        hint = (
+            f"rename it to {_unreserved(name)}"
+            if is_reserved
+            else "use letters, digits and '_', starting with a letter"
+        )
+        diagnostics.error("S008", f"'{name}' is not a valid name for {what}{reason}", span, hint)
 
 
 def is_symbol(name: str) -> bool:
-    """Whether an expression reads `name` as one name, and as this one: Python folds look-alike letters (NFKC)."""
-    folded = unicodedata.normalize("NFKC", name)
-    return name.isidentifier() and name == folded and name not in EXPRESSION_WORDS
+    """Return whether an expression reads `name` as exactly this name: Python normalizes look-alike letters (NFKC)."""
+    normalized = unicodedata.normalize("NFKC", name)
+    return name.isidentifier() and name == normalized and name not in EXPRESSION_WORDS
 
 
-def _free(name: str) -> str:
+def _unreserved(name: str) -> str:
     return f"'{name.strip('_')}_'"

@@ -1,4 +1,4 @@
-"""How a param is declared: `heads: 12`, `heads: int`, or `heads: {type: int, default: 12, min: 1}`."""
+"""Read declarations of params: `heads: 12`, `heads: int`, or `heads: {type: int, default: 12, min: 1}`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _CHOICES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "int": ((int,), "a whole number"),
     "float": ((int, float), "a number"),
 }
-_UNFIT = {"bool": ("choices", "min", "max"), "text": ("min", "max")}
+_NOT_FOR = {"bool": ("choices", "min", "max"), "text": ("min", "max")}
 
 
 def plain_param(name: str, entry: Entry) -> ParamDecl:
-    """A param with no more than its default, or its type, and then it has to be given."""
+    """Return a param declared by its default alone, or by its type alone, which makes it required."""
     for kind in KINDS:
         if entry.value.data == kind:
             return ParamDecl(name, Value(None, entry.value.span), entry.key, kind)
@@ -29,23 +29,36 @@ def plain_param(name: str, entry: Entry) -> ParamDecl:
 
 
 def read_param(name: str, getter: Getter) -> ParamDecl:
-    """A param written as a mapping. Notes S005 and S006 for what does not go together, and reads on without it."""
+    """Read a param written as a mapping.
+
+    Reports S005 for values of a wrong type, which are left out, and S006 for values that contradict each other.
+    """
     getter = getter.only(*KEYS)
     default = getter.value("default") or Value(None, getter.span)
     if isinstance(default.data, (dict, tuple)):
         getter.wrong("default", "a number, text, true or false", default)
         default = Value(None, default.span)
-    least, most = _number(getter, "min"), _number(getter, "max")
+
+    minimum, maximum = _number(getter, "min"), _number(getter, "max")
     choices = _choices(getter)
-    kind = _kind(getter) or _implied(default, choices, least, most)
-    if kind is None and default.data is None and not choices and "type" not in getter.entries:
-        hint = f"for example `{name}: int`, or `{name}: {{type: int, default: 1}}`"
-        getter.diagnostics.error("S006", f"the param '{name}' has neither a type nor a default", getter.span, hint)
-    for key in (key for key in _UNFIT.get(kind or "", ()) if key in getter.entries):
-        getter.diagnostics.error("S005", f"{getter.path} is {kind}, and has no {key}", getter.entries[key].key)
-    if least is not None and most is not None and least > most:
+    kind = _kind(getter) or _inferred_kind(default, choices, minimum, maximum)
+    choices_of_kind = _choices_of_kind(getter, kind, choices)
+    decl = ParamDecl(name, default, getter.span, kind, choices_of_kind, minimum, maximum)
+    _check_consistency(decl, getter)
+    return decl
+
+
+def _check_consistency(decl: ParamDecl, getter: Getter) -> None:
+    if decl.kind is None and decl.default.data is None and not decl.choices and "type" not in getter.entries:
+        hint = f"for example `{decl.name}: int`, or `{decl.name}: {{type: int, default: 1}}`"
+        message = f"the param '{decl.name}' has neither a type nor a default"
+        getter.diagnostics.error("S006", message, getter.span, hint)
+
+    for key in (key for key in _NOT_FOR.get(decl.kind or "", ()) if key in getter.entries):
+        getter.diagnostics.error("S005", f"{getter.path} is {decl.kind}, which has no {key}", getter.entries[key].key)
+
+    if decl.minimum is not None and decl.maximum is not None and decl.minimum > decl.maximum:
         getter.diagnostics.error("S006", f"{getter.path} allows no value: min is above max", getter.span)
-    return ParamDecl(name, default, getter.span, kind, _fitting(getter, kind, choices), least, most)
 
 
 def _kind(getter: Getter) -> ParamKind | None:
@@ -54,16 +67,20 @@ def _kind(getter: Getter) -> ParamKind | None:
         if written == kind:
             return kind
     if written is not None:
-        place = getter.entries["type"].value.span
-        getter.diagnostics.error("S005", f"'{written}' is no type of a param", place, did_you_mean(written, KINDS))
+        span = getter.entries["type"].value.span
+        getter.diagnostics.error(
+            "S005", f"'{written}' is not a valid type of a param", span, did_you_mean(written, KINDS)
+        )
     return None
 
 
-def _implied(default: Value, choices: tuple[Value, ...], least: float | None, most: float | None) -> ParamKind | None:
-    """What the bounds say where no type stands: whole numbers, unless one of them or the default is not whole."""
-    if least is None and most is None:
+def _inferred_kind(
+    default: Value, choices: tuple[Value, ...], minimum: float | None, maximum: float | None
+) -> ParamKind | None:
+    """Infer the type of a param with bounds: int if they and the default are whole numbers, else float."""
+    if minimum is None and maximum is None:
         return None
-    numbers = [number for number in (least, most, default.data) if isinstance(number, (int, float))]
+    numbers = [number for number in (minimum, maximum, default.data) if isinstance(number, (int, float))]
     return "int" if all(isinstance(number, int) for number in numbers) and not choices else "float"
 
 
@@ -76,7 +93,7 @@ def _number(getter: Getter, key: str) -> float | None:
 
 
 def _choices(getter: Getter) -> tuple[Value, ...]:
-    """The entries of `choices`; what is neither text nor a number is noted and left out."""
+    """Return the entries of `choices`, reporting and leaving out those that are neither text nor a number."""
     listed = getter.values("choices")
     if listed == ():
         getter.diagnostics.error("S006", f"{getter.at('choices')} allows no value", getter.entries["choices"].key)
@@ -84,20 +101,22 @@ def _choices(getter: Getter) -> tuple[Value, ...]:
 
 
 def _is_choice(getter: Getter, value: Value) -> bool:
-    sound = isinstance(value.data, (str, int, float)) and not isinstance(value.data, bool)
-    if not sound:
+    is_choice = isinstance(value.data, (str, int, float)) and not isinstance(value.data, bool)
+    if not is_choice:
         getter.wrong("choices", "a list of texts and numbers", value)
-    return sound
+    return is_choice
 
 
-def _fitting(getter: Getter, kind: ParamKind | None, choices: tuple[Value, ...]) -> tuple[str | int | float, ...]:
-    """The choices; one that is no value of the type is noted under S005."""
+def _choices_of_kind(
+    getter: Getter, kind: ParamKind | None, choices: tuple[Value, ...]
+) -> tuple[str | int | float, ...]:
+    """Return the choices of the type, reporting S005 for the others."""
     wanted = _CHOICES.get(kind or "")
-    fitting: list[str | int | float] = []
+    of_kind: list[str | int | float] = []
     for value in choices:
         if wanted and not isinstance(value.data, wanted[0]):
-            message = f"a choice of {getter.path} has to be {wanted[1]}, and is {value.kind}"
+            message = f"a choice of {getter.path} must be {wanted[1]}, but is {value.kind}"
             getter.diagnostics.error("S005", message, value.span)
         elif isinstance(value.data, (str, int, float)):
-            fitting.append(value.data)
-    return tuple(fitting)
+            of_kind.append(value.data)
+    return tuple(of_kind)

@@ -1,4 +1,4 @@
-"""Text → Document: either skin, every problem of the text reported together."""
+"""Text → Document, from either syntax, with every problem of the text reported together."""
 
 from __future__ import annotations
 
@@ -41,13 +41,14 @@ _NODE_KEYS = ("op", "merge", "tie", "same_as", "reparam", "source")
 
 
 def parse(source: Source, *, recover: bool = False) -> Document:
-    """Parse a spec: Mermaid if its file's name says so, else YAML.
+    """Parse a spec: as Mermaid if its file's name says so, else as YAML.
 
-    Raises SpecError with every problem of the text. With `recover`, problems that leave a whole document are kept in
-    its `problems` instead, so that later stages can report theirs beside them.
+    Requires any text; ensures a whole `Document`. Raises SpecError with every problem of the text. With `recover`,
+    problems that the reader could repair are kept in the document's `problems` instead, so that later stages can report
+    theirs beside them.
     """
     source = checked_source(source)
-    if source.skin == "mermaid":
+    if source.syntax == "mermaid":
         document = _read_mermaid(source)
     else:
         document = _Reader(source, Collector()).document(read_yaml(source.text, file=source.file), drawing=None)
@@ -57,25 +58,30 @@ def parse(source: Source, *, recover: bool = False) -> Document:
     return document
 
 
-# As Mermaid has it: the line that closes the front matter is indented as the one that opens it.
+# -- a Mermaid file: front matter and diagram
+
+# Mermaid requires that the line that closes the front matter has the indent of the line that opens it.
 FRONT_MATTER = re.compile(
     r"\s*?^(?P<indent>[ \t]*)---[ \t]*\n(?P<keys>.*?)^(?P=indent)---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE
 )
 
 _TOP_KEY = re.compile(r"^[ \t]*([^\s#][^:\n]*?)[ \t]*:", re.MULTILINE)
-_OF_MERMAID = frozenset({"title", "config", "displayMode"})
-"""Keys that Mermaid itself has in the front matter of a diagram."""
+_MERMAID_KEYS = frozenset({"title", "config", "displayMode"})
+"""Keys that Mermaid itself defines in the front matter of a diagram."""
 
 
 def _read_mermaid(source: Source) -> Document:
     match = FRONT_MATTER.match(source.text)
-    if match is None or not set(_TOP_KEY.findall(match["keys"])) - _OF_MERMAID:
-        _no_front_matter(source, match)
+    if match is None or not set(_TOP_KEY.findall(match["keys"])) - _MERMAID_KEYS:
+        _fail_without_front_matter(source, match)
+
+    # The diagram is parsed before the front matter, so that its problems are reported even if the YAML is broken.
     diagnostics = Collector()
     reader = _Reader(source, diagnostics)
     body = re.sub(f"^{match['indent']}", "", source.text[match.end() :], flags=re.MULTILINE)
     start = Span(source.file, source.text[: match.end()].count("\n") + 1, len(match["indent"]) + 1)
-    drawing = reader.drawing(body, start, header=True) if body.strip() else Drawing()
+    drawing = reader.parse_drawing(body, start, header=True) if body.strip() else Drawing()
+
     try:
         line = source.text[: match.start("keys")].count("\n") + 1
         tree = read_yaml(match["keys"], file=source.file, line=line)
@@ -86,19 +92,25 @@ def _read_mermaid(source: Source) -> Document:
     return reader.document(tree, drawing=drawing)
 
 
-def _no_front_matter(source: Source, match: re.Match[str] | None) -> NoReturn:
+def _fail_without_front_matter(source: Source, match: re.Match[str] | None) -> NoReturn:
+    """Raise SpecError S010: a picture by `stackc show`, front matter without end, without stackc's keys, or none."""
     if match and DRAWN in match["keys"]:
-        place = Span(source.file, source.text[: match.start("keys")].count("\n") + 1)
-        hint = "name the spec that it was drawn from; `stackc show SPEC --as mermaid` writes a spec as Mermaid"
-        raise SpecError(Diagnostic("S010", "this is a drawing that `stackc show` wrote, not a spec", place, hint))
+        span = Span(source.file, source.text[: match.start("keys")].count("\n") + 1)
+        hint = "use the spec that it was drawn from; `stackc show SPEC --as mermaid` writes a spec as Mermaid"
+        raise SpecError(Diagnostic("S010", "this is a drawing that `stackc show` wrote, not a spec", span, hint))
+
     opened = re.match(r"\s*---[ \t]*$", source.text, re.MULTILINE)
-    place = Span(source.file, source.text[: opened.end()].count("\n") + 1 if opened else 1, 1, 4 if opened else 0)
+    span = Span(source.file, source.text[: opened.end()].count("\n") + 1 if opened else 1, 1, 4 if opened else 0)
     if opened and match is None:
-        hint = "write `---` on a line of its own above the diagram"
-        raise SpecError(Diagnostic("S010", "the front matter has no end", place, hint))
-    lacks = ", and this one has none of stackc" if match else ""
-    hint = f"`stackc init {source.file}` writes it into a new file, with what each node could be"
-    raise SpecError(Diagnostic("S010", f"a Mermaid spec begins with its front matter{lacks}", place, hint))
+        hint = "write `---` on its own line above the diagram"
+        raise SpecError(Diagnostic("S010", "the front matter is never closed", span, hint))
+
+    message = "the front matter has no keys of stackc" if match else "a Mermaid spec must begin with front matter"
+    hint = f"`stackc init {source.file}` writes it into a new file and suggests an op for each node"
+    raise SpecError(Diagnostic("S010", message, span, hint))
+
+
+# -- the keys of a spec
 
 
 @dataclass
@@ -107,77 +119,85 @@ class _Reader:
     diagnostics: Collector
 
     def document(self, tree: Value, drawing: Drawing | None) -> Document:
+        """Read a whole spec; `drawing` is the diagram of a Mermaid file, None if it is under `graph:`."""
         root = Getter.of(tree, "", self.diagnostics)
         if not isinstance(tree.data, dict):
             self.diagnostics.raise_if_any()
-        root = self.keys(root, drawn=drawing is not None)
-        self.version(root)
+        root = self.known_keys(root, has_diagram=drawing is not None)
+        self.check_version(root)
         name = self.name(root)
+        dims = {key: self.dim(key, getter) for key, _, getter in root.inner("dims").each()}
+        params = self.params(root)
+        inputs = {key: self.input(key, getter) for key, _, getter in root.inner("inputs").each()}
+        # After these, since an empty drawing is reported only if nothing else is wrong.
+        drawing = self.graph(root) if drawing is None else self.check_not_empty(drawing, "the spec", root.span)
+
         document = Document(
             name=name,
             source=self.source,
-            dims={key: self.dim(key, getter) for key, _, getter in root.inner("dims").each()},
-            params=self.params(root),
-            inputs={key: self.input(key, getter) for key, _, getter in root.inner("inputs").each()},
-            body=self.body(
-                name, root, self.graph(root) if drawing is None else self.drawn(drawing, "the spec", root.span)
-            ),
+            dims=dims,
+            params=params,
+            inputs=inputs,
+            body=self.body(name, root, drawing),
             blocks={key: self.block(key, getter) for key, _, getter in root.inner("blocks").each()},
             weights=self.weights(root.inner("weights")) if "weights" in root.entries else None,
             span=root.span,
             description=root.entries["description"].value.written if "description" in root.entries else None,
         )
-        self.names(document)
+
+        self.check_names(document)
         self.diagnostics.raise_if_any()
         return replace(document, problems=self.diagnostics.repaired)
 
-    def keys(self, root: Getter, *, drawn: bool) -> Getter:
-        if drawn and "graph" in root.entries:
-            place = root.entries["graph"].key
-            self.diagnostics.error("S004", "the drawing of a Mermaid spec is its body", place, "move the arrows below")
+    def known_keys(self, root: Getter, *, has_diagram: bool) -> Getter:
+        if has_diagram and "graph" in root.entries:
+            message = "a Mermaid spec has no `graph` key: its drawing is the diagram below the front matter"
+            self.diagnostics.error("S004", message, root.entries["graph"].key, "move the arrows there")
         return root.only(*_DOCUMENT_KEYS)
 
-    def version(self, root: Getter) -> None:
-        """Another version of the language ends the reading: nothing else of the spec can be judged."""
+    def check_version(self, root: Getter) -> None:
+        """Raise SpecError S007 at once for another language version: nothing else of the spec can be judged then."""
         value = root.value("stackc")
+        write = f"write `stackc: {LANGUAGE_VERSION}`"
         if value is None:
-            hint = f"write `stackc: {LANGUAGE_VERSION}`"
-            self.diagnostics.error("S007", "a spec begins with its language version", root.span, hint)
-        elif type(value.data) is not int or value.data != LANGUAGE_VERSION:
-            hint = f"this stackc reads version {LANGUAGE_VERSION}"
-            message = f"language version {value.written} is unknown"
-            if value.written in (f"{LANGUAGE_VERSION}", f"{LANGUAGE_VERSION}.0"):
-                told = "text" if isinstance(value.data, str) else value.written
-                message = f"the language version has to be a whole number, and is {told}"
-                hint = f"write `stackc: {LANGUAGE_VERSION}`" + ", without quotes" * isinstance(value.data, str)
-                self.diagnostics.repair("S007", message, value.span, hint)
-                return
-            raise SpecError(Diagnostic("S007", message, value.span, hint))
+            self.diagnostics.error("S007", "the language version is missing", root.span, f"{write} at the top")
+            return
+        if type(value.data) is int and value.data == LANGUAGE_VERSION:
+            return
+
+        if value.written in (f"{LANGUAGE_VERSION}", f"{LANGUAGE_VERSION}.0"):
+            is_quoted = isinstance(value.data, str)
+            message = f"the language version must be a whole number, but is {'text' if is_quoted else value.written}"
+            self.diagnostics.repair("S007", message, value.span, write + ", without quotes" * is_quoted)
+            return
+        message = f"language version {value.written} is unknown"
+        raise SpecError(Diagnostic("S007", message, value.span, f"this stackc reads version {LANGUAGE_VERSION}"))
 
     def name(self, root: Getter) -> str:
         value = root.value("name")
-        written = root.text("name") if value else Path(self.source.file).stem
-        if written is not None and not (re.fullmatch(r"[\w-][\w.-]*", written) and len(written) <= LONGEST_NAME):
+        name = root.text("name") if value else Path(self.source.file).stem
+        if name is not None and not (re.fullmatch(r"[\w-][\w.-]*", name) and len(name) <= LONGEST_NAME):
             reason = (
-                f"its artifact is a folder of that name, of letters, digits, '_', '.' and '-', {LONGEST_NAME} at most"
+                "it is also the name of the artifact's folder, "
+                f"so use at most {LONGEST_NAME} letters, digits, '_', '.' and '-'"
             )
-            proposal = re.sub(r"[^\w.-]+", "_", written).strip("._")[:LONGEST_NAME]
-            message = f"'{written}' cannot be the name of a spec: {reason}"
-            self.diagnostics.error(
-                "S008", message, value.span if value else root.span, f"write `name: {proposal or 'model'}`"
-            )
-        return written or ""
+            message = f"'{name}' is not a valid name for a spec: {reason}"
+            proposal = re.sub(r"[^\w.-]+", "_", name).strip("._")[:LONGEST_NAME] or "model"
+            self.diagnostics.error("S008", message, value.span if value else root.span, f"write `name: {proposal}`")
+        return name or ""
 
-    def names(self, document: Document) -> None:
-        """What is called what: every name one that can be borne, and none borne twice."""
+    def check_names(self, document: Document) -> None:
+        """Report S008 for invalid names, and for a name that both a param and a dim have."""
         for key, input in document.inputs.items():
             check_name(key, "an input", input.span, self.diagnostics)
         for key, block in document.blocks.items():
             check_name(key, "a block", block.body.span, self.diagnostics)
         for name in document.params.keys() & document.dims.keys():
-            message = f"'{name}' is a param and a dim; a name is one of them"
+            message = f"'{name}' is the name of both a param and a dim"
             note = Note("the dim", document.dims[name].span)
-            self.diagnostics.error("S008", message, document.params[name].span, "give one of them another name", note)
+            self.diagnostics.error("S008", message, document.params[name].span, "rename one of them", note)
+
+    # -- dims, params and inputs
 
     def dim(self, name: str, getter: Getter) -> DimDecl:
         check_symbol(name, "a dim", getter.span, self.diagnostics)
@@ -191,75 +211,86 @@ class _Reader:
             if isinstance(entry.value.data, dict):
                 params[key] = read_param(key, Getter.of(entry.value, inner.at(key), self.diagnostics, entry.key))
             elif isinstance(entry.value.data, tuple):
-                inner.wrong(key, "a number, text, true or false, or a mapping that says its type", entry.value)
+                inner.wrong(key, "a number, text, true or false, or a mapping with its type", entry.value)
             else:
                 params[key] = plain_param(key, entry)
         return params
 
     def input(self, name: str, getter: Getter) -> InputDecl:
         getter = getter.only("dtype", "shape", "to", "below", "values", "description")
-        dtype = getter.text("dtype") or "float32"
-        if dtype not in INPUT_DTYPES:
-            place, meant = getter.entries["dtype"].value.span, closest(dtype, INPUT_DTYPES)
-            note = self.diagnostics.repair if meant else self.diagnostics.error
-            note("S005", f"'{dtype}' is no element type of an input", place, did_you_mean(dtype, INPUT_DTYPES))
-            dtype = meant or dtype
+        dtype = self.dtype(getter)
+
         shape = getter.values("shape")
         if shape is None:
-            hint = "for example `shape: [batch, 128]`, and `shape: []` for a single number"
+            hint = "for example `shape: [batch, 128]`, or `shape: []` for a single number"
             self.diagnostics.error("S006", f"the input '{name}' has no shape", getter.span, hint)
+
         numbers = self.allowed_values(name, dtype, getter)
         targets = getter.texts("to", "a node, or a list of nodes")
         return InputDecl(name, dtype, shape or (), targets, getter.value("below"), numbers, getter.span)
 
+    def dtype(self, getter: Getter) -> str:
+        written = getter.text("dtype") or "float32"
+        if written in INPUT_DTYPES:
+            return written
+        span, intended = getter.entries["dtype"].value.span, closest(written, INPUT_DTYPES)
+        report = self.diagnostics.repair if intended else self.diagnostics.error
+        report("S005", f"'{written}' is not a valid dtype of an input", span, did_you_mean(written, INPUT_DTYPES))
+        return intended or written
+
     def allowed_values(self, name: str, dtype: str, getter: Getter) -> tuple[Value, ...]:
-        """What `values` lists, numbers and expressions. `below` or it may be said, of inputs of whole numbers."""
-        said = [key for key in ("below", "values") if key in getter.entries]
-        if said and dtype == "float32":
-            place = getter.entries[said[0]].key
-            message = f"{getter.at(said[0])} says which whole numbers there are, and '{name}' is {dtype}"
-            self.diagnostics.error("S005", message, place, "write `dtype: int64`, or take it away")
-        elif len(said) == 2:
-            place = getter.entries["values"].key
-            self.diagnostics.error("S005", f"'{name}' has below and values", place, "keep one of the two")
+        """Return the entries of `values`. An input of whole numbers may have `below` or `values`, but not both."""
+        keys = [key for key in ("below", "values") if key in getter.entries]
+        if keys and dtype == "float32":
+            span = getter.entries[keys[0]].key
+            message = f"{getter.at(keys[0])} limits whole numbers, but '{name}' is {dtype}"
+            self.diagnostics.error("S005", message, span, f"write `dtype: int64`, or remove `{keys[0]}`")
+        elif len(keys) == 2:
+            span = getter.entries["values"].key
+            self.diagnostics.error("S005", f"'{name}' has both `below` and `values`", span, "keep one of the two")
         return getter.values("values") or ()
 
+    # -- the drawing
+
     def graph(self, getter: Getter) -> Drawing:
+        """Parse the text under `graph:`; empty after reporting S005 if it is not a text with its lines kept."""
         value = getter.value("graph")
-        what = "the spec" if not getter.path else f"the block '{getter.path.rpartition('.')[2]}'"
+        owner = "the spec" if not getter.path else f"the block '{getter.path.rpartition('.')[2]}'"
         if value is None or value.data is None:
-            return self.drawn(Drawing(), what, value.span if value else getter.span)
+            return self.check_not_empty(Drawing(), owner, value.span if value else getter.span)
+
         if not isinstance(value.data, str):
-            hint = "write `graph: |`, and the arrows below it, a line each: `x --> y[linear]`"
+            hint = "write `graph: |`, then one arrow per line below it: `x --> y[linear]`"
             getter.wrong("graph", "text", value, hint)
             return Drawing()
         if value.block is None:
-            hint = "write `graph: |`, and the arrows below it, a line each"
-            message = "YAML joins the lines of this text into one, and a drawing has several"
+            hint = "write `graph: |`, then one arrow per line below it"
+            message = "YAML joins the lines of this text into one, but a drawing needs its lines"
             self.diagnostics.error("S005", message, value.span, hint)
             return Drawing()
-        before = len(self.diagnostics.diagnostics)
-        drawing = self.drawing(value.data, value.block, header=False)
-        return drawing if len(self.diagnostics.diagnostics) > before else self.drawn(drawing, what, value.span)
 
-    def drawn(self, drawing: Drawing, what: str, place: Span) -> Drawing:
-        """The drawing, noted under S006 where nothing is drawn."""
+        before = len(self.diagnostics.diagnostics)
+        drawing = self.parse_drawing(value.data, value.block, header=False)
+        is_broken = len(self.diagnostics.diagnostics) > before
+        return drawing if is_broken else self.check_not_empty(drawing, owner, value.span)
+
+    def check_not_empty(self, drawing: Drawing, owner: str, span: Span) -> Drawing:
+        """Return the drawing, after reporting S006 if it is empty and nothing else explains that."""
         if not drawing.nodes and not self.diagnostics.diagnostics:
             hint = "write them under `graph: |`, for example `x --> y[linear]`"
-            hint = "write the diagram below the front matter" if what == "the spec" and self.is_mermaid else hint
-            self.diagnostics.error("S006", f"{what} has no arrows", place, hint)
+            if owner == "the spec" and self.source.syntax == "mermaid":
+                hint = "write the diagram below the front matter"
+            self.diagnostics.error("S006", f"{owner} has no arrows", span, hint)
         return drawing
 
-    @property
-    def is_mermaid(self) -> bool:
-        return self.source.skin == "mermaid"
-
-    def drawing(self, text: str, start: Span, *, header: bool) -> Drawing:
+    def parse_drawing(self, text: str, start: Span, *, header: bool) -> Drawing:
         try:
             return read_drawing(text, file=start.file, line=start.line, column=start.column, header=header)
         except SpecError as error:
             self.diagnostics.extend(error)
             return Drawing()
+
+    # -- nodes, outputs and blocks
 
     def body(self, name: str, getter: Getter, drawing: Drawing) -> Body:
         nodes = {key: self.node(key, entry.key, inner) for key, entry, inner in getter.inner("nodes").each()}
@@ -273,61 +304,67 @@ class _Reader:
             merge=getter.value("merge"),
             tie=getter.inner("tie").entries,
             same_as=getter.value("same_as"),
-            source=_place(getter.text("source")),
+            source=_parse_location(getter.text("source")),
             reparam=getter.inner("reparam").entries,
             fields={k: entry for k, entry in getter.entries.items() if k not in _NODE_KEYS},
         )
 
     def outputs(self, getter: Getter) -> tuple[OutputDecl, ...]:
-        """`outputs: head`, `outputs: [head, encoder.3]` or `outputs: {logits: head}`."""
+        """Read `outputs: head`, `outputs: [head, encoder.3]` or `outputs: {logits: head}`."""
         value = getter.value("outputs")
         if value is not None and isinstance(value.data, dict):
             named = [(key, entry.value, entry.key) for key, entry in value.data.items()]
         else:
             named = [(v.written, v, v.span) for v in getter.values("outputs") or ()]
+
         outputs: dict[str, OutputDecl] = {}
         for name, source, span in named:
             if not isinstance(source.data, str):
-                message = f"an output has to name a node, and is {source.kind}"
-                self.diagnostics.error(
-                    "S005", message, source.span, "write the id of a node, or the path of a tap: `encoder.3`"
-                )
+                message = f"an output must name a node, but is {source.kind}"
+                hint = "write the id of a node, or the path of a tap: `encoder.3`"
+                self.diagnostics.error("S005", message, source.span, hint)
             elif name in outputs:
-                note = Note("first written here", outputs[name].span)
-                self.diagnostics.error("S002", f"the output '{name}' stands twice", span, "keep one of the two", note)
+                self.report_duplicate("output", name, span, outputs[name].span)
             elif not re.fullmatch(r"[\w-][\w.-]*", name):
-                hint = "use letters, digits, '_', '.' and '-', of any script"
-                self.diagnostics.error("S008", f"'{name}' cannot be the name of an output", span, hint)
+                hint = "use letters (of any script), digits, '_', '.' and '-'"
+                self.diagnostics.error("S008", f"'{name}' is not a valid name for an output", span, hint)
             else:
                 outputs[name] = OutputDecl(name, source.data, source.span)
         return tuple(outputs.values())
 
     def block(self, name: str, getter: Getter) -> BlockDecl:
         getter = getter.only("params", "inputs", "graph", "nodes", "outputs", "description")
+        ports = self.ports(getter)
+        if not getter.values("inputs"):
+            hint = "for example `inputs: [x]`"
+            self.diagnostics.error("S006", f"the block '{name}' has no inputs", getter.span, hint)
+        return BlockDecl(self.body(name, getter, self.graph(getter)), self.params(getter), ports)
+
+    def ports(self, getter: Getter) -> tuple[PortDecl, ...]:
+        """Read the inputs of a block, a list of names; `name?` is optional."""
+        names = ", ".join(getter.inner_keys("inputs")) or "x"
+        hint = f"for example `inputs: [{names}]`: each takes the type of the value that enters it"
         ports: dict[str, PortDecl] = {}
-        names = "x" if not getter.inner_keys("inputs") else ", ".join(getter.inner_keys("inputs"))
-        hint = f"for example `inputs: [{names}]`: their types are those of what enters them"
         for value in getter.texts("inputs", "a list of names", hint):
             text = str(value.data)
             if "," in text:
                 listed = ", ".join(text.replace(",", " ").split())
-                self.diagnostics.error(
-                    "S005", f"'{text}' is one name", value.span, f"write a list: `inputs: [{listed}]`"
-                )
+                fix = f"write a list: `inputs: [{listed}]`"
+                self.diagnostics.error("S005", f"'{text}' is a single name", value.span, fix)
                 continue
+
             port = PortDecl(text.removesuffix("?"), text.endswith("?"), value.span)
             check_name(port.name, "an input", value.span, self.diagnostics)
             if port.name in ports:
-                note = Note("first written here", ports[port.name].span)
-                self.diagnostics.error(
-                    "S002", f"the input '{port.name}' stands twice", value.span, "keep one of the two", note
-                )
+                self.report_duplicate("input", port.name, value.span, ports[port.name].span)
             ports[port.name] = port
-        if not getter.values("inputs"):
-            self.diagnostics.error(
-                "S006", f"the block '{name}' has no inputs", getter.span, "for example `inputs: [x]`"
-            )
-        return BlockDecl(self.body(name, getter, self.graph(getter)), self.params(getter), tuple(ports.values()))
+        return tuple(ports.values())
+
+    def report_duplicate(self, what: str, name: str, span: Span, first: Span) -> None:
+        note = Note("first written here", first)
+        self.diagnostics.error("S002", f"the {what} '{name}' is listed twice", span, "keep one of the two", note)
+
+    # -- weights
 
     def weights(self, getter: Getter) -> WeightsDecl:
         getter = getter.only("file", "map", "ignore")
@@ -335,12 +372,12 @@ class _Reader:
         for key, entry in names.items():
             if not isinstance(entry.value.data, str):
                 getter.inner("map").wrong(key, "the pattern of a name in the file", entry.value)
-        getter.text("file")
+        getter.text("file")  # reports another type
         ignored = getter.texts("ignore", "a list of patterns of names in the file")
         return WeightsDecl(getter.value("file"), names, ignored, getter.span)
 
 
-def _place(text: str | None) -> Span | None:
-    """`file:line`, as locks write it; None where it is anything else."""
+def _parse_location(text: str | None) -> Span | None:
+    """Parse `file:line` as locks write it; return None for anything else."""
     file, _, line = (text or "").rpartition(":")
     return Span(file, int(line), 0) if file and line.isdecimal() else None

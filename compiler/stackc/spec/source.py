@@ -1,4 +1,4 @@
-"""The text of a spec: read from its file, and checked to be a text at all."""
+"""Load the text of a spec, and check that it is text that can be parsed and shown."""
 
 from __future__ import annotations
 
@@ -18,76 +18,79 @@ YAML_SUFFIXES = (".yaml", ".yml")
 MAX_BYTES = 16 * 1024 * 1024
 
 LOCK = "spec.lock.yaml"
-"""What an artifact calls the spec that it was built from, as it was resolved."""
+"""The file in an artifact with the spec that it was built from, after resolution."""
 
 MARKDOWN = re.compile(r"(?P<file>.+?\.(?:md|markdown))(?:#(?P<name>[^#]*))?", re.IGNORECASE)
 
-# Control characters, and those that cannot be seen or show a line in another order than it is read in.
-_ODD_CHARACTER = re.compile(
+# Control characters, and characters that are invisible or show a line in another order than it is parsed.
+_FORBIDDEN_CHARACTER = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u200b\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
 )
 
 
 @dataclass(frozen=True)
 class Source:
-    """The text of a spec under the name that messages call it by; `fence` is its skin where the file's name
-    does not say it: in Markdown."""
+    """The text of a spec. Messages refer to it as `file`.
+
+    `fence` is the syntax of a block in Markdown, which the file's name does not tell.
+    """
 
     file: str
     text: str
     fence: Syntax | None = None
 
     @property
-    def skin(self) -> Syntax:
-        """Mermaid where the fence, or else the file's name, says so; else YAML."""
+    def syntax(self) -> Syntax:
+        """The syntax by the fence, or else by the file's name; YAML by default."""
         return self.fence or ("mermaid" if self.file.endswith(MERMAID_SUFFIXES) else "yaml")
 
 
 def load_source(path: Path) -> Source:
-    """The text of a spec file, of a spec in a Markdown file (`FILE.md#NAME`, `FILE.md` where it has just one), or of an
-    artifact's lock.
+    """Load a spec: a spec file, a spec in a Markdown file (`FILE.md#NAME`, or `FILE.md` if it has only one), or an
+    artifact, whose lock is the spec.
 
-    SpecError S009 where there is none that can be read, S003 where it is too big.
+    Raises SpecError S009 if no spec can be read, S003 if it is too big.
     """
     if os.path.lexists(path / LOCK):
-        return Source(str(path / LOCK), _read_text(_own_lock(path)))
+        return Source(str(path / LOCK), _read_text(_lock_of(path)))
+
     if markdown := MARKDOWN.fullmatch(path.name):
-        from stackc.spec.markdown import find_spec  # which no other kind of file needs
+        from stackc.spec.markdown import find_spec  # only Markdown needs its parser
 
         file = path.with_name(markdown["file"])
         spec = find_spec(str(file), _read_text(file), markdown["name"])
-        return Source(str(file), spec.text, spec.skin)
+        return Source(str(file), spec.text, spec.syntax)
     return Source(str(path), _read_text(path))
 
 
 def load_drawing(path: Path) -> Source:
-    """The text of a bare Mermaid drawing: of a file, or of a block in Markdown (`FILE.md#NAME`, or the only one).
+    """Load a bare Mermaid drawing: a file, or a block in Markdown (`FILE.md#NAME`, or the only one).
 
-    SpecError S009 where there is none that can be read.
+    Raises SpecError S009 if no drawing can be read.
     """
     if markdown := MARKDOWN.fullmatch(path.name):
         from stackc.spec.markdown import find_drawing
 
         file = path.with_name(markdown["file"])
-        found = find_drawing(str(file), _read_text(file), markdown["name"])
-        return Source(str(file), found.text, "mermaid")
+        drawing = find_drawing(str(file), _read_text(file), markdown["name"])
+        return Source(str(file), drawing.text, "mermaid")
     return Source(str(path), _read_text(path), "mermaid")
 
 
 def is_spec_file(path: Path) -> bool:
-    """Whether a file of this name is there and is a spec, as far as its first keys tell; broken ones count."""
+    """Return whether a file exists and its first keys are those of a spec; a broken spec counts too."""
     from stackc.spec.markdown import is_spec
 
-    skin: Syntax = "mermaid" if path.suffix in MERMAID_SUFFIXES else "yaml"
+    syntax: Syntax = "mermaid" if path.suffix in MERMAID_SUFFIXES else "yaml"
     if path.suffix not in MERMAID_SUFFIXES + YAML_SUFFIXES or not path.is_file():
         return False
     try:
-        return is_spec(_read_text(path), skin)
+        return is_spec(_read_text(path), syntax)
     except SpecError:
         return False
 
 
-def _own_lock(artifact: Path) -> Path:
+def _lock_of(artifact: Path) -> Path:
     lock = artifact / LOCK
     if not lock.resolve().is_relative_to(artifact.resolve()):
         raise SpecError(Diagnostic("S009", f"{lock} lies outside the artifact", hint="build it again"))
@@ -101,34 +104,38 @@ def _read_text(path: Path) -> str:
         if len(data) > MAX_BYTES:
             raise SpecError(_too_big(str(path)))
         return data.decode("utf-8-sig")
+
     except FileNotFoundError:
-        raise SpecError(
-            Diagnostic("S009", f"no spec at {path}", hint=did_you_mean(str(path), _specs_in(path.parent)))
-        ) from None
+        hint = did_you_mean(str(path), _specs_in(path.parent))
+        raise SpecError(Diagnostic("S009", f"no spec at {path}", hint=hint)) from None
+
     except UnicodeDecodeError as error:
-        place = Span(str(path), data.count(b"\n", 0, error.start) + 1)
+        span = Span(str(path), data.count(b"\n", 0, error.start) + 1)
         message = f"{path} is not UTF-8 text: {error.reason} at byte {error.start}"
-        raise SpecError(Diagnostic("S009", message, place, "a spec is a text file: save it as UTF-8")) from None
+        raise SpecError(Diagnostic("S009", message, span, "a spec is a text file: save it as UTF-8")) from None
+
     except OSError as error:
-        hint = did_you_mean("", _specs_in(path)) or f"an artifact has {LOCK} in it" if path.is_dir() else None
+        hint = did_you_mean("", _specs_in(path)) or f"an artifact contains {LOCK}" if path.is_dir() else None
         raise SpecError(Diagnostic("S009", f"{path} cannot be read: {error.strerror}", hint=hint)) from None
 
 
 def checked_source(source: Source) -> Source:
-    """The text with one kind of line end.
+    """Return the source with LF as its only line end.
 
-    SpecError where it is too big (S003), empty (S006), or has characters that break lines, hide or steer (S001).
+    Raises SpecError if it is too big (S003), empty (S006), or has control or invisible characters (S001).
     """
     text = re.sub(r"\r\n?", "\n", source.text)
     if len(text) > MAX_BYTES:
         raise SpecError(_too_big(source.file))
+
     if not text.strip():
-        hint = "it begins with `stackc: 1`, and says `inputs:` and `graph:`"
+        hint = "begin with `stackc: 1`, then write `inputs:` and `graph:`"
         raise SpecError(Diagnostic("S006", "the spec is empty", Span(source.file, 1), hint))
-    if odd := _ODD_CHARACTER.search(text):
-        line, column = text.count("\n", 0, odd.start()) + 1, odd.start() - text.rfind("\n", 0, odd.start())
-        message = f"the character U+{ord(odd[0]):04X} cannot stand in a spec"
-        hint = "take it away: it cannot be seen" if is_invisible(odd[0]) else "take it away"
+
+    if match := _FORBIDDEN_CHARACTER.search(text):
+        line, column = text.count("\n", 0, match.start()) + 1, match.start() - text.rfind("\n", 0, match.start())
+        message = f"the character U+{ord(match[0]):04X} is not allowed in a spec"
+        hint = "remove it: it is invisible" if is_invisible(match[0]) else "remove it"
         raise SpecError(Diagnostic("S001", message, Span(source.file, line, column), hint))
     return replace(source, text=text)
 

@@ -1,10 +1,10 @@
-"""A spec in its other skin: YAML ⇄ Mermaid, without loss.
+"""Convert a spec between its two equivalent syntaxes, YAML ⇄ Mermaid, without loss.
 
-The two skins are one YAML text but for the drawing, which is its `graph:` entry or the body below it. So a spec is not
-written anew from its `Document`: the text of the drawing moves, every other character stays where it is, and with it
-the comments and the order of the keys. Two things have no room in the other skin, and neither says anything: the place
-of `graph:` among the keys (coming back it stands where people write it, above `nodes`), and the absence of a header,
-which Mermaid asks for (it gets `flowchart`, which gives no direction).
+Both syntaxes are the same YAML text except for the drawing, which is either its `graph:` entry or the body below it. So
+a spec is not rewritten from its `Document`: the text of the drawing moves, and every other character stays where it is,
+with the comments and the order of the keys. Two things have no equivalent in the other syntax, and neither carries
+meaning: the position of `graph:` among the keys (converted back, it stands where people write it, above `nodes`), and
+the absence of a header, which Mermaid requires (it gets `flowchart`, which sets no direction).
 """
 
 from __future__ import annotations
@@ -25,56 +25,60 @@ _BELOW_THE_DRAWING = ("nodes", "blocks", "outputs", "weights")
 _NO_DIRECTION = "flowchart\n"
 
 
-def convert_syntax(source: Source, skin: Syntax) -> str:
-    """The text of a spec in either skin, with its name in it, which the name of its file may have said so far.
+def convert_syntax(source: Source, syntax: Syntax) -> str:
+    """Return the text of a spec in the given syntax, with a `name:` key, since the file's name may change.
 
-    Read again it is an equal `Document`. Raises SpecError as `read` does, and S013 where the drawing has a YAML anchor.
+    Parsing the result gives an equal `Document`. Raises SpecError as `parse` does, and S013 if the drawing is shared by
+    a YAML anchor.
     """
     source = checked_source(source)
     document = parse(source)
     text = without_indent(source.text)
-    if source.skin == "yaml":
-        written = _named(text, document.name)
-        written = _to_mermaid(written, document) if skin == "mermaid" else written
+
+    if source.syntax == "yaml":
+        converted = _with_name(text, document.name)
+        converted = _to_mermaid(converted, document) if syntax == "mermaid" else converted
     else:
         front = FRONT_MATTER.match(text)
-        assert front is not None, "a Mermaid spec that was read has front matter"
-        keys, body = _named(front["keys"], document.name), text[front.end() :]
-        written = f"---\n{keys}---\n{body}" if skin == "mermaid" else _to_yaml(keys, body)
-    assert parse(Source(source.file, written, skin)) == document, "the other skin says something else"
-    return written
+        assert front is not None, "a Mermaid spec that was parsed has front matter"
+        keys, body = _with_name(front["keys"], document.name), text[front.end() :]
+        converted = f"---\n{keys}---\n{body}" if syntax == "mermaid" else _to_yaml(keys, body)
+
+    assert parse(Source(source.file, converted, syntax)) == document, "the converted spec means something else"
+    return converted
 
 
 def without_indent(text: str) -> str:
-    """The text of a spec from its own left edge on: in Markdown it may stand inside a list."""
+    """Remove the indent that a spec has inside of a list in Markdown."""
     text = text.lstrip("\n")
     indent = len(text) - len(text.lstrip(" "))
     return re.sub(rf"^ {{1,{indent}}}", "", text, flags=re.MULTILINE) if indent else text
 
 
-def _named(text: str, name: str) -> str:
-    """The YAML of a spec with its name."""
+def _with_name(text: str, name: str) -> str:
+    """Add a `name:` key to the YAML of a spec unless it has one."""
     keys = read_keys(text)
     if "name" in keys.entries:
         return text
     written = name if re.fullmatch(r"[^\W\d_][\w.-]*", name) and parse_scalar(name) == name else json.dumps(name)
-    return keys.with_entry(f"name: {written}", behind="stackc")
+    return keys.with_entry(f"name: {written}", below="stackc")
 
 
 def _to_mermaid(text: str, document: Document) -> str:
     keys = read_keys(text)
     if keys.is_shared("graph"):
         first = next(iter(document.body.drawing.nodes.values()))
-        message = "the drawing is shared by a YAML anchor, which no Mermaid spec can do"
-        raise SpecError(Diagnostic("S013", message, first.span, "write the drawing out wherever it is meant"))
+        message = "the drawing is shared by a YAML anchor, which a Mermaid spec cannot express"
+        raise SpecError(Diagnostic("S013", message, first.span, "write the drawing out wherever it is used"))
+
     drawing = keys.entries["graph"].value.data
-    assert isinstance(drawing, str), "the drawing of a spec that was read is text"
+    assert isinstance(drawing, str), "the drawing of a spec that was parsed is text"
     header = "" if has_header(drawing) else _NO_DIRECTION
     return f"---\n{keys.without('graph')}---\n{header}{_without_blanks(drawing)}"
 
 
 def _to_yaml(text: str, body: str) -> str:
-    """The YAML with a `graph:` entry, which is a `|` block, or a text in quotes where the keys stand in braces."""
+    """Add the drawing to the YAML as a `graph: |` block, or as a quoted text if the keys are in braces."""
     keys = read_keys(text)
     drawing = re.sub(rf"\A{_NO_DIRECTION}(?=\S)", "", _without_blanks(body))
     above = next((key for key in keys.entries if key in _BELOW_THE_DRAWING), None)
@@ -84,5 +88,5 @@ def _to_yaml(text: str, body: str) -> str:
 
 
 def _without_blanks(drawing: str) -> str:
-    """A drawing from its first character to the end of its last line. Blanks behind a `%%` make it a comment."""
+    """Strip blank lines around a drawing. Spaces at the end stay, since those after a `%%` make it a comment."""
     return drawing.lstrip().rstrip("\n") + "\n"

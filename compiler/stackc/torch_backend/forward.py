@@ -155,12 +155,5 @@ class _Emitter:
         return self.names[operand.value]
 
     def callee(self, node: Node) -> str:
-        id = owner_of(self.region, node).id
+        id = self.region.owner_of(node).id
         return f"self[{quoted(id)}]" if self.region.kind == "stack" else submodule(id)
-
-
-def owner_of(region: Region, node: Node) -> Node:
-    """The node whose module a node calls: itself, unless it is the same as another one."""
-    while node.same_as:
-        node = region.nodes[node.same_as]
-    return node

@@ -5,16 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 
+from stackc.core.plurals import counted as counted
 from stackc.core.types import Dim, Monomial, Symbol, TensorType
 
 _UNITS = ("", "k", "M", "G", "T", "P", "E")
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LONGEST = 3  # terms of a sum, which is what fits into a box
-
-
-def counted(number: int, what: str) -> str:
-    """`1 component`, `12,345 components`."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def parameters_text(number: int) -> str:

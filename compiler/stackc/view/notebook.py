@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from html import escape
 
 from stackc.core.diagnostics import SpecError
+from stackc.core.plurals import counted
 from stackc.ir.program import Program
 from stackc.ir.typed import TypedGraph
 from stackc.typecheck.cost import Cost
-from stackc.view.figures import counted, flops_text
+from stackc.view.figures import flops_text
 from stackc.view.svg import draw_svg
 
 Row = tuple[str, str]

@@ -1,4 +1,4 @@
-"""Bare expressions: what they come to, what they refuse, and that nothing else can be reached through them."""
+"""Bare expressions: their values, what they refuse, and that they can reach nothing else."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def refused(text: str) -> str:
         ("nothing", None), ("0x10", 16), ("1_000 + 1e3", 2000.0),
     ],
 )  # fmt: skip
-def test_what_an_expression_comes_to(text: str, expected: ParamValue) -> None:
+def test_the_value_of_an_expression(text: str, expected: ParamValue) -> None:
     result = evaluate(text, SCOPE, read_yaml("x", file="spec.yaml").span)
     assert result == expected
     assert type(result) is type(expected)
@@ -64,79 +64,79 @@ def test_dims_stay_symbols(text: str, shown: str) -> None:
         ("min(seq, 3)", "the size of seq is known only at run time"),
         ("seq ** 2", "the size of seq is known only at run time"),
         ("dim // seq", "384 cannot be divided by the dim seq"),
-        ("seq * 0.5", "a dim is calculated with whole numbers alone"),
+        ("seq * 0.5", "a dim can be combined only with whole numbers"),
         ("dim // 0", "it divides by zero"),
-        ("norm * 3", "text cannot be calculated with"),
-        ("norm < 3", "text cannot be calculated with"),
-        ("nothing + 1", "text cannot be calculated with"),
-        ("(-8) ** 0.5", "it is no real number"),
+        ("norm * 3", "text cannot be used in arithmetic"),
+        ("norm < 3", "text cannot be used in arithmetic"),
+        ("nothing + 1", "text cannot be used in arithmetic"),
+        ("(-8) ** 0.5", "the result is not a real number"),
         ("9 ** 64 ** 64", "the number is too large"),
         ("((((9**64)**64)**64)**64)**64", "the number is too large"),
         ("1e308 * 10", "the number is too large"),
-        ("ceil(1, 2)", "a function gets too many numbers, or too few"),
+        ("ceil(1, 2)", "a function has too many or too few arguments"),
         ("min()", "min and max need numbers"),
     ],
 )
-def test_what_has_no_value(text: str, message: str) -> None:
+def test_expressions_without_a_value(text: str, message: str) -> None:
     assert refused(text) == f"spec.yaml:1:1: error[X003]: '{text}' has no value: {message}"
 
 
 @pytest.mark.parametrize(
     ("text", "reason", "hint"),
     [
-        ("4^dim", "'^' is no operator", "write `4**dim`"),
-        ("4dim", "a number and a name stand side by side", "write `4*dim`"),
-        ("2(dim + 1)", "a number and a name stand side by side", "write `2*(dim + 1)`"),
-        ("3x3", "two numbers are a list", "write `[3, 3]`"),
-        ("int(dim / 3)", "there is no function 'int'", "floor rounds down, ceil up: `floor(dim / 3)`"),
-        ("round(dim)", "there is no function 'round'", "floor rounds down, ceil up: `floor(dim)`"),
-        ("1 / sqrt(dim)", "there is no function 'sqrt'", "write `1 / dim**0.5`"),
-        ("sqrt(dim + 1)", "there is no function 'sqrt'", "write `(dim + 1)**0.5`"),
-        ("batch seq", "names stand side by side", "a list is written `[batch, seq]`"),
-        ("dim × 2", "'×' (U+00D7) stands in it", "write `dim * 2`"),
-        ("batch，seq", "'，' (U+FF0C) stands in it", "write `batch,seq`"),
-        ("“4*dim”", "'“' (U+201C) stands in it", 'write `"4*dim"`'),
+        ("4^dim", "'^' is not an operator", "write `4**dim`"),
+        ("4dim", "missing operator between a number and a name", "write `4*dim`"),
+        ("2(dim + 1)", "missing operator between a number and a name", "write `2*(dim + 1)`"),
+        ("3x3", "two sizes are a list", "write `[3, 3]`"),
+        ("int(dim / 3)", "unknown function 'int'", "floor rounds down, ceil rounds up: `floor(dim / 3)`"),
+        ("round(dim)", "unknown function 'round'", "floor rounds down, ceil rounds up: `floor(dim)`"),
+        ("1 / sqrt(dim)", "unknown function 'sqrt'", "write `1 / dim**0.5`"),
+        ("sqrt(dim + 1)", "unknown function 'sqrt'", "write `(dim + 1)**0.5`"),
+        ("batch seq", "missing operator between two names", "write a list as `[batch, seq]`"),
+        ("dim × 2", "it contains '×' (U+00D7)", "write `dim * 2`"),
+        ("batch，seq", "it contains '，' (U+FF0C)", "write `batch,seq`"),
+        ("“4*dim”", "it contains '“' (U+201C)", 'write `"4*dim"`'),
         ("(dim", "'(' was never closed", None),
-        ("4 *", "it cannot be read", None),
+        ("4 *", "invalid syntax", None),
     ],
 )
-def test_the_usual_slips_are_told_with_their_mend(text: str, reason: str, hint: str | None) -> None:
+def test_common_mistakes_are_explained_with_a_fix(text: str, reason: str, hint: str | None) -> None:
     with pytest.raises(SpecError) as caught:
         evaluate(text, SCOPE, Span("spec.yaml", 1))
     (diagnostic,) = caught.value.diagnostics
     assert (diagnostic.code, diagnostic.message) == ("X001", f"'{text}' is not an expression: {reason}")
-    assert diagnostic.hint == (hint or "+ - * / // % **, comparison, and or not, min, max, ceil and floor, "
+    assert diagnostic.hint == (hint or "use + - * / // % **, comparison, and or not, min, max, ceil and floor, "
                                        "over params and dims")  # fmt: skip
 
 
 @pytest.mark.parametrize("text", ["norm if on else dim", "dim.real", "[1, 2]", "lambda: 3", "f'{dim}'", "dim[0]",
                                   "~dim", "dim << 3", "dim is 3", "min(dim, 3, key=heads)", "min(*[1])"])  # fmt: skip
 def test_more_than_arithmetic_is_refused(text: str) -> None:
-    with pytest.raises(SpecError, match=r"error\[X001\].*it has more than arithmetic and comparison in it"):
+    with pytest.raises(SpecError, match=r"error\[X001\].*it contains more than arithmetic and comparison"):
         evaluate(text, SCOPE, read_yaml("x", file="spec.yaml").span)
 
 
 @pytest.mark.parametrize("text", ["dim = 3", "dim := 3", "dim; heads", "dim\nheads", "4 *", "", "(" * 300, "1" * 500,
                                   "dim\0", "import os", "3 3"])  # fmt: skip
-def test_what_is_no_expression(text: str) -> None:
+def test_text_that_is_not_an_expression(text: str) -> None:
     with pytest.raises(SpecError, match=r"error\[X001\]"):
         evaluate(text, SCOPE, read_yaml("x", file="spec.yaml").span)
 
 
 @pytest.mark.parametrize("text", ["__import__('os')", "open('x')", "print(1)", "eval('1')", "norm()"])
 def test_no_other_function_is_reached(text: str) -> None:
-    with pytest.raises(SpecError, match=r"error\[X001\].*there is no function"):
+    with pytest.raises(SpecError, match=r"error\[X001\].*unknown function"):
         evaluate(text, SCOPE, read_yaml("x", file="spec.yaml").span)
 
 
 @pytest.mark.parametrize("text", ["2j", "'text'", "...", "9" * 300, "None"])
-def test_a_value_is_a_number_of_some_size(text: str) -> None:
-    with pytest.raises(SpecError, match=r"error\[X003\].*has no number as its value, or one out of bounds"):
+def test_a_value_is_a_bounded_number(text: str) -> None:
+    with pytest.raises(SpecError, match=r"error\[X003\].*is not a number, or is out of bounds"):
         evaluate(text, SCOPE, read_yaml("x", file="spec.yaml").span)
 
 
 def test_dims_do_not_grow_without_end() -> None:
-    """Each param the square of the one before: 2**30 terms if nobody stopped it."""
+    """Each param is the square of the previous one, which without a limit would have 2**30 terms."""
     grown: dict[str, ParamValue] = {"p": Dim.symbol("a") + Dim.symbol("b") // 3}
 
     def grow() -> None:
@@ -169,15 +169,15 @@ def test_a_mistake_in_text_is_pointed_at() -> None:
 # -- random expressions, against sympy's numbers
 
 SIZES = {"seq": 37, "h": 48, "batch": 8}
-KNOWN = {name: number for name, number in SCOPE.items() if type(number) is int}
-IN_SYMPY = {name: sympy.Integer(number) for name, number in (KNOWN | SIZES).items()}
+PARAMS = {name: number for name, number in SCOPE.items() if type(number) is int}
+IN_SYMPY = {name: sympy.Integer(number) for name, number in (PARAMS | SIZES).items()}
 FUNCTIONS_OF_SYMPY = {"min": sympy.Min, "max": sympy.Max, "ceil": sympy.ceiling, "floor": sympy.floor}
 
 
 def random_number(draw: random.Random, depth: int) -> str:
-    """An expression over params, all operators and functions in it."""
+    """An expression over params, with all operators and functions."""
     if depth == 0 or draw.random() < 0.2:
-        return draw.choice([*KNOWN, str(draw.randrange(1, 30))])
+        return draw.choice([*PARAMS, str(draw.randrange(1, 30))])
     a, b = (random_number(draw, depth - 1) for _ in range(2))
     small, divisor = draw.randrange(4), draw.randrange(1, 9)
     return draw.choice(
@@ -188,9 +188,9 @@ def random_number(draw: random.Random, depth: int) -> str:
 
 
 def random_size(draw: random.Random, depth: int) -> str:
-    """An expression over dims and params: what shapes are written with."""
+    """An expression over dims and params, as shapes have them."""
     if depth == 0 or draw.random() < 0.15:
-        return draw.choice([*SIZES, *KNOWN, str(draw.randrange(1, 30))])
+        return draw.choice([*SIZES, *PARAMS, str(draw.randrange(1, 30))])
     a, b = (random_size(draw, depth - 1) for _ in range(2))
     divisor = draw.choice([1, 2, 3, 4, 8, 16])
     return draw.choice(
@@ -202,7 +202,7 @@ def random_size(draw: random.Random, depth: int) -> str:
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("random_text", [random_number, random_size])
 def test_an_expression_has_sympy_s_value(random_text: Callable[[random.Random, int], str], seed: int) -> None:
-    """5,000 of each kind; those that grow out of bounds are refused, and left out."""
+    """5,000 of each kind. Those that grow out of bounds are refused, and left out."""
     draw, span, compared = random.Random(seed), read_yaml("x", file="spec.yaml").span, 0
     for _ in range(1250):
         text = random_text(draw, 3)
@@ -211,6 +211,7 @@ def test_an_expression_has_sympy_s_value(random_text: Callable[[random.Random, i
         except SpecError as error:
             assert "the number is too large" in str(error), text  # noqa: PT017  # which one is raised is not the point
             continue
+
         assert isinstance(result, int | float | Dim)
         number = result.evaluate(SIZES) if isinstance(result, Dim) else result
         exact = eval(text, {"__builtins__": {}}, IN_SYMPY | FUNCTIONS_OF_SYMPY)

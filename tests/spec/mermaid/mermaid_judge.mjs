@@ -1,5 +1,5 @@
-// What Mermaid itself makes of flowcharts. In a folder with `npm install mermaid@11 jsdom@26`: node …/mermaid_judge.mjs < mermaid_corpus.json
-// prints the corpus with the answer to each `text` made anew: its vertices, edges and subgraphs, or `refused`.
+// Parse flowcharts with Mermaid itself. In a folder with `npm install mermaid@11 jsdom@26`, node …/mermaid_judge.mjs < mermaid_corpus.json
+// prints the corpus with a new answer to each `text`: its vertices, edges and subgraphs, or `refused`.
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";

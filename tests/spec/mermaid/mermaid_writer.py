@@ -1,7 +1,7 @@
-"""`Drawing` → Mermaid's text, one statement a line. Reading that text gives an equal drawing.
+"""`Drawing` → Mermaid text, one statement per line. Parsing that text gives an equal drawing.
 
-A node is described where an arrow first names it, or on a line of its own where the order of the nodes asks for one.
-Comments stand above the arrow that they stood above. Subgraphs, which name their members, and styles come last.
+A node is described at the first arrow that names it, or on its own line if the order of the nodes requires that.
+Comments stay above the same arrow. Subgraphs, which name their members, and styles come last.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from stackc.spec.mermaid.shapes import BRACKETS, NAMES
 
 _INDENT = "    "
 _BRACKETS_OF = {shape: (opening, closing) for opening, ends in BRACKETS.items() for closing, shape in ends.items()}
-# What Mermaid reads without quotes, wherever it stands; every other text is quoted.
+# Text that Mermaid reads without quotes in any position; all other text is quoted.
 _PLAIN_TEXT = re.compile(r"[^\W_][\w .,+*=-]*")
 _PLAIN_ID = re.compile(r"[\w-]+")
 
 
 def write_drawing(drawing: Drawing) -> str:
-    """The Mermaid text of a drawing, with a header."""
+    """Return the Mermaid text of a drawing, with a header."""
     header = f"flowchart {drawing.direction}" if drawing.direction else "flowchart"
     return "\n".join([header, *(_INDENT + line for line in _statements(drawing))]) + "\n"
 
@@ -37,19 +37,22 @@ def _statements(drawing: Drawing) -> Iterator[str]:
 
 
 def _chart(nodes: deque[DrawnNode], arrows: tuple[Arrow, ...], comments: deque[StyleLine]) -> Iterator[str]:
-    """The arrows in order; each node that is not yet mentioned comes with, or before, the first arrow at it."""
+    """Yield the arrows in order; each new node is described in, or before, the first arrow at it."""
     waiting = {node.id for node in nodes}
     for arrow in arrows:
         while comments and comments[0].span.line < arrow.span.line:
             yield f"%% {comments.popleft().text}"
+
         before: list[DrawnNode] = []
         while waiting & {arrow.source, arrow.target}:
             before.append(nodes.popleft())
             waiting.remove(before[-1].id)
+
         target = _node(before.pop()) if before and before[-1].id == arrow.target else arrow.target
         source = arrow.source
         if before and before[-1].id == source and not (arrow.id and _has_properties(before[-1])):
             source = _node(before.pop())
+
         yield from map(_node, before)
         yield f"{source} {_link(arrow)} {target}"
     yield from map(_node, nodes)
@@ -57,22 +60,22 @@ def _chart(nodes: deque[DrawnNode], arrows: tuple[Arrow, ...], comments: deque[S
 
 
 def _node(node: DrawnNode) -> str:
-    """`id`, `id[label]`, or with properties for a shape that has no brackets, or no label to put in them."""
+    """Return `id` or `id[label]`, with properties if the shape has no brackets, or there is no label to put in them."""
     properties = f"@{{ shape: {node.shape} }}" if _has_properties(node) else ""
     if node.label is None:
-        assert node.shape in NAMES, f"{node.shape} brackets have a label in them"
+        assert node.shape in NAMES, f"{node.shape} brackets contain a label"
         return node.id + properties
     opening, closing = _BRACKETS_OF.get(node.shape, _BRACKETS_OF["rect"])
     return f"{node.id}{opening}{_text(node.label)}{closing}{properties}"
 
 
 def _has_properties(node: DrawnNode) -> bool:
-    """Whether the shape is written as `@{ shape: … }`; behind that, Mermaid reads no link with an id."""
+    """Return whether the shape is written as `@{ shape: … }`, after which Mermaid reads no link with an id."""
     return node.shape not in _BRACKETS_OF or (node.label is None and node.shape != "rect")
 
 
 def _link(arrow: Arrow) -> str:
-    """`-->`, `-->|text|`, with id, stroke and length where they were drawn."""
+    """Return `-->` or `-->|text|` with the id, stroke and length of the arrow."""
     line = {"normal": "-" * (arrow.length + 1), "thick": "=" * (arrow.length + 1), "dotted": f"-{'.' * arrow.length}-"}
     id = f"{arrow.id}@" if arrow.id else ""
     text = f"|{_text(arrow.text)}|" if arrow.text else ""
@@ -84,7 +87,7 @@ def _text(text: str) -> str:
 
 
 def _group(group: Group, drawing: Drawing) -> Iterator[str]:
-    """Subgraph, direction, members, end."""
+    """Yield the lines of a subgraph: header, direction, members, `end`."""
     label = "" if group.label is None else f"[{_text(group.label)}]"
     yield f"subgraph {group.id if _PLAIN_ID.fullmatch(group.id) else _text(group.id)}{label}"
     if group.direction:

@@ -1,4 +1,4 @@
-"""Our reader against Mermaid's own: mermaid_corpus.json has what Mermaid made of each flowchart (mermaid_judge.mjs)."""
+"""Our reader against Mermaid's own: mermaid_corpus.json holds Mermaid's answers, by mermaid_judge.mjs."""
 
 import json
 from pathlib import Path
@@ -17,12 +17,12 @@ REFUSED = [chart["text"] for chart in CORPUS["flowcharts"] if "refused" in chart
 
 
 def plain(text: str) -> str:
-    """A text without what Mermaid's database leaves out: the backticks of markdown, the slash of `<br/>`."""
+    """Remove what Mermaid's database leaves out: the backticks of markdown, the slash of `<br/>`."""
     text = text[1:-1] if text.startswith("`") and text.endswith("`") else text
     return text.strip().replace("<br/>", "<br>").replace("#quot;", '"')
 
 
-def ours(drawing: Drawing) -> dict[str, Any]:
+def our_answer(drawing: Drawing) -> dict[str, Any]:
     return {
         "direction": drawing.direction or "TB",
         "vertices": [[n.id, plain(n.id if n.label is None else n.label), n.shape] for n in drawing.nodes.values()],
@@ -34,14 +34,14 @@ def ours(drawing: Drawing) -> dict[str, Any]:
     }
 
 
-def theirs(chart: dict[str, Any]) -> dict[str, Any]:
+def mermaids_answer(chart: dict[str, Any]) -> dict[str, Any]:
     groups = {id for id, *_ in chart["subgraphs"]}
     return {
         "direction": chart["direction"],
         "vertices": [
             [id, plain(text), "rect" if shape in (None, "square") else shape]
             for id, text, shape in chart["vertices"]
-            if id not in groups  # Mermaid makes a vertex of a subgraph that a line of style names
+            if id not in groups  # Mermaid makes a vertex of a subgraph that a style line names
         ],
         "edges": [
             [source, target, plain(text), stroke, length, id]
@@ -62,7 +62,7 @@ def test_corpus_is_large() -> None:
 
 @pytest.mark.parametrize("chart", FLOWCHARTS, ids=lambda chart: chart["text"][:60])
 def test_reads_what_mermaid_reads(chart: dict[str, Any]) -> None:
-    assert ours(read_drawing(chart["text"], file="chart.mmd")) == theirs(chart)
+    assert our_answer(read_drawing(chart["text"], file="chart.mmd")) == mermaids_answer(chart)
 
 
 @pytest.mark.parametrize("chart", FLOWCHARTS, ids=lambda chart: chart["text"][:60])

@@ -1,4 +1,4 @@
-"""Every problem of a diagram is told with its place, its code, its whole message and a hint."""
+"""Every problem of a diagram is reported with its span, its code, its whole message and a hint."""
 
 import pytest
 
@@ -12,90 +12,93 @@ def problems(text: str, *, header: bool = False) -> tuple[Diagnostic, ...]:
     return caught.value.diagnostics
 
 
-def told(diagnostic: Diagnostic) -> str:
+def described(diagnostic: Diagnostic) -> str:
     assert diagnostic.span is not None
     span = diagnostic.span
     return f"{span.line}:{span.column}-{span.end} {diagnostic.code} {diagnostic.message} | {diagnostic.hint}"
 
 
-ARROW = "an arrow is `-->`, with a text `-- text -->` or `-->|text|`"
-PIPED = 'the text of an arrow is `|text|`, with quotes where it has brackets: `|"text"|`'
-BETWEEN = "between two nodes stands an arrow, `a --> b`; a label has brackets, `a[label]`"
-COMMENT = "a comment is `%% text`, on a line of its own"
-SOURCE = "write a node before it; one called 'o' or 'x' needs a space before its arrow"
+ARROW = "write `-->`, or with a text `-- text -->` or `-->|text|`"
+PIPED = 'write the text of an arrow as `|text|`, or in quotes if it has brackets: `|"text"|`'
+BETWEEN = "connect two nodes with an arrow, `a --> b`, and write a label in brackets, `a[label]`"
+COMMENT = "write a comment as `%% text`, on its own line"
+SOURCE = "write a node before it; a node called 'o' or 'x' needs a space before its arrow"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("graph XY\na", "1:1-9 S101 this header cannot be read | write `graph LR`, and the arrows below it"),
-        ("a --> b %% c", f"1:9-10 S102 a comment needs a line of its own, and a text | {COMMENT}"),
-        ("a -> b", "1:3-5 S102 '->' is no arrow of Mermaid | write `-->`"),
-        ("a → b", "1:3-4 S102 '→' is no arrow of Mermaid | write `-->`"),
-        ("a [x]", "1:3-4 S102 a label has to follow its node without a space | write the bracket right behind the id"),
-        ("a b", f"1:3-4 S102 no arrow stands before 'b' | {BETWEEN}"),
-        ("a[x] bc[y] --> d", f"1:6-8 S102 no arrow stands before 'bc' | {BETWEEN}"),
-        ("# a --> b", f"1:1-2 S102 '#' begins no comment | {COMMENT}"),
-        ("//a", f"1:1-3 S102 '//' begins no comment | {COMMENT}"),
-        ("a --> b # c; d", f"1:9-10 S102 '#' begins no comment | {COMMENT}"),
-        ("a --> b[x] // c", f"1:12-14 S102 '//' begins no comment | {COMMENT}"),
-        ("a ——> b", "1:3-6 S102 '——>' is no arrow of Mermaid | write `-->`"),
-        ("a–>b", "1:2-4 S102 '–>' is no arrow of Mermaid | write `-->`"),
-        ("a －－＞ b", "1:3-6 S102 '－－＞' is no arrow of Mermaid | write `-->`"),
-        ("a[x]；b", "1:5-6 S102 cannot read '；' (U+FF1B) here | write `;`"),
-        ("a &b", "1:3-4 S102 cannot read '&' here | between two nodes stands ` & `, with spaces, or an arrow"),
-        ("a & --> b", "1:3-4 S102 a node is missing behind `&` | None"),
-        ('"a" --> b', '1:1-2 S102 cannot read \'"\' here | an id has no quotes; a label may have them: `a["label"]`'),
+        ("graph XY\na", "1:1-9 S101 invalid header of a flowchart | write `graph LR`, then the arrows below it"),
+        ("a --> b %% c", f"1:9-10 S102 a comment must have its own line, and a text | {COMMENT}"),
+        ("a -> b", "1:3-5 S102 '->' is not an arrow in Mermaid | write `-->`"),
+        ("a → b", "1:3-4 S102 '→' is not an arrow in Mermaid | write `-->`"),
+        ("a [x]", "1:3-4 S102 unexpected space between a node and its label | write the bracket directly after the id"),
+        ("a b", f"1:3-4 S102 missing arrow before 'b' | {BETWEEN}"),
+        ("a[x] bc[y] --> d", f"1:6-8 S102 missing arrow before 'bc' | {BETWEEN}"),
+        ("# a --> b", f"1:1-2 S102 '#' does not begin a comment | {COMMENT}"),
+        ("//a", f"1:1-3 S102 '//' does not begin a comment | {COMMENT}"),
+        ("a --> b # c; d", f"1:9-10 S102 '#' does not begin a comment | {COMMENT}"),
+        ("a --> b[x] // c", f"1:12-14 S102 '//' does not begin a comment | {COMMENT}"),
+        ("a ——> b", "1:3-6 S102 '——>' is not an arrow in Mermaid | write `-->`"),
+        ("a–>b", "1:2-4 S102 '–>' is not an arrow in Mermaid | write `-->`"),
+        ("a －－＞ b", "1:3-6 S102 '－－＞' is not an arrow in Mermaid | write `-->`"),
+        ("a[x]；b", "1:5-6 S102 unexpected '；' (U+FF1B) | write `;`"),
+        ("a &b", "1:3-4 S102 unexpected '&' | write ` & ` with spaces between two nodes, or an arrow"),
+        ("a & --> b", "1:3-4 S102 missing node after `&` | None"),
+        ('"a" --> b', '1:1-2 S102 unexpected \'"\' | an id has no quotes; a label may have them: `a["label"]`'),
         (
             'a["direction LR"]',
             "1:1-16 S102 Mermaid reads this whole line as the direction of a subgraph"
-            " | write 'direction' and 'LR' or the like apart from each other",
+            " | separate 'direction' from the 'LR' (or the like) after it",
         ),
         (
             "subgraph a\ndirection TB; b\nend",
-            "2:13-16 S102 Mermaid skips what follows a direction on its line | write it on the next line",
+            "2:13-16 S102 Mermaid ignores text after a direction on the same line | write it on the next line",
         ),
-        ("a[open --> b\nb[x] --> c", "1:2-3 S103 '[' is never closed | write `]` behind the label"),
-        ('a["open --> b', "1:3-4 S103 a quote that is never closed | write the closing quote"),
+        ("a[open --> b\nb[x] --> c", "1:2-3 S103 '[' is never closed | write `]` after the label"),
+        ('a["open --> b', "1:3-4 S103 this quote is never closed | write the closing quote"),
         ("a@{ shape: circle", "1:2-4 S103 '@{' is never closed | write `}`"),
         (
             "a{f(x)} --> b",
-            "1:4-5 S104 '(' cannot stand in this label"
-            ' | put the whole label in quotes, right inside the brackets: `{"…"}`',
+            "1:4-5 S104 '(' is not allowed in this label without quotes"
+            ' | put the whole label in quotes inside the brackets: `{"…"}`',
         ),
         ("a(x] --> b", "1:4-5 S104 '(' is not closed by its `)` | write `)`, or the label in quotes"),
-        ("a[] --> b", '1:2-4 S104 an empty label | leave the brackets out, or write `" "`'),
-        ('a[""] --> b', '1:2-3 S104 an empty label | leave the brackets out, or write `" "`'),
+        ("a[] --> b", '1:2-4 S104 an empty label | remove the brackets, or write `" "`'),
+        ('a[""] --> b', '1:2-3 S104 an empty label | remove the brackets, or write `" "`'),
         (
             "a[mail@x]",
-            "1:7-8 S104 Mermaid reads what stands before '@' as the id of an arrow | put the label in quotes",
+            "1:7-8 S104 Mermaid reads the text before '@' as the id of an arrow | put the label in quotes",
         ),
-        ("a --> ; b --> c", "1:3-6 S105 an arrow without a target | write a node behind it"),
-        ("subgraph s\na -->\nend", "2:3-6 S105 an arrow without a target | write a node behind it"),
-        ("  --> b", f"1:3-6 S105 an arrow without a source | {SOURCE}"),
-        ("o--> b", f"1:1-5 S105 an arrow without a source | {SOURCE}"),
+        ("a --> ; b --> c", "1:3-6 S105 this arrow has no target | write a node after it"),
+        ("subgraph s\na -->\nend", "2:3-6 S105 this arrow has no target | write a node after it"),
+        ("  --> b", f"1:3-6 S105 this arrow has no source | {SOURCE}"),
+        ("o--> b", f"1:1-5 S105 this arrow has no source | {SOURCE}"),
         (
             "b --> s\nsubgraph s\na\nend",
-            "1:3-6 S106 an arrow to the subgraph 's' | an arrow joins two nodes: name the node inside that it means",
+            "1:3-6 S106 an arrow to the subgraph 's' | an arrow connects two nodes: name a node inside the subgraph",
         ),
-        ("a --- b", "1:3-6 S107 data cannot follow '---': it has no head | write `-->`"),
-        ("a <-.-> b", "1:3-8 S107 data flows one way: '<-.->' points both ways | write `-->`, and a second arrow back"),
+        ("a --- b", "1:3-6 S107 data cannot follow '---': it has no arrowhead | write `-->`"),
+        (
+            "a <-.-> b",
+            "1:3-8 S107 data flows one way, but '<-.->' points both ways | write `-->`, and a second arrow back",
+        ),
         (
             "a ---oats",
             "1:3-7 S107 data cannot follow '---o': it ends in 'o'"
-            " | write `-->`; before a text or node that begins with 'o', put a space",
+            " | write `-->`; put a space before a text or node that begins with 'o'",
         ),
         (
             "a --info--> b",
             "1:3-12 S107 Mermaid reads the 'o' of 'o-->' as a tail"
-            " | write `-->`; behind a text that ends in it, put a space",
+            " | write `-->`; put a space after a text that ends in this letter",
         ),
         (
             "a[x] --> b\nb --> a[y]",
             "2:8-11 S108 'a' has two labels, 'x' and 'y' | write the label once: Mermaid would draw the later one",
         ),
-        ("a\nend", "2:1-4 S109 `end` without a subgraph | `end` closes a subgraph; call a node `end_`"),
-        ("subgraph s\na", "1:1-11 S109 a subgraph without its `end` | write `end` after its last line"),
+        ("a\nend", "2:1-4 S109 `end` without a subgraph | `end` closes a subgraph; call a node `end_` instead"),
+        ("subgraph s\na", "1:1-11 S109 this subgraph has no `end` | write `end` after its last line"),
         (
             "subgraph a b [c]\nend",
             "1:1-14 S109 a subgraph needs an id of one word | for example `subgraph encoder[The encoder]`",
@@ -104,36 +107,45 @@ SOURCE = "write a node before it; one called 'o' or 'x' needs a space before its
         ("subgraph s\ns\nend", "1:1-11 S109 the subgraph 's' is inside itself | None"),
         (
             "subgraph the end\na\nend",
-            "1:1-17 S110 Mermaid reads a title that ends in 'end' on into the next line | put the title in quotes",
+            "1:1-17 S110 Mermaid continues a title that ends in 'end' on the next line | put the title in quotes",
         ),
         ("C｛子模型1｝ --> a", "1:1-8 S110 Mermaid cannot read '｛' (U+FF5B) | write `C{子模型1}`"),
         ("a【relu】", "1:1-8 S110 Mermaid cannot read '【' (U+3010) | write `a[relu]`"),
-        ("relu\u0301", "1:1-6 S110 Mermaid cannot read U+0301 in an id | make it the label: `node[relu\u0301]`"),
+        ("relu\u0301", "1:1-6 S110 Mermaid cannot read U+0301 in an id | use it as the label: `node[relu\u0301]`"),
         (
             "a <-- b",
-            "1:3-6 S107 '<--' points back, and data flows from left to right"
-            " | write the arrow the other way round: `b --> a` for `a <-- b`",
+            "1:3-6 S107 '<--' points backwards, but data flows from left to right"
+            " | reverse the arrow: `b --> a` for `a <-- b`",
         ),
-        ("a&b --> c", "1:1-4 S110 'a&b' is one id to Mermaid | several nodes have spaces between: `A & B`"),
-        ("end-point --> a", "1:1-10 S110 Mermaid reads the word 'end' in the id 'end-point' | call it 'end_point'"),
-        ("模型end --> a", "1:1-6 S110 Mermaid reads the word 'end' in the id '模型end' | call it '模型end_'"),
+        (
+            "a&b --> c",
+            "1:1-4 S110 Mermaid reads 'a&b' as a single id | write several nodes with spaces between them: `A & B`",
+        ),
+        (
+            "end-point --> a",
+            "1:1-10 S110 Mermaid reads the keyword 'end' in the id 'end-point' | rename it to 'end_point'",
+        ),
+        ("模型end --> a", "1:1-6 S110 Mermaid reads the keyword 'end' in the id '模型end' | rename it to '模型end_'"),
         ("模型o--> a", "1:1-4 S110 Mermaid reads 'o' as the tail of the arrow | put a space before the arrow"),
-        ("हिन्दी --> a", "1:1-7 S110 Mermaid cannot read U+093F in an id | make it the label: `node[हिन्दी]`"),
-        ("a -- b\nc --> d", f"1:3-5 S111 '--' begins a text that no arrow ends on its line | {ARROW}"),
-        ("a -->|f(x)| b", f"1:6-8 S111 this text of an arrow cannot be read | {PIPED}"),
+        ("हिन्दी --> a", "1:1-7 S110 Mermaid cannot read U+093F in an id | use it as the label: `node[हिन्दी]`"),
+        (
+            "a -- b\nc --> d",
+            f"1:3-5 S111 '--' begins the text of an arrow, but no arrow follows on this line | {ARROW}",
+        ),
+        ("a -->|f(x)| b", f"1:6-8 S111 invalid text of an arrow | {PIPED}"),
         ("a -->|x:y:z| b", "1:3-13 S111 the text 'x:y:z' names more than two ports | write `|in|`, or `|out:in|`"),
-        ("a@{ shape: circl }", "1:2-19 S112 Mermaid knows no shape 'circl' | did you mean 'circle'?"),
+        ("a@{ shape: circl }", "1:2-19 S112 Mermaid has no shape called 'circl' | did you mean 'circle'?"),
     ],
 )
 def test_error(text: str, message: str) -> None:
-    assert [told(problem) for problem in problems(text)] == [message]
+    assert [described(problem) for problem in problems(text)] == [message]
 
 
 @pytest.mark.parametrize("text", ["a --> b", "gantt --> b", "futureDiagram\na->>b: hi"])
 def test_error_header_missing(text: str) -> None:
     (problem,) = problems(text, header=True)
     assert problem.code == "S101"
-    assert problem.message == "a flowchart begins with `graph LR` or the like"
+    assert problem.message == "missing header of the flowchart"
 
 
 @pytest.mark.parametrize(
@@ -144,27 +156,26 @@ def test_error_header_missing(text: str) -> None:
 )  # fmt: skip
 def test_error_diagram_of_another_kind(kind: str) -> None:
     (problem,) = problems(f"{kind}\n  a->>b: hi\n  title [(", header=True)
-    hint = "draw the model as a flowchart: `graph LR`, and the arrows below it"
-    assert told(problem) == f"1:1-{len(kind) + 1} S101 this is a diagram of another kind: {kind} | {hint}"
+    hint = "draw the model as a flowchart: `graph LR`, then the arrows below it"
+    assert described(problem) == f"1:1-{len(kind) + 1} S101 unsupported kind of diagram: {kind} | {hint}"
 
 
 def test_error_misspelt_header() -> None:
     (problem,) = problems("grahp LR\na --> b", header=True)
-    assert told(problem) == "1:1-6 S101 this header cannot be read | did you mean 'graph'?"
+    assert described(problem) == "1:1-6 S101 invalid header of a flowchart | did you mean 'graph'?"
 
 
 def test_error_properties_are_no_yaml() -> None:
     (problem,) = problems("a@{ shape: [ }")
     assert problem.code == "S112"
-    assert problem.message.startswith("these properties cannot be read: ")
+    assert problem.message.startswith("invalid properties: ")
 
 
 @pytest.mark.parametrize("word", ["end", "style", "click", "class", "classDef", "linkStyle", "subgraph", "graph"])
-def test_error_a_node_is_called_as_a_statement(word: str) -> None:
+def test_error_a_node_has_the_name_of_a_statement(word: str) -> None:
     (problem,) = problems(f"a --> b\n{word} --> a")
-    assert told(problem) == (
-        f"2:1-{1 + len(word)} S008 '{word}' cannot be the name of a node: Mermaid has taken it | call it '{word}_'"
-    )
+    message = f"'{word}' is not a valid name for a node: Mermaid reserves it | rename it to '{word}_'"
+    assert described(problem) == f"2:1-{1 + len(word)} S008 {message}"
 
 
 def test_error_two_labels_point_at_the_first() -> None:
@@ -173,19 +184,18 @@ def test_error_two_labels_point_at_the_first() -> None:
 
 
 def test_all_errors_come_together_in_the_order_of_the_text() -> None:
-    text = "\n".join(
-        [
-            "a --> b",
-            "b -> c",
-            "c[f(x)] --> d",
-            "d --> ; e --- f",
-            "subgraph s",
-            "e --> f.g",
-            "end",
-            "g --> s",
-            "h --> i",
-        ]
-    )
+    lines = [
+        "a --> b",
+        "b -> c",
+        "c[f(x)] --> d",
+        "d --> ; e --- f",
+        "subgraph s",
+        "e --> f.g",
+        "end",
+        "g --> s",
+        "h --> i",
+    ]
+    text = "\n".join(lines)
     assert [(problem.span and problem.span.line, problem.code) for problem in problems(text)] == [
         (2, "S102"), (3, "S104"), (4, "S105"), (4, "S107"), (6, "S008"), (8, "S106"),
     ]  # fmt: skip
@@ -193,11 +203,11 @@ def test_all_errors_come_together_in_the_order_of_the_text() -> None:
 
 def test_error_too_many_arrows() -> None:
     many = " & ".join(f"n{i}" for i in range(1_000))
-    assert told(problems(f"{many} --> {many}")[0]).endswith("S113 a drawing has at most 250,000 arrows | None")
+    assert described(problems(f"{many} --> {many}")[0]).endswith("S113 a drawing has at most 250,000 arrows | None")
 
 
 def test_error_subgraphs_too_deep() -> None:
     text = "\n".join([*(f"subgraph s{i}" for i in range(65)), *["end"] * 65])
-    assert [told(problem) for problem in problems(text)] == [
-        "65:1-13 S113 subgraphs are more than 64 deep inside each other | None"
+    assert [described(problem) for problem in problems(text)] == [
+        "65:1-13 S113 subgraphs are nested deeper than 64 levels | None"
     ]

@@ -1,6 +1,6 @@
-"""Mermaid itself judges: it reads what we read, accepts what we write, and refuses the words that we take for its own.
+"""Compare with Mermaid itself: it reads what we read, accepts what we write, and refuses the words we list as reserved.
 
-It needs Node and a folder with `npm install mermaid@11 jsdom@26`, which STACKC_MERMAID names; `.ci/run` makes one.
+This needs Node and a folder with `npm install mermaid@11 jsdom@26`, named by STACKC_MERMAID; `.ci/run` makes one.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ Judge: TypeAlias = Callable[[list[str]], list[Answer]]
 
 @pytest.fixture(scope="module")
 def judge() -> Judge:
-    """Mermaid's answer to each text: what its flowchart database holds, or `refused`."""
+    """Mermaid's answer to each text: the content of its flowchart database, or `refused`."""
     if not FOLDER and os.environ.get("CI"):
-        pytest.fail("in CI Mermaid has to judge: STACKC_MERMAID names no folder with its npm packages")
+        pytest.fail("in CI STACKC_MERMAID must name a folder with the npm packages of Mermaid")
     if not FOLDER:
-        pytest.skip("Mermaid does not judge here: STACKC_MERMAID names no folder with its npm packages")
+        pytest.skip("STACKC_MERMAID does not name a folder with the npm packages of Mermaid")
 
     def answers(texts: list[str]) -> list[Answer]:
-        asked = json.dumps({"flowcharts": [{"text": text} for text in texts]})
+        request = json.dumps({"flowcharts": [{"text": text} for text in texts]})
         command = ["node", str(CORPUS.with_name("mermaid_judge.mjs"))]
-        done = subprocess.run(command, input=asked, capture_output=True, encoding="utf-8", check=False, cwd=FOLDER)
+        done = subprocess.run(command, input=request, capture_output=True, encoding="utf-8", check=False, cwd=FOLDER)
         assert done.returncode == 0, done.stderr
-        found: list[Answer] = json.loads(done.stdout)["flowcharts"]
-        assert [answer["text"] for answer in found] == texts
-        return found
+        flowcharts: list[Answer] = json.loads(done.stdout)["flowcharts"]
+        assert [answer["text"] for answer in flowcharts] == texts
+        return flowcharts
 
     return answers
 
@@ -65,7 +65,7 @@ def refused(charts: dict[str, str], judge: Judge) -> dict[str, str]:
 
 
 def project_charts() -> Iterator[tuple[str, str]]:
-    """Every Mermaid file, and every fenced diagram that is not there to be wrong."""
+    """Every Mermaid file, and every fenced diagram that is not marked as wrong."""
     for path in (path for folder in ("compiler", "specs", "tests") for path in (PROJECT / folder).rglob("*.mmd")):
         if path.parent.name != "bad_specs":
             yield str(path.relative_to(PROJECT)), path.read_text(encoding="utf-8")
@@ -76,14 +76,14 @@ def project_charts() -> Iterator[tuple[str, str]]:
 
 
 def written_charts() -> Iterator[tuple[str, str]]:
-    """What stackc writes of its specs: drawings, the other skin, the outline of a bare diagram."""
+    """What stackc writes of its specs: drawings, their Mermaid syntax, the scaffold of a bare diagram."""
     for path in SPECS:
         typed = check_spec(path).typed
         for depth in (1, 2, 9):
             yield f"show {path} --depth {depth}", write_mermaid(compose(typed, depth))
-        skin = convert_syntax(load_source(path), "mermaid")
-        yield f"show {path} --as mermaid", skin
-        yield f"init {path}", scaffold(skin.rpartition("---\n")[2], path.name, "bare").text
+        mermaid = convert_syntax(load_source(path), "mermaid")
+        yield f"show {path} --as mermaid", mermaid
+        yield f"init {path}", scaffold(mermaid.rpartition("---\n")[2], path.name, "bare").text
 
 
 def test_mermaid_accepts_what_the_project_shows(judge: Judge) -> None:
@@ -99,10 +99,10 @@ def test_mermaid_accepts_what_stackc_writes(judge: Judge) -> None:
 
 
 def test_the_corpus_has_mermaids_answers(judge: Judge) -> None:
-    """Our reader is held to the corpus by test_mermaid_corpus.py, wherever there is no Mermaid."""
-    known = json.loads(CORPUS.read_text(encoding="utf-8"))["flowcharts"]
-    assert len(known) >= 300
-    for answer, expected in zip(judge([chart["text"] for chart in known]), known, strict=True):
+    """test_mermaid_corpus.py compares our reader with the corpus where Mermaid is not installed."""
+    corpus = json.loads(CORPUS.read_text(encoding="utf-8"))["flowcharts"]
+    assert len(corpus) >= 300
+    for answer, expected in zip(judge([chart["text"] for chart in corpus]), corpus, strict=True):
         if "refused" in expected:
             assert "refused" in answer, answer["text"]
         else:
@@ -128,13 +128,13 @@ def test_mermaid_reads_what_is_generated(judge: Judge) -> None:
         assert {id: inside for id, _, inside, _ in answer["subgraphs"]} == members
 
 
-def test_the_words_that_are_taken_are_mermaids(judge: Judge) -> None:
+def test_the_reserved_words_are_mermaids(judge: Judge) -> None:
     charts = {word: f"flowchart LR\n  a --> {word}" for word in sorted(MERMAID_WORDS)}
     assert refused(charts, judge).keys() == MERMAID_WORDS
 
 
 def test_no_word_of_mermaids_grammars_is_overlooked(judge: Judge) -> None:
-    """Words of the rules of its lexers, those of other diagrams among them."""
+    """Words in the rules of all its lexers, including those of other diagrams."""
     assert FOLDER is not None
     chunks = Path(FOLDER, "node_modules", "mermaid", "dist", "chunks", "mermaid.core").glob("*.mjs")
     rules = [rule for chunk in chunks for rule in re.findall(r"/\^.*?/i?[,\]]", chunk.read_text(encoding="utf-8"))]

@@ -1,4 +1,4 @@
-"""What the reader makes of a diagram: nodes, arrows, groups, and where each of them stands."""
+"""Reading a diagram: its nodes, arrows and groups, and their spans."""
 
 import pytest
 
@@ -24,6 +24,7 @@ def test_the_articles_diagram() -> None:
         "    C --> F",
         "    D --> F{归一化组件}",
     )
+
     assert drawing == Drawing(
         direction="LR",
         nodes={
@@ -81,7 +82,7 @@ def test_a_span_stays_on_its_line() -> None:
     assert drawing.nodes["b"].span == Span("x.mmd", 2, 15, 16)
 
 
-def test_groups_have_what_they_name_first_come_first_served() -> None:
+def test_a_node_belongs_to_the_first_group_that_ends_after_it() -> None:
     drawing = read(
         "subgraph outer [The outer]",
         "  direction TD",
@@ -94,6 +95,7 @@ def test_groups_have_what_they_name_first_come_first_served() -> None:
         "  a --> d",
         "end",
     )
+
     assert drawing.groups == {
         "outer": Group("outer", "The outer", ("a", "subGraph0"), "TB"),
         "subGraph0": Group("subGraph0", "two words", ("b", "c")),
@@ -112,6 +114,7 @@ def test_styles_comments_and_directives_are_kept() -> None:
         "e1@{ animate: true }",
         "b@{ w: 60, label: bee }",
     )
+
     assert [line.text for line in drawing.styling] == [
         "%%{init: {'theme': 'dark'}}%%",
         "class a hot",
@@ -130,7 +133,7 @@ def test_a_label_may_be_repeated_and_a_shape_changed() -> None:
     assert read("a[x] --> b", "a(x) --> c").nodes["a"] == DrawnNode("a", "x", "round")
 
 
-def test_words_of_mermaid_inside_ids_are_no_words() -> None:
+def test_words_of_mermaid_inside_ids_are_part_of_the_id() -> None:
     assert list(read("endpoint --> graph1 --> styled --> xo").nodes) == ["endpoint", "graph1", "styled", "xo"]
 
 
@@ -145,7 +148,7 @@ def test_nothing_is_a_drawing(text: str) -> None:
      "A[\n", 'A["\n', "A -->|x\n", "A --> ", "subgraph s\n", "end\n", "accDescr {\n", "style a ", "é", "<a", "A@x["],
 )  # fmt: skip
 def test_no_line_is_too_long(piece: str) -> None:
-    """100,000 characters of anything are read or refused, and not in a time that grows with their square."""
+    """100,000 characters of anything are parsed or refused, without taking quadratic time."""
     many = piece * (100_000 // len(piece))
     assert problems(many) <= 1_001
     assert problems("A " + many) <= 1_001

@@ -1,4 +1,4 @@
-"""A drawing written as Mermaid and read again is the same drawing."""
+"""A drawing written as Mermaid and parsed again is equal."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,6 +41,7 @@ flowchart TB
     class add1 hot
     classDef hot fill:#f9f
 """
+
     assert write_drawing(read_drawing(text, file="x.mmd")) == written
     assert write_drawing(read_drawing(written, file="x.mmd")) == written
 

@@ -1,4 +1,4 @@
-"""YAML's traps, closed; and the place of everything that was written."""
+"""YAML without its surprises, and the spans of keys and values."""
 
 from __future__ import annotations
 
@@ -47,21 +47,21 @@ def test_quotes_make_text() -> None:
     assert [e.value.data for e in entries("a: '3'\nb: \"true\"\nc: |\n  3\n").values()] == ["3", "true", "3\n"]
 
 
-def test_a_key_stands_once_at_every_depth() -> None:
+def test_duplicate_keys_are_refused_at_every_depth() -> None:
     assert refused("a: 1\nb: {c: 1, c: 2}\na: 2\n") == [
-        "S002 2 the key 'c' stands twice",
-        "S002 3 the key 'a' stands twice",
+        "S002 2 the key 'c' appears twice",
+        "S002 3 the key 'a' appears twice",
     ]
 
 
-def test_aliases_are_values_again() -> None:
+def test_an_alias_repeats_its_value() -> None:
     data = entries("a: &x [1, 2]\nb: *x\n")
     assert data["a"].value.data == data["b"].value.data
 
 
-def test_an_alias_of_what_it_is_in_or_of_nothing() -> None:
-    assert refused("a: &a [*a]\n") == ["S001 1 nothing before this is called &a"]
-    assert refused("a: *b\n") == ["S001 1 nothing before this is called &b"]
+def test_an_alias_inside_of_its_anchor_or_without_one() -> None:
+    assert refused("a: &a [*a]\n") == ["S001 1 there is no anchor &a above this"]
+    assert refused("a: *b\n") == ["S001 1 there is no anchor &b above this"]
 
 
 def test_aliases_cannot_explode() -> None:
@@ -76,30 +76,32 @@ def test_aliases_cannot_explode() -> None:
                                   "".join(" " * i + "a:\n" for i in range(500)), "- " * 1000])  # fmt: skip
 def test_depth_is_bounded(text: str) -> None:
     (message,) = refused(text)
-    assert message.endswith("the spec is too big: nested deeper than 64")
+    assert message.endswith("the spec is too big: nested deeper than 64 levels")
 
 
 @pytest.mark.parametrize(
     "text", ["a: !!python/object/apply:os.system ['true']", "a: !x 3", "!!map {a: 3}", "a: !!str 3"]
 )
 def test_tags_are_refused(text: str) -> None:
-    assert refused(text)[0] == "S001 1 a tag has no meaning in a spec"
+    assert refused(text)[0] == "S001 1 tags are not allowed in a spec"
 
 
 @pytest.mark.parametrize("text", ["? [a]\n: 3\n", "{[a]: 3}"])
-def test_keys_are_words(text: str) -> None:
-    assert refused(text) == ["S001 1 a key has to be plain text"]
+def test_keys_are_plain_text(text: str) -> None:
+    assert refused(text) == ["S001 1 a key must be plain text"]
 
 
-def test_places() -> None:
+def test_spans() -> None:
     data = entries("dims:\n  seq: {max: 512}\ntext: 'two words'\n文: 注意\n")
     assert (data["dims"].key.line, data["dims"].key.column, data["dims"].key.end) == (1, 1, 5)
+
     inner = data["dims"].value.data
     assert isinstance(inner, Mapping)
     maximum = inner["seq"].value.data
     assert isinstance(maximum, Mapping)
     span = maximum["max"].value.span
     assert (span.line, span.column, span.end) == (2, 14, 17)
+
     quoted = data["text"].value.span
     assert (quoted.line, quoted.column, quoted.end) == (3, 7, 18)
     wide = data["文"].value.span
@@ -107,20 +109,20 @@ def test_places() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "place"),
+    ("text", "start"),
     [
         ("graph: |\n  x --> y\n", (2, 3)), ("graph: |\n\n    x\n  \n", (2, 5)), ("graph: x --> y", (1, 8)),
         ("graph: 'x --> y'", (1, 9)), ("graph: >\n  x\n  y\n", None), ("graph: x\n  y\n", None),
         ("graph: 'x\n  y'", None),
     ],
 )  # fmt: skip
-def test_where_the_lines_of_a_text_begin(text: str, place: tuple[int, int] | None) -> None:
-    """None where YAML has joined the lines, so that no line of the text is one of the file."""
+def test_where_the_lines_of_a_text_begin(text: str, start: tuple[int, int] | None) -> None:
+    """None if YAML joins the lines, so that no line of the text is a line of the file."""
     block = entries(text)["graph"].value.block
-    assert (block and (block.line, block.column)) == place
+    assert (block and (block.line, block.column)) == start
 
 
-def test_lines_count_from_where_the_text_stands() -> None:
+def test_lines_count_from_the_start_of_the_text() -> None:
     value = read_yaml("a: 1\nb: 2\n", file="s.mmd", line=5)
     assert isinstance(value, Value)
     assert isinstance(value.data, Mapping)

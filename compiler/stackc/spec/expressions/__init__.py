@@ -2,5 +2,5 @@
 
 expressions.py  parsing and evaluation
 arithmetic.py   the operations, on numbers and on symbolic dims
-hints.py        what was probably meant in another language
+hints.py        syntax of other languages, and what to write instead
 """

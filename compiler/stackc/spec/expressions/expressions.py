@@ -1,4 +1,4 @@
-"""Bare expressions over params and dims, and `${…}` in text. Arithmetic and comparison; nothing else can be reached."""
+"""Evaluate bare expressions over params and dims, and `${…}` in text: arithmetic and comparison, nothing else."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ ParamValue: TypeAlias = Number | str | None
 Scope = Mapping[str, ParamValue]
 
 OPEN = "…"
-"""What stands where a value is wanted, in a spec to fill in that `stackc init` wrote."""
+"""The placeholder for a value in a spec that `stackc init` wrote for the user to fill in."""
 
 MAX_LENGTH = 400
-_LANGUAGE = "+ - * / // % **, comparison, and or not, min, max, ceil and floor, over params and dims"
+_LANGUAGE = "use + - * / // % **, comparison, and or not, min, max, ceil and floor, over params and dims"
 _CONSTANTS = {"true": True, "false": False}
 _ALLOWED = (
     *OPERATORS, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.And, ast.Or, ast.Compare, ast.Call, ast.Name, ast.Load,
@@ -31,33 +31,40 @@ _ALLOWED = (
 
 
 def evaluate(text: str, scope: Scope, span: Span) -> ParamValue:
-    """The value of a bare expression. SpecError X001 (not an expression), X002 (unknown name), X003 (no value)."""
+    """Evaluate a bare expression at `span` with the params and dims in `scope`.
+
+    Raises SpecError X001 (not an expression), X002 (unknown name) or X003 (no value).
+    """
     text = text.strip()
     if text in scope:
         return scope[text]
     if text == OPEN:
-        raise SpecError(Diagnostic("X001", "still to fill in: a value", span, "a number, or an expression over params"))
+        hint = "write a number, or an expression over params"
+        raise SpecError(Diagnostic("X001", "still to fill in: a value", span, hint))
+
     try:
         names = partial(_value_of, scope)
         evaluator = simpleeval.SimpleEval(operators=OPERATORS, functions=FUNCTIONS, names=names)
-        value = evaluator.eval(text, _parsed(text))
+        value = evaluator.eval(text, _parse(text))
+
     except simpleeval.NameNotDefined as error:
         message = f"'{error.name}' is neither a param nor a dim"
-        raise SpecError(
-            Diagnostic("X002", message, _inside(span, text, error.name), did_you_mean(error.name, scope))
-        ) from None
-    except (SyntaxError, simpleeval.InvalidExpression, RecursionError, MemoryError) as error:
-        from stackc.spec.expressions.hints import (  # only where something is wrong: it has many patterns
-            ForeignSyntax,
-            foreign_syntax,
-        )
+        name_span = _span_of_word(span, text, error.name)
+        raise SpecError(Diagnostic("X002", message, name_span, did_you_mean(error.name, scope))) from None
 
-        slip = foreign_syntax(text) or ForeignSyntax(_reason(error), _LANGUAGE)
-        raise SpecError(Diagnostic("X001", f"'{text}' is not an expression: {slip.reason}", span, slip.hint)) from None
+    except (SyntaxError, simpleeval.InvalidExpression, RecursionError, MemoryError) as error:
+        # Imported only for errors: it compiles many patterns.
+        from stackc.spec.expressions.hints import ForeignSyntax, find_foreign_syntax
+
+        mistake = find_foreign_syntax(text) or ForeignSyntax(_why_invalid(error), _LANGUAGE)
+        message = f"'{text}' is not an expression: {mistake.reason}"
+        raise SpecError(Diagnostic("X001", message, span, mistake.hint)) from None
+
     except (ArithmeticError, ValueError, TypeError) as error:
-        raise SpecError(Diagnostic("X003", f"'{text}' has no value: {_obstacle(error)}", span)) from None
+        raise SpecError(Diagnostic("X003", f"'{text}' has no value: {_why_no_value(error)}", span)) from None
+
     if not isinstance(value, (int, float, Dim)) or not is_bounded(value):
-        raise SpecError(Diagnostic("X003", f"'{text}' has no number as its value, or one out of bounds", span))
+        raise SpecError(Diagnostic("X003", f"the value of '{text}' is not a number, or is out of bounds", span))
     return value
 
 
@@ -69,63 +76,62 @@ def _value_of(scope: Scope, name: ast.Name) -> ParamValue:
     raise simpleeval.NameNotDefined(name.id, "")
 
 
-def _obstacle(error: Exception) -> str:
+def _why_no_value(error: Exception) -> str:
     if isinstance(error, ZeroDivisionError):
         return "it divides by zero"
-    return "a function gets too many numbers, or too few" if isinstance(error, TypeError) else str(error)
+    return "a function has too many or too few arguments" if isinstance(error, TypeError) else str(error)
 
 
-class _Unfit(SyntaxError):
-    """What Python would read and an expression cannot be."""
+class _UnsupportedSyntaxError(SyntaxError):
+    """Syntax that Python allows, but an expression does not."""
 
 
-def _parsed(text: str) -> ast.expr:
-    """The syntax tree; SyntaxError where it is none. The parser of Python also warns, which nobody here would read."""
+def _parse(text: str) -> ast.expr:
+    """Return the syntax tree. Raises SyntaxError for anything else than arithmetic and comparison."""
     if not text or len(text) > MAX_LENGTH:
-        raise _Unfit(f"it has more than {MAX_LENGTH} characters" if text else "it is empty")
+        raise _UnsupportedSyntaxError(f"it has more than {MAX_LENGTH} characters" if text else "it is empty")
     if "\0" in text:
-        raise _Unfit("it has a control character")
-    with warnings.catch_warnings(action="ignore"):
+        raise _UnsupportedSyntaxError("it contains a control character")
+    with warnings.catch_warnings(action="ignore"):  # Python warns about odd literals, which users need not see
         tree = ast.parse(text, mode="eval").body
     if not all(isinstance(node, _ALLOWED) for node in ast.walk(tree)):
-        raise _Unfit("it has more than arithmetic and comparison in it")
+        raise _UnsupportedSyntaxError("it contains more than arithmetic and comparison")
     return tree
 
 
-def _reason(error: BaseException) -> str:
-    if isinstance(error, _Unfit):
+def _why_invalid(error: BaseException) -> str:
+    if isinstance(error, _UnsupportedSyntaxError):
         return error.msg
     if isinstance(error, SyntaxError):
-        return error.msg if error.msg.startswith("'") else "it cannot be read"  # else in words of Python
+        return error.msg if error.msg.startswith("'") else "invalid syntax"  # other messages use Python's terms
     if isinstance(error, simpleeval.FunctionNotDefined):
-        return f"there is no function '{error.func_name}'"
-    return (
-        "it is nested too deep" if isinstance(error, (RecursionError, MemoryError)) else "it calls what is no function"
-    )
+        return f"unknown function '{error.func_name}'"
+    if isinstance(error, (RecursionError, MemoryError)):
+        return "it is nested too deep"
+    return "it calls something that is not a function"
 
 
 _INTERPOLATED = re.compile(r"\$\{([^{}]*)\}")
 
 
 def interpolate(text: str, scope: Scope, span: Span) -> ParamValue:
-    """`text` with every `${expression}` replaced; the typed value itself where the text is one `${…}` and no more."""
+    """Replace every `${expression}` in a text. A text that is a single `${…}` gives the value with its type."""
 
     def value(match: re.Match[str]) -> ParamValue:
-        return evaluate(match[1], scope, _part(span, text, *match.span(1)))
+        return evaluate(match[1], scope, _span_of_part(span, text, *match.span(1)))
 
     if whole := _INTERPOLATED.fullmatch(text):
         return value(whole)
     return _INTERPOLATED.sub(lambda match: str(value(match)), text)
 
 
-def _inside(span: Span, text: str, word: str) -> Span:
-    """The place of a word of the expression."""
+def _span_of_word(span: Span, text: str, word: str) -> Span:
     match = re.search(rf"\b{re.escape(word)}\b", text)
-    return _part(span, text, *match.span()) if match else span
+    return _span_of_part(span, text, *match.span()) if match else span
 
 
-def _part(span: Span, text: str, start: int, end: int) -> Span:
-    """The place of text[start:end], where the text stands in the file as it is, in quotes or without."""
+def _span_of_part(span: Span, text: str, start: int, end: int) -> Span:
+    """Return the span of text[start:end], or of the whole text unless it is in the file as it is, perhaps in quotes."""
     quotes = span.end - span.column - len(text)
     if quotes not in (0, 2):
         return span

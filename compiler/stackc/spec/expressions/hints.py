@@ -1,4 +1,4 @@
-"""What people write in expressions that is none: other languages' operators and functions, products without `*`."""
+"""Explain common mistakes in expressions: operators and functions of other languages, products without `*`."""
 
 from __future__ import annotations
 
@@ -14,61 +14,64 @@ _NAME = r"[^\W\d]\w*"
 
 @dataclass(frozen=True, slots=True)
 class ForeignSyntax:
-    """Why a text is no expression, and the mend."""
+    """Syntax that is not part of expressions: the reason why it is invalid, and the hint what to write instead."""
 
     reason: str
     hint: str
 
 
-def foreign_syntax(text: str) -> ForeignSyntax | None:
-    """The first of the usual slips that a text which is no expression has in it; None where it has none of them."""
-    return next((slip for find in _SLIPS if (slip := find(text))), None)
+def find_foreign_syntax(text: str) -> ForeignSyntax | None:
+    """Return the first common mistake in a text that is not an expression, or None if it has none of them."""
+    return next((mistake for find in _COMMON_MISTAKES if (mistake := find(text))), None)
 
 
-def _of_another_keyboard(text: str) -> ForeignSyntax | None:
-    alike = lookalike(text)
-    return ForeignSyntax(f"{alike} stands in it", f"write `{in_ascii(text)}`") if alike else None
+def _lookalike(text: str) -> ForeignSyntax | None:
+    shown = lookalike(text)
+    return ForeignSyntax(f"it contains {shown}", f"write `{in_ascii(text)}`") if shown else None
 
 
-def _rounded(text: str) -> ForeignSyntax | None:
+def _rounding(text: str) -> ForeignSyntax | None:
     match = re.search(r"\b(?P<name>int|round|trunc)\(", text)
     if not match:
         return None
-    written = f"{text[: match.start()]}floor({text[match.end() :]}"
-    return ForeignSyntax(f"there is no function '{match['name']}'", f"floor rounds down, ceil up: `{written}`")
+    floor = f"{text[: match.start()]}floor({text[match.end() :]}"
+    reason = f"unknown function '{match['name']}'"
+    return ForeignSyntax(reason, f"floor rounds down, ceil rounds up: `{floor}`")
 
 
-def _rooted(text: str) -> ForeignSyntax | None:
-    match = re.search(r"\b(?:math\.)?sqrt\((?P<of>[^()]*)\)", text)
+def _square_root(text: str) -> ForeignSyntax | None:
+    match = re.search(r"\b(?:math\.)?sqrt\((?P<argument>[^()]*)\)", text)
     if not match:
         return None
-    of = match["of"].strip()
-    of = of if re.fullmatch(r"\w+", of) else f"({of})"
-    return ForeignSyntax(
-        "there is no function 'sqrt'", f"write `{text[: match.start()]}{of}**0.5{text[match.end() :]}`"
-    )
+    argument = match["argument"].strip()
+    base = argument if re.fullmatch(r"\w+", argument) else f"({argument})"
+    power = f"{text[: match.start()]}{base}**0.5{text[match.end() :]}"
+    return ForeignSyntax("unknown function 'sqrt'", f"write `{power}`")
 
 
-def _raised(text: str) -> ForeignSyntax | None:
-    return ForeignSyntax("'^' is no operator", f"write `{text.replace('^', '**')}`") if "^" in text else None
+def _caret(text: str) -> ForeignSyntax | None:
+    return ForeignSyntax("'^' is not an operator", f"write `{text.replace('^', '**')}`") if "^" in text else None
 
 
-def _sizes(text: str) -> ForeignSyntax | None:
+def _size_by_size(text: str) -> ForeignSyntax | None:
     match = re.fullmatch(r"(\d+)\s*[xX]\s*(\d+)", text)
-    return ForeignSyntax("two numbers are a list", f"write `[{match[1]}, {match[2]}]`") if match else None
+    return ForeignSyntax("two sizes are a list", f"write `[{match[1]}, {match[2]}]`") if match else None
 
 
-def _product(text: str) -> ForeignSyntax | None:
+def _product_without_operator(text: str) -> ForeignSyntax | None:
     repaired = re.sub(rf"(?<![\w.])(\d+(?:\.\d+)?)\s*(?={_NAME}|\()", r"\1*", text)
-    return ForeignSyntax("a number and a name stand side by side", f"write `{repaired}`") if repaired != text else None
+    reason = "missing operator between a number and a name"
+    return ForeignSyntax(reason, f"write `{repaired}`") if repaired != text else None
 
 
-def _listed(text: str) -> ForeignSyntax | None:
+def _list_without_brackets(text: str) -> ForeignSyntax | None:
     names = text.split()
     is_list = len(names) > 1 and all(re.fullmatch(r"\w+", name) and not iskeyword(name) for name in names)
-    return ForeignSyntax("names stand side by side", f"a list is written `[{', '.join(names)}]`") if is_list else None
+    if not is_list:
+        return None
+    return ForeignSyntax("missing operator between two names", f"write a list as `[{', '.join(names)}]`")
 
 
-_SLIPS: tuple[Callable[[str], ForeignSyntax | None], ...] = (
-    _of_another_keyboard, _rounded, _rooted, _raised, _sizes, _product, _listed,
+_COMMON_MISTAKES: tuple[Callable[[str], ForeignSyntax | None], ...] = (
+    _lookalike, _rounding, _square_root, _caret, _size_by_size, _product_without_operator, _list_without_brackets,
 )  # fmt: skip

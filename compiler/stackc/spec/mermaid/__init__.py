@@ -1,10 +1,11 @@
-"""Mermaid flowchart text → drawing.
+"""Mermaid flowchart text → `Drawing`.
 
-mermaid_reader.py  the grammar, statement by statement
-tokens.py          characters → tokens
-labels.py          texts in brackets and quotes
-links.py           arrows, with their labels
-shapes.py          the shapes of nodes
-sketch.py          what has been read so far becomes a drawing
-mermaid_source.py  front matter, and which `.mmd` files are specs
+mermaid_reader.py   the grammar, statement by statement
+mermaid_source.py   preprocessing: comments, directives and HTML, as Mermaid does it
+tokens.py           the regular expressions of the grammar, and the tokenizer
+labels.py           labels in brackets, and properties in `@{…}`
+links.py            links with their ids and texts
+unreadable.py       what is wrong where no rule of the grammar matches
+shapes.py           the shapes of nodes
+drawing_builder.py  collects nodes, arrows and groups into the drawing
 """

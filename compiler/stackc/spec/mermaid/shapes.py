@@ -1,8 +1,8 @@
-"""The shapes of Mermaid's nodes: by brackets, and by the names that `@{shape: …}` takes."""
+"""The shapes of Mermaid's nodes, by their brackets and by the names in `@{shape: …}`."""
 
 from __future__ import annotations
 
-# Opening bracket → the closings that may follow, each with Mermaid's name of the shape. Longer openings stand first.
+# Opening bracket → its closing brackets, each with Mermaid's name for the shape. Longer openings come first.
 BRACKETS: dict[str, dict[str, str]] = {
     "(((": {")))": "doublecircle"},
     "((": {"))": "circle"},

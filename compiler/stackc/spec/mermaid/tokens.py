@@ -1,7 +1,6 @@
-"""What Mermaid's flowcharts are made of, as a table of regular expressions, and the reading of a text by them.
+"""The tokens of Mermaid's flowcharts as a table of regular expressions, and the tokenizer that applies them.
 
-Every expression takes what it takes in one go (possessive repeats), so that no text, however odd, needs more time than
-in proportion to its length.
+The expressions do not backtrack (their repeats are possessive), so that the time is linear in the length of any text.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from stackc.core.confusables import DASHES
 from stackc.core.diagnostics import Diagnostic, Span
 from stackc.spec.mermaid.shapes import BRACKETS
 
-# Mermaid begins a new token at the start of an id, after digits there, and after every letter that is not ASCII;
-# where a token begins, it looks for its own words and arrows first.
+# Mermaid begins a new token at the start of an id, after digits there, and after every letter that is not ASCII. At the
+# start of a token it looks for its keywords and arrows first.
 TOKEN_START = r"(?:^|(?<=[^\x00-\x7f]))[0-9]*"
 
 _ARROW = r"[xo<]?(?:--+[-xo>]|==+[=xo>]|-?\.++-[xo>]?)"
@@ -41,13 +40,13 @@ RULES = {
         "SPACE": r"[^\S\n]*+",
         "GAP": r"\s*+",
         "REST_OF_STATEMENT": r"[^;\n]*+",
-        # statements by their first word, unless a link follows it: then the word is meant as a node
+        # statements by their keyword, unless a link follows it: then the word is a node
         "HEADER": r"(?:graph|flowchart-elk|flowchart)(?!\w)"
         r"(?:[^\S\n]*+(?P<direction>(?:LR|RL|TB|BT|TD|BR|v)(?!\w)|[<>^]))?"
         r"(?:[^\S\n]*+(?:\n|\Z)|(?(direction);|(?!)))",
         "BROKEN_HEADER": rf"(?:graph|flowchart)(?!\w)(?!\s*+(?:{_LINK}|{_OPENING}|&))[^;\n]*+",
         "OTHER_DIAGRAM": rf"(?P<kind>{_OTHER_KINDS})(?![\w-])(?!\s*+(?:{_LINK}|{_OPENING}|&))",
-        "ODD_HEADER": r"(?P<word>[\w-]++)[^\S\n]++(?:LR|RL|TB|BT|TD)[^\S\n]*+(?=[;\n]|\Z)",
+        "UNKNOWN_HEADER": r"(?P<word>[\w-]++)[^\S\n]++(?:LR|RL|TB|BT|TD)[^\S\n]*+(?=[;\n]|\Z)",
         "LONE_WORD": r"[\w-]++[^\S\n]*+(?:\n|\Z)",
         "SUBGRAPH": rf"subgraph(?![\w-])(?!\s*+(?:{_LINK}|{_OPENING}|&))",
         "END": rf"end(?![\w-])(?!\s*+(?:{_LINK}|{_OPENING}|&))",
@@ -80,16 +79,16 @@ RULES = {
         "TEXT --": r'(?P<text>(?:[^-"\n]|-(?!-))*+)(?P<arrow>--+[-xo>])',
         "TEXT ==": r'(?P<text>[^="\n]*+)(?P<arrow>==+[=xo>])',
         "TEXT -.": r'(?P<text>[^."\n]*+)(?P<arrow>\.++-[xo>]?)',
-        # what other languages write for an arrow
+        # arrows of other languages
         "FOREIGN_ARROW": rf"<?[-={DASHES}]+[>＞]|[→⟶⇒]|[{DASHES}]+|--?(?!\S)",
-        # what other languages write before a comment
+        # comments of other languages
         "FOREIGN_COMMENT": r"(?P<mark>#|//)[^\n]*+",
     }.items()
 }
 
 
-class SyntaxFault(Exception):
-    """A statement that cannot be read further; reading goes on with the one after `resume`."""
+class MermaidSyntaxError(Exception):
+    """An error that ends a statement. Parsing resumes after the statement that contains the offset `resume`."""
 
     def __init__(self, diagnostic: Diagnostic, resume: int) -> None:
         super().__init__(diagnostic.message)
@@ -98,9 +97,9 @@ class SyntaxFault(Exception):
 
 @dataclass
 class Tokenizer:
-    """A text read from left to right. `line` and `column` say where in `file` its first character stands.
+    """A text that is read from left to right. Its first character is at `line` and `column` of `file`.
 
-    All lines of the text are indented by the same `column`.
+    Every line of the text begins at this `column`, since embedded diagrams are indented.
     """
 
     text: str
@@ -114,44 +113,46 @@ class Tokenizer:
         self._starts = [0, *(match.end() for match in re.finditer("\n", self.text))]
 
     def check(self, rule: str) -> re.Match[str] | None:
-        """What `rule` makes of the text from here on; the position stays."""
+        """Match `rule` at the current position without moving it."""
         return RULES[rule].match(self.text, self.position)
 
     def read(self, rule: str) -> re.Match[str] | None:
-        """What `rule` makes of the text from here on; the position moves behind it."""
+        """Match `rule` at the current position, and move past the match."""
         match = RULES[rule].match(self.text, self.position)
         if match:
             self.position = match.end()
         return match
 
     def startswith(self, prefix: str) -> bool:
-        """Whether the rest of the text begins with `prefix`."""
+        """Return whether the rest of the text begins with `prefix`."""
         return self.text.startswith(prefix, self.position)
 
     @property
     def at_end(self) -> bool:
-        """Whether nothing is left."""
+        """Whether the whole text has been read."""
         return self.position >= len(self.text)
 
     def line_end(self, start: int) -> int:
-        """Where the line of the character at `start` ends."""
+        """Return the offset at which the line of the character at `start` ends."""
         end = self.text.find("\n", start)
         return len(self.text) if end < 0 else end
 
     def span(self, start: int, end: int | None = None) -> Span:
-        """The place of text[start:end], as far as it is on one line; of one character where there is no end."""
+        """Return the span of text[start:end] up to the end of its first line; one character long without `end`."""
         row = bisect_right(self._starts, start) - 1
-        stop = start + 1 if end is None else min(end, self.line_end(start)) if row + 1 < len(self._starts) else end
+        end = start + 1 if end is None else end
+        is_last_row = row + 1 == len(self._starts)
+        stop = end if is_last_row else min(end, self.line_end(start))
         offset = self.column - self._starts[row]
         return Span(self.file, self.line + row, start + offset, stop + offset)
 
     def fail(
         self, code: str, message: str, span: Span, hint: str | None = None, *, resume: int | None = None
     ) -> NoReturn:
-        """End the statement with a problem, and go on behind it, or behind the one that `resume` is in."""
-        raise SyntaxFault(Diagnostic(code, message, span, hint), self.position if resume is None else resume)
+        """End the statement with an error; resume after it, or after the statement that contains `resume`."""
+        raise MermaidSyntaxError(Diagnostic(code, message, span, hint), self.position if resume is None else resume)
 
     def recover(self, resume: int) -> None:
-        """Move to the end of the statement that `resume` is in."""
+        """Move to the end of the statement that contains the offset `resume`."""
         self.position = resume
         self.read("REST_OF_STATEMENT")

@@ -1,4 +1,4 @@
-"""What a YAML text says, before anyone asks what it means: scalars, lists and mappings, each with its place."""
+"""A YAML text as a tree of scalars, lists and mappings, each with its span, before any interpretation."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Scalar: TypeAlias = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One YAML value. `span` is the place of a scalar, and of the first line of anything longer.
+    """One YAML value. `span` covers a scalar, and the first line of anything longer.
 
-    `block` is the place of the first character of a text whose lines stand in the file as they are: one on one line, or
-    a `|` block. It is None for a text whose lines YAML joins. Places take no part in equality.
+    `block` is the location of the first character of a text whose lines are in the file as they are: a text on one
+    line, or a `|` block. It is None for a text whose lines YAML joins. Spans do not take part in equality.
     """
 
     data: Scalar | tuple[Value, ...] | Mapping[str, Entry]
@@ -25,7 +25,7 @@ class Value:
 
     @property
     def kind(self) -> str:
-        """What it is, in words for a message."""
+        """Its type as messages call it, with an article where there is one."""
         if isinstance(self.data, Mapping):
             return "a mapping"
         if isinstance(self.data, tuple):
@@ -34,7 +34,7 @@ class Value:
         return names.get(type(self.data), "nothing")
 
     def texts(self) -> Iterator[str]:
-        """Every text in it, however deep."""
+        """Yield every text in it, at any depth."""
         if isinstance(self.data, str):
             yield self.data
         elif isinstance(self.data, Mapping):
@@ -46,7 +46,7 @@ class Value:
 
     @property
     def written(self) -> str:
-        """It as a spec writes it, for a message: a scalar itself, anything longer by its kind."""
+        """The scalar as a spec writes it, or the kind of anything else, for messages."""
         if isinstance(self.data, bool):
             return "true" if self.data else "false"
         return str(self.data) if isinstance(self.data, (str, int, float)) else self.kind
@@ -54,7 +54,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The value of a key, and where the key stands."""
+    """The value of a key, with the span of the key."""
 
     key: Span = field(compare=False)
     value: Value
