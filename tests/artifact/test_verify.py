@@ -129,7 +129,7 @@ def test_error_recorded_arrays_that_unpack_to_gigabytes(artifact: Path) -> None:
     reseal(artifact)
     code, message = problem(artifact)
     assert code == "A613"
-    assert message.endswith("unpacks to 20,000,000 bytes, and what a build records is not packed")
+    assert message.endswith("unpacks to 20,000,000 bytes, but a build never compresses it")
 
 
 def test_error_an_archive_whose_directory_is_damaged(artifact: Path) -> None:

@@ -55,8 +55,8 @@ def verify(path: Path, provider: str = "auto", *, threads: int | None = None) ->
     session = open_session(artifact.model, provider, threads=threads)
     distances: tuple[Distance, ...] = ()
     if VECTORS in artifact.manifest.files:
-        inputs, expected = _vectors(artifact)
-        distances = _compared(artifact, session.run(inputs), expected)
+        inputs, expected = _read_vectors(artifact)
+        distances = _compare_outputs(artifact, session.run(inputs), expected)
 
     size = sum((path / name).stat().st_size for name in artifact.manifest.files)
     return Verified(artifact, size, session.provider, distances)
@@ -74,7 +74,7 @@ def _require_valid(artifact: Artifact) -> None:
         raise SpecError(Diagnostic("A611", message, hint="build it again")) from error
 
 
-def _vectors(artifact: Artifact) -> tuple[dict[str, Array], dict[str, Array]]:
+def _read_vectors(artifact: Artifact) -> tuple[dict[str, Array], dict[str, Array]]:
     """Return the recorded inputs and outputs by name. Raises SpecError A613 if the names are not the manifest's."""
     _refuse_bombs(artifact.folder / VECTORS)
     arrays = read_npz(artifact.folder / VECTORS)
@@ -92,17 +92,20 @@ def _vectors(artifact: Artifact) -> tuple[dict[str, Array], dict[str, Array]]:
 
 
 def _refuse_bombs(path: Path) -> None:
-    """A small archive can unpack to gigabytes; what a build records is never packed."""
+    """Raise A613 for a small archive that unpacks to gigabytes; a build never compresses what it records."""
     try:
         unpacked = zip_bomb_size(path)
     except (zipfile.BadZipFile, OSError, ValueError):
-        return  # read_npz says what it is
+        return  # read_npz reports it
     if unpacked is not None:
-        message = f"{path} unpacks to {unpacked:,} bytes, and what a build records is not packed"
+        message = f"{path} unpacks to {unpacked:,} bytes, but a build never compresses it"
         raise SpecError(Diagnostic("A613", message, hint="build it again"))
 
 
-def _compared(artifact: Artifact, got: Mapping[str, Array], expected: Mapping[str, Array]) -> tuple[Distance, ...]:
+def _compare_outputs(
+    artifact: Artifact, got: Mapping[str, Array], expected: Mapping[str, Array]
+) -> tuple[Distance, ...]:
+    """Return the distance of each output from the recorded one. Raises SpecError A612 for each beyond its tolerance."""
     allowed = artifact.manifest.tolerances
     distances = tuple(
         Distance(name, distance(got[name], array), allowed.get(name, 0.0)) for name, array in expected.items()

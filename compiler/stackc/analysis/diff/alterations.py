@@ -14,10 +14,10 @@ from stackc.analysis.diff.matching import Match, is_merge, is_stack
 from stackc.components.base import Component
 from stackc.components.families.merge import SIDE_BY_SIDE
 from stackc.core.diagnostics import Span
+from stackc.core.plurals import counted
 from stackc.ir.model import Node, Region, ValueRef
 from stackc.ir.typed import TypedRegion
 from stackc.view.captions import field_text, reparam_text
-from stackc.view.figures import counted
 
 
 def node_changes(before: TypedRegion, old: Node, after: TypedRegion, new: Node, blocks: Mapping[str, str]) -> list[str]:
