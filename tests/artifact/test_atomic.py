@@ -74,6 +74,7 @@ def whole(target: Path) -> str:
     return lines[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exchange", ["with", "without"])
 def test_killed_at_any_moment_the_earlier_folder_stands(tmp_path: Path, exchange: str) -> None:
     target = tmp_path / "seed"

@@ -97,11 +97,13 @@ REJECTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", SOUND.values(), ids=SOUND)
 def test_large_specs_are_checked(text: str) -> None:
     assert check(text).cost.parameters >= 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("text", "code", "message"), REJECTED.values(), ids=REJECTED)
 def test_specs_without_end_are_rejected(text: str, code: str, message: str) -> None:
     with pytest.raises(SpecError) as caught:
