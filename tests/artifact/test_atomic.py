@@ -13,6 +13,8 @@ from stackc.artifact import atomic
 from stackc.artifact.atomic import MANIFEST, atomic_folder, recover
 from stackc.core.diagnostics import SpecError
 
+pytestmark = pytest.mark.slow
+
 FILES = 8
 
 # Slowly writes one version of a folder after the other. Argument 2 says whether folders can be exchanged in one step:
@@ -74,7 +76,6 @@ def whole(target: Path) -> str:
     return lines[0]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("exchange", ["with", "without"])
 def test_killed_at_any_moment_the_earlier_folder_stands(tmp_path: Path, exchange: str) -> None:
     target = tmp_path / "seed"

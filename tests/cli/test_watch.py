@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SPEC = "stackc: 1\ninputs: {x: {shape: [batch, 8]}}\ngraph: x --> y[linear]\nnodes: {y: {out: 4}}\n"
 
 
@@ -66,7 +68,6 @@ def watching(spec: Path) -> Iterator[Watching]:
     watching.end()
 
 
-@pytest.mark.slow
 def test_it_checks_and_draws_at_every_save_and_ends_on_ctrl_c(spec: Path, watching: Watching) -> None:
     assert "1 component, 36 parameters" in watching.line_with("model: OK")
     first = spec.with_suffix(".svg").read_text(encoding="utf-8")
@@ -124,7 +125,6 @@ def test_it_draws_every_form_of_show(spec: Path, suffix: str) -> None:
         watching.end()
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads CPU times from /proc")
 def test_waiting_needs_almost_no_cpu_time(watching: Watching) -> None:
     watching.line_with("model: OK")

@@ -20,10 +20,11 @@ from stackc.components.families.norm import BatchNorm, LayerNorm
 from stackc.components.reparam import Standardize
 from stackc.core.types import Dim
 
+pytestmark = pytest.mark.slow
+
 SIZES = ({"batch": 1, "seq": 1}, {"batch": 3, "seq": 7})
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("opset", [23, 18])
 def test_encoder_layer(written: Any, draft: Any, typed: Any, same_as_torch: Any, opset: int) -> None:
     program = written(
@@ -74,7 +75,6 @@ def branch(x: torch.Tensor) -> torch.Tensor:
     return chosen
 
 
-@pytest.mark.slow
 def test_awkward_units(written: Any, draft: Any, typed: Any, probe: Any, same_as_torch: Any) -> None:
     x = typed("batch", 8)
     ids = typed("batch", dtype="int64")
@@ -126,7 +126,6 @@ def test_sizes_that_hang_together(written: Any, draft: Any, typed: Any, probe: A
     same_as_torch(program, {"batch": 2, "h": 8}, {"batch": 1, "h": 4})
 
 
-@pytest.mark.slow
 def test_a_size_may_become_one(written: Any, draft: Any, typed: Any, probe: Any, same_as_torch: Any) -> None:
     """The smallest image has one patch. By default the exporter takes every size to be at least 2."""
     h, w = Dim.symbol("h", 16), Dim.symbol("w", 16)
@@ -142,7 +141,6 @@ def test_a_size_may_become_one(written: Any, draft: Any, typed: Any, probe: Any,
     same_as_torch(program, {"batch": 1, "h": 16, "w": 16}, {"batch": 2, "h": 32, "w": 16})
 
 
-@pytest.mark.slow
 def test_layers_do_the_same_with_the_mask_once(written: Any, draft: Any, typed: Any, same_as_torch: Any) -> None:
     """ONNX Runtime computes once what all layers need of the mask and its sizes, as in a whole-model export."""
     inputs = {"x": typed("batch", "seq", 8), "mask": typed("batch", "seq", dtype="int64")}

@@ -24,10 +24,11 @@ from stackc.core.diagnostics import SpecError
 from stackc.core.types import Dim, DimRange
 from stackc.export import link_program, write_model
 
+pytestmark = pytest.mark.slow
+
 AT = {"batch": 2, "seq": 3}
 
 
-@pytest.mark.slow
 def test_everything_is_named_by_its_path(written: Any, draft: Any, typed: Any, same_as_torch: Any) -> None:
     program = written(
         {"x": typed("batch", "seq", 8)},
@@ -118,7 +119,6 @@ def test_a_sum_and_its_norm_stay_apart_in_onnx_runtime(
     assert "SkipLayerNormalization" not in operators
 
 
-@pytest.mark.slow
 def test_a_tied_weight_is_stored_once(written: Any, draft: Any, typed: Any, same_as_torch: Any) -> None:
     ids = {"ids": typed("batch", "seq", dtype="int64")}
     drafts = {
@@ -179,7 +179,6 @@ def test_a_reparametrized_weight_has_its_plain_name(written: Any, draft: Any, ty
     np.testing.assert_allclose(weight, expected.T, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.slow
 def test_a_weight_made_of_two_has_its_plain_name(
     written: Any, draft: Any, typed: Any, probe: Any, same_as_torch: Any
 ) -> None:
@@ -211,7 +210,6 @@ CONTRACTS = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("limits", "body", "conflict"), CONTRACTS)
 def test_branches_on_sizes_need_the_contract(
     written: Any, draft: Any, typed: Any, probe: Any, tmp_path: Path, limits: DimRange | None, body: Any, conflict: Any

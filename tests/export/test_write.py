@@ -24,6 +24,8 @@ from stackc.export.units import units_of
 from stackc.ir.program import Program
 from stackc.onnx_format.checker import require_valid
 
+pytestmark = pytest.mark.slow
+
 Array = np.ndarray[Any, Any]
 FEEDS = {"ids": np.array([[1, 2, 0]])}
 
@@ -129,7 +131,6 @@ def test_weights_stream(linked: LinkedGraph, weights: Any, tmp_path: Path) -> No
     assert watched.most <= 2, "the one being written, and the one before it until its name is taken"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("inline", [True, False])
 def test_same_input_same_bytes(program: Program, weights: Any, tmp_path: Path, inline: bool) -> None:
     contents = []
@@ -142,7 +143,6 @@ def test_same_input_same_bytes(program: Program, weights: Any, tmp_path: Path, i
     assert contents[0] == contents[1]
 
 
-@pytest.mark.slow
 def test_large_weights_go_beside_the_model(
     program: Program, weights: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,8 @@ from stackc.frontend import check_source, check_spec
 from stackc.spec.source import Source
 from stackc.view.html import write_html
 
+pytestmark = pytest.mark.slow
+
 SPECS = Path(__file__).parents[2] / "specs"
 
 PLACES = """() => {
@@ -73,7 +75,6 @@ def test_a_click_tells_the_facts_of_a_node(page: Page, tmp_path: Path) -> None:
     expect(panel).to_be_hidden()
 
 
-@pytest.mark.slow
 def test_blocks_unfold_and_fold(page: Page, tmp_path: Path) -> None:
     shown(page, tmp_path, "bert_base.yaml")
     assert "encoder.0.attn" not in paths(page)
@@ -103,7 +104,6 @@ def test_the_keyboard_does_all_of_it(page: Page, tmp_path: Path) -> None:
     expect(page.locator("input")).to_be_focused()
 
 
-@pytest.mark.slow
 def test_search_unfolds_down_to_what_it_finds(page: Page, tmp_path: Path) -> None:
     shown(page, tmp_path, "unet.yaml").fill("input", "dec4 conv2d conv1")
     expect(page.locator(".search li")).to_have_text(["dec4.conv.conv1conv2d"])
@@ -161,14 +161,12 @@ def test_nothing_lies_on_anything_else_when_all_is_unfolded(name: str, page: Pag
             assert b[3] <= a[3] + 0.1
 
 
-@pytest.mark.slow
 def test_depth_says_what_is_open_at_first(page: Page, tmp_path: Path) -> None:
     assert "encoders.0" in paths(shown(page, tmp_path, "ensemble.yaml", 2))
     assert "encoders.0.attn" not in paths(page)
     assert "encoders.0.attn" in paths(shown(page, tmp_path, "ensemble.yaml", 3))
 
 
-@pytest.mark.slow
 def test_light_and_dark_follow_the_reader(browser: Browser, tmp_path: Path) -> None:
     def lightness(colour: str) -> float:
         return sum(int(part) for part in re.findall(r"\d+", colour)[:3]) / 765
@@ -246,7 +244,6 @@ def test_a_node_of_another_file_has_the_line_of_that_file(page: Page, tmp_path: 
     expect(page.locator("aside code")).to_contain_text("in parts")
 
 
-@pytest.mark.slow
 def test_1500_nodes_can_be_used(page: Page, tmp_path: Path) -> None:
     arrows = "\n".join(f"  n{i} --> n{i + 1}[tanh]" for i in range(1499))
     text = f"stackc: 1\nname: big\ninputs: {{x: {{shape: [batch, 8]}}}}\ngraph: |\n  x --> n0[tanh]\n{arrows}\n"
