@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from stackc.core.diagnostics import Collector, Diagnostic, Span, did_you_mean
+from stackc.core.suggestions import bounded_suggestions
 from stackc.core.types import FLOATS, TensorType
 from stackc.spec.document import Document, WeightsDecl
 from stackc.weights.files import Array, TensorFile
@@ -85,6 +86,7 @@ class Weights(Mapping[str, Array]):
         return len(self.names)
 
 
+@bounded_suggestions()
 def match_weights(
     file: TensorFile,
     types: Mapping[str, TensorType],
