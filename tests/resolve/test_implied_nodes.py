@@ -7,7 +7,7 @@ import pytest
 from stackc.components import REGISTRY
 from stackc.components.fields import fields_of
 from stackc.components.registry import SPECIAL_OPS
-from stackc.core.diagnostics import SpecError
+from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.frontend import check_source
 from stackc.spec.source import Source
 
@@ -37,7 +37,7 @@ def entry(op: str) -> str:
 def codes(shape: str, graph: str, nodes: str) -> list[str]:
     """The codes of what is wrong with a spec. Anything but a SpecError fails the test."""
     text = f"stackc: 1\nname: implied\ninputs: {{x: {{dtype: {shape}}}}}\ngraph: {graph}\nnodes: {{{nodes}}}\n"
-    diagnostics = []
+    diagnostics: list[Diagnostic] = []
     try:
         check_source(Source("implied.yaml", text))
     except SpecError as error:
