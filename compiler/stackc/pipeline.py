@@ -39,6 +39,7 @@ from stackc.out_of_memory import report_out_of_memory
 from stackc.runtime import Array, Session, off_provider_lines, open_session, require_placed, write_npz
 from stackc.runtime.providers import choose
 from stackc.weights.files import open_weights
+from stackc.weights.finite import require_finite
 from stackc.weights.match import Weights, match_weights, weights_path
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class Built:
     parity: Parity | None
     speed: Comparison | None
     measured: Point | None
+    random_weights: bool = False
 
     def __repr__(self) -> str:
         return f"<Built {self.folder}: {', '.join(text for _, text in self._results())}>"
@@ -113,7 +115,7 @@ class Built:
 
     def _results(self) -> list[tuple[str, str]]:
         """Say what the proof and the timing came to."""
-        proof = _describe_parity(self.parity) if self.parity else "built without a proof"
+        proof = _describe_parity(self.parity, random=self.random_weights) if self.parity else "built without a proof"
         speed = [("speed", f"{self.speed.ratios[0]} at {self.measured}")] if self.speed else []
         return [("proof", proof), *speed]
 
@@ -152,7 +154,8 @@ def build(path: Path, options: Options | None = None, progress: Progress = no_pr
 
     assert stages.exported is not None, "the last stage comes after write"
     exported, session, parity = stages.exported, stages.session, stages.parity
-    return Built(target, stages.checked, exported, session, parity, stages.speed, stages.measured)
+    random = stages.weights is None
+    return Built(target, stages.checked, exported, session, parity, stages.speed, stages.measured, random)
 
 
 def build_until(
@@ -213,7 +216,7 @@ def run_stages(stages: Stages, options: Options, folder: Path, progress: Progres
 
     # prove: the outputs of the session against those of the module, by the module in float64.
     stages.parity = _prove(stages.checked, reference, stages.session, folder, options)
-    progress("prove", _describe_parity(stages.parity))
+    progress("prove", _describe_parity(stages.parity, random=stages.weights is None))
     if last == "prove" or not options.measure:
         return
 
@@ -259,6 +262,7 @@ def _open_weights(checked: Checked, options: Options, progress: Progress, *, say
     weights = match_weights(
         open_weights(path, span), checked.program.tensors(), checked.document.weights, path.name, span
     )
+    require_finite(weights, checked.document.weights, path.name, span)
     progress("weights", counted(len(weights), "tensor"))
     return weights
 
@@ -336,6 +340,7 @@ def _prove(checked: Checked, reference: Reference, session: Session, folder: Pat
         session,
         folder / MODEL,
         checked.ranges,
+        nonfinite={output.name: frozenset(output.nonfinite) for output in checked.document.body.outputs},
         seed=options.seed,
         threads=options.threads,
         per_component=options.per_component,
@@ -400,7 +405,22 @@ def _describe_session(checked: Checked, session: Session, options: Options) -> s
     return f"{session.provider}: {session.reason}{elsewhere}"
 
 
-def _describe_parity(parity: Parity) -> str:
-    ratio = max(row.verdict.ratio for row in parity.rows)
+def _describe_parity(parity: Parity, *, random: bool) -> str:
+    """Say how far the file is from the truth at worst, what was not compared, and whether the weights are random."""
+    from stackc.proof.report import determined_text
+
+    weights = ", with random weights" if random else ""
+    if parity.uncompared:
+        names = ", ".join(f"'{name}'" for name in parity.uncompared)
+        return f"nothing is proven of {names}: no finite number to compare{weights}"
+
+    open_rows = [row for row in parity.rows if row.verdict.determined is not None]
+    if open_rows:
+        worst = max(open_rows, key=lambda row: row.verdict.determined or 0.0)
+        determined = determined_text(worst.verdict.determined or 0.0)
+        components = f"its {counted(len(parity.components), 'comparison')} by component decide"
+        return f"{counted(len(parity.rows), 'comparison')}, '{worst.output}' is {determined}: {components}{weights}"
+
+    ratio = max(row.verdict.ratio for row in parity.rows if row.verdict.numbers)
     distance = "as exact as PyTorch" if ratio <= 1 else f"at most {ratio:.1f}× as far from the truth as PyTorch"
-    return f"{counted(len(parity.rows), 'comparison')}, ONNX Runtime {distance}"
+    return f"{counted(len(parity.rows), 'comparison')}, ONNX Runtime {distance}{weights}"

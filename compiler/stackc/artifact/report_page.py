@@ -44,7 +44,7 @@ def write_report(checked: Checked, manifest: Manifest, findings: Findings, folde
         "report.html",
         title=manifest.name,
         view=view,
-        proof=_proof(findings.parity),
+        proof=_proof(findings.parity, random=manifest.weights is None),
         speed=_speed(findings.speed, findings.measured),
         parameters=parameters_text(checked.cost.parameters),
         flops=sum_text(checked.cost.flops),
@@ -56,15 +56,17 @@ def write_report(checked: Checked, manifest: Manifest, findings: Findings, folde
     )
 
 
-def _proof(parity: Parity | None) -> dict[str, Any] | None:
+def _proof(parity: Parity | None, *, random: bool) -> dict[str, Any] | None:
     if parity is None:
         return None
     from stackc.proof.report import worst_first
 
     rows, components = worst_first(parity.rows), parity.by_component()
     return {
-        "distance": _ratio(max((row.verdict for row in rows), key=lambda verdict: verdict.ratio)),
+        "distance": _ratio(max((row.verdict for row in rows), key=lambda v: (v.determined or 0.0, v.ratio))),
         "count": len(rows),
+        "random": random,
+        "uncompared": ", ".join(parity.uncompared),
         "rows": [_row(row) for row in rows[:MOST_ROWS]],
         "components": [_component(row) for row in components[:MOST_ROWS]],
         "hidden": max(0, len(rows) - MOST_ROWS) + max(0, len(components) - MOST_ROWS),
@@ -82,9 +84,15 @@ def _component(row: ComponentRow) -> dict[str, Any]:
 
 
 def _distances(verdict: Verdict) -> dict[str, str]:
+    from stackc.proof.report import numbers_text
+
     numbers = {"torch": verdict.torch, "onnx": verdict.onnx, "allowed": verdict.allowed}
     used = f"{100 * min(1.0, verdict.used):.0f}%"
-    return {name: _number(number) for name, number in numbers.items()} | {"ratio": _ratio(verdict), "used": used}
+    return {name: _number(number) for name, number in numbers.items()} | {
+        "ratio": _ratio(verdict) if verdict.numbers else "–",
+        "used": used,
+        "numbers": numbers_text(verdict),
+    }
 
 
 def _number(number: float) -> str:
@@ -93,7 +101,11 @@ def _number(number: float) -> str:
 
 
 def _ratio(verdict: Verdict) -> str:
-    """`1.2×`; in words where PyTorch has no error to compare with."""
+    """`1.2×`; in words where PyTorch has no error to compare with, or float32 does not determine the output."""
+    from stackc.proof.report import determined_text
+
+    if verdict.determined is not None:
+        return determined_text(verdict.determined)
     if verdict.torch == 0.0:
         return "PyTorch is exact" if verdict.onnx else "exact"
     return f"{verdict.ratio:.1f}×"

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from stackc.artifact.folder import VECTORS, Artifact, load_artifact, verify_files
 from stackc.core.archives import zip_bomb_size
 from stackc.core.diagnostics import Collector, Diagnostic, SpecError
@@ -22,11 +24,16 @@ from stackc.runtime import Array, open_session, read_npz
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """How far an output was from the recorded one, and how far it may be."""
+    """How far an output was from the recorded one, and how far it may be.
+
+    `numbers` is how many numbers were compared; the recorded one has `nonfinite` more, NaN and Inf at the same places.
+    """
 
     output: str
     found: float
     allowed: float
+    numbers: int = 0
+    nonfinite: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,8 @@ def _refuse_bombs(path: Path) -> None:
 def _compared(artifact: Artifact, got: Mapping[str, Array], expected: Mapping[str, Array]) -> tuple[Distance, ...]:
     allowed = artifact.manifest.tolerances
     distances = tuple(
-        Distance(name, distance(got[name], array), allowed.get(name, 0.0)) for name, array in expected.items()
+        Distance(name, distance(got[name], array), allowed.get(name, 0.0), *_counts(array))
+        for name, array in expected.items()
     )
     found = Collector()
     for d in distances:
@@ -110,3 +118,9 @@ def _compared(artifact: Artifact, got: Mapping[str, Array], expected: Mapping[st
             )
     found.raise_if_any()
     return distances
+
+
+def _counts(recorded: Array) -> tuple[int, int]:
+    """Return how many numbers are finite, and how many are not."""
+    finite = int(np.count_nonzero(np.isfinite(recorded)))
+    return finite, recorded.size - finite

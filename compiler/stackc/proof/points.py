@@ -78,6 +78,11 @@ class _Cost:
         return 8 * (kept + widest) <= MEMORY_BUDGET
 
 
+def is_cheap(program: Program, point: Point) -> bool:
+    """Return whether a forward pass at a point is within the budget of the points at primes."""
+    return _Cost.of(program).within(point.sizes, PRIME_BUDGET)
+
+
 def _primes(contract: DimContract, primes: Sequence[int]) -> dict[str, int]:
     return {name: _prime(limits, primes[i % len(primes)]) for i, (name, limits) in enumerate(contract.items())}
 
