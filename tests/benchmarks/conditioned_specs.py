@@ -83,7 +83,8 @@ TUNING: dict[str, str] = {
     "two towers": "inputs: {a: {shape: [batch, 8]}, b: {shape: [batch, 8]}}\n"
     "graph: |\n  a --> ma[mlp] --> ua[l2_normalize] --> y[dot]\n  b --> mb[mlp] --> ub[l2_normalize] --> y\n"
     "nodes: {ma: {hidden: 32}, mb: {hidden: 32}}\n",
-    "share": "inputs: {x: {shape: [batch, 12]}}\ngraph: |\n  x --> a[mlp] --> y[div]\n  a --> s[reduce_sum] -->|other| y\n"
+    "share": "inputs: {x: {shape: [batch, 12]}}\n"
+    "graph: |\n  x --> a[mlp] --> y[div]\n  a --> s[reduce_sum] -->|other| y\n"
     "nodes: {a: {hidden: 8, out: 3}, s: {keepdim: true}}\n",
     "deep gelu": "inputs: {x: {shape: [batch, 12]}}\ngraph: x --> s[stack] --> y[linear]\n"
     "nodes: {s: {of: m, repeat: 8}, y: {out: 1}}\n"

@@ -32,10 +32,11 @@ SMALL = 1 << 16  # numbers of a parameter that is jittered itself
 
 # operators that only move numbers, or keep them exact: they round nothing
 _EXACT = frozenset({
-    "alias", "cat", "clone", "copy", "constant_pad_nd", "detach", "empty", "empty_like", "expand_copy", "flip",
-    "gather",     "index", "index_select", "lift_fresh", "masked_fill", "neg", "abs", "relu", "new_empty", "new_zeros", "ones",
-    "ones_like", "repeat", "roll", "scatter", "select_scatter", "slice_scatter", "split_with_sizes", "stack", "tril",
-    "triu", "unbind", "where", "zeros", "zeros_like", "_reshape_alias", "_unsafe_view",
+    "alias", "cat", "clone", "copy", "constant_pad_nd", "detach", "empty", "empty_like", "expand_copy",
+    "flip", "gather", "index", "index_select", "lift_fresh", "masked_fill", "neg", "abs", "relu", "new_empty",
+    "new_zeros", "ones", "ones_like", "repeat", "roll", "scatter", "select_scatter", "slice_scatter",
+    "split_with_sizes", "stack", "tril", "triu", "unbind", "where", "zeros", "zeros_like", "_reshape_alias",
+    "_unsafe_view",
 })  # fmt: skip
 # piecewise constant: what they compute is a choice
 _STEPS = frozenset({

@@ -103,8 +103,8 @@ def open_session(
 
     `threads` is the number for one operation, None for all cores; `deterministic` forbids kernels whose result changes
     from run to run; `tensors` are the initializers that a serialized model does not contain; `stream` is the CUDA
-    stream to run on, as a number; `optimize=False` runs the graph as it is written. Raises SpecError: R400 to R404 if the provider does not open, R405 if the model does
-    not.
+    stream to run on, as a number; `optimize=False` runs the graph as it is written. Raises SpecError: R400 to R404 if
+    the provider does not open, R405 if the model does not.
     """
     chosen, reason = choose(provider)
     if isinstance(model, Path) and not os.path.isfile(model):
