@@ -119,7 +119,12 @@ OUTPUTS = (
         tuple(f"ops {name} --json" for name in ("attention", "concat", "embedding", "linear", "stack", "torch")),
         data=("outputs", "parameters"),
     ),
-    Output("parity", files=("proven/tiny/parity.json",), data=("components[].sizes", "outputs[].sizes")),
+    Output(
+        "parity",
+        files=("proven/tiny/parity.json",),
+        data=("components[].sizes", "outputs[].sizes"),
+        varies={"components[].spread": "float|null"},
+    ),
     Output(
         "plan",
         (

@@ -13,7 +13,7 @@ from typing import Any, get_args
 from stackc.components.families.merge import MERGES
 from stackc.core.types import INPUT_DTYPES
 from stackc.resolve.stacks import Mode
-from stackc.spec.document import LANGUAGE_VERSION
+from stackc.spec.document import LANGUAGE_VERSION, NONFINITE
 from stackc.spec.params import KINDS
 
 Schema = Mapping[str, Any]
@@ -178,6 +178,18 @@ WEIGHTS: Mapping[str, Key] = {
     "file": Key("path", "a file of tensors: .safetensors, .npz, .pt, or the .index.json of several", TEXT),
     "map": Key("mapping", "patterns of stackc's names, and the names in the file", _ref("texts")),
     "ignore": Key("list", "patterns of names in the file that the model does not use", _one_or_list(TEXT, empty=True)),
+    "nonfinite": Key(
+        "list", "patterns of names in the file whose tensors may hold NaN or Inf", _one_or_list(TEXT, empty=True)
+    ),
+}
+
+OUTPUT: Mapping[str, Key] = {
+    "of": Key("node", "the node whose value it is, or a path into one: `encoder.3`", TEXT, required=True),
+    "nonfinite": Key(
+        "list",
+        f"what it is meant to hold besides numbers: {', '.join(NONFINITE)}; the proof fails on others",
+        _one_or_list({"enum": [*NONFINITE]}, empty=True, unique=True),
+    ),
 }
 
 KEYS: Mapping[str, Mapping[str, Key]] = MappingProxyType(
@@ -190,6 +202,7 @@ KEYS: Mapping[str, Mapping[str, Key]] = MappingProxyType(
         "stack": STACK,
         "torch": CUSTOM,
         "block": BLOCK,
+        "output": OUTPUT,
         "weights": WEIGHTS,
     }
 )
