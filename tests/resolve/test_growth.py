@@ -43,6 +43,7 @@ SOUND = {
         "x --> relu",
         rest="params: {n0: 1, " + ", ".join(f"n{number}: n{number - 1} + 1" for number in range(1, 5000)) + "}\n",
     ),
+    "a chain of ten thousand nodes": drawn(chain(10_000, "[relu]")),
     "a chain of ties": drawn(
         chain(2000, "[linear]"),
         rest="nodes:\n"
@@ -99,11 +100,13 @@ REJECTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", SOUND.values(), ids=SOUND)
 def test_large_specs_are_checked(text: str) -> None:
     assert check(text).cost.parameters >= 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("text", "code", "message"), REJECTED.values(), ids=REJECTED)
 def test_specs_without_end_are_rejected(text: str, code: str, message: str) -> None:
     with pytest.raises(SpecError) as caught:
