@@ -137,7 +137,9 @@ class _StackBuilder:
             if is_fed or not isinstance(operator, (BlockDecl, StackOf)):
                 operands.append(Operand(port.name, ValueRef(port.name) if is_fed else None, span))
 
-        if missing := [port.name for port in rest if not port.optional and port.name not in self.inputs[1:]]:
+        # the combining component gets its other operands afterwards
+        missing = [port.name for port in rest if not port.optional and port.name not in self.inputs[1:]]
+        if missing and name != self.plan.mode:
             self._report_missing(name, op_name(operator), missing[0], span)
             return None
         connected = frozenset(operand.port for operand in operands if operand.value)

@@ -42,7 +42,11 @@ def _one_or_list(item: Schema, *, empty: bool = False, unique: bool = False) -> 
 
 
 TEXT: Schema = {"type": "string"}
-_NAME: Schema = {"type": "string", "pattern": r"^[^\s/\\:]+$", "maxLength": 100}
+# the devices of Windows in any case: patterns of JSON Schema have no flags
+_DEVICE = r"(?:[cC][oO][nN]|[pP][rR][nN]|[aA][uU][xX]|[nN][uU][lL]|(?:[cC][oO][mM]|[lL][pP][tT])[0-9])"
+_NAME: Schema = {
+    "type": "string", "pattern": rf"^(?!-)(?!{_DEVICE}(?:\.|$))[^\s/\\:]*[^\s/\\:.]$", "maxLength": 100,
+}  # fmt: skip
 _COUNT: Schema = {"anyOf": [_ref("size"), {"type": "null"}]}
 _WHOLE: Schema = {"anyOf": [{"type": "integer"}, _ref("expression")]}
 _PLAIN: Schema = {"type": ["string", "number", "boolean", "null"]}
