@@ -27,6 +27,8 @@ from click.testing import CliRunner
 
 from stackc.cli import cli
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parent
 GOLDEN = TESTS / "json_keys"
 SPECS = (

@@ -35,6 +35,7 @@ MODELS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("functions", [False, True])
 def test_an_awkward_model(name: str, functions: bool, tmp_path: Path, capfd: Any) -> None:

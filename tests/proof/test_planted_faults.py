@@ -19,6 +19,8 @@ from stackc.core.diagnostics import SpecError, render
 if TYPE_CHECKING:
     from tests.proof.conftest import Small
 
+pytestmark = pytest.mark.slow
+
 Change = Callable[[onnx.GraphProto], None]
 
 

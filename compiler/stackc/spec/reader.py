@@ -26,14 +26,12 @@ from stackc.spec.document import (
 from stackc.spec.drawing import Drawing
 from stackc.spec.mermaid.mermaid_reader import read_drawing
 from stackc.spec.mermaid.mermaid_source import DRAWN
-from stackc.spec.names import check_name, check_symbol
+from stackc.spec.names import as_file_name, check_name, check_symbol, why_no_file_name
 from stackc.spec.params import plain_param, read_param
 from stackc.spec.source import Source, checked_source
 from stackc.spec.yaml.getters import Getter
 from stackc.spec.yaml.tree import Value
 from stackc.spec.yaml.yaml_reader import read_yaml
-
-LONGEST_NAME = 100
 
 _DOCUMENT_KEYS = (
     "stackc", "name", "dims", "params", "inputs", "graph", "nodes", "blocks", "outputs", "weights", "description",
@@ -177,14 +175,10 @@ class _Reader:
     def name(self, root: Getter) -> str:
         value = root.value("name")
         name = root.text("name") if value else Path(self.source.file).stem
-        if name is not None and not (re.fullmatch(r"[\w-][\w.-]*", name) and len(name) <= LONGEST_NAME):
-            reason = (
-                "it is also the name of the artifact's folder, "
-                f"so use at most {LONGEST_NAME} letters, digits, '_', '.' and '-'"
-            )
-            message = f"'{name}' is not a valid name for a spec: {reason}"
-            proposal = re.sub(r"[^\w.-]+", "_", name).strip("._")[:LONGEST_NAME] or "model"
-            self.diagnostics.error("S008", message, value.span if value else root.span, f"write `name: {proposal}`")
+        if name is not None and (reason := why_no_file_name(name)):
+            message = f"'{name}' is not a valid name for a spec: it is also the name of the artifact's folder, {reason}"
+            span, hint = value.span if value else root.span, f"write `name: {as_file_name(name)}`"
+            self.diagnostics.error("S008", message, span, hint)
         return name or ""
 
     def check_names(self, document: Document) -> None:

@@ -27,7 +27,8 @@ from stackc.spec.mermaid.mermaid_reader import read_drawing
 from stackc.spec.names import MERMAID_WORDS
 from stackc.spec.source import load_source
 from stackc.spec.writer import convert_syntax
-from stackc.view.mermaid import draw_mermaid
+from stackc.view.compose import compose
+from stackc.view.mermaid import write_mermaid
 
 PROJECT = Path(__file__).parents[3]
 SPECS = [*(PROJECT / "specs").iterdir(), *(PROJECT / "compiler" / "stackc" / "authoring" / "templates").iterdir()]
@@ -79,24 +80,27 @@ def written_charts() -> Iterator[tuple[str, str]]:
     for path in SPECS:
         typed = check_spec(path).typed
         for depth in (1, 2, 9):
-            yield f"show {path} --depth {depth}", draw_mermaid(typed, depth)
+            yield f"show {path} --depth {depth}", write_mermaid(compose(typed, depth))
         mermaid = convert_syntax(load_source(path), "mermaid")
         yield f"show {path} --as mermaid", mermaid
         yield f"init {path}", scaffold(mermaid.rpartition("---\n")[2], path.name, "bare").text
 
 
+@pytest.mark.slow
 def test_mermaid_accepts_what_the_project_shows(judge: Judge) -> None:
     charts = dict(project_charts())
     assert {"specs/seed.mmd", "README.md"} <= {name.partition(":")[0] for name in charts}
     assert not refused(charts, judge)
 
 
+@pytest.mark.slow
 def test_mermaid_accepts_what_stackc_writes(judge: Judge) -> None:
     charts = dict(written_charts())
     assert len(charts) == 5 * len(SPECS)
     assert not refused(charts, judge)
 
 
+@pytest.mark.slow
 def test_the_corpus_has_mermaids_answers(judge: Judge) -> None:
     """test_mermaid_corpus.py compares our reader with the corpus where Mermaid is not installed."""
     corpus = json.loads(CORPUS.read_text(encoding="utf-8"))["flowcharts"]
@@ -108,6 +112,7 @@ def test_the_corpus_has_mermaids_answers(judge: Judge) -> None:
             assert answer == expected
 
 
+@pytest.mark.slow
 def test_mermaid_reads_what_is_generated(judge: Judge) -> None:
     drawn: list[Drawing] = []
 
@@ -132,6 +137,7 @@ def test_the_reserved_words_are_mermaids(judge: Judge) -> None:
     assert refused(charts, judge).keys() == MERMAID_WORDS
 
 
+@pytest.mark.slow
 def test_no_word_of_mermaids_grammars_is_overlooked(judge: Judge) -> None:
     """Words in the rules of all its lexers, including those of other diagrams."""
     assert FOLDER is not None
