@@ -26,7 +26,7 @@ from stackc.runtime import Array, open_session, read_npz
 class Distance:
     """The distance of an output from the recorded one, and the largest allowed distance.
 
-    `numbers` is how many numbers were compared; the recorded one has `nonfinite` more, NaN and Inf at the same places.
+    `numbers` is how many numbers were compared; `nonfinite` more are NaN or Inf, at the same places as recorded.
     """
 
     output: str

@@ -78,6 +78,22 @@ def call_spread(double: nn.Module, call: Call, values: Values) -> dict[str, Arra
 
 def _spreads(run: Callable[[], Sequence[Array]], module: nn.Module) -> list[Array]:
     """Return the largest distance of jittered results from the exact ones, element by element."""
+    with _one_thread():
+        return _measured_spreads(run, module)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Run operators in one thread: passes of many small ones would mostly wait for a second."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _measured_spreads(run: Callable[[], Sequence[Array]], module: nn.Module) -> list[Array]:
     tape: list[Any] = []
     with _Recording(tape):
         exact = [np.array(array) for array in run()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -90,7 +91,8 @@ class Parity:
         most: dict[str, float] = {}
         for row in self.rows:
             if row.output in self.outputs:
-                most[row.output] = max(most.get(row.output, 0.0), row.verdict.allowed + row.verdict.torch)
+                distance = min(row.verdict.allowed + row.verdict.torch, sys.float_info.max)  # JSON has no infinity
+                most[row.output] = max(most.get(row.output, 0.0), distance)
         return most
 
     def by_component(self) -> tuple[ComponentRow, ...]:
