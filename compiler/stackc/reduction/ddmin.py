@@ -6,6 +6,7 @@ Zeller and Hildebrandt, Simplifying and Isolating Failure-Inducing Input, IEEE T
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -51,7 +52,7 @@ def _smaller(kept: Part, chunks: int, ask: Callable[[Part], bool]) -> tuple[Part
 
 def _split(kept: Part, chunks: int) -> list[Part]:
     ends = [len(kept) * number // chunks for number in range(chunks + 1)]
-    return [kept[start:end] for start, end in zip(ends, ends[1:], strict=False) if end > start]
+    return [kept[start:end] for start, end in pairwise(ends) if end > start]
 
 
 def _remembering(size: int, fails: Callable[[Part], bool]) -> Callable[[Part], bool]:

@@ -41,8 +41,6 @@ Failures: TypeAlias = tuple[Failure, ...]
 Judge: TypeAlias = Callable[[Path, int], Failures]
 """Judges a spec file under a seed; the empty tuple means that it passes."""
 
-Replay: TypeAlias = Callable[[Path, int], str]
-
 
 def build_judge(options: Options) -> Judge:
     """Return a judge that builds a spec without timing, up to the proof."""
@@ -138,10 +136,14 @@ def _crash(error: Exception) -> Failure:
 
 @dataclass(frozen=True)
 class Trial:
-    """A candidate that was judged; `checked` is None if it does not check."""
+    """A candidate that still fails; `checked` is None if it does not check."""
 
     failures: Failures
     checked: Checked | None
+
+
+Prepare: TypeAlias = Callable[[Checked, Path], bool]
+"""Writes what a candidate needs beside its spec to a folder; False if that cannot be."""
 
 
 @dataclass
@@ -158,24 +160,38 @@ class Oracle:
     folder: Path
     trust: tuple[str, ...] = ()
     must_check: bool = True
+    file: str = "reduced.yaml"
     deadline: float = float("inf")
     tried: int = 0
     answers: dict[str, Trial | None] = field(default_factory=dict)
 
-    def fails(self, text: str, seed: int) -> Trial | None:
+    @property
+    def late(self) -> bool:
+        """Whether the time is over."""
+        return time.monotonic() > self.deadline
+
+    def key(self, text: str, seed: int) -> str:
+        """Return the key of a candidate in `answers`."""
+        return hashlib.sha256(f"{seed}:{text}".encode()).hexdigest()
+
+    def fails(self, text: str, seed: int, prepare: Prepare | None = None) -> Trial | None:
         """Return the trial of a candidate that still fails in the same way; None for any other."""
-        key = hashlib.sha256(f"{seed}:{text}".encode()).hexdigest()
+        key = self.key(text, seed)
         if key not in self.answers:
-            if time.monotonic() > self.deadline:
+            if self.late:
                 return None
-            self.answers[key] = self._try(text, seed)
+            self.answers[key] = self._try(text, seed, prepare)
         return self.answers[key]
 
-    def _try(self, text: str, seed: int) -> Trial | None:
-        path = self.folder / "reduced.yaml"
+    def remember(self, text: str, seed: int, failures: Failures, checked: Checked) -> None:
+        """Keep the answer about a text that was judged already."""
+        self.answers[self.key(text, seed)] = Trial(failures, checked)
+
+    def _try(self, text: str, seed: int, prepare: Prepare | None) -> Trial | None:
+        path = self.folder / self.file
         path.write_text(text, encoding="utf-8")
         checked = self._check(path)
-        if checked is None and self.must_check:
+        if self.must_check and (checked is None or (prepare is not None and not prepare(checked, self.folder))):
             return None
 
         self.tried += 1

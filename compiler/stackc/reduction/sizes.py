@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -22,7 +23,9 @@ _PRIMES = (2, 3, 5, 7, 11, 13)
 
 def fixed_dims(tree: SpecTree, checked: Checked) -> Iterator[SpecTree]:
     """Yield the trees with all dims fixed: at their smallest sizes, and at small sizes that differ; then each alone."""
-    contract = {name: limits for name, limits in checked.program.contract.items() if name in tree.dims or _in(tree, name)}
+    contract = {
+        name: limits for name, limits in checked.program.contract.items() if name in tree.dims or _in(tree, name)
+    }
     least = {name: limits.least for name, limits in contract.items()}
     steps = {name: limits.multiple_of for name, limits in contract.items()}
     if not least:
@@ -72,16 +75,12 @@ def _at(tree: SpecTree, sizes: Mapping[str, int]) -> SpecTree:
 # -- numbers
 
 
-def smaller_numbers(tree: SpecTree) -> Iterator[Callable[[SpecTree], SpecTree | None]]:
-    """Yield edits that shrink one number: first wherever it stands, largest first, then at each place alone.
-
-    An edit returns None where the number is small already. A search that has accepted one skips those that undo less.
-    """
-    numbers = sorted(set(_numbers(tree)), reverse=True)
-    for number in numbers:
+def smaller_numbers(tree: SpecTree) -> Iterator[SpecTree]:
+    """Yield the trees in which one number shrinks wherever it stands, the largest number first."""
+    for number in sorted(set(_numbers(tree)), reverse=True):
         for small in (*SMALL, *([number // 2] if number > 2 * SMALL[-1] else [])):
             if small < number:
-                yield lambda now, number=number, small=small: _everywhere(now, number, small)  # type: ignore[misc]
+                yield _map_numbers(tree, lambda x, n=number, m=small: m if type(x) is int and x == n else x)  # type: ignore[misc]
 
 
 def single_numbers(tree: SpecTree) -> Iterator[SpecTree]:
@@ -107,11 +106,6 @@ def _numbers(tree: SpecTree) -> list[int]:
     return numbers
 
 
-def _everywhere(tree: SpecTree, number: int, small: int) -> SpecTree | None:
-    changed = _map_numbers(tree, lambda value: small if type(value) is int and value == number else value)
-    return changed if changed != tree else None
-
-
 def _at_place(tree: SpecTree, place: int, small: int) -> SpecTree:
     places = count()
 
@@ -133,19 +127,30 @@ def _map_numbers(tree: SpecTree, change: Callable[[Plain], Plain]) -> SpecTree:
 
 def fewer_fields(tree: SpecTree) -> Iterator[SpecTree]:
     """Yield the trees without one field of a node, without ranges of an input; first without all of a node."""
-    for id, node in _all_nodes(tree).items():
-        for left in [dict[str, Plain](), *({k: v for k, v in node.fields.items() if k != name} for name in node.fields)]:
-            if node.fields and not ("same_as" in node.fields and "same_as" not in left):
-                yield _with_fields(tree, lambda each, node=node, left=left: left if each is node else dict(each.fields))
+    for node in _all_nodes(tree):
+        for left in _fewer(node.fields):
+            yield _with_fields(tree, partial(_fields_but, node, left))
     for name, decl in tree.inputs.items():
         bare = {key: value for key, value in decl.items() if key in ("dtype", "shape")}
-        if bare != decl:
-            yield replace(tree, inputs={**tree.inputs, name: bare})
+        yield replace(tree, inputs={**tree.inputs, name: bare})
 
 
-def _all_nodes(tree: SpecTree) -> dict[tuple[str, str], TreeNode]:
-    bodies = {"": tree.body} | {name: block.body for name, block in tree.blocks.items()}
-    return {(name, id): node for name, body in bodies.items() for id, node in body.nodes.items()}
+def _fewer(fields: Mapping[str, Plain]) -> Iterator[Mapping[str, Plain]]:
+    """Yield no fields, and the fields without each one; a shared module stays shared."""
+    if "same_as" not in fields and fields:
+        yield {}
+    for name in fields:
+        if name != "same_as" and len(fields) > 1:
+            yield {other: value for other, value in fields.items() if other != name}
+
+
+def _fields_but(changed: TreeNode, left: Mapping[str, Plain], node: TreeNode) -> Mapping[str, Plain]:
+    return left if node is changed else node.fields
+
+
+def _all_nodes(tree: SpecTree) -> list[TreeNode]:
+    bodies = [tree.body, *(block.body for block in tree.blocks.values())]
+    return [node for body in bodies for node in body.nodes.values()]
 
 
 def _with_fields(tree: SpecTree, fields: Callable[[TreeNode], Mapping[str, Plain]]) -> SpecTree:

@@ -77,7 +77,7 @@ def bypasses(tree: SpecTree) -> Iterator[SpecTree]:
     """Yield the trees in which one node is left out and one of its operands takes its place, the first node last."""
     for block in (None, *tree.blocks):
         body = tree.blocks[block].body if block else tree.body
-        for id, node in reversed(body.nodes.items()):
+        for id, node in reversed(list(body.nodes.items())):
             for operand in dict.fromkeys(TreeOperand(each.source, each.out) for each in node.operands):
                 yield _with_body(tree, block, _bypassed(body, id, operand))
 
@@ -120,7 +120,8 @@ def _renamed_inputs(tree: SpecTree, names: Mapping[str, str]) -> SpecTree:
         id: replace(node, operands=tuple(replace(o, source=names.get(o.source, o.source)) for o in node.operands))
         for id, node in tree.body.nodes.items()
     }
-    return prune(replace(tree, body=replace(tree.body, nodes=nodes)))
+    outputs = {name: names.get(source, source) for name, source in tree.body.outputs.items()}
+    return prune(replace(tree, body=TreeBody(nodes, outputs)))
 
 
 def fewer_outputs(tree: SpecTree) -> Iterator[SpecTree]:

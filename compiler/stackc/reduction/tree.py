@@ -16,7 +16,7 @@ from stackc.spec.reader import parse
 from stackc.spec.source import Source
 from stackc.spec.yaml.tree import Entry, Value
 
-Plain: TypeAlias = "str | int | float | bool | None | list[Any] | dict[str, Any]"
+Plain: TypeAlias = "str | int | float | bool | list[Any] | dict[str, Any] | None"
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,9 @@ def _tree(document: Document) -> SpecTree:
 def _input(decl: InputDecl) -> dict[str, Plain]:
     shape: list[Any] = [_plain(size) for size in decl.shape]
     fields: dict[str, Plain] = {"dtype": decl.dtype, "shape": shape} | _present(below=decl.below)
-    return fields | ({"values": [_plain(value) for value in decl.values]} if decl.values else {})
+    if decl.values:
+        fields["values"] = [_plain(value) for value in decl.values]
+    return fields
 
 
 def _body(body: Body) -> TreeBody:

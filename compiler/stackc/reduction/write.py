@@ -15,7 +15,7 @@ def write_tree(tree: SpecTree) -> str:
     lines = [
         f"stackc: {LANGUAGE_VERSION}",
         f"name: {plain_text(tree.name)}",
-        *_section("dims", {name: contract for name, contract in tree.dims.items() if contract}),
+        *_section("dims", {name: dict(contract) for name, contract in tree.dims.items() if contract}),
         *_section("inputs", {name: _input(decl) for name, decl in tree.inputs.items()}),
         *_body(tree.body, ""),
     ]
@@ -38,7 +38,9 @@ def plain_text(value: Plain) -> str:
 
 
 def _section(name: str, entries: Mapping[str, Plain]) -> list[str]:
-    return [f"{name}:", *(f"  {plain_text(key)}: {plain_text(value)}" for key, value in entries.items())] * bool(entries)
+    return [f"{name}:", *(f"  {plain_text(key)}: {plain_text(value)}" for key, value in entries.items())] * bool(
+        entries
+    )
 
 
 def _input(decl: Mapping[str, Plain]) -> Plain:
