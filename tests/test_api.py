@@ -94,7 +94,7 @@ def test_messages_speak_of_what_python_passes(tmp_path: Path) -> None:
     )
     with pytest.raises(stackc.SpecError) as raised:
         stackc.check(path)
-    assert raised.value.diagnostics[0].hint == "give it by `params['dim']`, or write its default"
+    assert raised.value.diagnostics[0].hint == "set it with `params['dim']`, or write a default"
     with pytest.raises(stackc.SpecError, match=r"params\['dimm'\]: error\[N312\]"):
         stackc.check(path, params={"dim": 3, "dimm": 4})
     with pytest.raises(stackc.SpecError, match=r"dims\['seqq'\]: error\[N312\]"):
@@ -114,7 +114,7 @@ def test_plan_counts_and_tells_what_fits() -> None:
 
 
 def test_plan_refuses_what_is_no_memory() -> None:
-    with pytest.raises(ValueError, match="'24 apples' is no memory; write 24GB"):
+    with pytest.raises(ValueError, match="'24 apples' is not a valid memory size; write 24GB"):
         stackc.plan(SPECS / "seed.mmd", memory="24 apples")
 
 

@@ -93,7 +93,7 @@ def test_of_very_many_mistakes_the_first_are_shown(tmp_path: Path) -> None:
         (bytes(range(256)) * 20, "error[S009]: spec.yaml is not UTF-8 text"),
         (b"a" * 20_000_000, "error[S003]: spec.yaml is too big: a spec has at most 16,777,216 bytes"),
         (b"\xef\xbb\xbfstackc: 1\r\ninputs: {x: {shape: [b, 8]}}\r\ngraph: |\r\n  x --> y[gellu]\r\n",
-         "error[N301]: what is 'y' (gellu)? Neither its label nor its id names a component or a block\n"
+         "error[N301]: 'y' (gellu) has no op: neither its label nor its id is the name of a component or block\n"
          "  --> spec.yaml:4:9\n  |\n4 |   x --> y[gellu]\n  |         ^\n"),
     ],
     ids=["latin", "binary", "20 MB", "BOM and CRLF"],

@@ -123,7 +123,7 @@ def test_a_model_that_differs_fails_the_build_and_the_earlier_artifact_stands(
         build(SPECS / "normalized.yaml", Options(out=tmp_path, measure=False))
     (found,) = caught.value.diagnostics
     assert found.code == "P701"
-    assert found.message.startswith("'linear' (linear) is not what PyTorch makes of it: ")
+    assert found.message.startswith("'linear' (linear) differs from PyTorch: ")
     assert found.span is not None
     line = (SPECS / "normalized.yaml").read_text(encoding="utf-8").splitlines()[found.span.line - 1]
     assert line[found.span.column - 1 : found.span.end - 1] == "linear"

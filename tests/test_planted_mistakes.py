@@ -1,7 +1,7 @@
-"""A hundred slips of the pen, each planted in a spec of the project: each is told on its own line, in a word or two.
+"""A hundred typos and slips, each planted in a spec of the project: each is reported on its own line, once or twice.
 
-A row is a spec, what stood there, what stands there instead, and the code to be said. The line to be blamed is the one
-on which the change begins, or else the one that holds the fifth column.
+A row has a spec, the right text, the wrong text instead, and the code of the error. The error must be on the line where
+the change begins, or on the line that contains the fifth column.
 """
 
 from __future__ import annotations
@@ -196,29 +196,31 @@ SHAPES: list[Mistake] = [
 MISTAKES = [*KEYS, *WRITING, *NAMES, *VALUES, *SHAPES]
 
 
-def said(name: str, text: str) -> tuple[Diagnostic, ...]:
+def diagnostics_of(name: str, text: str) -> tuple[Diagnostic, ...]:
     with pytest.raises(SpecError) as caught:
         check_source(Source(name, text))
     return caught.value.diagnostics
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: f"{mistake[0]}-{mistake[2].strip()[:40]}")
-def test_a_mistake_is_told_on_its_own_line(mistake: Mistake) -> None:
-    name, right, wrong, code, *at = mistake
+def test_a_mistake_is_reported_on_its_own_line(mistake: Mistake) -> None:
+    name, right, wrong, code, *expected_line = mistake
     original = (SPECS / name).read_text(encoding="utf-8")
-    assert right in original, "the spec has changed: plant the mistake anew"
+    assert right in original, "the spec has changed: update the planted mistake"
     text = original.replace(right, wrong, 1)
-    diagnostics = said(name, text)
-    blamed = [(d.code, text.split("\n")[d.span.line - 1]) for d in diagnostics if d.span]
-    lines = [line for c, line in blamed if c == code]
-    changed = text.split("\n")[original[: original.index(right)].count("\n") + _leading_same_lines(right, wrong)]
-    assert any(at[0] in line if at else line == changed for line in lines), blamed
+    lines = text.split("\n")
+    changed_line = lines[original[: original.index(right)].count("\n") + _leading_same_lines(right, wrong)]
+
+    diagnostics = diagnostics_of(name, text)
+    blamed = [(d.code, lines[d.span.line - 1]) for d in diagnostics if d.span]
+    candidates = [line for blamed_code, line in blamed if blamed_code == code]
+    assert any(expected_line[0] in line if expected_line else line == changed_line for line in candidates), blamed
     assert len(diagnostics) <= 2, [str(d) for d in diagnostics]
     assert diagnostics[0].code == code, [str(d) for d in diagnostics]
 
 
 def _leading_same_lines(right: str, wrong: str) -> int:
-    """How many lines of a change are the same before and after."""
+    """Return how many lines at the beginning of a change stay the same."""
     before, after = right.split("\n"), wrong.split("\n")
     same = [a == b for a, b in zip(before, after, strict=False)]
     return same.index(False) if False in same else len(same) - 1

@@ -1,8 +1,8 @@
-"""A cache on disk: bytes under keys, in a folder of the user's, dropped when nobody has asked for them for long.
+"""A cache on disk: bytes under keys, in a folder of the user, dropped when they have not been used for long.
 
-It can only save time, never fail a build: what cannot be read is not there, what cannot be written is not kept. An
-entry appears whole or not at all, and begins with a hash of its key and content: one that is torn, or that something
-else has written, counts as none and is written anew. Builds that run at once may share it.
+It can only save time, never fail a build: what cannot be read counts as missing, what cannot be written is not kept.
+An entry appears whole or not at all, and begins with a hash of its key and content: a damaged or foreign file counts as
+missing and is overwritten. Builds that run at the same time may share the cache.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _UNFINISHED_SECONDS = 3600
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
-    """A file of the cache: its size, and when it was last asked for, in seconds since 1970."""
+    """A file of the cache: its size, and the time of its last use, in seconds since 1970."""
 
     path: Path
     bytes: int
@@ -36,17 +36,18 @@ class CacheEntry:
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """The cache in a folder, which comes into being with the first entry. Keys are SHA-256 in hexadecimal digits."""
+    """The cache in a folder, which is created with the first entry. Keys are SHA-256 in hexadecimal digits."""
 
     folder: Path
 
     def read(self, key: str) -> bytes | None:
-        """What is kept under a key, None where nothing whole is."""
+        """Return the content under a key; None if there is none, or it is damaged. Reading is use."""
         path = self.folder / key
         try:
             data = path.read_bytes()
         except OSError:
             return None
+
         digest, content = data[:32], data[32:]
         if digest != _digest(key, content):
             return None
@@ -55,7 +56,7 @@ class Cache:
         return content
 
     def write(self, key: str, content: bytes) -> None:
-        """Keep something under a key, in the place of what was there."""
+        """Keep the content under a key, replacing any earlier content."""
         unfinished = None
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -68,29 +69,31 @@ class Cache:
                 _remove(Path(unfinished))
 
     def entries(self) -> list[CacheEntry]:
-        """All entries, the one longest unused first."""
+        """Return all entries, the one unused for longest first."""
         entries = (CacheEntry(path, size, used) for path, size, used in self._files() if _KEY.fullmatch(path.name))
         return sorted(entries, key=lambda entry: (entry.used, entry.path))
 
     def trim(self, *, unused: float = UNUSED_SECONDS, most: int = MOST_BYTES) -> None:
-        """Drop what nobody has asked for in `unused` seconds, and the longest unused as long as `most` is exceeded."""
-        now, entries = time.time(), self.entries()
+        """Drop entries unused for `unused` seconds, and those unused for longest while all exceed `most` bytes."""
+        time_now, entries = time.time(), self.entries()
         size = sum(entry.bytes for entry in entries)
         for entry in entries:
-            if size > most or now - entry.used > unused:
+            if size > most or time_now - entry.used > unused:
                 size -= entry.bytes
                 _remove(entry.path)
+
+        # Files of builds that were killed; a recent one may still be being written.
         for path, _, written in self._files():
-            if path.name.startswith(_UNFINISHED) and now - written > _UNFINISHED_SECONDS:
+            if path.name.startswith(_UNFINISHED) and time_now - written > _UNFINISHED_SECONDS:
                 _remove(path)
 
     def clear(self) -> tuple[int, int]:
-        """Remove every entry, and nothing else that the folder may hold; how many are gone, and their bytes."""
-        gone = [entry for entry in self.entries() if _remove(entry.path)]
-        return len(gone), sum(entry.bytes for entry in gone)
+        """Remove every entry, and no other file in the folder; return the number of removed entries and their bytes."""
+        removed = [entry for entry in self.entries() if _remove(entry.path)]
+        return len(removed), sum(entry.bytes for entry in removed)
 
     def _files(self) -> Iterator[tuple[Path, int, float]]:
-        """Files with size and time; one that goes away meanwhile is passed over."""
+        """Yield files with size and time; one that disappears meanwhile is skipped."""
         try:
             paths = list(self.folder.iterdir())
         except OSError:
@@ -102,9 +105,10 @@ class Cache:
 
 
 def user_cache() -> Cache | None:
-    """The cache of whoever runs this: STACKC_CACHE, or `stackc` where the system has caches; None without a home."""
+    """Return the cache of the user: STACKC_CACHE, or `stackc` where the system keeps caches; None without a home."""
     if chosen := os.environ.get("STACKC_CACHE"):
         return Cache(Path(chosen).absolute())
+
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA", "")
     elif sys.platform == "darwin":
@@ -120,6 +124,7 @@ def _digest(key: str, content: bytes) -> bytes:
 
 
 def _remove(path: Path) -> bool:
+    """Remove a file; return whether that succeeded."""
     try:
         path.unlink()
     except OSError:

@@ -1,4 +1,4 @@
-"""The stages left of PyTorch, in order: text → document → graph → typed graph → program. Instant, and torch-free."""
+"""The stages before PyTorch, in order: text → document → graph → typed graph → program. They load no PyTorch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from stackc.core.diagnostics import Note, Span, SpecError
+from stackc.core.plurals import counted
 from stackc.core.types import ValueRange
 from stackc.ir.model import Graph
 from stackc.ir.program import Program
@@ -28,8 +29,11 @@ from stackc.weights.rules import check_names
 
 @dataclass(frozen=True)
 class Overrides:
-    """What the command line sets: params (`--set layers=2`, as written), sizes of dims (`--dims seq=128`), and the
-    Python modules whose code may run (`--trust my_layers`)."""
+    """Settings from outside of a spec, as from the command line.
+
+    `params` are values as written (`--set layers=2`), `dims` sizes (`--dims seq=128`), and `trust` lists the Python
+    modules whose code may run (`--trust my_layers`). `spelling` shows in messages how they are set.
+    """
 
     params: Mapping[str, str] = field(default_factory=dict)
     dims: Mapping[str, int] = field(default_factory=dict)
@@ -37,19 +41,19 @@ class Overrides:
     spelling: Spelling = field(default_factory=Spelling)
 
     def without(self, name: str) -> Overrides:
-        """The others."""
+        """Return the overrides without one param or dim."""
         params = {other: value for other, value in self.params.items() if other != name}
         return replace(self, params=params, dims={other: size for other, size in self.dims.items() if other != name})
 
     def places(self) -> dict[str, Span]:
-        """What sets each name, for messages."""
+        """Return the option that sets each name, for messages."""
         params = {n: Span(self.spelling.param.format(name=n, value=v), 0) for n, v in self.params.items()}
         return params | {n: Span(self.spelling.dim.format(name=n, value=v), 0) for n, v in self.dims.items()}
 
 
 @dataclass(frozen=True, repr=False)
 class Checked:
-    """A spec that has passed every check, with what each stage made of it."""
+    """A spec that has passed every check, with the result of each stage."""
 
     source: Source
     document: Document
@@ -59,11 +63,11 @@ class Checked:
     ranges: Mapping[str, ValueRange]
 
     def __repr__(self) -> str:
-        components, parameters = len(self.program.calls), self.cost.parameters
-        return f"<Checked {self.document.name}: {components:,} components, {parameters:,} parameters>"
+        components = counted(len(self.program.calls), "component")
+        return f"<Checked {self.document.name}: {components}, {counted(self.cost.parameters, 'parameter')}>"
 
     def _repr_html_(self) -> str:
-        """The drawing with a summary, for notebooks."""
+        """Return the drawing with a summary, for notebooks."""
         from stackc.view.notebook import checked_html
 
         return checked_html(self.typed, self.program, self.cost)
@@ -75,22 +79,23 @@ class Checked:
 
     @cached_property
     def unused_params(self) -> tuple[str, ...]:
-        """The params of the spec that nothing in it speaks of."""
+        """The params of the spec that it never mentions."""
         return unused_params(self.document)
 
     @cached_property
     def sources(self) -> dict[str, str]:
-        """The texts that spans speak of, included ones too, by the names of their files."""
+        """The texts that spans refer to, included ones too, by file name."""
         texts: dict[str, str] = {}
         for source in (self.source, *self.graph.includes):
-            known = texts.get(source.file, "").split("\n")  # another spec of a Markdown file, its other lines empty
-            lines = zip_longest(known, source.text.split("\n"), fillvalue="")
-            texts[source.file] = "\n".join(one or other for one, other in lines)
+            # A Markdown file may hold several specs; each has empty lines in place of the others.
+            before = texts.get(source.file, "").split("\n")
+            lines = zip_longest(before, source.text.split("\n"), fillvalue="")
+            texts[source.file] = "\n".join(left or right for left, right in lines)
         return texts
 
 
 def check_spec(path: Path, overrides: Overrides | None = None) -> Checked:
-    """Every stage up to the program. Raises SpecError with all that the first failing stage has found."""
+    """Run every stage up to the program. Raises SpecError with all problems of the first stage that fails."""
     return check_source(load_source(path), overrides)
 
 
@@ -100,15 +105,16 @@ def check_source(source: Source, overrides: Overrides | None = None) -> Checked:
 
 
 def check_document(document: Document, overrides: Overrides | None = None) -> Checked:
-    """Check a spec that is parsed already; see `check_spec`. Its `problems` are reported with those of later stages."""
+    """Check a parsed spec; see `check_spec`. Its `problems` are reported together with those of later stages."""
     overrides = overrides or Overrides()
     try:
         return _checked(document, overrides)
     except SpecError as error:
-        raise _with_its_options(error, document, overrides) from None
+        raise _with_blamed_options(error, document, overrides) from None
 
 
 def _checked(document: Document, overrides: Overrides) -> Checked:
+    """Return the results of all stages. Raises SpecError."""
     try:
         graph = resolve(document, overrides.params, overrides.dims, overrides.trust, overrides.spelling)
         typed = infer_types(graph)
@@ -116,34 +122,36 @@ def _checked(document: Document, overrides: Overrides) -> Checked:
         raise SpecError(*document.problems, *error.diagnostics) from None
     if document.problems:
         raise SpecError(*document.problems)
+
     program = flatten(typed)
     require_own_names(document, program)
-    if document.weights and not overrides.params:  # with others, what a rule speaks of may well not be there
+    if document.weights and not overrides.params:  # other params may remove the parameters that a rule names
         check_names(document.weights, program.tensors())
     ranges = value_ranges(document, graph.params, program)
     return Checked(document.source, document, graph, typed, program, ranges)
 
 
 MOST_TRIED = 8
-"""How many options are left out one by one, to see which of them a mistake comes from."""
+"""The most options that are left out one by one, to see which of them causes an error."""
 
 
-def _with_its_options(error: SpecError, document: Document, overrides: Overrides) -> SpecError:
-    """The error, with the options that it comes from: a spec is sound without them, and its line is not to blame."""
+def _with_blamed_options(error: SpecError, document: Document, overrides: Overrides) -> SpecError:
+    """Add notes at the options that cause the error: if the spec is valid without them, its text is not to blame."""
     if all(diagnostic.span and not diagnostic.span.line for diagnostic in error.diagnostics):
-        return error  # which speaks of options already
+        return error  # it is about options already
+
     places = overrides.places()
-    names = (
-        [name for name in places if _is_sound(document, overrides.without(name))] if len(places) <= MOST_TRIED else []
-    )
-    told = "without this the spec is sound"
-    if not names and len(places) > 1 and _is_sound(document, replace(overrides, params={}, dims={})):
-        names, told = [*places], "without these the spec is sound"
-    notes = tuple(Note(told, places[name]) for name in names)
+    tried = places if len(places) <= MOST_TRIED else ()
+    names = [name for name in tried if _is_valid(document, overrides.without(name))]
+    message = "without this the spec is valid"
+    if not names and len(places) > 1 and _is_valid(document, replace(overrides, params={}, dims={})):
+        names, message = [*places], "without these the spec is valid"
+
+    notes = tuple(Note(message, places[name]) for name in names)
     return SpecError(*(replace(each, notes=(*each.notes, *notes)) for each in error.diagnostics)) if notes else error
 
 
-def _is_sound(document: Document, overrides: Overrides) -> bool:
+def _is_valid(document: Document, overrides: Overrides) -> bool:
     try:
         _checked(document, overrides)
     except SpecError:

@@ -1,4 +1,4 @@
-"""The picture of a comparison: whole, the same for the same runs, and with every name in it."""
+"""The picture of a comparison: complete, with every name, and the same bytes for the same runs."""
 
 import xml.etree.ElementTree as ET
 
@@ -18,6 +18,6 @@ def comparison(*means: float) -> Comparison:
 def test_a_plot_has_every_candidate_and_is_the_same_every_time(means: tuple[float, ...]) -> None:
     svg = draw_plot(comparison(*means), "at batch=1", ".svg")
     texts = ["".join(text.itertext()) for text in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
-    assert {"候選 0", "候選 1", "at batch=1", "milliseconds a run"} <= set(texts)
+    assert {"候選 0", "候選 1", "at batch=1", "ms per run"} <= set(texts)
     assert draw_plot(comparison(*means), "at batch=1", ".svg") == svg
     assert draw_plot(comparison(*means), "at batch=1", ".png").startswith(b"\x89PNG")

@@ -1,4 +1,4 @@
-"""`stackc bench` from its targets to its figures, in real processes, on models that take no time."""
+"""`stackc bench` from its targets to its figures, in real processes, on tiny models."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ nodes: {up: {out: 32}, down: {out: out}}
 QUICK = BenchmarkOptions(seconds=0.1, repetitions=1, dims={"batch": 3})
 
 
-def silent(stage: str, found: str) -> None:
+def silent(stage: str, line: str) -> None:
     pass
 
 
@@ -64,8 +64,8 @@ def run(
 def the_problem(call: Callable[[], object]) -> tuple[str, str]:
     with pytest.raises(SpecError) as raised:
         call()
-    (found,) = raised.value.diagnostics
-    return found.code, found.message
+    (diagnostic,) = raised.value.diagnostics
+    return diagnostic.code, diagnostic.message
 
 
 def model(folder: Path, name: str, body: str) -> Path:
@@ -75,7 +75,7 @@ def model(folder: Path, name: str, body: str) -> Path:
 
 
 def test_a_spec_in_every_engine(spec: Path) -> None:
-    """torch.compile takes part where there is a compiler for C++, and all give the same."""
+    """torch.compile takes part if there is a compiler for C++, and all outputs agree."""
     result = run(spec, engines=())
     engines = ["eager", "compile", "onnx", "openvino"]
     if shutil.which(os.environ.get("CXX", "g++")) is None:
@@ -85,6 +85,7 @@ def test_a_spec_in_every_engine(spec: Path) -> None:
     assert {entry.weights for entry in result.entries[:-2]} == {"random weights, seed 0"}
     assert (dict(result.sizes), dict(result.inputs), result.batch) == ({"batch": 3}, {"x": "float32[3, 8]"}, 3)
     assert [ratio.baseline for ratio in result.comparison.ratios] == ["eager"] * (len(engines) - 1)
+
     first, *others = result.entries
     assert (first.difference, first.unequal) == (None, None)
     for entry in others:
@@ -95,12 +96,12 @@ def test_a_spec_in_every_engine(spec: Path) -> None:
     json.dumps(result.to_json(), allow_nan=False)
 
 
-def test_several_sittings_are_several_processes(artifact: Path) -> None:
+def test_each_repetition_has_its_own_processes(artifact: Path) -> None:
     options = BenchmarkOptions(seconds=0, repetitions=3, dims={"batch": 3}, baseline="onnx 2 threads")
     result = run(artifact, options=options, threads=(1, 2))
     assert [entry.candidate.name for entry in result.entries] == ["onnx 1 thread", "onnx 2 threads"]
     assert [len(entry.opened) for entry in result.entries] == [3, 3]
-    assert [len(entry.timing.seconds) for entry in result.entries] == [21, 21], "20 rounds at least, 7 a sitting"
+    assert [len(entry.timing.seconds) for entry in result.entries] == [21, 21], "at least 20 rounds, 7 a repetition"
     assert [(r.candidate, r.baseline) for r in result.comparison.ratios] == [("onnx 1 thread", "onnx 2 threads")]
 
 
@@ -113,7 +114,7 @@ def test_the_module_of_an_artifact_has_its_weights(artifact: Path) -> None:
 
 
 def weights(folder: Path, down: int) -> Path:
-    """A file of weights for the spec, where the last layer takes 32 features."""
+    """Write a file of weights for the spec, whose last layer takes 32 features."""
     shapes = {"up.weight": (32, 8), "up.bias": (32,), "down.weight": (4, down), "down.bias": (4,)}
     random = np.random.default_rng(0)
     write_npz(folder / "weights.npz", {n: random.standard_normal(shape, "float32") for n, shape in shapes.items()})
@@ -125,7 +126,7 @@ def test_weights_of_a_file(spec: Path, tmp_path: Path) -> None:
     folder = build(spec, BuildOptions(out=tmp_path, verify=False, weights=file), silent).folder
     (alone,) = run(folder, engines=("eager",)).entries
     assert alone.weights == "random weights, seed 0"
-    assert alone.unequal == "the artifact has those of weights.npz, which --weights does not name"
+    assert alone.unequal == "the artifact has the weights of weights.npz, which --weights does not name"
     options = BenchmarkOptions(seconds=0, repetitions=1, dims={"batch": 3}, weights=file)
     for target in (folder, spec):
         onnx_, eager = run(target, engines=("onnx", "eager"), options=options).entries
@@ -142,7 +143,7 @@ def test_artifacts_of_one_model_are_compared_and_others_are_not(artifact: Path, 
     _, same, different = run(artifact, again, other).entries
     assert isinstance(same.difference, OutputDifference)
     assert different.difference is None
-    assert different.unequal == f"{other} is a model of its own"
+    assert different.unequal == f"{other} is another model"
 
 
 def test_a_file_of_the_same_model(artifact: Path) -> None:
@@ -158,18 +159,18 @@ def test_error_a_file_of_another_model(artifact: Path, tmp_path: Path) -> None:
     other = model(tmp_path, "other.onnx", body)
     assert the_problem(lambda: run(artifact, other)) == (
         "R433",
-        "'other.onnx onnx' does not give what 'tiny onnx' gives: the output 'down' has another shape, or NaN or Inf at "
-        "other places; 0.001 is allowed",
+        "'other.onnx onnx' does not compute the same as 'tiny onnx': the output 'down' has another shape, or NaN or "
+        "Inf at other positions; 0.001 is allowed",
     )
     options = BenchmarkOptions(seconds=0, repetitions=1, dims={"batch": 3}, tolerance=float("inf"))
     _, entry = run(artifact, other, options=options).entries
     assert entry.difference is not None
-    told: Any = run(artifact, other, options=options).to_json()
-    assert told["candidates"][1]["difference"]["share"] is None, "JSON knows no infinity"
+    report: Any = run(artifact, other, options=options).to_json()
+    assert report["candidates"][1]["difference"]["share"] is None, "JSON knows no infinity"
 
 
 def test_what_was_not_asked_for_and_fails_is_left_out(tmp_path: Path) -> None:
-    """An operator of ONNX Runtime's own, that OpenVINO does not read."""
+    """The model has an operator of ONNX Runtime that OpenVINO does not have."""
     body = "(float[n] x) => (float[n,n] y) <int64[1] a = {1}> { z = Unsqueeze (x, a) y = com.microsoft.CDist (z, z) }"
     text = HEAD.replace('"" : 18', '"" : 18, "com.microsoft" : 1')
     path = tmp_path / "own.onnx"
@@ -213,7 +214,7 @@ class Scale(nn.Module):
 """
 
 
-def test_modules_of_ones_own_run_in_the_processes_too(tmp_path: Path) -> None:
+def test_custom_modules_run_in_the_processes_too(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(OWN, encoding="utf-8")
     (tmp_path / "scaling_here.py").write_text(LAYERS, encoding="utf-8")
     options = ["--only", "eager,onnx", "--seconds", "0", "--sittings", "1", "--json", "--trust", "scaling_here"]

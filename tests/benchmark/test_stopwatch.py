@@ -1,4 +1,4 @@
-"""How a run is timed: on the wall, and on a GPU, which a fake stands for, by events; tests/gpu has a real one."""
+"""Runs are timed by the wall clock, or on a GPU by events; the GPU here is a fake, tests/gpu has a real one."""
 
 import contextlib
 import time
@@ -22,14 +22,14 @@ def test_without_cuda_runs_are_timed_by_the_clock_on_the_wall(device: str, monke
 
 @dataclass
 class Device:
-    """A GPU that a test turns: what is launched takes its time there, and nothing of the CPU's."""
+    """A fake GPU: a launched run takes its time there, and none of the CPU's."""
 
-    now: float = 0.0
+    time: float = 0.0
     log: list[str] = field(default_factory=list)
 
     def launch(self) -> None:
         self.log.append("run")
-        self.now += 0.25
+        self.time += 0.25
 
     @contextlib.contextmanager
     def working_on(self, stream: object) -> Iterator[None]:
@@ -45,9 +45,9 @@ def test_on_cuda_runs_are_timed_by_events_on_their_stream(monkeypatch: pytest.Mo
             assert enable_timing
 
         def record(self, stream: object) -> None:
-            assert stream is held
+            assert stream is cuda_stream
             device.log.append("record")
-            self.at = device.now
+            self.at = device.time
 
         def synchronize(self) -> None:
             device.log.append("wait")
@@ -55,10 +55,10 @@ def test_on_cuda_runs_are_timed_by_events_on_their_stream(monkeypatch: pytest.Mo
         def elapsed_time(self, end: "Event") -> float:
             return (end.at - self.at) * 1e3
 
-    held = SimpleNamespace(cuda_stream=77)
+    cuda_stream = SimpleNamespace(cuda_stream=77)
     fakes = {
         "is_available": lambda: True,
-        "Stream": lambda: held,
+        "Stream": lambda: cuda_stream,
         "Event": Event,
         "stream": device.working_on,
         "synchronize": lambda: device.log.append("all done"),

@@ -1,4 +1,4 @@
-"""Targets and their inputs: what takes part under which name, at which sizes, and what is refused before it is run."""
+"""Targets and their inputs: names of candidates, sizes, drawn inputs, and errors before anything is run."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_providers_and_the_devices_of_modules(monkeypatch: pytest.MonkeyPatch) -
     ]
 
 
-def test_what_is_not_installed_is_left_out_with_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_installed_is_left_out_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     plan = plan_benchmark([Path("a.onnx")], (), ["cpu"], [1])
     assert [candidate.engine for candidate in plan.candidates] == ["onnx"]
@@ -122,15 +122,15 @@ def test_a_file_gets_what_is_drawn_for_the_spec(spec: Target, tmp_path: Path) ->
 def the_problem(call: Callable[[], object]) -> tuple[str, str, str | None]:
     with pytest.raises(SpecError) as raised:
         call()
-    (found,) = raised.value.diagnostics
-    return found.code, found.message, found.hint
+    (diagnostic,) = raised.value.diagnostics
+    return diagnostic.code, diagnostic.message, diagnostic.hint
 
 
 @pytest.mark.parametrize(
     ("sizes", "expected"),
     [
         ({"sq": 3}, ("R435", "no input has a dim 'sq'", "did you mean 'seq'?")),
-        ({"seq": 1}, ("R417", "dim 'seq' has to be from 2 up to 64; it is 1", "the spec says so under `dims:`")),
+        ({"seq": 1}, ("R417", "dim 'seq' must be from 2 up to 64, but is 1", "the spec limits it under `dims:`")),
     ],
 )
 def test_error_sizes(spec: Target, sizes: dict[str, int], expected: tuple[str, str, str]) -> None:
@@ -139,10 +139,10 @@ def test_error_sizes(spec: Target, sizes: dict[str, int], expected: tuple[str, s
 
 def test_error_an_open_size_of_a_file(tmp_path: Path) -> None:
     named = file(tmp_path, "(float[N] x) => (float[N] y) { y = Identity (x) }")
-    hint = "say which one to time: `--dims {}=1`"
+    hint = "choose the size to time, as in `--dims {}=1`"
     assert the_problem(lambda: sizes_of([named], {})) == (
         "R436",
-        "file.onnx leaves the size of 'N' open",
+        "the size of 'N' in file.onnx is open",
         hint.format("N"),
     )
     unnamed = file(tmp_path, "(float[?] x) => (float[?] y) { y = Identity (x) }")
@@ -155,7 +155,7 @@ def test_error_inputs_that_do_not_fit(spec: Target, tmp_path: Path) -> None:
     sizes = sizes_of([spec, target], {"batch": 2, "seq": 4})
     assert the_problem(lambda: draw_inputs([spec, target], sizes, 0)) == (
         "R434",
-        "file.onnx takes ids: int32[n], x: float32[n]; with spec.yaml it would be given ids: int64[2, 4], "
+        "file.onnx takes ids: int32[n], x: float32[n], but the inputs of spec.yaml are ids: int64[2, 4], "
         "mask: int64[2, 4]",
         "the model has no input 'mask'; input 'ids' takes int32, not int64; input 'ids' takes 1 dims, not 2: (2, 4)",
     )
@@ -163,16 +163,19 @@ def test_error_inputs_that_do_not_fit(spec: Target, tmp_path: Path) -> None:
 
 def test_error_more_than_there_is_memory(spec: Target) -> None:
     code, message, hint = the_problem(lambda: draw_inputs([spec], sizes_of([spec], {"batch": 10**12, "seq": 2}), 0))
-    assert (code, hint) == ("R437", "smaller sizes: `--dims`")
+    assert (code, hint) == ("R437", "choose smaller sizes with `--dims`")
     assert message == "at seq=2, batch=1000000000000 the inputs of spec.yaml alone take 32,000,000,000,000 bytes"
 
 
 @pytest.mark.parametrize(
-    ("declared", "told"), [("string[2]", "string"), ("float[]", "tensor of any rank"), ("seq(float[2])", "sequence")]
+    ("declared", "dtype"), [("string[2]", "string"), ("float[]", "tensor of any rank"), ("seq(float[2])", "sequence")]
 )
-def test_error_an_input_that_cannot_be_drawn(declared: str, told: str, tmp_path: Path) -> None:
+def test_error_an_input_that_cannot_be_drawn(declared: str, dtype: str, tmp_path: Path) -> None:
     target = file(tmp_path, f"({declared} x) => ({declared} y) {{ y = Identity (x) }}")
-    assert the_problem(lambda: draw_inputs([target], {}, 0))[:2] == ("R437", f"file.onnx takes 'x' of type {told}")
+    assert the_problem(lambda: draw_inputs([target], {}, 0))[:2] == (
+        "R437",
+        f"the input 'x' of file.onnx has type {dtype}, which cannot be drawn",
+    )
 
 
 @pytest.mark.parametrize("location", ["../weights", "LINK", "ABSOLUTE"])

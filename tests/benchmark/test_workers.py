@@ -1,4 +1,4 @@
-"""Processes of candidates: real ones, on models of one node; and what is said when they fail or die."""
+"""Processes of candidates: real ones, on models of one node, and the errors when they fail or die."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ X = np.arange(1_000_000, dtype="float32")
 HEAD = '<ir_version: 10, opset_import: ["" : 18]> g '
 
 
-def job(folder: Path, body: str = "(float[n] x) => (float[n] y) { y = Neg (x) }", engine: str = "onnx") -> WorkerTask:
+def task(folder: Path, body: str = "(float[n] x) => (float[n] y) { y = Neg (x) }", engine: str = "onnx") -> WorkerTask:
     model = folder / "model.onnx"
     model.write_bytes(onnx.parser.parse_model(HEAD + body).SerializeToString())
     write_npz(folder / "inputs.npz", {"x": X})
@@ -32,7 +32,7 @@ def job(folder: Path, body: str = "(float[n] x) => (float[n] y) { y = Neg (x) }"
 
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])
 def test_a_candidate_is_loaded_run_and_ended(engine: str, tmp_path: Path) -> None:
-    with Worker.start("it", job(tmp_path, engine=engine), tmp_path) as worker:
+    with Worker.start("it", task(tmp_path, engine=engine), tmp_path) as worker:
         worker.prepare()
         opened = worker.load()
         assert 0 < opened.load_seconds < 60
@@ -47,7 +47,7 @@ def test_a_candidate_is_loaded_run_and_ended(engine: str, tmp_path: Path) -> Non
 
 
 def test_it_waits_without_taking_processor_time(tmp_path: Path) -> None:
-    with Worker.start("it", job(tmp_path), tmp_path) as worker:
+    with Worker.start("it", task(tmp_path), tmp_path) as worker:
         worker.prepare()
         worker.load()
         stat = Path(f"/proc/{worker.pid}/stat")
@@ -65,15 +65,15 @@ def test_it_waits_without_taking_processor_time(tmp_path: Path) -> None:
 
 
 def the_problem(worker: Worker) -> tuple[str, str, str | None]:
-    def served() -> None:
+    def load_and_run() -> None:
         worker.prepare()
         worker.load()
         worker.run()
 
     with pytest.raises(SpecError) as raised:
-        served()
-    (found,) = raised.value.diagnostics
-    return found.code, found.message, found.hint
+        load_and_run()
+    (diagnostic,) = raised.value.diagnostics
+    return diagnostic.code, diagnostic.message, diagnostic.hint
 
 
 NO_OPERATOR = "(float[n] x) => (float[n] y) { y = No (x) }"
@@ -89,39 +89,39 @@ SEQUENCE = "(float[n] x) => (seq(float[n]) y) { y = SequenceConstruct (x) }"
         (NO_OPERATOR, "openvino", "R431", "'it' fails: "),
         (BEYOND, "onnx", "R406", "'it' fails: the model does not run on these inputs: "),
         (TWO_INPUTS, "onnx", "R406", "'it' fails: the model does not run on these inputs: "),
-        (SEQUENCE, "onnx", "R431", "'it' fails: its output 'y' is no tensor"),
+        (SEQUENCE, "onnx", "R431", "'it' fails: its output 'y' is not a tensor"),
     ],
 )
 def test_error_a_candidate_fails(body: str, engine: str, code: str, message: str, tmp_path: Path) -> None:
-    with Worker.start("it", job(tmp_path, body, engine), tmp_path) as worker:
-        found = the_problem(worker)
-    assert found[0] == code
-    assert found[1].startswith(message)
+    with Worker.start("it", task(tmp_path, body, engine), tmp_path) as worker:
+        problem = the_problem(worker)
+    assert problem[0] == code
+    assert problem[1].startswith(message)
 
 
 def test_error_killed(tmp_path: Path) -> None:
-    with Worker.start("it", job(tmp_path), tmp_path) as worker:
+    with Worker.start("it", task(tmp_path), tmp_path) as worker:
         worker.prepare()
         os.kill(worker.pid, signal.SIGKILL)
-        hint = "a system kills what takes more memory than there is: smaller sizes (`--dims`) take less"
-        assert the_problem(worker) == ("R432", "the process of 'it' was ended by SIGKILL", hint)
+        hint = "the system kills processes if memory runs out: choose smaller sizes with `--dims`"
+        assert the_problem(worker) == ("R432", "the process of 'it' was killed by SIGKILL", hint)
 
 
 def test_error_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that cannot even begin: what it said last is told."""
+    """A process that cannot even start is reported with the last line of its log."""
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     (tmp_path / "onnxruntime.py").write_text("import os; print('no good', flush=True); os._exit(3)")
-    with Worker.start("it", job(tmp_path), tmp_path) as worker:
+    with Worker.start("it", task(tmp_path), tmp_path) as worker:
         assert the_problem(worker) == ("R432", "the process of 'it' ended with exit status 3: no good", None)
 
 
 PARENT = """
 import sys, time
 from pathlib import Path
-from stackc.benchmark.job import read_job
+from stackc.benchmark.job import read_task
 from stackc.benchmark.workers import Worker
 folder = Path(sys.argv[1])
-worker = Worker.start("it", read_job((folder / "job").read_text()), folder)
+worker = Worker.start("it", read_task((folder / "task").read_text()), folder)
 worker.prepare()
 print(worker.pid, flush=True)
 time.sleep(600)
@@ -129,9 +129,9 @@ time.sleep(600)
 
 
 def test_it_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
-    from stackc.benchmark.job import job_line
+    from stackc.benchmark.job import task_line
 
-    (tmp_path / "job").write_text(job_line(job(tmp_path)))
+    (tmp_path / "task").write_text(task_line(task(tmp_path)))
     parent = subprocess.Popen([sys.executable, "-c", PARENT, tmp_path], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
@@ -144,7 +144,7 @@ def test_it_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
 
 
 def alive(process: int) -> bool:
-    """A process that has ended, and that nobody has asked for yet, is none."""
+    """Return whether a process runs; one that has ended and is not reaped yet does not."""
     try:
         os.kill(process, 0)
         return "Z" not in Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]

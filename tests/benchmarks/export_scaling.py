@@ -1,7 +1,7 @@
 """How the cost of an export grows with depth: BERT encoders of a tiny width, so that weights do not matter.
 
-1. The export stage on 96 layers against 2, everything compiled anew: at most 1.1×. The stage is what `export()` times
-   as units, compile and link; writing (weights, and a full check of the file) stands in a row of its own.
+1. The export stage on 96 layers against 2, everything compiled from scratch: at most 1.1×. The stage is
+   what `link_program` times as units, compile and link; writing (weights, and a full check of the file) has a row.
 2. The linker alone on 250 to 10,000 layers: linear, below 1 s for 1,000 and below 10 s for 10,000.
 3. The whole-model export of the lowered module, torch.onnx.export(dynamo=True), against the stage on as many layers: at
    least 3× slower.
@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from stackc.core.versions import tool_versions
-from stackc.export import export
+from stackc.export import link_program, write_model
 from stackc.export.compile import compile_units
 from stackc.export.link import link
 from stackc.export.objects import Object
@@ -107,7 +107,7 @@ def _depth(few: int, many: int, rounds: int) -> bool:
 
 def _exporter(checked: Checked, folder: Path) -> Callable[[], object]:
     tensors = {name: tensor.detach().numpy() for name, tensor in lower(checked.typed).state_dict().items()}
-    return partial(export, checked.program, tensors, folder, opset=OPSET)
+    return lambda: write_model(link_program(checked.program, opset=OPSET), tensors, folder)
 
 
 def _linear(depths: list[int], rounds: int) -> bool:

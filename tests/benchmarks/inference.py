@@ -30,7 +30,7 @@ from torch import nn
 from transformers import BertConfig, BertModel
 
 from stackc.core.versions import tool_versions
-from stackc.export import export
+from stackc.export import link_program, write_model
 from stackc.frontend import Checked, check_spec
 from stackc.proof.points import Point, draw_feeds
 from stackc.runtime import Feeds, Session, open_session
@@ -101,7 +101,8 @@ def _made(name: str, checked: Checked, folder: Path, options: argparse.Namespace
     tensors = {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
     files = {peer: folder / peer / "model.onnx" for peer in ("linked", *options.peers) if peer != "compile"}
     (folder / "linked").mkdir()
-    export(checked.program, tensors, folder / "linked", opset=OPSET, target=options.target)
+    linked = link_program(checked.program, opset=OPSET, target=options.target)
+    write_model(linked, tensors, folder / "linked")
     if "whole" in files:
         (folder / "whole").mkdir()
         _export_whole(module, checked, files["whole"])

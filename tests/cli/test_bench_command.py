@@ -54,7 +54,7 @@ def test_the_table(folder: Path) -> None:
     assert rows.keys() == {"one.onnx", "same.onnx"}
     assert "same.onnx onnx / one.onnx onnx = " in done.stdout
     assert "at batch=32: 20 rounds" in done.stdout
-    assert "all give the same" in done.stdout
+    assert "all outputs are equal" in done.stdout
 
 
 def test_json_is_complete(folder: Path) -> None:

@@ -65,7 +65,7 @@ def test_check_describes_the_model() -> None:
         (
             ["check", SPECS / "seed.mmd", "--set", "dim=63"],
             1,
-            "note: without this the spec is sound\n  --> --set dim=63",
+            "note: without this the spec is valid\n  --> --set dim=63",
         ),
         (["schema", "-o", SPECS / "unet.yaml"], 2, "is a spec and would be lost; name another file"),
         (["check", ""], 2, "the name of the spec is empty"),

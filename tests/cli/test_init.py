@@ -83,7 +83,7 @@ def test_check_asks_for_open_values_and_accepts_filled_in_ones() -> None:
     assert {d.code for d in raised.value.diagnostics} == {"N301"}
     assert len(raised.value.diagnostics) == len(result.waiting) == 6
     first = raised.value.diagnostics[0]
-    assert first.message == "still to fill in: what 'A' (Transformer模型) is"
+    assert first.message == "still to fill in: the op of 'A' (Transformer模型)"
     assert first.hint is not None
     assert first.hint.startswith("it could be a block of your own or stack or mlp or linear or attention; ")
 
@@ -114,7 +114,7 @@ def test_inputs_are_guessed_and_known_ops_ask_for_their_fields() -> None:
     document = parse(Source("drawing.mmd", result.text))
     assert {name: decl.dtype for name, decl in document.inputs.items()} == {"tokens": "int64", "mask": "int64"}
     for line in (
-        "  # e is embedding; vocab: how many ids there are\n",
+        "  # e is embedding; vocab: the number of ids\n",
         "  e: {vocab: …, dim: …}\n",
         "  t: {out: …}\n",
         "  # it could be mlp, after a merge (sum, mean, concat, mul, weighted)\n",

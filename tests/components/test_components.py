@@ -1,4 +1,4 @@
-"""What holds for every component: its documentation, its fields, and what importing it costs."""
+"""Properties of every component: documentation, fields, and the cost of importing it."""
 
 import subprocess
 import sys
@@ -37,7 +37,7 @@ def test_defaults_are_legal(component: type[Component]) -> None:
 def test_first_port_is_x_and_always_connected(component: type[Component]) -> None:
     first, *others = component.ports
     assert (first.name, first.optional) == ("x", False)
-    assert all(not port.variadic for port in component.ports[:-1]), "a variadic port takes all inlets that are left"
+    assert all(not port.variadic for port in component.ports[:-1]), "a variadic port takes all remaining arrows"
     assert len({first.name, *(port.name for port in others)}) == len(component.ports)
 
 
@@ -53,14 +53,25 @@ def test_import_loads_no_torch() -> None:
 
 @pytest.mark.parametrize(
     ("divisor", "size", "hint"),
-    [(10, 768, "8 and 12 do"), (7, 12, "6 and 12 do"), (5, 4, "4 does"), (2, 7, "1 and 7 do")],
+    [
+        (10, 768, "8 or 12 would work"),
+        (7, 12, "6 or 12 would work"),
+        (5, 4, "4 would work"),
+        (2, 7, "1 or 7 would work"),
+    ],
 )
 def test_error_indivisible_proposes_the_nearest_divisors(divisor: int, size: int, hint: str) -> None:
     with pytest.raises(SignatureError) as caught:
         require_divisor(divisor, size, field="heads", of="dim")
-    misfit = caught.value
-    assert misfit.message == f"heads {divisor} does not divide dim {size}"
-    assert (misfit.code, misfit.field, misfit.hint) == ("T202", "heads", hint)
+    error = caught.value
+    assert error.message == f"heads {divisor} does not divide dim {size}"
+    assert (error.code, error.field, error.hint) == ("T202", "heads", hint)
+
+
+def test_packages_import_what_they_need_from_here() -> None:
+    names = {"REGISTRY", "Component", "Port", "Signature", "SignatureError", "component", "construct"}
+    assert set(stackc.components.__all__) == names
+    assert all(hasattr(stackc.components, name) for name in names)
 
 
 def test_limits_compare_by_value() -> None:

@@ -1,4 +1,4 @@
-"""Components of installed packages, by the entry point `stackc.components`: a package is put on the path for it."""
+"""Components of installed packages, under the entry point `stackc.components`: a package is put on the path."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ POLYNOMIAL = '''\
 
 from typing import Annotated
 
-from stackc.components.base import Component, Signature, require_float
-from stackc.components.registry import component
-from stackc.components.construction import construct
+from stackc.components import Component, Signature, component, construct
+from stackc.components.base import require_float
 
 
 @component("polynomial", "x")
@@ -60,7 +59,7 @@ nodes: {y: {factor: 0.5}}
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    """A folder as pip leaves it behind: a package, and what it says of itself."""
+    """A folder as pip leaves it: a package and its metadata."""
     site = tmp_path / "site"
     (site / "polynomials").mkdir(parents=True)
     (site / "polynomials" / "__init__.py").touch()
@@ -90,7 +89,7 @@ def test_it_is_a_component_like_others(package: Path) -> None:
     assert "op.polynomial" in json.loads(stackc(package, "schema").stdout)["$defs"]
 
 
-def test_a_change_anywhere_in_its_package_is_compiled_anew(package: Path) -> None:
+def test_a_change_anywhere_in_its_package_is_recompiled(package: Path) -> None:
     build = ("build", "spec.yaml", "--no-bench", "--out", "out")
     assert "from the cache" not in stackc(package, *build).stdout
     assert "1 from the cache" in stackc(package, *build).stdout
@@ -109,11 +108,11 @@ def test_a_name_that_is_nearly_its_own(package: Path) -> None:
     [
         ("cubic", "the component 'cubic' of the package polynomials cannot be loaded: "
                   "ModuleNotFoundError: No module named 'polynomials.cubic'"),
-        ("sine", "the component 'sine' of the package polynomials is none: "
-                 'polynomials.modules:Polynomial has to be a class under @component("sine", …)'),
+        ("sine", "the component 'sine' of the package polynomials is invalid: "
+                 'polynomials.modules:Polynomial must be a class under @component("sine", …)'),
     ],
 )  # fmt: skip
-def test_error_what_is_offered_in_vain(package: Path, op: str, message: str) -> None:
+def test_error_components_that_cannot_be_loaded(package: Path, op: str, message: str) -> None:
     (package / "spec.yaml").write_text(SPEC.replace("polynomial", op), encoding="utf-8")
     assert stackc(package, "check", "spec.yaml").stderr.startswith(f"error[N317]: {message}\n")
     rows = {row["subject"]: row for row in json.loads(stackc(package, "doctor", "--json").stdout)}

@@ -1,4 +1,4 @@
-"""Normalization of parameters, against NumPy and through torch.nn.utils.parametrize."""
+"""Reparametrizations, against NumPy and through torch.nn.utils.parametrize."""
 
 from collections.abc import Callable
 
@@ -62,8 +62,8 @@ def reparametrized(module: nn.Module, reparam: Reparam) -> nn.Module:
     return module
 
 
-def said(reparam: Reparam, weight: torch.Tensor | nn.Module) -> dict[str, tuple[int, ...]]:
-    """The state that stackc takes a weight to be made of, as PyTorch would name it."""
+def declared(reparam: Reparam, weight: torch.Tensor | nn.Module) -> dict[str, tuple[int, ...]]:
+    """Return the state that stackc declares for a weight, under PyTorch's names."""
     assert isinstance(weight, torch.Tensor)
     type_ = TensorType("float32", shape(*weight.shape))
     stored = {**reparam.originals(type_), **reparam.buffers(type_)}
@@ -83,7 +83,7 @@ def test_weight_norm_is_that_of_torch(make: Callable[[], nn.Module], axis: int) 
     torch.manual_seed(0)
     theirs = torch.nn.utils.parametrizations.weight_norm(make(), dim=axis)
     ours = reparametrized(make(), WeightNorm(axis))
-    assert {name: tuple(t.shape) for name, t in ours.state_dict().items()} == said(WeightNorm(axis), theirs.weight)
+    assert {name: tuple(t.shape) for name, t in ours.state_dict().items()} == declared(WeightNorm(axis), theirs.weight)
     torch.testing.assert_close(ours.weight, ours.get_parameter("parametrizations.weight.original1"))
     state = {name: t + 0.5 * torch.rand_like(t) for name, t in theirs.state_dict().items()}
     theirs.load_state_dict(state)
@@ -97,7 +97,9 @@ def test_spectral_norm_is_that_of_torch(make: Callable[[], nn.Module], axis: int
     torch.manual_seed(0)
     theirs = torch.nn.utils.parametrizations.spectral_norm(make(), dim=axis, n_power_iterations=2)
     ours = reparametrized(make(), SpectralNorm(axis, iterations=2))
-    assert {name: tuple(t.shape) for name, t in ours.state_dict().items()} == said(SpectralNorm(axis), theirs.weight)
+    assert {name: tuple(t.shape) for name, t in ours.state_dict().items()} == declared(
+        SpectralNorm(axis), theirs.weight
+    )
     ours.load_state_dict(theirs.state_dict())
     for training in (True, False):
         ours.train(training)
@@ -118,11 +120,11 @@ def test_spectral_norm_starts_near_a_largest_singular_value_of_1() -> None:
 @pytest.mark.parametrize(
     ("reparam", "message", "field"),
     [
-        (Standardize(axes=(3,)), "axis 3 is outside float32[6, 5, 4], which has 3 axes", "axes"),
-        (Standardize(axes=(2, -1)), "axes [2, -1] name an axis of float32[6, 5, 4] twice", "axes"),
-        (WeightNorm(axis=3), "axis 3 is outside float32[6, 5, 4], which has 3 axes", "axis"),
-        (SpectralNorm(axis=-4), "axis -4 is outside float32[6, 5, 4], which has 3 axes", "axis"),
-        (MinMax(1.0, -1.0), "minmax [1, -1] has to go from the lower to the higher end", None),
+        (Standardize(axes=(3,)), "axis 3 is out of range for float32[6, 5, 4], which has 3 axes", "axes"),
+        (Standardize(axes=(2, -1)), "axes [2, -1] names an axis of float32[6, 5, 4] twice", "axes"),
+        (WeightNorm(axis=3), "axis 3 is out of range for float32[6, 5, 4], which has 3 axes", "axis"),
+        (SpectralNorm(axis=-4), "axis -4 is out of range for float32[6, 5, 4], which has 3 axes", "axis"),
+        (MinMax(1.0, -1.0), "minmax [1, -1] must give the lower end first", None),
     ],
 )
 def test_error_misfit(reparam: Reparam, message: str, field: str | None) -> None:

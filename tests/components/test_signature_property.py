@@ -1,4 +1,4 @@
-"""Every component's signature is held to its real module: shapes, dtypes, parameters, buffers, FLOPs, at two sizes."""
+"""Every component's signature agrees with its real module: shapes, dtypes, parameters, buffers, FLOPs, at two sizes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,24 +23,24 @@ from stackc.torch_backend.values import ClassCall, class_call, classes_in, expre
 
 
 class NoFloat32(TorchDispatchMode):
-    """Fails as soon as any operation makes a float32 tensor."""
+    """Fail as soon as any operation returns a float32 tensor."""
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        made = func(*args, **(kwargs or {}))
-        for tensor in made if isinstance(made, tuple | list) else (made,):
-            assert not isinstance(tensor, Tensor) or tensor.dtype != torch.float32, f"{func} makes float32"
-        return made
+        result = func(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, tuple | list) else (result,):
+            assert not isinstance(tensor, Tensor) or tensor.dtype != torch.float32, f"{func} returns float32"
+        return result
 
 
 def element_type(case: Case) -> str:
-    """The floating-point type that the model is held in: that of the inputs, float32 where they have none."""
+    """Return the floating-point type of the model: that of the inputs, or float32."""
     return next((x.dtype for x in case.inputs if x and x.is_float), "float32")
 
 
 def filled(case: Case, sizes: Mapping[str, int], dtype: str) -> list[Tensor | None]:
-    """Random inputs at these sizes; floats in `dtype`, whole numbers below what the component allows."""
+    """Return random inputs at these sizes; floats in `dtype`, integers below the bound of the component."""
     below = getattr(case.component, "vocab", 2)
 
     def fill(x: TensorType | None) -> Tensor | None:
@@ -52,28 +52,30 @@ def filled(case: Case, sizes: Mapping[str, int], dtype: str) -> list[Tensor | No
     return [fill(x) for x in case.inputs]
 
 
-def said(types: Mapping[str, TensorType], sizes: Mapping[str, int]) -> list[tuple[str, tuple[int, ...], torch.dtype]]:
+def declared(
+    types: Mapping[str, TensorType], sizes: Mapping[str, int]
+) -> list[tuple[str, tuple[int, ...], torch.dtype]]:
     return [(name, tuple(d.evaluate(sizes) for d in t.shape), DTYPES[t.dtype]) for name, t in types.items()]
 
 
-def seen(tensors: Any) -> list[tuple[str, tuple[int, ...], torch.dtype]]:
+def actual(tensors: Any) -> list[tuple[str, tuple[int, ...], torch.dtype]]:
     return [(name, tuple(t.shape), t.dtype) for name, t in tensors]
 
 
 def run(module: nn.Module, inputs: list[Tensor | None]) -> tuple[tuple[Tensor, ...], int]:
-    """The outputs, and the FLOPs that torch counts; fused attention kernels are off, since it knows only some."""
+    """Return the outputs and the FLOPs that torch counts; fused attention kernels are off, since it knows only some."""
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         outputs = several(module(*inputs))
     return outputs, counter.get_total_flops()
 
 
 def several(outputs: Any) -> tuple[Tensor, ...]:
-    """One output or more, as a module gives them."""
+    """Return the outputs of a module as a tuple."""
     return outputs if isinstance(outputs, tuple) else (outputs,)
 
 
 def draw_sizes(draw: DrawFn, signature: Signature) -> dict[str, int]:
-    """A size for each symbol, all different, within the limits."""
+    """Draw a size for each symbol, all distinct, within the limits."""
     numbers = draw(st.permutations(range(1, 8)))
     sizes = {symbol: number for s, number in zip(SYMBOLS, numbers, strict=False) for symbol in s.symbols()}
     for limit in signature.limits:
@@ -93,20 +95,20 @@ def test_signature_is_what_the_module_does(op: str, data: st.DataObject) -> None
     case = data.draw(CASES[op])
     signature, dtype = case.signature, element_type(case)
     module = case.component.module(*case.inputs).eval().to(DTYPES[dtype])
-    assert seen(module.named_parameters()) == said(signature.parameters, {})
-    assert seen(module.named_buffers()) == said(signature.buffers, {})
+    assert actual(module.named_parameters()) == declared(signature.parameters, {})
+    assert actual(module.named_buffers()) == declared(signature.buffers, {})
     for _ in range(2):
         sizes = data.draw(st.composite(draw_sizes)(signature), label="sizes")
         outputs, flops = run(module, filled(case, sizes, dtype))
-        names = case.component.outputs
-        assert seen(zip(names, outputs, strict=True)) == said(dict(zip(names, signature.outputs, strict=True)), sizes)
+        types = dict(zip(case.component.outputs, signature.outputs, strict=True))
+        assert actual(zip(types, outputs, strict=True)) == declared(types, sizes)
         assert flops == signature.flops.evaluate(sizes)
 
 
 @pytest.mark.parametrize("op", sorted(REGISTRY))
 @settings(max_examples=10, deadline=None)
 @given(data=st.data())
-def test_module_is_float64_all_through_and_keeps_no_state_in_eval(op: str, data: st.DataObject) -> None:
+def test_module_computes_in_float64_and_keeps_no_state_in_eval(op: str, data: st.DataObject) -> None:
     case = data.draw(CASES[op])
     module = case.component.module(*case.inputs).eval().double()
     before = {name: t.clone() for name, t in module.state_dict().items()}
@@ -154,7 +156,7 @@ def test_what_is_printed_is_the_module(op: str, data: st.DataObject) -> None:
 
 
 def printed_module(value: ClassCall) -> nn.Module:
-    """The module that the printed source of a value builds, in a namespace without stackc."""
+    """Return the module that the printed source of a value builds, in a namespace without stackc."""
     support = support_of(classes_in(value))
     imports = (
         f"from {module} import {name} as {bound}" if name else f"import {module}"

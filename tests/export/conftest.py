@@ -1,4 +1,4 @@
-"""Programs written by hand, and what plain PyTorch makes of them."""
+"""Programs written by hand, and their outputs in plain PyTorch."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import onnxruntime
 import pytest
 import torch
 from torch import nn
-from torch.nn.utils.parametrize import register_parametrization
 
 from stackc.components.base import Component, Port, Signature
 from stackc.components.reparam import Reparam
 from stackc.core.diagnostics import Span
 from stackc.core.types import Dim, DimContract, TensorType, shape
-from stackc.export import export
+from stackc.export import link_program, write_model
 from stackc.ir.program import Call, Program
+from stackc.torch_backend.reparam import register_reparams
 
 Array = np.ndarray[Any, Any]
 Arrays = dict[str, Array]
@@ -29,7 +29,7 @@ Arrays = dict[str, Array]
 
 @dataclass(frozen=True)
 class Probe(Component):
-    """A component around any module; no table knows of it."""
+    """A component around any module; it is not registered."""
 
     make: Callable[[], nn.Module]
     results: tuple[TensorType, ...]
@@ -44,8 +44,8 @@ class Probe(Component):
             {n: TensorType(str(t.dtype).removeprefix("torch."), shape(*t.shape)) for n, t in tensors}
             for tensors in (module.named_parameters(), module.named_buffers())
         )
-        kept = {name: type for name, type in buffers.items() if name in module.state_dict()}
-        return Signature(self.results, parameters, kept)
+        stored = {name: type for name, type in buffers.items() if name in module.state_dict()}
+        return Signature(self.results, parameters, stored)
 
     def module(self, *inputs: TensorType | None) -> nn.Module:
         return self.make()
@@ -53,7 +53,7 @@ class Probe(Component):
 
 @dataclass(frozen=True)
 class Draft:
-    """A call before its names are known: component, what enters it, and what its parameters are tied to."""
+    """A call before it has names: component, operands, reparametrizations, and what its parameters are tied to."""
 
     component: Component
     inputs: tuple[str | None, ...]
@@ -66,7 +66,7 @@ MakeProbe = Callable[..., Probe]
 
 @pytest.fixture(scope="session")
 def probe() -> MakeProbe:
-    """A component from a function of tensors or a class of modules, and the types of its outputs."""
+    """Make a component of a function of tensors or a class of modules, and the types of its outputs."""
 
     def make(body: Any, *results: TensorType) -> Probe:
         if isinstance(body, type):
@@ -87,7 +87,7 @@ Write = Callable[..., Program]
 
 @pytest.fixture(scope="session")
 def written() -> Write:
-    """A program from drafts by path; each stands on a line of its own."""
+    """Make a program of drafts by path; each is on its own line of the spec."""
 
     def write(
         inputs: Mapping[str, TensorType],
@@ -98,55 +98,58 @@ def written() -> Write:
         types = dict(inputs)
         calls = []
         for line, (path, d) in enumerate(drafts.items(), start=1):
+            # names of parameters, as register_parametrization changes them
             signature = d.component.signature(*(types[name] if name else None for name in d.inputs))
             local = {f"parametrizations.{name}.original" if name in dict(d.reparams) else name: type
                      for name, type in signature.parameters.items()}  # fmt: skip
             signature = Signature(signature.outputs, local, signature.buffers)
+
             names = [path, *(f"{path}:{i}" for i in range(1, len(signature.outputs)))]
             types |= dict(zip(names, signature.outputs, strict=True))
             parameters = {name: f"{path}.{name}" for name in local} | dict(d.tied or {})
             buffers = {name: f"{path}.{name}" for name in signature.buffers}
+
             span = Span("spec.yaml", line)
             calls.append(
                 Call(path, d.component, d.reparams, d.inputs, tuple(names), signature, parameters, buffers, span, path)
             )
+
         return Program("model", dict(inputs), tuple(calls), dict(outputs), types, contract or {})
 
     return write
 
 
 def modules(program: Program) -> dict[str, nn.Module]:
-    """The module of every call, its initial weights drawn by its path."""
-    made = {}
+    """Return the module of every call; initial weights depend on its path."""
+    by_path = {}
     for call in program.calls:
         torch.manual_seed(zlib.crc32(call.path.encode()))
         module = call.component.module(*(program.types[name] if name else None for name in call.inputs))
-        for name, reparam in call.reparams:
-            register_parametrization(module, name, reparam.parametrization())
+        register_reparams(module, call.reparams)
         for name, tensor in module.state_dict().items():
             if tensor.is_floating_point() and ("bias" in name or "running" in name):
                 tensor.uniform_(0.5, 1.5)
-        made[call.path] = module.eval()
-    return made
+        by_path[call.path] = module.eval()
+    return by_path
 
 
 def weights_of(program: Program) -> Arrays:
-    """The state_dict of the whole program."""
+    """Return the state_dict of the whole program."""
     weights: Arrays = {}
-    made = modules(program)
+    by_path = modules(program)
     for call in program.calls:
-        for name, tensor in made[call.path].state_dict().items():
+        for name, tensor in by_path[call.path].state_dict().items():
             weights.setdefault((call.parameters | call.buffers)[name], tensor.detach().numpy())  # type: ignore[operator]  # dicts here
     return weights
 
 
 @torch.no_grad()
 def eager(program: Program, weights: Mapping[str, Array], feeds: Mapping[str, Array]) -> Arrays:
-    """The outputs as PyTorch calculates them, call by call."""
+    """Return the outputs as PyTorch calculates them, call by call."""
     values = {name: torch.from_numpy(array) for name, array in feeds.items()}
-    made = modules(program)
+    by_path = modules(program)
     for call in program.calls:
-        module = made[call.path]
+        module = by_path[call.path]
         source = {**call.parameters, **call.buffers}
         module.load_state_dict({name: torch.from_numpy(weights[source[name]]) for name in module.state_dict()})
         results = module(*(values[name] if name else None for name in call.inputs))
@@ -156,7 +159,7 @@ def eager(program: Program, weights: Mapping[str, Array], feeds: Mapping[str, Ar
 
 
 def drawn(types: Mapping[str, TensorType], sizes: Mapping[str, int], seed: int = 0) -> Arrays:
-    """Inputs of these sizes."""
+    """Return random inputs of these sizes."""
     random = np.random.default_rng(seed)
     feeds: Arrays = {}
     for name, type in types.items():
@@ -168,7 +171,7 @@ def drawn(types: Mapping[str, TensorType], sizes: Mapping[str, int], seed: int =
 
 @dataclass(frozen=True)
 class Compared:
-    """A model that agreed with PyTorch, as it was written, and where."""
+    """A written model that agreed with PyTorch."""
 
     model: onnx.ModelProto
     weights: Arrays
@@ -187,20 +190,21 @@ Compare = Callable[..., Compared]
 
 @pytest.fixture
 def same_as_torch(tmp_path: Path) -> Compare:
-    """Exports a program and holds ONNX Runtime's outputs to those of PyTorch at several sizes of its dims."""
+    """Export a program, and compare ONNX Runtime's outputs with PyTorch's at several sizes of its dims."""
 
     def compare(program: Program, *sizes: Mapping[str, int], opset: int = 23, tolerance: float = 2e-6) -> Compared:
         weights = weights_of(program)
-        exported = export(program, weights, tmp_path, opset=opset)
+        exported = write_model(link_program(program, opset=opset), weights, tmp_path)
         session = onnxruntime.InferenceSession(str(exported.paths[0]), providers=["CPUExecutionProvider"])
         assert [value.name for value in session.get_outputs()] == list(program.outputs)
+
         for at in sizes or ({},):
             feeds = drawn(program.inputs, at)
             expected = eager(program, weights, feeds)
-            for name, got in zip(program.outputs, session.run(None, feeds), strict=True):
-                assert got.dtype == expected[name].dtype
+            for name, output in zip(program.outputs, session.run(None, feeds), strict=True):
+                assert output.dtype == expected[name].dtype
                 np.testing.assert_allclose(
-                    got, expected[name], rtol=tolerance, atol=tolerance, err_msg=f"{name} at {at}"
+                    output, expected[name], rtol=tolerance, atol=tolerance, err_msg=f"{name} at {at}"
                 )
         return Compared(onnx.load(str(exported.paths[0]), load_external_data=False), weights, exported.paths[0])
 
@@ -209,7 +213,7 @@ def same_as_torch(tmp_path: Path) -> Compare:
 
 @pytest.fixture(scope="session")
 def typed() -> Callable[..., TensorType]:
-    """A type from its dims: a name is a dim of the contract."""
+    """Make a type of its dims: a name is a dim of the contract."""
 
     def make(*dims: str | int | Dim, dtype: str = "float32") -> TensorType:
         return TensorType(dtype, shape(*(Dim.symbol(d) if isinstance(d, str) else d for d in dims)))

@@ -1,4 +1,4 @@
-"""Units → objects: what a unit is compiled to does not depend on its company, and what cannot be compiled is blamed."""
+"""Units → objects: an object does not depend on the batch, and a unit that cannot be compiled is reported."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def compiled(*units: Unit) -> list[Object]:
 
 @pytest.fixture(scope="module")
 def units(typed: Any, probe: Any) -> list[Unit]:
-    """Units that share constants, sizes, parameters' names and awkward habits."""
+    """Units that share constants, sizes and names of parameters, and awkward ones."""
     x, mask = typed("d0", "d1", 32), typed("d0", "d1", dtype="int64")
 
     def branch(a: torch.Tensor) -> torch.Tensor:
@@ -46,79 +46,80 @@ def units(typed: Any, probe: Any) -> list[Unit]:
         chosen: torch.Tensor = torch.cond(a.sum() > 0, lambda b: b + captured, lambda b: b * 2, (a,))
         return chosen
 
-    def made(component: Any, *inputs: Any, reparams: Any = ()) -> Unit:
+    def unit(component: Any, *inputs: Any, reparams: Any = ()) -> Unit:
         return Unit(component, reparams, inputs, 23)
 
     return [
-        made(LayerNorm(), x),
-        made(Linear(out=16), x),
-        made(Linear(out=16), x, reparams=(("weight", Standardize()),)),
-        made(Linear(out=16), typed("d0", 32)),
-        made(Identity(), x),
-        made(Dropout(p=0.1), x),
-        made(Gelu(), x),
-        made(Add(), x, x),
-        made(Add(), x, x, x),
-        made(Embedding(vocab=9, dim=4), mask),
-        made(LearnedPosition(max=64), x),
-        made(Attention(heads=4), x, None, mask),
-        made(Attention(heads=4, causal=True), x, None, None),
-        made(BatchNorm(), typed("d0", 32)),
-        made(InstanceNorm(axis=2), x),
-        made(MeanPool(), x, mask),
-        made(Relu(), typed(2, 3)),
-        made(probe(branch, x), x),
-        made(probe(lambda a: (a.topk(2)[1], a, a * 2), mask, x, x), x),
-        made(probe(lambda a: a * 2 if a.shape[1] > 5 else a, x), x),
+        unit(LayerNorm(), x),
+        unit(Linear(out=16), x),
+        unit(Linear(out=16), x, reparams=(("weight", Standardize()),)),
+        unit(Linear(out=16), typed("d0", 32)),
+        unit(Identity(), x),
+        unit(Dropout(p=0.1), x),
+        unit(Gelu(), x),
+        unit(Add(), x, x),
+        unit(Add(), x, x, x),
+        unit(Embedding(vocab=9, dim=4), mask),
+        unit(LearnedPosition(max=64), x),
+        unit(Attention(heads=4), x, None, mask),
+        unit(Attention(heads=4, causal=True), x, None, None),
+        unit(BatchNorm(), typed("d0", 32)),
+        unit(InstanceNorm(axis=2), x),
+        unit(MeanPool(), x, mask),
+        unit(Relu(), typed(2, 3)),
+        unit(probe(branch, x), x),
+        unit(probe(lambda a: (a.topk(2)[1], a, a * 2), mask, x, x), x),
+        unit(probe(lambda a: a * 2 if a.shape[1] > 5 else a, x), x),
     ]
 
 
 @pytest.fixture(scope="module")
 def everything(units: list[Unit]) -> dict[Unit, Object]:
-    """All of them out of one gallery."""
+    """Compile all of them in one batch."""
     return compile_units(dict.fromkeys(units, SPAN))
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_unit_is_the_same_in_any_company(units: list[Unit], everything: dict[Unit, Object], seed: int) -> None:
+def test_a_unit_is_the_same_in_any_batch(units: list[Unit], everything: dict[Unit, Object], seed: int) -> None:
     draw = random.Random(seed)
-    company = draw.sample(units, draw.randint(2, len(units) - 1))
-    for unit, other in zip(company, compiled(*company), strict=True):
-        assert other.to_bytes() == everything[unit].to_bytes(), unit.component
+    batch = draw.sample(units, draw.randint(2, len(units) - 1))
+    for unit, in_batch in zip(batch, compiled(*batch), strict=True):
+        assert in_batch.to_bytes() == everything[unit].to_bytes(), unit.component
     alone = draw.choice(units)
     assert compiled(alone)[0].to_bytes() == everything[alone].to_bytes(), alone.component
 
 
 def test_objects_stand_on_their_own(everything: dict[Unit, Object]) -> None:
-    """Constants are shared in the gallery, and values captured by bodies of If: each object has what it needs."""
-    for unit, made in everything.items():
-        known = {f"x{port}" for port, x in enumerate(unit.inputs) if x} | {tensor.name for tensor in made.constants}
-        known |= {result for subgraph in made.subgraphs for result in subgraph.results} | {""}
-        assert_closed(made.nodes, known)
-        assert set(made.outputs) <= known | {name for node in made.nodes for name in node.output}
+    """In a batch, units share constants and values captured by bodies of If: each object has all that it needs."""
+    for unit, compiled in everything.items():
+        defined = {f"x{port}" for port, x in enumerate(unit.inputs) if x} | {t.name for t in compiled.constants}
+        defined |= {result for subgraph in compiled.subgraphs for result in subgraph.results} | {""}
+        assert_closed(compiled.nodes, defined)
+        assert set(compiled.outputs) <= defined | {name for node in compiled.nodes for name in node.output}
 
 
-def assert_closed(nodes: Any, known: set[str]) -> None:
-    known = set(known)
+def assert_closed(nodes: Any, outer: set[str]) -> None:
+    """Assert that nodes read nothing but outer values, parameters and the outputs of earlier nodes."""
+    defined = set(outer)
     for node in nodes:
         assert not node.metadata_props
         assert not node.name
-        assert all(name in known or name.startswith("p.") for name in node.input), (node, known)
+        assert all(name in defined or name.startswith("p.") for name in node.input), (node, defined)
         for graph in subgraphs(node):
             assert not [dim for value in graph.output for dim in value.type.tensor_type.shape.dim if dim.dim_param]
-            assert_closed(graph.node, known | {tensor.name for tensor in graph.initializer})
-        known |= set(node.output)
+            assert_closed(graph.node, defined | {tensor.name for tensor in graph.initializer})
+        defined |= set(node.output)
 
 
 def test_outputs_that_are_inputs(typed: Any, probe: Any) -> None:
     x = typed("d0", 4)
     swap = Unit(probe(lambda a, b: (b, a, b * 1.5), x, x, x), (), (x, x), 23)
-    (made,) = compiled(swap)
-    assert made.outputs == ("x1", "x0", "v0")
+    (swapped,) = compiled(swap)
+    assert swapped.outputs == ("x1", "x0", "v0")
 
 
 def test_nothing_of_a_layer_is_allocated(typed: Any) -> None:
-    """400 GB of embedding, and a matrix to make a key of."""
+    """An embedding of 400 GB."""
     ids = typed("d0", dtype="int64")
     huge = Unit(Embedding(vocab=10**8, dim=1000), (), (ids,), 23)
     assert [node.op_type for node in compiled(huge)[0].nodes] == ["Gather"]
@@ -138,10 +139,10 @@ x = TensorType("float32", shape(Dim.symbol("d0"), Dim.symbol("d1"), 32))
 rows = TensorType("float32", shape(Dim.symbol("d0"), 32))
 units = [Unit(Attention(heads=4), (), (x, None, None), 18), Unit(Linear(out=3), (("weight", Standardize()),), (x,), 18)]
 units.append(Unit(Linear(out=3), (), (rows,), 18))
-for unit, made in compile_units(dict.fromkeys(units, Span("", 1))).items():
-    print(hashlib.sha256(made.to_bytes()).hexdigest())
+for compiled in compile_units(dict.fromkeys(units, Span("", 1))).values():
+    print(hashlib.sha256(compiled.to_bytes()).hexdigest())
 """
-    said = [
+    hashes = [
         subprocess.run(
             [sys.executable, "-c", code],
             env={**os.environ, "PYTHONHASHSEED": seed},
@@ -151,39 +152,41 @@ for unit, made in compile_units(dict.fromkeys(units, Span("", 1))).items():
         ).stdout
         for seed in ("1", "2")
     ]
-    assert said[0] == said[1]
-    assert len(said[0].split()) == 3
+
+    assert hashes[0] == hashes[1]
+    assert len(hashes[0].split()) == 3
 
 
-def test_prologue_is_split_off(typed: Any) -> None:
+def test_weight_subgraphs_are_split_off(typed: Any) -> None:
     x = typed("d0", "d1", 32)
     plain, normalized = compiled(
         Unit(Linear(out=16), (), (x,), 23), Unit(Linear(out=16), (("weight", Standardize()),), (x,), 23)
     )
-    for made, parameter in ((plain, "weight"), (normalized, "parametrizations.weight.original")):
-        assert [node.op_type for node in made.nodes] == ["MatMul", "Add"]
-        assert made.parameters == ("bias",)
-        (subgraph,) = made.subgraphs
+    for linear, parameter in ((plain, "weight"), (normalized, "parametrizations.weight.original")):
+        assert [node.op_type for node in linear.nodes] == ["MatMul", "Add"]
+        assert linear.parameters == ("bias",)
+        (subgraph,) = linear.subgraphs
         assert subgraph.parameters == (parameter,)
         onnx.checker.check_model(onnx.load_from_string(subgraph.model), full_check=True)
 
 
 def test_branch_on_a_size_leaves_a_constraint(typed: Any, probe: Any) -> None:
     x = typed("d0", "d1")
-    asked: list[Any] = [
+    bodies: list[Any] = [
         lambda a: a * 2 if a.shape[1] > 20 else a,
         lambda a: a * 2 if a.shape[1] == 20 else a,
         lambda a: sum(a[:, i] for i in range(a.shape[1])),
         lambda a: a * 2 if a.shape[0] * 3 > a.shape[1] and a.shape[1] / 2 < 9 else a,
     ]
-    found = [made.constraints for made in compiled(*(Unit(probe(body, x), (), (x,), 23) for body in asked))]
-    assert found[:2] == [("x0_1 <= 20",), ("x0_1 != 20",)]
-    assert found[2] == ("x0_1 == 11",)
-    assert found[3] == ("3*x0_0 > x0_1", "(IntTrueDiv(x0_1, 2)) < 9.0")
+    units = [Unit(probe(body, x), (), (x,), 23) for body in bodies]
+    constraints = [branching.constraints for branching in compiled(*units)]
+    assert constraints[:2] == [("x0_1 <= 20",), ("x0_1 != 20",)]
+    assert constraints[2] == ("x0_1 == 11",)
+    assert constraints[3] == ("3*x0_0 > x0_1", "(IntTrueDiv(x0_1, 2)) < 9.0")
 
 
 def test_sizes_that_follow_from_others_leave_a_constraint(typed: Any, probe: Any) -> None:
-    """The dims of these types say nothing of each other; what was traced does."""
+    """The dims of these types are unrelated, but the trace relates them."""
     n = Dim.symbol("d0", 2)
     x, y = TensorType("float32", shape(n)), TensorType("float32", shape(n // 2))
     unit = Unit(probe(lambda a, b: a[: a.shape[0] // 2] * b, y), (), (x, y), 23)
@@ -220,11 +223,11 @@ def foreign(x: torch.Tensor) -> torch.Tensor:
 REFUSED = [
     (Reassigns, "probe cannot be exported: it changes its own state in eval mode: count"),
     (InPlace, "probe cannot be exported: it changes its own state in eval mode: count"),
-    (lambda x: (x, x), "probe cannot be exported: it gives 2 outputs, and its signature says 1"),
-    (lambda x: x[x > 0], "what it does depends on the values of its inputs: aten.nonzero.default"),
+    (lambda x: (x, x), "probe cannot be exported: its number of outputs is 2, but its signature has 1"),
+    (lambda x: x[x > 0], "a shape or branch in it depends on the values of its inputs: aten.nonzero.default"),
     (lambda x: x * 2 if x.sum().item() > 0 else x, "depends on the values of its inputs: aten._local_scalar_dense"),
     (lambda x: torch.special.airy_ai(x), "No ONNX function found for <OpOverload(op='aten.special_airy_ai'"),
-    (foreign, "it needs com.example::Twice, which is no operator of ONNX itself"),
+    (foreign, "it needs com.example::Twice, which is not an operator of ONNX itself"),
     (lambda x: x @ x, "a and b must have same reduction dim"),
     (fails, "no such thing"),
 ]
@@ -243,7 +246,7 @@ def test_error_names_the_line(typed: Any, probe: Any, capfd: Any, body: Any, mes
     assert capfd.readouterr() == ("", "")
 
 
-def test_every_unit_that_fails_is_told(typed: Any, probe: Any) -> None:
+def test_every_unit_that_fails_is_reported(typed: Any, probe: Any) -> None:
     x = typed("d0", "d1")
     units = {
         Unit(probe(body, x), (), (x,), 23): Span("spec.yaml", line) for line, (body, _) in enumerate(REFUSED[:4], 1)

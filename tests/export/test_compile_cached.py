@@ -1,4 +1,4 @@
-"""Units out of the cache: what is kept, what is compiled anew, and what the key depends on beside the unit."""
+"""Units out of the cache: what is kept, what is compiled again, and what the key depends on besides the unit."""
 
 from __future__ import annotations
 
@@ -39,51 +39,51 @@ def cache(tmp_path: Path) -> Cache:
 @pytest.fixture
 def units(typed: Any) -> dict[Unit, Span]:
     x = typed("d0", "d1", 8)
-    made = (("weight", Standardize()),)
-    return dict.fromkeys([Unit(Linear(out=4), made, (x,), 23), Unit(LayerNorm(), (), (x,), 23)], SPAN)
+    reparams = (("weight", Standardize()),)
+    return dict.fromkeys([Unit(Linear(out=4), reparams, (x,), 23), Unit(LayerNorm(), (), (x,), 23)], SPAN)
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[Unit]]:
+def compile_calls(monkeypatch: pytest.MonkeyPatch) -> list[list[Unit]]:
     """The units that were compiled, call by call."""
     calls: list[list[Unit]] = []
 
-    def counted(units: Mapping[Unit, Span]) -> dict[Unit, Object]:
+    def recorded(units: Mapping[Unit, Span]) -> dict[Unit, Object]:
         calls.append(list(units))
         return compile_units(units)
 
-    monkeypatch.setattr(compile_cached, "compile_units", counted)
+    monkeypatch.setattr(compile_cached, "compile_units", recorded)
     return calls
 
 
-def test_the_second_time_nothing_is_compiled(units: Any, cache: Cache, asked: Any, typed: Any) -> None:
+def test_the_second_time_nothing_is_compiled(units: Any, cache: Cache, compile_calls: Any, typed: Any) -> None:
     first, recalled = compile_cached.compile_cached(units, cache)
-    assert (recalled, asked) == (0, [list(units)])
+    assert (recalled, compile_calls) == (0, [list(units)])
     more = Unit(Identity(), (), (typed("d0"),), 23)
     again, recalled = compile_cached.compile_cached({more: SPAN, **units}, cache)
-    assert (recalled, asked[1:]) == (2, [[more]])
+    assert (recalled, compile_calls[1:]) == (2, [[more]])
     assert list(again) == [more, *units]
     assert {unit: again[unit].to_bytes() for unit in units} == {unit: first[unit].to_bytes() for unit in units}
 
 
-def test_a_broken_entry_is_compiled_anew_and_mended(units: Any, cache: Cache, asked: Any) -> None:
+def test_a_damaged_entry_is_compiled_again_and_repaired(units: Any, cache: Cache, compile_calls: Any) -> None:
     compile_cached.compile_cached(units, cache)
-    one, other = units
-    (cache.folder / one.key).write_bytes(b"torn")
-    cache.write(other.key, b"whole, but no object")
+    first, second = units
+    (cache.folder / first.key).write_bytes(b"torn")
+    cache.write(second.key, b"whole, but not an object")
     assert compile_cached.compile_cached(units, cache)[1] == 0
-    assert asked[1:] == [[one, other]]
+    assert compile_calls[1:] == [[first, second]]
     assert compile_cached.compile_cached(units, cache)[1] == 2
 
 
-def test_without_a_cache_nothing_is_read_or_kept(units: Any, cache: Cache, asked: Any) -> None:
+def test_without_a_cache_nothing_is_read_or_kept(units: Any, cache: Cache, compile_calls: Any) -> None:
     compile_cached.compile_cached(units, cache)
     before = {path: path.stat().st_mtime_ns for path in cache.folder.iterdir()}
     assert compile_cached.compile_cached(units, None)[1] == 0
     assert {path: path.stat().st_mtime_ns for path in cache.folder.iterdir()} == before
 
 
-def test_a_unit_without_a_text_of_its_own_is_not_kept(units: Any, cache: Cache, typed: Any, probe: Any) -> None:
+def test_a_unit_without_a_canonical_text_is_not_kept(units: Any, cache: Cache, typed: Any, probe: Any) -> None:
     """The text of a function has its address in it, which another function may have in the next process."""
     odd = Unit(probe(lambda a: a * 2, typed("d0")), (), (typed("d0"),), 23)
     for _ in range(2):
@@ -137,7 +137,7 @@ print(Unit(Linear(out=8), (), (TensorType('float32', ()),), 23).key)
 """
 
 
-@pytest.mark.parametrize("file", ["components/linear.py", "export/cut.py", "modules/norm.py"])
+@pytest.mark.parametrize("file", ["components/families/linear.py", "export/split.py", "modules/norm.py"])
 def test_any_change_of_stackc_is_another_key(file: str, tmp_path: Path) -> None:
     source = Path(stackc.__file__).parent
     copy = shutil.copytree(source, tmp_path / "stackc", ignore=shutil.ignore_patterns("__pycache__"))
@@ -166,5 +166,5 @@ def test_different_data_is_different_text(typed: Any) -> None:
 
 @pytest.mark.parametrize("value", [object(), len, {1, 2}, Linear, [lambda: 1]])
 def test_what_has_no_text(value: object) -> None:
-    with pytest.raises(TypeError, match="has no text of its own"):
+    with pytest.raises(TypeError, match="has no canonical text"):
         canonical_text(value)

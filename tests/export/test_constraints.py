@@ -26,10 +26,10 @@ def test_comparisons_with_a_number(limits: DimRange, relation: str, number: int,
     assert limits.maximum is not None
     sizes = range(limits.least, limits.maximum + 1, limits.multiple_of)
     expected = all(eval(f"{n * factor + term} {relation} {number}") for n in sizes)
-    found = counterexample(f"x0_0 {relation} {number}", (TensorType("float32", shape(dim)),), {"n": limits})
-    assert (found is None) == (expected or not sizes)
-    if found is not None:
-        assert found["n"] in sizes
+    failing = counterexample(f"x0_0 {relation} {number}", (TensorType("float32", shape(dim)),), {"n": limits})
+    assert (failing is None) == (expected or not sizes)
+    if failing is not None:
+        assert failing["n"] in sizes
 
 
 @pytest.mark.parametrize(

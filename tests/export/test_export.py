@@ -1,4 +1,4 @@
-"""The stage from end to end: what ONNX Runtime makes of the linked model, against plain PyTorch."""
+"""The stage from end to end: outputs of the linked model in ONNX Runtime against plain PyTorch."""
 
 from __future__ import annotations
 
@@ -39,13 +39,14 @@ def test_encoder_layer(written: Any, draft: Any, typed: Any, same_as_torch: Any,
         },
         {"y": "down"},
     )
+
     compared = same_as_torch(program, *SIZES, opset=opset)
     assert compared.nodes.count("Attention") == (1 if opset == 23 else 0)
     assert [(o.domain, o.version) for o in compared.model.opset_import] == [("", opset)]
 
 
 class Both(nn.Module):
-    """Two parameters, a buffer that is no state, a constant made on the way, and two outputs."""
+    """Two parameters, a buffer outside the state, a constant made in the forward, and two outputs."""
 
     table: torch.Tensor
 
@@ -90,6 +91,7 @@ def test_awkward_units(written: Any, draft: Any, typed: Any, probe: Any, same_as
         },
         {"swap": "swap", "second": "swap:1", "third": "swap:2", "argmax": "argmax", "made": "made", "fixed": "fixed"},
     )
+
     compared = same_as_torch(program, {"batch": 4, "seq": 5}, {"batch": 1, "seq": 1})
     assert "If" in compared.nodes
     assert set(compared.nodes).isdisjoint({"ReduceMean", "Sqrt", "Div"}), "a reparametrization left a trace"
@@ -101,7 +103,9 @@ def test_float64(written: Any, draft: Any, typed: Any, same_as_torch: Any) -> No
 
 
 @pytest.mark.parametrize("component", [Identity(), Dropout(p=0.3)])
-def test_nothing_but_a_pass(written: Any, draft: Any, typed: Any, same_as_torch: Any, component: Component) -> None:
+def test_a_value_that_is_only_passed_on(
+    written: Any, draft: Any, typed: Any, same_as_torch: Any, component: Component
+) -> None:
     program = written({"x": typed("batch", 8)}, {"a": draft(component, ("x",))}, {"y": "a", "z": "a"})
     assert same_as_torch(program, {"batch": 2}).nodes == ["Identity", "Identity"]
 
@@ -121,7 +125,7 @@ def test_sizes_that_hang_together(written: Any, draft: Any, typed: Any, probe: A
 
 
 def test_a_size_may_become_one(written: Any, draft: Any, typed: Any, probe: Any, same_as_torch: Any) -> None:
-    """The least picture has one patch. The exporter by itself takes every size to be at least 2."""
+    """The smallest image has one patch. By default the exporter takes every size to be at least 2."""
     h, w = Dim.symbol("h", 16), Dim.symbol("w", 16)
 
     def patches(x: torch.Tensor) -> torch.Tensor:
@@ -136,11 +140,12 @@ def test_a_size_may_become_one(written: Any, draft: Any, typed: Any, probe: Any,
 
 
 def test_layers_do_the_same_with_the_mask_once(written: Any, draft: Any, typed: Any, same_as_torch: Any) -> None:
-    """What all layers make of the mask and its sizes is one calculation to ONNX Runtime, as in a whole-model export."""
+    """ONNX Runtime computes once what all layers need of the mask and its sizes, as in a whole-model export."""
     inputs = {"x": typed("batch", "seq", 8), "mask": typed("batch", "seq", dtype="int64")}
     drafts = {"l0": draft(Attention(heads=2), ("x", None, "mask"))}
     drafts |= {f"l{i}": draft(Attention(heads=2), (f"l{i - 1}", None, "mask")) for i in range(1, 5)}
     compared = same_as_torch(written(inputs, drafts, {"y": "l4"}), *SIZES)
+
     options = onnxruntime.SessionOptions()
     options.optimized_model_filepath = str(compared.path.with_suffix(".optimized"))
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED

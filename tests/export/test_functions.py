@@ -41,10 +41,10 @@ outputs: {sum: sum, second: tower.1}
 
 
 def both(spec: Path, overrides: Overrides, folder: Path, opset: int) -> tuple[Built, Built]:
-    """The spec built flat, and with functions and their proof."""
+    """Build the spec flat, and with functions and their proof."""
     flat = Options(overrides, out=folder / "flat", opset=opset, verify=False)
     folded = Options(overrides, out=folder / "folded", opset=opset, functions=True, per_component=True, measure=False)
-    return build(spec, flat, lambda stage, found: None), build(spec, folded, lambda stage, found: None)
+    return build(spec, flat), build(spec, folded)
 
 
 def loaded(built: Built) -> onnx.ModelProto:
@@ -58,8 +58,8 @@ def run(path: Path) -> list[np.ndarray]:
         size = [axis if isinstance(axis, int) else {"batch": 2}.get(axis, 7) for axis in x.shape]
         numbers = np.random.default_rng(0)
         feeds[x.name] = numbers.random(size, "float32") if "float" in x.type else numbers.integers(0, 2, size)
-    made: list[np.ndarray] = session.run(None, feeds)
-    return made
+    outputs: list[np.ndarray] = session.run(None, feeds)
+    return outputs
 
 
 @pytest.mark.parametrize(
@@ -88,9 +88,9 @@ def test_the_flat_model_again(spec: str, opset: int, functions: dict[str, int], 
         t.name for t in loaded(flat).graph.initializer
     }
     expected = run(flat.folder / "model.onnx")
-    # ONNX Runtime fuses other nodes where it finds functions, so it rounds otherwise; the proof above has its bound
-    for one, other in zip(expected, run(folded.folder / "model.onnx"), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+    # ONNX Runtime fuses other nodes if there are functions, so it rounds differently; the proof above has its own bound
+    for output, folded_output in zip(expected, run(folded.folder / "model.onnx"), strict=True):
+        np.testing.assert_allclose(output, folded_output, rtol=1e-3, atol=1e-4)
 
 
 def test_a_function_reads_as_the_block_does(tmp_path: Path) -> None:
@@ -102,15 +102,15 @@ def test_a_function_reads_as_the_block_does(tmp_path: Path) -> None:
     assert [node.name for node in stack.node] == ["0", "1"]
     assert {node.op_type for node in stack.node} == {"layer"}
     assert [node.op_type for node in model.graph.node if node.domain] == ["h"]
-    (place,) = [node for node in model.graph.node if node.domain]
-    assert {p.key: p.value for p in place.metadata_props}["stackc.path"] == "h"
-    assert [value.name for value in model.graph.value_info if value.name.startswith("h.")] == list(place.output)
+    (call,) = [node for node in model.graph.node if node.domain]
+    assert {p.key: p.value for p in call.metadata_props}["stackc.path"] == "h"
+    assert [value.name for value in model.graph.value_info if value.name.startswith("h.")] == list(call.output)
 
 
 def test_functions_of_onnx_runtime_s_operators(tmp_path: Path) -> None:
-    """The checker knows no type of what com.microsoft's operators give; behind a function it calls that an error."""
+    """The checker infers no types for operators of com.microsoft; behind a function it calls that an error."""
     options = Options(Overrides(SMALL), out=tmp_path, opset=18, target="ort", functions=True, measure=False)
-    built = build(SPECS / "bert_base.yaml", options, lambda stage, found: None)
+    built = build(SPECS / "bert_base.yaml", options)
     layer = loaded(built).functions[0]
     assert [node.op_type for node in layer.node if node.domain] == ["MultiHeadAttention"]
     assert verify(built.folder, "cpu").distances

@@ -28,11 +28,11 @@ def test_to_bytes_and_back(typed: Any, probe: Any) -> None:
         Unit(Identity(), (), (x,), 23),
         Unit(probe(lambda a: a * 2 if a.shape[1] > 20 else a, x), (), (x,), 23),
     ]
-    for made in compile_units(dict.fromkeys(units, Span("", 1))).values():
-        again = Object.from_bytes(made.to_bytes())
-        assert again.to_bytes() == made.to_bytes()
+    for compiled in compile_units(dict.fromkeys(units, Span("", 1))).values():
+        again = Object.from_bytes(compiled.to_bytes())
+        assert again.to_bytes() == compiled.to_bytes()
         assert (again.outputs, again.subgraphs, again.constraints, again.opset) == (
-            made.outputs, made.subgraphs, made.constraints, made.opset,
+            compiled.outputs, compiled.subgraphs, compiled.constraints, compiled.opset,
         )  # fmt: skip
 
 
@@ -43,8 +43,9 @@ def test_bytes_of_something_else() -> None:
 
 def test_linking_stored_objects_imports_no_torch(tmp_path: Path, typed: Any) -> None:
     x = typed("d0", 4)
-    (made,) = compile_units({Unit(Linear(out=4), (), (x,), 23): Span("", 1)}).values()
-    (tmp_path / "object").write_bytes(made.to_bytes())
+    (linear,) = compile_units({Unit(Linear(out=4), (), (x,), 23): Span("", 1)}).values()
+    (tmp_path / "object").write_bytes(linear.to_bytes())
+
     code = """
 import sys
 from pathlib import Path
@@ -70,5 +71,6 @@ weights = {"a.weight": np.eye(4, dtype="float32"), "a.bias": np.zeros(4, dtype="
 write(link(program, units, objects, opset=23), weights, folder, inline=True)
 assert not {"torch", "onnxruntime", "onnxscript", "onnx_ir"} & sys.modules.keys(), "imported"
 """
+
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
     assert [node.op_type for node in onnx.load(str(tmp_path / "model.onnx")).graph.node] == ["Gemm"]

@@ -1,4 +1,4 @@
-"""What is one unit, and what its key depends on."""
+"""Which calls are one unit, and what its key depends on."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_names_of_dims_make_no_difference(written: Any, draft: Any, typed: Any) 
         (((Dim.symbol("n") + 1) // 2, Dim.symbol("n"), 3), "(1 + d0)//2, d0, 3"),
     ],
 )
-def test_dims_that_hang_together_stay_together(written: Any, draft: Any, typed: Any, dims: Any, expected: str) -> None:
+def test_dims_that_are_related_stay_related(written: Any, draft: Any, typed: Any, dims: Any, expected: str) -> None:
     program = written({"x": typed(*dims)}, {"norm": draft(LayerNorm(), ("x",))}, {})
     (unit,) = units_of(program, 23)
     assert unit.inputs[0] is not None
@@ -90,6 +90,7 @@ def test_key_tells_apart_what_compiles_differently(typed: Any) -> None:
         replace(unit, opset=18),
         replace(unit, target="ort"),
     ]
+
     keys = {u.key for u in [unit, *others]}
     assert len(keys) == len(others) + 1
     assert replace(unit).key == unit.key

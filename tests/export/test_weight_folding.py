@@ -1,4 +1,4 @@
-"""The prologue moves elements with numpy and calculates with ONNX Runtime; held to ONNX Runtime and PyTorch."""
+"""Weight folding moves elements with NumPy and calculates with ONNX Runtime; compared with ONNX Runtime and PyTorch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MOVES = [
 
 
 def subgraph(body: str, outputs: int) -> WeightSubgraph:
-    """A prologue of one parameter; constants are initializers, as the exporter leaves them."""
+    """Make a weight subgraph of one parameter; constants are initializers, as the exporter leaves them."""
     names = [f"v{i}" for i in range(outputs)]
     results = ", ".join(f"float {name}" for name in names)
     text = f'<ir_version: 10, opset_import: ["": 23]> g (float[2,3,4] p0) => ({results}) {{ {body} }}'
@@ -50,20 +50,20 @@ def subgraph(body: str, outputs: int) -> WeightSubgraph:
 @pytest.mark.parametrize("body", MOVES)
 def test_moves_are_those_of_onnx_runtime(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
     outputs = 3 if "v0, v1, v2" in body else 2 if "v0, v1" in body else 1
-    made = subgraph(body, outputs)
-    expected = run_once(made.model, {"p0": W})
+    moving = subgraph(body, outputs)
+    expected = run_once(moving.model, {"p0": W})
 
     def refuse(*_: object) -> None:
-        raise AssertionError("numpy is enough for this")
+        raise AssertionError("NumPy is enough for this")
 
     monkeypatch.setattr(weight_folding, "run_once", refuse)
-    for got, wanted in zip(weight_folding.run_subgraph(made, [W]), expected, strict=True):
-        np.testing.assert_array_equal(got, wanted)
+    for result, of_onnx in zip(weight_folding.run_subgraph(moving, [W]), expected, strict=True):
+        np.testing.assert_array_equal(result, of_onnx)
 
 
 def test_arithmetic_goes_through_onnx_runtime() -> None:
-    (got,) = weight_folding.run_subgraph(subgraph("v1 = Sqrt (p0) v0 = Transpose <perm = [0, 2, 1]> (v1)", 1), [W])
-    np.testing.assert_allclose(got, np.sqrt(W).transpose(0, 2, 1), rtol=1e-6)
+    (result,) = weight_folding.run_subgraph(subgraph("v1 = Sqrt (p0) v0 = Transpose <perm = [0, 2, 1]> (v1)", 1), [W])
+    np.testing.assert_allclose(result, np.sqrt(W).transpose(0, 2, 1), rtol=1e-6)
 
 
 def test_what_moves_can_stay_in_the_graph() -> None:
@@ -73,7 +73,7 @@ def test_what_moves_can_stay_in_the_graph() -> None:
 
 
 class Projections(nn.Module):
-    """One parameter for three projections, which the graph wants apart."""
+    """One parameter for three projections, which the graph needs as three tensors."""
 
     def __init__(self) -> None:
         super().__init__()

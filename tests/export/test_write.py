@@ -1,4 +1,4 @@
-"""The files: weights beside the model once they are large, one tensor at a time, the same bytes every time."""
+"""The written files: large weights beside the model, one tensor at a time, the same bytes every time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from stackc.components.families.embedding import Embedding
 from stackc.components.families.linear import Linear
-from stackc.export import export
+from stackc.export import ExportedModel, link_program, write_model
 from stackc.export import write as writing
 from stackc.export.compile import compile_units
 from stackc.export.link import LinkedGraph, link
@@ -35,8 +35,8 @@ def program(written: Any, draft: Any, typed: Any) -> Program:
         "up": draft(Linear(out=300), ("embed",)),
         "down": draft(Linear(out=3), ("up",)),
     }
-    made: Program = written({"ids": typed("batch", "seq", dtype="int64")}, drafts, {"y": "down"})
-    return made
+    program: Program = written({"ids": typed("batch", "seq", dtype="int64")}, drafts, {"y": "down"})
+    return program
 
 
 @pytest.fixture
@@ -75,9 +75,9 @@ def test_data_is_aligned_and_does_not_overlap(linked: LinkedGraph, weights: Any,
     beside, data = writing.write(linked, weights, tmp_path, inline=False)
     end = 0
     for tensor in onnx.load(str(beside), load_external_data=False).graph.initializer:
-        place = {entry.key: entry.value for entry in tensor.external_data}
-        offset, length = int(place["offset"]), int(place["length"])
-        assert place["location"] == "model.onnx.data"
+        location = {entry.key: entry.value for entry in tensor.external_data}
+        offset, length = int(location["offset"]), int(location["length"])
+        assert location["location"] == "model.onnx.data"
         assert offset >= end
         assert offset % (65536 if length >= 1 << 20 else 64) == 0
         end = offset + length
@@ -103,7 +103,7 @@ def test_what_is_written_is_checked(linked: LinkedGraph, weights: Any, tmp_path:
 
 
 class Watched(Mapping[str, Array]):
-    """Weights that are made when they are asked for; counts how many are alive."""
+    """Weights that are copied when they are read; counts how many copies are alive."""
 
     def __init__(self, weights: Mapping[str, Array]) -> None:
         self.weights, self.alive, self.most = weights, [], 0  # type: ignore[var-annotated]  # weak references below
@@ -131,14 +131,14 @@ def test_weights_stream(linked: LinkedGraph, weights: Any, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("inline", [True, False])
 def test_same_input_same_bytes(program: Program, weights: Any, tmp_path: Path, inline: bool) -> None:
-    said = []
+    contents = []
     for number in range(2):
         units = units_of(program, 23)
         folder = tmp_path / str(number)
         folder.mkdir()
-        made = link(program, units, compile_units(spans_of(program, units)), opset=23)
-        said.append([path.read_bytes() for path in writing.write(made, weights, folder, inline=inline)])
-    assert said[0] == said[1]
+        linked = link(program, units, compile_units(spans_of(program, units)), opset=23)
+        contents.append([path.read_bytes() for path in writing.write(linked, weights, folder, inline=inline)])
+    assert contents[0] == contents[1]
 
 
 def test_large_weights_go_beside_the_model(
@@ -147,23 +147,25 @@ def test_large_weights_go_beside_the_model(
     assert weight_bytes(program) == sum(array.nbytes for array in weights.values())
     from stackc.export import pipeline
 
-    monkeypatch.setattr(pipeline, "INLINE_LIMIT", weight_bytes(program))
-    assert len(export(program, weights, tmp_path).paths) == 1
-    monkeypatch.setattr(pipeline, "INLINE_LIMIT", weight_bytes(program) - 1)
-    exported = export(program, weights, tmp_path)
+    def written(limit: int) -> ExportedModel:
+        monkeypatch.setattr(pipeline, "INLINE_LIMIT", limit)
+        return write_model(link_program(program), weights, tmp_path)
+
+    assert len(written(weight_bytes(program)).paths) == 1
+    exported = written(weight_bytes(program) - 1)
     assert len(exported.paths) == 2
-    assert (exported.assembled.units, exported.assembled.opset) == (3, 23)
+    assert (exported.linked_program.units, exported.linked_program.opset) == (3, 23)
     assert list(exported.seconds) == ["units", "compile", "link", "write"]
 
 
-@pytest.mark.parametrize("large", [writing.LARGE, 2], ids=["hashed at once", "hashed beside"])
+@pytest.mark.parametrize("large", [writing.LARGE, 2], ids=["hashed at once", "hashed in the background"])
 @pytest.mark.parametrize("dtype", ["float16", "float64", "int64", "bool"])
 def test_bytes_of_every_element_type(tmp_path: Path, dtype: str, large: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "LARGE", large)
     array = np.arange(6).reshape(2, 3).astype(dtype)
-    with (tmp_path / "model.onnx.data").open("wb") as file, ThreadPoolExecutor(1) as beside:
-        data = writing._Hashed(file, beside)
-        tensors = list(writing._external(data, [("a", array), ("b", array[0, 0].reshape(()))]))
+    with (tmp_path / "model.onnx.data").open("wb") as file, ThreadPoolExecutor(1) as background:
+        data = writing._HashedFile(file, background)
+        tensors = list(writing._write_external(data, [("a", array), ("b", array[0, 0].reshape(()))]))
     assert data.digest.hexdigest() == hashlib.sha256((tmp_path / "model.onnx.data").read_bytes()).hexdigest()
     loaded = [onnx.numpy_helper.to_array(tensor, str(tmp_path)) for tensor in tensors]
     np.testing.assert_array_equal(loaded[0], array)

@@ -44,13 +44,14 @@ def test_events_count_what_the_device_does_and_not_what_the_cpu_waits_for() -> N
 
 
 def test_a_session_works_on_the_stream_that_is_timed(x: Array) -> None:
-    """Its run is launched and not waited for, and what the events say is what a run with a wait takes."""
+    """A run that is launched without a wait takes as long, by the events, as one with a wait on the wall clock."""
     model = onnx.parser.parse_model(MODEL).SerializeToString()
     watch = stopwatch("cuda")
     launched = open_session(model, "cuda", stream=watch.stream).bind({"x": x})
     watch.time(launched.launch)
     expected = np.linalg.matrix_power(x.astype(np.float64), 6)
     assert np.abs(launched.outputs()["y"] - expected).max() <= 1e-4 * np.abs(expected).max()
+
     waited = open_session(model, "cuda").bind({"x": x})
     times: dict[str, list[float]] = {"events": [], "wall": []}
     for _ in range(20):
@@ -62,17 +63,18 @@ def test_a_session_works_on_the_stream_that_is_timed(x: Array) -> None:
 
 
 def test_all_engines_on_cuda(capsys: pytest.CaptureFixture[str]) -> None:
-    """Prints the figures; what they are is no test."""
+    """Prints the figures, which are not tested."""
     paths = [SPECS / "seed.mmd"]
     plan = plan_benchmark(paths, ["eager", "compile", "onnx"], ["cuda", "cpu"], [2])
     result = run_benchmark(
         paths,
         plan,
         BenchmarkOptions(seconds=1, repetitions=1, dims={"batch": 8, "seq": 128}),
-        lambda stage, found: None,
+        lambda stage, line: None,
     )
     with capsys.disabled():
         print("", *result.comparison.ratios, sep="\n")
+
     for entry in result.entries:
         on_gpu = entry.candidate.provider == "cuda"
         assert entry.opened[0].clock == ("CUDA events" if on_gpu else "wall clock")

@@ -97,7 +97,7 @@ def test_error_top_k_without_a_gate() -> None:
     with pytest.raises(SpecError) as caught:
         check_source(Source("experts.yaml", SPEC.replace("mode: gated", "mode: sum, top_k: 2")))
     (found,) = caught.value.diagnostics
-    assert (found.code, found.message) == ("N310", "top_k has nothing to say here")
+    assert (found.code, found.message) == ("N310", "top_k has no effect here")
 
 
 @pytest.mark.parametrize("mode", ["gated", "gated, top_k: 2"])

@@ -64,7 +64,7 @@ def test_error_a_matrix_that_stands_transposed(gpt2: GPT2LMHeadModel, tmp_path: 
     first = caught.value.diagnostics[0]
     assert (first.code, first.message) == (
         "W803",
-        "'h.0.mlp.up.weight' is [128, 32] in the spec and [32, 128] in gpt2.safetensors",
+        "'h.0.mlp.up.weight' has shape [128, 32] in the spec but [32, 128] in gpt2.safetensors",
     )
     assert first.hint == "`transformer.h.0.mlp.c_fc.weight.T` takes it transposed"
 
@@ -77,5 +77,5 @@ def test_error_a_part_that_the_file_lacks(gpt2: GPT2LMHeadModel, tmp_path: Path)
     with pytest.raises(SpecError) as caught:
         build(SPEC, Options(SMALL, weights, tmp_path))
     assert [d.message for d in caught.value.diagnostics] == [
-        f"'h.1.attn.{name}.weight' is [32, 32] in the spec and [32, 95] in gpt2.safetensors" for name in "qkv"
+        f"'h.1.attn.{name}.weight' has shape [32, 32] in the spec but [32, 95] in gpt2.safetensors" for name in "qkv"
     ]

@@ -226,12 +226,12 @@ nodes: {{y: {{of: {}}}}}
          rf"'y' \({HERE}.Table\) fails at batch=1 \(full\), in PyTorch: IndexError: index \d+ is out of bounds for "
          r"dimension 0 with size 10 \(test_own_modules.py, line \d+\)"),
         ("", "Drawn", "E501",
-         f"{HERE}.Drawn cannot be exported: it draws 'noise' and keeps it outside of its state; "
+         f"{HERE}.Drawn cannot be exported: it draws 'noise' and keeps it outside its state; "
          "register it as a buffer"),
         ("", "Counting", "E501", f"{HERE}.Counting cannot be exported: it changes its own state in eval mode: count"),
         ("", "Dropping", "E501", f"{HERE}.Dropping cannot be exported: it draws random numbers, in eval mode too"),
         ("", "Short", "E502",
-         "'y' branches on its sizes and was compiled for batch >= 4; the dims contract allows batch = 2"),
+         "'y' branches on its sizes and was compiled for batch >= 4, but the dims contract allows batch = 2"),
     ],
 )  # fmt: skip
 def test_error_what_no_file_can_do(input: str, make: str, code: str, message: str, tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ def test_it_is_compiled_anew_every_time(spec: Path, tmp_path: Path) -> None:
     """Its code may lie anywhere, so nothing tells whether it has changed."""
     options = Options(TRUST, spec.with_suffix(".safetensors"), tmp_path, verify=False)
     build_spec(spec, options)
-    again = build_spec(spec, options).exported.assembled
+    again = build_spec(spec, options).exported.linked_program
     own = {f"{HERE}.Gate", f"{HERE}.Split", "torch.nn.Linear", "torch.nn.MultiheadAttention"}
     assert again.units - again.recalled == len(own)
     assert json.loads((tmp_path / "mixed" / "manifest.json").read_text(encoding="utf-8"))["code"]

@@ -109,4 +109,4 @@ def test_error_skips_do_not_meet_without_the_contract(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as caught:
         check_spec(loose)
     assert {d.code for d in caught.value.diagnostics} == {"T201"}
-    assert "cannot join" in caught.value.diagnostics[0].message
+    assert "cannot concatenate" in caught.value.diagnostics[0].message

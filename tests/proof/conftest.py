@@ -1,4 +1,4 @@
-"""A small transformer, lowered and exported once for all tests of the proof."""
+"""A small transformer, lowered and compiled once for all tests of the proof."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ Change = Callable[[onnx.GraphProto], None]
 
 @dataclass(frozen=True)
 class Small:
-    """The model in all its forms, and a proof of it after a change of the linked file."""
+    """The model in all stages, and a proof of it after a change of the linked file."""
 
     checked: Checked
     module: nn.Module
@@ -77,7 +77,7 @@ class Small:
         return link(self.checked.program, self.units, objects or self.objects, opset=23)
 
     def file(self, folder: Path, change: Change | None = None, linked: LinkedGraph | None = None) -> Path:
-        """model.onnx with its weights, changed."""
+        """Write model.onnx with its weights, changed."""
         weights = {name: tensor.detach().numpy() for name, tensor in self.module.state_dict().items()}
         (path,) = write(linked or self.linked(), weights, folder, inline=True)
         if change:
@@ -100,7 +100,7 @@ class Small:
         )
 
     def with_unit(self, path: str, component: Component) -> dict[Unit, Object]:
-        """Objects in which that of a call was compiled from another component."""
+        """Return objects in which that of a call was compiled from another component."""
         calls = zip(self.checked.program.calls, self.units, strict=True)
         unit = next(unit for call, unit in calls if call.path == path)
         other = dataclasses.replace(unit, component=component)

@@ -1,4 +1,4 @@
-"""Models at the edge of what a spec can say: each is built, proven and verified, and nothing but that is told."""
+"""Models at the edge of the language: each is built, proven and verified without a warning."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_an_awkward_model(name: str, functions: bool, tmp_path: Path, capfd: Any
     path = tmp_path / "awkward.yaml"
     path.write_text(f"stackc: 1\n{MODELS[name]}", encoding="utf-8")
     options = Options(out=tmp_path, functions=functions, cache=False, measure=False, per_component=True)
-    built = build(path, options, lambda stage, found: None)
+    built = build(path, options, lambda stage, line: None)
     assert built.parity is not None
     assert {row.output for row in built.parity.rows} == set(built.checked.program.outputs)
     assert verify(built.folder, "cpu").distances

@@ -1,4 +1,4 @@
-"""Whole numbers made of floats: the choice is proven exactly, what stands behind it on the reference's choice."""
+"""Discrete choices: the choice itself is proven exactly, and what follows it on the reference's choice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stackc.components.base import Component, Signature
 from stackc.components.registry import component
 from stackc.core.diagnostics import SpecError
 from stackc.core.types import TensorType
-from stackc.export import export
+from stackc.export import link_program, write_model
 from stackc.frontend import Checked, check_source
 from stackc.proof.components import Reference
 from stackc.proof.parity import prove
@@ -43,11 +43,11 @@ class Largest(nn.Module):
 
 @pytest.fixture
 def chooser() -> Iterator[Checked]:
-    """A spec with a component that is an argmax, which only this test has."""
+    """A spec with an argmax component that only this test has."""
 
     @component("largest_of", "x")
     class LargestOf(Component):
-        """The place of the largest number."""
+        """The index of the largest number."""
 
         def signature(self, x: TensorType) -> Signature:
             return Signature((TensorType("int64", x.shape[:-1]),))
@@ -60,25 +60,27 @@ def chooser() -> Iterator[Checked]:
 
 
 def proven(checked: Checked, folder: Path, *, bias: float = 0.0, largest: bool = True) -> Parity:
-    """The proof of a model whose first two scores are always equal in PyTorch, and apart by `bias` in the file."""
+    """Prove a model whose first two scores are always equal in PyTorch, and differ by `bias` in the file."""
     module = lower(checked.typed)
     with torch.no_grad():
         weight, shift = module.get_parameter("scores.weight"), module.get_parameter("scores.bias")
         weight[1], shift[1] = weight[0], shift[0]
         shift[2:] = -100.0
+
     tensors = {name: tensor.detach().numpy().copy() for name, tensor in module.state_dict().items()}
     tensors["scores.bias"][1] += bias
-    path = export(checked.program, tensors, folder).paths[0]
+    path = write_model(link_program(checked.program), tensors, folder).paths[0]
     if not largest:
         model = onnx.load(path)
         argmax = next(node for node in model.graph.node if node.op_type == "ArgMax")
         argmax.op_type = "ArgMin"
         onnx.save(model, path)
+
     return prove(checked.program, Reference.of(module), open_session(path, "cpu"), path, checked.ranges)
 
 
 def test_a_tie_that_breaks_the_other_way_is_no_error(chooser: Checked, tmp_path: Path) -> None:
-    """In the file one score is larger by a bit than in PyTorch: by itself it would choose another row of the table."""
+    """In the file one score is a little larger than in PyTorch, so that the whole file chooses another row."""
     bias = float(np.spacing(np.float32(0.25)))
     parity = proven(chooser, tmp_path, bias=bias)
     assert {row.output for row in parity.rows} == {"choice", "y", "scores"}
@@ -87,7 +89,7 @@ def test_a_tie_that_breaks_the_other_way_is_no_error(chooser: Checked, tmp_path:
 
 
 def test_numbers_that_are_chosen_from_are_held_to_the_rule(chooser: Checked, tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match=r"'scores' \(linear\) is not what PyTorch makes of it"):
+    with pytest.raises(SpecError, match=r"'scores' \(linear\) differs from PyTorch"):
         proven(chooser, tmp_path, bias=1e-3)
 
 

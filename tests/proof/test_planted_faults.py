@@ -1,4 +1,4 @@
-"""Faults planted in a linked model: each is found, and blamed on the component that has it, by its line of the spec."""
+"""Plant faults in a linked model: each is reported at the component that has it, by its line of the spec."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Change = Callable[[onnx.GraphProto], None]
 
 
 def node(graph: onnx.GraphProto, name: str) -> onnx.NodeProto:
-    found: onnx.NodeProto = next(node for node in graph.node if node.name == name)
-    return found
+    named: onnx.NodeProto = next(node for node in graph.node if node.name == name)
+    return named
 
 
 def insert(graph: onnx.GraphProto, before: str, op_type: str, inputs: list[str], output: str) -> None:
-    """A new node in front of another, with its stamp."""
+    """Insert a node before another, with the same stamp."""
     nodes = list(graph.node)
     index = next(i for i, node in enumerate(nodes) if node.name == before)
     new = helper.make_node(op_type, inputs, [output], name=output)
@@ -74,8 +74,8 @@ def epsilon_changed(graph: onnx.GraphProto) -> None:
 
 def mask_dropped(graph: onnx.GraphProto) -> None:
     """Every position is kept: the mask plus one is nothing but nonzero."""
-    one = constant(graph, "one", 1, "int64")
-    insert(graph, "encoder.0.attn/Cast", "Add", ["mask", one], "encoder.0.attn/kept")
+    plus = constant(graph, "one", 1, "int64")
+    insert(graph, "encoder.0.attn/Cast", "Add", ["mask", plus], "encoder.0.attn/kept")
     node(graph, "encoder.0.attn/Cast").input[0] = "encoder.0.attn/kept"
 
 
@@ -112,6 +112,8 @@ def nan_on_padding(graph: onnx.GraphProto) -> None:
     scale = constant(graph, "scale", 8**-0.5, "float32")
     lowest = constant(graph, "lowest", -np.inf, "float32")
     node(graph, "encoder.1.attn/Where").input[1] = lowest
+
+    # softmax(q·kᵀ·scale + bias)·v, node by node
     inner = "encoder.1.attn/inner"
     insert(graph, attention.name, "Transpose", [key], f"{inner}_keys")
     node(graph, f"{inner}_keys").attribute.append(helper.make_attribute("perm", [0, 1, 3, 2]))
@@ -133,21 +135,21 @@ FAULTS: list[tuple[Change, str, str]] = [
     (mask_dropped, "encoder.0.attn", "from the truth"),
     (causal_off_by_one, "encoder.1.attn", "from the truth"),
     (residual_removed, "encoder.0.add1", "from the truth"),
-    (component_bypassed, "encoder.0.norm1", "it reads 'encoder.0.attn', which the spec does not wire to it"),
+    (component_bypassed, "encoder.0.norm1", "it reads 'encoder.0.attn', which the spec does not connect to it"),
     (norm_axis_wrong, "unit", "from the truth"),
     (nan_on_padding, "encoder.1.attn", "has NaN or Inf where PyTorch has none"),
 ]
 
 
 def line_of(small: Small, path: str) -> int:
-    """Where a node is first drawn: what diagnostics speak of."""
+    """Return the line where a node is first drawn: the one that diagnostics name."""
     lines = small.checked.source.text.splitlines()
     id = path.rpartition(".")[2]
     return next(number for number, line in enumerate(lines, 1) if "-->" in line and f" {id}" in line)
 
 
 def blamed(small: Small, path: Path) -> list[tuple[str, int, str]]:
-    """The code, line and message of every diagnostic of a proof that has to fail."""
+    """Return the code, line and message of every diagnostic of a proof that must fail."""
     with pytest.raises(SpecError) as caught:
         small.prove(path)
     return [(d.code, d.span.line if d.span else 0, d.message) for d in caught.value.diagnostics]
@@ -171,14 +173,14 @@ def test_a_dim_that_froze_is_named_with_the_component(small: Small, tmp_path: Pa
 
 
 def test_a_stale_object_in_the_place_of_a_unit(small: Small, tmp_path: Path) -> None:
-    """Both layers are instances of the unit, and are told as one: they stand on one line."""
+    """Both layers are instances of the unit, and are reported together: they are on one line."""
     linked = small.linked(small.with_unit("encoder.0.mlp", Mlp(hidden=24, activation="relu")))
     with pytest.raises(SpecError) as caught:
         small.prove(small.file(tmp_path, linked=linked))
-    (found,) = caught.value.diagnostics
-    assert found.message.startswith("'encoder.0.mlp' (mlp) is not what PyTorch makes of it")
-    assert found.hint == "the same is true of 'encoder.1.mlp'"
-    assert {note.message.partition(",")[0] for note in found.notes} == {
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.message.startswith("'encoder.0.mlp' (mlp) differs from PyTorch: ")
+    assert diagnostic.hint == "so does 'encoder.1.mlp'"
+    assert {note.message.partition(":")[0] for note in diagnostic.notes} == {
         "it shows in the output 'logits'",
         "it shows in the output 'hidden'",
     }

@@ -1,4 +1,4 @@
-"""Where a model is proven: at sizes the contract allows, size 1 among them, on inputs within their ranges."""
+"""Points of the proof: sizes that the contract allows, size 1 among them, and inputs within their ranges."""
 
 from __future__ import annotations
 
@@ -55,6 +55,6 @@ def test_inputs_keep_their_ranges_and_masks_are_full_and_empty_too() -> None:
 
 def test_the_same_seed_draws_the_same() -> None:
     checked = check_spec(SPECS / "seed.mmd")
-    one, two = (list(draws(checked.program, checked.ranges, seed=4)) for _ in range(2))
-    for (_, a), (_, b) in zip(one, two, strict=True):
+    first, second = (list(draws(checked.program, checked.ranges, seed=4)) for _ in range(2))
+    for (_, a), (_, b) in zip(first, second, strict=True):
         np.testing.assert_array_equal(a["x"], b["x"])

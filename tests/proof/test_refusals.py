@@ -1,4 +1,4 @@
-"""What the proof refuses before it judges a number: a file with other outputs, a module that changes itself."""
+"""The proof refuses a file with other outputs, and a module that changes itself, before it compares numbers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SPEC = check_source(Source("spec.yaml", "stackc: 1\ninputs: {x: {shape: [batch, 
 
 
 def prove_against(folder: Path, module: nn.Module, output: str = "y") -> Parity:
-    """The proof of a module against y = x, a model whose output is called `output`."""
+    """Prove a module against y = x, a model whose output is called `output`."""
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3])
     y = helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", 3])
     graph = helper.make_graph([helper.make_node("Identity", ["x"], [output])], "identity", [x], [y])
@@ -34,7 +34,7 @@ def prove_against(folder: Path, module: nn.Module, output: str = "y") -> Parity:
 
 
 class Counting(nn.Module):
-    """y = x, and one call more in a buffer, in evaluation too."""
+    """y = x, which counts its calls in a buffer, in evaluation too."""
 
     calls: torch.Tensor
 
@@ -52,7 +52,7 @@ def test_an_honest_file_passes(tmp_path: Path) -> None:
 
 
 def test_a_file_with_other_outputs(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match=r"^error\[P702\]: the file gives z, and the spec y$"):
+    with pytest.raises(SpecError, match=r"^error\[P702\]: the file returns z, but the spec returns y$"):
         prove_against(tmp_path, nn.Identity(), "z")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stackc.proof.tolerance import judge
+from stackc.proof.tolerance import distance, judge, largest_difference
 
 TRUTH = np.array([1.0, -2.0, 4.0])
 SINGLE = (TRUTH + np.array([0.0, 1e-6, 0.0])).astype(np.float32)
@@ -32,10 +32,10 @@ def test_the_edge(distance: float, passes: bool) -> None:
 @pytest.mark.parametrize(
     ("output", "problem"),
     [
-        (single(1, -2), "has the shape [2], and PyTorch's [3]"),
-        (np.array([1.0, -2, 4]), "is float64, and PyTorch's float32"),
-        (single(1, np.nan, 4), "has NaN or Inf where PyTorch has none, or the other way round"),
-        (single(1, np.inf, 4), "has NaN or Inf where PyTorch has none, or the other way round"),
+        (single(1, -2), "has shape [2] instead of PyTorch's [3]"),
+        (np.array([1.0, -2, 4]), "is float64 instead of PyTorch's float32"),
+        (single(1, np.nan, 4), "has NaN or Inf where PyTorch has none, or vice versa"),
+        (single(1, np.inf, 4), "has NaN or Inf where PyTorch has none, or vice versa"),
     ],
 )
 def test_what_no_tolerance_forgives(output: np.ndarray, problem: str) -> None:
@@ -47,7 +47,7 @@ def test_infinities_have_to_agree_in_sign_and_nan_in_place() -> None:
     assert judge(both, both, both.astype(np.float64)).problem is None
     assert (
         judge(single(-np.inf, np.nan, 1), both, both.astype(np.float64)).problem
-        == "has NaN or Inf where PyTorch has none, or the other way round"
+        == "has NaN or Inf where PyTorch has none, or vice versa"
     )
 
 
@@ -66,5 +66,21 @@ def test_channels_of_different_scale_are_judged_apart() -> None:
     output = p.copy()
     output[5, 6] += 1e-3
     assert judge(output, p, truth).problem is not None
-    whole = np.ascontiguousarray(truth.reshape(-1)), p.reshape(-1), output.reshape(-1)
-    assert judge(whole[2], whole[1], whole[0]).problem is None
+    flat = np.ascontiguousarray(truth.reshape(-1)), p.reshape(-1), output.reshape(-1)
+    assert judge(flat[2], flat[1], flat[0]).problem is None
+
+
+def test_distance_is_the_largest_difference_in_float64() -> None:
+    left = np.array([1.0, 2.0, np.inf, np.nan], np.float32)
+    assert distance(left, left + np.array([0, 0.5, 0, 0], np.float32)) == 0.5
+    assert largest_difference(np.array([2**24], np.float32), np.array([2**24 + 1])) == 1.0, "float32 has no 2**24 + 1"
+    assert distance(np.zeros((0, 3)), np.zeros((0, 3))) == 0.0
+
+
+@pytest.mark.parametrize(
+    "other",
+    [single(1, 2, 3, 4), np.zeros(3), single(1, np.nan, 4), single(1, 2, -np.inf)],
+    ids=["shape", "type", "NaN", "sign of infinity"],
+)
+def test_distance_is_infinite_if_arrays_are_not_comparable(other: np.ndarray) -> None:
+    assert distance(single(1, 2, np.inf), other) == np.inf

@@ -1,4 +1,4 @@
-"""Specs in several files: blocks of others by `FILE#block`, whole specs by `FILE`, and what may not be reached."""
+"""Specs in several files: blocks by `FILE#block`, whole specs by `FILE`, and files that may not be included."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_blocks_and_specs_of_other_files(project: Path) -> None:
     assert checked.sources[layers] == Path(layers).read_text(encoding="utf-8")
 
 
-def test_every_component_leads_to_the_file_it_is_drawn_in(project: Path) -> None:
+def test_every_component_has_a_span_in_the_file_that_draws_it(project: Path) -> None:
     checked = check_spec(project / "main.yaml")
     files = {call.path: Path(call.span.file).name for call in checked.program.calls}
     assert files["a.lin"] == "layers.yaml"
@@ -77,7 +77,7 @@ def test_the_lock_needs_no_other_file(project: Path) -> None:
     ]
 
 
-def test_a_mistake_in_an_included_file_is_told_there(project: Path) -> None:
+def test_a_mistake_in_an_included_file_is_reported_there(project: Path) -> None:
     path = project / "parts" / "layers.yaml"
     path.write_text(LAYERS.replace("gelu", "gelo"), encoding="utf-8")
     with pytest.raises(SpecError) as caught:
@@ -113,7 +113,7 @@ def test_what_cannot_be_included(project: Path, op: str) -> None:
     assert codes(project / "t.yaml", text) == ["N314"]
 
 
-def test_the_project_reaches_up_to_its_pyproject(project: Path) -> None:
+def test_the_folder_of_pyproject_is_the_root_of_the_project(project: Path) -> None:
     (project / "pyproject.toml").touch()
     (project / "deep").mkdir()
     path = project / "deep" / "t.yaml"

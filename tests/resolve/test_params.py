@@ -1,4 +1,4 @@
-"""Typed params: what is given is read by the type, wherever it is given; and the dims contract over params."""
+"""Typed params: a value is read by the type of its param, wherever it is set; and the dims contract over params."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ dims: {{seq: {{max: 512}}}}
 params: {{dim: 8, text: dim}}
 inputs: {{x: {{shape: [batch, seq, dim]}}}}
 graph: x --> y[wide]
-nodes: {{y: {{value: {given}}}}}
+nodes: {{y: {{value: {argument}}}}}
 blocks:
   wide:
     params: {{value: {declared}}}
@@ -28,16 +28,16 @@ blocks:
 """
 
 
-def width(declared: str, given: str, out: str = "value") -> int:
-    """The size that the value of the param makes."""
-    checked = check_source(Source("spec.yaml", SPEC.format(declared=declared, given=given, out=out)))
+def width(declared: str, argument: str, out: str = "value") -> int:
+    """Return the size that the value of the param leads to."""
+    checked = check_source(Source("spec.yaml", SPEC.format(declared=declared, argument=argument, out=out)))
     (call,) = checked.program.calls
     assert isinstance(call.component, Linear)
     return call.component.out
 
 
 @pytest.mark.parametrize(
-    ("declared", "given", "out", "expected"),
+    ("declared", "argument", "out", "expected"),
     [
         ("int", "4*dim", "value", 32),
         ("{type: int}", "4*dim", "value", 32),
@@ -61,28 +61,28 @@ def width(declared: str, given: str, out: str = "value") -> int:
         ("null", "4*dim", "2 + (value == '4*dim')", 3),
     ],
 )
-def test_a_value_is_read_by_the_type(declared: str, given: str, out: str, expected: int) -> None:
-    assert width(declared, given, out) == expected
+def test_a_value_is_read_by_the_type(declared: str, argument: str, out: str, expected: int) -> None:
+    assert width(declared, argument, out) == expected
 
 
 @pytest.mark.parametrize(
-    ("declared", "given", "message"),
+    ("declared", "argument", "message"),
     [
-        ("int", "dim / 16", "value has to be a whole number; it is 0.5"),
-        ("int", "true", "value has to be a whole number; it is true"),
-        ("{type: int, min: 1}", "seq", "value has to be a whole number; it is 'seq', known only at run time"),
-        ("bool", "1", "value has to be true or false; it is 1"),
-        ("bool", "yes", "value has to be true or false; it is 'yes'"),
-        ("text", "3", "value has to be text; it is 3"),
-        ("float", "seq", "value has to be a number; it is 'seq', known only at run time"),
-        ("{type: float, max: 0.5}", "0.75", "value has to be at most 0.5; it is 0.75"),
-        ("{choices: [same, 3]}", "sane", "value has to be a whole number or same; it is 'sane'"),
+        ("int", "dim / 16", "value must be a whole number, but is 0.5"),
+        ("int", "true", "value must be a whole number, but is true"),
+        ("{type: int, min: 1}", "seq", "value must be a whole number, but is 'seq', known only at run time"),
+        ("bool", "1", "value must be true or false, but is 1"),
+        ("bool", "yes", "value must be true or false, but is 'yes'"),
+        ("text", "3", "value must be text, but is 3"),
+        ("float", "seq", "value must be a number, but is 'seq', known only at run time"),
+        ("{type: float, max: 0.5}", "0.75", "value must be at most 0.5, but is 0.75"),
+        ("{choices: [same, 3]}", "sane", "value must be a whole number or same, but is 'sane'"),
     ],
 )
-def test_error_another_type(declared: str, given: str, message: str) -> None:
-    """Said of the place where the value is given, with a note at the declaration."""
+def test_error_another_type(declared: str, argument: str, message: str) -> None:
+    """It is reported where the value is set, with a note at the declaration."""
     with pytest.raises(SpecError) as caught:
-        width(declared, given)
+        width(declared, argument)
     (diagnostic,) = caught.value.diagnostics
     assert (diagnostic.code, diagnostic.message) == ("N310", f"'y' (wide): {message}")
     assert diagnostic.span is not None
@@ -130,7 +130,7 @@ def test_the_contract_and_the_values_are_made_of_params() -> None:
 def test_dims_are_fixed_within_it() -> None:
     checked = whole({"positions": "64"}, {"seq": 64, "h": 32})
     assert str(checked.program.inputs["x"]) == "float32[batch, 32, 16, 64, 2]"
-    with pytest.raises(SpecError, match="seq may be from 16 up to 64; it is 65"):
+    with pytest.raises(SpecError, match="seq must be from 16 up to 64, but is 65"):
         whole({"positions": "64"}, {"seq": 65})
 
 
@@ -138,19 +138,19 @@ def test_dims_are_fixed_within_it() -> None:
     ("params", "message"),
     [
         ({}, "error[N311]: the spec needs a value for 'positions'"),
-        ({"positions": "2.5"}, "error[N310]: the spec: positions has to be a whole number; it is 2.5"),
-        ({"positions": "h"}, "error[S005]: dims.seq.max has to be a whole number from 1 up, and is h (positions)"),
-        ({"positions": "8", "size": "8"}, "error[N310]: the spec: size has to be at least 16; it is 8"),
+        ({"positions": "2.5"}, "error[N310]: the spec: positions must be a whole number, but is 2.5"),
+        ({"positions": "h"}, "error[S005]: dims.seq.max must be a whole number of at least 1, but is h (positions)"),
+        ({"positions": "8", "size": "8"}, "error[N310]: the spec: size must be at least 16, but is 8"),
         ({"positions": "8"}, "error[S006]: dims.seq allows no size: min is above max"),
         (
             {"positions": "64", "norm": "3"},
-            "error[N310]: the spec: norm has to be one of layer_norm, rms_norm; it is '3'",
+            "error[N310]: the spec: norm must be one of layer_norm, rms_norm, but is '3'",
         ),
         ({"positions": "4*dpeth"}, "error[X002]: 'dpeth' is neither a param nor a dim"),
     ],
 )
-def test_error_given_by_the_command_line(params: dict[str, str], message: str) -> None:
-    """One mistake is one message: a contract that hangs on a broken param is passed over."""
+def test_error_set_by_the_command_line(params: dict[str, str], message: str) -> None:
+    """One mistake is one message: a contract that depends on a broken param is not reported."""
     with pytest.raises(SpecError) as caught:
         whole(params)
     (diagnostic,) = caught.value.diagnostics
@@ -166,10 +166,12 @@ def test_params_of_an_included_spec(tmp_path: Path) -> None:
         "stackc: 1\nparams: {hidden: {type: int, max: 16}}\ninputs: {x: {shape: [batch, hidden]}}\n"
         "graph: x --> y[linear]\nnodes: {y: {out: hidden}}\n"
     )
+
     (tmp_path / "part.yaml").write_text(part.replace("16", "32"))
     assert check_spec(tmp_path / "main.yaml").program.calls[0].signature.outputs[0].shape[1] == 32
+
     (tmp_path / "part.yaml").write_text(part)
-    with pytest.raises(SpecError, match=r"hidden has to be at most 16; it is 32") as caught:
+    with pytest.raises(SpecError, match=r"hidden must be at most 16, but is 32") as caught:
         check_spec(tmp_path / "main.yaml")
     (diagnostic,) = caught.value.diagnostics
     assert diagnostic.span is not None

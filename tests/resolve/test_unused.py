@@ -1,4 +1,4 @@
-"""Blocks that nothing uses are checked as far as they can be, and told, as are outputs of blocks that nothing takes."""
+"""Unused blocks are checked as far as possible and listed, as are unused outputs of blocks and unused params."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ def problems(*blocks: str) -> list[str]:
 @pytest.mark.parametrize(
     ("unused", "message"),
     [
-        (block("b", "x --> z[gellu]"), "N301 what is 'z' (gellu)? Neither its label nor its id names a component"),
-        (block("b", "x --> gelu", nodes="{foo: {out: 3}}"), "N302 no node 'foo' is drawn"),
+        (block("b", "x --> z[gellu]"), "N301 'z' (gellu) has no op: neither its label nor its id is"),
+        (block("b", "x --> gelu", nodes="{foo: {out: 3}}"), "N302 the drawing has no node 'foo'"),
         (block("b", "x --> a[linear] --> b[attention]", "x -->|msk| b", nodes="{a: {out: 3}, b: {heads: 1}}"),
          "N303 'b' has no port 'msk'"),
-        (block("b", "x --> a[add] --> b[relu] --> a"), "N305 the drawing goes in a circle: a → b → a"),
+        (block("b", "x --> a[add] --> b[relu] --> a"), "N305 the drawing has a cycle: a → b → a"),
         (block("b", "x --> relu", "x --> relu"), "N306 2 arrows meet at the port 'x' of 'relu'"),
-        (block("b", "x --> relu", inputs="[x, more]"), "N308 nobody takes the input 'more'"),
+        (block("b", "x --> relu", inputs="[x, more]"), "N308 the input 'more' is unused"),
         (block("b", "x --> linear", nodes="{linear: {out: dim, bais: true}}"),
          "N309 'linear' (linear) has no field 'bais'"),
         (block("b", "x --> linear", nodes="{linear: {out: dmi}}"), "X002 'dmi' is neither a param nor a dim"),
-        (block("b", "x --> linear", nodes="{linear: {out: -1}}"), "N310 'linear': out has to be"),
-        (block("b", "x --> linear", params="{k: dmi}", nodes="{linear: {out: k}}"), "N310 'linear': out has to be"),
+        (block("b", "x --> linear", nodes="{linear: {out: -1}}"), "N310 'linear': out must be"),
+        (block("b", "x --> linear", params="{k: dmi}", nodes="{linear: {out: k}}"), "N310 'linear': out must be"),
         (block("b", "x --> b"), "N315 the block 'b' contains itself: b → b"),
         (block("b", "x --> c") + block("c", "x --> relu", "x --> relu"),
          "N306 2 arrows meet at the port 'x' of 'relu'"),
     ],
 )  # fmt: skip
-def test_what_can_be_told_of_an_unused_block_is_told(unused: str, message: str) -> None:
+def test_problems_of_an_unused_block_are_reported(unused: str, message: str) -> None:
     assert [problem[: len(message)] for problem in problems(unused)] == [message]
 
 
@@ -71,7 +71,7 @@ def test_what_can_be_told_of_an_unused_block_is_told(unused: str, message: str) 
         block("b", "x --> attention", "mask -->|mask| attention", inputs="[x, mask?]", nodes="{attention: {heads: 2}}"),
     ],
 )
-def test_what_hangs_on_a_param_without_a_value_is_passed_over(unused: str) -> None:
+def test_problems_that_may_depend_on_a_param_without_a_value_are_not_reported(unused: str) -> None:
     assert problems(unused) == []
 
 
@@ -83,13 +83,13 @@ def test_a_param_without_a_value_hides_no_other_mistake() -> None:
 def test_check_names_blocks_that_neither_the_spec_nor_another_block_uses(tmp_path: Path) -> None:
     spec = tmp_path / "spec.yaml"
     spec.write_text(HEAD + block("outer", "x --> inner") + block("inner", "x --> relu"), encoding="utf-8")
-    said = CliRunner().invoke(cli, ["check", str(spec)]).output
-    assert said.splitlines()[-1] == f"  note: the block 'outer' is unused ({spec}:7)"
-    assert "'inner'" not in said
+    output = CliRunner().invoke(cli, ["check", str(spec)]).output
+    assert output.splitlines()[-1] == f"  note: the block 'outer' is unused ({spec}:7)"
+    assert "'inner'" not in output
     assert json.loads(CliRunner().invoke(cli, ["check", str(spec), "--json"]).output)["unused_blocks"] == ["outer"]
 
 
-def test_what_is_wrong_with_the_spec_is_told_before_its_unused_blocks() -> None:
+def test_problems_of_unused_blocks_are_reported_only_if_the_spec_has_none() -> None:
     text = (HEAD + block("b", "x --> z[foo]")).replace("y[gelu]", "y[gellu]")
     with pytest.raises(SpecError) as caught:
         check_source(Source("spec.yaml", text))
@@ -126,15 +126,15 @@ blocks:
         ('all -->|"2.b:x"| out', ["pair.third", "pair.fifth"]),  # by its node
     ],
 )
-def test_outputs_that_nothing_takes(arrow: str, unread: list[str], tmp_path: Path) -> None:
+def test_outputs_that_are_never_used(arrow: str, unread: list[str], tmp_path: Path) -> None:
     path = tmp_path / "two.yaml"
     path.write_text(TWO.replace("ARROW", arrow), encoding="utf-8")
-    told = CliRunner().invoke(cli, ["check", str(path)]).output
+    output = CliRunner().invoke(cli, ["check", str(path)]).output
     assert json.loads(CliRunner().invoke(cli, ["check", str(path), "--json"]).output)["unread_outputs"] == unread
-    assert told.count("is unused, but computed nevertheless") == len(unread)
+    assert output.count("is unused, but computed nevertheless") == len(unread)
 
 
-def test_check_names_params_that_nothing_speaks_of(tmp_path: Path) -> None:
+def test_check_names_params_that_are_never_mentioned(tmp_path: Path) -> None:
     spec = tmp_path / "spec.yaml"
     spec.write_text(
         """\
@@ -148,12 +148,13 @@ blocks:
         encoding="utf-8",
     )
     assert check_spec(spec).unused_params == ("lost", "heads", "gelu")
-    said = CliRunner().invoke(cli, ["check", str(spec)]).output
-    assert said.splitlines()[-3:] == [
+
+    output = CliRunner().invoke(cli, ["check", str(spec)]).output
+    assert output.splitlines()[-3:] == [
         f"  note: the param '{name}' is unused ({spec}:2)" for name in ("lost", "heads", "gelu")
     ]
-    told = json.loads(CliRunner().invoke(cli, ["check", str(spec), "--json"]).output)
-    assert told["unused_params"] == ["lost", "heads", "gelu"]
+    facts = json.loads(CliRunner().invoke(cli, ["check", str(spec), "--json"]).output)
+    assert facts["unused_params"] == ["lost", "heads", "gelu"]
 
 
 @pytest.mark.parametrize(
@@ -164,5 +165,5 @@ blocks:
         "dims: {n: {max: 4}, m: {max: 2}}\ninputs: {x: {dtype: int64, shape: [n, m], below: 3}}\ngraph: x --> add\n",
     ],
 )
-def test_a_dim_that_an_expression_speaks_of_is_no_slip(spec: str) -> None:
+def test_a_dim_that_an_expression_mentions_is_not_reported(spec: str) -> None:
     check_source(Source("spec.yaml", f"stackc: 1\n{spec}"))

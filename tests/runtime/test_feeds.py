@@ -9,6 +9,7 @@ from stackc.runtime import Feeds, ValueInfo, check_feeds
 
 INPUTS = (ValueInfo("ids", "int64", ("batch", "seq")), ValueInfo("mask", "int64", ("batch", "seq")))
 ROWS = (ValueInfo("x", "float32", ("rows", 3)),)
+SAME_SIZE = "a dim has the same size in all inputs"
 CONTRACT = {"batch": DimRange(1, 4), "seq": DimRange(2, 16, 2)}
 
 
@@ -31,7 +32,7 @@ def test_a_dim_that_no_contract_names_takes_any_size() -> None:
     check_feeds(ROWS, {"x": ones(0, 3, dtype="float32")})
 
 
-def test_error_missing_and_unknown_are_told_together() -> None:
+def test_error_missing_and_unknown_are_reported_together() -> None:
     assert problems(INPUTS, {"ids": ones(1, 2), "maks": ones(1, 2)}) == [
         ("R412", "the model has no input 'maks'", "did you mean 'mask'?"),
         ("R411", "input 'mask' is missing", "it takes int64[batch, seq]"),
@@ -56,27 +57,27 @@ def test_error_rank() -> None:
 
 def test_error_fixed_size() -> None:
     assert problems(ROWS, {"x": ones(2, 4, dtype="float32")}) == [
-        ("R415", "axis 1 of input 'x' has to be 3; it is 4", "it takes float32[rows, 3]")
+        ("R415", "axis 1 of input 'x' must be 3, but is 4", "it takes float32[rows, 3]")
     ]
 
 
 def test_error_one_name_two_sizes() -> None:
     assert problems(INPUTS, {"ids": ones(1, 4), "mask": ones(1, 6)}) == [
-        ("R416", "dim 'seq' is 6 at axis 1 of input 'mask' and 4 at axis 1 of input 'ids'", "one name is one size")
+        ("R416", "dim 'seq' is 6 at axis 1 of input 'mask', but 4 at axis 1 of input 'ids'", SAME_SIZE)
     ]
 
 
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
-        ((1, 1), "dim 'seq' has to be at least 2; it is 1 at axis 1 of input 'ids'"),
-        ((5, 2), "dim 'batch' has to be at most 4; it is 5 at axis 0 of input 'ids'"),
-        ((1, 7), "dim 'seq' has to be a multiple of 2; it is 7 at axis 1 of input 'ids'"),
+        ((1, 1), "dim 'seq' must be at least 2, but is 1 at axis 1 of input 'ids'"),
+        ((5, 2), "dim 'batch' must be at most 4, but is 5 at axis 0 of input 'ids'"),
+        ((1, 7), "dim 'seq' must be a multiple of 2, but is 7 at axis 1 of input 'ids'"),
     ],
 )
-def test_error_outside_the_contract_is_told_once(sizes: tuple[int, int], message: str) -> None:
-    found = problems(INPUTS, {"ids": ones(*sizes), "mask": ones(*sizes)})
-    assert found == [("R417", message, "the spec says so under `dims:`")]
+def test_error_outside_the_contract_is_reported_once(sizes: tuple[int, int], message: str) -> None:
+    feeds = {"ids": ones(*sizes), "mask": ones(*sizes)}
+    assert problems(INPUTS, feeds) == [("R417", message, "the spec limits it under `dims:`")]
 
 
 IDS = (ValueInfo("ids", "int64", ("batch", "seq"), ValueRange(10)),)
@@ -95,8 +96,9 @@ def test_numbers_up_to_the_bound_and_those_of_the_list_are_taken() -> None:
     ("inputs", "array", "message", "takes"),
     [
         (IDS, [[3, 9], [10, 4]], "input 'ids' holds 10 at [1, 0]", "whole numbers from 0 to 9"),
-        (IDS, [[3, -1], [11, 4]], "input 'ids' holds -1 at [0, 1], and 1 more are wrong", "whole numbers from 0 to 9"),
+        (IDS, [[3, -1], [11, 4]], "input 'ids' holds -1 at [0, 1], and 1 more is wrong", "whole numbers from 0 to 9"),
         (MASK, [1, 0], "input 'mask' holds 0 at [1]", "-1, 1"),
+        (IDS, [[-1, -1], [11, 4]], "input 'ids' holds -1 at [0, 0], and 2 more are wrong", "whole numbers from 0 to 9"),
         (SCALAR, 3, "input 'index' holds 3", "whole numbers from 0 to 2"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Where nodes went. On the CPU all are where they were asked for, so asking for CUDA is played; the rest is real."""
+"""Nodes off the provider. All run on the CPU here, so the request for CUDA is simulated; the rest is real."""
 
 import dataclasses
 
@@ -40,9 +40,9 @@ def session() -> Session:
 
 @pytest.fixture
 def asked_for_cuda(session: Session, monkeypatch: pytest.MonkeyPatch) -> Session:
-    """A session whose nodes are all on the CPU while CUDA, which has a kernel for MatMul alone, was asked for."""
+    """A session with all nodes on the CPU, for which CUDA, with a kernel for MatMul alone, was asked for."""
     kernels = {"CUDAExecutionProvider": frozenset({("", "MatMul")})}
-    monkeypatch.setattr(providers, "_kernels", kernels.get)
+    monkeypatch.setattr(providers, "registered_kernels", kernels.get)
     return dataclasses.replace(session, provider="cuda")
 
 
@@ -70,14 +70,14 @@ def test_what_was_asked_for_passes(session: Session) -> None:
         (None, {"encoder.0.q": [NAMES[0]], "encoder.0": [NAMES[1]], "head": [NAMES[2]]}),
     ],
 )
-def test_strays_go_by_the_innermost_component(
+def test_off_provider_nodes_belong_to_the_innermost_component(
     paths: list[str] | None, expected: dict[str, list[str]], asked_for_cuda: Session
 ) -> None:
-    found = off_provider_nodes(asked_for_cuda, paths)
-    assert {path: [p.node for p in nodes] for path, nodes in found.items()} == expected
+    nodes_of = off_provider_nodes(asked_for_cuda, paths)
+    assert {path: [p.node for p in nodes] for path, nodes in nodes_of.items()} == expected
 
 
-ELSE = "for these types, or this is arithmetic on shapes, which ONNX Runtime leaves to the cpu"
+ELSE = "for these types, or this is shape arithmetic, which ONNX Runtime leaves on the CPU"
 
 
 def test_error_a_component_elsewhere(asked_for_cuda: Session) -> None:
@@ -86,16 +86,16 @@ def test_error_a_component_elsewhere(asked_for_cuda: Session) -> None:
     assert set(raised.value.diagnostics) == {
         Diagnostic(
             "R407",
-            "cuda was required, and 'encoder.0' has MatMul, Relu on cpu",
+            "cuda is required, but 'encoder.0' has MatMul, Relu on cpu",
             LINE,
             hint=f"cuda has kernels for MatMul, but none {ELSE}; cuda has no kernel for Relu",
         ),
-        Diagnostic("R407", "cuda was required, and the model has Gather on cpu", hint="cuda has no kernel for Gather"),
+        Diagnostic("R407", "cuda is required, but the model has Gather on cpu", hint="cuda has no kernel for Gather"),
     }
 
 
-def test_the_cause_is_left_open_where_nothing_tells(asked_for_cuda: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(providers, "_kernels", lambda provider: None)
+def test_the_cause_is_open_if_kernels_are_unknown(asked_for_cuda: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "registered_kernels", lambda provider: None)
     assert off_provider_lines(asked_for_cuda)[0] == f"'encoder.0.q': MatMul on cpu (either cuda has no kernel {ELSE})"
 
 

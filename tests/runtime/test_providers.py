@@ -1,4 +1,4 @@
-"""What opens, and what is said of what does not; machines without a GPU are simulated, so that this runs on all."""
+"""Which providers open, and the errors of those that do not; machines are simulated, so that this runs on all."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from stackc.runtime.providers import Build, Provider, choose, open_with, provide
 
 
 @pytest.fixture(autouse=True)
-def _found_out_anew() -> Iterator[None]:
+def _fresh_cache() -> Iterator[None]:
     unavailable.cache_clear()
     yield
     unavailable.cache_clear()
@@ -39,9 +39,9 @@ def test_the_cpu_opens() -> None:
 
 
 def test_error_another_provider_opened_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The very thing ONNX Runtime does on a machine without CUDA: it opens the CPU and goes on."""
+    """This is what ONNX Runtime does on a machine without CUDA: it silently opens the CPU."""
     monkeypatch.setitem(providers._NAMES, "cpu", "CUDAExecutionProvider")
-    with pytest.raises(RuntimeError, match="opened CPUExecutionProvider in place of CUDAExecutionProvider"):
+    with pytest.raises(RuntimeError, match="opened CPUExecutionProvider instead of CUDAExecutionProvider"):
         open_with("cpu", providers.PROBE, None)
 
 
@@ -59,7 +59,7 @@ def test_error_not_in_this_build(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = the_problem("cuda")
     assert (problem.code, problem.message) == (
         "R401",
-        "onnxruntime 1.31.1, as it is installed here, has no cuda provider",
+        "the installed onnxruntime 1.31.1 has no cuda provider",
     )
     assert problem.hint
 
@@ -68,7 +68,7 @@ GPU_BUILD = Build("onnxruntime-gpu", "1.31.1", "13.0", tuple(providers._NAMES.va
 
 
 def without(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
-    """A machine with the GPU build of ONNX Runtime that lacks some libraries."""
+    """Simulate a machine with the GPU build of ONNX Runtime that lacks some libraries."""
     monkeypatch.setattr(providers, "installed_build", lambda: GPU_BUILD)
     monkeypatch.setattr(providers, "DRIVER", "libcuda.so.1")
     monkeypatch.setattr(providers, "load_library", lambda name: "cannot open" if name in missing else None)
@@ -77,7 +77,7 @@ def without(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
         providers, "find_libraries", lambda names: [SharedLibrary(n, "no" if n in missing else None) for n in names]
     )
     monkeypatch.setattr(providers, "provider_library", lambda provider: Path("lib.so"))
-    monkeypatch.setattr(providers, "needed", lambda path: ("libc.so.6", *missing))
+    monkeypatch.setattr(providers, "needed_libraries", lambda path: ("libc.so.6", *missing))
 
 
 CUDA, TENSORRT = "'onnxruntime-gpu[cuda,cudnn]'", "'tensorrt-cu13==10.*'"
@@ -130,12 +130,12 @@ def test_error_cause_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_error_what_onnx_runtime_only_logs_is_asked_of_the_loader(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
-        raise RuntimeError("ONNX Runtime opened CPUExecutionProvider in place of CUDAExecutionProvider")
+        raise RuntimeError("ONNX Runtime opened CPUExecutionProvider instead of CUDAExecutionProvider")
 
     without(monkeypatch)
     monkeypatch.setattr(providers, "load_library", lambda name: "undefined symbol: x" if name == "lib.so" else None)
     monkeypatch.setattr(providers, "open_with", refuse)
-    assert the_problem("cuda").message.endswith("in place of CUDAExecutionProvider; undefined symbol: x")
+    assert the_problem("cuda").message.endswith("instead of CUDAExecutionProvider; undefined symbol: x")
 
 
 def test_auto_takes_the_cpu_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +151,7 @@ def test_auto_names_what_a_machine_with_a_gpu_lacks(monkeypatch: pytest.MonkeyPa
 def test_auto_takes_cuda_where_it_opens(monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch)
     monkeypatch.setattr(providers, "open_with", lambda *_: None)
-    assert choose("auto") == ("cuda", "an NVIDIA GPU is here, and the CUDA provider opens")
+    assert choose("auto") == ("cuda", "an NVIDIA GPU was found, and the CUDA provider opens")
 
 
 def test_a_stream_is_an_option_of_the_providers_on_the_gpu() -> None:

@@ -23,6 +23,7 @@ def model() -> onnx.ModelProto:
         helper.make_node("Relu", ["product"], ["y"], name="encoder.0/Relu"),
         helper.make_node("Gather", ["y", "index"], ["row"], name="head/Gather"),
     ]
+
     inputs = [
         helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", 4]),
         helper.make_tensor_value_info("index", TensorProto.INT64, []),
@@ -31,6 +32,7 @@ def model() -> onnx.ModelProto:
         helper.make_tensor_value_info("y", TensorProto.FLOAT, ["rows", 3]),
         helper.make_tensor_value_info("row", TensorProto.FLOAT, [None]),
     ]
+
     graph = helper.make_graph(nodes, "g", inputs, outputs, [numpy_helper.from_array(WEIGHT, "weight")])
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 

@@ -1,4 +1,4 @@
-"""Timing, on a clock that the test turns: the statistics are compared with closed forms, never with a real duration."""
+"""Timing on a fake clock: statistics are compared with closed forms, never with a real duration."""
 
 import math
 import subprocess
@@ -18,18 +18,18 @@ from stackc.timing.system_load import Usage, busy_cores, usage
 
 @dataclass
 class Clock:
-    """A clock that stands still but for the candidates' own durations."""
+    """A fake clock that only the candidates' durations move."""
 
-    now: float = 0.0
+    time: float = 0.0
     calls: list[str] = field(default_factory=list)
 
     def __call__(self) -> float:
-        return self.now
+        return self.time
 
     def candidate(self, name: str, duration: Callable[[], float]) -> Callable[[], None]:
         def run() -> None:
             self.calls.append(name)
-            self.now += duration()
+            self.time += duration()
 
         return run
 
@@ -94,7 +94,7 @@ def test_rounds_that_hang_together_are_not_taken_for_many() -> None:
 
 
 def test_what_one_process_is_faster_by_is_noise_where_another_is_slower() -> None:
-    """No round differs from another; only a second sitting can tell."""
+    """No round differs from another; only a second repetition shows that."""
     faster, slower = (Repetition(np.tile([1.0, ratio], (50, 1))) for ratio in (0.99, 1.01))
     assert compare_candidates(["A", "B"], [faster]).ratios[0].verdict == "faster"
     (ratio,) = compare_candidates(["A", "B"], [faster, slower]).ratios
@@ -152,8 +152,8 @@ def test_the_verdict(factor: float, verdict: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts the time of all processors in /proc/stat")
-def test_other_programs_at_work_are_told() -> None:
-    """One second on a real clock: another process that does nothing but count keeps one core busy."""
+def test_the_load_of_other_programs_is_measured() -> None:
+    """One second on a real clock: another process keeps one core busy."""
     other = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         busy = measure({"sleep": lambda: time.sleep(0.01)}, seconds=1).others
@@ -166,7 +166,7 @@ def test_other_programs_at_work_are_told() -> None:
 
 def test_what_this_process_does_is_not_others() -> None:
     before, after = Usage(wall=10.0, machine=100.0, own=5.0), Usage(wall=12.0, machine=103.0, own=7.0)
-    assert busy_cores(before, after) == 0.5, "3 s at work on all cores, 2 of them here, in 2 s"
+    assert busy_cores(before, after) == 0.5, "3 s of processor time on all cores, 2 of them here, in 2 s"
     assert busy_cores(None, None) is None
 
 

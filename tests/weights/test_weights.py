@@ -1,4 +1,4 @@
-"""Weight files of every kind, whole and broken, and which of their tensors is which parameter."""
+"""Files of weights in every format, whole and broken, and how their tensors are matched with parameters."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import pickle
 import random
 import struct
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,10 +21,11 @@ import safetensors.torch
 import torch
 
 from stackc.core.diagnostics import SpecError
+from stackc.core.types import Dim, TensorType
 from stackc.frontend import check_source
 from stackc.spec.source import Source
 from stackc.weights.files import open_weights
-from stackc.weights.match import TensorSource, Weights, match_weights
+from stackc.weights.match import TensorSource, Weights, match_weights, weights_path
 
 HEAD = "stackc: 1\ninputs: {x: {shape: [batch, 3]}}\n"
 LINEAR = "graph: x --> y[linear]\nnodes: {y: {out: 2}}\n"
@@ -43,6 +46,27 @@ def refused(run: Callable[[], object]) -> list[str]:
     return [f"{d.code} {d.message} | {d.hint}" for d in caught.value.diagnostics]
 
 
+# -- which file
+
+
+@pytest.mark.parametrize(("override", "expected"), [(None, "folder/w.npz"), ("other.npz", "other.npz")])
+def test_the_command_line_overrides_the_file_of_the_spec(override: str | None, expected: str) -> None:
+    document = check_source(Source("folder/s.yaml", HEAD + LINEAR + "weights: {file: w.npz}\n")).document
+    path, span = weights_path(document, Path(override) if override else None)
+    assert path == Path(expected)
+    assert (span and span.line) == (None if override else 5)
+
+
+def test_a_spec_need_not_name_a_file() -> None:
+    assert weights_path(check_source(Source("s.yaml", HEAD + LINEAR)).document, None) == (None, None)
+
+
+def test_the_package_imports_nothing() -> None:
+    """`stackc check` imports stackc.weights.rules, and must not load NumPy."""
+    code = "import sys, stackc.weights.rules; print('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
 # -- which tensor is which parameter
 
 
@@ -56,18 +80,18 @@ def test_all_that_does_not_fit_is_said_at_once(tmp_path: Path) -> None:
     tensors = {"y.wieght": WEIGHT, "y.bias": np.ones(3, np.float32)}
     assert refused(lambda: matched(tmp_path, tensors)) == [
         "W801 w.safetensors has no tensor for 'y.weight' | did you mean 'y.wieght'?",
-        "W803 'y.bias' is [2] in the spec and [3] in w.safetensors | None",
-        "W802 w.safetensors has 'y.wieght', for which the spec has no place"
-        " | map it to a parameter, or name it under `weights: {ignore: […]}`",
+        "W803 'y.bias' has shape [2] in the spec but [3] in w.safetensors | None",
+        "W802 w.safetensors has 'y.wieght', which no parameter uses"
+        " | map it to a parameter, or list it under `weights: {ignore: […]}`",
     ]
 
 
 def test_hundreds_of_missing_tensors_are_a_dozen_messages(tmp_path: Path) -> None:
     spec = "graph: x --> s[stack]\nnodes: {s: {of: linear, repeat: 200, with: {out: 3}}}\n"
-    said = refused(lambda: matched(tmp_path, {"other": WEIGHT}, spec))
-    assert said[0].startswith("W801 w.safetensors has no tensor for 's.0.weight'")
-    assert said[12] == "W801 … and 388 more of this kind | None"
-    assert len(said) == 14
+    problems = refused(lambda: matched(tmp_path, {"other": WEIGHT}, spec))
+    assert problems[0].startswith("W801 w.safetensors has no tensor for 's.0.weight'")
+    assert problems[12] == "W801 … and 388 more of this kind | None"
+    assert len(problems) == 14
 
 
 def test_maps_and_ignored_names(tmp_path: Path) -> None:
@@ -85,10 +109,11 @@ weights:
     extra = {"pooler.dense.weight": square, "optimizer.step": square}
     weights = matched(tmp_path, tensors | extra, spec)
     np.testing.assert_array_equal(weights["s.1.fc.weight"], square * 4)
-    # `*` is one part of a name: it does not reach over a dot.
+
+    # `*` is one part of a name: it does not match a dot
     assert refused(lambda: matched(tmp_path, tensors | {"a.b.step": square}, spec)) == [
-        "W802 w.safetensors has 'a.b.step', for which the spec has no place"
-        " | map it to a parameter, or name it under `weights: {ignore: […]}`"
+        "W802 w.safetensors has 'a.b.step', which no parameter uses"
+        " | map it to a parameter, or list it under `weights: {ignore: […]}`"
     ]
 
 
@@ -98,6 +123,16 @@ def test_a_normalized_parameter_goes_by_its_plain_name_or_by_pytorch_s(tmp_path:
     for name in ("y.weight", original):
         weights = matched(tmp_path, {name: WEIGHT, "y.bias": np.ones(2, np.float32)}, spec)
         np.testing.assert_array_equal(weights[original], WEIGHT)
+
+
+def test_a_parameter_of_two_originals_is_not_its_plain_name(tmp_path: Path) -> None:
+    """Magnitudes and directions of one column have the shape of the weight: both would be read from it, unnoticed."""
+    spec = "graph: x --> y[linear]\nnodes: {y: {out: 2, reparam: {weight: {weight_norm: {axis: 0}}}}}\n"
+    narrow = spec.replace("x --> y[linear]", "x --> h[linear] --> y[linear]").replace("{y:", "{h: {out: 1}, y:")
+    hidden = {"h.weight": np.ones((1, 3), np.float32), "h.bias": np.ones(1, np.float32)}
+    plain = {"y.weight": np.ones((2, 1), np.float32), "y.bias": np.ones(2, np.float32)}
+    messages = refused(lambda: matched(tmp_path, hidden | plain, narrow))
+    assert [message[:4] for message in messages] == ["W801", "W801", "W802"]
 
 
 def test_a_tied_parameter_is_looked_for_under_its_owner_s_name_alone(tmp_path: Path) -> None:
@@ -126,10 +161,20 @@ def test_every_float_becomes_the_spec_s(dtype: str, suffix: str, tmp_path: Path)
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int64, np.bool_])
 def test_a_float_does_not_come_of_whole_numbers(dtype: type[np.generic], tmp_path: Path) -> None:
-    said = refused(lambda: matched(tmp_path, {**TENSORS, "y.weight": WEIGHT.astype(dtype)}))
-    assert said == [
-        f"W803 'y.weight' is float32 in the spec and {np.dtype(dtype).name} in w.safetensors"
+    problems = refused(lambda: matched(tmp_path, {**TENSORS, "y.weight": WEIGHT.astype(dtype)}))
+    assert problems == [
+        f"W803 'y.weight' is float32 in the spec but {np.dtype(dtype).name} in w.safetensors"
         " | a float parameter is read from float16, bfloat16, float32 or float64"
+    ]
+
+
+def test_whole_numbers_do_not_come_from_floats(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    safetensors.numpy.save_file({"steps": np.ones(2, np.float32)}, path)
+    types = {"steps": TensorType("int64", (Dim.of(2),))}
+    assert refused(lambda: match_weights(open_weights(path), types, None, path.name)) == [
+        "W803 'steps' is int64 in the spec but float32 in w.safetensors"
+        " | a parameter of whole numbers is read from integers"
     ]
 
 
@@ -138,16 +183,16 @@ def test_types_that_numpy_does_not_have_are_named(tmp_path: Path) -> None:
         tensors = {"y.weight": torch.ones(2, 3).to(torch.float8_e4m3fn), "y.bias": torch.ones(2)}
         (torch.save if path.suffix == ".pt" else safetensors.torch.save_file)(tensors, path)
         types = check_source(Source("s.yaml", HEAD + LINEAR)).program.tensors()
-        said = refused(lambda path=path, types=types: match_weights(open_weights(path), types, None, path.name))  # type: ignore[misc]  # bound now
-        assert len(said) == 1
-        assert "float8_e4m3fn" in said[0].lower() or "F8_E4M3" in said[0]
+        problems = refused(lambda path=path, types=types: match_weights(open_weights(path), types, None, path.name))  # type: ignore[misc]  # bound now
+        assert len(problems) == 1
+        assert "float8_e4m3fn" in problems[0].lower() or "F8_E4M3" in problems[0]
 
 
-# -- files that are none
+# -- whole and broken files
 
 
 def saved(path: Path) -> Path:
-    """A whole file of the kind that the suffix says."""
+    """Write a whole file in the format of the suffix."""
     if path.suffix == ".safetensors":
         safetensors.numpy.save_file(dict(TENSORS), path)
     elif path.suffix == ".npz":
@@ -173,14 +218,14 @@ def test_a_whole_file_is_read(name: str, tmp_path: Path) -> None:
 def test_a_truncated_file_is_refused(name: str, share: float, tmp_path: Path) -> None:
     path = saved(tmp_path / name)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
-    (said,) = refused(lambda: open_weights(path))
-    assert said.startswith(f"W804 {path} is broken or not what its name says: ")
-    assert "\x1b" not in said
+    (problem,) = refused(lambda: open_weights(path))
+    assert problem.startswith(f"W804 {path} is broken or not what its name says: ")
+    assert "\x1b" not in problem
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_flipped_bytes_are_read_or_refused(name: str, tmp_path: Path) -> None:
-    """Random bytes, in the header or in the data: a W804 or a tensor, nothing else."""
+    """Random bytes, in the header or in the data, give a W804 or a tensor, nothing else."""
     path, draw = saved(tmp_path / name), random.Random(name)
     whole, codes = path.read_bytes(), set()
     for _ in range(100):
@@ -188,6 +233,7 @@ def test_flipped_bytes_are_read_or_refused(name: str, tmp_path: Path) -> None:
         for _ in range(draw.choice([1, 2, 8])):
             data[draw.randrange(len(data))] = draw.randrange(256)
         path.write_bytes(data)
+
         try:
             file = open_weights(path)
             for tensor in file.shapes:
@@ -215,14 +261,14 @@ def test_pickled_code_does_not_run(name: str, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(pickle.dumps(Planted(mark)))
     else:
         torch.save(content, tmp_path / name, _use_new_zipfile_serialization=name != "w.bin")
-    (said,) = refused(lambda: open_weights(tmp_path / name))
-    assert "it holds Python objects" in said
-    assert "which stackc does not run" in said
+    (problem,) = refused(lambda: open_weights(tmp_path / name))
+    assert "it holds Python objects" in problem
+    assert "which stackc does not run" in problem
     assert not mark.exists()
 
 
 def packed(path: Path) -> None:
-    """20 MB of pickle in a file of 20 kB: PyTorch reads all of it before it looks at the first byte."""
+    """Write 20 MB of pickle to a file of 20 kB: PyTorch reads all of it before it looks at the first byte."""
     torch.save({"y.weight": torch.ones(2, 3)}, path)
     with zipfile.ZipFile(path) as archive:
         members = {info.filename: archive.read(info) for info in archive.infolist()}
@@ -251,37 +297,37 @@ def header_that_lies(path: Path) -> None:
         ("w.npz", npz_of_objects, "'a.npy' holds Python objects"),
         ("w.npz", npy, "File is not a zip file"),
         ("w.safetensors", header_that_lies, "invalid shape, data type, or offset"),
-        ("w.pt", lambda path: torch.save([torch.ones(2)], path), "it holds something else than a state_dict"),
-        ("w.pt", lambda path: torch.save({"model": {"a": torch.ones(2)}}, path), "'model' in it is no tensor"),
+        ("w.pt", lambda path: torch.save([torch.ones(2)], path), "it does not hold a state_dict"),
+        ("w.pt", lambda path: torch.save({"model": {"a": torch.ones(2)}}, path), "'model' in it is not a tensor"),
         ("w.pt", lambda path: torch.save({"a": torch.ones(2, device="meta")}, path), "'a' in it is sparse, quantized"),
-        ("w.pt", lambda path: path.write_text("hello"), "it is no file of torch.save"),
-        ("w.pt", packed, "bytes, and torch.save packs nothing"),
+        ("w.pt", lambda path: path.write_text("hello"), "it was not written by torch.save"),
+        ("w.pt", packed, "bytes, but torch.save compresses nothing"),
     ],
 )
 def test_what_is_no_file_of_tensors(name: str, write: Callable[[Path], object], message: str, tmp_path: Path) -> None:
     write(tmp_path / name)
-    (said,) = refused(lambda: open_weights(tmp_path / name))
-    assert said.startswith("W804")
-    assert message in said
+    (problem,) = refused(lambda: open_weights(tmp_path / name))
+    assert problem.startswith("W804")
+    assert message in problem
 
 
 def test_no_file_and_no_known_kind(tmp_path: Path) -> None:
     (tmp_path / "w.h5").write_text("x")
     assert refused(lambda: open_weights(tmp_path / "gone.pt"))[0].startswith(f"W804 no weights at {tmp_path}/gone.pt |")
     assert refused(lambda: open_weights(tmp_path)) == [
-        f"W804 no weights at {tmp_path} | a file, by --weights or under `weights: {{file: …}}`"
+        f"W804 no weights at {tmp_path} | name a file with --weights or under `weights: {{file: …}}`"
     ]
     assert refused(lambda: open_weights(tmp_path / "w.h5")) == [
-        "W804 w.h5: weights of an unknown kind | stackc reads .safetensors, .npz, .pt, .pth, .bin, .index.json"
+        "W804 w.h5: unknown kind of weights | stackc reads .safetensors, .npz, .pt, .pth, .bin, .index.json"
     ]
 
 
-# -- reading no more than is asked for
+# -- reading no more than necessary
 
 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.pt"])
 def test_a_tensor_is_a_view_of_the_file(name: str, tmp_path: Path) -> None:
-    """Three of its four parts are never read, nor copied: what is taken is a third of the matrix and not the file."""
+    """A third of the matrix is taken without reading or copying the rest of the file."""
     whole = np.arange(12, dtype=np.float32).reshape(2, 6)
     tensors = {"y.weight": np.ascontiguousarray(whole), "y.bias": np.ones(2, np.float32)}
     if name.endswith(".pt"):
@@ -316,14 +362,14 @@ def test_scalars_and_empty_tensors_keep_their_shapes(tmp_path: Path) -> None:
     ("index", "message"),
     [
         ("{", "is broken or not what its name says: Expecting property name"),
-        ("[]", "it is no index of weights"),
-        ('{"weight_map": {"a": 1}}', "it is no index of weights"),
+        ("[]", "it is not an index of weights"),
+        ('{"weight_map": {"a": 1}}', "it is not an index of weights"),
         ('{"weight_map": {"a": "../w.safetensors"}}', "it names the file '../w.safetensors'"),
         ('{"weight_map": {"a": "m.index.json"}}', "it names the file 'm.index.json'"),
-        ('{"weight_map": {"a": "gone.safetensors"}}', "gone.safetensors, which it names, is not beside it"),
-        ('{"weight_map": {"a": "w.safetensors"}}', "it says that 'a' is in w.safetensors, and it is not"),
+        ('{"weight_map": {"a": "gone.safetensors"}}', "it names gone.safetensors, which is not in its folder"),
+        ('{"weight_map": {"a": "w.safetensors"}}', "it says that 'a' is in w.safetensors, but it is not"),
         ('{"weight_map": {"y.bias": "torn.safetensors"}}', "torn.safetensors is broken or not what its name says"),
-        ('{"weight_map": {"y.bias": "w.h5"}}', "w.h5: weights of an unknown kind"),
+        ('{"weight_map": {"y.bias": "w.h5"}}', "w.h5: unknown kind of weights"),
     ],
 )
 def test_error_of_an_index(index: str, message: str, tmp_path: Path) -> None:
@@ -331,6 +377,6 @@ def test_error_of_an_index(index: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "torn.safetensors").write_bytes((tmp_path / "w.safetensors").read_bytes()[:50])
     (tmp_path / "w.h5").write_bytes(b"")
     (tmp_path / "m.index.json").write_text(index, encoding="utf-8")
-    (said,) = refused(lambda: open_weights(tmp_path / "m.index.json"))
-    assert said.startswith("W804")
-    assert message in said
+    (problem,) = refused(lambda: open_weights(tmp_path / "m.index.json"))
+    assert problem.startswith("W804")
+    assert message in problem

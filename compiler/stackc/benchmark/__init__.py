@@ -1,10 +1,20 @@
-"""`stackc bench`: targets (specs, artifacts, ONNX files) timed against each other, every candidate in its own process.
+"""`stackc bench`: time targets (specs, artifacts, ONNX files) against each other, each candidate in its own process.
 
-contenders.py  what takes part: targets × engines × providers × threads, by its name
-targets.py     a target, read, and built where it is a spec
-inputs.py      the inputs that all of them are given
-contest.py     every stage in order
-result.py      what came of it
+run_benchmark.py  all stages, in order
+candidates.py     who takes part: targets × engines × providers × threads
+targets.py        a target, read, and built if it is a spec
+inputs.py         the inputs that all candidates get
+repetitions.py    every candidate opened, timed in turns with the others, and closed
+equality.py       which candidates must have equal outputs
+agreement.py      by how much outputs differ
+workers.py        a candidate's process, as its parent sees it
+worker.py         the process itself
+job.py            the messages between both
+engines.py        what a process can time: PyTorch, ONNX Runtime, OpenVINO
+stopwatch.py      wall clock and CUDA events
+memory.py         memory of a process, and its peak
+result.py         figures, for tables and JSON
+plot.py           all runs in one picture
 """
 
 from stackc.benchmark.candidates import BenchmarkCandidate, BenchmarkPlan, is_model_file, plan_benchmark

@@ -1,7 +1,6 @@
-"""Whether candidates calculate the same: speed means nothing where the numbers differ.
+"""Compare the outputs of two candidates: a faster candidate means nothing if it computes something else.
 
-That is no proof of a model, which `stackc build` gives: sums are taken in another order by each engine. It catches a
-file of another model.
+This proves no model, as `stackc build` does: each engine sums in another order. It catches a file of another model.
 """
 
 from __future__ import annotations
@@ -12,24 +11,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stackc.artifact.verify import distance
 from stackc.core.diagnostics import Diagnostic, SpecError
+from stackc.proof.tolerance import distance
 from stackc.runtime import Array
 
 TOLERANCE = 1e-3
-"""Of the largest number of an output."""
+"""As a share of the largest number of an output."""
 MOST_CHOSEN = 0.01
-"""The share of an output of whole numbers that may differ: of two models that are right, each breaks a tie its way."""
-_HINT = "a file that is meant to be less exact is timed with `--tolerance 0.1`, another model with `--tolerance inf`"
+"""The share of an output of whole numbers that may differ: two correct models may break ties differently."""
+_HINT = "set `--tolerance 0.1` for a file that is less exact by design, or `--tolerance inf` for another model"
 
 Outputs = Mapping[str, Array]
 
 
 @dataclass(frozen=True, slots=True)
 class OutputDifference:
-    """The output in which a candidate differs most from another, and by what share of the output's largest number.
+    """The output in which a candidate differs most from another, as a share of the largest number of the output.
 
-    Of whole numbers it is the share of those that differ. Infinite where shapes differ, or the places of NaN and Inf.
+    For whole numbers it is the share of numbers that differ. Infinite if the shapes or the positions of NaN and Inf
+    differ.
     """
 
     candidate: str
@@ -39,57 +39,65 @@ class OutputDifference:
     chosen: bool = False
 
     def allowed(self, tolerance: float) -> float:
-        """The share that is no mistake."""
+        """Return the share that is allowed to differ."""
         return max(tolerance, MOST_CHOSEN) if self.chosen else tolerance
 
     def __str__(self) -> str:
         if math.isinf(self.share):
-            return f"the output '{self.output}' has another shape, or NaN or Inf at other places"
+            return f"the output '{self.output}' has another shape, or NaN or Inf at other positions"
         if self.chosen:
             return f"the output '{self.output}' differs in {self.share:.1e} of its numbers"
         return f"the output '{self.output}' differs by {self.share:.1e} of its largest number"
 
 
-def agree(candidate: str, outputs: Outputs, against: str, expected: Outputs, tolerance: float) -> OutputDifference:
-    """The largest difference over the outputs that both have, or where no name is in both, of those at the same place.
+def compare_outputs(
+    candidate: str, outputs: Outputs, against: str, expected: Outputs, tolerance: float
+) -> OutputDifference:
+    """Return the largest difference over the outputs that both have; by position if they have no common name.
 
-    Raises SpecError R433 where it is more than `tolerance`, or there is nothing to compare.
+    Raises SpecError (R433) if it is larger than `tolerance`, or if there is nothing to compare.
     """
     pairs = list(_pairs(outputs, expected))
     if not pairs:
-        message = f"'{candidate}' gives {_listed(outputs)}, and '{against}' gives {_listed(expected)}: nothing compares"
-        raise SpecError(Diagnostic("R433", message, hint="outputs are compared by their names"))
-    found = [OutputDifference(candidate, against, name, *_differing(one, other)) for name, one, other in pairs]
-    worst = max(found, key=lambda one: (one.share > one.allowed(tolerance), one.share))
-    if not worst.share <= worst.allowed(tolerance):
-        message = (
-            f"'{candidate}' does not give what '{against}' gives: {worst}; {worst.allowed(tolerance):g} is allowed"
-        )
+        message = f"'{candidate}' returns {_listed(outputs)}, but '{against}' returns {_listed(expected)}"
+        raise SpecError(Diagnostic("R433", message, hint="outputs are compared by name: use a common one"))
+
+    differences = [
+        OutputDifference(candidate, against, name, *_share(output, reference)) for name, output, reference in pairs
+    ]
+    worst = max(differences, key=lambda each: (each.share > each.allowed(tolerance), each.share))
+    allowed = worst.allowed(tolerance)
+    if not worst.share <= allowed:  # also if the share is NaN
+        message = f"'{candidate}' does not compute the same as '{against}': {worst}; {allowed:g} is allowed"
         raise SpecError(Diagnostic("R433", message, hint=_HINT))
     return worst
 
 
 def _pairs(outputs: Outputs, expected: Outputs) -> Iterator[tuple[str, Array, Array]]:
-    """Each output that is compared: its name in `expected`, and both arrays."""
+    """Yield each output to compare: its name in `expected`, and both arrays."""
     common = outputs.keys() & expected.keys()
     if not common and len(outputs) == len(expected):
-        for (name, other), one in zip(expected.items(), outputs.values(), strict=True):
-            yield name, one, other
+        for (name, reference), output in zip(expected.items(), outputs.values(), strict=True):
+            yield name, output, reference
     for name in expected:
         if name in common:
             yield name, outputs[name], expected[name]
 
 
-def _differing(one: Array, other: Array) -> tuple[float, bool]:
-    """The share by which an array differs from another, and whether that is one of numbers that are chosen."""
-    chosen = not np.issubdtype(other.dtype, np.inexact)
-    if one.shape != other.shape:
+def _share(output: Array, reference: Array) -> tuple[float, bool]:
+    """Return the share by which an output differs, and whether it is of whole numbers."""
+    chosen = not np.issubdtype(reference.dtype, np.inexact)
+    if output.shape != reference.shape:
         return math.inf, chosen
     if chosen:
-        return float(np.mean(one != other)) if one.size else 0.0, True
-    exact = other.astype(np.float64)
-    far, largest = distance(one.astype(np.float64), exact), float(np.abs(exact[np.isfinite(exact)]).max(initial=0.0))
-    return (far / largest if largest else math.inf if far else 0.0), False
+        return float(np.mean(output != reference)) if output.size else 0.0, True
+
+    exact = reference.astype(np.float64)
+    difference = distance(output.astype(np.float64), exact)
+    largest = float(np.abs(exact[np.isfinite(exact)]).max(initial=0.0))
+    if not largest:
+        return (math.inf if difference else 0.0), False
+    return difference / largest, False
 
 
 def _listed(outputs: Outputs) -> str:

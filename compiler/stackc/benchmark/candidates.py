@@ -1,4 +1,4 @@
-"""What takes part: every target in every engine, on every provider, with every number of threads."""
+"""Choose the candidates: every target in every engine, on every provider, with every number of threads."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stackc.benchmark.job import ENGINES, MODULES, Engine
+from stackc.core.plurals import counted
 from stackc.runtime import Provider
 from stackc.runtime.openvino import INSTALL, has_openvino
 from stackc.runtime.providers import choose
 
 OPTIONAL: tuple[Engine, ...] = ("compile", "openvino")
-"""Left out, with a word, where they do not work and were not asked for."""
+"""Left out, with the reason, if they fail and were not asked for."""
+
+_Row = tuple[int, Engine, Provider, int]
+"""Target, engine, provider and threads of a candidate."""
 
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkCandidate:
-    """One candidate by the name that tables and ratios have for it; `target` is the number of its target."""
+    """One candidate by its name in tables and ratios; `target` is the index of its target."""
 
     name: str
     target: int
@@ -39,7 +43,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkPlan:
-    """The targets by the names that messages have for them, and all that takes part, in order."""
+    """The targets by their names in messages, and all candidates in order."""
 
     labels: tuple[str, ...]
     candidates: tuple[BenchmarkCandidate, ...]
@@ -49,47 +53,45 @@ class BenchmarkPlan:
 def plan_benchmark(
     paths: Sequence[Path], engines: Sequence[Engine], providers: Sequence[str], threads: Sequence[int]
 ) -> BenchmarkPlan:
-    """What takes part. Engines are all that work here where none are named.
+    """Choose the candidates. If no engine is named, all that are installed take part.
 
-    Raises SpecError where a provider does not open (R400 to R404).
+    Raises SpecError (R400 to R404) if a provider does not open.
     """
-    found: dict[Provider, str] = {}
+    reasons: dict[Provider, str] = {}
     for name in providers:
         provider, reason = choose(name)
-        found.setdefault(provider, reason)
+        reasons.setdefault(provider, reason)
+
     wanted = list(dict.fromkeys(engines or ENGINES))
     left_out: tuple[LeftOut, ...] = ()
     if not engines and not has_openvino():
         wanted.remove("openvino")
         left_out = (LeftOut("openvino", f"openvino is not installed: {INSTALL}"),)
+
     labels = _labels(paths)
-    rows = [
-        (target, engine, provider, count)
-        for target, path in enumerate(paths)
-        for engine in wanted
-        if not (engine in MODULES and is_model_file(path))
-        for provider in _providers(engine, list(found))
-        for count in (dict.fromkeys(threads) if provider == "cpu" else threads[:1])
-    ]
-    several = len(paths) > 1, len({row[2] for row in rows}) > 1, len({row[3] for row in rows}) > 1
+    rows = _rows(paths, wanted, list(reasons), threads)
     candidates = tuple(
         BenchmarkCandidate(
-            " ".join(_parts(labels[target], engine, provider, count, several)),
-            target, engine, provider, found.get(provider, "it runs nowhere else"), count,
+            name,
+            target,
+            engine,
+            provider,
+            reasons.get(provider, "it runs only there"),
+            count,
             not engines and engine in OPTIONAL,
         )
-        for target, engine, provider, count in rows
-    )  # fmt: skip
+        for (target, engine, provider, count), name in zip(rows, _names(rows, labels), strict=True)
+    )
     return BenchmarkPlan(labels, candidates, left_out)
 
 
 def is_model_file(path: Path) -> bool:
-    """Whether a target is an ONNX file, and not a spec or an artifact."""
+    """Return whether a target is an ONNX file, not a spec or an artifact."""
     return path.suffix.lower() == ".onnx"
 
 
 def _labels(paths: Sequence[Path]) -> tuple[str, ...]:
-    """The last part of each path, the whole of it where two end alike, with a number where two are the same."""
+    """Return the last part of each path, or all of it if two end alike, with a number if two are the same."""
     ends = Counter(path.name for path in paths)
     names = [path.name if ends[path.name] == 1 else str(path) for path in paths]
     seen: Counter[str] = Counter()
@@ -100,24 +102,39 @@ def _labels(paths: Sequence[Path]) -> tuple[str, ...]:
     return tuple(labels)
 
 
-def _providers(engine: Engine, asked: list[Provider]) -> list[Provider]:
-    """Where an engine runs: a module on the devices of the providers, OpenVINO on the CPU."""
+def _rows(
+    paths: Sequence[Path], engines: Sequence[Engine], providers: list[Provider], threads: Sequence[int]
+) -> list[_Row]:
+    """Combine targets, engines, providers and threads; threads vary on the CPU only."""
+    return [
+        (target, engine, provider, count)
+        for target, path in enumerate(paths)
+        for engine in engines
+        if not (engine in MODULES and is_model_file(path))
+        for provider in _providers(engine, providers)
+        for count in (dict.fromkeys(threads) if provider == "cpu" else threads[:1])
+    ]
+
+
+def _providers(engine: Engine, providers: list[Provider]) -> list[Provider]:
+    """Return where an engine runs: a module on the devices of the providers, OpenVINO on the CPU."""
     if engine == "openvino":
         return ["cpu"]
     if engine in MODULES:
-        return list(dict.fromkeys("cpu" if provider == "cpu" else "cuda" for provider in asked))
-    return asked
+        return list(dict.fromkeys("cpu" if provider == "cpu" else "cuda" for provider in providers))
+    return providers
 
 
-def _parts(
-    label: str, engine: Engine, provider: Provider, threads: int, several: tuple[bool, bool, bool]
-) -> Iterator[str]:
-    """The words of a name: only those in which candidates differ, and the engine."""
-    targets, providers, counts = several
-    if targets:
-        yield label
-    yield engine
-    if providers and engine != "openvino":
-        yield provider
-    if counts:
-        yield f"{threads} thread{'s' if threads > 1 else ''}"
+def _names(rows: Sequence[_Row], labels: Sequence[str]) -> Iterator[str]:
+    """Name each candidate by its engine and by everything else in which candidates differ."""
+    several_targets = len(labels) > 1
+    several_providers = len({provider for _, _, provider, _ in rows}) > 1
+    several_counts = len({count for _, _, _, count in rows}) > 1
+    for target, engine, provider, count in rows:
+        words = [labels[target]] if several_targets else []
+        words.append(engine)
+        if several_providers and engine != "openvino":
+            words.append(provider)
+        if several_counts:
+            words.append(counted(count, "thread"))
+        yield " ".join(words)

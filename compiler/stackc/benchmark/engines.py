@@ -1,4 +1,4 @@
-"""What a process can time: a PyTorch module, eagerly or compiled, and an ONNX file in ONNX Runtime or OpenVINO."""
+"""The engines that a process can time: a PyTorch module, eager or compiled, and ONNX Runtime and OpenVINO."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 
 from stackc.benchmark.job import WorkerTask
 from stackc.benchmark.stopwatch import Stopwatch, stopwatch
-from stackc.frontend import Overrides, check_spec
+from stackc.core.torch_internals import import_inductor
+from stackc.frontend import Checked, Overrides, check_spec
 from stackc.runtime import Array, Feeds, off_provider_lines, open_session
 from stackc.runtime.openvino import open_request, openvino
 from stackc.runtime.providers import choose
@@ -23,10 +24,10 @@ from stackc.weights.match import match_weights
 
 
 @dataclass(frozen=True)
-class Ready:
-    """A candidate with its inputs on its device: `run` runs it once, `outputs` names what the last run made.
+class LoadedCandidate:
+    """A candidate with its inputs on its device: `run` runs it once, `outputs` returns the outputs of the last run.
 
-    It is given what that run returned, for an engine that does not keep it.
+    `outputs` gets what that run returned, for engines that do not keep it.
     """
 
     run: Candidate
@@ -34,77 +35,86 @@ class Ready:
     off_provider: tuple[str, ...] = ()
 
 
-Load = Callable[[], Ready]
+Load = Callable[[], LoadedCandidate]
 
 
-def open_engine(job: WorkerTask, feeds: Feeds) -> tuple[Load, Stopwatch]:
-    """All that is no candidate's own is done now, imports first; what is returned loads the candidate."""
-    engine = {"eager": _module, "compile": _module, "onnx": _session, "openvino": _request}[job.engine]
-    watch = stopwatch(job.device)
-    return engine(job, feeds, watch), watch
+def open_engine(task: WorkerTask, feeds: Feeds) -> tuple[Load, Stopwatch]:
+    """Prepare a candidate, imports first, and return the function that loads it: only that is part of its load time."""
+    engine = {"eager": _module, "compile": _module, "onnx": _session, "openvino": _request}[task.engine]
+    watch = stopwatch(task.device)
+    return engine(task, feeds, watch), watch
 
 
-def _module(job: WorkerTask, feeds: Feeds, watch: Stopwatch) -> Load:
-    """Loading is to put the weights into a module; random ones are drawn before, as they are for no other candidate."""
+def _module(task: WorkerTask, feeds: Feeds, watch: Stopwatch) -> Load:
+    """Prepare a PyTorch module, of which loading puts the weights into it.
+
+    Random weights are drawn beforehand: other candidates have theirs in a file.
+    """
     import torch
 
     from stackc.torch_backend.lower import load_weights, lower
 
-    if job.engine == "compile":
-        import torch._inductor.compile_fx
+    if task.engine == "compile":
+        import_inductor()
 
-    torch.backends.cudnn.allow_tf32 = False  # float32 has to mean float32, as in the sessions
-    if job.trust:
-        sys.path.append(job.beside)
-    checked = check_spec(Path(job.source), Overrides(trust=job.trust))
-    tensors: Mapping[str, Array]
-    if job.weights is None:
-        drawn = lower(checked.typed, seed=job.seed).state_dict()
-        tensors = {name: tensor.detach().numpy() for name, tensor in drawn.items()}
-    else:
-        file = Path(job.weights)
-        tensors = match_weights(open_weights(file), checked.program.tensors(), checked.document.weights, file.name)
+    torch.backends.cudnn.allow_tf32 = False  # compute in true float32, as the sessions do
+    if task.trust:
+        sys.path.append(task.beside)
+    checked = check_spec(Path(task.source), Overrides(trust=task.trust))
+    tensors = _tensors(task, checked)
 
-    def load() -> Ready:
-        module = load_weights(lower(checked.typed, device="meta"), tensors).to(job.device)
-        if job.engine == "compile":
+    def load() -> LoadedCandidate:
+        module = load_weights(lower(checked.typed, device="meta"), tensors).to(task.device)
+        if task.engine == "compile":
             module.compile(dynamic=False)
-        inputs = [torch.from_numpy(feeds[name]).to(job.device) for name in checked.program.inputs]
-        run = eager_candidate(module, inputs, job.threads, wait=watch.stream is None)
-        return Ready(run, lambda made: _named(checked.program.outputs, made))
+        inputs = [torch.from_numpy(feeds[name]).to(task.device) for name in checked.program.inputs]
+        run = eager_candidate(module, inputs, task.threads, wait=watch.stream is None)
+        return LoadedCandidate(run, lambda results: _by_name(checked.program.outputs, results))
 
     return load
 
 
-def _named(names: Iterable[str], made: Any) -> dict[str, Array]:
-    values = made if isinstance(made, tuple) else (made,)
+def _tensors(task: WorkerTask, checked: Checked) -> Mapping[str, Array]:
+    """Return the weights of a module: of the file of the task, or drawn from its seed."""
+    from stackc.torch_backend.lower import lower
+
+    if task.weights is not None:
+        file = Path(task.weights)
+        return match_weights(open_weights(file), checked.program.tensors(), checked.document.weights, file.name)
+    drawn = lower(checked.typed, seed=task.seed).state_dict()
+    return {name: tensor.detach().numpy() for name, tensor in drawn.items()}
+
+
+def _by_name(names: Iterable[str], results: Any) -> dict[str, Array]:
+    values = results if isinstance(results, tuple) else (results,)
     return {name: value.cpu().numpy() for name, value in zip(names, values, strict=True)}
 
 
-def _session(job: WorkerTask, feeds: Feeds, watch: Stopwatch) -> Load:
-    choose(job.provider)  # which imports ONNX Runtime and opens the provider
+def _session(task: WorkerTask, feeds: Feeds, watch: Stopwatch) -> Load:
+    """Prepare a session of ONNX Runtime."""
+    choose(task.provider)  # imports ONNX Runtime and opens the provider
 
-    def load() -> Ready:
-        session = open_session(Path(job.source), job.provider, threads=job.threads, stream=watch.stream)
+    def load() -> LoadedCandidate:
+        session = open_session(Path(task.source), task.provider, threads=task.threads, stream=watch.stream)
         bound = session.bind(feeds)
         run = bound if watch.stream is None else bound.launch
-        return Ready(
-            run, lambda _: bound.outputs(), tuple(off_provider_lines(session)) if job.provider != "cpu" else ()
-        )
+        off_provider = tuple(off_provider_lines(session)) if task.provider != "cpu" else ()
+        return LoadedCandidate(run, lambda _: bound.outputs(), off_provider)
 
     return load
 
 
-def _request(job: WorkerTask, feeds: Feeds, watch: Stopwatch) -> Load:
+def _request(task: WorkerTask, feeds: Feeds, watch: Stopwatch) -> Load:
+    """Prepare a model in OpenVINO."""
     openvino()
 
-    def load() -> Ready:
-        request = open_request(Path(job.source), feeds, job.threads)
-        return Ready(request, lambda _: request.outputs())
+    def load() -> LoadedCandidate:
+        request = open_request(Path(task.source), feeds, task.threads)
+        return LoadedCandidate(request, lambda _: request.outputs())
 
     return load
 
 
 def contiguous(feeds: Feeds) -> dict[str, Array]:
-    """The inputs as every engine can take them without a copy."""
+    """Return the inputs in a layout that every engine takes without a copy."""
     return {name: np.ascontiguousarray(array) for name, array in feeds.items()}

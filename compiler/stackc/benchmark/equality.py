@@ -1,57 +1,59 @@
-"""Which candidates have to give the same outputs, and whether they do."""
+"""Require equal outputs of all candidates that run the same model with the same weights."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from stackc.benchmark.agreement import OutputDifference, agree
+from stackc.benchmark.agreement import OutputDifference, compare_outputs
 from stackc.benchmark.inputs import lead_of
 from stackc.benchmark.job import MODULES
-from stackc.benchmark.repetitions import Open
+from stackc.benchmark.repetitions import OpenCandidate
 from stackc.benchmark.targets import Target
 from stackc.runtime import Array, read_npz
 
 Compared = Mapping[str, OutputDifference | str]
-"""By name, how a candidate differs from the first of its model, or why it is not compared; of that first, nothing."""
+"""How each candidate differs from the first of its model, or why it is not compared; that first one has no entry."""
 
 
-def require_equal(opened: Sequence[Open], targets: Sequence[Target], tolerance: float) -> Compared:
+def require_equal(opened: Sequence[OpenCandidate], targets: Sequence[Target], tolerance: float) -> Compared:
     """Compare the outputs of each candidate with those of the first that has the same model and weights.
 
-    An ONNX file is taken for one of the lead's model. Raises SpecError R433 where outputs differ by more than the
+    An ONNX file is assumed to be the lead's model. Raises SpecError (R433) if outputs differ by more than the
     tolerance.
     """
     lead = lead_of(targets)
-    first: dict[object, Open] = {}
+    first_of_model: dict[object, OpenCandidate] = {}
     compared: dict[str, OutputDifference | str] = {}
-    for one in sorted(opened, key=lambda one: targets[one.job.candidate.target] is not lead):
-        target = targets[one.job.candidate.target]
-        model = _model(target if target.module else lead)
-        if target.module and target.module.other and one.job.candidate.engine in MODULES:
-            compared[one.name] = target.module.other
-        elif model in first:
-            reference = first[model]
-            compared[one.name] = agree(one.name, _outputs(one), reference.name, _outputs(reference), tolerance)
+
+    # the lead comes first, so that others are compared with it
+    for each in sorted(opened, key=lambda each: targets[each.job.candidate.target] is not lead):
+        target = targets[each.job.candidate.target]
+        model = _identity(target if target.module else lead)
+        if target.module and target.module.mismatch and each.job.candidate.engine in MODULES:
+            compared[each.name] = target.module.mismatch
+        elif model in first_of_model:
+            first = first_of_model[model]
+            compared[each.name] = compare_outputs(each.name, _outputs(each), first.name, _outputs(first), tolerance)
         else:
-            first[model] = one
-            if model != _model(lead):
-                compared[one.name] = f"{target.label} is a model of its own"
+            first_of_model[model] = each
+            if model != _identity(lead):
+                compared[each.name] = f"{target.label} is another model"
     return compared
 
 
-def _model(target: Target) -> object:
+def _identity(target: Target) -> object:
     return target.identity or target.label
 
 
-def _outputs(one: Open) -> dict[str, Array]:
-    return read_npz(Path(one.job.job.outputs))
+def _outputs(candidate: OpenCandidate) -> dict[str, Array]:
+    return read_npz(Path(candidate.job.task.outputs))
 
 
 def equality_note(compared: Compared) -> str:
-    """The largest difference, in words."""
-    found = [difference for difference in compared.values() if isinstance(difference, OutputDifference)]
-    if not found:
+    """Describe the largest difference."""
+    differences = [difference for difference in compared.values() if isinstance(difference, OutputDifference)]
+    if not differences:
         return "nothing to compare"
-    worst = max(found, key=lambda difference: difference.share)
-    return f"{worst.candidate} differs most from {worst.against}: {worst}" if worst.share else "all give the same"
+    worst = max(differences, key=lambda difference: difference.share)
+    return f"{worst.candidate} differs most from {worst.against}: {worst}" if worst.share else "all outputs are equal"

@@ -1,4 +1,4 @@
-"""What a process is asked to time, and what it answers: lines of JSON, the same on both sides of the pipe."""
+"""Messages between `stackc bench` and the processes of candidates: lines of JSON."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from stackc.runtime import Provider
 Engine = Literal["eager", "compile", "onnx", "openvino"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
 MODULES: tuple[Engine, ...] = ("eager", "compile")
-"""Those that run the PyTorch module of a spec; the others run an ONNX file."""
+"""The engines that run the PyTorch module of a spec; the others run an ONNX file."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerTask:
-    """One candidate: `source` is the spec of a module, or else an ONNX file.
+    """One candidate to time: `source` is the spec of a module, or an ONNX file.
 
-    `inputs` is an .npz that is there, `outputs` one that is to be written. A module without `weights`, a file of
-    tensors, draws them from `seed`; the code of the Python modules that `trust` names may run, which are looked for in
-    the folder `beside` as well.
+    `inputs` is an .npz to read, `outputs` one to write. A module without `weights`, a file of tensors, draws them from
+    `seed`. `trust` names the Python modules whose code may run; they may be in the folder `beside`.
     """
 
     engine: Engine
@@ -38,7 +37,7 @@ class WorkerTask:
 
     @property
     def device(self) -> Literal["cpu", "cuda"]:
-        """Where it runs, as PyTorch calls it."""
+        """The device to run on, by PyTorch's name."""
         return "cpu" if self.provider == "cpu" else "cuda"
 
 
@@ -46,8 +45,8 @@ class WorkerTask:
 class Opened:
     """A candidate that has run once.
 
-    `load_seconds` count from its libraries, which are imported by then, to its first outputs. `clock` is what its runs
-    are timed by; `off_provider` has a line for each component that is not wholly on the provider.
+    `load_seconds` is the time from imported libraries to the first outputs. `clock` is the one that times its runs;
+    `off_provider` has a line for each component with nodes off the provider.
     """
 
     load_seconds: float
@@ -57,26 +56,26 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The most bytes that a candidate took beyond what its process had before; None where that is not counted.
+    """The peak bytes of a candidate beyond what its process had before; None if the system does not count them.
 
-    `device` is what it holds on the GPU.
+    `device` are the bytes it holds on the GPU.
     """
 
     peak: int | None
     device: int | None
 
 
-def job_line(job: WorkerTask) -> str:
-    """A job as one line."""
-    return json.dumps(dataclasses.asdict(job))
+def task_line(task: WorkerTask) -> str:
+    """Write a task as one line."""
+    return json.dumps(dataclasses.asdict(task))
 
 
-def read_job(line: str) -> WorkerTask:
-    """The job of a line."""
+def read_task(line: str) -> WorkerTask:
+    """Parse a task from its line."""
     fields = json.loads(line)
     return WorkerTask(**{**fields, "trust": tuple(fields["trust"])})
 
 
-def error_text(diagnostics: tuple[Diagnostic, ...]) -> dict[str, Any]:
-    """An answer that says why there is none."""
+def error_answer(diagnostics: tuple[Diagnostic, ...]) -> dict[str, Any]:
+    """Return the answer of a process that failed."""
     return {"failed": [{"code": d.code, "message": d.message, "hint": d.hint} for d in diagnostics]}

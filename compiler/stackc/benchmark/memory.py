@@ -1,4 +1,4 @@
-"""The memory that this process takes, and the most that it took, as the system counts what is resident."""
+"""Resident memory of this process, now and at its peak, and memory used on the GPU."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _STATUS = Path("/proc/self/status")
 
 
 def resident() -> int | None:
-    """Bytes that are resident now; where only the most so far is known (macOS), that; None where not even that is."""
-    return _of_status("VmRSS") if sys.platform == "linux" else most_resident()
+    """Return the resident bytes; on macOS, which counts only the peak, the peak; None on other systems."""
+    return _status_bytes("VmRSS") if sys.platform == "linux" else peak_resident()
 
 
-def most_resident() -> int | None:
-    """The most bytes that were resident at once since the last `forget_most`."""
+def peak_resident() -> int | None:
+    """Return the most bytes that were resident at once since the last `reset_peak`."""
     if sys.platform == "linux":
-        return _of_status("VmHWM")
+        return _status_bytes("VmHWM")
     elif sys.platform == "win32":
         return None
     else:
@@ -26,8 +26,8 @@ def most_resident() -> int | None:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS
 
 
-def forget_most() -> None:
-    """Let `most_resident` count from here on, where the system can do that."""
+def reset_peak() -> None:
+    """Restart the count of `peak_resident`, if the system can do that."""
     if sys.platform == "linux":
         try:
             Path("/proc/self/clear_refs").write_text("5")
@@ -35,13 +35,13 @@ def forget_most() -> None:
             return
 
 
-def _of_status(field: str) -> int | None:
-    found = re.search(rf"^{field}:\s+(\d+) kB$", _STATUS.read_text(), re.MULTILINE)
-    return int(found[1]) * 1024 if found else None
+def _status_bytes(field: str) -> int | None:
+    match = re.search(rf"^{field}:\s+(\d+) kB$", _STATUS.read_text(), re.MULTILINE)
+    return int(match[1]) * 1024 if match else None
 
 
-def taken_on(device: str) -> int | None:
-    """Bytes that are taken on the GPU, by whomever; None on the CPU, and where PyTorch has no CUDA."""
+def used_on(device: str) -> int | None:
+    """Return the bytes used on the GPU, by all processes; None on the CPU, and if PyTorch has no CUDA."""
     if device == "cpu":
         return None
     import torch

@@ -1,9 +1,9 @@
-"""A sitting: every candidate opened in a process of its own, timed in turns with the others, and ended."""
+"""One repetition: every candidate opened in its own process, timed in turns with the others, and closed."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,23 +11,21 @@ from stackc.benchmark.candidates import BenchmarkCandidate, LeftOut
 from stackc.benchmark.job import Memory, Opened, WorkerTask
 from stackc.benchmark.workers import Worker
 from stackc.core.diagnostics import SpecError
+from stackc.core.progress import Progress
 from stackc.timing import Repetition, interleave
-
-Report = Callable[[str, str], None]
-"""Told the name of each stage when it is done, and what it came to."""
 
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkJob:
-    """A contender, what its process is asked to do, and a folder for that."""
+    """A candidate, the task of its process, and a folder for it."""
 
     candidate: BenchmarkCandidate
-    job: WorkerTask
+    task: WorkerTask
     folder: Path
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
+class OpenCandidate:
     """A candidate that has run once, and waits for its turns."""
 
     job: BenchmarkJob
@@ -36,13 +34,13 @@ class Open:
 
     @property
     def name(self) -> str:
-        """The candidate's."""
+        """The name of the candidate."""
         return self.job.candidate.name
 
 
 @dataclass(frozen=True, slots=True)
 class RepetitionResult:
-    """What was found in a sitting: of each candidate by name, and in the order of the names, the rounds."""
+    """What one repetition measured for each candidate, by name; columns of the rounds are in the order asked for."""
 
     opened: Mapping[str, Opened]
     memory: Mapping[str, Memory]
@@ -50,45 +48,57 @@ class RepetitionResult:
 
 
 @contextlib.contextmanager
-def all_open(jobs: Sequence[BenchmarkJob], report: Report) -> Iterator[tuple[list[Open], list[LeftOut]]]:
-    """Every candidate, loaded one after the other so that each loads alone; all are ended with the `with`.
+def open_candidates(
+    jobs: Sequence[BenchmarkJob], report: Progress
+) -> Iterator[tuple[list[OpenCandidate], list[LeftOut]]]:
+    """Open every candidate, one after the other so that each loads alone; leaving the context ends all of them.
 
-    An optional one that fails is left out. SpecError where another fails, or any process ends.
+    An optional candidate that fails is left out. Raises SpecError if another one fails, or if a process ends.
     """
-    opened: list[Open] = []
+    opened: list[OpenCandidate] = []
     left_out: list[LeftOut] = []
-    with contextlib.ExitStack() as ended:
-        workers = [ended.enter_context(Worker.start(job.candidate.name, job.job, job.folder)) for job in jobs]
+    with contextlib.ExitStack() as processes:
+        workers = [processes.enter_context(Worker.start(job.candidate.name, job.task, job.folder)) for job in jobs]
+
+        # all processes import their libraries before the first candidate is loaded
         prepared: list[tuple[BenchmarkJob, Worker]] = []
         for job, worker in zip(jobs, workers, strict=True):
-            with _leaving_out(job.candidate, left_out):
+            with _skip_optional(job.candidate, left_out):
                 worker.prepare()
                 prepared.append((job, worker))
+
         for job, worker in prepared:
-            with _leaving_out(job.candidate, left_out):
-                opened.append(Open(job, worker, worker.load()))
+            with _skip_optional(job.candidate, left_out):
+                opened.append(OpenCandidate(job, worker, worker.load()))
                 report("open", f"{opened[-1].name}: ran once after {opened[-1].opened.load_seconds:.2f} s")
         yield opened, left_out
 
 
 @contextlib.contextmanager
-def _leaving_out(candidate: BenchmarkCandidate, left_out: list[LeftOut]) -> Iterator[None]:
-    """An optional candidate that fails is noted."""
+def _skip_optional(candidate: BenchmarkCandidate, left_out: list[LeftOut]) -> Iterator[None]:
+    """Leave out an optional candidate that fails instead of raising."""
     try:
         yield
     except SpecError as error:
-        if not candidate.optional or any(found.code != "R431" for found in error.diagnostics):
+        if not candidate.optional or any(diagnostic.code != "R431" for diagnostic in error.diagnostics):
             raise
         left_out.append(LeftOut(candidate.name, error.diagnostics[0].message))
 
 
-def timed(opened: Sequence[Open], names: Sequence[str], seconds: float, rounds: tuple[int, int]) -> RepetitionResult:
-    """The rounds of one sitting, and what the candidates have taken in memory by then."""
-    runs = {one.name: one.worker.run for one in opened}
-    repetition = interleave(runs, seconds=seconds, rounds=rounds, processes=[one.worker.pid for one in opened])
+def time_repetition(
+    opened: Sequence[OpenCandidate], names: Sequence[str], seconds: float, rounds: tuple[int, int]
+) -> RepetitionResult:
+    """Time the rounds of one repetition, and read the memory that the candidates have used by then.
+
+    `names` is the order of the columns of the result.
+    """
+    runs = {candidate.name: candidate.worker.run for candidate in opened}
+    processes = [candidate.worker.pid for candidate in opened]
+    repetition = interleave(runs, seconds=seconds, rounds=rounds, processes=processes)
+
     columns = [list(runs).index(name) for name in names]
     return RepetitionResult(
-        {one.name: one.opened for one in opened},
-        {one.name: one.worker.memory() for one in opened},
+        {candidate.name: candidate.opened for candidate in opened},
+        {candidate.name: candidate.worker.memory() for candidate in opened},
         Repetition(repetition.seconds[:, columns], repetition.others),
     )

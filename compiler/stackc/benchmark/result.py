@@ -1,4 +1,4 @@
-"""What came of a comparison, for tables and programs."""
+"""The results of a benchmark, for tables and JSON."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from stackc.timing.statistics import PERCENTILES
 
 @dataclass(frozen=True)
 class BenchmarkEntry:
-    """A candidate with all that was found of it, in each sitting.
+    """A candidate with its measurements, `opened` and `memory` of each repetition.
 
-    `weights` says what a module runs with. `difference` is None where its outputs were compared with those of no other:
-    for the reason in `unequal`, or where that is None because the others were compared with them.
+    `weights` describes the weights of a module. `difference` is None if its outputs were not compared with those of
+    another: for the reason in `unequal`, or, if that is None, because the others were compared with them.
     """
 
     candidate: BenchmarkCandidate
@@ -35,24 +35,24 @@ class BenchmarkEntry:
 
     @property
     def load_seconds(self) -> float:
-        """Of the first sitting, before which nothing of it was in any cache of this run."""
+        """The load time of the first repetition, when nothing was in a cache of this run yet."""
         return self.opened[0].load_seconds
 
     @property
     def peak_memory(self) -> int | None:
-        """The most bytes of any sitting."""
-        return max((one.peak for one in self.memory if one.peak is not None), default=None)
+        """The most bytes of any repetition."""
+        return max((memory.peak for memory in self.memory if memory.peak is not None), default=None)
 
     @property
     def device_memory(self) -> int | None:
-        """The most bytes on the GPU of any sitting."""
-        return max((one.device for one in self.memory if one.device is not None), default=None)
+        """The most bytes on the GPU of any repetition."""
+        return max((memory.device for memory in self.memory if memory.device is not None), default=None)
 
 
 @dataclass(frozen=True)
 class Result:
-    """All candidates at one point: `inputs` has the type and shape of each input, `batch` is the number of samples of
-    a run, None where the inputs do not tell."""
+    """All candidates at one point: `inputs` has the type and shape of each input, `batch` is the number of samples in a
+    run, None if the inputs have no common batch."""
 
     entries: tuple[BenchmarkEntry, ...]
     comparison: Comparison
@@ -63,16 +63,16 @@ class Result:
     seed: int
 
     def throughput(self, timing: Timing) -> float:
-        """Samples a second, or runs where no batch is known."""
+        """Return the samples per second, or the runs if no batch is known."""
         return (self.batch or 1) / timing.median
 
     @property
     def unit(self) -> str:
-        """What is counted in a second."""
+        """The unit of the throughput."""
         return "samples/s" if self.batch else "runs/s"
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, in milliseconds, seconds and bytes, by names that say which."""
+        """Return all figures; the keys name the units."""
         shared = self.comparison.to_json()
         return {
             "sizes": dict(self.sizes),
@@ -83,39 +83,42 @@ class Result:
             "versions": bench_versions(),
             "candidates": [self._row(entry) for entry in self.entries],
             "ratios": shared["ratios"],
-            "left_out": [dataclasses.asdict(one) for one in self.left_out],
+            "left_out": [dataclasses.asdict(left_out) for left_out in self.left_out],
         }
 
     def _row(self, entry: BenchmarkEntry) -> dict[str, Any]:
-        one, timing = entry.candidate, entry.timing
+        candidate, timing = entry.candidate, entry.timing
         return {
-            "name": one.name,
-            "engine": one.engine,
-            "provider": one.provider,
-            "reason": one.reason,
+            "name": candidate.name,
+            "engine": candidate.engine,
+            "provider": candidate.provider,
+            "reason": candidate.reason,
             "elsewhere": list(entry.opened[0].off_provider),
-            "threads": one.threads,
+            "threads": candidate.threads,
             "weights": entry.weights,
             "clock": entry.opened[0].clock,
+            # figures
             "milliseconds": {f"p{percent}": timing.percentile(percent) * 1e3 for percent in PERCENTILES},
             "runs_milliseconds": [round(second * 1e3, 6) for second in timing.seconds.tolist()],
             "throughput": {"value": self.throughput(timing), "unit": self.unit},
             "load_seconds": [opened.load_seconds for opened in entry.opened],
             "peak_memory_bytes": entry.peak_memory,
             "device_memory_bytes": entry.device_memory,
+            # outputs
             "difference": _difference(entry.difference),
             "not_compared": entry.unequal,
         }
 
 
 def bench_versions() -> dict[str, str]:
-    """The versions of all that has a hand in the figures."""
+    """Return the versions of all libraries that affect the figures."""
     openvino = installed_version("openvino")
     return tool_versions() | ({"openvino": openvino} if openvino else {})
 
 
-def _difference(found: OutputDifference | None) -> dict[str, Any] | None:
-    """JSON has no infinity: a share that has no end is None."""
-    if found is None:
+def _difference(difference: OutputDifference | None) -> dict[str, Any] | None:
+    """Return the fields of a difference; an infinite share is None, since JSON has no infinity."""
+    if difference is None:
         return None
-    return dataclasses.asdict(found) | {"share": found.share if math.isfinite(found.share) else None}
+    share = difference.share if math.isfinite(difference.share) else None
+    return dataclasses.asdict(difference) | {"share": share}

@@ -3,11 +3,11 @@
 read        targets → their inputs                        targets.py
 draw        sizes → arrays, the same for all              inputs.py
 build       specs → ONNX files, without a proof           targets.py
-open        a process a candidate, run once               sittings.py
+open        a process for each candidate, run once        repetitions.py
 agree       their outputs against each other's            equality.py
-time        in turns, until the time is up; and again,
-            in new processes                              sittings.py
-compare     sittings → percentiles and ratios             bench/timing.py
+time        in turns, until the time is up; repeated
+            in new processes                              repetitions.py
+compare     repetitions → percentiles and ratios          timing/statistics.py
 """
 
 from __future__ import annotations
@@ -23,23 +23,31 @@ from stackc.benchmark.candidates import BenchmarkCandidate, BenchmarkPlan, LeftO
 from stackc.benchmark.equality import Compared, equality_note, require_equal
 from stackc.benchmark.inputs import batch_of, draw_inputs, sizes_of
 from stackc.benchmark.job import MODULES, WorkerTask
-from stackc.benchmark.repetitions import BenchmarkJob, Open, RepetitionResult, Report, all_open, timed
+from stackc.benchmark.repetitions import (
+    BenchmarkJob,
+    OpenCandidate,
+    RepetitionResult,
+    open_candidates,
+    time_repetition,
+)
 from stackc.benchmark.result import BenchmarkEntry, Result
-from stackc.benchmark.targets import Target, built, read_target
+from stackc.benchmark.targets import Target, build_target, read_target
 from stackc.core.diagnostics import Collector, SpecError
+from stackc.core.plurals import counted
+from stackc.core.progress import Progress, no_progress
 from stackc.frontend import Overrides
 from stackc.runtime import write_npz
 from stackc.timing import Comparison, compare_candidates
 
 ROUNDS = (20, 3000)
-"""The fewest and the most, over all sittings."""
+"""The minimum and maximum number of rounds, over all repetitions."""
 
 
 @dataclass(frozen=True)
 class BenchmarkOptions:
-    """What is asked for beside the plan: params, trusted code and weights of specs, sizes, the seed of weights and
-    inputs, how long to time in how many sittings, which candidate is the baseline (None: the first), and how far
-    outputs may differ."""
+    """Options besides the plan: params, trusted code and weights of specs, sizes of dims, the seed of weights and
+    inputs, the seconds to time and the number of repetitions to spread them over, the baseline (None for the first
+    candidate), and how far outputs may differ."""
 
     overrides: Overrides = field(default_factory=Overrides)
     dims: Mapping[str, int] = field(default_factory=dict)
@@ -51,30 +59,31 @@ class BenchmarkOptions:
     tolerance: float = TOLERANCE
 
 
-def run_benchmark(paths: Sequence[Path], plan: BenchmarkPlan, options: BenchmarkOptions, report: Report) -> Result:
-    """Time all candidates of a plan. Raises SpecError where a stage fails; no process and no file is left then."""
-    targets = _read(paths, plan, options)
+def run_benchmark(paths: Sequence[Path], plan: BenchmarkPlan, options: BenchmarkOptions, report: Progress) -> Result:
+    """Time all candidates of a plan. Raises SpecError if a stage fails, and then leaves no process or file behind."""
+    targets = _read_targets(paths, plan, options)
+
     sizes = sizes_of(targets, options.dims)
     feeds = draw_inputs(targets, sizes, options.seed)
     inputs = {name: f"{array.dtype}{list(array.shape)}" for name, array in feeds.items()}
     report("draw", ", ".join(f"{name} {text}" for name, text in inputs.items()) or "no inputs")
+
     with tempfile.TemporaryDirectory(prefix="stackc-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         write_npz(folder / "inputs.npz", feeds)
-        targets = _built(paths, targets, options, folder, report)
-        wanted = [replace(one, optional=one.optional and one.name != options.baseline) for one in plan.candidates]
-        jobs = [_seat(number, one, targets, folder) for number, one in enumerate(wanted)]
-        held = _hold(jobs, targets, options, report)
-    comparison = compare_candidates(
-        held.names, [sat.repetition for sat in held.repetitions], baseline=options.baseline, seed=options.seed
-    )
-    entries = tuple(_entry(job.candidate, targets, held, comparison) for job in held.jobs)
-    left_out = (*plan.left_out, *held.left_out)
+        targets = _build_targets(paths, targets, options, folder, report)
+        jobs = [_job(index, candidate, targets, folder) for index, candidate in enumerate(_candidates(plan, options))]
+        measured = _repeat(jobs, targets, options, report)
+
+    repetitions = [result.repetition for result in measured.results]
+    comparison = compare_candidates(measured.names, repetitions, baseline=options.baseline, seed=options.seed)
+    entries = tuple(_entry(job.candidate, targets, measured, comparison) for job in measured.jobs)
+    left_out = (*plan.left_out, *measured.left_out)
     return Result(entries, comparison, left_out, sizes, inputs, batch_of(targets, feeds), options.seed)
 
 
-def _read(paths: Sequence[Path], plan: BenchmarkPlan, options: BenchmarkOptions) -> list[Target]:
-    """All targets, or all that is wrong with them."""
+def _read_targets(paths: Sequence[Path], plan: BenchmarkPlan, options: BenchmarkOptions) -> list[Target]:
+    """Read all targets. Raises SpecError with the problems of all of them."""
     diagnostics, targets = Collector(), []
     for label, path in zip(plan.labels, paths, strict=True):
         try:
@@ -85,86 +94,102 @@ def _read(paths: Sequence[Path], plan: BenchmarkPlan, options: BenchmarkOptions)
     return targets
 
 
-def _built(
-    paths: Sequence[Path], targets: Sequence[Target], options: BenchmarkOptions, folder: Path, report: Report
+def _build_targets(
+    paths: Sequence[Path], targets: Sequence[Target], options: BenchmarkOptions, folder: Path, report: Progress
 ) -> list[Target]:
-    """The targets with an ONNX file each."""
-    made = []
-    for number, (path, target) in enumerate(zip(paths, targets, strict=True)):
-        made.append(built(target, path, options.overrides, folder / f"target-{number}"))
+    """Return the targets, each with an ONNX file."""
+    built = []
+    for index, (path, target) in enumerate(zip(paths, targets, strict=True)):
+        built.append(build_target(target, path, options.overrides, folder / f"target-{index}"))
         if target.module and target.model is None:
-            report("build", f"{target.label}: {target.module.told}")
-    return made
+            report("build", f"{target.label}: {target.module.weights_note}")
+    return built
 
 
-def _seat(number: int, candidate: BenchmarkCandidate, targets: Sequence[Target], folder: Path) -> BenchmarkJob:
-    place, target = folder / f"candidate-{number}", targets[candidate.target]
-    place.mkdir()
+def _candidates(plan: BenchmarkPlan, options: BenchmarkOptions) -> list[BenchmarkCandidate]:
+    """Return the candidates of the plan; the baseline is never optional."""
+    return [
+        replace(candidate, optional=candidate.optional and candidate.name != options.baseline)
+        for candidate in plan.candidates
+    ]
+
+
+def _job(index: int, candidate: BenchmarkCandidate, targets: Sequence[Target], folder: Path) -> BenchmarkJob:
+    """Create the folder and the task of a candidate."""
+    job_folder, target = folder / f"candidate-{index}", targets[candidate.target]
+    job_folder.mkdir()
     module = target.module if candidate.engine in MODULES else None
     source = module.spec if module else target.model
     assert source is not None, "specs are built by now, and a file has no module"
-    weights = module.weights.absolute() if module and module.weights else None
-    job = WorkerTask(
-        candidate.engine, str(source.absolute()), candidate.provider, candidate.threads,
-        str(folder / "inputs.npz"), str(place / "outputs.npz"), str(weights) if weights else None,
-        module.seed if module else 0, module.trust if module else (), str(module.beside) if module else ".",
-    )  # fmt: skip
-    return BenchmarkJob(candidate, job, place)
+
+    task = WorkerTask(
+        engine=candidate.engine,
+        source=str(source.absolute()),
+        provider=candidate.provider,
+        threads=candidate.threads,
+        inputs=str(folder / "inputs.npz"),
+        outputs=str(job_folder / "outputs.npz"),
+    )
+    if module:
+        weights = str(module.weights.absolute()) if module.weights else None
+        task = replace(task, weights=weights, seed=module.seed, trust=module.trust, beside=str(module.beside))
+    return BenchmarkJob(candidate, task, job_folder)
 
 
 @dataclass(frozen=True)
 class _Repetitions:
-    """All sittings: who took part, who did not, how their outputs compare, and what was timed."""
+    """All repetitions: who took part, who did not, how their outputs compare, and what was measured."""
 
     jobs: tuple[BenchmarkJob, ...]
     left_out: tuple[LeftOut, ...]
     compared: Compared
-    repetitions: tuple[RepetitionResult, ...]
+    results: tuple[RepetitionResult, ...]
 
     @property
     def names(self) -> list[str]:
-        """Of the candidates, in order."""
+        """The names of the candidates, in order."""
         return [job.candidate.name for job in self.jobs]
 
 
-def _hold(
-    jobs: Sequence[BenchmarkJob], targets: Sequence[Target], options: BenchmarkOptions, report: Report
+def _repeat(
+    jobs: Sequence[BenchmarkJob], targets: Sequence[Target], options: BenchmarkOptions, report: Progress
 ) -> _Repetitions:
-    """Every sitting, in an order that turns about, so that no candidate is always the first to be opened."""
-    with all_open(jobs, report) as (opened, left_out):
+    """Measure all repetitions, in alternating order, so that no candidate is always opened first."""
+    with open_candidates(jobs, report) as (opened, left_out):
         compared = require_equal(opened, targets, options.tolerance)
         report("agree", equality_note(compared))
-        held = _Repetitions(tuple(one.job for one in opened), tuple(left_out), compared, ())
-        held = _with_sitting(held, opened, options, report)
-    while len(held.repetitions) < options.repetitions:
-        order = held.jobs[::-1] if len(held.repetitions) % 2 else held.jobs
-        with all_open(order, lambda stage, found: None) as (opened, _):
-            held = _with_sitting(held, opened, options, report)
-    return held
+        measured = _Repetitions(tuple(candidate.job for candidate in opened), tuple(left_out), compared, ())
+        measured = _add_repetition(measured, opened, options, report)
+
+    while len(measured.results) < options.repetitions:
+        order = measured.jobs[::-1] if len(measured.results) % 2 else measured.jobs
+        with open_candidates(order, no_progress) as (opened, _):
+            measured = _add_repetition(measured, opened, options, report)
+    return measured
 
 
-def _with_sitting(
-    held: _Repetitions, opened: Sequence[Open], options: BenchmarkOptions, report: Report
+def _add_repetition(
+    measured: _Repetitions, opened: Sequence[OpenCandidate], options: BenchmarkOptions, report: Progress
 ) -> _Repetitions:
     fewest, most = (math.ceil(rounds / options.repetitions) for rounds in ROUNDS)
-    sat = timed(opened, held.names, options.seconds / options.repetitions, (fewest, most))
-    report(
-        "time", f"sitting {len(held.repetitions) + 1} of {options.repetitions}: {len(sat.repetition.seconds)} rounds"
-    )
-    return replace(held, repetitions=(*held.repetitions, sat))
+    result = time_repetition(opened, measured.names, options.seconds / options.repetitions, (fewest, most))
+
+    number, rounds = len(measured.results) + 1, len(result.repetition.seconds)
+    report("time", f"repetition {number} of {options.repetitions}: {counted(rounds, 'round')}")
+    return replace(measured, results=(*measured.results, result))
 
 
 def _entry(
-    candidate: BenchmarkCandidate, targets: Sequence[Target], held: _Repetitions, comparison: Comparison
+    candidate: BenchmarkCandidate, targets: Sequence[Target], measured: _Repetitions, comparison: Comparison
 ) -> BenchmarkEntry:
     name, module = candidate.name, targets[candidate.target].module
-    found = held.compared.get(name)
+    compared = measured.compared.get(name)
     return BenchmarkEntry(
         candidate=candidate,
-        opened=tuple(sat.opened[name] for sat in held.repetitions),
-        memory=tuple(sat.memory[name] for sat in held.repetitions),
+        opened=tuple(result.opened[name] for result in measured.results),
+        memory=tuple(result.memory[name] for result in measured.results),
         timing=comparison.timings[name],
-        difference=found if isinstance(found, OutputDifference) else None,
-        unequal=found if isinstance(found, str) else None,
-        weights=module.told if module and candidate.engine in MODULES else None,
+        difference=compared if isinstance(compared, OutputDifference) else None,
+        unequal=compared if isinstance(compared, str) else None,
+        weights=module.weights_note if module and candidate.engine in MODULES else None,
     )

@@ -1,4 +1,4 @@
-"""How one run is timed: by the clock on the wall, or on a GPU by CUDA events on the stream that the run works on."""
+"""Time one run: by the wall clock, or on a GPU by CUDA events on the stream of the run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Clock = Literal["wall clock", "CUDA events"]
 
 @dataclass(frozen=True, slots=True)
 class Stopwatch:
-    """`time` runs a candidate and tells its seconds; `stream` is the CUDA stream that it has to work on, if any."""
+    """`time` runs a candidate and returns its seconds; `stream` is the CUDA stream that it must run on, if any."""
 
     clock: Clock
     time: Callable[[Candidate], float]
@@ -22,7 +22,7 @@ class Stopwatch:
 
 
 def stopwatch(device: str) -> Stopwatch:
-    """The one for a device, "cpu" or "cuda"; the wall clock where PyTorch, whose events are used, has no CUDA."""
+    """Return the stopwatch of a device, "cpu" or "cuda"; the wall clock if PyTorch, which has events, has no CUDA."""
     if device == "cpu":
         return _WALL
     import torch
@@ -30,25 +30,25 @@ def stopwatch(device: str) -> Stopwatch:
     return _cuda_events() if torch.cuda.is_available() else _WALL
 
 
-def _on_the_wall(run: Candidate) -> float:
+def _time_on_wall_clock(run: Candidate) -> float:
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
 
 
-_WALL = Stopwatch("wall clock", _on_the_wall)
+_WALL = Stopwatch("wall clock", _time_on_wall_clock)
 
 
 def _cuda_events() -> Stopwatch:
-    """The seconds between two events on a stream of its own, so that no wait of the CPU is in them.
+    """Return a stopwatch that measures between two events on its own stream, without the waits of the CPU.
 
-    A candidate may return while the device is still at work. What was under way before it is waited for first.
+    A candidate may return while the device still runs. Earlier work on the device is completed first.
     """
     import torch
 
     stream = torch.cuda.Stream()
 
-    def on_the_stream(run: Candidate) -> float:
+    def time_on_stream(run: Candidate) -> float:
         start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
         torch.cuda.synchronize()
         with torch.cuda.stream(stream):
@@ -58,4 +58,4 @@ def _cuda_events() -> Stopwatch:
         end.synchronize()
         return float(start.elapsed_time(end)) / 1e3
 
-    return Stopwatch("CUDA events", on_the_stream, stream.cuda_stream)
+    return Stopwatch("CUDA events", time_on_stream, stream.cuda_stream)

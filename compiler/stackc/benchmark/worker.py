@@ -1,7 +1,7 @@
-"""A process that times one candidate, turn by turn: `python -m stackc.benchmark.worker`, started by workers.py.
+"""The process that times one candidate, turn by turn: `python -m stackc.benchmark.worker`, started by workers.py.
 
-It reads a job from its standard input, prepares for it, loads it when it is told to, and then waits for its turns,
-which takes no processor time. When the pipe closes it ends at once, whatever it is doing, with all that it has started.
+It reads a task from its standard input, prepares for it, loads the candidate on command, and then waits for its turns
+without using processor time. When the pipe closes, it ends at once together with all processes that it has started.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from typing import Any, NoReturn, TextIO
 
 import numpy as np
 
-from stackc.benchmark.engines import Load, Ready, contiguous, open_engine
-from stackc.benchmark.job import Memory, Opened, WorkerTask, error_text, read_job
-from stackc.benchmark.memory import forget_most, most_resident, resident, taken_on
+from stackc.benchmark.engines import Load, LoadedCandidate, contiguous, open_engine
+from stackc.benchmark.job import Memory, Opened, WorkerTask, error_answer, read_task
+from stackc.benchmark.memory import peak_resident, reset_peak, resident, used_on
 from stackc.benchmark.stopwatch import Stopwatch
 from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.runtime import read_npz, write_npz
@@ -33,44 +33,46 @@ Answer = dict[str, Any]
 
 
 def main() -> None:
-    """Answer every line that comes with a line."""
+    """Answer every line of the standard input with a line."""
     orders: SimpleQueue[str] = SimpleQueue()
-    answers = _answers()
+    pipe = _answer_pipe()
     threading.Thread(target=_listen, args=(sys.stdin, orders), daemon=True).start()
     try:
-        for answer in _served(orders):
-            print(json.dumps(answer), file=answers, flush=True)
+        for answer in _answers(orders):
+            print(json.dumps(answer), file=pipe, flush=True)
     except SpecError as error:
-        print(json.dumps(error_text(error.diagnostics)), file=answers, flush=True)
-    except Exception as error:  # of any library, about this candidate: the parent says whose it is
+        print(json.dumps(error_answer(error.diagnostics)), file=pipe, flush=True)
+    except Exception as error:  # of any library; the parent adds the name of the candidate
         first_paragraph = str(error).strip().partition("\n\n")[0]
         cause = " ".join(first_paragraph.split()) or type(error).__name__
-        print(json.dumps(error_text((Diagnostic("R431", cause),))), file=answers, flush=True)
+        print(json.dumps(error_answer((Diagnostic("R431", cause),))), file=pipe, flush=True)
         raise
 
 
-def _served(orders: SimpleQueue[str]) -> Iterator[Answer]:
-    """The answers to a job, to "load", and to every "run" and "memory" from then on."""
-    job = read_job(orders.get())
-    feeds = contiguous(read_npz(Path(job.inputs)))
-    load, watch = open_engine(job, feeds)
+def _answers(orders: SimpleQueue[str]) -> Iterator[Answer]:
+    """Yield the answers to a task, to "load", and from then on to every "run" and "memory"."""
+    task = read_task(orders.get())
+    feeds = contiguous(read_npz(Path(task.inputs)))
+    load, watch = open_engine(task, feeds)
     yield {}
+
     assert orders.get() == "load"
-    loaded = _Loaded.by(load, watch, job)
-    yield dataclasses.asdict(loaded.opened)
+    running = _RunningCandidate.start(load, watch, task)
+    yield dataclasses.asdict(running.opened)
+
     while True:
-        yield {"run": loaded.run, "memory": loaded.memory}[orders.get()]()
+        yield {"run": running.run, "memory": running.memory}[orders.get()]()
 
 
-def _answers() -> TextIO:
-    """The pipe to the parent; whatever libraries print goes to the error stream from now on."""
+def _answer_pipe() -> TextIO:
+    """Return the pipe to the parent; from now on, whatever libraries print goes to the error stream."""
     pipe = os.dup(1)
     os.dup2(2, 1)
     return os.fdopen(pipe, "w", encoding="utf-8")
 
 
 def _listen(stream: TextIO, orders: SimpleQueue[str]) -> NoReturn:
-    """Hand on each line; at the end of the stream nobody is left to answer to."""
+    """Queue each line. At the end of the stream the parent is gone: kill this process and all that it started."""
     for line in stream:
         orders.put(line.strip())
     if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
@@ -79,45 +81,51 @@ def _listen(stream: TextIO, orders: SimpleQueue[str]) -> NoReturn:
 
 
 @dataclass(frozen=True, slots=True)
-class _Loaded:
-    """A candidate that has run once, and the memory that there was before."""
+class _RunningCandidate:
+    """A candidate that has run once, and the memory of the process before."""
 
-    ready: Ready
+    loaded: LoadedCandidate
     watch: Stopwatch
     before: Memory
     device: str
     opened: Opened
 
     @staticmethod
-    def by(load: Load, watch: Stopwatch, job: WorkerTask) -> _Loaded:
-        """Load it, run it once, and write what it makes."""
+    def start(load: Load, watch: Stopwatch, task: WorkerTask) -> _RunningCandidate:
+        """Load the candidate, run it once, and write its outputs."""
         gc.collect()
-        forget_most()
-        before = Memory(resident(), taken_on(job.device))
+        reset_peak()
+        before = Memory(resident(), used_on(task.device))
+
         start = time.perf_counter()
-        ready = load()
-        made: list[object] = []
-        watch.time(lambda: made.append(ready.run()))
-        outputs = ready.outputs(made.pop())
+        loaded = load()
+        results: list[object] = []
+        watch.time(lambda: results.append(loaded.run()))
+        outputs = loaded.outputs(results.pop())
         seconds = time.perf_counter() - start
-        if odd := [name for name, value in outputs.items() if not isinstance(value, np.ndarray)]:
-            raise SpecError(Diagnostic("R431", f"its output '{odd[0]}' is no tensor"))
-        write_npz(Path(job.outputs), outputs)
+
+        for name, value in outputs.items():
+            if not isinstance(value, np.ndarray):
+                raise SpecError(Diagnostic("R431", f"its output '{name}' is not a tensor"))
+        write_npz(Path(task.outputs), outputs)
+
+        # keep the pauses of the garbage collector out of the candidate's times
         gc.freeze()
-        gc.disable()  # what it takes now and then is no candidate's own
-        return _Loaded(ready, watch, before, job.device, Opened(seconds, watch.clock, ready.off_provider))
+        gc.disable()
+        opened = Opened(seconds, watch.clock, loaded.off_provider)
+        return _RunningCandidate(loaded, watch, before, task.device, opened)
 
     def run(self) -> Answer:
-        """The seconds of one run."""
-        return {"seconds": self.watch.time(self.ready.run)}
+        """Run once and return the seconds."""
+        return {"seconds": self.watch.time(self.loaded.run)}
 
     def memory(self) -> Answer:
-        """What it took beyond what there was."""
-        peak = _beyond(self.before.peak, most_resident())
-        return dataclasses.asdict(Memory(peak, _beyond(self.before.device, taken_on(self.device))))
+        """Return the memory used beyond that of the process before."""
+        peak = _increase(self.before.peak, peak_resident())
+        return dataclasses.asdict(Memory(peak, _increase(self.before.device, used_on(self.device))))
 
 
-def _beyond(before: int | None, after: int | None) -> int | None:
+def _increase(before: int | None, after: int | None) -> int | None:
     return None if before is None or after is None else max(0, after - before)
 
 

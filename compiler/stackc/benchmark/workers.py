@@ -1,6 +1,7 @@
-"""Candidates in processes of their own, as their parent sees them: started one after the other, run in turns, ended.
+"""The process of a candidate, as its parent sees it: started, run in turns with the others, and killed.
 
-So the thread pools of one do not disturb another, numbers of threads can differ, and memory is truly a candidate's.
+With one process each, thread pools do not disturb each other, numbers of threads can differ, and memory can be measured
+for each candidate.
 """
 
 from __future__ import annotations
@@ -16,29 +17,30 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from stackc.benchmark.job import Memory, Opened, WorkerTask, job_line
+from stackc.benchmark.job import Memory, Opened, WorkerTask, task_line
 from stackc.core.diagnostics import Diagnostic, SpecError
 
-_MORE_MEMORY = "a system kills what takes more memory than there is: smaller sizes (`--dims`) take less"
+_OUT_OF_MEMORY = "the system kills processes if memory runs out: choose smaller sizes with `--dims`"
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A process that times the candidate `name`. It is ended, with all that it has started, at the end of a `with`."""
+    """A process that times the candidate `name`. Leaving the context kills it and all processes that it has started."""
 
     name: str
     log: Path
     _process: subprocess.Popen[str]
 
     @staticmethod
-    def start(name: str, job: WorkerTask, folder: Path) -> Worker:
-        """A process that prepares itself for a job; it may write what it likes to the folder."""
+    def start(name: str, task: WorkerTask, folder: Path) -> Worker:
+        """Start a process that prepares for a task; it may write anything to the folder."""
         log = folder / "log"
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-            # where torch.compile keeps what it has compiled: nothing at first, or it would be loaded from there
+            # the cache of torch.compile, empty at first: otherwise loading would skip the compilation
             "TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor"),
         }
+
         with log.open("w", encoding="utf-8") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "stackc.benchmark.worker"],
@@ -46,69 +48,75 @@ class Worker:
                 env=environment, start_new_session=True,
             )  # fmt: skip
         worker = Worker(name, log, process)
-        worker._tell(job_line(job))
+        worker._send(task_line(task))
         return worker
 
     @property
     def pid(self) -> int:
-        """The number of the process."""
+        """The id of the process."""
         return self._process.pid
 
     def prepare(self) -> None:
-        """Wait until its libraries are imported. Raises SpecError: R431 where that fails, R432 where the process ends,
-        as all that follows does, and what sessions and weights raise."""
-        self._answer()
+        """Wait until its libraries are imported.
+
+        Raises SpecError, as all other methods do: R431 if the candidate fails, R432 if the process ends, and those of
+        sessions and weights.
+        """
+        self._receive()
 
     def load(self) -> Opened:
         """Load the candidate and run it once."""
-        found = self._ask("load")
-        return Opened(**found | {"off_provider": tuple(found["off_provider"])})
+        answer = self._ask("load")
+        return Opened(**answer | {"off_provider": tuple(answer["off_provider"])})
 
     def run(self) -> float:
-        """The seconds of one run."""
+        """Run the candidate once and return the seconds."""
         return float(self._ask("run")["seconds"])
 
     def memory(self) -> Memory:
-        """What it has taken so far."""
+        """Return the memory that the candidate has used so far."""
         return Memory(**self._ask("memory"))
 
     def _ask(self, order: str) -> dict[str, Any]:
-        self._tell(order)
-        return self._answer()
+        self._send(order)
+        return self._receive()
 
-    def _tell(self, order: str) -> None:
+    def _send(self, order: str) -> None:
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # of a process that has ended: `_answer` says how
+        with contextlib.suppress(BrokenPipeError):  # the process has ended: `_receive` reports it
             self._process.stdin.write(order + "\n")
             self._process.stdin.flush()
 
-    def _answer(self) -> dict[str, Any]:
+    def _receive(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line.endswith("\n"):
-            raise SpecError(self._ended())
+            raise SpecError(self._exit_problem())
+
         answer: dict[str, Any] = json.loads(line)
         if "failed" in answer:
-            raise SpecError(*(self._told(Diagnostic(**found)) for found in answer["failed"]))
+            raise SpecError(*(self._with_name(Diagnostic(**fields)) for fields in answer["failed"]))
         return answer
 
-    def _told(self, found: Diagnostic) -> Diagnostic:
-        """What the process found, with the name of its candidate where the message does not say whose it is."""
-        if found.code not in ("R406", "R431"):
-            return found
-        hint = found.hint or "`--only` names the engines to time"
-        return replace(found, message=f"'{self.name}' fails: {found.message}", hint=hint)
+    def _with_name(self, diagnostic: Diagnostic) -> Diagnostic:
+        """Add the name of the candidate if the message does not say what it is about."""
+        if diagnostic.code not in ("R406", "R431"):
+            return diagnostic
+        hint = diagnostic.hint or "choose the engines to time with `--only`"
+        return replace(diagnostic, message=f"'{self.name}' fails: {diagnostic.message}", hint=hint)
 
-    def _ended(self) -> Diagnostic:
+    def _exit_problem(self) -> Diagnostic:
+        """Describe how the process ended: its exit status with the last line of its log, or the signal."""
         status = self._process.wait()
         if status >= 0:
-            last = self.log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
-            message = f"the process of '{self.name}' ended with exit status {status}" + (f": {last}" if last else "")
-            return Diagnostic("R432", message)
+            last_line = self.log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
+            message = f"the process of '{self.name}' ended with exit status {status}"
+            return Diagnostic("R432", f"{message}: {last_line}" if last_line else message)
+
         names = {number.value: number.name for number in signal.Signals}
-        hint = _MORE_MEMORY if names.get(-status) == "SIGKILL" else None
-        killed = names.get(-status, f"signal {-status}")
-        return Diagnostic("R432", f"the process of '{self.name}' was ended by {killed}", hint=hint)
+        killed_by = names.get(-status, f"signal {-status}")
+        hint = _OUT_OF_MEMORY if killed_by == "SIGKILL" else None
+        return Diagnostic("R432", f"the process of '{self.name}' was killed by {killed_by}", hint=hint)
 
     def __enter__(self) -> Self:
         return self

@@ -1,17 +1,29 @@
 """What a node can be: components, each declared once in the file of its family. `REGISTRY` maps op names to classes.
 
-base.py              Component, Port, Signature: what every component is
+base.py              Component, Port, Signature, SignatureError, and checks that signatures share
 registry.py          op → class; a family is imported when one of its ops is looked up
+construction.py      how a component's module is constructed
 fields.py            the typed fields of a component as data
 size_expressions.py  fields that are sizes of axes
 windows.py           kernels, strides and paddings
-construction.py      how a component's module is constructed
 reparam.py           reparametrizations of parameters
 families/            the components
 custom/              a user's own torch.nn.Module
-plugins.py           components that installed packages offer
+plugins.py           components of installed packages
+deprecated.py        names and module paths of the previous release
+
+A package that declares components imports what it needs from here.
 """
 
-from stackc.components.registry import REGISTRY
+from typing import TYPE_CHECKING
 
-__all__ = ["REGISTRY"]
+from stackc.components.base import Component, Port, Signature, SignatureError
+from stackc.components.construction import construct
+from stackc.components.deprecated import install, moved_names
+from stackc.components.registry import REGISTRY, component
+
+__all__ = ["REGISTRY", "Component", "Port", "Signature", "SignatureError", "component", "construct"]
+
+install()
+if not TYPE_CHECKING:
+    __getattr__ = moved_names(__name__, Misfit="stackc.components.SignatureError")

@@ -1,7 +1,7 @@
 """What every component is: typed fields, ports, a signature on symbolic shapes, and a PyTorch module.
 
-A new component is one class in the file of its family under the `@component` decorator; registration, the schema, the
-documentation and the property test follow from it. Nothing here or in a family file imports torch at import time.
+A new component is one class under the `@component` decorator in the file of its family; registration, the schema, the
+documentation and the property test follow from it. Neither this file nor a family file imports torch at import time.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from stackc.components.construction import ConstructorCall
+from stackc.components.deprecated import moved_names, warn
 from stackc.core.types import Dim, TensorType
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """Where an arrow enters. A variadic port stands last and takes one or more arrows, in written order."""
+    """Where an arrow enters. A variadic port is the last one and takes one or more arrows, in written order."""
 
     name: str
     optional: bool = False
@@ -29,7 +30,7 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A demand on a size that only the dims contract can meet: at least `minimum`, at most `maximum`."""
+    """A constraint on a size that only the dims contract can satisfy: at least `minimum`, at most `maximum`."""
 
     dim: Dim
     reason: str
@@ -40,30 +41,30 @@ class Limit:
 INTEGERS = ("int64", "int32")
 MASKS = (*INTEGERS, "bool")
 
-_NOTHING: Mapping[str, TensorType] = MappingProxyType({})
+_EMPTY: Mapping[str, TensorType] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a component makes of its inputs.
+    """What a component computes for given inputs: types, parameters and cost.
 
-    `parameters` and `buffers` go by the names that the real module gives them, in its order; `flops` counts 2 a
-    multiply-add, of matrix products and convolutions only. `workspace` is how many elements it holds on the way beside
-    inputs and outputs, where that is more than these: the scores of an attention, the hidden features of an MLP.
+    `parameters` and `buffers` have the names and the order of the real module. `flops` counts 2 per multiply-add, of
+    matrix products and convolutions only. `workspace` is the number of elements held in intermediate tensors, if it
+    exceeds inputs and outputs: the scores of an attention, the hidden features of an MLP.
     """
 
     outputs: tuple[TensorType, ...]
-    parameters: Mapping[str, TensorType] = field(default_factory=lambda: _NOTHING)
-    buffers: Mapping[str, TensorType] = field(default_factory=lambda: _NOTHING)
+    parameters: Mapping[str, TensorType] = field(default_factory=lambda: _EMPTY)
+    buffers: Mapping[str, TensorType] = field(default_factory=lambda: _EMPTY)
     flops: Dim = field(default_factory=lambda: Dim.of(0))
     workspace: Dim = field(default_factory=lambda: Dim.of(0))
     limits: tuple[Limit, ...] = ()
 
 
 class SignatureError(Exception):
-    """The inputs or the fields of a component do not go together; said in the user's terms, behind the node's name.
+    """The inputs or fields of a component are incompatible; the message follows the node's name in the diagnostic.
 
-    `field` or `port` name the culprit where there is one, so that the caret points at it.
+    `field` or `port` names the one to blame, if there is one, so that the caret points at it.
     """
 
     def __init__(
@@ -80,60 +81,74 @@ class SignatureError(Exception):
 
 
 class Component:
-    """The base of all components; see `@component` for how one is declared."""
+    """The base class of all components; `@component` declares one."""
 
     op: ClassVar[str]
     family: ClassVar[str]
     ports: ClassVar[tuple[Port, ...]]
     outputs: ClassVar[tuple[str, ...]] = ("y",)
     described: ClassVar[Mapping[str, Any] | None] = None
-    """Its fields (`FieldSpec`s), where they are not those that the class declares."""
+    """Its fields (`FieldSpec`s), if they differ from the fields that the class declares."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "clear_outputs" in cls.__dict__:
+            warn(f"{cls.__name__}.clear_outputs", "fallback_outputs", stacklevel=2)
+            cls.fallback_outputs = cls.__dict__["clear_outputs"]  # type: ignore[method-assign]  # its former name
 
     @classmethod
     def of_fields(cls, values: Mapping[str, object]) -> Self:
-        """The component with these values of its fields, each decoded; all that have to be given are there."""
+        """Return the component with these field values, each decoded; all required fields must be present."""
         return cls(**values)
 
     def values(self) -> Mapping[str, object]:
-        """The value of every field by name."""
+        """Return the value of every field by name."""
         return {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]  # all are dataclasses
 
     def signature(self, *inputs: Any, **named: Any) -> Signature:
-        """Types, parameters and FLOPs for `TensorType`s in the order of `ports`, None at an optional port left open.
+        """Return types, parameters and FLOPs for `TensorType`s in the order of `ports`, None at an unconnected port.
 
-        Raises `SignatureError` where the inputs or the fields do not go together. Each component spells its inputs out.
+        Raises SignatureError if inputs or fields are incompatible. Each component lists its inputs by name.
         """
         raise NotImplementedError(type(self).__name__)
 
     def fallback_outputs(self, *inputs: Any) -> tuple[TensorType, ...]:
-        """The types of its outputs where they are clear although `signature` raises SignatureError; none where they are not."""
+        """Return output types to continue checking with after `signature` has failed; () if they are unknown."""
         return ()
 
     def construction(self, *inputs: Any, **named: Any) -> ConstructorCall[nn.Module]:
-        """What makes the PyTorch module for these inputs, in words that `show --as torch` can print.
+        """Return the constructor call of the PyTorch module for these inputs, which `show --as torch` prints.
 
-        The module's forward takes the connected inputs, None where one is open.
+        The module's forward takes the connected inputs, and None for an unconnected one.
         """
         raise NotImplementedError(type(self).__name__)
 
     def module(self, *inputs: Any, **named: Any) -> nn.Module:
-        """The PyTorch module for these inputs."""
+        """Construct the PyTorch module for these inputs."""
         return self.construction(*inputs, **named).build()
 
     def expression(self, *x: Any, **named: Any) -> str | None:
-        """What it does to variables of these names, as one writes it by hand; None where one writes a module.
+        """Return handwritten PyTorch for inputs in variables of these names; None if one would write a module.
 
-        Only what has no parameters can be written so. It may use `torch` and `F`, torch.nn.functional. Sizes that
-        inputs tell need their types: a name may be a `Variable` of components/extents.py.
+        Only components without parameters have one. It may use `torch` and `F`, torch.nn.functional. If sizes are read
+        off the inputs, a name must be a `Variable` of components/size_expressions.py, which has a type.
         """
         return None
 
 
+class TypePreserving(Component):
+    """The base class of components whose output has the type of x, even if their fields are wrong."""
+
+    def fallback_outputs(self, x: TensorType, *others: Any) -> tuple[TensorType, ...]:
+        """Return the type of x, unless its elements are not floating-point numbers."""
+        return (x,) if x.is_float else ()
+
+
 def fixed(dim: Dim, what: str, *, port: str | None = None) -> int:
-    """The number that a size is; a SignatureError where it is known only at run time, since parameters need numbers."""
+    """Return a size as a number. Raises SignatureError if it is known only at run time: parameters need numbers."""
     if dim.constant is None:
         raise SignatureError(
-            f"{what} is '{dim}', known only at run time; it has to be a number here",
+            f"{what} is '{dim}', known only at run time, but must be a number here",
             port=port,
             hint="write the size as a number or a param in the shape of the input",
         )
@@ -141,86 +156,97 @@ def fixed(dim: Dim, what: str, *, port: str | None = None) -> int:
 
 
 def require_float(x: TensorType, port: str = "x") -> None:
-    """A SignatureError unless the elements are floating-point numbers."""
+    """Raise SignatureError (T203) unless the elements are floating-point numbers."""
     if not x.is_float:
         raise SignatureError(
-            f"needs floating-point numbers, and gets {x}",
+            f"expects floating-point numbers, got {x}",
             code="T203",
             port=port,
-            hint="an embedding turns ids into vectors" if x.dtype.startswith("int") else None,
+            hint="use an embedding to turn ids into vectors" if x.dtype.startswith("int") else None,
         )
 
 
-class TypePreserving(Component):
-    """The base of what gives the type that it takes: whatever is wrong with its fields, what follows can be judged."""
-
-    def fallback_outputs(self, x: TensorType, *others: Any) -> tuple[TensorType, ...]:
-        """The type of x, unless it is no type for it."""
-        return (x,) if x.is_float else ()
-
-
-def axis_of(axis: int, x: TensorType, *, field: str = "axis") -> int:
-    """`axis` counted from 0; a SignatureError where the tensor has no such axis."""
-    if not -x.rank <= axis < x.rank:
-        raise SignatureError(f"axis {axis} is outside {x}, which has {x.rank} axes", field=field)
-    return axis % x.rank
-
-
-def axes_of(axes: int | tuple[int, ...], x: TensorType, *, field: str = "axis") -> tuple[int, ...]:
-    """One axis or several, counted from 0, in the order of x; a SignatureError where there is none, or one twice."""
-    given = axes if isinstance(axes, tuple) else (axes,)
-    counted = sorted(axis_of(axis, x, field=field) for axis in given)
-    if not counted or len(set(counted)) < len(counted):
-        raise SignatureError(f"{field} {list(given)} has to name an axis of {x} or more, each once", field=field)
-    return tuple(counted)
-
-
-def features_of(x: TensorType, port: str = "x") -> int:
-    """The number of features, the size of the last axis; a SignatureError where there is none or it is no number."""
-    if not x.rank:
-        raise SignatureError(f"needs [..., features], and gets {x}", port=port)
-    return fixed(x.shape[-1], "the feature axis", port=port)
-
-
-def require_layout(x: TensorType, layout: str, port: str = "x") -> None:
-    """A SignatureError unless the tensor has as many axes as `layout` names, as in "[batch, seq, dim]"."""
-    if x.rank != layout.count(",") + 1:
-        raise SignatureError(f"needs {layout}, and gets {x}", port=port)
-
-
 def require_integer(x: TensorType, port: str = "x") -> None:
-    """A SignatureError unless the elements are whole numbers."""
+    """Raise SignatureError (T203) unless the elements are integers."""
     if x.dtype not in INTEGERS:
-        message = f"needs whole numbers, {' or '.join(INTEGERS)}, and gets {x}"
-        hint = "ids are whole numbers: an input has them with `dtype: int64`" if x.is_float else None
+        message = f"expects integers ({' or '.join(INTEGERS)}), got {x}"
+        hint = "ids are integers: declare the input with `dtype: int64`" if x.is_float else None
         raise SignatureError(message, code="T203", port=port, hint=hint)
 
 
 def require_mask(mask: TensorType, port: str = "mask") -> None:
-    """A SignatureError unless the elements are whole numbers or booleans, of which nonzero keeps a position."""
+    """Raise SignatureError (T203) unless the elements are integers or booleans; a nonzero one keeps its position."""
     if mask.dtype not in MASKS:
         raise SignatureError(
-            f"needs a mask of whole numbers or booleans, and gets {mask}",
+            f"expects a mask of integers or booleans, got {mask}",
             code="T203",
             port=port,
-            hint="a mask is 1 where a position counts and 0 where it is padding; it is not added to scores",
+            hint="a mask is 1 at positions that count and 0 at padding; it is not added to the scores",
         )
 
 
-MOST_TRIED = 100_000
-"""How far from a number its nearest divisor is looked for, each way: sizes can be of any length."""
+def require_layout(x: TensorType, layout: str, port: str = "x") -> None:
+    """Raise SignatureError unless the tensor has as many axes as `layout` names, for example "[batch, seq, dim]"."""
+    if x.rank != layout.count(",") + 1:
+        raise SignatureError(f"expects {layout}, got {x}", port=port)
+
+
+def axis_of(axis: int, x: TensorType, *, field: str = "axis") -> int:
+    """Return `axis` counted from 0. Raises SignatureError if the tensor has no such axis."""
+    if not -x.rank <= axis < x.rank:
+        axes = "1 axis" if x.rank == 1 else f"{x.rank} axes"
+        raise SignatureError(f"axis {axis} is out of range for {x}, which has {axes}", field=field)
+    return axis % x.rank
+
+
+def axes_of(axes: int | tuple[int, ...], x: TensorType, *, field: str = "axis") -> tuple[int, ...]:
+    """Return one axis or several, counted from 0, in the order of x. Raises SignatureError if empty or repeated."""
+    written = axes if isinstance(axes, tuple) else (axes,)
+    counted = sorted(axis_of(axis, x, field=field) for axis in written)
+    if not counted or len(set(counted)) < len(counted):
+        raise SignatureError(f"{field} {list(written)} must name one or more axes of {x}, each once", field=field)
+    return tuple(counted)
+
+
+def features_of(x: TensorType, port: str = "x") -> int:
+    """Return the number of features, the size of the last axis. Raises SignatureError if it is missing or symbolic."""
+    if not x.rank:
+        raise SignatureError(f"expects [..., features], got {x}", port=port)
+    return fixed(x.shape[-1], "the feature axis", port=port)
+
+
+_SEARCHED_DIVISORS = 100_000
+"""How far to search for the nearest divisor, each way: sizes can be arbitrarily large."""
 
 
 def require_divisor(divisor: int, size: int, *, field: str, of: str) -> None:
-    """A SignatureError unless `divisor`, the value of `field`, divides `size`; the hint has the nearest numbers that do."""
-    if size % divisor:
-        start = min(divisor, size)
-        downwards, upwards = range(start, max(0, start - MOST_TRIED), -1), range(divisor, size + 1)[:MOST_TRIED]
-        found = (next((n for n in numbers if size % n == 0), None) for numbers in (downwards, upwards))
-        near = [str(n) for n in found if n]
-        raise SignatureError(
-            f"{field} {divisor} does not divide {of} {size}",
-            code="T202",
-            field=field,
-            hint=f"{' and '.join(near)} {'do' if len(near) > 1 else 'does'}" if near else None,
-        )
+    """Raise SignatureError (T202) unless `divisor`, the value of `field`, divides `size`; hint at the nearest divisors.
+
+    `of` names the size in the message.
+    """
+    if size % divisor == 0:
+        return
+
+    start = min(divisor, size)
+    below = range(start, max(0, start - _SEARCHED_DIVISORS), -1)
+    above = range(divisor, size + 1)[:_SEARCHED_DIVISORS]
+    nearest = (next((n for n in numbers if size % n == 0), None) for numbers in (below, above))
+    divisors = [str(n) for n in nearest if n]
+
+    raise SignatureError(
+        f"{field} {divisor} does not divide {of} {size}",
+        code="T202",
+        field=field,
+        hint=f"{' or '.join(divisors)} would work" if divisors else None,
+    )
+
+
+if not TYPE_CHECKING:
+    __getattr__ = moved_names(
+        __name__,
+        component="stackc.components.registry.component",
+        KeepsType="stackc.components.base.TypePreserving",
+        Misfit="stackc.components.base.SignatureError",
+        REGISTRY="stackc.components.registry.REGISTRY",
+        SPECIAL_OPS="stackc.components.registry.SPECIAL_OPS",
+    )

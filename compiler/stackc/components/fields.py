@@ -1,6 +1,7 @@
-"""The fields of a component as data: what a spec may write there, with range, default and meaning.
+"""The fields of a component as data: the values that a spec may write, with range, default and meaning.
 
-Read off the annotations of the class once; the resolver decodes by it, and the JSON Schema is generated from it.
+They are read once off the annotations of the class; the resolver decodes by them, and the JSON Schema is generated
+from them.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -18,19 +19,19 @@ from stackc.core.types import INT64, Dim
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Bounds of a number: `minimum` included, `maximum` included unless `below` is set instead."""
+    """Bounds of a number: `minimum` and `maximum` are included, `below` is not."""
 
     minimum: float = -math.inf
     maximum: float = math.inf
     below: float = math.inf
 
     def problem(self, value: float) -> str | None:
-        """What is wrong with `value`, or None."""
+        """Return which bound `value` violates, "must be at least 1", or None."""
         if value < self.minimum:
-            return f"has to be at least {self.minimum:g}"
+            return f"must be at least {self.minimum:g}"
         if value > self.maximum:
-            return f"has to be at most {self.maximum:g}"
-        return f"has to be below {self.below:g}" if value >= self.below else None
+            return f"must be at most {self.maximum:g}"
+        return f"must be below {self.below:g}" if value >= self.below else None
 
 
 Size = Annotated[int, Range(minimum=1)]
@@ -43,11 +44,11 @@ NUMBERS = frozenset({"int", "float", "bool"})
 
 @dataclass(frozen=True, slots=True)
 class FieldSpec:
-    """One field: `kinds` among int, float, bool, str and none; `choices` where it is one of a few words.
+    """One field: `kinds` are among int, float, bool, str, none and dim; `choices` are the words that it accepts.
 
-    The kind dim is a size known only at run time: see components/extents.py; the params of specs take one too.
+    The kind dim is a size known only at run time, see components/size_expressions.py; params of specs accept one too.
 
-    `single` says whether one value may stand there, `listed` whether a list may, each entry of which is such a value.
+    `single` says whether a single value is accepted, `listed` whether a list of such values is.
     """
 
     name: str
@@ -64,39 +65,46 @@ class FieldSpec:
     def is_text(self) -> bool:
         """Whether a string in the spec is text with `${…}`.
 
-        In all other fields it is an expression, but for the words of a field that takes words beside numbers.
+        In all other fields it is an expression, except the choices of a field that accepts words as well as numbers.
         """
         return not self.kinds & NUMBERS
 
     def entry(self, index: int) -> FieldSpec:
-        """The entry of a list, as a field of its own: never a word, nor empty."""
+        """Return the field of one list entry, which is neither a choice nor empty."""
         kinds = self.kinds - {"none"}
         return replace(self, name=f"{self.name}[{index}]", kinds=kinds, choices=(), single=True, listed=False)
 
     def decode(self, value: object) -> object:
-        """The value as the component takes it; ValueError, in the user's words, where it cannot be one."""
+        """Return the value as the component takes it. Raises ValueError, with a message for the user, if invalid."""
         if isinstance(value, tuple) and self.listed:
             return tuple(self.entry(index).decode(item) for index, item in enumerate(value))
         if not self.single:
-            raise ValueError(f"{self.name} has to be {self.wanted}; it is {_said(value)}")
+            raise self._error(f"must be {self.wanted}", value)
+
         if value is None and "none" in self.kinds:
             return None
         if isinstance(value, str) and value in self.choices:
             return value
         if self.choices and not self.kinds & NUMBERS:
-            raise ValueError(f"{self.name} has to be one of {', '.join(self.choices)}; it is {_said(value)}")
+            raise self._error(f"must be one of {', '.join(self.choices)}", value)
+
         if isinstance(value, Dim) and value.constant is not None:
             value = value.constant
-        decoded = self._number(value)
+        decoded = self._convert(value)
         if decoded is None:
-            raise ValueError(f"{self.name} has to be {self.wanted}; it is {_said(value)}")
+            raise self._error(f"must be {self.wanted}", value)
+
         if not isinstance(decoded, (str, Dim)) and (problem := self.range.problem(decoded)):
-            raise ValueError(f"{self.name} {problem}; it is {_said(decoded)}")
+            raise self._error(problem, decoded)
         if isinstance(decoded, int) and not -INT64 <= decoded < INT64:
-            raise ValueError(f"{self.name} has to fit in 64 bits; it is {_said(decoded)}")
+            raise self._error("must fit in 64 bits", decoded)
         return decoded
 
-    def _number(self, value: object) -> int | float | str | Dim | None:
+    def _error(self, rule: str, value: object) -> ValueError:
+        return ValueError(f"{self.name} {rule}, but is {_shown(value)}")
+
+    def _convert(self, value: object) -> int | float | str | Dim | None:
+        """Return the value as one of `kinds`, None if it is of none of them."""
         if isinstance(value, Dim):
             return value if "dim" in self.kinds else None
         if isinstance(value, bool):
@@ -110,20 +118,21 @@ class FieldSpec:
 
     @property
     def wanted(self) -> str:
-        """The kinds in words."""
-        words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
-        several = {"int": "a list of whole numbers", "float": "a list of numbers"}
-        single = [word for kind, word in words.items() if kind in self.kinds]
-        lists = [word for kind, word in several.items() if kind in self.kinds]
-        return either(single * self.single + lists * self.listed + [*self.choices])
+        """The accepted values as a phrase, "a whole number or same"."""
+        singular = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
+        plural = {"int": "a list of whole numbers", "float": "a list of numbers"}
+        values = [phrase for kind, phrase in singular.items() if kind in self.kinds]
+        lists = [phrase for kind, phrase in plural.items() if kind in self.kinds]
+        return either(values * self.single + lists * self.listed + [*self.choices])
 
 
 def either(words: Sequence[str]) -> str:
-    """The words, "or" before the last."""
+    """Join words with commas, and with "or" before the last."""
     return " or ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
-def _said(value: object) -> str:
+def _shown(value: object) -> str:
+    """Return a value as a message shows it."""
     if isinstance(value, Dim):
         return f"'{value}', known only at run time"
     if isinstance(value, bool):
@@ -136,13 +145,14 @@ _FIELDS: dict[type[Component], dict[str, FieldSpec]] = {}
 
 
 def fields_of(component: type[Component]) -> dict[str, FieldSpec]:
-    """The fields of a component class by name, in written order."""
+    """Return the fields of a component class by name, in written order."""
     if component.described is not None:
         return dict(component.described)
+
     if component not in _FIELDS:
         hints = get_type_hints(component, include_extras=True)
-        described = dataclasses.fields(component)  # type: ignore[arg-type]  # every component is a dataclass
-        _FIELDS[component] = {f.name: _field(f, hints[f.name]) for f in described}
+        declared = dataclasses.fields(component)  # type: ignore[arg-type]  # every component is a dataclass
+        _FIELDS[component] = {f.name: _field(f, hints[f.name]) for f in declared}
     return _FIELDS[component]
 
 
@@ -152,38 +162,56 @@ def _field(f: dataclasses.Field[Any], hint: Any) -> FieldSpec:
 
 
 def field_of(name: str, hint: Any, *, required: bool, default: object) -> FieldSpec:
-    """The field that an annotation describes: numbers, words, texts, None, tuples and lists of them, unions."""
-    kinds: set[str] = set()
-    choices: list[str] = []
-    single: set[str] = set()  # kinds and words outside of a tuple
-    span, doc, listed = Range(), "", False
+    """Return the field that an annotation describes: numbers, words, text, None, tuples and lists of them, unions."""
+    parts = _AnnotationParts()
+    parts.collect(hint)
+    return FieldSpec(
+        name,
+        frozenset(parts.kinds),
+        tuple(parts.choices),
+        parts.range,
+        parts.doc,
+        required,
+        default,
+        single=bool(parts.single - {"none"}),
+        listed=parts.listed,
+    )
 
-    def walk(hint: Any, *, inside: bool = False) -> None:
-        nonlocal span, doc, listed
+
+@dataclass(slots=True)
+class _AnnotationParts:
+    """What an annotation says about a field, collected from all parts of it."""
+
+    kinds: set[str] = field(default_factory=set)
+    choices: list[str] = field(default_factory=list)
+    single: set[str] = field(default_factory=set)  # kinds and choices outside of tuples and lists
+    range: Range = field(default_factory=Range)
+    doc: str = ""
+    listed: bool = False
+
+    def collect(self, hint: Any, *, in_list: bool = False) -> None:
+        """Add what one part of the annotation says."""
         origin = get_origin(hint)
         if origin is Annotated:
             inner, *extras = get_args(hint)
             for extra in extras:
-                if isinstance(extra, Range):
-                    span = extra
-                elif isinstance(extra, str):
-                    doc = extra
-            walk(inner, inside=inside)
+                self.range = extra if isinstance(extra, Range) else self.range
+                self.doc = extra if isinstance(extra, str) else self.doc
+            self.collect(inner, in_list=in_list)
+
         elif origin in (Union, UnionType):
-            for part in get_args(hint):
-                walk(part, inside=inside)
+            for member in get_args(hint):
+                self.collect(member, in_list=in_list)
+
         elif origin in (tuple, list):
-            listed = True
-            walk(get_args(hint)[0], inside=True)
+            self.listed = True
+            self.collect(get_args(hint)[0], in_list=True)
+
         elif origin is Literal:
-            choices.extend(get_args(hint))
-            single.update(get_args(hint))
+            self.choices.extend(get_args(hint))
+            self.single.update(get_args(hint))
+
         else:
             kind = _KINDS.get(hint) or hint.__name__
-            kinds.add(kind)
-            single.update(() if inside else {kind})
-
-    walk(hint)
-    return FieldSpec(
-        name, frozenset(kinds), tuple(choices), span, doc, required, default, bool(single - {"none"}), listed
-    )
+            self.kinds.add(kind)
+            self.single.update(() if in_list else {kind})

@@ -1,7 +1,7 @@
-"""The table of components, op → class, which imports a family when one of its ops is asked for.
+"""The table of components, op → class; it imports a family when one of its ops is looked up.
 
-A class of typed fields takes a third of a millisecond to make, and a spec is made of a few families. So which file has
-which op is read off the texts of the files; nobody has to write it down.
+Creating a class with typed fields takes a third of a millisecond, and a spec needs few families. So the registry reads
+off the text of the family files which of them declares which op, and no list has to be maintained.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _DECLARED = re.compile(r'^@component\(\s*"(\w+)"', re.MULTILINE)
 
 
 class Registry(MutableMapping[str, "type[Component]"]):
-    """Every component by its op: those of this package, and what `@component` has declared elsewhere."""
+    """Every component by its op: those of this package, and those that `@component` has declared elsewhere."""
 
     def __init__(self) -> None:
-        self._made: dict[str, type[Component]] = {}
+        self._classes: dict[str, type[Component]] = {}
 
     @cached_property
     def _modules(self) -> dict[str, str]:
@@ -36,48 +36,49 @@ class Registry(MutableMapping[str, "type[Component]"]):
         }
 
     def __getitem__(self, op: str) -> type[Component]:
-        if op not in self._made and op in self._modules:
+        if op not in self._classes and op in self._modules:
             import_module(self._modules[op])
-        return self._made[op]
+        return self._classes[op]
 
     def __setitem__(self, op: str, component: type[Component]) -> None:
-        """ValueError where another class has the op."""
-        if op in self._made or self._modules.get(op, component.__module__) != component.__module__:
-            raise ValueError(f"two components are called {op}")
-        self._made[op] = component
+        """Add a component. Raises ValueError if another class has the op."""
+        if op in self._classes or self._modules.get(op, component.__module__) != component.__module__:
+            raise ValueError(f"two components have the op '{op}'")
+        self._classes[op] = component
 
     def __delitem__(self, op: str) -> None:
-        del self._made[op]
+        del self._classes[op]
 
     def __contains__(self, op: object) -> bool:
-        return op in self._modules or op in self._made
+        return op in self._modules or op in self._classes
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys([*self._modules, *self._made]))
+        return iter(dict.fromkeys([*self._modules, *self._classes]))
 
     def __len__(self) -> int:
-        return len(self._modules.keys() | self._made.keys())
+        return len(self._modules.keys() | self._classes.keys())
 
 
 REGISTRY = Registry()
 
 SPECIAL_OPS = ("stack", "torch")
-"""The ops that are no components: sub-models composed, and a module of somebody's own."""
+"""Ops that are not components: a stack of sub-models, and a custom module."""
 
 C = TypeVar("C", bound=Component)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def component(op: str, *ports: Port | str, outputs: tuple[str, ...] = ("y",)) -> Callable[[type[C]], type[C]]:
-    """Declare a component: its op name and its ports. The class becomes a frozen dataclass of keyword fields."""
+    """Declare a component: its op, ports and outputs. The class becomes a frozen dataclass with keyword fields."""
 
     def declare(cls: type[C]) -> type[C]:
         cls = dataclass(frozen=True, kw_only=True)(cls)
         cls.op, cls.outputs = op, outputs
         cls.family = cls.__module__.rpartition(".")[2]
         cls.ports = tuple(Port(p) if isinstance(p, str) else p for p in ports)
+
         if op in SPECIAL_OPS:
-            raise ValueError(f"'{op}' is no name of a component")
+            raise ValueError(f"a component cannot have the op '{op}'")
         REGISTRY[op] = cls
         return cls
 

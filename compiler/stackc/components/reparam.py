@@ -1,4 +1,4 @@
-"""Normalization of parameters: the one that is used is made of the one that is trained and stored.
+"""Reparametrizations: a parameter computed from the tensors that are trained and stored, such as weight_norm.
 
 They train through torch.nn.utils.parametrize and are folded at export.
 """
@@ -19,33 +19,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reparam:
-    """What a parameter is made of other ones by; the originals are what is trained and stored."""
+    """How a parameter is computed from others, the originals, which are trained and stored in its place."""
 
     def check(self, parameter: TensorType) -> None:
-        """Raise `SignatureError` where a parameter of this type cannot be normalized so."""
+        """Raise SignatureError if a parameter of this type cannot be normalized in this way."""
 
     def originals(self, parameter: TensorType) -> Mapping[str, TensorType]:
-        """What is trained in the place of a parameter of this type, by the names that PyTorch gives it."""
+        """Return the tensors that are trained in place of a parameter of this type, under PyTorch's names."""
         return {"original": parameter}
 
     def buffers(self, parameter: TensorType) -> Mapping[str, TensorType]:
-        """What is stored beside it and not trained, by the names that PyTorch gives it."""
+        """Return the tensors that are stored in addition but not trained, under PyTorch's names."""
         return {}
 
     def construction(self) -> ConstructorCall[nn.Module]:
-        """What makes the module from the original tensor to the one that is used."""
+        """Return the constructor call of `parametrization`."""
         raise NotImplementedError(type(self).__name__)
 
     def parametrization(self) -> nn.Module:
-        """A module from the original tensor to the one that is used, for `register_parametrization`."""
+        """Construct the module that maps the originals to the parameter, for `register_parametrization`."""
         return self.construction().build()
 
 
 @dataclass(frozen=True, slots=True)
 class Standardize(Reparam):
-    """ŵ = (w − mean(w)) / (std(w) + eps), over all axes, or over `axes` with the others kept apart.
+    """ŵ = (w − mean(w)) / (std(w) + eps), over all axes, or only over `axes`.
 
-    std is that of the population, √(mean((w − mean(w))²)). The article's normalization of parameters (its section 4.1);
+    std is the population's, √(mean((w − mean(w))²)). The article's normalization of parameters (its section 4.1);
     over all axes but the first it is weight standardization, Qiao et al. 2019, arXiv:1903.10520.
     """
 
@@ -53,13 +53,13 @@ class Standardize(Reparam):
     eps: float = 1e-5
 
     def check(self, parameter: TensorType) -> None:
-        """Each axis has to exist, and to be named once."""
+        """Raise SignatureError unless each axis exists and is named once."""
         counted = [axis_of(axis, parameter, field="axes") for axis in self.axes or ()]
         if len(set(counted)) < len(counted):
-            raise SignatureError(f"axes {list(self.axes or ())} name an axis of {parameter} twice", field="axes")
+            raise SignatureError(f"axes {list(self.axes or ())} names an axis of {parameter} twice", field="axes")
 
     def construction(self) -> ConstructorCall[nn.Module]:
-        """The standardization as a module without parameters."""
+        """Return the standardization as a module without parameters."""
         from stackc.modules.reparam import Standardized
 
         return construct(Standardized, self.axes, self.eps)
@@ -77,12 +77,12 @@ class MinMax(Reparam):
     high: float = 1.0
 
     def check(self, parameter: TensorType) -> None:
-        """The range has to be one."""
+        """Raise SignatureError if the range is empty."""
         if self.low >= self.high:
-            raise SignatureError(f"minmax [{self.low:g}, {self.high:g}] has to go from the lower to the higher end")
+            raise SignatureError(f"minmax [{self.low:g}, {self.high:g}] must give the lower end first")
 
     def construction(self) -> ConstructorCall[nn.Module]:
-        """The scaling as a module without parameters."""
+        """Return the scaling as a module without parameters."""
         from stackc.modules.reparam import MinMaxScaled
 
         return construct(MinMaxScaled, self.low, self.high)
@@ -90,7 +90,7 @@ class MinMax(Reparam):
 
 @dataclass(frozen=True, slots=True)
 class WeightNorm(Reparam):
-    """ŵ = g · v / ‖v‖₂, the norm over all axes but one: lengths g are learned apart from directions v.
+    """ŵ = g · v / ‖v‖₂, the norm over all axes but one: lengths g and directions v are learned separately.
 
     The state is that of torch.nn.utils.parametrizations.weight_norm: original0 is g, original1 is v.
     Salimans, Kingma 2016, arXiv:1602.07868.
@@ -99,17 +99,17 @@ class WeightNorm(Reparam):
     axis: int = 0
 
     def check(self, parameter: TensorType) -> None:
-        """The axis has to exist."""
+        """Raise SignatureError unless the axis exists."""
         axis_of(self.axis, parameter)
 
     def originals(self, parameter: TensorType) -> Mapping[str, TensorType]:
-        """A length for each entry of the axis, [1, …, n, …, 1], and the directions in the shape of the parameter."""
+        """Return lengths [1, …, n, …, 1], one for each entry of the axis, and directions in the parameter's shape."""
         axis = axis_of(self.axis, parameter)
         lengths = (size if i == axis else 1 for i, size in enumerate(parameter.shape))
         return {"original0": parameter.with_shape(*lengths), "original1": parameter}
 
     def construction(self) -> ConstructorCall[nn.Module]:
-        """Lengths and directions as a module without parameters."""
+        """Return the product of lengths and directions as a module without parameters."""
         from stackc.modules.reparam import WeightNormed
 
         return construct(WeightNormed, self.axis)
@@ -117,9 +117,9 @@ class WeightNorm(Reparam):
 
 @dataclass(frozen=True, slots=True)
 class SpectralNorm(Reparam):
-    """ŵ = w / σ(w) with σ the largest singular value of w as a matrix of `axis` against all other axes.
+    """ŵ = w / σ(w) with σ the largest singular value of w as a matrix: `axis` by all other axes.
 
-    σ = uᵀ·w·v, where u and v are kept beside w and follow it by power iterations in training. The state is that of
+    σ = uᵀ·w·v, where u and v are stored with w and updated by power iterations in training. The state is that of
     torch.nn.utils.parametrizations.spectral_norm. Miyato et al. 2018, arXiv:1802.05957.
     """
 
@@ -128,19 +128,19 @@ class SpectralNorm(Reparam):
     eps: float = 1e-12
 
     def check(self, parameter: TensorType) -> None:
-        """The parameter has to be a matrix, or more, and the axis to exist."""
+        """Raise SignatureError unless the axis exists and the parameter has at least two axes."""
         axis_of(self.axis, parameter)
         if parameter.rank < 2:
-            raise SignatureError(f"spectral_norm needs a matrix, and gets {parameter}")
+            raise SignatureError(f"spectral_norm expects a matrix, got {parameter}")
 
     def buffers(self, parameter: TensorType) -> Mapping[str, TensorType]:
-        """The singular vectors: u of the axis, v of all others."""
+        """Return the singular vectors: u of the axis, v of all other axes."""
         axis = axis_of(self.axis, parameter)
         others = product(size for i, size in enumerate(parameter.shape) if i != axis)
         return {"0._u": parameter.with_shape(parameter.shape[axis]), "0._v": parameter.with_shape(others)}
 
     def construction(self) -> ConstructorCall[nn.Module]:
-        """The division as a module whose buffers take their sizes from the first parameter it meets."""
+        """Return the division as a module whose buffers take their sizes from the first parameter that it gets."""
         from stackc.modules.reparam import SpectralNormed
 
         return construct(SpectralNormed, self.axis, self.iterations, self.eps)
@@ -152,4 +152,4 @@ REPARAMS: Mapping[str, type[Reparam]] = {
     "weight_norm": WeightNorm,
     "spectral_norm": SpectralNorm,
 }
-"""What the words of `reparam:` stand for."""
+"""The names that `reparam:` accepts."""

@@ -6,5 +6,7 @@ suggestions.py  near names for "did you mean"
 confusables.py  characters that look like ASCII but are not
 plurals.py      counts with their noun in the right number
 progress.py     the stages of a build by name, and the callback that reports progress
+torch_internals.py  the private and experimental APIs of PyTorch, in one place
+archives.py     zip archives that unpack to more than their own size
 versions.py     the versions of stackc and of the libraries it runs on
 """

@@ -1,4 +1,4 @@
-"""Plain data as text, so that different data is never the same text: what the key of a unit is a hash of."""
+"""Plain data as text that differs whenever the data does: the key of a unit in the cache is a hash of that text."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ COMPILERS = ("torch", "onnx", "onnxscript", "onnx-ir")
 
 
 def canonical_text(value: object) -> str:
-    """The text of numbers, texts, None, and of tuples, lists, mappings and dataclasses of them.
+    """Return the text of numbers, texts, None, and of tuples, lists, mappings and dataclasses of them.
 
-    A dataclass is spelled with the source of its package, since what it means is written there. TypeError for anything
-    else: its text might be the address of an object.
+    The text of a dataclass includes a hash of the source of its package, which defines its meaning. Raises TypeError
+    for anything else: its text might be the address of an object.
     """
     if value is None or isinstance(value, (bool, int, float, str, bytes)):
         return repr(value)
@@ -26,27 +26,30 @@ def canonical_text(value: object) -> str:
         return f"[{','.join(map(canonical_text, value))}]"
     if isinstance(value, Mapping):
         return f"{{{','.join(f'{canonical_text(k)}:{canonical_text(v)}' for k, v in value.items())}}}"
+
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         kind = type(value)
         fields = ",".join(f"{f.name}={canonical_text(getattr(value, f.name))}" for f in dataclasses.fields(value))
         package = kind.__module__.partition(".")[0]
         return f"{kind.__module__}.{kind.__qualname__} {package_digest(package)}({fields})"
-    raise TypeError(f"{type(value).__name__} has no text of its own")
+
+    raise TypeError(f"{type(value).__name__} has no canonical text")
 
 
 @cache
 def compiler_versions() -> str:
-    """Every program that has a hand in what a unit is compiled to, stackc to the last byte of its source."""
+    """Return the versions of every program that takes part in compiling a unit, and a hash of the source of stackc."""
     versions = (f"{name} {version(name)}" for name in COMPILERS)
     return f"Python {platform.python_version()}, stackc {package_digest('stackc')}, {', '.join(versions)}"
 
 
 @cache
 def package_digest(name: str) -> str:
-    """A hash of the source of an imported package, or module that is in none: any change may change what it means."""
+    """Return a hash of the source of an imported package or single module: any change may change its meaning."""
     path = getattr(sys.modules[name], "__file__", None)
     if path is None:
         return hashlib.sha256().hexdigest()
+
     file = Path(path)
     files = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
     digest = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""Units → objects: what an earlier build compiled is recalled from the cache, the rest is compiled and kept there."""
+"""Step 2 of the export: units → objects, from the cache if an earlier build compiled them, else compiled and kept."""
 
 from __future__ import annotations
 
@@ -14,22 +14,27 @@ from stackc.export.units import Unit
 
 
 def compile_cached(units: Mapping[Unit, Span], cache: Cache | None) -> tuple[dict[Unit, Object], int]:
-    """The object of every unit, and how many of them came from the cache. Raises what `compile_units` raises."""
+    """Return the object of every unit, and how many of them came from the cache.
+
+    Raises the errors of `compile_units`.
+    """
     if cache is None:
         return compile_units(units), 0
+
     keys = keys_of(units)
-    recalled = {unit: found for unit, key in keys.items() if (found := _recall(cache, key))}
+    recalled = {unit: stored for unit, key in keys.items() if (stored := _recall(cache, key))}
     compiled = compile_units({unit: span for unit, span in units.items() if unit not in recalled})
-    for unit, made in compiled.items():
+
+    for unit, compiled_object in compiled.items():
         if unit in keys:
-            cache.write(keys[unit], made.to_bytes())
+            cache.write(keys[unit], compiled_object.to_bytes())
     if compiled:
         cache.trim()
     return {unit: recalled.get(unit) or compiled[unit] for unit in units}, len(recalled)
 
 
 def keys_of(units: Iterable[Unit]) -> dict[Unit, str]:
-    """The keys of the units that have one."""
+    """Return the keys of the units that have one."""
     keys: dict[Unit, str] = {}
     for unit in units:
         try:
@@ -40,6 +45,7 @@ def keys_of(units: Iterable[Unit]) -> dict[Unit, str]:
 
 
 def _recall(cache: Cache, key: str) -> Object | None:
+    """Return the stored object; None if there is none, or what is stored is not one."""
     content = cache.read(key)
     try:
         return Object.from_bytes(content) if content is not None else None

@@ -1,9 +1,9 @@
-"""Whether the dims contract implies what a compiled unit relies on.
+"""Check whether the dims contract implies the constraints that a compiled unit relies on. Called by link.py.
 
 A constraint is a text over `x0_1`, the size of axis 1 of input 0. It is tried at many sizes that the contract allows,
-the least and the largest among them and those around every number in its text: a branch on a size, or an equality of
+including the smallest, the largest and those around every number in its text: a branch on a size, or an equality of
 two polynomials, that holds at all of them is taken to hold. Size 1 is left to the proof, which always runs it: an
-exporter's assumptions about it (`x0_1 != 1`) are not about what is calculated.
+exporter's assumptions about it (`x0_1 != 1`) say nothing about what is calculated.
 """
 
 from __future__ import annotations
@@ -27,11 +27,14 @@ _NODES = ("Expr", "BinOp", "UnaryOp", "BoolOp", "Compare", "Call", "Name", "Cons
 
 
 class UncheckableConstraint(ValueError):
-    """A constraint that calls for something that sizes alone do not give."""
+    """A constraint that needs something other than sizes."""
 
 
 def holds(constraint: str, sizes: Mapping[str, int]) -> bool:
-    """Whether it holds at these sizes of the axes. UncheckableConstraint where it is no arithmetic of them."""
+    """Return whether a constraint holds at these sizes of the axes.
+
+    Raises UncheckableConstraint if it is not an arithmetic expression over them.
+    """
     evaluator = simpleeval.SimpleEval(functions=_FUNCTIONS, names=dict(sizes))
     evaluator.nodes = {kind: run for kind, run in evaluator.nodes.items() if kind.__name__ in _NODES}
     try:
@@ -43,58 +46,61 @@ def holds(constraint: str, sizes: Mapping[str, int]) -> bool:
 def counterexample(
     constraint: str, inputs: Sequence[TensorType | None], contract: DimContract
 ) -> Mapping[str, int] | None:
-    """Sizes of the contract's dims at which the constraint fails, None where it holds at all that were tried."""
-    axes = {name: _dim(name, inputs) for name in dict.fromkeys(re.findall(r"x\d+_\d+", constraint))}
+    """Return sizes of the contract's dims at which the constraint fails; None if it holds at all that were tried."""
+    axes = {name: _dim_of_axis(name, inputs) for name in dict.fromkeys(re.findall(r"x\d+_\d+", constraint))}
     multiples = {name: multiple for dim in axes.values() for name, multiple in dim.symbols().items()}
     symbols = {name: contract.get(name, DimRange(multiple_of=multiple)) for name, multiple in multiples.items()}
     numbers = [int(number) for number in re.findall(r"(?<![\w])\d+", constraint)]
-    for sizes in _points(symbols, axes.values(), numbers):
+
+    for sizes in _sample_sizes(symbols, axes.values(), numbers):
         if not holds(constraint, {name: dim.evaluate(sizes) for name, dim in axes.items()}):
             return sizes
     return None
 
 
 def constraint_text(constraint: str, inputs: Sequence[TensorType | None]) -> str:
-    """The constraint over the names of the contract's dims."""
-    return re.sub(r"x\d+_\d+", lambda found: str(_dim(found[0], inputs)), constraint)
+    """Return the constraint over the names of the contract's dims."""
+    return re.sub(r"x\d+_\d+", lambda match: str(_dim_of_axis(match[0], inputs)), constraint)
 
 
-def _dim(name: str, inputs: Sequence[TensorType | None]) -> Dim:
+def _dim_of_axis(name: str, inputs: Sequence[TensorType | None]) -> Dim:
     port, axis = map(int, name[1:].split("_"))
     x = inputs[port]
     assert x is not None, f"{name} is an axis of an open port"
     return x.shape[axis]
 
 
-def _points(
+def _sample_sizes(
     symbols: Mapping[str, DimRange], axes: Iterable[Dim], numbers: Sequence[int]
 ) -> Iterator[Mapping[str, int]]:
-    """Legal sizes: every candidate of each symbol, beside others that stay at their least, middle and largest one."""
-    reached = _reaching(axes, numbers)
-    candidates = {name: _candidates(limits, reached.get(name, ())) for name, limits in symbols.items()}
+    """Yield legal sizes: every candidate of each symbol, with all others at their smallest, middle or largest one."""
+    thresholds = _thresholds(axes, numbers)
+    candidates = {name: _candidates(limits, thresholds.get(name, ())) for name, limits in symbols.items()}
     for share in (0.0, 0.5, 1.0):
-        rest = {name: sizes[int(share * (len(sizes) - 1))] for name, sizes in candidates.items()}
-        yield rest
+        others = {name: sizes[int(share * (len(sizes) - 1))] for name, sizes in candidates.items()}
+        yield others
         for name, sizes in candidates.items():
-            yield from ({**rest, name: size} for size in sizes)
+            yield from ({**others, name: size} for size in sizes)
 
 
-def _reaching(axes: Iterable[Dim], numbers: Sequence[int]) -> dict[str, list[int]]:
-    """The sizes of symbols at which an axis that is a multiple of one passes a number of the constraint."""
-    found: dict[str, list[int]] = {}
+def _thresholds(axes: Iterable[Dim], numbers: Sequence[int]) -> dict[str, list[int]]:
+    """Return the sizes of symbols at which an axis that is a multiple of one passes a number of the constraint."""
+    thresholds: dict[str, list[int]] = {}
     for dim in axes:
         for monomial, coefficient in dim.terms:
             if len(monomial) == 1 and isinstance(atom := monomial[0], Symbol):
                 sizes = [number * atom.multiple_of // coefficient for number in numbers]
-                found.setdefault(atom.name, []).extend(sizes)
-    return found
+                thresholds.setdefault(atom.name, []).extend(sizes)
+    return thresholds
 
 
-def _candidates(limits: DimRange, reached: Sequence[int]) -> list[int]:
+def _candidates(limits: DimRange, thresholds: Sequence[int]) -> list[int]:
+    """Return the sizes to try within the limits: small ones, powers of two, thresholds, their neighbours, the ends."""
     step = limits.multiple_of
-    least = max(limits.least, -(-2 // step) * step)
+    smallest = max(limits.least, -(-2 // step) * step)
     largest = max(limits.least, limits.maximum // step * step) if limits.maximum is not None else None
-    wanted = [*range(least, least + 32 * step, step), *(1 << power for power in range(17)), *reached]
+
+    wanted = [*range(smallest, smallest + 32 * step, step), *(1 << power for power in range(17)), *thresholds]
     near = {size // step * step + shift * step for size in wanted for shift in (-1, 0, 1)}
     top = largest if largest is not None else max(near)
-    return sorted({size for size in near if least <= size <= top} | {min(least, top), top})
+    return sorted({size for size in near if smallest <= size <= top} | {min(smallest, top), top})

@@ -1,6 +1,7 @@
-"""What torch.export found to hold of the sizes while it traced: a branch on a shape keeps one side, in silence.
+"""Collect the conditions on sizes that torch.export assumed while tracing: a branch on a shape silently keeps one side.
 
-Each guard becomes a text over `x0_1` (the size of axis 1 of input 0), kept with the object of the unit it is about.
+Called by batch.py. Each guard becomes a text over `x0_1` (the size of axis 1 of input 0), kept with the object of its
+unit; link.py checks that the dims contract implies it, with constraints.py.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sympy  # type: ignore[import-untyped]  # ships no type information
 import torch
 from torch.export import ExportedProgram
 
+from stackc.core.torch_internals import shape_environment, size_expression
 from stackc.core.types import Dim
 from stackc.export.constraints import UncheckableConstraint, holds
 from stackc.export.prepare import PreparedUnit
@@ -19,10 +21,10 @@ from stackc.export.units import Unexportable
 
 
 @dataclass(frozen=True)
-class Axis:
-    """An axis without a number: whose it is, its name in constraints, its dim in the unit, and its size as traced."""
+class DynamicAxis:
+    """An unnumbered axis: its unit by number, its name in constraints, its dim in the unit, and its size as traced."""
 
-    owner: int
+    unit: int
     name: str
     dim: Dim
     size: torch.SymInt | int
@@ -30,7 +32,7 @@ class Axis:
     @property
     def expression(self) -> sympy.Expr:
         """The traced size: a symbol of its own, an expression over those of other axes, or a number."""
-        return self.size.node.expr if isinstance(self.size, torch.SymInt) else sympy.Integer(self.size)
+        return size_expression(self.size) if isinstance(self.size, torch.SymInt) else sympy.Integer(self.size)
 
     @property
     def symbol(self) -> sympy.Symbol:
@@ -39,64 +41,72 @@ class Axis:
 
 
 def guards_of(program: ExportedProgram, prepared_units: Sequence[PreparedUnit]) -> list[tuple[str, ...]]:
-    """The constraints of each exhibit, in the order they were met. Unexportable where one cannot be checked later."""
-    axes = list(_axes(program, prepared_units))
-    named: dict[sympy.Symbol, Axis] = {}
+    """Return the constraints of each prepared unit, in the order they were met, each once.
+
+    Raises Unexportable if one cannot be checked later.
+    """
+    axes = list(_dynamic_axes(program, prepared_units))
+    axis_of_symbol: dict[sympy.Symbol, DynamicAxis] = {}
     for axis in axes:
         if axis.expression.is_Symbol:
-            named.setdefault(axis.expression, axis)
-    kept: list[dict[str, None]] = [{} for _ in prepared_units]
-    for axis in _bound(axes, named):
-        kept[axis.owner][_text(sympy.Eq(axis.symbol, axis.expression, evaluate=False), named)] = None
-    for guard in _asked(axes):
-        owners = {named[symbol].owner for symbol in guard.free_symbols if symbol in named}
-        assert len(owners) == 1, f"a guard is about one unit: {guard}"
-        kept[owners.pop()][_text(guard, named)] = None
-    for prepared, texts in zip(prepared_units, kept, strict=True):
+            axis_of_symbol.setdefault(axis.expression, axis)
+
+    constraints: list[dict[str, None]] = [{} for _ in prepared_units]  # ordered sets
+    for axis in _specialized(axes, axis_of_symbol):
+        equation = sympy.Eq(axis.symbol, axis.expression, evaluate=False)
+        constraints[axis.unit][_text(equation, axis_of_symbol)] = None
+    for guard in _recorded_guards(axes):
+        units = {axis_of_symbol[symbol].unit for symbol in guard.free_symbols if symbol in axis_of_symbol}
+        assert len(units) == 1, f"a guard is about one unit: {guard}"
+        constraints[units.pop()][_text(guard, axis_of_symbol)] = None
+
+    for prepared, texts in zip(prepared_units, constraints, strict=True):
         _require_checkable(prepared, texts)
-    return [tuple(texts) for texts in kept]
+    return [tuple(texts) for texts in constraints]
 
 
-def _axes(program: ExportedProgram, prepared_units: Sequence[PreparedUnit]) -> Iterator[Axis]:
+def _dynamic_axes(program: ExportedProgram, prepared_units: Sequence[PreparedUnit]) -> Iterator[DynamicAxis]:
     values = {node.name: node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"}
     shapes = iter([values[name].shape for name in program.graph_signature.user_inputs])
-    for owner, prepared in enumerate(prepared_units):
+    for number, prepared in enumerate(prepared_units):
         for _ in prepared.state:
             next(shapes)
         for port, x in enumerate(prepared.unit.inputs):
             for axis, (dim, size) in enumerate(zip(x.shape, next(shapes), strict=True) if x else ()):
                 if dim.constant is None:
-                    yield Axis(owner, f"x{port}_{axis}", dim, size)
+                    yield DynamicAxis(number, f"x{port}_{axis}", dim, size)
 
 
-def _bound(axes: Sequence[Axis], named: Mapping[sympy.Symbol, Axis]) -> Iterator[Axis]:
-    """The axes whose size was found to be a number, or to follow from others, where their dims do not say so."""
-    known: dict[tuple[int, Dim], sympy.Expr] = {}
+def _specialized(
+    axes: Sequence[DynamicAxis], axis_of_symbol: Mapping[sympy.Symbol, DynamicAxis]
+) -> Iterator[DynamicAxis]:
+    """Yield the axes whose traced size is a number, or follows from other axes, although their dims do not say so."""
+    expressions: dict[tuple[int, Dim], sympy.Expr] = {}
     for axis in axes:
-        same_dim = known.setdefault((axis.owner, axis.dim), axis.expression) == axis.expression
-        namesake = named.get(axis.expression)
+        same_dim = expressions.setdefault((axis.unit, axis.dim), axis.expression) == axis.expression
+        namesake = axis_of_symbol.get(axis.expression)
         if not same_dim or namesake is None or namesake.dim != axis.dim:
             yield axis
 
 
-def _asked(axes: Sequence[Axis]) -> Iterator[sympy.Basic]:
-    """The conditions on sizes that the modules asked for while they were traced."""
+def _recorded_guards(axes: Sequence[DynamicAxis]) -> Iterator[sympy.Basic]:
+    """Yield the conditions on sizes that the modules evaluated while they were traced."""
     sizes = [axis.size for axis in axes if isinstance(axis.size, torch.SymInt)]
-    environment = sizes[0].node.shape_env if sizes else None
-    if environment is not None:
+    if sizes:
+        environment = shape_environment(sizes[0])
         conditions = (guard.expr.xreplace(environment.replacements) for guard in environment.guards)
         yield from (condition for condition in conditions if condition is not sympy.true)
 
 
-def _text(condition: sympy.Basic, named: Mapping[sympy.Symbol, Axis]) -> str:
-    condition = condition.xreplace({symbol: axis.symbol for symbol, axis in named.items()})
+def _text(condition: sympy.Basic, axis_of_symbol: Mapping[sympy.Symbol, DynamicAxis]) -> str:
+    condition = condition.xreplace({symbol: axis.symbol for symbol, axis in axis_of_symbol.items()})
     if isinstance(condition, (sympy.Eq, sympy.Ne)):
         return f"{condition.lhs} {condition.rel_op} {condition.rhs}"
     return str(condition)
 
 
 def _require_checkable(prepared: PreparedUnit, texts: Sequence[str] | Mapping[str, None]) -> None:
-    """Each constraint holds at the sizes that were traced, and can be calculated without torch."""
+    """Require that each constraint holds at the traced sizes and can be calculated without torch."""
     sizes = {
         f"x{port}_{axis}": dim.evaluate(prepared.sizes)
         for port, x in enumerate(prepared.unit.inputs)
@@ -105,7 +115,7 @@ def _require_checkable(prepared: PreparedUnit, texts: Sequence[str] | Mapping[st
     }
     for text in texts:
         try:
-            sound = holds(text, sizes)
+            satisfied = holds(text, sizes)
         except UncheckableConstraint as error:
-            raise Unexportable(f"what it asks of its sizes cannot be checked: {error}") from error
-        assert sound, f"{text} does not hold at {sizes}, where it was found"
+            raise Unexportable(f"its condition on sizes cannot be checked: {error}") from error
+        assert satisfied, f"{text} does not hold at {sizes}, the sizes that were traced"

@@ -1,8 +1,8 @@
-"""What a unit is compiled to: nodes over local names, ready to be linked under any path, and to bytes and back.
+"""The object, what a unit is compiled to: nodes over local names, ready to be linked under any path; to bytes and back.
 
-Local names say what a value is: `x0` is the first input, `p.weight` a parameter or buffer, `r0` a result of the
-prologue, `c0` a constant, `v0` a value in between. They are given in one fixed order, so that a unit has the same
-object whatever it was compiled together with.
+split.py makes objects, the cache keeps their bytes, link.py instantiates their nodes. Local names say what a value is:
+`x0` is the first input, `p.weight` a parameter or buffer, `r0` a result of a weight subgraph, `c0` a constant, `v0` an
+intermediate value. They are given in one fixed order, so that a unit has the same object in any batch.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from functools import cached_property
 import onnx
 
 from stackc.onnx_format.nodes import reads
+from stackc.onnx_format.values import declare
 
 FORMAT = "stackc object 1"
-# node metadata, where the linker stamps provenance, came with this version; every opset up to 23 may be used in it
+# The first version with node metadata, where the linker stamps provenance; every opset up to 23 may be used with it.
 IR_VERSION = 10
 
 
 @dataclass(frozen=True, slots=True)
 class WeightSubgraph:
-    """A part of the prologue: what is calculated from these parameters alone, once, before the model is written.
+    """A subgraph that depends on these parameters alone; it is folded: run once, before the model is written.
 
-    `model` is a serialized ONNX model of inputs `parameters` and outputs `results`, in order.
+    `model` is a serialized ONNX model with the inputs `parameters` and the outputs `results`, in order.
     """
 
     parameters: tuple[str, ...]
@@ -35,7 +36,7 @@ class WeightSubgraph:
 
 
 def opset_imports(nodes: Iterable[onnx.NodeProto], opset: int) -> list[onnx.OperatorSetIdProto]:
-    """What a model of these nodes has to import: ONNX's own operators first, then version 1 of any other domain."""
+    """Return the imports for these nodes: ONNX's own operators first, then version 1 of every other domain."""
     others = sorted({node.domain for node in nodes if node.domain})
     return [onnx.OperatorSetIdProto(domain="", version=opset), *(onnx.helper.make_opsetid(d, 1) for d in others)]
 
@@ -44,9 +45,9 @@ def opset_imports(nodes: Iterable[onnx.NodeProto], opset: int) -> list[onnx.Oper
 class Object:
     """A compiled unit.
 
-    `nodes` stand in an order that can be run. `outputs` name any value: an input where the component passes it on, a
-    parameter or a constant where it depends on no input. `constraints` are what has to hold of the sizes of its inputs
-    beyond the unit's own types; `x0_1` in them is the size of axis 1 of input 0.
+    `nodes` are in an order that can be run. `outputs` may name any value: an input that the component passes on, or a
+    parameter or constant if it depends on no input. `constraints` are conditions on the sizes of its inputs beyond the
+    unit's own types; `x0_1` in them is the size of axis 1 of input 0.
     """
 
     nodes: tuple[onnx.NodeProto, ...]
@@ -58,36 +59,45 @@ class Object:
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
-        """The parameters and buffers that nodes or outputs use as they are, in the order they are met."""
-        met = [*(name for node in self.nodes for name in reads(node)), *self.outputs]
-        return tuple(dict.fromkeys(name.removeprefix("p.") for name in met if name.startswith("p.")))
+        """The parameters and buffers that nodes or outputs use unchanged, in the order they are met."""
+        names = [*(name for node in self.nodes for name in reads(node)), *self.outputs]
+        return tuple(dict.fromkeys(name.removeprefix("p.") for name in names if name.startswith("p.")))
 
     def to_bytes(self) -> bytes:
-        """This object as one ONNX model; equal objects have equal bytes."""
+        """Return this object as one serialized ONNX model; equal objects have equal bytes."""
         model = onnx.ModelProto(ir_version=IR_VERSION, producer_name=FORMAT)
         model.opset_import.extend(opset_imports(self.nodes, self.opset))
         model.graph.name = "object"
         model.graph.node.extend(self.nodes)
         model.graph.initializer.extend(self.constants)
-        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in self.outputs)
-        subgraphs = [[c.parameters, c.results, base64.b64encode(c.model).decode()] for c in self.subgraphs]
-        model.metadata_props.add(key="cones", value=json.dumps(subgraphs))
+        model.graph.output.extend(declare(name) for name in self.outputs)
+
+        subgraphs = [[s.parameters, s.results, base64.b64encode(s.model).decode()] for s in self.subgraphs]
+        model.metadata_props.add(key="weight_subgraphs", value=json.dumps(subgraphs))
         model.metadata_props.add(key="constraints", value=json.dumps(self.constraints))
         data: bytes = model.SerializeToString(deterministic=True)
         return data
 
     @staticmethod
     def from_bytes(data: bytes) -> Object:
-        """The object again. ValueError where the bytes are none; google.protobuf's DecodeError where they are torn."""
+        """Return the object of these bytes.
+
+        Raises ValueError if they are not an object, and google.protobuf's DecodeError if they are damaged.
+        """
         model = onnx.ModelProto.FromString(data)
         if model.producer_name != FORMAT:
             raise ValueError(f"not an object of this version of stackc: '{model.producer_name}'")
+
         properties = {p.key: json.loads(p.value) for p in model.metadata_props}
+        subgraphs = (
+            WeightSubgraph(tuple(parameters), tuple(results), base64.b64decode(serialized))
+            for parameters, results, serialized in properties["weight_subgraphs"]
+        )
         return Object(
             nodes=tuple(model.graph.node),
             outputs=tuple(output.name for output in model.graph.output),
             constants=tuple(model.graph.initializer),
-            subgraphs=tuple(WeightSubgraph(tuple(p), tuple(r), base64.b64decode(m)) for p, r, m in properties["cones"]),
+            subgraphs=tuple(subgraphs),
             constraints=tuple(properties["constraints"]),
             opset=model.opset_import[0].version,
         )

@@ -1,4 +1,9 @@
-"""The export stage from end to end: units → recall or compile → link, and then, apart from it, write."""
+"""The export stage from end to end: units → compiled objects → linked graph, and then, separately, → files.
+
+This file calls the others in order: units.py finds the distinct components, compile_cached.py compiles each once
+(by way of batch.py and split.py), link.py joins the compiled objects under the program's names (with storage.py and
+template.py), and write.py writes the result with its weights.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +31,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class LinkedProgram:
-    """A model that lacks nothing but its weights; `write_model` writes it with the program's. `seconds` are by stage.
+    """A complete model except for its weights; `write_model` writes both. `seconds` are by stage.
 
-    Of the units, `recalled` came from the cache. `runs_on` is the first release of ONNX Runtime that loads the model.
+    Of the `units` distinct components, `recalled` came from the cache. `runs_on` is the first release of ONNX Runtime
+    that loads the model.
     """
 
     program: Program
-    linked: LinkedGraph
+    graph: LinkedGraph
     units: int
     recalled: int
     opset: int
@@ -42,9 +48,9 @@ class LinkedProgram:
 
 @dataclass(frozen=True, eq=False)
 class ExportedModel:
-    """A model that was written: its files with their SHA-256, the model first; the seconds of all stages."""
+    """A written model: its files with their SHA-256, the model first, and the seconds of all stages."""
 
-    assembled: LinkedProgram
+    linked_program: LinkedProgram
     files: Mapping[Path, str]
     seconds: Mapping[str, float]
 
@@ -64,51 +70,38 @@ def link_program(
 ) -> LinkedProgram:
     """Compile the components of the program and link them.
 
-    With `functions`, blocks and stacks are ONNX local functions; else the model is flat. PyTorch is imported where a
-    unit is not in the cache. Raises SpecError E501 (a component cannot be exported) and E502 (it was compiled for fewer
-    sizes than the contract allows).
+    With `functions`, blocks and stacks become ONNX local functions; otherwise the model is flat. PyTorch is imported
+    only if a unit is not in the cache. Raises SpecError E501 (a component cannot be exported) and E502 (it was compiled
+    for fewer sizes than the contract allows).
     """
     clock = _Clock({})
     units = clock("units", lambda: units_of(program, opset, target))
     objects, recalled = clock("compile", lambda: compile_cached(spans_of(program, units), cache))
     linked = clock("link", lambda: link(program, units, objects, opset=opset))
+
+    # Operators of functions hide from the graph, so the release is looked up before they are folded.
     operators = {(node.domain, node.op_type) for node in linked.model.graph.node}
     runs_on = first_release(linked.model.ir_version, opset, operators)
     if functions:
-        linked = clock(
-            "fold", lambda: replace(linked, model=fold_functions(linked.model, linked.places, linked.exposed))
-        )
+        folded = clock("fold", lambda: fold_functions(linked.model, linked.block_calls, linked.exposed))
+        linked = replace(linked, model=folded)
+
     return LinkedProgram(program, linked, len(objects), recalled, opset, runs_on, clock.seconds)
 
 
-def write_model(assembled: LinkedProgram, weights: Mapping[str, np.ndarray[Any, Any]], folder: Path) -> ExportedModel:
+def write_model(linked: LinkedProgram, weights: Mapping[str, np.ndarray[Any, Any]], folder: Path) -> ExportedModel:
     """Write the model with its weights into an existing folder.
 
     `weights` has every parameter and buffer by its name in the state_dict; it is read one tensor at a time.
     """
-    clock = _Clock(dict(assembled.seconds))
-    inline = weight_bytes(assembled.program) <= INLINE_LIMIT
-    files = clock("write", lambda: write(assembled.linked, weights, folder, inline=inline))
-    return ExportedModel(assembled, files, clock.seconds)
-
-
-def export(
-    program: Program,
-    weights: Mapping[str, np.ndarray[Any, Any]],
-    folder: Path,
-    *,
-    opset: int = 23,
-    target: str = "portable",
-    functions: bool = False,
-    cache: Cache | None = None,
-) -> ExportedModel:
-    """Write the program as an ONNX model into an existing folder: `link_program` and `write_model`, which may be taken apart."""
-    assembled = link_program(program, opset=opset, target=target, functions=functions, cache=cache)
-    return write_model(assembled, weights, folder)
+    clock = _Clock(dict(linked.seconds))
+    inline = weight_bytes(linked.program) <= INLINE_LIMIT
+    files = clock("write", lambda: write(linked.graph, weights, folder, inline=inline))
+    return ExportedModel(linked, files, clock.seconds)
 
 
 def spans_of(program: Program, units: list[Unit]) -> dict[Unit, Span]:
-    """The distinct units, each with the place in the spec of the first call that needs it."""
+    """Return the distinct units, each with the span of the first call that needs it."""
     spans: dict[Unit, Span] = {}
     for call, unit in zip(program.calls, units, strict=True):
         spans.setdefault(unit, call.span)
@@ -116,12 +109,14 @@ def spans_of(program: Program, units: list[Unit]) -> dict[Unit, Span]:
 
 
 def weight_bytes(program: Program) -> int:
-    """The size of all parameters and buffers, each counted once however many calls share it."""
+    """Return the size of all parameters and buffers, each counted once however many calls share it."""
     return sum(BYTES[tensor.dtype] * product(tensor.shape).evaluate({}) for tensor in program.tensors().values())
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Clock:
+    """Measures stages: `seconds` grows by the name of each."""
+
     seconds: dict[str, float]
 
     def __call__(self, stage: str, run: Callable[[], T]) -> T:

@@ -1,8 +1,8 @@
-"""A unit as PyTorch runs it: its module in eval mode, its state, and inputs that have shapes but no numbers.
+"""Prepare a unit for tracing: its module in eval mode, its state, and inputs that have shapes but no numbers.
 
-Nothing big is allocated: modules are built under FakeTensorMode. Tensors that a module keeps outside of its state_dict
-(a table of positions in a non-persistent buffer) are constants of the graph, so modules that have some are built for
-real.
+Called by batch.py. Nothing large is allocated: modules are built under FakeTensorMode. Tensors that a module keeps
+outside its state_dict (a table of positions in a non-persistent buffer) become constants of the graph, so modules that
+have such tensors are built for real.
 """
 
 from __future__ import annotations
@@ -14,20 +14,25 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException, FakeTensorMode
-from torch.nn.utils.parametrize import register_parametrization
 
 from stackc.components.base import Limit
 from stackc.components.custom.module import CustomModule
+from stackc.core.torch_internals import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensorMode,
+    mutation_count,
+)
 from stackc.core.types import Dim, TensorType
 from stackc.export.units import Unexportable, Unit
+from stackc.torch_backend.reparam import register_reparams
 
 _PRIMES = (7, 11, 13, 17, 19, 23, 29, 31)
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedUnit:
-    """A unit in the gallery; `inputs` has None at an open port, `sizes` what each dim of the unit is traced at."""
+    """A unit of a batch; `inputs` has None at an open port, `sizes` has the size each dim of the unit is traced at."""
 
     unit: Unit
     module: nn.Module
@@ -37,7 +42,7 @@ class PreparedUnit:
 
     @property
     def tensors(self) -> list[Tensor]:
-        """What the gallery hands to this unit, in order: its state, then its inputs."""
+        """The tensors that the batch passes to this unit, in order: its state, then its inputs."""
         return [*self.state.values(), *(x for x in self.inputs if x is not None)]
 
     @property
@@ -48,54 +53,55 @@ class PreparedUnit:
 
     @property
     def outputs(self) -> int:
-        """How many outputs it has."""
+        """The number of its outputs."""
         return len(self.unit.component.signature(*self.unit.inputs).outputs)
 
     def run(self, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The outputs on other tensors in the place of `tensors`; sizes with one name are declared equal."""
+        """Return the outputs on other tensors in place of `tensors`; sizes with one name are declared equal."""
         state = dict(zip(self.state, tensors, strict=False))
-        rest = iter(tensors[len(state) :])
-        inputs = tuple(None if x is None else next(rest) for x in self.inputs)
-        _declare_equal(self.unit.inputs, inputs)
+        remaining = iter(tensors[len(state) :])
+        inputs = tuple(None if x is None else next(remaining) for x in self.inputs)
+        _declare_equal_sizes(self.unit.inputs, inputs)
         return _flat(torch.func.functional_call(self.module, state, inputs))
 
 
 def prepare(unit: Unit, mode: FakeTensorMode) -> PreparedUnit:
     """Build a unit's module and inputs, and run it once without numbers.
 
-    Raises Unexportable where it changes its own state in eval mode, or does one thing or another by what values it
-    is given.
+    Raises Unexportable if it changes its own state in eval mode, or if a shape or branch depends on the values of its
+    inputs.
     """
     with mode:
-        module = _module(unit)
+        module = _build_module(unit)
     if _has_constants(module):
-        module = _module(unit)
+        module = _build_module(unit)
         if isinstance(unit.component, CustomModule):
-            _require_same(module, _module(unit))
-    sizes = _sizes(unit)
+            _require_same_constants(module, _build_module(unit))
+
+    sizes = _choose_sizes(unit)
     with mode:
-        state = {name: torch.empty_like(tensor) for name, tensor in _stored(module).items()}
-        inputs = tuple(None if x is None else _stand_in(x, sizes) for x in unit.inputs)
-    made = PreparedUnit(unit, module, state, inputs, sizes)
+        state = {name: torch.empty_like(tensor) for name, tensor in _untied_state(module).items()}
+        inputs = tuple(None if x is None else _example_input(x, sizes) for x in unit.inputs)
+
+    prepared = PreparedUnit(unit, module, state, inputs, sizes)
     with mode, torch.no_grad():
-        _require_stateless(made)
-    return made
+        _require_stateless(prepared)
+    return prepared
 
 
-def _module(unit: Unit) -> nn.Module:
-    """The module, with the forward that it offers for an export in the place of its own where it offers one."""
+def _build_module(unit: Unit) -> nn.Module:
+    """Return the module in eval mode; if it offers a forward for the export, that one replaces its own."""
     module = unit.component.module(*unit.inputs)
-    for name, reparam in unit.reparams:
-        owner, _, parameter = name.rpartition(".")
-        register_parametrization(module.get_submodule(owner), parameter, reparam.parametrization())
-    offered = getattr(module, "export_forward", None)
-    if offered is not None and (forward := offered(unit.opset, unit.target)) is not None:
+    register_reparams(module, unit.reparams)
+
+    export_forward = getattr(module, "export_forward", None)
+    if export_forward is not None and (forward := export_forward(unit.opset, unit.target)) is not None:
         module.forward = forward
     return module.eval()
 
 
-def _stored(module: nn.Module) -> dict[str, Tensor]:
-    """The state_dict, of parameters that are one the first."""
+def _untied_state(module: nn.Module) -> dict[str, Tensor]:
+    """Return the state_dict, with only the first of parameters that are tied."""
     tied = {name for name, _ in module.named_parameters(remove_duplicate=False)}
     tied -= {name for name, _ in module.named_parameters()}
     return {name: tensor for name, tensor in module.state_dict().items() if name not in tied}
@@ -106,27 +112,27 @@ def _has_constants(module: nn.Module) -> bool:
 
 
 def _constants(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """What it keeps outside of its state_dict."""
+    """Yield the tensors that a module keeps outside its state_dict, by path."""
     stored = module.state_dict().keys()
     yield from ((name, buffer) for name, buffer in module.named_buffers() if name not in stored)
     for path, part in module.named_modules():
         yield from ((f"{path}.{name}".lstrip("."), x) for name, x in vars(part).items() if isinstance(x, Tensor))
 
 
-def _require_same(module: nn.Module, again: nn.Module) -> None:
-    """Refuse constants that are drawn: every copy of the module has others, and the file only one of them."""
-    for (name, one), (_, other) in zip(_constants(module), _constants(again), strict=True):
-        if not torch.equal(one, other):
-            raise Unexportable(f"it draws '{name}' and keeps it outside of its state; register it as a buffer")
+def _require_same_constants(module: nn.Module, rebuilt: nn.Module) -> None:
+    """Refuse random constants: each copy of the module draws different ones, and the file holds those of one copy."""
+    for (name, constant), (_, redrawn) in zip(_constants(module), _constants(rebuilt), strict=True):
+        if not torch.equal(constant, redrawn):
+            raise Unexportable(f"it draws '{name}' and keeps it outside its state; register it as a buffer")
 
 
-def _stand_in(x: TensorType, sizes: Mapping[str, int]) -> Tensor:
+def _example_input(x: TensorType, sizes: Mapping[str, int]) -> Tensor:
     dtype: torch.dtype = getattr(torch, x.dtype)
     return torch.zeros([dim.evaluate(sizes) for dim in x.shape], dtype=dtype)
 
 
-def _sizes(unit: Unit) -> dict[str, int]:
-    """A size for every dim of the unit, all different where they can be, at which the component can be run."""
+def _choose_sizes(unit: Unit) -> dict[str, int]:
+    """Return a size for every dim of the unit at which the component can be run, all different if possible."""
     symbols = {name: m for x in unit.inputs if x for dim in x.shape for name, m in dim.symbols().items()}
     limits = unit.component.signature(*unit.inputs).limits
     sizes: dict[str, int] = {}
@@ -138,6 +144,7 @@ def _sizes(unit: Unit) -> dict[str, int]:
 
 
 def _meets(limit: Limit, sizes: Mapping[str, int]) -> bool:
+    """Return whether sizes meet a limit; one with dims that have no size yet is met so far."""
     if not limit.dim.symbols().keys() <= sizes.keys():
         return True
     size = limit.dim.evaluate(sizes)
@@ -145,32 +152,35 @@ def _meets(limit: Limit, sizes: Mapping[str, int]) -> bool:
 
 
 def _require_stateless(prepared: PreparedUnit) -> None:
-    """Refuse a module that changes its state in eval mode: exported, the change would vanish in silence."""
-    before = {name: (id(tensor), tensor._version) for name, tensor in _state(prepared.module)}
+    """Refuse a module that changes its state in eval mode: the exported model would silently lose the change."""
+    before = _state_versions(prepared.module)
     try:
         outputs = _flat(prepared.module(*prepared.inputs))
     except (DataDependentOutputException, DynamicOutputShapeException) as error:
-        raise Unexportable(f"what it does depends on the values of its inputs: {error}") from None
-    after = {name: (id(tensor), tensor._version) for name, tensor in _state(prepared.module)}
+        raise Unexportable(f"a shape or branch in it depends on the values of its inputs: {error}") from None
+
+    after = _state_versions(prepared.module)
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     if changed:
         raise Unexportable(f"it changes its own state in eval mode: {', '.join(changed)}")
     if len(outputs) != prepared.outputs:
-        raise Unexportable(f"it gives {len(outputs)} outputs, and its signature says {prepared.outputs}")
+        raise Unexportable(f"its number of outputs is {len(outputs)}, but its signature has {prepared.outputs}")
 
 
-def _state(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    yield from module.named_parameters()
-    yield from module.named_buffers()
+def _state_versions(module: nn.Module) -> dict[str, tuple[int, int]]:
+    """Return the identity of each parameter and buffer, and how often it was written to in place."""
+    tensors = itertools.chain(module.named_parameters(), module.named_buffers())
+    return {name: (id(tensor), mutation_count(tensor)) for name, tensor in tensors}
 
 
-def _declare_equal(types: Sequence[TensorType | None], tensors: Sequence[Tensor | None]) -> None:
+def _declare_equal_sizes(types: Sequence[TensorType | None], tensors: Sequence[Tensor | None]) -> None:
     first: dict[Dim, Any] = {}
     for x, tensor in zip(types, tensors, strict=True):
-        if x is not None and tensor is not None:
-            for dim, size in zip(x.shape, tensor.shape, strict=True):
-                if dim.constant is None:
-                    torch._check(first.setdefault(dim, size) == size)
+        if x is None or tensor is None:
+            continue
+        for dim, size in zip(x.shape, tensor.shape, strict=True):
+            if dim.constant is None:
+                torch._check(first.setdefault(dim, size) == size)
 
 
 def _flat(outputs: Any) -> tuple[Tensor, ...]:

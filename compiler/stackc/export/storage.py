@@ -1,7 +1,8 @@
-"""In which form each tensor of the state_dict is stored: as it is, or as the prologue of its calls leaves it.
+"""Plan in which form each tensor of the state_dict is stored: unchanged, or as the results of a weight subgraph.
 
-A tensor that every call uses in one form is stored in that form alone, under its own name. Where calls differ (the
-embedding that is the head of the model as well), transposing it is left to the graph, so that it is stored once.
+link.py plans before it links the first call; write.py stores what was planned, in this order. A tensor that every call
+uses in one form is stored in that form alone, under its own name. If calls differ (an embedding that is the head of
+the model as well), transposing it is left to the graph, so that it is stored once.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from stackc.typecheck.output_names import plain_name
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is written of tensors of the state_dict: `names` are initializers, `subgraph` None for a tensor as it is."""
+    """Initializers, by `names`, that store tensors of the state_dict: the results of `subgraph`, or if it is None the
+    tensor unchanged."""
 
     names: tuple[str, ...]
     sources: tuple[str, ...]
@@ -25,7 +27,7 @@ class Stored:
 
 
 Form = tuple[bytes, tuple[str, ...]]
-"""A tensor after a part of the prologue, b"" for none, run on tensors of the state_dict."""
+"""A weight subgraph, serialized (b"" for none), and the tensors of the state_dict that it is run on."""
 
 
 @dataclass(frozen=True)
@@ -35,33 +37,35 @@ class Storage:
     forms: Mapping[Form, Stored]
 
     def tensor(self, source: str) -> str:
-        """The initializer that holds a tensor as it is."""
+        """Return the initializer that holds a tensor unchanged."""
         return self.forms[b"", (source,)].names[0]
 
     def results(self, subgraph: WeightSubgraph, sources: tuple[str, ...]) -> tuple[str, ...] | None:
-        """The initializers that hold the results of a cone; None where it is left to the graph."""
+        """Return the initializers that hold the results of a weight subgraph; None if it is left to the graph."""
         stored = self.forms.get((subgraph.model, sources))
         return stored.names if stored else None
 
 
 def source_of(call: Call, parameter: str) -> str:
-    """The name in the state_dict of what the module of a call names `parameter`."""
+    """Return the name in the state_dict of `parameter`, a name inside the module of a call."""
     return call.parameters[parameter] if parameter in call.parameters else call.buffers[parameter]
 
 
 def plan_storage(uses: Iterable[tuple[Call, Object]]) -> Storage:
-    """Decide for every tensor that the program's calls use."""
-    wanted = _Wanted()
+    """Plan the storage of every tensor that the program's calls use."""
+    needed = _NeededForms()
     for call, compiled in uses:
         for parameter in compiled.parameters:
-            wanted.add(None, (source_of(call, parameter),))
+            needed.add(None, (source_of(call, parameter),))
         for subgraph in compiled.subgraphs:
-            wanted.add(subgraph, tuple(source_of(call, parameter) for parameter in subgraph.parameters))
-    return Storage(wanted.stored())
+            needed.add(subgraph, tuple(source_of(call, parameter) for parameter in subgraph.parameters))
+    return Storage(_name_forms(needed.to_store()))
 
 
 @dataclass
-class _Wanted:
+class _NeededForms:
+    """The forms that calls need, in the order of first use; `of` has those of each tensor."""
+
     forms: dict[Form, WeightSubgraph | None] = field(default_factory=dict)
     of: dict[str, set[Form]] = field(default_factory=dict)
 
@@ -72,7 +76,8 @@ class _Wanted:
             for source in sources:
                 self.of.setdefault(source, set()).add(form)
 
-    def stored(self) -> dict[Form, Stored]:
+    def to_store(self) -> dict[Form, WeightSubgraph | None]:
+        """Return the forms to store: a mere rearrangement of a tensor that has other forms too is left to the graph."""
         kept: dict[Form, WeightSubgraph | None] = {}
         for (model, sources), subgraph in self.forms.items():
             shared = any(len(self.of[source]) > 1 for source in sources)
@@ -80,31 +85,37 @@ class _Wanted:
                 kept |= {(b"", (source,)): None for source in sources}
             else:
                 kept[model, sources] = subgraph
-        taken = {sources[0] for (_, sources), subgraph in kept.items() if subgraph is None}
-        stored: dict[Form, Stored] = {}
-        for (model, sources), subgraph in kept.items():
-            names = (sources[0],) if subgraph is None else _names(subgraph, _joined(sources), taken)
-            taken.update(names)
-            stored[model, sources] = Stored(names, sources, subgraph)
-        return stored
+        return kept
 
 
-def _joined(sources: Iterable[str]) -> str:
-    """One name for what is made of several tensors: `attn.q+k+v.weight`, or of many the first and how many more."""
+def _name_forms(forms: Mapping[Form, WeightSubgraph | None]) -> dict[Form, Stored]:
+    """Name the initializers of each form. The names of unchanged tensors are their own, so they are taken first."""
+    taken = {sources[0] for (_, sources), subgraph in forms.items() if subgraph is None}
+    stored: dict[Form, Stored] = {}
+    for (model, sources), subgraph in forms.items():
+        names = (sources[0],) if subgraph is None else _result_names(subgraph, _join_names(sources), taken)
+        taken.update(names)
+        stored[model, sources] = Stored(names, sources, subgraph)
+    return stored
+
+
+def _join_names(sources: Iterable[str]) -> str:
+    """Return one name for results of several tensors: `attn.q+k+v.weight`; of many, the first and how many more."""
     first, *others = dict.fromkeys(plain_name(source) for source in sources)
     if len(others) > 3:
         return f"{first}+{len(others)}"
+
     paths = [name.split(".") for name in (first, *others)]
     columns = [dict.fromkeys(column) for column in zip(*paths, strict=False)]
     if len({*map(len, paths)}) > 1 or sum(len(column) > 1 for column in columns) > 1:
-        return "+".join((first, *others))
+        return "+".join((first, *others))  # the names differ in more than one part
     return ".".join("+".join(column) for column in columns)
 
 
-def _names(subgraph: WeightSubgraph, name: str, taken: set[str]) -> tuple[str, ...]:
-    """The tensor's own name for a single result, where no other form has it; else numbered ones."""
+def _result_names(subgraph: WeightSubgraph, name: str, taken: set[str]) -> tuple[str, ...]:
+    """Return the tensor's own name for a single result, if no other form has it, or else numbered names."""
     if len(subgraph.results) == 1 and name not in taken:
         return (name,)
-    numbers = (f"{name}/{number}" for number in range(len(taken) + len(subgraph.results)))
-    free = [numbered for numbered in numbers if numbered not in taken]
+    numbered = (f"{name}/{number}" for number in range(len(taken) + len(subgraph.results)))
+    free = [candidate for candidate in numbered if candidate not in taken]
     return tuple(free[: len(subgraph.results)])

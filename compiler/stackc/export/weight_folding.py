@@ -1,4 +1,4 @@
-"""Running the prologue: what a model calculates from its parameters alone is calculated here, once."""
+"""Run weight subgraphs: what a model calculates from its parameters alone is calculated once, when it is written."""
 
 from __future__ import annotations
 
@@ -17,51 +17,52 @@ Array = np.ndarray[Any, Any]
 
 
 def run_subgraph(subgraph: WeightSubgraph, parameters: Sequence[Array]) -> list[Array]:
-    """The results of a part of the prologue on one call's parameters, in the order of `cone.results`.
+    """Return the results of a weight subgraph on one call's parameters, in the order of `subgraph.results`.
 
-    Moving elements about is left to numpy; anything that calculates goes through ONNX Runtime, in one run.
+    NumPy rearranges elements; anything that calculates goes through ONNX Runtime, in one run.
     """
     if only_moves(subgraph):
-        return _moved(graph_of(subgraph), parameters)
+        return _rearrange(graph_of(subgraph), parameters)
     names = [value.name for value in graph_of(subgraph).input]
     return run_once(subgraph.model, dict(zip(names, parameters, strict=True)))
 
 
 def only_moves(subgraph: WeightSubgraph) -> bool:
-    """Whether a cone calculates nothing: its results have the numbers of its parameters, in another order."""
+    """Return whether a weight subgraph only rearranges the elements of its parameters, without calculating."""
     return all(node.op_type in _MOVES for node in graph_of(subgraph).node)
 
 
 def graph_of(subgraph: WeightSubgraph) -> onnx.GraphProto:
-    """The nodes of a cone; it is shared, and not to be changed."""
-    return _model(subgraph.model).graph
+    """Return the graph of a weight subgraph; it is shared: do not change it."""
+    return _parse(subgraph.model).graph
 
 
 @lru_cache(maxsize=256)
-def _model(serialized: bytes) -> onnx.ModelProto:
+def _parse(serialized: bytes) -> onnx.ModelProto:
     model = onnx.ModelProto()
     model.ParseFromString(serialized)
     return model
 
 
-def _moved(graph: onnx.GraphProto, parameters: Sequence[Array]) -> list[Array]:
+def _rearrange(graph: onnx.GraphProto, parameters: Sequence[Array]) -> list[Array]:
     values = dict(zip((value.name for value in graph.input), parameters, strict=True))
     values |= {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     for node in graph.node:
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-        made = _MOVES[node.op_type]([values[name] for name in node.input], attributes, len(node.output))
-        values.update(zip(node.output, made, strict=True))
+        results = _MOVES[node.op_type]([values[name] for name in node.input], attributes, len(node.output))
+        values.update(zip(node.output, results, strict=True))
     return [values[value.name] for value in graph.output]
 
 
 Move = Callable[[list[Array], dict[str, Any], int], Sequence[Array]]
+"""An operator in NumPy: from its inputs, attributes and number of outputs to its outputs."""
 
 
 def _split(inputs: list[Array], attributes: dict[str, Any], count: int) -> Sequence[Array]:
     x, axis = inputs[0], attributes.get("axis", 0)
     if len(inputs) > 1:
         return np.split(x, np.cumsum(inputs[1])[:-1], axis)
-    size = -(-x.shape[axis] // count)
+    size = -(-x.shape[axis] // count)  # rounded up; the last part may be smaller
     return np.split(x, range(size, size * count, size), axis)
 
 

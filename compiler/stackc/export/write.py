@@ -1,7 +1,8 @@
-"""LinkedGraph model + weights → files: one tensor is read, run through its prologue, written and dropped at a time.
+"""Step 7, the last of the export: linked graph + weights → files.
 
-Weights of up to 100 MB in all stay inside of model.onnx; beyond that they stand beside it in model.onnx.data. What is
-written is hashed on its way, so that nothing is read again for it.
+One tensor is read, folded (weight_folding.py), written and dropped at a time. Up to 100 MB of weights in total are
+stored inside model.onnx; more go beside it, to model.onnx.data. Files are hashed while they are written, so that
+nothing is read again for that.
 """
 
 from __future__ import annotations
@@ -25,35 +26,38 @@ Array = np.ndarray[Any, Any]
 
 MODEL, DATA = "model.onnx", "model.onnx.data"
 INLINE_LIMIT = 100_000_000
-# large tensors start where every system can map them into memory (Windows in steps of 64 KiB)
+# Large tensors start where every system can map them into memory (Windows in steps of 64 KiB).
 LARGE, LARGE_ALIGNMENT, SMALL_ALIGNMENT = 1 << 20, 1 << 16, 64
 
 
 def write(linked: LinkedGraph, weights: Mapping[str, Array], folder: Path, *, inline: bool) -> dict[Path, str]:
-    """Write the model, and its data beside it unless `inline`; the files that were written, each with its SHA-256.
+    """Write the model, and its data beside it unless `inline`; return the files with their SHA-256, the model first.
 
-    `weights` is asked for one tensor of the state_dict at a time, and may read it then.
+    `weights` is asked for one tensor of the state_dict at a time, and may read it only then. Raises onnx's
+    ValidationError or InferenceError if the result is not a valid model.
     """
     model = onnx.ModelProto()
     model.CopyFrom(linked.model)
-    written = {folder / MODEL: ""}
+    hashes = {folder / MODEL: ""}  # the model comes first, although its hash is known last
+
     if inline:
         for name, array in stored_arrays(linked, weights):
             model.graph.initializer.append(numpy_helper.from_array(array, name))
     else:
-        with (folder / DATA).open("wb") as file, ThreadPoolExecutor(1) as beside:
-            data = _Hashed(file, beside)
-            model.graph.initializer.extend(_external(data, stored_arrays(linked, weights)))
-        written[folder / DATA] = data.digest.hexdigest()
+        with (folder / DATA).open("wb") as file, ThreadPoolExecutor(1) as background:
+            data = _HashedFile(file, background)
+            model.graph.initializer.extend(_write_external(data, stored_arrays(linked, weights)))
+        hashes[folder / DATA] = data.digest.hexdigest()
+
     serialized = model.SerializeToString(deterministic=True)
     (folder / MODEL).write_bytes(serialized)
-    written[folder / MODEL] = hashlib.sha256(serialized).hexdigest()
+    hashes[folder / MODEL] = hashlib.sha256(serialized).hexdigest()
     require_valid(folder / MODEL, model)
-    return written
+    return hashes
 
 
 def stored_arrays(linked: LinkedGraph, weights: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
-    """The initializers that hold weights, by name, in the order they are stored."""
+    """Yield the initializers that hold weights, by name, in the order they are stored."""
     for stored in linked.weights:
         sources = [weights[source] for source in stored.sources]
         results = sources if stored.subgraph is None else run_subgraph(stored.subgraph, sources)
@@ -62,11 +66,11 @@ def stored_arrays(linked: LinkedGraph, weights: Mapping[str, Array]) -> Iterator
 
 
 @dataclass
-class _Hashed:
-    """A file that is written to from its start, and the hash of what was written, taken beside the writing."""
+class _HashedFile:
+    """A file written from its start, and the hash of its content so far; large parts are hashed in the background."""
 
     file: BinaryIO
-    beside: ThreadPoolExecutor
+    background: ThreadPoolExecutor
     digest: hashlib._Hash = field(default_factory=hashlib.sha256)
     size: int = 0
 
@@ -76,18 +80,20 @@ class _Hashed:
             self.digest.update(data)
             self.file.write(data)
         else:
-            hashed = self.beside.submit(self.digest.update, data)
+            hashed = self.background.submit(self.digest.update, data)
             self.file.write(data)
             hashed.result()
         self.size += len(data)
 
 
-def _external(file: _Hashed, arrays: Iterable[tuple[str, Array]]) -> Iterator[onnx.TensorProto]:
+def _write_external(file: _HashedFile, arrays: Iterable[tuple[str, Array]]) -> Iterator[onnx.TensorProto]:
+    """Append arrays to a data file, each aligned, and yield the tensors that refer to them."""
     for name, array in arrays:
         alignment = LARGE_ALIGNMENT if array.nbytes >= LARGE else SMALL_ALIGNMENT
         file.write(bytes(-file.size % alignment))
         offset = file.size
         file.write(array.reshape(-1).view(np.uint8).data)
+
         tensor = onnx.TensorProto(name=name, dims=array.shape, data_location=onnx.TensorProto.EXTERNAL)
         tensor.data_type = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
         for key, value in (("location", DATA), ("offset", offset), ("length", array.nbytes)):

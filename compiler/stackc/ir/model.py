@@ -105,6 +105,12 @@ class Region:
         """The number of each output by its name."""
         return {name: number for number, name in enumerate(self.outputs)}
 
+    def owner_of(self, node: Node) -> Node:
+        """Return the node whose module a node calls: itself, unless it is the same as another node."""
+        while node.same_as:
+            node = self.nodes[node.same_as]
+        return node
+
     @cached_property
     def graph(self) -> nx.MultiDiGraph[str]:
         """The region as a frozen networkx graph: one edge per connected operand, with its `port` and `output`."""

@@ -1,1 +1,1 @@
-"""PyTorch modules of components that torch.nn has no class for. They import torch alone: each can stand in a file."""
+"""PyTorch modules for components without a class in torch.nn. They import only torch, so that each can be printed."""

@@ -1,11 +1,11 @@
-"""Images as sequences, and convolutions that see no later position."""
+"""Patch embeddings of images, and causal convolutions."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
 class PatchEmbed(nn.Module):
-    """A linear map of each patch of an image."""
+    """A linear layer on each patch of an image."""
 
     def __init__(self, channels: int, dim: int, patch: int | tuple[int, int], bias: bool = True) -> None:
         super().__init__()
@@ -18,9 +18,9 @@ class PatchEmbed(nn.Module):
 
 
 class CausalConv1d(nn.Conv1d):
-    """A convolution of a sequence behind as many zeros as its kernel reaches back."""
+    """A convolution of a sequence, preceded by zeros, whose outputs depend on no later position."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """[batch, channels, length] → [batch, out, places]."""
+        """[batch, channels, length] → [batch, out, positions]."""
         before = self.dilation[0] * (self.kernel_size[0] - 1)
         return super().forward(F.pad(x, (before, 0)))

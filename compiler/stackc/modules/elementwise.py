@@ -1,4 +1,4 @@
-"""Arithmetic on every element."""
+"""Elementwise arithmetic."""
 
 from functools import reduce
 
@@ -39,7 +39,7 @@ class Abs(nn.Module):
 
 
 class Pow(nn.Module):
-    """A power with one exponent."""
+    """A power with a constant exponent."""
 
     def __init__(self, exponent: float) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Pow(nn.Module):
 
 
 class Clamp(nn.Module):
-    """No less than one number, and no more than another."""
+    """Values limited to a range."""
 
     def __init__(self, min: float | None = None, max: float | None = None) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class Div(nn.Module):
 
 
 class Maximum(nn.Module):
-    """The largest of its inputs."""
+    """The elementwise maximum of its inputs."""
 
     def forward(self, *x: Tensor) -> Tensor:
         """max(x₁, x₂, …, x_N)."""
@@ -88,7 +88,7 @@ class Maximum(nn.Module):
 
 
 class Minimum(nn.Module):
-    """The least of its inputs."""
+    """The elementwise minimum of its inputs."""
 
     def forward(self, *x: Tensor) -> Tensor:
         """min(x₁, x₂, …, x_N)."""

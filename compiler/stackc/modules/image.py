@@ -20,7 +20,7 @@ class GlobalMaxPool(nn.Module):
 
 
 class MeanOfParts(nn.Module):
-    """The means over equal parts of an image."""
+    """The mean of each of several equal parts of an image."""
 
     def __init__(self, rows: int, columns: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Axes exchanged, joined and parted, and entries of an axis taken."""
+"""Reshaping, permuting and slicing."""
 
 from typing import Any
 
@@ -6,18 +6,19 @@ from torch import Tensor, nn
 
 
 def extent(size: Any, *x: Tensor | None) -> int:
-    """A size that may hang on those of tensors: a number, or a sum of terms, each a number and what it is times.
+    """Evaluate a size: a number, or a sum of terms, each a coefficient and its factors.
 
-    That is (tensor, axis), the size of an axis, or (terms, divisor), another sum divided and rounded down.
+    A factor is (tensor, axis), the size of an axis, or (terms, divisor), another sum divided and rounded down.
     """
     if isinstance(size, int):
         return size
+
     total = 0
-    for number, factors in size:
-        for source, other in factors:
+    for term, factors in size:
+        for source, number in factors:
             tensor = x[source] if isinstance(source, int) else None
-            number = number * (extent(source, *x) // other if tensor is None else tensor.shape[other])
-        total = total + number
+            term = term * (extent(source, *x) // number if tensor is None else tensor.shape[number])
+        total = total + term
     return total
 
 
@@ -34,7 +35,7 @@ class Transpose(nn.Module):
 
 
 class Reshape(nn.Module):
-    """The same elements in another shape: 0 is the size that stood there before, -1 what is left over."""
+    """The same elements in another shape: 0 copies the size of x at that position, -1 is the remaining size."""
 
     def __init__(self, shape: tuple[Any, ...]) -> None:
         super().__init__()
@@ -46,7 +47,7 @@ class Reshape(nn.Module):
 
 
 class Unflatten(nn.Module):
-    """An axis as several, of which the last runs fastest."""
+    """An axis split into several, the last of which varies fastest."""
 
     def __init__(self, axis: int, size: tuple[Any, ...]) -> None:
         super().__init__()
@@ -68,7 +69,7 @@ class Permute(nn.Module):
         self.order = order
 
     def forward(self, x: Tensor) -> Tensor:
-        """Axis i of y is axis order[i] of x."""
+        """Axis i of the result is axis order[i] of x."""
         return x.permute(self.order)
 
 
@@ -86,7 +87,7 @@ class Select(nn.Module):
 
 
 class Slice(nn.Module):
-    """Some entries of an axis."""
+    """Consecutive entries of an axis."""
 
     def __init__(self, axis: int, start: int, size: Any) -> None:
         super().__init__()
@@ -100,7 +101,7 @@ class Slice(nn.Module):
 
 
 class Split(nn.Module):
-    """An axis in two parts."""
+    """An axis split in two parts."""
 
     def __init__(self, axis: int, size: int) -> None:
         super().__init__()
@@ -114,7 +115,7 @@ class Split(nn.Module):
 
 
 class Squeeze(nn.Module):
-    """An axis of one entry taken away."""
+    """An axis of size 1 removed."""
 
     def __init__(self, axis: int) -> None:
         super().__init__()
@@ -126,7 +127,7 @@ class Squeeze(nn.Module):
 
 
 class Unsqueeze(nn.Module):
-    """An axis of one entry put in."""
+    """An axis of size 1 inserted."""
 
     def __init__(self, axis: int) -> None:
         super().__init__()

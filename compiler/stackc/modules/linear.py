@@ -1,4 +1,4 @@
-"""Maps with fixed numbers, and the feed-forward networks."""
+"""Scales, and feed-forward networks."""
 
 import math
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Scale(nn.Module):
-    """A product with one number, and a sum with another."""
+    """A product with a constant, plus another."""
 
     def __init__(self, factor: float, offset: float = 0.0) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class Scale(nn.Module):
 
 
 class LearnedScale(nn.Module):
-    """A learned factor, for each feature or for all, or its exponential."""
+    """A learned factor, or the exponential of one, for each feature or for all."""
 
     def __init__(
         self, features: int | None = None, initial: float = 1.0, *, behind: int = 0, exponential: bool = False
@@ -39,7 +39,7 @@ class LearnedScale(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Two linear maps with an activation between them."""
+    """Two linear layers with an activation between them."""
 
     def __init__(
         self, features: int, *, hidden: int, out: int, activation: nn.Module, dropout: float = 0.0, bias: bool = True
@@ -58,7 +58,7 @@ class Mlp(nn.Module):
 
 
 class GatedMlp(nn.Module):
-    """Two linear maps side by side, one of them behind an activation, multiplied; and a third behind their product."""
+    """Two parallel linear layers, one of them activated, whose product enters a third one."""
 
     def __init__(
         self, features: int, *, hidden: int, out: int, activation: nn.Module, dropout: float = 0.0, bias: bool = True

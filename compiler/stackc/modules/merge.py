@@ -1,4 +1,4 @@
-"""Several tensors made one."""
+"""Several tensors combined into one."""
 
 import math
 from functools import reduce
@@ -42,11 +42,11 @@ class WeightedSum(nn.Module):
     def forward(self, *x: Tensor) -> Tensor:
         """γ · Σᵢ softmax(weight)ᵢ · xᵢ."""
         weights = self.gamma * torch.softmax(self.weight, dim=0)  # [inputs]
-        return reduce(torch.add, (weights[i] * each for i, each in enumerate(x)))
+        return reduce(torch.add, (weights[i] * value for i, value in enumerate(x)))
 
 
 class GatedSum(nn.Module):
-    """A mix of its branches that a gate decides at each position."""
+    """A mix of its branches, weighted by a gate at each position."""
 
     def __init__(self, features: int, branches: int, bias: bool = True, top_k: int | None = None) -> None:
         super().__init__()
@@ -60,11 +60,11 @@ class GatedSum(nn.Module):
             least = scores.topk(self.top_k, dim=-1).values[..., -1:]  # [..., 1]
             scores = scores.masked_fill(scores < least, -math.inf)
         shares = torch.softmax(scores, dim=-1).unbind(-1)  # [...] for each branch
-        return reduce(torch.add, (share.unsqueeze(-1) * each for share, each in zip(shares, branch, strict=True)))
+        return reduce(torch.add, (share.unsqueeze(-1) * y for share, y in zip(shares, branch, strict=True)))
 
 
 class Concat(nn.Module):
-    """Its inputs one after another along an axis."""
+    """The concatenation of its inputs along an axis."""
 
     def __init__(self, axis: int = -1) -> None:
         super().__init__()

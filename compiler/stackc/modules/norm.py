@@ -1,4 +1,4 @@
-"""The normalizations of torch.nn, over features that stand on any axis or axes."""
+"""The normalizations of torch.nn, with features on any axis or axes."""
 
 from torch import Tensor, nn
 
@@ -53,7 +53,7 @@ class BatchNormAlong(nn.BatchNorm1d):
 
 
 class InstanceNormAlong(nn.InstanceNorm1d):
-    """Instance normalization of the features on `axis`, over all axes but that and the first."""
+    """Instance normalization of the features on `axis`, over all axes except that and the first."""
 
     def __init__(self, axis: int, features: int, eps: float = 1e-5, affine: bool = False) -> None:
         super().__init__(features, eps, affine=affine)

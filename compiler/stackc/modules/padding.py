@@ -1,11 +1,11 @@
-"""Entries added before and behind those of an axis."""
+"""Padding."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
 class Pad(nn.Module):
-    """Entries around a tensor; the numbers go from the last axis to the first, before and behind each."""
+    """Entries added around a tensor; `pad` has two numbers per axis, before and after, from the last axis on."""
 
     def __init__(self, pad: tuple[int, ...], mode: str = "constant", value: float = 0.0) -> None:
         super().__init__()

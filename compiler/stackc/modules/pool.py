@@ -1,4 +1,4 @@
-"""From a vector a position to one vector, and vectors to unit length."""
+"""Sequence pooling, axis reductions, and L2 normalization."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ class MeanPool(nn.Module):
         if mask is None:
             return x.mean(dim=1)
         kept = mask.bool().unsqueeze(-1)  # [batch, seq, 1]
-        total = x.masked_fill(~kept, 0).sum(dim=1)  # [batch, dim]; whatever padding holds, NaN too, stays out
+        total = x.masked_fill(~kept, 0).sum(dim=1)  # [batch, dim]; padding is left out, even NaN
         count = kept.sum(dim=1).clamp(min=1)  # [batch, 1]
         return total / count.to(x.dtype)
 
@@ -33,7 +33,7 @@ class MaxPool(nn.Module):
 
 
 class Reduction(nn.Module):
-    """One number of all along an axis or several: their mean, sum, amax or amin."""
+    """The mean, sum, amax or amin along one or several axes."""
 
     def __init__(self, name: str, axis: int | tuple[int, ...] = -1, keepdim: bool = False) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Reduction(nn.Module):
         return y
 
     def export_forward(self, opset: int, target: str) -> Callable[[Tensor], Tensor] | None:
-        """Sums over several axes one axis after another: ONNX Runtime adds up all at once with a larger error."""
+        """Sum over several axes one after another: ONNX Runtime's sum over all at once has a larger error."""
         axes = self.axis
         if isinstance(axes, int) or self.name not in ("sum", "mean"):
             return None
@@ -69,7 +69,7 @@ class ClsPool(nn.Module):
 
 
 class L2Normalize(nn.Module):
-    """Vectors made as long as 1."""
+    """Vectors scaled to length 1."""
 
     def __init__(self, axis: int | tuple[int, ...] = -1, eps: float = 1e-12) -> None:
         super().__init__()

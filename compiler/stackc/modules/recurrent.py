@@ -1,4 +1,4 @@
-"""Recurrent layers with their outputs side by side, and as the one ONNX operator that each of them is."""
+"""Recurrent layers with all outputs in one tuple, and their export as one ONNX operator per layer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Lstm(nn.LSTM):
     ) -> None:
         super().__init__(features, hidden, layers, bias, True, dropout, bidirectional)
 
-    def forward(self, x: Tensor, h0: Tensor | None = None, c0: Tensor | None = None) -> Tensors:  # type: ignore[override]  # the states side by side, no tuple
+    def forward(self, x: Tensor, h0: Tensor | None = None, c0: Tensor | None = None) -> Tensors:  # type: ignore[override]  # states are arguments, not a tuple
         """x [batch, seq, features], states [layers·directions, batch, hidden] → y, h, c."""
         refresh(self)
         states = None
@@ -37,7 +37,7 @@ class Lstm(nn.LSTM):
         return y, h, c
 
     def export_forward(self, opset: int, target: str) -> Callable[..., Tensors]:
-        """PyTorch's i, f, g, o are i, o, f, c in ONNX."""
+        """Export as LSTM operators: PyTorch's gates i, f, g, o are i, o, f, c in ONNX."""
         return lambda x, h0=None, c0=None: onnx_layers(self, "LSTM", (0, 3, 1, 2), {}, x, h0, c0)
 
 
@@ -63,7 +63,7 @@ class Gru(nn.GRU):
         return y, h
 
     def export_forward(self, opset: int, target: str) -> Callable[..., Tensors]:
-        """PyTorch's r, z, n are z, r, h in ONNX; the reset gate acts behind the product."""
+        """Export as GRU operators: PyTorch's gates r, z, n are z, r, h in ONNX; the reset gate follows the product."""
         return lambda x, h0=None: onnx_layers(self, "GRU", (1, 0, 2), {"linear_before_reset": 1}, x, h0)
 
 
@@ -90,19 +90,19 @@ class Rnn(nn.RNN):
         return y, h
 
     def export_forward(self, opset: int, target: str) -> Callable[..., Tensors]:
-        """One gate, with an activation of its own for every direction."""
+        """Export as RNN operators, which take an activation for each direction."""
         activations = [self.nonlinearity.capitalize()] * (2 if self.bidirectional else 1)
         return lambda x, h0=None: onnx_layers(self, "RNN", (0,), {"activations": activations}, x, h0)
 
 
 def refresh(module: nn.RNNBase) -> None:
-    """torch.nn keeps a list of the weights beside them, which a parametrization of one does not reach."""
+    """Update the list of weights that torch.nn keeps: parametrizing a weight does not."""
     if parametrize.is_parametrized(module):
         module._flat_weights = [getattr(module, name) for name in module._flat_weights_names]
 
 
 def zeros(module: nn.RNNBase, x: Tensor) -> Tensor:
-    """A first state, [layers·directions, batch, hidden]."""
+    """The default first state, [layers·directions, batch, hidden]."""
     directions = 2 if module.bidirectional else 1
     return x.new_zeros(module.num_layers * directions, x.shape[0], module.hidden_size)
 
@@ -115,20 +115,21 @@ def onnx_layers(
     x: Tensor,
     *first: Tensor | None,
 ) -> Tensors:
-    """What the module calculates as ONNX operators, one a layer, for an export alone: they have no numbers.
+    """Return the outputs of the module as ONNX operators, one per layer, for an export only: they compute no values.
 
-    `gates` says which of PyTorch's gates is each of ONNX's, `first` has the states to start from, or None.
+    `gates` has, for each gate of ONNX, its index in PyTorch; `first` are the first states, or None.
     """
     directions = 2 if module.bidirectional else 1
     direction = "bidirectional" if module.bidirectional else "forward"
     y = x.transpose(0, 1)  # [seq, batch, features]
     state = [directions, x.shape[0], module.hidden_size]
     last: list[Tensors] = []
+
     for layer in range(module.num_layers):
-        here = slice(layer * directions, (layer + 1) * directions)
+        own_states = slice(layer * directions, (layer + 1) * directions)
         joined, *states = torch.onnx.ops.symbolic_multi_out(
             f"::{operator}",
-            [y, *onnx_weights(module, layer, gates), None, *(None if s is None else s[here] for s in first)],
+            [y, *onnx_weights(module, layer, gates), None, *(None if s is None else s[own_states] for s in first)],
             {**attributes, "hidden_size": module.hidden_size, "direction": direction},
             dtypes=[x.dtype] * (1 + len(first)),
             shapes=[[y.shape[0], *state], *(state for _ in first)],
@@ -136,6 +137,7 @@ def onnx_layers(
         # [seq, directions, batch, hidden] → [seq, batch, directions·hidden]
         y = joined.transpose(1, 2).flatten(2) if module.bidirectional else joined.squeeze(1)
         last.append(tuple(states))
+
     return y.transpose(0, 1), *(torch.cat(states) for states in zip(*last, strict=True))
 
 
@@ -150,6 +152,7 @@ def onnx_weights(module: nn.RNNBase, layer: int, gates: tuple[int, ...]) -> tupl
     inputs, states = (
         torch.stack([reordered(name + suffix) for suffix in suffixes]) for name in ("weight_ih", "weight_hh")
     )
+
     if not module.bias:
         return inputs, states, None
     both = [torch.cat([reordered(f"bias_{name}{suffix}") for name in ("ih", "hh")]) for suffix in suffixes]

@@ -1,4 +1,4 @@
-"""Parametrizations: a parameter as a function of the one that is trained, for torch.nn.utils.parametrize."""
+"""Parametrizations for torch.nn.utils.parametrize: a parameter as a function of the tensors that are trained."""
 
 import torch
 from torch import Tensor, nn
@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 
 class Standardized(nn.Module):
-    """Zero mean and unit standard deviation, over all axes or over some."""
+    """Zero mean and unit standard deviation, over all axes or some."""
 
     def __init__(self, axes: tuple[int, ...] | None = None, eps: float = 1e-5) -> None:
         super().__init__()
@@ -14,7 +14,7 @@ class Standardized(nn.Module):
         self.eps = eps
 
     def forward(self, w: Tensor) -> Tensor:
-        """(w − mean(w)) / (std(w) + eps), std of the population."""
+        """(w − mean(w)) / (std(w) + eps) with the population's std."""
         axes = tuple(range(w.dim())) if self.axes is None else self.axes
         mean = w.mean(dim=axes, keepdim=True)
         std = w.std(dim=axes, correction=0, keepdim=True)
@@ -22,7 +22,7 @@ class Standardized(nn.Module):
 
 
 class MinMaxScaled(nn.Module):
-    """The least element becomes `low`, the largest `high`."""
+    """Scaling of the least element to `low` and of the largest to `high`."""
 
     def __init__(self, low: float = -1.0, high: float = 1.0) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class MinMaxScaled(nn.Module):
         self.high = high
 
     def forward(self, w: Tensor) -> Tensor:
-        """low + (high − low) · (w − min(w)) / (max(w) − min(w)); `low` where all elements are equal."""
+        """low + (high − low) · (w − min(w)) / (max(w) − min(w)); `low` if all elements are equal."""
         least, largest = w.min(), w.max()
         span = largest - least
         span = span.masked_fill(span == 0, 1)
@@ -38,7 +38,7 @@ class MinMaxScaled(nn.Module):
 
 
 class WeightNormed(nn.Module):
-    """Lengths and directions, along an axis."""
+    """Products of lengths and directions along an axis."""
 
     def __init__(self, axis: int = 0) -> None:
         super().__init__()
@@ -53,13 +53,13 @@ class WeightNormed(nn.Module):
         return self.lengths(w), w
 
     def lengths(self, v: Tensor) -> Tensor:
-        """The norms over all axes but one, which stay as 1."""
+        """The norms over all axes but one, which are kept with size 1."""
         others = tuple(i for i in range(v.dim()) if i != self.axis % v.dim())
         return v.square().sum(dim=others, keepdim=True).sqrt() if others else v.abs()
 
 
 class SpectralNormed(nn.Module):
-    """Division by the largest singular value, which power iterations follow in training."""
+    """Division by the largest singular value, which power iterations update in training."""
 
     _u: Tensor
     _v: Tensor
@@ -74,26 +74,26 @@ class SpectralNormed(nn.Module):
         """w / (uᵀ·w·v)."""
         matrix = self.matrix(w)
         if self.training:
-            self.follow(matrix, self.iterations)
-        u, v = self._u.clone(), self._v.clone()  # the next iterations change them in place
+            self.iterate(matrix, self.iterations)
+        u, v = self._u.clone(), self._v.clone()  # later iterations change them in place
         return w / torch.dot(u, torch.mv(matrix, v))
 
     def right_inverse(self, w: Tensor) -> Tensor:
-        """w itself; where it is the first one, its singular vectors are found from a start that no seed decides."""
+        """w itself; the first one also initializes the singular vectors, from ones, so that no seed is needed."""
         if "_u" not in self._buffers:
             matrix = self.matrix(w)
             self.register_buffer("_u", matrix.new_ones(matrix.shape[0]))
             self.register_buffer("_v", F.normalize(matrix.new_ones(matrix.shape[1]), dim=0))
-            self.follow(matrix, 15)
+            self.iterate(matrix, 15)
         return w
 
     @torch.no_grad()
-    def follow(self, matrix: Tensor, iterations: int) -> None:
-        """Turn u and v towards the singular vectors."""
+    def iterate(self, matrix: Tensor, iterations: int) -> None:
+        """Move u and v towards the singular vectors by power iterations."""
         for _ in range(iterations):
             self._u.copy_(F.normalize(matrix @ self._v, dim=0, eps=self.eps))
             self._v.copy_(F.normalize(matrix.T @ self._u, dim=0, eps=self.eps))
 
     def matrix(self, w: Tensor) -> Tensor:
-        """[the axis, all other axes]."""
+        """w as a matrix [the axis, all other axes]."""
         return w.movedim(self.axis, 0).flatten(1)

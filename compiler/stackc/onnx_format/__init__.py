@@ -1,1 +1,7 @@
-"""The ONNX format: nodes, files with external data, the checker. It knows nothing of specs."""
+"""The ONNX format itself: nodes, values, files and their validity, for any model, whoever wrote it.
+
+nodes.py    what a node reads, subgraphs included, and a node over other names
+values.py   declarations of values: made of types and names, and read
+files.py    models read from a file without their data, which must lie in the file's folder
+checker.py  the validity of a written file
+"""

@@ -1,4 +1,4 @@
-"""ONNX nodes as data: what a node reads, subgraphs included, and the same node over other names."""
+"""ONNX nodes as data: the values that a node reads, subgraphs included, and the same node over other names."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 
 import onnx
 
+from stackc.onnx_format.values import declare, without_dim_names
+
 Rename = Callable[[str], str]
 
 
 def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
-    """The bodies of If, Loop and Scan."""
+    """Yield the bodies of If, Loop and Scan."""
     for attribute in node.attribute:
         if attribute.type == onnx.AttributeProto.GRAPH:
             yield attribute.g
@@ -19,27 +21,28 @@ def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
 
 
 def reads(node: onnx.NodeProto) -> Iterator[str]:
-    """The names of the values a node depends on: its inputs, and what its subgraphs capture without naming it there."""
+    """Yield the names of the values that a node depends on: its inputs, and the values that its subgraphs capture."""
     yield from (name for name in node.input if name)
     for graph in subgraphs(node):
         yield from _captures(graph)
 
 
 def _captures(graph: onnx.GraphProto) -> Iterator[str]:
-    inside = {value.name for value in graph.input} | {constant.name for constant in graph.initializer}
+    defined = {value.name for value in graph.input} | {constant.name for constant in graph.initializer}
     for node in graph.node:
-        yield from (name for name in reads(node) if name not in inside)
-        inside.update(node.output)
-    yield from (value.name for value in graph.output if value.name not in inside)
+        yield from (name for name in reads(node) if name not in defined)
+        defined.update(node.output)
+    yield from (value.name for value in graph.output if value.name not in defined)
 
 
 def renamed(node: onnx.NodeProto, rename: Rename) -> onnx.NodeProto:
-    """The node over other names, bare of its own name, notes and metadata, its attributes in one order.
+    """Return the node over other names, without its own name, notes and metadata, its attributes sorted by name.
 
-    `rename` is asked for every value that the node reads or makes, those inside of its subgraphs included.
+    `rename` is called for every value that the node reads or makes, including those inside its subgraphs.
     """
     new = onnx.NodeProto(op_type=node.op_type, domain=node.domain, overload=node.overload)
     new.input.extend(rename(name) if name else "" for name in node.input)
+
     for attribute in sorted(node.attribute, key=lambda a: a.name):
         copy = new.attribute.add()
         copy.CopyFrom(attribute)
@@ -49,6 +52,7 @@ def renamed(node: onnx.NodeProto, rename: Rename) -> onnx.NodeProto:
         elif attribute.type == onnx.AttributeProto.GRAPHS:
             del copy.graphs[:]
             copy.graphs.extend(_renamed_graph(graph, rename) for graph in attribute.graphs)
+
     new.output.extend(rename(name) if name else "" for name in node.output)
     return new
 
@@ -56,20 +60,11 @@ def renamed(node: onnx.NodeProto, rename: Rename) -> onnx.NodeProto:
 def _renamed_graph(graph: onnx.GraphProto, rename: Rename) -> onnx.GraphProto:
     new = onnx.GraphProto(name="body")
     for values, copies in ((graph.input, new.input), (graph.output, new.output)):
-        copies.extend(onnx.ValueInfoProto(name=rename(v.name), type=_ranked(v.type)) for v in values)
+        copies.extend(declare(rename(value.name), without_dim_names(value.type)) for value in values)
+
     for constant in graph.initializer:
         copy = new.initializer.add()
         copy.CopyFrom(constant)
         copy.name = rename(constant.name)
     new.node.extend(renamed(node, rename) for node in graph.node)
-    return new
-
-
-def _ranked(type: onnx.TypeProto) -> onnx.TypeProto:
-    """The type without the names of its dims: they belong to the graph it was traced in."""
-    new = onnx.TypeProto()
-    new.CopyFrom(type)
-    for dim in new.tensor_type.shape.dim:
-        if dim.HasField("dim_param"):
-            dim.Clear()
     return new

@@ -1,1 +1,15 @@
-"""The ONNX file held against the eager module: points, draws, tolerance, parity."""
+"""Parity: the ONNX file is run against the eager PyTorch module, in float32 and in float64.
+
+points.py              sizes of the dims to prove at, and the inputs drawn there
+eager.py               the reference: the module run eagerly, with every value that its components compute
+promotion.py           float64 for custom code that names float32
+stamped_model.py       the ONNX file taken apart by the stamps of its nodes
+component_subgraph.py  the nodes of one component, run on their own and judged
+components.py          every component proven on its own
+sections.py            the file cut at discrete choices, such as an argmax
+shapes.py              names, types and shapes of the file against those of the program
+tolerance.py           how far an output may be from the truth
+parity.py              the proof: all of these in order
+report.py              what a proof found, as data
+blame.py               a failed proof, reported at the component that introduces the error
+"""

@@ -1,8 +1,8 @@
-"""Every component by itself: cut out of the file as it ships, and fed with the reference's values.
+"""Prove every component on its own: cut out of the finished file, and fed with the reference's values.
 
-What a component reads in the file is one thing, what the spec wires to it another: the file gets the reference's value
-of whatever tensor it reads, the module those that the spec names. So two inputs that were swapped show, and an error
-shows where it is introduced, not where it arrives.
+A component of the file gets the reference's values of the tensors that it reads, the component of the module those of
+the tensors that the spec names. So two swapped inputs show, and an error shows where it is introduced, not where it
+arrives.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from stackc.proof.component_subgraph import ComponentSubgraph, ModelUnderTest
 from stackc.proof.eager import Values, in_double, run_call, run_eager
 from stackc.proof.points import Point
 from stackc.proof.report import ComponentRow
+from stackc.proof.tolerance import largest_difference
 from stackc.runtime import Array
 
 Draw = tuple[Point, Mapping[str, Array]]
@@ -37,14 +38,15 @@ class Reference:
 
     @staticmethod
     def of(module: nn.Module) -> Reference:
-        """What a module is proven by: the copy in its own precision has the parameters of the module."""
+        """Copy a module; the copy in its own precision shares the parameters of the module."""
         shared: dict[int, Any] = {id(parameter): parameter for parameter in module.parameters()}
         return Reference(module, copy.deepcopy(module, shared).eval(), in_double(module).eval())
 
 
 @dataclass(frozen=True, eq=False)
 class PointValues:
-    """All values of the program at one point: the reference's, and for inherited errors the truth and the file's."""
+    """All values of the program at one point: the reference's in float32, and for inherited errors the truth and the
+    file's."""
 
     point: Point
     values: Values
@@ -53,64 +55,68 @@ class PointValues:
 
 
 def prove_components(
-    subject: ModelUnderTest, reference: Reference, draws: Iterable[Draw], *, calls: Sequence[Call], inherited: bool
+    under_test: ModelUnderTest, reference: Reference, draws: Iterable[Draw], *, calls: Sequence[Call], inherited: bool
 ) -> tuple[ComponentRow, ...]:
-    """A row for every output of the calls at every point. Nothing is raised: what is wrong stands in the rows."""
-    scenes = [_scene(subject, reference, draw, inherited) for draw in draws]
-    return tuple(row for call in calls for row in _rows(subject, reference, call, scenes))
+    """Return a row for every output of the calls at every point. Problems are in the rows: nothing is raised."""
+    points = [_point_values(under_test, reference, draw, inherited) for draw in draws]
+    return tuple(row for call in calls for row in _rows(under_test, reference, call, points))
 
 
-def _scene(subject: ModelUnderTest, reference: Reference, draw: Draw, inherited: bool) -> PointValues:
+def _point_values(under_test: ModelUnderTest, reference: Reference, draw: Draw, inherited: bool) -> PointValues:
     point, feeds = draw
-    program = subject.program
-    every = frozenset(program.types)
-    values = run_eager(reference.single, feeds, program, keep=every).values
+    program = under_test.program
+    every_value = frozenset(program.types)
+    values = run_eager(reference.single, feeds, program, keep=every_value).values
     if not inherited:
         return PointValues(point, values, None, None)
-    truth = run_eager(reference.double, feeds, program, torch.float64, keep=every).values
-    return PointValues(point, values, truth, _file_values(subject, feeds, values))
+
+    truth = run_eager(reference.double, feeds, program, torch.float64, keep=every_value).values
+    return PointValues(point, values, truth, _file_values(under_test, feeds, values))
 
 
-def _file_values(subject: ModelUnderTest, feeds: Mapping[str, Array], values: Values) -> Values | None:
-    """What the file makes of every value of the program; whole numbers are the reference's. None where it fails."""
-    shipped = subject.shipped
-    tensors = [tensor for tensor in shipped.values if tensor in shipped.makers]
-    part = shipped.part(tensors, lambda name: name in subject.program.inputs)
+def _file_values(under_test: ModelUnderTest, feeds: Mapping[str, Array], values: Values) -> Values | None:
+    """Return every value of the program as the file computes it, with the reference's whole numbers.
+
+    Returns None if the file fails.
+    """
+    stamped = under_test.stamped
+    tensors = [tensor for tensor in stamped.values if tensor in stamped.producers]
+    submodel = stamped.extract(tensors, lambda name: name in under_test.program.inputs)
     try:
-        made = subject.open(part).run({name: feeds[name] for name in part.inputs})
+        results = under_test.open(submodel).run({name: feeds[name] for name in submodel.inputs})
     except SpecError:
         return None
-    found = dict(values)
-    for value, tensor in shipped.tensors.items():
-        if tensor in made and values[value].is_floating_point():
-            found[value] = torch.from_numpy(made[tensor])
-    return found
+
+    file_values = dict(values)
+    for value, tensor in stamped.tensors.items():
+        if tensor in results and values[value].is_floating_point():
+            file_values[value] = torch.from_numpy(results[tensor])
+    return file_values
 
 
 def _rows(
-    subject: ModelUnderTest, reference: Reference, call: Call, scenes: Sequence[PointValues]
+    under_test: ModelUnderTest, reference: Reference, call: Call, points: Sequence[PointValues]
 ) -> Iterator[ComponentRow]:
-    piece = ComponentSubgraph.of(subject, call)
-    for scene in scenes:
-        truth = run_call(reference.double, call, scene.values, torch.float64)
-        verdicts = piece.verdicts(scene.values, dict(zip(call.outputs, truth, strict=True)))
-        drift = _inherited(reference.double, call, scene)
+    subgraph = ComponentSubgraph.of(under_test, call)
+    for at in points:
+        truth = run_call(reference.double, call, at.values, torch.float64)
+        verdicts = subgraph.verdicts(at.values, dict(zip(call.outputs, truth, strict=True)))
+        inherited = _inherited_errors(reference.double, call, at)
         for value, verdict in verdicts.items():
-            yield ComponentRow(call.path, call.component.op, value, scene.point, verdict, call.span, drift.get(value))
+            yield ComponentRow(call.path, call.component.op, value, at.point, verdict, call.span, inherited.get(value))
 
 
-def _inherited(double: nn.Module, call: Call, scene: PointValues) -> dict[str, float]:
-    """How far the exact component is from the truth on the file's own values, by the value it makes."""
-    if scene.truth is None or scene.file is None:
+def _inherited_errors(double: nn.Module, call: Call, at: PointValues) -> dict[str, float]:
+    """Return how far the exact component is from the truth on the file's own values, by the value it computes."""
+    if at.truth is None or at.file is None:
         return {}
-    made = run_call(double, call, scene.file, torch.float64)
-    return {
-        value: _distance(x.numpy(), scene.truth[value].numpy()) for value, x in zip(call.outputs, made, strict=True)
-    }
+    results = run_call(double, call, at.file, torch.float64)
+    return {value: _error(x.numpy(), at.truth[value].numpy()) for value, x in zip(call.outputs, results, strict=True)}
 
 
-def _distance(one: Array, other: Array) -> float:
-    if not np.issubdtype(one.dtype, np.floating):
-        return float(np.count_nonzero(one != other))
-    both = np.isfinite(one) & np.isfinite(other)
-    return float(np.abs(one[both] - other[both]).max(initial=0.0))
+def _error(value: Array, truth: Array) -> float:
+    """Return the largest difference where both are finite; for whole numbers, how many differ."""
+    if not np.issubdtype(value.dtype, np.floating):
+        return float(np.count_nonzero(value != truth))
+    finite = np.isfinite(value) & np.isfinite(truth)
+    return largest_difference(value[finite], truth[finite])

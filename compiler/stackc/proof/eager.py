@@ -1,4 +1,4 @@
-"""The reference: the module of a spec run eagerly, in float32 or float64, and every value that its components make."""
+"""The reference: the module of a spec run eagerly, in float32 or float64, with every value that it computes."""
 
 from __future__ import annotations
 
@@ -19,26 +19,28 @@ from stackc.proof.promotion import promoted
 from stackc.runtime import Array
 
 Values = Mapping[str, Tensor]
+"""Values of the program by name."""
 
 
 @dataclass(frozen=True, eq=False)
-class Pass:
+class ForwardPass:
     """One forward pass: the outputs of the model by name, and the values of the program that were asked for."""
 
     outputs: Mapping[str, Array]
     values: Values
 
     def named(self, output: str, value: str) -> Array:
-        """The output of that name, and where the model has none, the value."""
+        """Return the output of that name, or the value if the model has no such output."""
         return self.outputs[output] if output in self.outputs else self.values[value].numpy()
 
 
 def in_double(module: nn.Module) -> nn.Module:
-    """A copy of the module in float64, of which no copy in its own precision is made on the way."""
+    """Return a copy of the module in float64, without an intermediate copy in its own precision."""
 
     def widened(x: Tensor) -> Tensor:
         return x.detach().to(torch.float64 if x.is_floating_point() else x.dtype, copy=True)
 
+    # deepcopy takes an object out of its memo instead of copying it
     memo: dict[int, Tensor] = {id(p): nn.Parameter(widened(p), p.requires_grad) for p in module.parameters()}
     memo |= {id(buffer): widened(buffer) for buffer in module.buffers()}
     return copy.deepcopy(module, memo)
@@ -51,68 +53,74 @@ def run_eager(
     precision: torch.dtype = torch.float32,
     *,
     keep: frozenset[str] = frozenset(),
-    given: Values | None = None,
-) -> Pass:
-    """The module on these inputs; float inputs are taken to the precision of the module.
+    substitutes: Values | None = None,
+) -> ForwardPass:
+    """Run the module on these inputs; float inputs are cast to the precision of the module.
 
-    `keep` names the values to keep; those `given` stand in the place of what the module makes.
+    `keep` names the values to return; `substitutes` replace the values that the module computes.
     """
     inputs = {name: cast(torch.from_numpy(np.asarray(feeds[name], order="C")), precision) for name in program.inputs}
-    with _watching(module, program, keep, given or {}) as kept, torch.no_grad(), exactly(program.calls, precision):
-        made = flat(module(*inputs.values()))
+
+    hooks = _hook_calls(module, program, keep, substitutes or {})
+    with hooks as kept, torch.no_grad(), computing_in(precision, program.calls):
+        outputs = as_tuple(module(*inputs.values()))
+
     kept |= {name: x for name, x in inputs.items() if name in keep}
-    return Pass({name: value.numpy() for name, value in zip(program.outputs, made, strict=True)}, kept)
+    return ForwardPass({name: x.numpy() for name, x in zip(program.outputs, outputs, strict=True)}, kept)
 
 
 def run_call(module: nn.Module, call: Call, values: Values, precision: torch.dtype) -> tuple[Tensor, ...]:
-    """What one component of the module makes of values that are wired as the spec says."""
+    """Run one component of the module on the values that the spec connects to it."""
     inputs = [cast(values[name], precision) if name is not None else None for name in call.inputs]
-    with torch.no_grad(), exactly([call], precision):
-        return flat(module.get_submodule(call.owner)(*inputs))
+    with torch.no_grad(), computing_in(precision, [call]):
+        return as_tuple(module.get_submodule(call.owner)(*inputs))
 
 
-def exactly(calls: Iterable[Call], precision: torch.dtype) -> AbstractContextManager[None]:
-    """Where calls are to run in float64, what somebody's own code among them does in float32 by name is done so too."""
-    own = any(isinstance(call.component, CustomModule) for call in calls)
-    return promoted() if own and precision == torch.float64 else nullcontext()
+def computing_in(precision: torch.dtype, calls: Iterable[Call]) -> AbstractContextManager[None]:
+    """Return a context in which calls compute in float64, even where custom code among them names float32."""
+    custom = any(isinstance(call.component, CustomModule) for call in calls)
+    return promoted() if custom and precision == torch.float64 else nullcontext()
 
 
 def cast(x: Tensor, precision: torch.dtype) -> Tensor:
-    """Floats in another precision; whole numbers and booleans as they are."""
+    """Cast floats to another precision; whole numbers and booleans are returned unchanged."""
     return x.to(precision) if x.is_floating_point() else x
 
 
-def flat(made: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """One output or several, as several; a component may pass a parameter on, which has a gradient."""
-    return tuple(value.detach() for value in ((made,) if isinstance(made, Tensor) else made))
+def as_tuple(outputs: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Return one output or several as a tuple, detached: a component may pass a parameter on, which has a gradient."""
+    return tuple(value.detach() for value in ((outputs,) if isinstance(outputs, Tensor) else outputs))
 
 
 @contextmanager
-def _watching(module: nn.Module, program: Program, keep: frozenset[str], given: Values) -> Iterator[dict[str, Tensor]]:
-    """What the components make is kept, or replaced, while the module runs."""
-    queues: dict[str, deque[Call]] = {}
+def _hook_calls(
+    module: nn.Module, program: Program, keep: frozenset[str], substitutes: Values
+) -> Iterator[dict[str, Tensor]]:
+    """Keep or replace what the components compute while the module runs."""
+    calls_of_owner: dict[str, deque[Call]] = {}
     for call in program.calls:
-        queues.setdefault(call.owner, deque()).append(call)
+        calls_of_owner.setdefault(call.owner, deque()).append(call)
+
     kept: dict[str, Tensor] = {}
-    wanted = keep | given.keys()
-    with ExitStack() as stack:
-        for owner, queue in queues.items():
-            if any(wanted.intersection(call.outputs) for call in queue):
-                stack.enter_context(_hooked(module.get_submodule(owner), queue, keep, given, kept))
+    wanted = keep | substitutes.keys()
+    with ExitStack() as hooks:
+        for owner, calls in calls_of_owner.items():
+            if any(wanted.intersection(call.outputs) for call in calls):
+                hooks.enter_context(_hook_owner(module.get_submodule(owner), calls, keep, substitutes, kept))
         yield kept
 
 
 @contextmanager
-def _hooked(
-    module: nn.Module, queue: deque[Call], keep: frozenset[str], given: Values, kept: dict[str, Tensor]
+def _hook_owner(
+    module: nn.Module, calls: deque[Call], keep: frozenset[str], substitutes: Values, kept: dict[str, Tensor]
 ) -> Iterator[None]:
-    """One hook on a module, whose calls come in running order however many there are."""
+    """Hook one module, which runs its `calls` in running order however many there are."""
 
-    def hook(_: nn.Module, __: Any, made: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
-        names = queue.popleft().outputs
-        values = tuple(given.get(name, value) for name, value in zip(names, flat(made), strict=True))
+    def hook(_: nn.Module, __: Any, outputs: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
+        names = calls.popleft().outputs
+        values = tuple(substitutes.get(name, x) for name, x in zip(names, as_tuple(outputs), strict=True))
         kept.update((name, value) for name, value in zip(names, values, strict=True) if name in keep)
-        return values[0] if isinstance(made, Tensor) else values
+        return values[0] if isinstance(outputs, Tensor) else values
 
     handle = module.register_forward_hook(hook)
     try:

@@ -1,4 +1,8 @@
-"""The proof: the eager module, in float32 and float64, against the ONNX file as it ships."""
+"""The proof: run the ONNX file against the eager module, in float32 and float64.
+
+Requires a program, its reference and the file that was linked from the program; ensures that every output of the file
+is within its tolerance at every point of the dims contract.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from stackc.components.custom.foreign_errors import RAISED
 from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.core.types import TensorType, ValueRange
 from stackc.ir.program import Program
-from stackc.proof.blame import eager_failure, failing_components, interface_failure, maker_of, parity_failure
+from stackc.proof.blame import eager_failure, failing_components, interface_failure, parity_failure, producer_span
 from stackc.proof.component_subgraph import ModelUnderTest
 from stackc.proof.components import Draw, Reference, prove_components
 from stackc.proof.eager import run_eager
@@ -36,65 +40,94 @@ def prove(
     threads: int | None = None,
     per_component: bool = False,
 ) -> Parity:
-    """Run the reference and the file at every point of the contract; `session` is the file `model`, open with
+    """Run the reference and the file at every point of the contract; `session` is the file `model`, opened with
     `threads`.
 
-    Raises SpecError: P701 where an output, or a component by itself, is too far off, by the line of the component at
-    fault; P702 where the file takes or gives other things than the spec says, P704 where a dim of them has become a
-    number; P703 where the module changes its own state in eval mode.
+    Raises SpecError: P701 if an output, or a component on its own, is too far off, at the line of the component at
+    fault; P702 if the inputs or outputs of the file are not those of the spec, P704 if one of their dims has become a
+    number; P703 if the module changes its own state in eval mode; P705 if the module fails in PyTorch.
     """
-    subject = ModelUnderTest(StampedModel.load(model, program), session.provider, threads)
-    scenes = list(draws(program, ranges, seed=seed))
-    if problems := list(interface_problems(program, session)):
-        frozen = any(problem.code == "P704" for problem in problems)
-        raise interface_failure(problems, failing_components(subject, reference, scenes[:1]) if frozen else ())
-    sections = Sections.of(subject, session)
-    parity = _outputs(sections, reference, scenes)
+    under_test = ModelUnderTest(StampedModel.load(model, program), session.provider, threads)
+    all_draws = list(draws(program, ranges, seed=seed))
+    _require_interface(under_test, reference, session, all_draws)
+
+    sections = Sections.of(under_test, session)
+    parity = _prove_outputs(sections, reference, all_draws)
     _require_unchanged(reference)
+
+    # a discrete choice is proven in the component that makes it, whether or not all components are asked for
     calls = program.calls if per_component else choosing_calls(program)
-    components = prove_components(subject, reference, scenes, calls=calls, inherited=per_component) if calls else ()
-    parity = replace(parity, rows=(*parity.rows, *_choices(sections, components)), components=components)
+    components = (
+        prove_components(under_test, reference, all_draws, calls=calls, inherited=per_component) if calls else ()
+    )
+    parity = replace(parity, rows=(*parity.rows, *_choice_rows(sections, components)), components=components)
+
     failing = [row for row in components if row.verdict.problem]
     if parity.failures or failing:
-        wrong = [str(row.point) for row in parity.failures]
-        failed = [draw for draw in scenes if str(draw[0]) in wrong]
-        raise parity_failure(program, parity.failures, failing or failing_components(subject, reference, failed))
+        failed_points = [str(row.point) for row in parity.failures]
+        failed = [(point, feeds) for point, feeds in all_draws if str(point) in failed_points]
+        raise parity_failure(program, parity.failures, failing or failing_components(under_test, reference, failed))
     return parity
 
 
-def _outputs(sections: Sections, reference: Reference, scenes: Sequence[Draw]) -> Parity:
-    """A row for all that is judged, point by point; the first draw at the primes gives the test vectors."""
-    program, judged = sections.shipped.program, sections.judged
+def _require_interface(
+    under_test: ModelUnderTest, reference: Reference, session: Session, all_draws: Sequence[Draw]
+) -> None:
+    """Compare names, types and shapes. Raises SpecError (P702, P704)."""
+    problems = list(interface_problems(under_test.program, session))
+    if not problems:
+        return
+    frozen = any(problem.code == "P704" for problem in problems)
+    failing = failing_components(under_test, reference, all_draws[:1]) if frozen else ()
+    raise interface_failure(problems, failing)
+
+
+def _prove_outputs(sections: Sections, reference: Reference, all_draws: Sequence[Draw]) -> Parity:
+    """Judge every output at every point; the random draw at the primes gives the test vectors."""
     rows: list[ParityRow] = []
     vectors: tuple[Mapping[str, Array], Mapping[str, Array]] | None = None
-    keep = sections.choices.union(value for name, value in judged.items() if name not in program.outputs)
-    for point, feeds in scenes:
-        try:
-            single = run_eager(reference.single, feeds, program, keep=keep)
-        except RAISED as error:
-            raise eager_failure(program, reference.single, point, feeds, error) from error
-        chosen = {name: single.values[name] for name in sections.choices}
-        truth = run_eager(reference.double, feeds, program, torch.float64, keep=keep, given=chosen)
-        made = sections.run(feeds, {name: choice.numpy() for name, choice in chosen.items()})
-        for name, value in judged.items():
-            verdict = _verdict(made, name, single.named(name, value), truth.named(name, value), program.types[value])
-            rows.append(ParityRow(name, point, verdict, str(maker_of(program, name) or "")))
+    for point, feeds in all_draws:
+        point_rows, outputs = _prove_point(sections, reference, (point, feeds))
+        rows += point_rows
         if vectors is None or (point.name, point.draw) == ("prime", "random"):
-            vectors = feeds, single.outputs
+            vectors = feeds, outputs
+
     assert vectors is not None, "every contract has a point"
     return Parity(tuple(rows), (), *vectors)
 
 
-def _verdict(made: Mapping[str, Array] | str, name: str, single: Array, truth: Array, type: TensorType) -> Verdict:
-    if isinstance(made, str):
-        return Verdict.wrong(made)
-    problem = shape_problem(made[name].shape, single.shape, type)
-    return Verdict.wrong(problem) if problem else judge(made[name], single, truth)
+def _prove_point(sections: Sections, reference: Reference, draw: Draw) -> tuple[list[ParityRow], Mapping[str, Array]]:
+    """Return a row for each value that is judged at one point, and PyTorch's outputs there."""
+    program, judged = sections.stamped.program, sections.judged
+    point, feeds = draw
+    keep = sections.choices.union(value for name, value in judged.items() if name not in program.outputs)
+    try:
+        single = run_eager(reference.single, feeds, program, keep=keep)
+    except RAISED as error:
+        raise eager_failure(program, reference.single, point, feeds, error) from error
+
+    # the float64 module and the file both continue with the choices that the float32 module made
+    choices = {name: single.values[name] for name in sections.choices}
+    truth = run_eager(reference.double, feeds, program, torch.float64, keep=keep, substitutes=choices)
+    results = sections.run(feeds, {name: choice.numpy() for name, choice in choices.items()})
+
+    rows = []
+    for name, value in judged.items():
+        verdict = _judge(results, name, single.named(name, value), truth.named(name, value), program.types[value])
+        rows.append(ParityRow(name, point, verdict, str(producer_span(program, name) or "")))
+    return rows, single.outputs
 
 
-def _choices(sections: Sections, components: Sequence[ComponentRow]) -> list[ParityRow]:
-    """The outputs that are choices: proven where they are made."""
-    outputs = sections.shipped.program.outputs.items()
+def _judge(results: Mapping[str, Array] | str, name: str, single: Array, truth: Array, type: TensorType) -> Verdict:
+    if isinstance(results, str):
+        return Verdict.wrong(results)
+    problem = shape_problem(results[name].shape, single.shape, type)
+    return Verdict.wrong(problem) if problem else judge(results[name], single, truth)
+
+
+def _choice_rows(sections: Sections, components: Sequence[ComponentRow]) -> list[ParityRow]:
+    """Return the rows of outputs that are choices, which the component that makes them has proven."""
+    outputs = sections.stamped.program.outputs.items()
     return [
         ParityRow(name, row.point, row.verdict, str(row.span))
         for name, value in outputs
@@ -104,6 +137,7 @@ def _choices(sections: Sections, components: Sequence[ComponentRow]) -> list[Par
 
 
 def _require_unchanged(reference: Reference) -> None:
+    """Compare the buffers of the copy that was run with those of the module. Raises SpecError (P703)."""
     state = dict(reference.single.named_buffers())
     for name, tensor in reference.module.named_buffers():
         if not torch.equal(tensor, state[name]) and not tensor.isnan().any():

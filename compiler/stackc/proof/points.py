@@ -1,4 +1,4 @@
-"""At which sizes a model is proven, and on which inputs: points of the dims contract, and draws at each of them."""
+"""Choose the sizes at which a model is proven, points of the dims contract, and draw the inputs at each of them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Array = npt.NDArray[np.generic]
 FLOP_BUDGET = 12e9  # of one forward pass: less than a second of eager float64 on two cores
 PRIME_BUDGET = 3e9  # of one at primes: there are two of them
 MEMORY_BUDGET = 1 << 30  # bytes of all values of a forward pass in float64, which the proof by components holds at once
-SIZE_BUDGET = 64  # where the contract names no largest size
-# odd sizes that differ, so that two dims which are mixed up do not agree by chance; smaller ones for larger models
+SIZE_BUDGET = 64  # the largest size of a dim whose contract names none
+# distinct sizes, so that two dims that are mixed up do not agree by chance; smaller ones for larger models
 _PRIMES = ((3, 13, 7, 11, 5, 17, 19, 23), (3, 5, 7, 11, 13, 17, 19, 23), (2, 3, 5, 7, 11, 13, 17, 19))
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Sizes of the dims, and which inputs are drawn there: `full` and `empty` are about masks and other choices."""
+    """Sizes of the dims, and how inputs are drawn there: masks at random, `full` or `empty`."""
 
     name: str
     sizes: Mapping[str, int]
@@ -37,22 +37,24 @@ class Point:
 
 
 def points_of(program: Program, *, budget: float = FLOP_BUDGET) -> list[Point]:
-    """The smallest sizes, primes, and the largest sizes whose forward pass stays within the budget of FLOPs and memory.
+    """Return the smallest sizes, primes, and the largest sizes within the budgets of FLOPs and memory.
 
     The smallest point has size 1 wherever the contract allows it: the exporter assumes sizes of 2 and more.
     """
     contract, cost = program.contract, _Cost.of(program)
     least = {name: limits.least for name, limits in contract.items()}
+
     candidates = [_primes(contract, primes) for primes in _PRIMES]
     primes = next((sizes for sizes in candidates if cost.within(sizes, min(budget, PRIME_BUDGET))), candidates[-1])
     points = [Point("smallest", least, "full"), Point("prime", primes), Point("prime", primes, "empty")]
+
     largest = _largest(contract, least, lambda sizes: cost.within(sizes, budget))
     return points + ([Point("largest", largest)] if contract and largest != primes else [])
 
 
 @dataclass(frozen=True, slots=True)
 class _Cost:
-    """What a forward pass costs at sizes yet to be given; equal calls are counted, not walked one by one."""
+    """The cost of a forward pass as a function of the sizes; equal calls are counted, not evaluated one by one."""
 
     flops: Dim
     outputs: Mapping[TensorType, int]
@@ -68,7 +70,7 @@ class _Cost:
         )
 
     def within(self, sizes: Mapping[str, int], flops: float) -> bool:
-        """Whether it can be proven at these sizes: within a budget of FLOPs, and of memory in float64."""
+        """Return whether a proof at these sizes stays within a budget of FLOPs, and of memory in float64."""
         if self.flops.evaluate(sizes) > flops:
             return False
         kept = sum(product(t.shape).evaluate(sizes) * count for t, count in self.outputs.items())
@@ -81,7 +83,7 @@ def _primes(contract: DimContract, primes: Sequence[int]) -> dict[str, int]:
 
 
 def _prime(limits: DimRange, prime: int) -> int:
-    """The prime, as a multiple where the contract asks for one, drawn into its range."""
+    """Return the prime, times `multiple_of` of the contract, clipped to its range."""
     highest = (limits.maximum or prime * limits.multiple_of) // limits.multiple_of * limits.multiple_of
     return max(limits.least, min(prime * limits.multiple_of, highest))
 
@@ -89,11 +91,12 @@ def _prime(limits: DimRange, prime: int) -> int:
 def _largest(
     contract: DimContract, least: Mapping[str, int], within: Callable[[Mapping[str, int]], bool]
 ) -> dict[str, int]:
-    """The largest sizes; over the budget the dims are halved, the one written first (the batch, as a rule) first."""
+    """Return the largest sizes within the budget; dims are halved in the order of the spec, usually the batch first."""
     sizes = {}
     for name, limits in contract.items():
         top = limits.maximum or max(SIZE_BUDGET, limits.least)
         sizes[name] = top // limits.multiple_of * limits.multiple_of
+
     for name, limits in contract.items():
         while not within(sizes) and sizes[name] > least[name]:
             sizes[name] = max(least[name], sizes[name] // 2 // limits.multiple_of * limits.multiple_of)
@@ -101,7 +104,10 @@ def _largest(
 
 
 def draw_feeds(program: Program, ranges: Mapping[str, ValueRange], point: Point, *, seed: int = 0) -> dict[str, Array]:
-    """Inputs at a point: normal numbers, ids within their range; the same for the same seed, whatever else changes."""
+    """Draw inputs at a point: normal numbers, and ids within their range.
+
+    An input depends only on the seed, the point and its own name, so it stays the same if others change.
+    """
     feeds = {}
     for name, type_ in program.inputs.items():
         digest = hashlib.sha256(f"{seed}:{point}:{name}".encode()).digest()
@@ -124,15 +130,15 @@ def _whole_numbers(random: np.random.Generator, allowed: ValueRange, shape: tupl
 
 
 def _choices(allowed: ValueRange) -> tuple[int, ...]:
-    """The values of an input that may be a mask: those that the spec names, or 0 and 1 where it has no others."""
+    """Return the values of an input that may be a mask: those that the spec lists, or 0 and 1 if it has no others."""
     return allowed.choices or ((0, 1) if allowed.below == 2 else ())
 
 
 def draws(
     program: Program, ranges: Mapping[str, ValueRange], *, seed: int = 0
 ) -> Iterator[tuple[Point, dict[str, Array]]]:
-    """Every point with its inputs; the empty draw only where an input has choices, of which a mask is one."""
-    choosy = any(_choices(allowed) for allowed in ranges.values())
+    """Yield every point with its inputs; the empty draw only if an input has choices, as a mask does."""
+    has_choices = any(_choices(allowed) for allowed in ranges.values())
     for point in points_of(program):
-        if choosy or point.draw != "empty":
+        if has_choices or point.draw != "empty":
             yield point, draw_feeds(program, ranges, point, seed=seed)

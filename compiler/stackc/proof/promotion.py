@@ -1,7 +1,7 @@
 """float64 for code that names float32: `x.float()`, a table without a dtype, `torch.zeros(3, dtype=torch.float32)`.
 
-stackc's own components name no precision, so that a module in float64 calculates in float64 all through. The code of
-somebody else may; under this mode whatever it asks for in float32 it gets in float64.
+stackc's own components name no precision, so a module in float64 computes in float64 throughout. Custom code may name
+one; in this mode it gets float64 whenever it asks for float32.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
+
+from stackc.core.torch_internals import TorchDispatchMode, tree_map
 
 
 @contextmanager
 def promoted() -> Iterator[None]:
-    """Inside, float32 is float64: the type of numbers without one, what operators are asked for, and what they take."""
+    """Replace float32 by float64: as the default dtype, in the arguments of operators, and in their results."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
@@ -35,7 +35,7 @@ class _Promotion(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """The operator, in float64 where it would be in float32."""
+        """Run the operator in float64 if it would run in float32."""
         args, kwargs = tree_map(_promoted, (args, dict(kwargs or {})))
         return tree_map(_promoted, func(*args, **kwargs))
 

@@ -1,4 +1,4 @@
-"""What a proof has found, as data: a row an output and point, and on demand a row a component and point."""
+"""What a proof found, as data: a row for each output and point, and on demand one for each component and point."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from stackc.runtime import Array
 
 @dataclass(frozen=True, slots=True)
 class ParityRow:
-    """One output at one point; `place` is the line of the spec that makes it, "" for an input that is passed on."""
+    """One output at one point; `place` is the location in the spec of the component that computes it, as file:line.
+
+    It is "" for an input that is passed on.
+    """
 
     output: str
     point: Point
@@ -23,16 +26,16 @@ class ParityRow:
     place: str
 
     def to_json(self) -> dict[str, Any]:
-        """`output`, `source` (file:line), where and how far off."""
-        return {"output": self.output, "source": self.place, **_where(self.point), **_distances(self.verdict)}
+        """Return `output`, `source` (file:line), the point and the distances."""
+        return {"output": self.output, "source": self.place, **_point_keys(self.point), **_distances(self.verdict)}
 
 
 @dataclass(frozen=True, slots=True)
 class ComponentRow:
-    """One component by itself, on the reference's inputs, at one point.
+    """One component on its own, on the reference's inputs, at one point.
 
-    The verdict is about the error that it *introduces*. `inherited` is what comes of the errors of the components
-    before it: what the exact component makes of the file's own values, from the truth; None where that was not asked.
+    The verdict is about the error that it *introduces*. `inherited` is the error that the components before it cause:
+    the distance from the truth of the exact component on the file's own values; None if that was not asked for.
     """
 
     path: str
@@ -44,14 +47,14 @@ class ComponentRow:
     inherited: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """`path`, `op`, `value` (it differs from the path for a second output), `source`, distances, `inherited`."""
+        """Return `path`, `op`, `value` (not the path for a second output), `source`, point, distances, `inherited`."""
         named = {"path": self.path, "op": self.op, "value": self.value, "source": str(self.span)}
-        return {**named, **_where(self.point), **_distances(self.verdict), "inherited": _finite(self.inherited)}
+        return {**named, **_point_keys(self.point), **_distances(self.verdict), "inherited": _finite(self.inherited)}
 
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """What was proven, row by row, and the inputs and PyTorch's outputs at one point, to verify the file with later."""
+    """The rows of a proof, and the inputs and PyTorch's outputs at one point, to verify the file with later."""
 
     rows: tuple[ParityRow, ...]
     components: tuple[ComponentRow, ...]
@@ -65,12 +68,12 @@ class Parity:
 
     @property
     def worst(self) -> ParityRow:
-        """The row that comes closest to what is allowed, or is furthest beyond it."""
+        """The row that uses up most of its tolerance, or exceeds it most."""
         return worst_first(self.rows)[0]
 
     @property
     def tolerances(self) -> dict[str, float]:
-        """How far from PyTorch's own each output may be wherever the file is run: the most that any point allowed."""
+        """The distance from PyTorch's own that each output may have wherever the file is run: the most of any point."""
         most: dict[str, float] = {}
         for row in self.rows:
             if row.output in self.outputs:
@@ -78,21 +81,21 @@ class Parity:
         return most
 
     def by_component(self) -> tuple[ComponentRow, ...]:
-        """The worst row of every component, worst component first."""
+        """Return the worst row of every component, worst component first."""
         worst: dict[str, ComponentRow] = {}
         for row in worst_first(self.components):
             worst.setdefault(row.path, row)
         return tuple(worst.values())
 
     def summary(self) -> dict[str, Any]:
-        """The outputs, as the manifest has them."""
+        """Return the rule and the rows of the outputs, for the manifest."""
         return {"rule": RULE, "rows": [row.to_json() for row in self.rows]}
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, as parity.json has it: `rule` in words, `outputs` in their order, `components` worst first.
+        """Return the content of parity.json: `rule` as text, `outputs` in their order, `components` worst first.
 
         Every row has `sizes` (of the dims) and `draw` (of the inputs), `torch` and `onnx` (the largest distances from
-        the truth), `allowed`, `problem` (null where it passes) and `source`, which leads back to a line of the spec.
+        the truth), `allowed`, `problem` (null if it passes) and `source`, which leads back to a line of the spec.
         `components` is empty unless it was asked for.
         """
         components = [row.to_json() for row in worst_first(self.components)]
@@ -103,11 +106,11 @@ R = TypeVar("R", ParityRow, ComponentRow)
 
 
 def worst_first(rows: Iterable[R]) -> tuple[R, ...]:
-    """Rows by how much of what is allowed they use up; what no tolerance forgives comes first."""
+    """Sort rows by how much of their tolerance they use up; problems that no tolerance allows come first."""
     return tuple(sorted(rows, key=lambda row: -row.verdict.used))
 
 
-def _where(point: Point) -> dict[str, Any]:
+def _point_keys(point: Point) -> dict[str, Any]:
     return {"point": point.name, "sizes": dict(point.sizes), "draw": point.draw}
 
 
@@ -117,5 +120,5 @@ def _distances(verdict: Verdict) -> dict[str, Any]:
 
 
 def _finite(number: float | None) -> float | None:
-    """The number, for JSON, which has no NaN."""
+    """Return the number, or None if it is NaN or infinite: JSON has neither."""
     return number if number is not None and math.isfinite(number) else None

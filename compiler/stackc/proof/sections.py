@@ -1,8 +1,8 @@
-"""Discrete choices: a value of whole numbers that a component makes of floats, an argmax or a top-k.
+"""Cut the file at discrete choices: whole numbers that a component computes from floats, such as an argmax or a top-k.
 
-Two exact models may choose differently where two numbers are almost equal, and everything behind the choice then
-differs, too. So the file is proven in sections: the choice itself exactly, on the reference's inputs; the numbers it
-is made of by the rule; and what stands behind it on the reference's choice.
+Two exact models may choose differently if two numbers are almost equal, and then everything after the choice differs
+as well. So the file is proven in sections: the choice itself exactly, on the reference's inputs; the numbers that it is
+made from by the rule; and what follows it on the reference's choice.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from stackc.runtime import Array, Session
 
 
 def choosing_calls(program: Program) -> tuple[Call, ...]:
-    """The calls that make whole numbers or booleans of floats."""
+    """Return the calls that compute whole numbers or booleans from floats."""
     return tuple(
         call
         for call in program.calls
@@ -29,37 +29,43 @@ def choosing_calls(program: Program) -> tuple[Call, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Sections:
-    """The file as it is run for the proof. `choices` are the values that it is given instead of making them, `judged`
-    the values to judge by the rule, under the names of their tensors."""
+    """The file as it is run for the proof.
 
-    shipped: StampedModel
+    `choices` are the values that it is fed with instead of computing them, `judged` the values to judge by the rule,
+    under the names of their tensors.
+    """
+
+    stamped: StampedModel
     session: Session
     choices: frozenset[str]
     judged: Mapping[str, str]
 
     @staticmethod
-    def of(subject: ModelUnderTest, session: Session) -> Sections:
-        """The whole file where nothing is chosen; else the file cut at every choice."""
-        program, shipped = subject.program, subject.shipped
+    def of(under_test: ModelUnderTest, session: Session) -> Sections:
+        """Return the whole file, which `session` has open, or the file cut at every choice if it has any."""
+        program, stamped = under_test.program, under_test.stamped
         calls = choosing_calls(program)
         choices = frozenset(name for call in calls for name in call.outputs if not program.types[name].is_float)
         judged = {name: value for name, value in program.outputs.items() if value not in choices}
         if not choices:
-            return Sections(shipped, session, choices, judged)
+            return Sections(stamped, session, choices, judged)
+
+        # the floats that a choice is made from are judged too, like outputs
         floats = {name for call in calls for name in call.inputs if name is not None and program.types[name].is_float}
-        judged |= {shipped.tensors[name]: name for name in floats - program.inputs.keys()}
-        ends = {shipped.tensors[name] for name in choices} | program.inputs.keys()
-        part = shipped.part((name for name in judged if name not in ends), ends.__contains__)
-        return Sections(shipped, subject.open(part), choices, judged)
+        judged |= {stamped.tensors[name]: name for name in floats - program.inputs.keys()}
 
-    def run(self, feeds: Mapping[str, Array], chosen: Mapping[str, Array]) -> dict[str, Array] | str:
-        """The judged values as the file makes them, by tensor; in words why it makes none.
+        ends = {stamped.tensors[name] for name in choices} | program.inputs.keys()
+        submodel = stamped.extract((name for name in judged if name not in ends), ends.__contains__)
+        return Sections(stamped, under_test.open(submodel), choices, judged)
 
-        `chosen` are the reference's choices.
+    def run(self, feeds: Mapping[str, Array], choices: Mapping[str, Array]) -> dict[str, Array] | str:
+        """Return the judged values as the file computes them, by tensor, or the reason why it computes none.
+
+        `choices` are the reference's.
         """
-        made = {**feeds, **{self.shipped.tensors[name]: chosen[name] for name in self.choices}}
+        results = {**feeds, **{self.stamped.tensors[name]: choices[name] for name in self.choices}}
         try:
-            made |= self.session.run({x.name: made[x.name] for x in self.session.inputs})
+            results |= self.session.run({x.name: results[x.name] for x in self.session.inputs})
         except SpecError as error:
-            return f"cannot be had: {error.diagnostics[0].message}"
-        return {name: made[name] for name in self.judged}
+            return f"cannot be computed: {error.diagnostics[0].message}"
+        return {name: results[name] for name in self.judged}

@@ -1,6 +1,6 @@
 """The ONNX file taken apart again: its nodes by the stamps they carry, its tensors by the values of the program.
 
-Any part of it can be cut out and run by itself, with the weights that the file has, on any values.
+Any part of it can be extracted and run on its own, with the weights of the file, on any values.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from onnx.helper import tensor_dtype_to_np_dtype
 
 from stackc.export.functions import unfold_functions
 from stackc.export.template import PATH, VALUES
-from stackc.export.value_aliases import type_proto
 from stackc.ir.program import Call, Program
 from stackc.onnx_format.nodes import reads
+from stackc.onnx_format.values import declare, type_proto
 from stackc.runtime import Array
 
 
 @dataclass(frozen=True, eq=False)
-class StampedComponent:
-    """A part of the file as a model of its own: what it reads and makes, as names of tensors.
+class Submodel:
+    """A part of the file as a model of its own, with the names of the tensors that it reads and computes.
 
-    `weights` are the initializers whose bytes stand outside of the serialized `model`, mapped from the file.
+    `weights` are the initializers whose bytes are stored outside the serialized `model`, mapped from the file.
     """
 
     model: bytes
@@ -39,7 +39,7 @@ class StampedComponent:
 
 @dataclass(frozen=True, eq=False)
 class StampedModel:
-    """An ONNX file that was linked from a program. `model` has no weights that stand outside of it."""
+    """An ONNX file that was linked from a program. `model` does not hold the weights that are stored outside it."""
 
     model: onnx.ModelProto
     folder: Path
@@ -47,17 +47,17 @@ class StampedModel:
 
     @staticmethod
     def load(path: Path, program: Program) -> StampedModel:
-        """The file at `path`; its weights are read when a part that has them is run."""
+        """Load the file at `path`; weights are read when a part that has them is run."""
         return StampedModel(unfold_functions(onnx.load(path, load_external_data=False)), path.parent, program)
 
     @cached_property
     def tensors(self) -> dict[str, str]:
-        """Every value of the program with the tensor that it is in the file."""
-        moved: dict[str, str] = {}
+        """Every value of the program with its tensor in the file."""
+        renamed: dict[str, str] = {}
         for entry in self.model.graph.metadata_props:
             if entry.key == VALUES:
-                moved = json.loads(entry.value)
-        return {value: moved.get(value, value) for value in self.program.types}
+                renamed = json.loads(entry.value)
+        return {value: renamed.get(value, value) for value in self.program.types}
 
     @cached_property
     def values(self) -> dict[str, str]:
@@ -65,42 +65,45 @@ class StampedModel:
         return {tensor: value for value, tensor in reversed(self.tensors.items())}
 
     @cached_property
-    def makers(self) -> dict[str, int]:
-        """The node that makes each tensor, by its place in the graph."""
+    def producers(self) -> dict[str, int]:
+        """The node that computes each tensor, by its index in the graph."""
         return {name: index for index, node in enumerate(self.model.graph.node) for name in node.output}
 
-    def maker(self, tensor: str) -> str | None:
-        """The path of the component whose stamp the maker of a tensor carries; None where no node makes it."""
-        return stamp_of(self.model.graph.node[self.makers[tensor]]) if tensor in self.makers else None
+    def producer(self, tensor: str) -> str | None:
+        """Return the component path on the stamp of the node that computes a tensor; None if no node does."""
+        return stamp_of(self.model.graph.node[self.producers[tensor]]) if tensor in self.producers else None
 
     def has(self, tensor: str) -> bool:
-        """Whether the file has the tensor: as an input, an initializer, or of a node."""
-        return tensor in self.makers or tensor in self._initializers or tensor in self.program.inputs
+        """Return whether the file has the tensor: as an input, an initializer, or the output of a node."""
+        return tensor in self.producers or tensor in self.initializers or tensor in self.program.inputs
 
-    def part(self, outputs: Iterable[str], ends: Callable[[str], bool]) -> StampedComponent:
-        """What makes `outputs`, back to tensors that are an end; those become the inputs.
+    def extract(self, outputs: Iterable[str], is_end: Callable[[str], bool]) -> Submodel:
+        """Extract what computes `outputs`, back to tensors that are an end; those become the inputs.
 
         An output is never an end itself. Types of inputs are the file's own; outputs are declared without a shape, so
         that ONNX Runtime says what it infers.
         """
         wanted = tuple(dict.fromkeys(outputs))
-        found = _Search(self, frozenset(wanted), ends)
+        search = _BackwardSearch(self, frozenset(wanted), is_end)
         for tensor in wanted:
-            found.follow(tensor)
+            search.follow(tensor)
+
         model = onnx.ModelProto(ir_version=self.model.ir_version, producer_name=self.model.producer_name)
         model.opset_import.extend(self.model.opset_import)
-        model.graph.name = self.model.graph.name
-        model.graph.node.extend(self.model.graph.node[index] for index in sorted(found.nodes))
-        model.graph.initializer.extend(self._initializers[name] for name in found.initializers)
-        model.graph.input.extend(self._declared(name, shaped=True) for name in found.inputs)
-        model.graph.output.extend(self._declared(name, shaped=False) for name in wanted)
-        outside = [t for t in model.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
-        weights = {tensor.name: _mapped(tensor, self.folder) for tensor in outside}
-        return StampedComponent(model.SerializeToString(), tuple(found.inputs), wanted, weights)
+        graph = model.graph
+        graph.name = self.model.graph.name
+        graph.node.extend(self.model.graph.node[index] for index in sorted(search.nodes))
+        graph.initializer.extend(self.initializers[name] for name in search.initializers)
+        graph.input.extend(self._declare(name, shaped=True) for name in search.inputs)
+        graph.output.extend(self._declare(name, shaped=False) for name in wanted)
+
+        external = [t for t in graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
+        weights = {tensor.name: _mapped(tensor, self.folder) for tensor in external}
+        return Submodel(model.SerializeToString(), tuple(search.inputs), wanted, weights)
 
     def initializer(self, name: str) -> Array | None:
-        """The numbers of an initializer, None where there is none of the name."""
-        tensor = self._initializers.get(name)
+        """Return the numbers of an initializer; None if there is no initializer of that name."""
+        tensor = self.initializers.get(name)
         if tensor is None:
             return None
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
@@ -108,7 +111,8 @@ class StampedModel:
         return onnx.numpy_helper.to_array(tensor)
 
     @cached_property
-    def _initializers(self) -> dict[str, onnx.TensorProto]:
+    def initializers(self) -> dict[str, onnx.TensorProto]:
+        """The initializers by name."""
         return {tensor.name: tensor for tensor in self.model.graph.initializer}
 
     @cached_property
@@ -116,36 +120,32 @@ class StampedModel:
         graph = self.model.graph
         return {info.name: info.type for group in (graph.value_info, graph.output, graph.input) for info in group}
 
-    def _declared(self, tensor: str, *, shaped: bool) -> onnx.ValueInfoProto:
+    def _declare(self, tensor: str, *, shaped: bool) -> onnx.ValueInfoProto:
         type = self._types.get(tensor) or type_proto(self.program.types[self.values[tensor]])
-        declared = onnx.ValueInfoProto(name=tensor)
-        declared.type.tensor_type.elem_type = type.tensor_type.elem_type
-        if shaped:
-            declared.type.CopyFrom(type)
-        return declared
+        return declare(tensor, type, shaped=shaped)
 
 
 def stamp_of(node: onnx.NodeProto) -> str | None:
-    """The path of the component that a node belongs to."""
+    """Return the path of the component that a node belongs to."""
     return next((entry.value for entry in node.metadata_props if entry.key == PATH), None)
 
 
-def targets(shipped: StampedModel, call: Call) -> Iterator[tuple[str, str]]:
-    """What the call makes, each value with its tensor in the file; an output of the model may be a copy of it."""
+def output_tensors(stamped: StampedModel, call: Call) -> Iterator[tuple[str, str]]:
+    """Yield each output value of the call with its tensor in the file, and with its copies as outputs of the model."""
     for value in call.outputs:
-        yield value, shipped.tensors[value]
-        for output, source in shipped.program.outputs.items():
-            if source == value and output != shipped.tensors[value] and shipped.maker(output) == call.path:
+        yield value, stamped.tensors[value]
+        for output, source in stamped.program.outputs.items():
+            if source == value and output != stamped.tensors[value] and stamped.producer(output) == call.path:
                 yield value, output
 
 
 @dataclass
-class _Search:
-    """Back from the outputs: `nodes` by their places, and what they read that no node here makes."""
+class _BackwardSearch:
+    """A walk back from the outputs: `nodes` by index, and the tensors that they read but none of them computes."""
 
-    shipped: StampedModel
+    stamped: StampedModel
     outputs: frozenset[str]
-    ends: Callable[[str], bool]
+    is_end: Callable[[str], bool]
 
     def __post_init__(self) -> None:
         self.nodes: set[int] = set()
@@ -153,28 +153,28 @@ class _Search:
         self.initializers: dict[str, None] = {}
 
     def follow(self, tensor: str) -> None:
-        waiting = [tensor]
-        while waiting:
-            name = waiting.pop()
-            if name not in self.outputs and self.ends(name):
+        pending = [tensor]
+        while pending:
+            name = pending.pop()
+            if name not in self.outputs and self.is_end(name):
                 self.inputs[name] = None
-            elif name in self.shipped._initializers:
+            elif name in self.stamped.initializers:
                 self.initializers[name] = None
-            elif name in self.shipped.makers:
-                index = self.shipped.makers[name]
+            elif name in self.stamped.producers:
+                index = self.stamped.producers[name]
                 if index not in self.nodes:
                     self.nodes.add(index)
-                    waiting.extend(reads(self.shipped.model.graph.node[index]))
+                    pending.extend(reads(self.stamped.model.graph.node[index]))
             else:
                 self.inputs[name] = None
 
 
 def _mapped(tensor: onnx.TensorProto, folder: Path) -> Array:
-    """The bytes of an initializer where they lie, in a file beside the model."""
-    place = {entry.key: entry.value for entry in tensor.external_data}
+    """Map the bytes of an initializer from the file beside the model."""
+    location = {entry.key: entry.value for entry in tensor.external_data}
     dtype = tensor_dtype_to_np_dtype(tensor.data_type)
-    shape, offset = tuple(tensor.dims), int(place.get("offset", 0))
+    shape, offset = tuple(tensor.dims), int(location.get("offset", 0))
     if 0 in shape:
-        return np.empty(shape, dtype)
-    array: np.ndarray[Any, Any] = np.memmap(folder / place["location"], dtype, "r", offset, shape or (1,))
+        return np.empty(shape, dtype)  # no bytes can be mapped
+    array: np.ndarray[Any, Any] = np.memmap(folder / location["location"], dtype, "r", offset, shape or (1,))
     return array.reshape(shape)

@@ -1,21 +1,26 @@
-"""Document → Graph: params and dims take their values, blocks and stacks are expanded, every arrow finds its port.
+"""Document → Graph: params and dims get their values, blocks and stacks are expanded, every arrow finds its port.
 
-resolve.py    the stage
-contract.py   the dims contract
-params.py     values of params
-scope.py      what names mean at one place of a spec
-expand.py     drawings → regions
-operators.py  what the op of a node names
-op_guess.py   what op a node may have been meant to have
-stacks.py     stacks of sub-models
-wiring.py     arrows → ports
-operands.py   values that meet at one port
-taps.py       outputs from inside a block or stack
-entries.py    ties and reparametrizations of a node entry
-sharing.py    modules that are called again
-fields.py     field values, decoded as the component takes them
-reparams.py   `reparam:` of a node
-custom.py     `op: torch`
-mentions.py   dims and params that nothing mentions
-unused.py     blocks, inputs and params that nothing uses
+resolve.py         the stage
+contract.py        the dims contract
+params.py          values of params
+scope.py           names and their values at one place of a spec
+context.py         state shared by the expansion
+expand.py          specs and blocks → regions
+expand_drawing.py  drawings → regions
+expand_stack.py    stacks → regions
+operators.py       the op of a node: component, block or stack
+op_guess.py        the op that a drawn node probably means
+custom.py          `op: torch`
+includes.py        blocks of other files
+stacks.py          the fields of a stack
+wiring.py          arrows → ports
+outputs.py         outputs of a drawing
+taps.py            outputs from inside a block or stack
+operands.py        operands of a node, and merges in front of it
+entries.py         merges and ties of a node's entry
+fields.py          fields of a node, decoded for its component
+reparams.py        `reparam:` of a node
+sharing.py         `same_as:`, modules that are called again
+mentions.py        dims and params that are never mentioned
+unused.py          blocks, and outputs of blocks, that are never used
 """

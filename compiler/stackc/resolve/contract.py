@@ -1,7 +1,7 @@
-"""The dims contract: what a spec says of its dims, in numbers and expressions over params; what their names stand for.
+"""The dims contract: the ranges that a spec declares for its dims, as numbers or expressions over params.
 
-Params may be made of dims (`rows: 2*seq`) and the contract of params (`seq: {max: positions}`), so the params are
-looked at twice: first with dims of which nothing is known, for the contract; then with those of the contract.
+Params may depend on dims (`rows: 2*seq`) and the contract on params (`seq: {max: positions}`). So params are bound
+twice: first with dims of unknown range, to read the contract; then with the dims of that contract.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from stackc.spec.yaml.tree import Value
 
 
 def dim_names(document: Document) -> dict[str, Dim]:
-    """The dims of a spec, those of its inputs' shapes that are not declared included, without a contract yet."""
+    """Return the dims of a spec, undeclared ones in the shapes of inputs included, without a contract yet."""
     names = dict.fromkeys(document.dims)
     for decl in document.inputs.values():
         for value in decl.shape:
@@ -30,68 +30,71 @@ def dim_names(document: Document) -> dict[str, Dim]:
 
 
 def contract_of(document: Document, scope: Scope, doubtful: Collector) -> dict[str, DimRange]:
-    """The contract of all dims. Notes S005 and S006 for what is no size, or leaves none.
+    """Return the contract of all dims; report S005 for an invalid bound, S006 for a range without a size.
 
-    `scope` has the dims without their contract, and the params as far as they are known by that. What is said with
-    other params is noted in `doubtful`: it is for the params to say what is wrong with them, if anything is.
+    `scope` has the dims without their contract, and those params that can be bound without it. Problems with bounds
+    that use other params go to `doubtful`: if such a param is itself wrong, that is the problem to report.
     """
     names = dim_names(document)
-    unknown = {name: Dim.symbol(name) for name in document.params if name not in scope.names}
-    numbers = _Numbers(scope.with_names(unknown), doubtful, unknown.keys())
-    ranges = {name: _range(decl, numbers) for name, decl in document.dims.items()}
+    unbound = {name: Dim.symbol(name) for name in document.params if name not in scope.names}
+    reader = _BoundReader(scope.with_names(unbound), doubtful, unbound.keys())
+    ranges = {name: _range(decl, reader) for name, decl in document.dims.items()}
     return {name: ranges.get(name, DimRange()) for name in names}
 
 
 def fixed_dims(
     document: Document, contract: DimContract, sizes: Mapping[str, int], diagnostics: Collector, spelling: str
 ) -> tuple[dict[str, DimRange], dict[str, ParamValue]]:
-    """The contract without the dims that `--dims` fixes, and what each name stands for. `spelling` is how it does.
+    """Return the contract without the dims that `sizes` fixes (`--dims`), and the value of every dim.
 
-    Notes N312 for a name that is no dim, T205 for a size that the contract does not allow, S005 for one that no tensor
-    can have.
+    `spelling` shows in messages how a dim is fixed. Reports N312 for an unknown dim, T205 for a size outside of the
+    contract, S005 for a size beyond 64 bits.
     """
     names: dict[str, ParamValue] = {name: Dim.symbol(name, limits.multiple_of) for name, limits in contract.items()}
     for name, size in sizes.items():
-        place = Span(spelling.format(name=name, value=size), 0)
+        span = Span(spelling.format(name=name, value=size), 0)
+
         if name not in contract:
-            diagnostics.error("N312", f"the spec has no dim '{name}'", place, did_you_mean(name, names))
+            diagnostics.error("N312", f"the spec has no dim '{name}'", span, did_you_mean(name, names))
         elif size >= INT64:
-            diagnostics.error("S005", f"a size has to fit in 64 bits, and {name} is {size}", place)
+            diagnostics.error("S005", f"a size must fit in 64 bits, but {name} is {size}", span)
         elif not contract[name].allows(size):
-            notes = [Note("its contract", document.dims[name].span)] if name in document.dims else []
-            diagnostics.error("T205", f"{name} may be {contract[name]}; it is {size}", place, None, *notes)
+            notes = [Note(f"the contract of {name}", document.dims[name].span)] if name in document.dims else []
+            diagnostics.error("T205", f"{name} must be {contract[name]}, but is {size}", span, None, *notes)
+
         names[name] = Dim.of(size)
     return {name: limits for name, limits in contract.items() if name not in sizes}, names
 
 
 @dataclass(frozen=True)
-class _Numbers:
-    """Reads the numbers of a contract; what is wrong with those made of `unknown` params is noted in `doubtful`."""
+class _BoundReader:
+    """Reads the bounds of a contract; problems with those that use `unbound` params go to `doubtful`."""
 
     scope: Scope
     doubtful: Collector
-    unknown: Set[str]
+    unbound: Set[str]
 
-    def number(self, path: str, value: Value) -> int | None:
-        """A whole number from 1 up; None, noted, where it is none."""
+    def bound(self, path: str, value: Value) -> int | None:
+        """Return a whole number of at least 1; None, reported as S005, for anything else."""
         try:
             return self.scope.whole(value, path, 1)
         except SpecError as error:
-            is_doubtful = not self.unknown.isdisjoint(re.findall(r"\w+", str(value.data)))
+            is_doubtful = not self.unbound.isdisjoint(re.findall(r"\w+", str(value.data)))
             (self.doubtful if is_doubtful else self.scope.diagnostics).extend(error)
             return None
 
 
-def _range(decl: DimDecl, reader: _Numbers) -> DimRange:
-    """The sizes that a dim may have; an end of which something wrong is noted is left open."""
+def _range(decl: DimDecl, reader: _BoundReader) -> DimRange:
+    """Return the sizes that a dim may have; an invalid bound is reported and left open."""
     written = {"min": decl.minimum, "max": decl.maximum, "multiple_of": decl.multiple_of}
-    said = {key: value for key, value in written.items() if value is not None and value.data is not None}
-    numbers = {key: reader.number(f"dims.{decl.name}.{key}", value) for key, value in said.items()}
-    least, most, step = numbers.get("min") or 1, numbers.get("max"), numbers.get("multiple_of") or 1
+    declared = {key: value for key, value in written.items() if value is not None and value.data is not None}
+    bounds = {key: reader.bound(f"dims.{decl.name}.{key}", value) for key, value in declared.items()}
+    least, most, step = bounds.get("min") or 1, bounds.get("max"), bounds.get("multiple_of") or 1
+
     limits = DimRange(least, most, step)
     if most is not None and limits.least > most:
-        between = f"no multiple of {step} lies between {least} and {most}" if least <= most else "min is above max"
-        hint = "a dim has sizes from min to max, both included"
-        reader.scope.diagnostics.error("S006", f"dims.{decl.name} allows no size: {between}", decl.span, hint)
+        reason = f"no multiple of {step} lies between {least} and {most}" if least <= most else "min is above max"
+        hint = "a dim may have any size from min to max, both included"
+        reader.scope.diagnostics.error("S006", f"dims.{decl.name} allows no size: {reason}", decl.span, hint)
         return DimRange(multiple_of=step)
     return limits

@@ -1,6 +1,6 @@
-"""`op: torch`: a node whose module is a class of somebody's own, named by `of: package.module.Class`.
+"""`op: torch`: a node whose module is a custom torch.nn.Module, named by `of: package.module.Class`.
 
-Naming a class is to run the code of its module, so nothing is imported that `--trust` does not name.
+Importing a class runs the code of its module, so only modules named by `--trust` are imported.
 """
 
 from __future__ import annotations
@@ -25,26 +25,27 @@ _KEYS = ("of", "outputs")
 
 
 def arguments_of(fields: Mapping[str, Entry]) -> dict[str, Entry]:
-    """What an entry says beside the class and its outputs: arguments of the constructor."""
+    """Return the constructor arguments of an entry: all fields except the class and its outputs."""
     return {name: entry for name, entry in fields.items() if name not in _KEYS}
 
 
-def custom_operator(fields: Mapping[str, Entry], place: Value, scope: Scope) -> type[CustomModule] | None:
-    """The component of an entry with `op: torch`.
+def custom_operator(fields: Mapping[str, Entry], op: Value, scope: Scope) -> type[CustomModule] | None:
+    """Return the component of an entry with `op: torch`.
 
-    None, noted: N311 where no class is named, N316 where it is not trusted, N317 where it cannot be had.
+    Returns None, reported: N311 without a class, N316 if it is not trusted, N317 if it cannot be loaded.
     """
     if "of" not in fields:
         hint = "write the dotted name of its class, for example `of: my_layers.Swish`"
-        scope.diagnostics.error("N311", "a torch module needs the field 'of'", place.span, hint)
+        scope.diagnostics.error("N311", "a torch module needs the field 'of'", op.span, hint)
         return None
     of = fields["of"].value
     name, outputs = scope.text(of, "the class of a torch module"), _outputs(fields.get("outputs"), scope)
     if name is None or outputs is None:
         return None
+
     module = name.rpartition(".")[0]
     if module and not _is_trusted(module, scope.trust):
-        message = f"'{name}' is code, and what it takes and gives is unknown until it is trusted"
+        message = f"'{name}' is code that is not trusted to run, so its inputs and outputs are unknown"
         scope.diagnostics.error("N316", message, of.span, f"`--trust {module}` lets it run")
         return None
     try:
@@ -55,7 +56,7 @@ def custom_operator(fields: Mapping[str, Entry], place: Value, scope: Scope) -> 
 
 
 def _outputs(entry: Entry | None, scope: Scope) -> tuple[str, ...] | None:
-    """The names of what it gives; None, noted (N310), where they are none."""
+    """Return the names of the outputs; None, reported as N310, if they are not distinct identifiers."""
     if entry is None:
         return ("y",)
     values = entry.value.data if isinstance(entry.value.data, tuple) else (entry.value,)
@@ -63,39 +64,42 @@ def _outputs(entry: Entry | None, scope: Scope) -> tuple[str, ...] | None:
     if len(names) < len(values):
         return None
     if not names or len(set(names)) < len(names) or not all(name.isidentifier() for name in names):
-        hint = "for example `outputs: [y, weights]`, in the order in which forward gives them"
-        scope.diagnostics.error("N310", "the outputs have to be words, each another one", entry.value.span, hint)
+        hint = "write for example `outputs: [y, weights]`, in the order in which forward returns them"
+        scope.diagnostics.error("N310", "outputs must be distinct identifiers", entry.value.span, hint)
         return None
     return names
 
 
 def _is_trusted(module: str, trust: Sequence[str]) -> bool:
-    """Whether a module, or a package that it is in, is named."""
+    """Return whether a module, or a package that contains it, is trusted."""
     return any(f"{module}.".startswith(f"{trusted}.") for trusted in trust)
 
 
 def _class_of(name: str, scope: Scope) -> type[nn.Module]:
-    """The class of that dotted name. Raises Unfit."""
+    """Return the class of that dotted name. Raises Unfit."""
     if "." not in name:
-        raise Unfit(f"'{name}' is not the dotted name of a class", "write it with its module: `of: my_layers.Swish`")
+        raise Unfit(f"'{name}' is not the dotted name of a class", "include its module: `of: my_layers.Swish`")
     folder = Path(scope.file).resolve().parent
     _add_to_path(folder, Path.cwd())
-    module, attributes = _module_of(name, scope.trust)
-    _require_own(module, folder)
-    found: Any = module
+    module, attributes = _import_module(name, scope.trust)
+    _require_not_shadowed(module, folder)
+
+    value: Any = module
     for attribute in attributes:
-        if not hasattr(found, attribute):
-            raise Unfit(f"{module.__name__} has no class '{'.'.join(attributes)}'", _near(attribute, found))
-        found = getattr(found, attribute)
+        if not hasattr(value, attribute):
+            raise Unfit(f"{module.__name__} has no class '{'.'.join(attributes)}'", _near(attribute, value))
+        value = getattr(value, attribute)
+
     from torch import nn
 
-    if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        raise Unfit(f"'{name}' is no class of torch.nn.Module", _near(attributes[-1], module) if attributes else None)
-    return found
+    if not (isinstance(value, type) and issubclass(value, nn.Module)):
+        hint = _near(attributes[-1], module) if attributes else None
+        raise Unfit(f"'{name}' is not a subclass of torch.nn.Module", hint)
+    return value
 
 
-def _module_of(name: str, trust: Sequence[str]) -> tuple[ModuleType, list[str]]:
-    """The innermost module that a dotted name leads to, imported, and the rest of the name."""
+def _import_module(name: str, trust: Sequence[str]) -> tuple[ModuleType, list[str]]:
+    """Import the innermost module of a dotted name; return it and the rest of the name. Raises Unfit."""
     from stackc.components.custom.foreign_errors import RAISED, describe
 
     parts = name.split(".")
@@ -107,31 +111,32 @@ def _module_of(name: str, trust: Sequence[str]) -> tuple[ModuleType, list[str]]:
         try:
             return importlib.import_module(module), parts[end:]
         except ModuleNotFoundError as error:
+            # If another module is missing, this one exists and needs it; else a shorter part of the name may exist.
             if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-                raise Unfit(f"{module} cannot be imported: {error}", "install what it needs") from error
+                raise Unfit(f"{module} cannot be imported: {error}", "install the missing module") from error
             missing = error.name
         except RAISED as error:
             raise Unfit(f"{module} cannot be imported: {describe(error)}") from error
-    raise Unfit(f"there is no module '{missing}'", "it has to be installed, or lie beside the spec")
+    raise Unfit(f"there is no module '{missing}'", "install it, or put it beside the spec")
 
 
 def _add_to_path(*folders: Path) -> None:
-    """Let modules be found beside the spec, after those that are installed, now and when they import others."""
+    """Let Python find modules in these folders, after installed ones, now and when those modules import others."""
     sys.path += [path for path in map(str, folders) if path not in sys.path]
     importlib.invalidate_caches()
 
 
-def _require_own(module: ModuleType, folder: Path) -> None:
-    """Unfit where another module of that name hides the one beside the spec."""
+def _require_not_shadowed(module: ModuleType, folder: Path) -> None:
+    """Raise Unfit if another module of the same name shadows the one beside the spec."""
     top = module.__name__.partition(".")[0]
     beside = [path for path in (folder / f"{top}.py", folder / top / "__init__.py") if path.is_file()]
     loaded = getattr(sys.modules[top], "__file__", None)
     if beside and loaded and not any(os.path.samefile(path, loaded) for path in beside):
-        raise Unfit(f"the {top} beside the spec is hidden by {loaded}", "give it another name")
+        raise Unfit(f"the module {top} beside the spec is shadowed by {loaded}", "give it another name")
 
 
 def _near(name: str, holder: object) -> str | None:
-    """The nearest name of a class in a module."""
+    """Return a hint with the class in a module or class whose name is most similar."""
     return did_you_mean(name, list(_classes(holder)))
 
 

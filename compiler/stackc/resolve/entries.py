@@ -1,4 +1,4 @@
-"""What a node's entry says beside its op and fields: how arrows merge, what is tied."""
+"""Parts of a node's entry besides op and fields: how arrows merge, tied and reparametrized parameters."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ from stackc.spec.document import NodeEntry
 
 
 def merge_of(entry: NodeEntry, scope: Scope) -> Component | None:
-    """The component of `merge: sum`, or of `merge: {op: concat, axis: 1}`; None, noted, where it is none."""
+    """Return the component of `merge: sum` or `merge: {op: concat, axis: 1}`; None, reported as N310, if invalid."""
     value = entry.merge
     assert value is not None
     fields = dict(value.data) if isinstance(value.data, Mapping) else {}
-    named = fields.pop("op").value if "op" in fields else value
-    if not isinstance(named.data, str):
-        hint = "for example `merge: sum`, or `merge: {op: concat, axis: 1}`"
-        scope.diagnostics.error("N310", f"'{entry.name}': merge has to name how arrows merge", named.span, hint)
+    op = fields.pop("op").value if "op" in fields else value
+    if not isinstance(op.data, str):
+        hint = "write for example `merge: sum`, or `merge: {op: concat, axis: 1}`"
+        scope.diagnostics.error("N310", f"'{entry.name}': merge must name a way to merge arrows", op.span, hint)
         return None
-    name = scope.text(named, f"nodes.{entry.name}.merge")
+
+    name = scope.text(op, f"nodes.{entry.name}.merge")
     if name not in MERGES:
         if name is not None:
-            scope.diagnostics.error("N310", f"no merge is called '{name}'", named.span, did_you_mean(name, MERGES))
+            scope.diagnostics.error("N310", f"unknown merge '{name}'", op.span, did_you_mean(name, MERGES))
         return None
     return component_of(REGISTRY[MERGES[name]], fields, scope, f"the merge of '{entry.name}'", value.span)
 
 
 def ties_of(entry: NodeEntry | None, scope: Scope) -> dict[str, Tie]:
-    """Parameters of the node that are another one: `tie: {weight: embed.weight}`."""
+    """Return the tied parameters of a node: `tie: {weight: embed.weight}`."""
     ties = {}
     for name, item in (entry.tie if entry else {}).items():
         if (path := scope.text(item.value, f"tie.{name}")) is not None:
@@ -42,5 +43,5 @@ def ties_of(entry: NodeEntry | None, scope: Scope) -> dict[str, Tie]:
 
 
 def reparam_places(entry: NodeEntry | None) -> dict[str, Span]:
-    """Where each reparametrization of a node is written, under `reparam.NAME`."""
+    """Return the place of each reparametrization of a node, under `reparam.NAME`."""
     return {f"reparam.{name}": item.key for name, item in (entry.reparam if entry else {}).items()}

@@ -1,4 +1,4 @@
-"""The fields of a node as its component takes them: numbers, words, texts and lists, with expressions in them."""
+"""The fields of a node, decoded for its component: numbers, words, texts and lists, with expressions in them."""
 
 from __future__ import annotations
 
@@ -15,76 +15,82 @@ from stackc.spec.yaml.tree import Entry, Value
 
 
 def component_of(
-    op: type[Component], given: Mapping[str, Entry], scope: Scope, what: str, span: Span
+    op: type[Component], fields: Mapping[str, Entry], scope: Scope, what: str, span: Span
 ) -> Component | None:
-    """The component, its fields decoded; None, noted, where some are unknown (N309), missing (N311) or wrong (N310).
+    """Return the component with its fields decoded; None, reported, if fields are unknown, missing or invalid.
 
-    Missing fields are not told beside unknown ones: those are them, misspelt, or belong to another op.
+    Reports N309 (unknown), N311 (missing), N310 (invalid). Unknown fields suppress missing-field errors: they are
+    probably misspellings, or the fields of another op.
     """
     specs, diagnostics, values = fields_of(op), scope.diagnostics, {}
-    unknown = [name for name in given if name not in specs]
+    unknown = [name for name in fields if name not in specs]
     if unknown:
         first, *others = unknown
-        notes = [Note(f"nor '{name}'", given[name].key) for name in others]
+        notes = [Note(f"there is no field '{name}' either", fields[name].key) for name in others]
         hint = did_you_mean(first, specs) or "it has no fields"
-        diagnostics.error("N309", f"{what} ({op.op}) has no field '{first}'", given[first].key, hint, *notes)
-    for name in given.keys() - unknown:
+        diagnostics.error("N309", f"{what} ({op.op}) has no field '{first}'", fields[first].key, hint, *notes)
+
+    for name in fields.keys() - unknown:
         try:
-            values[name] = decode(specs[name], given[name].value, scope, what)
+            values[name] = decode(specs[name], fields[name].value, scope, what)
         except SpecError as error:
             diagnostics.extend(error)
-    missing = [name for name, spec in specs.items() if spec.required and name not in given]
+
+    missing = [name for name, spec in specs.items() if spec.required and name not in fields]
     if missing and not unknown:
-        _note_missing(missing, specs, f"{what} ({op.op})", span, diagnostics)
-    return op.of_fields(values) if len(values) == len(given) and not missing else None
+        _report_missing(missing, specs, f"{what} ({op.op})", span, diagnostics)
+    return op.of_fields(values) if len(values) == len(fields) and not missing else None
 
 
-def _note_missing(
+def _report_missing(
     missing: Sequence[str], specs: Mapping[str, FieldSpec], what: str, span: Span, diagnostics: Collector
 ) -> None:
     first, *others = missing
     if others:
         names, written = " and ".join(f"'{name}'" for name in missing), ", ".join(f"{name}: …" for name in missing)
-        diagnostics.error("N311", f"{what} needs the fields {names}", span, f"write `{written}` for it")
+        diagnostics.error("N311", f"{what} needs the fields {names}", span, f"write `{written}`")
     else:
         meaning = f" ({specs[first].doc})" if specs[first].doc else ""
-        diagnostics.error("N311", f"{what} needs the field '{first}'", span, f"write `{first}: …` for it{meaning}")
+        diagnostics.error("N311", f"{what} needs the field '{first}'", span, f"write `{first}: …`{meaning}")
 
 
 def decode(spec: FieldSpec, value: Value, scope: Scope, what: str) -> object:
-    """The value of a field as the component takes it. Raises SpecError, N310 for a value that it cannot have."""
+    """Return the value of a field as its component takes it. Raises SpecError, N310 for an invalid value."""
     if isinstance(value.data, tuple) and spec.listed:
         return tuple(decode(spec.entry(index), item, scope, what) for index, item in enumerate(value.data))
     try:
-        return spec.decode(_evaluated(spec, value, scope))
+        return spec.decode(_evaluate(spec, value, scope))
     except ValueError as error:
         blamed = scope.text_in(value) if spec.kinds & NUMBERS else None
-        own = Diagnostic("N310", f"{what}: {error}", value.span, _hint(spec, value, scope))
-        raise SpecError(blamed or own) from None
+        invalid = Diagnostic("N310", f"{what}: {error}", value.span, _hint(spec, value, scope))
+        raise SpecError(blamed or invalid) from None
 
 
-def _evaluated(spec: FieldSpec, value: Value, scope: Scope) -> ParamValue:
-    """What stands there: a number, a word, a text with its `${…}` replaced, else the value of an expression.
+def _evaluate(spec: FieldSpec, value: Value, scope: Scope) -> ParamValue:
+    """Return a number, a word, a text with its `${…}` replaced, or the value of an expression, as the field asks for.
 
-    Raises SpecError, and ValueError in the user's words.
+    Raises SpecError, or ValueError with a message for the user.
     """
     text = value.data
     if isinstance(text, (tuple, Mapping)):
-        raise ValueError(f"{spec.name} is {spec.wanted if spec.listed else 'a single value'}, not {value.kind}")
+        raise ValueError(f"{spec.name} must be {spec.wanted if spec.listed else 'a single value'}, not {value.kind}")
     if spec.kinds == {"bool"} and str(text).lower() in ("yes", "no", "on", "off"):
-        raise ValueError(f"{spec.name} has to be true or false; it is '{text}'")
+        raise ValueError(f"{spec.name} must be true or false, but is '{text}'")
+
     if not isinstance(text, str) or text in spec.choices:
         return scalar(value)
     if spec.is_text:
         return interpolate(text, scope.names, value.span)
     if "str" in spec.kinds:
         return _number_or_text(text, value, scope)
+
+    # A word that is not a name is kept, so that the error lists the choices, not the names that are in scope.
     is_word = re.fullmatch(r"[^\W\d]\w*", text) and text not in (*scope.names, "true", "false")
     return text if not spec.single or (spec.choices and is_word) else scope.number(value)
 
 
 def _number_or_text(text: str, value: Value, scope: Scope) -> ParamValue:
-    """What stands where both numbers and any text may: the value of an expression where it is one, else the text."""
+    """Return the value of an expression, or the text itself if it is not one: for fields that take both."""
     if "${" in text:
         return interpolate(text, scope.names, value.span)
     try:
@@ -94,20 +100,19 @@ def _number_or_text(text: str, value: Value, scope: Scope) -> ParamValue:
 
 
 def _hint(spec: FieldSpec, value: Value, scope: Scope) -> str | None:
-    """The mend where text stands for a list, a word is misspelt, a division has a rest or a size is open.
-
-    Else what the field means.
-    """
+    """Return the fix for a text instead of a list, an inexact division, a dim or a misspelt word; else the meaning."""
     meaning = f"{spec.name.partition('[')[0]}: {spec.doc}" if spec.doc else None
     if not isinstance(value.data, str):
         return meaning
+
     if not spec.single:
         return f"write `{spec.name}: [{', '.join(value.data.replace(',', ' ').split())}]`"
     if "float" not in spec.kinds and spec.kinds & NUMBERS and re.search(r"(?<!/)/(?!/)", value.data):
         return f"`//` rounds down: `{re.sub('(?<!/)/(?!/)', '//', value.data)}`"
-    values = (scope.names.get(word) for word in re.findall(r"\w+", value.data))
-    if spec.kinds & NUMBERS and any(isinstance(named, Dim) for named in values):
-        return "what a component is made of is the same at every size: write a number or a param"
+
+    operands = (scope.names.get(word) for word in re.findall(r"\w+", value.data))
+    if spec.kinds & NUMBERS and any(isinstance(operand, Dim) for operand in operands):
+        return "a component is the same at every size of a dim: write a number or a param"
     if spec.choices:
         hint = did_you_mean(value.data, spec.choices if spec.is_text else [*spec.choices, *scope.names])
         return hint if hint and hint.startswith("did you mean") else meaning

@@ -15,27 +15,28 @@ from stackc.spec.includes import include_parts
 from stackc.spec.yaml.tree import Value
 
 
-def included_block(op: str, place: Value, scope: Scope) -> BlockDecl | None:
-    """The block that an op of the form `FILE` or `FILE#block` names; None if there is none, reported as N314.
+def included_block(op: str, value: Value, scope: Scope) -> BlockDecl | None:
+    """Return the block that an op of the form `FILE` or `FILE#block` names; None, reported as N314, without one.
 
-    The file's own scope is added to `scope.homes` when it is first met with.
+    Adds the file's own scope to `scope.homes` when the file is included for the first time.
     """
     file, name = include_parts(op)
-    path = scope.files.path(file, scope.file, place, scope.diagnostics)
+    path = scope.files.path(file, scope.file, value, scope.diagnostics)
     if path is None:
         return None
-    document = scope.files.load(path, place, scope.diagnostics)
+    document = scope.files.load(path, value, scope.diagnostics)
     if document is None:
         return None
 
     if document.file not in scope.homes:
         check_blocks(document, scope.diagnostics)
         scope.homes[document.file] = _home(document, scope)
+
     if not name:
-        return _whole_spec(document, scope)
+        return _whole_spec(document)
     if name not in document.blocks:
-        hint = did_you_mean(name, document.blocks) or "it has none"
-        scope.diagnostics.error("N314", f"{path} has no block '{name}'", place.span, hint)
+        hint = did_you_mean(name, document.blocks) or "it has no blocks"
+        scope.diagnostics.error("N314", f"{path} has no block '{name}'", value.span, hint)
         return None
     return document.blocks[name]
 
@@ -44,27 +45,27 @@ def check_blocks(document: Document, diagnostics: Collector) -> None:
     """Report S008 for each block that has the name of a component: one name, one meaning."""
     for name, block in document.blocks.items():
         if name in REGISTRY or name in SPECIAL_OPS:
-            message = f"'{name}' cannot be the name of a block: a component is called so"
-            diagnostics.error("S008", message, block.body.span, f"call it 'my_{name}'")
+            message = f"a block cannot be named '{name}': this is the name of a component"
+            diagnostics.error("S008", message, block.body.span, f"rename it, for example to 'my_{name}'")
 
 
-def _whole_spec(document: Document, scope: Scope) -> BlockDecl:
-    """An included spec as a block, whose ports are its inputs."""
+def _whole_spec(document: Document) -> BlockDecl:
+    """Return an included spec as a block: its inputs become ports."""
     ports = tuple(PortDecl(name, False, decl.span) for name, decl in document.inputs.items())
     return BlockDecl(document.body, document.params, ports, document.inputs)
 
 
 def _home(document: Document, scope: Scope) -> Scope:
-    """The names that blocks of an included file see: the params of that file that have a default, and its blocks."""
+    """Return the scope that blocks of an included file see: its blocks, and those of its params that have a default."""
     start = scope.for_file(document)
     names: dict[str, ParamValue] = {}
-    inner = replace(start, names=names)
+    home = replace(start, names=names)
     for name, decl in document.params.items():
         try:
-            value = default_of(decl, inner)
+            value = default_of(decl, home)
         except SpecError as error:
             scope.diagnostics.extend(error)
             continue
         if value is not None:
             names[name] = value
-    return inner
+    return home

@@ -1,4 +1,4 @@
-"""Which dims and params a spec declares and never speaks of: in no shape, no expression, and no text."""
+"""Declared dims and params that a spec never mentions: in no shape, no expression and no text."""
 
 from __future__ import annotations
 
@@ -11,51 +11,52 @@ from stackc.spec.yaml.tree import Value
 
 
 def check_dims(document: Document, diagnostics: Collector) -> None:
-    """Note N318 for a declared dim that nothing speaks of: its contract would bind nothing.
+    """Report N318 for each declared dim that is never mentioned: its contract would constrain nothing.
 
-    A lock may declare such dims: what they were good for stands in it as a number.
+    Locks are exempt: expressions are written there as numbers, so the dims they used may be left over.
     """
-    unnamed = document.dims.keys() - _words(value for decl in document.inputs.values() for value in decl.shape)
-    if not unnamed or any(entry.source for entry in document.body.nodes.values()):
+    unmentioned = document.dims.keys() - _words(value for decl in document.inputs.values() for value in decl.shape)
+    if not unmentioned or any(entry.source for entry in document.body.nodes.values()):
         return
-    open_sizes = {
-        str(value.data) for decl in document.inputs.values() for value in decl.shape if isinstance(value.data, str)
-    } - {*document.dims, *document.params}
-    for name in sorted(unnamed - _spoken_of(document, unnamed)):
-        meant = closest(name, open_sizes)
-        hint = f"did you mean '{meant}'?" if meant else "write it in the shape of an input, or take it away"
-        diagnostics.error(
-            "N318", f"no shape and no expression speaks of the dim '{name}'", document.dims[name].span, hint
-        )
+
+    sizes = [value for decl in document.inputs.values() for value in decl.shape]
+    undeclared = {str(size.data) for size in sizes if isinstance(size.data, str)} - {*document.dims, *document.params}
+    for name in sorted(unmentioned - _mentioned(document, unmentioned)):
+        meant = closest(name, undeclared)
+        hint = f"did you mean '{meant}'?" if meant else "write it in the shape of an input, or remove it"
+        message = f"the dim '{name}' is unused: no shape and no expression mentions it"
+        diagnostics.error("N318", message, document.dims[name].span, hint)
 
 
 def unused_params(document: Document) -> tuple[str, ...]:
-    """The params of the spec itself that nothing speaks of."""
-    named = _spoken_of(document, document.params.keys()) if document.params else set()
-    return tuple(name for name in document.params if name not in named)
+    """Return the params of the spec itself that are never mentioned."""
+    mentioned = _mentioned(document, document.params.keys()) if document.params else set()
+    return tuple(name for name in document.params if name not in mentioned)
 
 
-def _spoken_of(document: Document, names: Iterable[str]) -> set[str]:
-    """Those of the names that the spec speaks of; in a block, a param of its own hides one of the spec."""
-    wanted, found = set(names), set[str]()
-    for hidden, values in _parts(document):
-        found |= (_words(values) & wanted) - hidden
-        if found == wanted:
+def _mentioned(document: Document, names: Iterable[str]) -> set[str]:
+    """Return the names that the spec mentions; in a block, the block's own params shadow those of the spec."""
+    wanted, mentioned = set(names), set[str]()
+    for shadowed, values in _parts(document):
+        mentioned |= (_words(values) & wanted) - shadowed
+        if mentioned == wanted:
             break
-    return found
+    return mentioned
 
 
 def _parts(document: Document) -> Iterator[tuple[set[str], Iterator[Value]]]:
-    yield set(), _declared(document)
+    """Yield the values of each part of a spec, with the names that are shadowed there."""
+    yield set(), _of_declarations(document)
     for name, param in document.params.items():
         yield {name}, _of_params([param])
     yield set(), _of_body(document.body)
+
     for block in document.blocks.values():
         yield set(), _of_params(block.params.values())
         yield set(block.params), _of_body(block.body)
 
 
-def _declared(document: Document) -> Iterator[Value]:
+def _of_declarations(document: Document) -> Iterator[Value]:
     for dim in document.dims.values():
         yield from (value for value in (dim.minimum, dim.maximum, dim.multiple_of) if value)
     for decl in document.inputs.values():

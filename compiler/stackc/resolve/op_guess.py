@@ -1,4 +1,4 @@
-"""What a drawn node may be meant as, judged by its words and by how many arrows enter it."""
+"""Guess what a drawn node means, from its words and the number of arrows that enter it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _NORMS = ("layer_norm", "rms_norm", "batch_norm", "instance_norm")
 _POSITIONS = ("sinusoidal_position", "learned_position")
 _POOLS = ("mean_pool", "max_pool2d", "avg_pool2d", "cls_pool")
 
-# Parts of labels → the ops that people mean by them, whole words where a part ends in a blank. Of parts that overlap
-# the longest counts: "max pool" is no "pool". A block of the user's own is meant by "block".
+# Parts of labels → the ops that people mean by them; a part that ends in a blank matches whole words only. Of
+# overlapping parts the longest counts: "max pool" is not "pool". The op "block" is a block of the user's own.
 MEANT: Mapping[str, tuple[str, ...]] = {
     "transformer": ("block", "stack"),
     "encoder": ("block", "stack"),
@@ -123,41 +123,43 @@ _TAKES_IMAGES = frozenset({"conv2d", "conv_transpose2d", "patch_embed", "max_poo
 
 
 def op_of(node: DrawnNode) -> str | None:
-    """The op that the label or the id of a node names as it is; the resolver reads them so as well."""
+    """Return the op that is exactly the label or id of a node, as `find_operator` reads them; None without one."""
     return next((name for name in (node.label, node.id) if name in REGISTRY or name == "stack"), None)
 
 
 def looks_like_input(node: DrawnNode) -> bool:
-    """Whether a node that no arrow enters is rather an input than something that is fed by one."""
+    """Return whether a node that no arrow enters looks like an input, not like a component."""
     if op_of(node) or meant_by(node):
         return False
     return node.label is None or bool(_INPUT.search(node.label))
 
 
 def looks_like_ids(node: DrawnNode) -> bool:
-    """Whether an input holds whole numbers, by its name."""
+    """Return whether the name of an input suggests whole numbers."""
     return bool(_IDS.search(f"{node.id} {node.label or ''}"))
 
 
 def looks_like_images(node: DrawnNode, takers: Iterable[DrawnNode]) -> bool:
-    """Whether an input holds images, by its name or by what takes it."""
+    """Return whether the name of an input, or a node that it feeds, suggests images."""
     ops = (op_of(taker) or next(iter(meant_by(taker)), "") for taker in takers)
     return bool(_IMAGE.search(f"{node.id} {node.label or ''}")) or any(op in _TAKES_IMAGES for op in ops)
 
 
 def meant_by(node: DrawnNode) -> tuple[str, ...]:
-    """The ops that the words of a node speak of, the likeliest first; `block` is one of the user's own.
+    """Return the ops that the words of a node suggest, the likeliest first; `block` is a block of the user's own.
 
-    First an op that is all the label, in any case, unless MEANT has the label; then by the words of MEANT, the longest
-    first; then what is spelt alike.
+    First an op that is the whole label, in any spelling, unless MEANT has the label; then the ops of MEANT, the
+    longest part first; then ops of similar spelling.
     """
     label = node.label or node.id
     text = f" {_WORD_BREAK.sub(' ', label).lower()} "
+
     whole = [op for op in REGISTRY if _squeezed(op) == _squeezed(label)]
     words = [op for part in _parts(text) for op in MEANT[part]]
     close = [
         op for word in re.findall(r"[a-z_0-9]{4,}", text) for op in difflib.get_close_matches(word, REGISTRY, 2, 0.8)
     ]
+
     ranked = [*words, *whole] if text.strip() in MEANT else [*whole, *words]
     return tuple(dict.fromkeys([*ranked, *close]))
 
@@ -170,28 +172,27 @@ def _squeezed(text: str) -> str:
 
 
 def _parts(text: str) -> list[str]:
-    """The parts of MEANT that a text has, the longest first, without those that stand inside a longer one."""
+    """Return the parts of MEANT in a text, the longest first, without those inside a longer one."""
     taken: list[range] = []
-    found: list[str] = []
+    parts: list[str] = []
     for part in sorted(MEANT, key=len, reverse=True):
-        # A Latin part begins a word; one that ends in a blank is a word.
+        # A Latin part must begin a word; with a blank at its end, it must be a whole word.
         pattern = (r"(?<![a-z])" if part[0].isascii() and part[0].isalpha() else "") + re.escape(part)
         for match in re.finditer(pattern, text):
             stretch = range(match.start(), match.start() + len(part.rstrip()))
             if not any(stretch.start in other and stretch.stop - 1 in other for other in taken):
                 taken.append(stretch)
-                found.append(part)
-    return list(dict.fromkeys(found))
+                parts.append(part)
+    return list(dict.fromkeys(parts))
 
 
 def ops_by_arity(entering: int) -> tuple[str, ...]:
-    """Ops that take this many arrows without labels and without a merge, the usual ones first."""
-    usual = ("linear", "mlp", "layer_norm", "gelu", "identity") if entering <= 1 else ("add", "mean", "concat", "mul")
-    return usual
+    """Return common ops that take this many arrows without labels or a merge."""
+    return ("linear", "mlp", "layer_norm", "gelu", "identity") if entering <= 1 else ("add", "mean", "concat", "mul")
 
 
 def takes(op: str, entering: int) -> bool:
-    """Whether the first port of an op takes this many arrows."""
+    """Return whether the first port of an op takes this many arrows."""
     if op not in REGISTRY:
         return entering <= 1
     first: Port = REGISTRY[op].ports[0]
@@ -199,11 +200,11 @@ def takes(op: str, entering: int) -> bool:
 
 
 def with_ports(meant: tuple[str, ...], entering: int) -> tuple[str, ...]:
-    """Ops that have a port for each of the arrows: of those that are meant, else of all."""
+    """Return ops with a port for each of several arrows: those of `meant`, or of all ops if it is empty."""
     wide = [op for op in meant or REGISTRY if op in REGISTRY and len(REGISTRY[op].ports) >= entering > 1]
     return tuple(wide[:3])
 
 
 def listed(ops: Iterable[str]) -> str:
-    """Guesses as a sentence has them."""
+    """Join guesses for a sentence."""
     return " or ".join("a block of your own" if op == "block" else op for op in ops)

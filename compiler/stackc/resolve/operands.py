@@ -1,4 +1,4 @@
-"""What enters the ports of a node: wires, and the merge that stands between several arrows and one port."""
+"""The operands of a node, and the merge nodes between several arrows and one port."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from stackc.resolve.wiring import Feed
 from stackc.spec.document import BlockDecl, Body, NodeEntry
 
 
-@dataclass(frozen=True)
+@dataclass
 class OperandMerger:
-    """Joins the nodes of one drawing; `nodes` are those that stand already, merges among them, in running order.
+    """Builds the operands of the nodes of one drawing; `nodes` are those built so far, with merges, in running order.
 
-    `untaken` are inputs that nobody takes, as was noted: each of them seems to be meant for a port that nothing enters.
+    `unused_inputs` have been reported as unused: each is probably meant for a port that has no arrow, which is then not
+    reported as well.
     """
 
     body: Body
@@ -28,28 +29,31 @@ class OperandMerger:
     operators: Mapping[str, Operator]
     feeds: Mapping[str, Sequence[Feed]]
     nodes: dict[str, Node] = field(default_factory=dict)
-    untaken: list[str] = field(default_factory=list)
+    unused_inputs: list[str] = field(default_factory=list)
 
     def connected(self, name: str) -> frozenset[str] | None:
-        """The ports of a node that arrows enter; None, noted (N307), where one that needs an arrow has none."""
+        """Return the ports of a node that arrows enter; None, reported as N307, if a required port has no arrow."""
         ports = ports_of(self.operators[name])
         entered = frozenset(feed.port for feed in self.feeds[name]) & {port.name for port in ports}
-        open_ports = [port.name for port in ports if not port.optional and port.name not in entered]
-        if not open_ports:
+        missing = [port.name for port in ports if not port.optional and port.name not in entered]
+        if not missing:
             return entered
-        if all(feed.port in entered for feed in self.feeds[name]):  # else a label that is no port was meant for it
-            span = self.body.drawing.nodes[name].span
-            for port in open_ports:
-                if self.untaken:
-                    self.untaken.pop()
-                    continue
-                label = f"|{port}| " if port != ports[0].name else " "
-                hint = f"draw an arrow into it: `… -->{label}{name}`"
-                self.scope.diagnostics.error("N307", f"nothing enters the port '{port}' of '{name}'", span, hint)
+
+        # An arrow with an unknown port has been reported, and is probably meant for the missing one.
+        if any(feed.port not in entered for feed in self.feeds[name]):
+            return None
+        span = self.body.drawing.nodes[name].span
+        for port in missing:
+            if self.unused_inputs:
+                self.unused_inputs.pop()
+                continue
+            label = f"|{port}| " if port != ports[0].name else " "
+            hint = f"draw an arrow into it: `… -->{label}{name}`"
+            self.scope.diagnostics.error("N307", f"no arrow enters the port '{port}' of '{name}'", span, hint)
         return None
 
     def operands(self, name: str, entry: NodeEntry | None) -> tuple[Operand, ...] | None:
-        """Inlets in port order; None, noted, where several arrows meet unmerged (N306) or a source is broken."""
+        """Return operands in port order; None, reported, if arrows meet unmerged (N306) or a source is invalid."""
         operator, span = self.operators[name], self.body.drawing.nodes[name].span
         operands: list[Operand | None] = []
         for port in ports_of(operator):
@@ -57,25 +61,26 @@ class OperandMerger:
             if len(feeds) > 1 and not port.variadic:
                 operands.append(self._merged(name, port, feeds, entry))
             elif feeds:
-                operands += [self._inlet(port, feed) for feed in feeds]
-            elif not isinstance(operator, (BlockDecl, StackOf)):
+                operands += [self._operand(port, feed) for feed in feeds]
+            elif not isinstance(operator, (BlockDecl, StackOf)):  # those are expanded without their open inputs
                 operands.append(Operand(port.name, None, span))
-        sound = tuple(operand for operand in operands if operand)
-        return sound if len(sound) == len(operands) else None
+
+        valid = tuple(operand for operand in operands if operand)
+        return valid if len(valid) == len(operands) else None
 
     def ref_to(self, path: str) -> ValueRef | None:
-        """The wire that a path (`head`, `encoder.3`) names; None where its node is broken, which was noted there."""
+        """Return the value at a path (`head`, `encoder.3`); None if its node is invalid, which has been reported."""
         name = path.partition(".")[0]
         if name in self.nodes:
             return tapped(path, self.nodes)
         return None if name in self.operators else ValueRef(name)
 
-    def _inlet(self, port: Port, feed: Feed) -> Operand | None:
-        ref = self.ref_to(_path(feed))
+    def _operand(self, port: Port, feed: Feed) -> Operand | None:
+        ref = self.ref_to(f"{feed.source}.{feed.out}" if feed.out else feed.source)
         return Operand(port.name, ref, feed.span) if ref else None
 
     def _merged(self, name: str, port: Port, feeds: Sequence[Feed], entry: NodeEntry | None) -> Operand | None:
-        """The inlet behind a merge node of its own: what `merge: sum` draws between several arrows and one port."""
+        """Add a merge node (`merge: sum`) between several arrows and one port; return the port's operand."""
         if entry is None or entry.merge is None:
             *others, last = feeds
             notes = [Note(f"the one from '{feed.source}'", feed.span) for feed in others]
@@ -83,13 +88,15 @@ class OperandMerger:
             hint = f"say how they merge: `{name}: {{merge: sum}}` (or mean, concat, mul, weighted)"
             self.scope.diagnostics.error("N306", message, last.span, hint, *notes)
             return None
+
         merge = merge_of(entry, self.scope)
-        operands = [self._inlet(Port("x"), feed) for feed in feeds]
-        sound = tuple(operand for operand in operands if operand)
-        if merge is None or len(sound) < len(operands):
+        operands = [self._operand(Port("x"), feed) for feed in feeds]
+        valid = tuple(operand for operand in operands if operand)
+        if merge is None or len(valid) < len(operands):
             return None
+
         id = self._free_id(name if port == ports_of(self.operators[name])[0] else f"{name}_{port.name}")
-        self.nodes[id] = Node(id, merge, sound, entry.merge.span, op=merge.op, implied=True)
+        self.nodes[id] = Node(id, merge, valid, entry.merge.span, op=merge.op, implied=True)
         return Operand(port.name, ValueRef(id), entry.merge.span)
 
     def _free_id(self, name: str) -> str:
@@ -100,16 +107,12 @@ class OperandMerger:
 
 
 def check_merge(entry: NodeEntry | None, operator: Operator, scope: Scope) -> None:
-    """Note N310 where `merge` stands at a node that takes several arrows by itself, or is none.
+    """Report N310 for a `merge` that is invalid, or at a node that takes several arrows without one.
 
-    So it is judged where a single arrow enters as well, and nothing is merged.
+    It is checked here even if a single arrow enters the node, so that nothing is merged.
     """
     if entry and entry.merge and all(port.variadic for port in ports_of(operator)):
-        message = f"'{entry.name}' takes several arrows by itself, and has nothing to merge"
-        scope.diagnostics.error("N310", message, entry.merge.span, "take `merge` away")
+        message = f"'{entry.name}' takes several arrows without a merge"
+        scope.diagnostics.error("N310", message, entry.merge.span, "remove `merge`")
     elif entry and entry.merge:
         merge_of(entry, scope)
-
-
-def _path(feed: Feed) -> str:
-    return f"{feed.source}.{feed.out}" if feed.out else feed.source

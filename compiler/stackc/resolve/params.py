@@ -1,4 +1,4 @@
-"""The params of a spec or a block: their types, as declared or as the default has it, and the values they are given."""
+"""Params of a spec or block: their types, declared or implied by the default, and the values bound to them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ _KINDS: Mapping[type, str] = {bool: "bool", int: "int", Dim: "int", float: "floa
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Who takes params, for messages: `what` it is, and how a value is given. `span` is the place that leaves one out;
-    without it, that is the declaration. A `silent` one says nothing of params that are left out: those that are
-    given and unknown are them, misspelt.
+    """The owner of params, for messages: its name `what`, and in `hint` how to set a value.
+
+    `span` is the place to blame for a missing value; None blames the declaration. A `silent` binding does not report
+    missing values: if there are unknown params, they are probably misspellings of the missing ones.
     """
 
     what: str
@@ -32,75 +33,76 @@ class Binding:
 
 
 def bind_params(
-    decls: Mapping[str, ParamDecl], given: Mapping[str, Entry], outer: Scope, inner: Scope, binding: Binding
+    decls: Mapping[str, ParamDecl], arguments: Mapping[str, Entry], outer: Scope, inner: Scope, binding: Binding
 ) -> dict[str, ParamValue] | None:
-    """The values of params: given ones are read in `outer`, defaults in `inner`, where earlier params are known.
+    """Return the value of each param: arguments are read in `outer`, defaults in `inner` plus the params before them.
 
-    They are known to given ones as well where both scopes are one. Notes N312 for a name that is no param, N311 for a
-    param without a value and N310 for a value of another type, which leaves no binding at all.
+    If both scopes are the same, arguments see earlier params as well. Reports N312 for an unknown param, N311 for a
+    param without a value and N310 for a value of another type; then returns None.
     """
-    diagnostics = outer.diagnostics
-    for name in given:
+    for name in arguments:
         if name not in decls:
             hint = did_you_mean(name, decls) or "it has no params"
-            diagnostics.error("N312", f"{binding.what} has no param '{name}'", given[name].key, hint)
-    unknown = given.keys() - decls
-    bound = _bound(decls, given, outer, inner, replace(binding, silent=bool(unknown)))
-    return bound if len(bound) == len(decls) else None
+            outer.diagnostics.error("N312", f"{binding.what} has no param '{name}'", arguments[name].key, hint)
+
+    unknown = arguments.keys() - decls
+    values = _bind(decls, arguments, outer, inner, replace(binding, silent=bool(unknown)))
+    return values if len(values) == len(decls) else None
 
 
-def known_params(decls: Mapping[str, ParamDecl], given: Mapping[str, Entry], scope: Scope) -> dict[str, ParamValue]:
-    """Those params of a spec that have a value as far as `scope` tells; nothing is noted of the others."""
+def known_params(decls: Mapping[str, ParamDecl], arguments: Mapping[str, Entry], scope: Scope) -> dict[str, ParamValue]:
+    """Return the params of a spec that have a value in `scope`; report nothing about the others."""
     quiet = replace(scope, diagnostics=Collector())
-    return _bound(decls, given, quiet, quiet, Binding("the spec", None, ""))
+    return _bind(decls, arguments, quiet, quiet, Binding("the spec", None, ""))
 
 
-def _bound(
-    decls: Mapping[str, ParamDecl], given: Mapping[str, Entry], outer: Scope, inner: Scope, binding: Binding
+def _bind(
+    decls: Mapping[str, ParamDecl], arguments: Mapping[str, Entry], outer: Scope, inner: Scope, binding: Binding
 ) -> dict[str, ParamValue]:
-    bound: dict[str, ParamValue] = {}
+    values: dict[str, ParamValue] = {}
     names = dict(inner.names)
-    scope = replace(inner, names=names)  # in which every param stands as soon as it is bound
+    scope = replace(inner, names=names)  # sees every param as soon as it is bound
+
     for name, decl in decls.items():
         try:
             value = default_of(decl, scope)
-            if name in given:
+            if name in arguments:
                 kind = decl.kind or _KINDS.get(type(value))
-                value = _read(decl, kind, given[name].value, scope if outer is inner else outer, binding.what)
+                value = _read(decl, kind, arguments[name].value, scope if outer is inner else outer, binding.what)
         except SpecError as error:
             outer.diagnostics.extend(error)
             continue
+
         if value is not None:
-            bound[name] = names[name] = value
-        elif not binding.silent or name in given:
-            span = given[name].key if name in given else binding.span or decl.span
-            outer.diagnostics.error(
-                "N311", f"{binding.what} needs a value for '{name}'", span, binding.hint.format(name=name)
-            )
-    return bound
+            values[name] = names[name] = value
+        elif not binding.silent or name in arguments:
+            span = arguments[name].key if name in arguments else binding.span or decl.span
+            message = f"{binding.what} needs a value for '{name}'"
+            outer.diagnostics.error("N311", message, span, binding.hint.format(name=name))
+    return values
 
 
 def text_places(
-    decls: Mapping[str, ParamDecl], given: Mapping[str, Entry], params: Mapping[str, ParamValue]
+    decls: Mapping[str, ParamDecl], arguments: Mapping[str, Entry], params: Mapping[str, ParamValue]
 ) -> dict[str, Span]:
-    """Where each param that stands for a text has it from, unless its declaration asks for a text."""
+    """Return the place of the text for each param whose value is text, unless its declaration asks for text."""
     texts = [name for name, value in params.items() if isinstance(value, str) and decls[name].kind is None]
     texts = [name for name in texts if not decls[name].choices]
-    return {name: (given[name].value if name in given else decls[name].default).span for name in texts}
+    return {name: (arguments[name].value if name in arguments else decls[name].default).span for name in texts}
 
 
 def default_of(decl: ParamDecl, scope: Scope) -> ParamValue:
-    """The default of a param, None where it has none. Raises SpecError."""
+    """Return the default of a param, None without one. Raises SpecError."""
     return _read(decl, decl.kind, decl.default, scope, f"the default of '{decl.name}'")
 
 
 def is_text(decl: ParamDecl) -> bool:
-    """Whether the param takes text, as far as its declaration tells."""
+    """Return whether the declaration of a param asks for text."""
     return decl.kind == "text" or (decl.kind is None and isinstance(decl.default.data, str))
 
 
 def _read(decl: ParamDecl, kind: str | None, value: Value, scope: Scope, what: str) -> ParamValue:
-    """A value for the param: a text for text, else an expression. Raises SpecError, N310 for one of another type."""
+    """Return a value for a param: a text for text, else an expression. Raises SpecError, N310 for another type."""
     if value.data is None:
         return None
     if kind is None and not decl.choices:
@@ -108,11 +110,11 @@ def _read(decl: ParamDecl, kind: str | None, value: Value, scope: Scope, what: s
     try:
         return _typed(decl, kind, value, scope, what)
     except SpecError as error:
-        raise SpecError(*(_declared(diagnostic, decl) for diagnostic in error.diagnostics)) from None
+        raise SpecError(*(_with_declaration(diagnostic, decl) for diagnostic in error.diagnostics)) from None
 
 
 def _untyped(value: Value, scope: Scope) -> ParamValue:
-    """A value of which nobody says what it should be: a name stands for its value, any other text for itself."""
+    """Return a value without a declared type: a known name is that param or dim, any other text is itself."""
     if not isinstance(value.data, str):
         return scalar(value)
     return scope.number(value) if value.data in scope.names else interpolate(value.data, scope.names, value.span)
@@ -123,32 +125,34 @@ def _typed(decl: ParamDecl, kind: str | None, value: Value, scope: Scope, what: 
     numbers = [choice for choice in decl.choices if not isinstance(choice, str)]
     low = -math.inf if decl.minimum is None else decl.minimum
     high = math.inf if decl.maximum is None else decl.maximum
-    taken = FieldSpec(decl.name, _kinds(decl, kind), words, Range(low, high), "", True, None)
-    decoded = decode(taken, value, scope, what)
+
+    spec = FieldSpec(decl.name, _kinds(decl, kind), words, Range(low, high), "", True, None)
+    decoded = decode(spec, value, scope, what)
     if numbers and decoded not in decl.choices:
-        message = f"{what}: {decl.name} has to be {either([*map(str, decl.choices)])}; it is {decoded}"
+        message = f"{what}: {decl.name} must be {either([*map(str, decl.choices)])}, but is {decoded}"
         raise SpecError(Diagnostic("N310", message, value.span))
     assert isinstance(decoded, (str, int, float, Dim)), "no param is a list"
     return decoded
 
 
 def _kinds(decl: ParamDecl, kind: str | None) -> frozenset[str]:
-    """What a field that took the values of this param would take. A whole number without bounds may be a dim."""
+    """Return the kinds of a field that takes the values of this param. A whole number without bounds may be a dim."""
     if kind is None:
         types = {type(choice) for choice in decl.choices} - {str}
         return frozenset({"float"} if float in types else {"int"} if types else ())
     if kind == "text":
         return frozenset(() if decl.choices else {"str"})
-    bounded = decl.choices or decl.minimum is not None or decl.maximum is not None
-    return frozenset({kind} if kind != "int" or bounded else {"int", "dim"})
+    is_bounded = decl.choices or decl.minimum is not None or decl.maximum is not None
+    return frozenset({kind} if kind != "int" or is_bounded else {"int", "dim"})
 
 
-def _declared(diagnostic: Diagnostic, decl: ParamDecl) -> Diagnostic:
-    """The diagnostic of a value of another type, with the place that asks for that type."""
+def _with_declaration(diagnostic: Diagnostic, decl: ParamDecl) -> Diagnostic:
+    """Add a note at the declaration to the diagnostic (N310) of a value of another type."""
     if diagnostic.code != "N310" or diagnostic.span == decl.default.span:
         return diagnostic
     hint = None
     if decl.kind is None and not decl.choices:
-        hint = f"its default says so; for others, `{decl.name}: {{type: …, default: {decl.default.written}}}`"
+        written = decl.default.written
+        hint = f"the default implies the type; to allow others, declare `{decl.name}: {{type: …, default: {written}}}`"
     note = Note(f"'{decl.name}' is declared here", decl.span)
     return replace(diagnostic, hint=diagnostic.hint or hint, notes=(*diagnostic.notes, note))

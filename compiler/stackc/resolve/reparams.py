@@ -1,4 +1,4 @@
-"""What the parameters of a node are made of, as its entry says under `reparam`."""
+"""Reparametrized parameters of a node: `reparam:` of its entry."""
 
 from __future__ import annotations
 
@@ -14,56 +14,61 @@ from stackc.spec.yaml.tree import Entry, Value
 
 
 def reparams_of(entry: NodeEntry | None, operator: Operator, scope: Scope) -> tuple[tuple[str, Reparam], ...]:
-    """What the node's parameters are made of: `reparam: {weight: standardize}`, or with options in a mapping."""
-    found = []
+    """Return the reparametrizations of a node: `reparam: {weight: standardize}`, or with options in a mapping.
+
+    Omits and reports (N310) invalid ones.
+    """
+    reparams = []
     for name, item in (entry.reparam if entry else {}).items():
         if isinstance(operator, (BlockDecl, StackOf)):
             message = f"'{entry.name if entry else ''}' ({op_name(operator)}) has no parameters of its own to normalize"
-            scope.diagnostics.error(
-                "N310", message, item.key, "write `reparam` at the nodes inside that have parameters"
-            )
+            hint = "write `reparam` at the nodes inside that have parameters"
+            scope.diagnostics.error("N310", message, item.key, hint)
             break
+
         try:
             if reparam := _reparam(item.value, scope):
-                found.append((name, reparam))
+                reparams.append((name, reparam))
         except ValueError as error:
             scope.diagnostics.error("N310", str(error), item.value.span)
         except SpecError as error:
             scope.diagnostics.extend(error)
-    return tuple(found)
+    return tuple(reparams)
 
 
 def _reparam(value: Value, scope: Scope) -> Reparam | None:
-    """The reparametrization; None, noted, where none is named. Raises SpecError and ValueError for its options."""
-    named, options = value, None
+    """Return a reparametrization; None, reported, for an unknown name. Raises ValueError or SpecError for options."""
+    kind, options = value, None
     if isinstance(value.data, Mapping) and len(value.data) == 1:
-        ((kind, entry),) = value.data.items()
-        named, options = Value(kind, entry.key), entry.value
-    if not isinstance(named.data, str):
-        raise ValueError("a reparametrization is wanted here, for example `standardize`, or `{minmax: [-1, 1]}`")
-    name = scope.text(named, "reparam")
+        ((key, entry),) = value.data.items()
+        kind, options = Value(key, entry.key), entry.value
+    if not isinstance(kind.data, str):
+        raise ValueError("reparam must be a reparametrization, for example `standardize` or `{minmax: [-1, 1]}`")
+
+    name = scope.text(kind, "reparam")
     if name is None:
         return None
     if name not in REPARAMS:
-        message = f"no reparametrization is called '{name}'"
-        scope.diagnostics.error("N310", message, named.span, did_you_mean(name, REPARAMS))
+        hint = did_you_mean(name, REPARAMS)
+        scope.diagnostics.error("N310", f"unknown reparametrization '{name}'", kind.span, hint)
         return None
+
     if name == "minmax":
         return _minmax(options)
     fields = _options(name, options)
-    return _standardize(fields, scope) if name == "standardize" else _numbered(name, fields, scope)
+    return _standardize(fields, scope) if name == "standardize" else _of_numbers(name, fields, scope)
 
 
 def _options(name: str, options: Value | None) -> Mapping[str, Entry]:
-    """The options by name. ValueError where they are no mapping or one is unknown."""
-    known = [field.name for field in dataclasses.fields(REPARAMS[name])]
-    wanted = f"it takes {', '.join(known[:-1])} and {known[-1]}" if len(known) > 1 else f"it takes {known[0]}"
+    """Return the options by name. Raises ValueError if they are not a mapping, or one is unknown."""
+    names = [field.name for field in dataclasses.fields(REPARAMS[name])]
+    usage = f"it takes {', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else f"it takes {names[0]}"
     if options is None or options.data is None:
         return {}
     if not isinstance(options.data, Mapping):
-        raise ValueError(f"{name}: {wanted}, for example `{{{name}: {_EXAMPLES[name]}}}`")
-    if unknown := [option for option in options.data if option not in known]:
-        raise ValueError(f"{name} has no option '{unknown[0]}'; {wanted}")
+        raise ValueError(f"{name}: {usage}, for example `{{{name}: {_EXAMPLES[name]}}}`")
+    if unknown := [option for option in options.data if option not in names]:
+        raise ValueError(f"{name} has no option '{unknown[0]}'; {usage}")
     return options.data
 
 
@@ -74,8 +79,8 @@ _EXAMPLES = {
 }
 
 
-def _numbered(name: str, fields: Mapping[str, Entry], scope: Scope) -> Reparam:
-    """A reparametrization whose options are numbers: whole ones where the default is one."""
+def _of_numbers(name: str, fields: Mapping[str, Entry], scope: Scope) -> Reparam:
+    """Return a reparametrization whose options are numbers: whole ones if the default is whole. Raises ValueError."""
     options = {}
     for field in dataclasses.fields(REPARAMS[name]):
         if field.name not in fields:
@@ -84,7 +89,7 @@ def _numbered(name: str, fields: Mapping[str, Entry], scope: Scope) -> Reparam:
         kinds = int if isinstance(field.default, int) else (int, float)
         if isinstance(number, bool) or not isinstance(number, kinds) or (field.name != "axis" and number < 0):
             wanted = "a whole number" if kinds is int else "a number"
-            raise ValueError(f"{name}: {field.name} has to be {wanted}{' of 0 or more' * (field.name != 'axis')}")
+            raise ValueError(f"{name}: {field.name} must be {wanted}{' of at least 0' * (field.name != 'axis')}")
         options[field.name] = number
     return REPARAMS[name](**options)
 
@@ -93,7 +98,7 @@ def _standardize(fields: Mapping[str, Entry], scope: Scope) -> Standardize:
     axes = fields["axes"].value if "axes" in fields else None
     eps = scope.number(fields["eps"].value) if "eps" in fields else Standardize().eps
     if isinstance(eps, bool) or not isinstance(eps, (int, float)) or eps < 0:
-        raise ValueError("standardize: eps has to be a number of 0 or more")
+        raise ValueError("standardize: eps must be a number of at least 0")
     return Standardize(None if axes is None or axes.data == "all" else _numbers(axes, int), float(eps))
 
 
@@ -110,5 +115,5 @@ def _numbers(value: Value, kind: type[int] | tuple[type[int], type[float]]) -> t
     items = value.data if isinstance(value.data, tuple) else (value,)
     numbers = tuple(item.data for item in items if isinstance(item.data, kind) and not isinstance(item.data, bool))
     if len(numbers) != len(items):
-        raise ValueError("a list of numbers is wanted here")
+        raise ValueError("this must be a list of numbers")
     return numbers  # type: ignore[return-value]  # narrowed by `kind` above

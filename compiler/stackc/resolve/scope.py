@@ -1,10 +1,11 @@
-"""Names and their values while a spec is resolved: params, dims, blocks, files."""
+"""Names and their values at one place of a spec: params, dims, blocks, files."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeGuard
 
 from stackc.core.diagnostics import Collector, Diagnostic, Note, Span, SpecError
 from stackc.core.types import INT64, Dim
@@ -17,10 +18,10 @@ from stackc.spec.yaml.yaml_reader import parse_scalar
 
 @dataclass(frozen=True)
 class Scope:
-    """What the names mean at one place of a spec: params and dims, blocks, files; problems are noted in `diagnostics`.
+    """Name bindings at one place of a spec: params and dims, blocks, files; problems go to `diagnostics`.
 
-    `trust` has the Python modules whose code may run; `texts` the places of params that stand for a text. `homes` has
-    the scope of each file that takes part in the model, shared by all scopes and filled as files are included.
+    `trust` lists the Python modules whose code may run; `texts` maps each param whose value is text to the place of
+    that text. `homes` maps each file of the model to its scope: all scopes share it, and it grows with every include.
     """
 
     names: Mapping[str, ParamValue]
@@ -33,22 +34,22 @@ class Scope:
     homes: dict[str, Scope] = field(default_factory=dict, repr=False, compare=False)
 
     def home_of(self, block: BlockDecl) -> Scope:
-        """The scope of the file that declares a block: what names mean inside it, beside its own params."""
+        """Return the scope of the file that declares a block: the names visible inside it, besides its own params."""
         return self.homes[block.body.span.file]
 
     def for_file(self, document: Document) -> Scope:
-        """The scope that another file starts with: its blocks, and no names yet."""
+        """Return the initial scope of another file: its blocks, and no names yet."""
         return replace(self, names={}, blocks=document.blocks, file=document.file)
 
     def with_names(self, names: Mapping[str, ParamValue], texts: Mapping[str, Span] | None = None) -> Scope:
-        """This scope with more names, which hide others of the same spelling; `texts` has the places of texts."""
-        left = {name: place for name, place in self.texts.items() if name not in names}
-        return replace(self, names={**self.names, **names}, texts=left | {**(texts or {})})
+        """Return this scope with more names, which shadow existing ones; `texts` maps those that are text to places."""
+        visible = {name: span for name, span in self.texts.items() if name not in names}
+        return replace(self, names={**self.names, **names}, texts=visible | {**(texts or {})})
 
     def text(self, value: Value, what: str) -> str | None:
-        """A text with its `${…}` replaced; None, noted, where it is no text."""
+        """Return a text with its `${…}` replaced; None, reported, if it is not a text (S005) or an expression fails."""
         if not isinstance(value.data, str):
-            self.diagnostics.error("S005", f"{what} has to be text, and is {value.kind}", value.span)
+            self.diagnostics.error("S005", f"{what} must be text, but is {value.kind}", value.span)
             return None
         try:
             return str(interpolate(value.data, self.names, value.span))
@@ -57,31 +58,59 @@ class Scope:
             return None
 
     def number(self, value: Value) -> ParamValue:
-        """A number, or a text taken as an expression. Raises SpecError."""
-        if isinstance(value.data, str):
-            text = value.data[2:-1] if value.data.startswith("${") and value.data.endswith("}") else value.data
-            try:
-                return evaluate(text, self.names, value.span)
-            except SpecError as error:
-                blamed = self.text_in(value) if error.diagnostics[0].code == "X003" else None
-                raise SpecError(blamed) if blamed else error from None
-        return scalar(value)
+        """Return a scalar as it is, or a text evaluated as an expression. Raises SpecError."""
+        if not isinstance(value.data, str):
+            return scalar(value)
+        is_wrapped = value.data.startswith("${") and value.data.endswith("}")
+        try:
+            return evaluate(value.data[2:-1] if is_wrapped else value.data, self.names, value.span)
+        except SpecError as error:
+            # An operand of the wrong type (X003) may be a param in quotes: then the param is to blame, not its use.
+            blamed = self.text_in(value) if error.diagnostics[0].code == "X003" else None
+            raise SpecError(blamed) if blamed else error from None
+
+    def quantity(self, value: Value) -> ParamValue:
+        """Return `number` of a value, with a constant dim as an int. Raises SpecError, N310 if it is a text param."""
+        number = self.number(value)
+        if isinstance(number, str) and (blamed := self.text_in(value)):
+            raise SpecError(blamed)
+        return number.constant if isinstance(number, Dim) and number.constant is not None else number
+
+    def whole(
+        self, value: Value, what: str, least: int | None = None, most: int | None = None, code: str = "S005"
+    ) -> int:
+        """Return a whole number from `least` to `most`, both included and optional.
+
+        Raises SpecError: `code` for any other scalar, S005 for a list, a mapping or a number beyond 64 bits.
+        """
+        is_nested = isinstance(value.data, (tuple, Mapping))
+        number = value.kind if is_nested else value.written if isinstance(value.data, bool) else self.quantity(value)
+        if is_whole(number) and (least is None or number >= least) and (most is None or number <= most):
+            if -INT64 <= number < INT64:
+                return number
+            raise SpecError(Diagnostic("S005", f"{what} must fit in 64 bits, but is {number}", value.span))
+
+        message = f"{what} must be {_range_name(least, most)}, but is {_describe(number, value)}"
+        is_unusable = isinstance(value.data, str) and not is_whole(number)
+        hint = "write a number, or an expression over params" if is_unusable else None
+        raise SpecError(Diagnostic("S005" if is_nested else code, message, value.span, hint))
 
     def text_in(self, value: Value) -> Diagnostic | None:
-        """N310 at the param that is a text where `value`, which has its name in it, needs a number; None if none is."""
+        """Return N310 at the first text param in `value`, which must be a number; None if it has no such param."""
         words = re.findall(r"\w+", value.data) if isinstance(value.data, str) else []
         name = next((word for word in words if word in self.texts), None)
         if name is None:
             return None
+
         text = str(self.names[name])
         hint = f"write a number, for example `{name}: 64`"
         if isinstance(parse_scalar(text), (int, float)):
-            hint = f"write `{name}: {text}`, without quotes"
+            hint = f"remove the quotes: `{name}: {text}`"
         elif self._is_expression(text):
-            hint = f'a param that is calculated is written in `${{…}}`: `{name}: "${{{text}}}"`'
-        note = Note("used as a number here", value.span)
-        message = f"the param '{name}' is text, and a number is needed"
-        return Diagnostic("N310", message, self.texts[name], hint, (note,))
+            hint = f'write a calculated param in `${{…}}`: `{name}: "${{{text}}}"`'
+
+        message = f"the param '{name}' is text, but a number is needed"
+        return Diagnostic("N310", message, self.texts[name], hint, (Note("used as a number here", value.span),))
 
     def _is_expression(self, text: str) -> bool:
         try:
@@ -89,25 +118,29 @@ class Scope:
         except SpecError:
             return False
 
-    def whole(self, value: Value, path: str, least: int | None = None) -> int:
-        """A whole number, of at least `least` if anything. Raises SpecError, S005 where it is none."""
-        number = value.kind if isinstance(value.data, (tuple, Mapping, bool)) else self.number(value)
-        if isinstance(number, str) and (blamed := self.text_in(value)):
-            raise SpecError(blamed)
-        number = number.constant if isinstance(number, Dim) and number.constant is not None else number
-        if isinstance(number, int) and not isinstance(number, bool) and (least is None or number >= least):
-            if -INT64 <= number < INT64:
-                return number
-            raise SpecError(Diagnostic("S005", f"{path} has to fit in 64 bits, and is {number}", value.span))
-        shown = f"{number} ({value.data})" if isinstance(value.data, str) and value.data != str(number) else f"{number}"
-        told = ", known only at run time" if isinstance(number, Dim) else ""
-        wanted = "a whole number" if least is None else f"a whole number from {least} up"
-        hint = "a number, or an expression over params" if isinstance(value.data, str) else None
-        raise SpecError(Diagnostic("S005", f"{path} has to be {wanted}, and is {shown}{told}", value.span, hint))
-
 
 def scalar(value: Value) -> ParamValue:
-    """A single value as it is. Raises SpecError for a list or a mapping."""
+    """Return a single value as it is. Raises SpecError (S005) for a list or a mapping."""
     if isinstance(value.data, (tuple, Mapping)):
-        raise SpecError(Diagnostic("S005", f"a single value is wanted here, not {value.kind}", value.span))
+        raise SpecError(Diagnostic("S005", f"expected a single value, but this is {value.kind}", value.span))
     return value.data
+
+
+def is_whole(number: object) -> TypeGuard[int]:
+    """Return whether a value is a whole number; true and false are not."""
+    return isinstance(number, int) and not isinstance(number, bool)
+
+
+def _range_name(least: int | None, most: int | None) -> str:
+    """Name the whole numbers within optional bounds, for a message."""
+    if least is None:
+        return "a whole number"
+    return f"a whole number of at least {least}" if most is None else f"a whole number from {least} to {most:,}"
+
+
+def _describe(number: object, value: Value) -> str:
+    """Show a value, and the expression it comes from if that differs."""
+    if number is None:
+        return "empty"
+    shown = f"{number} ({value.data})" if isinstance(value.data, str) and value.data != str(number) else f"{number}"
+    return f"{shown}, known only at run time" if isinstance(number, Dim) else shown

@@ -1,4 +1,4 @@
-"""Taps: paths into blocks and stacks (`encoder.3.attn`) that somebody outside takes as a value."""
+"""Taps: paths into blocks and stacks (`encoder.3.attn`) whose values are used outside of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stackc.resolve.wiring import Feed
 from stackc.spec.document import OutputDecl
 
 Taps: TypeAlias = Mapping[str, Span]
-"""Paths, each with the place that asks for it first."""
+"""Paths, each with the place of its first use."""
 
 
 def wanted_taps(
@@ -21,23 +21,24 @@ def wanted_taps(
     feeds: Mapping[str, Sequence[Feed]],
     outputs: Iterable[OutputDecl],
 ) -> dict[str, Taps]:
-    """Paths inside of each node that somebody takes, beside the outputs it has by itself.
+    """Return the paths inside each node that feeds or outputs use, besides the node's own outputs.
 
-    `owners` leads from a node that is another one called again to that one: both have the same outputs.
+    `owners` maps a node that calls another node's module again to that node: both need the same taps.
     """
-    asked = [(feed.source, feed.out, feed.span) for feeds_of in feeds.values() for feed in feeds_of if feed.out]
+    uses = [(feed.source, feed.out, feed.span) for feeds_of in feeds.values() for feed in feeds_of if feed.out]
     for output in outputs:
         head, dot, rest = output.source.partition(".")
-        asked += [(head, rest, output.span)] if dot else []
+        uses += [(head, rest, output.span)] if dot else []
+
     wanted: dict[str, dict[str, Span]] = {}
-    for name, path, span in asked:
+    for name, path, span in uses:
         if name in operators and path not in outputs_of(operators[name]):
             wanted.setdefault(owners.get(name, name), {}).setdefault(path, span)
     return {name: wanted.get(owners.get(name, name), {}) for name in operators}
 
 
 def inner_taps(taps: Taps) -> dict[str, dict[str, Span]]:
-    """Taps by the node they go into: 3.attn → {3: {attn}}, 3 → {3: {}}."""
+    """Group taps by the node that they enter: 3.attn → {3: {attn}}, 3 → {3: {}}."""
     inside: dict[str, dict[str, Span]] = {}
     for tap, span in taps.items():
         head, dot, rest = tap.partition(".")
@@ -48,7 +49,7 @@ def inner_taps(taps: Taps) -> dict[str, dict[str, Span]]:
 
 
 def tapped(path: str, nodes: Mapping[str, Node]) -> ValueRef:
-    """The output of a node that the rest of the path names: one of its own, or a tap that its region was built with."""
+    """Return the value at a path: an output of a node, or a tap that the node's region was built with."""
     name, dot, out = path.partition(".")
     if not dot:
         return ValueRef(name)

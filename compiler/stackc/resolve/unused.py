@@ -1,7 +1,7 @@
-"""What nothing in a spec uses: blocks, and outputs of blocks.
+"""Unused parts of a spec: blocks, and outputs of blocks.
 
-Blocks are read as the others are, and what can be told without a use is told. Their inputs have no types, so nothing is
-said of shapes. A param without a default has no value: what the spec writes with it is passed over.
+Unused blocks are expanded like others, so their problems are reported too. Their inputs have no types, so shapes are
+not checked. A param without a default has no value, so problems that may depend on it are not reported.
 """
 
 from __future__ import annotations
@@ -14,42 +14,48 @@ from dataclasses import replace
 from stackc.core.diagnostics import Collector, Diagnostic, Span, SpecError
 from stackc.core.types import Dim
 from stackc.ir.model import Region, ValueRef
-from stackc.resolve.expand import Context, expand_block
+from stackc.resolve.context import Context
+from stackc.resolve.expand import expand_block
 from stackc.resolve.params import Binding, bind_params
 from stackc.resolve.scope import Scope
 from stackc.spec.document import BlockDecl, Document
 from stackc.spec.yaml.tree import Value
 
-_OF_VALUES = {"S003", "S005", "N310", "X003"}
-"""What is said of values: in blocks inside, it may hang on a param that has none."""
+_VALUE_CODES = {"S003", "S005", "N310", "X003"}
+"""Codes of problems with values: inside nested blocks, they may depend on a param without a value."""
+
+
+# -- blocks
 
 
 def check_unused(document: Document, used: Mapping[str, object], scope: Scope) -> tuple[str, ...]:
-    """The names of the blocks that neither the spec nor another block uses.
+    """Return the names of the blocks that neither the spec nor another block uses.
 
-    What is wrong with a block that the spec does not use, so that it is not among `used`, is noted as everywhere.
+    Reports the problems of all blocks that are not among `used`, those that the spec itself uses.
     """
-    unused, inside = [name for name in document.blocks if name not in used], set[str]()
+    unused, used_inside = [name for name in document.blocks if name not in used], set[str]()
     for name in unused:
-        block, context = document.blocks[name], Context(document, _apart(scope, document.file))
+        block, context = document.blocks[name], Context(document, _separate(scope, document.file))
         open_params = [param.name for param in block.params.values() if param.default.data is None]
-        with suppress(SpecError):  # raised where there are so many problems that gathering them ends
+        with suppress(SpecError):  # the collector raises at the limit of problems
             _expand(context, block, open_params)
+
         for diagnostic in context.diagnostics.diagnostics:
-            if not open_params or not _may_hang_on(open_params, block, diagnostic):
+            if not open_params or not _may_depend_on(open_params, block, diagnostic):
                 scope.diagnostics.extend(SpecError(diagnostic))
-        inside |= context.used.keys()
-    return tuple(name for name in unused if name not in inside)
+        used_inside |= context.used.keys()
+    return tuple(name for name in unused if name not in used_inside)
 
 
-def _apart(scope: Scope, file: str) -> Scope:
-    """The scope with problems gathered for themselves, those of blocks inside too."""
+def _separate(scope: Scope, file: str) -> Scope:
+    """Return the scope with a collector of its own, which nested blocks of the same file use as well."""
     homes = dict(scope.homes)
     homes[file] = replace(scope, diagnostics=Collector(), homes=homes)
     return homes[file]
 
 
 def _expand(context: Context, block: BlockDecl, open_params: list[str]) -> None:
+    """Expand a block with its defaults; a param without a default becomes a symbol."""
     scope = context.root.with_names({name: Dim.symbol(name) for name in open_params})
     decls = {name: param for name, param in block.params.items() if name not in open_params}
     params = bind_params(decls, {}, scope, scope, Binding(f"the block '{block.body.name}'", None, ""))
@@ -57,19 +63,21 @@ def _expand(context: Context, block: BlockDecl, open_params: list[str]) -> None:
         expand_block(context, block, scope.with_names(params))
 
 
-def _may_hang_on(params: list[str], block: BlockDecl, diagnostic: Diagnostic) -> bool:
-    """Whether a problem is perhaps none, once the params have values."""
-    if diagnostic.code in _OF_VALUES:
+def _may_depend_on(params: list[str], block: BlockDecl, diagnostic: Diagnostic) -> bool:
+    """Return whether a problem may disappear once the params have values."""
+    if diagnostic.code in _VALUE_CODES:
         return True
     word = re.compile(rf"\b({'|'.join(map(re.escape, params))})\b")
     written = [entry.value for node in block.body.nodes.values() for entry in node.fields.values()]
     written += [node.op for node in block.body.nodes.values() if node.op]
     written += [node.merge for node in block.body.nodes.values() if node.merge]
-    hanging = {span for value in written for text, span in _texts(value) if word.search(text)}
-    return any(_holds(span, diagnostic.span) for span in hanging)
+
+    dependent = {span for value in written for text, span in _texts(value) if word.search(text)}
+    return any(_contains(span, diagnostic.span) for span in dependent)
 
 
 def _texts(value: Value) -> Iterator[tuple[str, Span]]:
+    """Yield every text in a value, however deep, with its place."""
     if isinstance(value.data, str):
         yield value.data, value.span
     elif isinstance(value.data, Mapping):
@@ -80,7 +88,7 @@ def _texts(value: Value) -> Iterator[tuple[str, Span]]:
             yield from _texts(item)
 
 
-def _holds(outer: Span, inner: Span | None) -> bool:
+def _contains(outer: Span, inner: Span | None) -> bool:
     return (
         inner is not None
         and (outer.file, outer.line) == (inner.file, inner.line)
@@ -88,36 +96,43 @@ def _holds(outer: Span, inner: Span | None) -> bool:
     )
 
 
+# -- outputs of blocks
+
+
 def unread_outputs(root: Region) -> tuple[tuple[str, str], ...]:
-    """The outputs of blocks, each by block and name, that no use of the block takes and that nothing in it needs."""
+    """Return the outputs of blocks, as block and name, that no use of the block reads and nothing inside needs."""
     read: dict[tuple[str, Span], set[ValueRef]] = {}
     blocks: dict[tuple[str, Span], Region] = {}
+
+    # Regions of one block differ by params and taps: an output is read if it is read in any of them.
     waiting, seen = [root], {root}
     while waiting:
         region = waiting.pop()
-        taken = {operand.value for node in region.nodes.values() for operand in node.operands} | {
-            *region.outputs.values()
-        }
+        values = _operand_values(region) | {*region.outputs.values()}
         for node in region.nodes.values():
-            if isinstance(body := node.body, Region):
-                block = body.name, body.span
-                blocks[block] = body
-                values = {
-                    body.outputs[name] for name, number in body.numbers.items() if ValueRef(node.id, number) in taken
-                }
-                read.setdefault(block, set()).update(values)
-                waiting += [body] if body not in seen else []
-                seen.add(body)
-    whole = {block: body for block, body in blocks.items() if body.kind == "block"}
+            if not isinstance(body := node.body, Region):
+                continue
+            block = body.name, body.span
+            blocks[block] = body
+            names = [name for name, number in body.numbers.items() if ValueRef(node.id, number) in values]
+            read.setdefault(block, set()).update(body.outputs[name] for name in names)
+            waiting += [body] if body not in seen else []
+            seen.add(body)
+
     return tuple(
         (body.name, name)
-        for block, body in whole.items()
-        for name in _idle(body)
+        for block, body in blocks.items()
+        if body.kind == "block"
+        for name in _unneeded_outputs(body)
         if body.outputs[name] not in read[block]
     )
 
 
-def _idle(body: Region) -> list[str]:
-    """The outputs of a block that are values which nothing in it takes."""
-    taken = {operand.value for node in body.nodes.values() for operand in node.operands}
-    return [name for name, ref in body.outputs.items() if ref not in taken and ref.node in body.nodes]
+def _unneeded_outputs(body: Region) -> list[str]:
+    """Return the outputs of a block whose values no node inside takes."""
+    values = _operand_values(body)
+    return [name for name, ref in body.outputs.items() if ref not in values and ref.node in body.nodes]
+
+
+def _operand_values(region: Region) -> set[ValueRef | None]:
+    return {operand.value for node in region.nodes.values() for operand in node.operands}

@@ -1,4 +1,4 @@
-"""Arrows → ports: which value enters a node where, what a drawing gives, and the order in which it can be run."""
+"""Arrows → ports: the nodes of a drawing, the value that enters each port, and the running order."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ from dataclasses import dataclass, replace
 
 from stackc.components.base import Port
 from stackc.core.diagnostics import Collector, Note, Span, closest, did_you_mean
-from stackc.ir.model import Kind, run_order
+from stackc.ir.model import run_order
 from stackc.resolve.scope import Scope
-from stackc.spec.document import Body, InputDecl, OutputDecl
+from stackc.spec.document import Body, InputDecl
 from stackc.spec.drawing import Arrow
 from stackc.spec.names import check_name
-
-MOST_LISTED = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A value on its way into a port: output `out` (None for the first) of a node or input of the same drawing."""
+    """A value that enters a port: output `out` (None for the first) of a node, or an input, of the same drawing."""
 
     port: str
     source: str
@@ -26,24 +24,28 @@ class Feed:
     span: Span
 
 
+# -- nodes
+
+
 def drawn_nodes(body: Body, inputs: Collection[str], diagnostics: Collector) -> list[str]:
-    """The ids of the drawing that are nodes, in order of mention. Notes N302 for an entry that is drawn nowhere."""
+    """Return the ids of the drawing that are nodes, in order of mention; report N302 for entries of anything else."""
     names = [name for name in body.drawing.nodes if name not in inputs]
     for name in names:
         check_name(name, "a node", body.drawing.nodes[name].span, diagnostics)
+
     for name, entry in body.nodes.items():
         if name in inputs:
-            hint = "what an input is stands under `inputs:`"
+            hint = "describe inputs under `inputs:`"
             diagnostics.error("N302", f"'{name}' is an input, not a node", entry.span, hint)
         elif name not in body.drawing.nodes:
-            diagnostics.error("N302", f"no node '{name}' is drawn", entry.span, did_you_mean(name, names))
+            diagnostics.error("N302", f"the drawing has no node '{name}'", entry.span, did_you_mean(name, names))
     return names
 
 
 def with_entries_as_meant(body: Body, names: Collection[str]) -> Body:
-    """The body with every entry of no node, noted as such, at the node without an entry that it seems to be meant for.
+    """Return the body with each misspelt entry moved to the node without an entry that is probably meant.
 
-    So the node is not said to lack what the entry says.
+    The misspelling has been reported; moving the entry avoids errors about the node's missing fields.
     """
     nodes = dict(body.nodes)
     bare = set(names) - nodes.keys()
@@ -54,49 +56,64 @@ def with_entries_as_meant(body: Body, names: Collection[str]) -> Body:
     return replace(body, nodes=nodes)
 
 
+# -- arrows
+
+
 def drawn_arrows(
     body: Body,
     inputs: Mapping[str, Span],
-    closed: frozenset[str],
+    open_inputs: frozenset[str],
     declared: Mapping[str, InputDecl],
     names: Sequence[str],
     scope: Scope,
 ) -> list[Arrow]:
-    """The arrows of the drawing, and those that inputs name by `to:`; not the ones from inputs left open.
+    """Return the arrows of the drawing and those of `to:` of inputs, without arrows from inputs that are left open.
 
-    `inputs` are the connected inputs, each with its place. Notes N302 for an arrow into an input or to a node that is
-    not drawn, N308 for an input that nobody takes, N313 for an arrow from inside an input.
+    `inputs` maps the connected inputs to their places. Reports N302 for an arrow into an input or to an unknown node,
+    N308 for an unused input, N313 for an arrow from inside an input.
     """
-    diagnostics = scope.diagnostics
-    drawn = [arrow for arrow in body.drawing.arrows if arrow.source not in closed]
+    drawn = [arrow for arrow in body.drawing.arrows if arrow.source not in open_inputs]
     entered = {arrow.target for arrow in drawn}
-    arrows = []
+    arrows: list[Arrow] = []
     for arrow in [*_arrows_by_to(declared, names, scope), *drawn]:
-        if arrow.target in inputs or arrow.target in closed:
-            message = f"an arrow into '{arrow.target}', which is an input"
-            diagnostics.error("N302", message, arrow.span, "turn the arrow round, or give the node another name")
-            if arrow.target in inputs and (arrow.into or arrow.source not in entered):  # as it was meant, then
+        if arrow.target in inputs or arrow.target in open_inputs:
+            message = f"an arrow enters '{arrow.target}', which is an input"
+            hint = "reverse the arrow, or give the node another name"
+            scope.diagnostics.error("N302", message, arrow.span, hint)
+            if arrow.target in inputs and (arrow.into or arrow.source not in entered):  # probably meant in reverse
                 arrows.append(replace(arrow, source=arrow.target, target=arrow.source))
             continue
+
         if arrow.source in inputs and arrow.out:
             message = f"the input '{arrow.source}' has no output '{arrow.out}'"
-            diagnostics.error("N313", message, arrow.span, f"an input is one value: write `|{arrow.into}|`")
+            scope.diagnostics.error("N313", message, arrow.span, f"an input is one value: write `|{arrow.into}|`")
         arrows.append(replace(arrow, text=arrow.into) if arrow.source in inputs else arrow)
-    taken = {arrow.source for arrow in drawn} | {arrow.source for arrow in arrows}
-    taken |= {output.source for output in body.outputs} | {name for name, decl in declared.items() if decl.to}
-    led_to = entered | {arrow.target for arrow in arrows}
-    roots = iter([name for name in names if name not in led_to])
-    for name, span in inputs.items():
-        if name not in taken:
-            root = next(roots, None)
-            repair = f": `{name} --> {root}`" if root else f", or write `{name}: {{…, to: NODE}}`" * (name in declared)
-            diagnostics.error("N308", f"nobody takes the input '{name}'", span, f"draw an arrow from it{repair}")
-            if root:  # as it was meant, then
-                arrows.append(Arrow(name, root, span=span))
+
+    used = {arrow.source for arrow in (*drawn, *arrows)} | {output.source for output in body.outputs}
+    used |= {name for name, decl in declared.items() if decl.to}
+    unused = {name: span for name, span in inputs.items() if name not in used}
+    targets = entered | {arrow.target for arrow in arrows}
+    roots = [name for name in names if name not in targets]
+    return arrows + _arrows_of_unused(unused, roots, declared, scope.diagnostics)
+
+
+def _arrows_of_unused(
+    unused: Mapping[str, Span], roots: Sequence[str], declared: Mapping[str, InputDecl], diagnostics: Collector
+) -> list[Arrow]:
+    """Report N308 for each unused input; return arrows to the nodes that no arrow enters, which are probably meant."""
+    arrows = []
+    targets = iter(roots)
+    for name, span in unused.items():
+        root = next(targets, None)
+        repair = f": `{name} --> {root}`" if root else f", or write `{name}: {{…, to: NODE}}`" * (name in declared)
+        diagnostics.error("N308", f"the input '{name}' is unused", span, f"draw an arrow from it{repair}")
+        if root:
+            arrows.append(Arrow(name, root, span=span))
     return arrows
 
 
 def _arrows_by_to(declared: Mapping[str, InputDecl], names: Sequence[str], scope: Scope) -> Iterator[Arrow]:
+    """Yield an arrow for each `to:` of an input; report N302 for an unknown node, and yield the one that is meant."""
     for name, decl in declared.items():
         for value in decl.to:
             if (target := scope.text(value, f"inputs.{name}.to")) is None:
@@ -104,22 +121,26 @@ def _arrows_by_to(declared: Mapping[str, InputDecl], names: Sequence[str], scope
             node, _, port = target.partition(".")
             if node in names:
                 yield Arrow(name, node, text=port or None, span=value.span)
-            else:
-                message = f"the input '{name}' goes to '{node}', which is no node"
-                scope.diagnostics.error("N302", message, value.span, did_you_mean(node, names))
-                if meant := closest(node, names):
-                    yield Arrow(name, meant, text=port or None, span=value.span)
+                continue
+
+            message = f"the input '{name}' goes to '{node}', which is not a node"
+            scope.diagnostics.error("N302", message, value.span, did_you_mean(node, names))
+            if meant := closest(node, names):
+                yield Arrow(name, meant, text=port or None, span=value.span)
 
 
 def unconnected(body: Body, names: Sequence[str], arrows: Sequence[Arrow], diagnostics: Collector) -> set[str]:
-    """Nodes that no arrow leads to or from and that are no output, noted under N308."""
-    touched = {end for arrow in (*body.drawing.arrows, *arrows) for end in (arrow.source, arrow.target)}
-    touched |= {output.source.partition(".")[0] for output in body.outputs}
-    loose = [name for name in names if name not in touched]
+    """Return the nodes that have no arrow and are not an output; report N308 for each."""
+    connected = {end for arrow in (*body.drawing.arrows, *arrows) for end in (arrow.source, arrow.target)}
+    connected |= {output.source.partition(".")[0] for output in body.outputs}
+    loose = [name for name in names if name not in connected]
     for name in loose:
-        hint = "draw its arrows, or take it away"
-        diagnostics.error("N308", f"no arrow leads to '{name}' or from it", body.drawing.nodes[name].span, hint)
+        span = body.drawing.nodes[name].span
+        diagnostics.error("N308", f"no arrow enters or leaves '{name}'", span, "draw its arrows, or remove it")
     return set(loose)
+
+
+# -- ports
 
 
 def assign_ports(
@@ -128,9 +149,10 @@ def assign_ports(
     outputs: Callable[[str], Collection[str]],
     diagnostics: Collector,
 ) -> dict[str, list[Feed]]:
-    """Every arrow at the port its label names, else at the first. `ports` has the nodes whose op is known.
+    """Assign each arrow to the port that its label names, else to the first port; return the feeds of each node.
 
-    Notes N303 for a label that is no port; its feed stays, at a port that nobody has. `outputs` gives those of a node.
+    `ports` has the nodes whose op is known; `outputs` returns the outputs of a node. Reports N303 for an unknown port;
+    the feed is kept under the unknown name, so that no arrow counts as missing.
     """
     feeds: dict[str, list[Feed]] = {name: [] for name in ports}
     for arrow in arrows:
@@ -139,13 +161,17 @@ def assign_ports(
         names = [port.name for port in ports[arrow.target]]
         port = arrow.into or names[0]
         feeds[arrow.target].append(Feed(port, arrow.source, arrow.out, arrow.span))
+
         if port not in names:
             message, hint = f"'{arrow.target}' has no port '{port}'", did_you_mean(port, names)
             if not arrow.out and port in outputs(arrow.source):
                 message = f"{message}; it is an output of '{arrow.source}'"
-                hint = f"write `|{port}:{names[0]}|`: the output, and the port that it enters"
+                hint = f"write `|{port}:{names[0]}|`: the output, then the port that it enters"
             diagnostics.error("N303", message, arrow.span, hint)
     return feeds
+
+
+# -- order
 
 
 def order_of(
@@ -156,79 +182,34 @@ def order_of(
     owners: Mapping[str, str],
     diagnostics: Collector,
 ) -> list[str]:
-    """The nodes in running order, each behind the one whose module it calls again (`owners`).
+    """Return the nodes in running order, each after the one whose module it calls again (`owners`).
 
-    None where they go in a circle (N305, printed as one), or a node is the same as a later one (N304).
+    Returns none of them if they form a cycle, reported as N305, or a node is the same as a later one (N304).
     """
     nodes = [*inputs, *names]
-    known = set(nodes)
-    edges = {(arrow.source, arrow.target): arrow.span for arrow in arrows if {arrow.source, arrow.target} <= known}
-    order, cycle = run_order(nodes, edges)
+    drawn = set(nodes)
+    spans = {(arrow.source, arrow.target): arrow.span for arrow in arrows if {arrow.source, arrow.target} <= drawn}
+    order, cycle = run_order(nodes, spans)
     if cycle:
-        steps = list(zip(cycle, [*cycle[1:], cycle[0]], strict=True))
-        notes = [Note(f"{source} → {target}", edges[source, target]) for source, target in steps[:-1]]
-        message = f"the drawing goes in a circle: {' → '.join([*cycle, cycle[0]])}"
-        hint = "a network runs from inputs to outputs: take one of these arrows away"
-        if len(cycle) == 1:
-            hint = "take the arrow away; one that ends a line leads to the node that begins the next line"
-        diagnostics.error("N305", message, edges[steps[-1]], hint, *notes)
+        _report_cycle(cycle, spans, diagnostics)
         return []
+
     if owners:
-        order, cycle = run_order(nodes, [*edges, *((owner, name) for name, owner in owners.items())])
+        order, cycle = run_order(nodes, [*spans, *((owner, name) for name, owner in owners.items())])
     for name in cycle:
         if name in owners and owners[name] in cycle and (value := body.nodes[name].same_as):
-            hint = f"write `{owners[name]}: {{same_as: {name}}}`, and at '{name}' what it is"
-            diagnostics.error(
-                "N304", f"'{name}' is the same as '{owners[name]}', which comes after it", value.span, hint
-            )
+            message = f"'{name}' is the same as '{owners[name]}', which runs after it"
+            hint = f"write `{owners[name]}: {{same_as: {name}}}`, and move its op and fields to '{name}'"
+            diagnostics.error("N304", message, value.span, hint)
     return [name for name in order if name not in inputs]
 
 
-def output_sources(
-    body: Body,
-    kind: Kind,
-    inputs: Collection[str],
-    names: Sequence[str],
-    arrows: Sequence[Arrow],
-    diagnostics: Collector,
-    *,
-    whole: bool = True,
-) -> tuple[OutputDecl, ...]:
-    """What the drawing gives: its declared outputs, else its only sink, called by its id in a spec and `y` in a block.
-
-    Notes N313 for an output that is no node or a choice that is open, N308 for a node whose value nobody takes. Where
-    the drawing is not `whole`, since some of its nodes are none, nothing is said of sinks: they may be none either.
-    """
-    used = {arrow.source for arrow in arrows}
-    sinks = [name for name in names if name not in used]
-    if not body.outputs:
-        if len(sinks) == 1:
-            return (OutputDecl(sinks[0] if kind == "spec" else "y", sinks[0], body.drawing.nodes[sinks[0]].span),)
-        if sinks and whole:
-            *others, last = sinks[:MOST_LISTED]
-            notes = [Note(f"'{name}' leads nowhere as well", body.drawing.nodes[name].span) for name in others]
-            more = f" and {len(sinks) - MOST_LISTED} more" if len(sinks) > MOST_LISTED else ""
-            message = f"which of {', '.join([*others, last])}{more} is the output?"
-            hint = f"write `outputs: {last}`, or a list of them"
-            diagnostics.error("N313", message, body.drawing.nodes[last].span, hint, *notes)
-        elif not names and not inputs:
-            diagnostics.error(
-                "N313", f"'{body.name}' draws no node, and gives nothing", body.span, "draw what it computes"
-            )
-        return ()
-    sound = []
-    for output in body.outputs:
-        head = output.source.partition(".")[0]
-        if head in names or output.source in inputs:
-            sound.append(output)
-        else:
-            what = "which is an input, and has nothing inside" if head in inputs else "which is no node"
-            known = None if head in inputs else did_you_mean(head, names)
-            diagnostics.error("N313", f"the output '{output.name}' names '{head}', {what}", output.span, known)
-    taken = {output.source.partition(".")[0] for output in sound}
-    if len(sound) == len(body.outputs) and whole:
-        for name in sinks:
-            if name not in taken:
-                hint = f"draw an arrow from it, make it an output, or take '{name}' away"
-                diagnostics.error("N308", f"nobody takes the value of '{name}'", body.drawing.nodes[name].span, hint)
-    return tuple(sound)
+def _report_cycle(cycle: Sequence[str], spans: Mapping[tuple[str, str], Span], diagnostics: Collector) -> None:
+    """Report N305 at the last arrow of a cycle, with a note at each of the others."""
+    steps = list(zip(cycle, [*cycle[1:], cycle[0]], strict=True))
+    notes = [Note(f"{source} → {target}", spans[source, target]) for source, target in steps[:-1]]
+    message = f"the drawing has a cycle: {' → '.join([*cycle, cycle[0]])}"
+    hint = "a network runs from inputs to outputs: remove one of these arrows"
+    if len(cycle) == 1:
+        hint = "remove the arrow; an arrow at the end of a line leads to the node that begins the next line"
+    diagnostics.error("N305", message, spans[steps[-1]], hint, *notes)

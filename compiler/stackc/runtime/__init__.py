@@ -1,6 +1,14 @@
-"""ONNX Runtime, and nothing else of the project knows it: sessions, providers, placement, and what a model is fed with.
+"""Run ONNX models: the only home of onnxruntime and OpenVINO, which are imported on first use, not with this package.
 
-onnxruntime is imported when the first session is opened, not with this package.
+feeds.py                   inputs of a model, and whether arrays fit them
+npz.py                     arrays by name in .npz files
+libraries.py               shared libraries that an ELF file needs, and whether they can be loaded
+onnxruntime_internals.py   onnxruntime, and its undocumented APIs
+providers.py               which execution provider opens, and why another one does not
+session.py                 a model opened on a provider
+placement.py               the nodes that are not on the provider that was asked for
+compatibility.py           the first release of ONNX Runtime that runs a file
+openvino.py                OpenVINO, for `stackc bench`
 """
 
 from stackc.runtime.feeds import Array, Feeds, ValueInfo, check_feeds

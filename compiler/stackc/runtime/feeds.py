@@ -1,4 +1,4 @@
-"""What a model takes and gives, and whether arrays fit it."""
+"""Inputs and outputs of a model, and whether arrays fit its inputs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Feeds = Mapping[str, Array]
 class ValueInfo:
     """An input or output of a model; a size in `shape` is a number, the name of a dim, or None if unknown.
 
-    `allowed` is what an input of whole numbers may hold, None where that is not known.
+    `allowed` are the values that an input of whole numbers may hold; None if they are not known.
     """
 
     name: str
@@ -32,83 +32,91 @@ class ValueInfo:
         return f"{self.dtype}[{', '.join('?' if size is None else str(size) for size in self.shape)}]"
 
 
+def numpy_name(element: str) -> str:
+    """Return NumPy's name of an ONNX element type: `float` is float32, `double` is float64, all others agree."""
+    return {"float": "float32", "double": "float64"}.get(element, element)
+
+
 @dataclass(slots=True)
 class _Sizes:
-    """What each named dim was seen to be first, and by which input."""
+    """The size of each named dim where it occurs first, with that location: an axis of an input."""
 
     contract: DimContract
-    seen: dict[str, tuple[int, str]]
+    first: dict[str, tuple[int, str]]
 
 
 def check_feeds(inputs: Iterable[ValueInfo], feeds: Feeds, contract: DimContract | None = None) -> None:
-    """Refuse feeds that do not fit the inputs of a model, with every problem in one SpecError.
+    """Refuse feeds that do not fit the inputs of a model.
 
-    R411 an input is missing, R412 there is no such input, R413 dtype, R414 rank, R415 a fixed size, R416 a dim that has
-    two sizes, R417 a size outside the dims contract, R418 a number that an input may not hold. A size like `2*seq` is
-    known by its text only.
+    Raises SpecError with all problems: R411 an input is missing, R412 there is no such input, R413 dtype, R414 rank,
+    R415 a fixed size, R416 a dim with two sizes, R417 a size outside the dims contract, R418 a number that an input may
+    not hold. A size like `2*seq` is compared by its text only.
     """
     diagnostics, sizes = Collector(), _Sizes(contract or {}, {})
-    known = {value.name: value for value in inputs}
+    expected = {value.name: value for value in inputs}
     for name in feeds:
-        if name not in known:
-            diagnostics.error("R412", f"the model has no input '{name}'", hint=did_you_mean(name, known))
-    for name, value in known.items():
+        if name not in expected:
+            diagnostics.error("R412", f"the model has no input '{name}'", hint=did_you_mean(name, expected))
+
+    for name, value in expected.items():
         if name not in feeds:
             diagnostics.error("R411", f"input '{name}' is missing", hint=f"it takes {value}")
-        else:
-            array = np.asarray(feeds[name])
-            _check(value, array, sizes, diagnostics)
-            _check_values(value, array, diagnostics)
+            continue
+        array = np.asarray(feeds[name])
+        _check_type(value, array, sizes, diagnostics)
+        _check_values(value, array, diagnostics)
     diagnostics.raise_if_any()
 
 
-def _check(value: ValueInfo, array: Array, sizes: _Sizes, diagnostics: Collector) -> None:
-    what = f"input '{value.name}'"
+def _check_type(value: ValueInfo, array: Array, sizes: _Sizes, diagnostics: Collector) -> None:
+    """Report a wrong dtype, rank or size of one input."""
+    subject = f"input '{value.name}'"
     if str(array.dtype) != value.dtype:
         hint = f"convert it with .astype('{value.dtype}')"
-        diagnostics.error("R413", f"{what} takes {value.dtype}, not {array.dtype}", hint=hint)
+        diagnostics.error("R413", f"{subject} takes {value.dtype}, not {array.dtype}", hint=hint)
+
+    hint = f"it takes {value}"
     if array.ndim != len(value.shape):
-        hint = f"it takes {value}"
-        diagnostics.error("R414", f"{what} takes {len(value.shape)} dims, not {array.ndim}: {array.shape}", hint=hint)
+        message = f"{subject} takes {len(value.shape)} dims, not {array.ndim}: {array.shape}"
+        diagnostics.error("R414", message, hint=hint)
         return
-    for axis, (size, wanted) in enumerate(zip(array.shape, value.shape, strict=True)):
-        if isinstance(wanted, str):
-            _check_named(f"axis {axis} of {what}", wanted, size, sizes, diagnostics)
-        elif wanted is not None and size != wanted:
-            diagnostics.error(
-                "R415", f"axis {axis} of {what} has to be {wanted}; it is {size}", hint=f"it takes {value}"
-            )
+
+    for axis, (size, expected) in enumerate(zip(array.shape, value.shape, strict=True)):
+        location = f"axis {axis} of {subject}"
+        if isinstance(expected, str):
+            _check_named_dim(location, expected, size, sizes, diagnostics)
+        elif expected is not None and size != expected:
+            diagnostics.error("R415", f"{location} must be {expected}, but is {size}", hint=hint)
 
 
-def _check_named(where: str, dim: str, size: int, sizes: _Sizes, diagnostics: Collector) -> None:
-    first, place = sizes.seen.setdefault(dim, (size, where))
-    if size != first:
-        diagnostics.error(
-            "R416", f"dim '{dim}' is {size} at {where} and {first} at {place}", hint="one name is one size"
-        )
-    elif place == where and dim in sizes.contract and (problem := _outside(size, sizes.contract[dim])):
-        diagnostics.error(
-            "R417", f"dim '{dim}' {problem}; it is {size} at {where}", hint="the spec says so under `dims:`"
-        )
+def _check_named_dim(location: str, dim: str, size: int, sizes: _Sizes, diagnostics: Collector) -> None:
+    """Report a dim that has another size than before, or, where it occurs first, a size outside its contract."""
+    first_size, first_location = sizes.first.setdefault(dim, (size, location))
+    if size != first_size:
+        message = f"dim '{dim}' is {size} at {location}, but {first_size} at {first_location}"
+        diagnostics.error("R416", message, hint="a dim has the same size in all inputs")
+    elif location == first_location and dim in sizes.contract and (limit := _broken_limit(size, sizes.contract[dim])):
+        message = f"dim '{dim}' must be {limit}, but is {size} at {location}"
+        diagnostics.error("R417", message, hint="the spec limits it under `dims:`")
 
 
 def _check_values(value: ValueInfo, array: Array, diagnostics: Collector) -> None:
-    """The first number that the input may not hold, and how many more there are."""
+    """Report the first number that the input may not hold, and how many more there are."""
     if value.allowed is None or not np.issubdtype(array.dtype, np.integer):
         return
     choices = value.allowed.choices
     wrong = ~np.isin(array, choices) if choices else (array < 0) | (array >= value.allowed.below)
-    if many := int(np.count_nonzero(wrong)):
-        index = tuple(int(places[0]) for places in np.nonzero(np.atleast_1d(wrong)))[: array.ndim]
-        more = f", and {many - 1:,} more are wrong" if many > 1 else ""
-        place = f" at [{', '.join(map(str, index))}]" if index else ""
-        message = f"input '{value.name}' holds {array[index]}{place}{more}"
+    if count := int(np.count_nonzero(wrong)):
+        index = tuple(int(indices[0]) for indices in np.nonzero(np.atleast_1d(wrong)))[: array.ndim]
+        location = f" at [{', '.join(map(str, index))}]" if index else ""
+        more = f", and {count - 1:,} more {'is' if count == 2 else 'are'} wrong" if count > 1 else ""
+        message = f"input '{value.name}' holds {array[index]}{location}{more}"
         diagnostics.error("R418", message, hint=f"it takes {value.allowed}")
 
 
-def _outside(size: int, allowed: DimRange) -> str | None:
-    if size < allowed.minimum:
-        return f"has to be at least {allowed.minimum}"
-    if allowed.maximum is not None and size > allowed.maximum:
-        return f"has to be at most {allowed.maximum}"
-    return f"has to be a multiple of {allowed.multiple_of}" if size % allowed.multiple_of else None
+def _broken_limit(size: int, limits: DimRange) -> str | None:
+    if size < limits.minimum:
+        return f"at least {limits.minimum}"
+    if limits.maximum is not None and size > limits.maximum:
+        return f"at most {limits.maximum}"
+    return f"a multiple of {limits.multiple_of}" if size % limits.multiple_of else None

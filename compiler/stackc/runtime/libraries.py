@@ -1,6 +1,6 @@
-"""Which shared libraries an ELF file names, and whether this machine has them.
+"""Find the shared libraries that an ELF file needs, and whether this machine has them.
 
-The loader stops at the first library that is missing; a person who has to install them wants all of them.
+The loader stops at the first library that is missing; a user who installs them wants all of them.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ _ENTRY = struct.Struct("<qQ")  # tag, value
 
 @dataclass(frozen=True, slots=True)
 class SharedLibrary:
-    """A shared library by the name it is asked for; `problem` is the loader's word, None where it resolves."""
+    """A shared library by name; `problem` is the loader's message, None if it can be loaded."""
 
     name: str
     problem: str | None
 
 
 def find_libraries(names: Iterable[str]) -> tuple[SharedLibrary, ...]:
-    """Each library tried: with its own dependencies it is loaded into this process."""
+    """Try each library, by loading it and its dependencies into this process."""
     return tuple(SharedLibrary(name, load_library(name)) for name in names)
 
 
 def load_library(name: str) -> str | None:
-    """Load a shared library by name or path; what the loader says where it cannot."""
+    """Load a shared library by name or path; returns the loader's message if that fails, else None."""
     try:
         ctypes.CDLL(name)
     except OSError as error:
@@ -42,30 +42,29 @@ def load_library(name: str) -> str | None:
     return None
 
 
-def needed(path: Path) -> tuple[str, ...]:
-    """The DT_NEEDED names of a 64-bit little-endian ELF file, in its order.
-
-    Raises ValueError where the file is not one.
-    """
+def needed_libraries(path: Path) -> tuple[str, ...]:
+    """Return the DT_NEEDED names of a 64-bit little-endian ELF file, in their order. Raises ValueError for others."""
     if path.stat().st_size < _HEADER.size:
         raise ValueError(f"{path} is too short to be an ELF file")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         if data[:6] != _MAGIC:
             raise ValueError(f"{path} is not a 64-bit little-endian ELF file")
-        return _needed(data)
+        return _needed_names(data)
 
 
-def _needed(data: mmap.mmap) -> tuple[str, ...]:
+def _needed_names(data: mmap.mmap) -> tuple[str, ...]:
     offset, size, count = _HEADER.unpack_from(data)
     segments = [_SEGMENT.unpack_from(data, offset + i * size) for i in range(count)]
-    entries = _dynamic(data, segments)
+    entries = _dynamic_entries(data, segments)
+
+    # the table of strings is given by its virtual address: the segment that holds it has its offset in the file
     strings = next(value for tag, value in entries if tag == _DT_STRTAB)
     start = next(o + strings - a for kind, o, a, length in segments if kind == _PT_LOAD and a <= strings < a + length)
     return tuple(_string(data, start + value) for tag, value in entries if tag == _DT_NEEDED)
 
 
-def _dynamic(data: mmap.mmap, segments: list[tuple[int, ...]]) -> list[tuple[int, int]]:
-    """The (tag, value) pairs of the dynamic section, up to its end mark."""
+def _dynamic_entries(data: mmap.mmap, segments: list[tuple[int, ...]]) -> list[tuple[int, int]]:
+    """Return the (tag, value) pairs of the dynamic section, up to its end mark."""
     entries: list[tuple[int, int]] = []
     for kind, offset, _, length in segments:
         if kind == _PT_DYNAMIC:

@@ -1,4 +1,4 @@
-"""Arrays by name in .npz files: read without running anything that is in them, written whole or not at all."""
+"""Arrays by name in .npz files: reading runs nothing that is in them, writing is atomic."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.runtime.feeds import Array, Feeds
 
 _HINT = "numpy.savez(path, NAME=array, ...) writes one"
-# What numpy and zipfile raise for a file that is cut off, damaged, encrypted, or claims to be larger than it is.
+# Raised by numpy and zipfile for a file that is truncated, damaged, encrypted, or claims to be larger than it is.
 _BROKEN = (ValueError, EOFError, KeyError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
 def read_npz(path: Path) -> dict[str, Array]:
-    """The arrays of an .npz file by name. Raises SpecError R421 where it cannot be read, R422 where it is no .npz."""
+    """Read the arrays of an .npz file by name. Raises SpecError: R421 if it cannot be read, R422 if it is no .npz."""
     try:
         with path.open("rb") as file:  # numpy itself does not close a file that it finds broken
             return _arrays(path, np.load(file, allow_pickle=False))
@@ -41,7 +41,7 @@ def _arrays(path: Path, loaded: object) -> dict[str, Array]:
 
 
 def write_npz(path: Path, arrays: Feeds) -> None:
-    """Write arrays by name, the same bytes for the same arrays. Raises SpecError R423 where it cannot be written."""
+    """Write arrays by name, the same bytes for the same arrays. Raises SpecError (R423) if that is not possible."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         try:
@@ -57,7 +57,7 @@ def write_npz(path: Path, arrays: Feeds) -> None:
 
 
 def _write(file: BinaryIO, arrays: Feeds) -> None:
-    """What numpy.savez writes; that takes the names as keywords, and some names are its own parameters."""
+    """Write what numpy.savez writes, which takes names as keywords and so cannot take those of its own parameters."""
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:

@@ -1,4 +1,4 @@
-"""OpenVINO, the other runtime of ONNX files on a CPU, where it is installed: nothing but `stackc bench` asks for it."""
+"""OpenVINO, another runtime for ONNX files on a CPU, if it is installed: only `stackc bench` uses it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ INSTALL = "pip install openvino"
 
 
 def has_openvino() -> bool:
-    """Whether the package can be imported."""
+    """Return whether the package is installed."""
     return find_spec("openvino") is not None
 
 
 def openvino() -> Any:
-    """The openvino module, imported when it is first asked for."""
+    """Import openvino on first use."""
     import openvino
 
     return openvino
@@ -28,25 +28,25 @@ def openvino() -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A model with its inputs, open on the CPU: to call it is to run it once."""
+    """A model open on the CPU with its inputs; a call runs it once."""
 
     _request: Any = field(repr=False)
     _names: tuple[str, ...]
     _inputs: tuple[Any, ...] = field(repr=False)  # kept alive: OpenVINO only points into the arrays
 
     def __call__(self) -> None:
-        """Run, and return when it is done."""
+        """Run, and wait until it is done."""
         self._request.infer(share_outputs=True)
 
     def outputs(self) -> dict[str, Array]:
-        """What the last run left, copied, by name."""
+        """Return copies of the outputs of the last run, by name."""
         return {name: np.array(self._request.get_output_tensor(i).data) for i, name in enumerate(self._names)}
 
 
 def open_request(model: Path, feeds: Feeds, threads: int) -> Request:
-    """Open a model on inputs, for the shortest time of one run. Raises RuntimeError with OpenVINO's word for why not.
+    """Open a model with its inputs, for the lowest latency. Raises RuntimeError with OpenVINO's message if that fails.
 
-    Its CPU plugin rounds to bfloat16 where the processor is faster with that; float32 has to mean float32.
+    Its CPU plugin rounds to bfloat16 on processors that are faster with it, so float32 is asked for.
     """
     ov = openvino()
     settings = {
@@ -56,9 +56,11 @@ def open_request(model: Path, feeds: Feeds, threads: int) -> Request:
         "EXECUTION_MODE_HINT": "ACCURACY",
     }
     compiled = ov.Core().compile_model(str(model), "CPU", settings)
+
     request = compiled.create_infer_request()
     tensors = {name: ov.Tensor(np.ascontiguousarray(a), shared_memory=True) for name, a in feeds.items()}
     for name, tensor in tensors.items():
         request.set_tensor(name, tensor)
+
     names = tuple(output.get_any_name() for output in compiled.outputs)
     return Request(request, names, tuple(tensors.values()))

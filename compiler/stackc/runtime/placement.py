@@ -1,4 +1,4 @@
-"""Where the nodes of a model went: those that are not on the provider asked for, by component, and why."""
+"""The nodes of a model that are not on the provider that was asked for, by component, and why."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stackc.runtime.session import Session
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a node of the model went: the provider by stackc's word for it."""
+    """A node of the model with its provider, by stackc's name for it."""
 
     node: str
     op_type: str
@@ -22,7 +22,7 @@ class Placement:
 
 
 def placement(session: Session) -> tuple[Placement, ...]:
-    """Every node of the model with its provider, as they were assigned after constant folding, before fusions."""
+    """Return every node of the model with its provider, as assigned after constant folding and before fusions."""
     return tuple(
         Placement(node.name, node.op_type, provider_name(part.ep_name), node.domain)
         for part in session._session.get_provider_graph_assignment_info()
@@ -31,36 +31,39 @@ def placement(session: Session) -> tuple[Placement, ...]:
 
 
 def off_provider_nodes(session: Session, paths: Iterable[str] | None = None) -> dict[str, tuple[Placement, ...]]:
-    """The nodes that went to another provider than the session's, by component.
+    """Return the nodes that are on another provider than the session's, by component.
 
-    A node belongs to the longest of the component paths that its name begins with, to "" where there is none. Without
-    `paths` it belongs to what stands before the first `/`, which is the component's path in a model of stackc.
+    A node belongs to the longest of the component paths that its name begins with, or to "" if there is none. Without
+    `paths` it belongs to the part of its name before the first `/`, the component's path in a model of stackc.
     """
-    known = None if paths is None else set(paths)
-    found: dict[str, tuple[Placement, ...]] = {}
+    known_paths = None if paths is None else set(paths)
+    nodes: dict[str, tuple[Placement, ...]] = {}
     for node in placement(session):
         if node.provider != session.provider:
-            path = node.node.partition("/")[0] if known is None else _owner(node.node, known)
-            found[path] = (*found.get(path, ()), node)
-    return found
+            path = node.node.partition("/")[0] if known_paths is None else _owner(node.node, known_paths)
+            nodes[path] = (*nodes.get(path, ()), node)
+    return nodes
 
 
 def _owner(node: str, paths: set[str]) -> str:
+    """Return the longest of the paths that the name of a node begins with, "" if none."""
     ends = [i for i, c in enumerate(node) if c in "./"] + [len(node)]
     return next((node[:end] for end in reversed(ends) if node[:end] in paths), "")
 
 
 def off_provider_lines(session: Session, paths: Iterable[str] | None = None) -> list[str]:
-    """A line for every component that is not wholly on the provider: its nodes, where they went, and why."""
-    found = off_provider_nodes(session, paths).items()
-    return [f"{_subject(path)}: {_told(nodes)} ({'; '.join(_reasons(session, nodes))})" for path, nodes in found]
+    """Return a line for each component with nodes off the provider: the nodes, where they are, and why."""
+    return [
+        f"{_subject(path)}: {_describe(nodes)} ({'; '.join(_reasons(session, nodes))})"
+        for path, nodes in off_provider_nodes(session, paths).items()
+    ]
 
 
 def require_placed(session: Session, places: Mapping[str, Span] | None = None) -> None:
-    """Raise SpecError R407 for every component of which a node went elsewhere; `places` has the components' lines."""
+    """Raise SpecError (R407) with each component that has nodes off the provider; `places` are the spans of all."""
     diagnostics = Collector()
     for path, nodes in off_provider_nodes(session, places).items():
-        message = f"{session.provider} was required, and {_subject(path)} has {_told(nodes)}"
+        message = f"{session.provider} is required, but {_subject(path)} has {_describe(nodes)}"
         diagnostics.error("R407", message, (places or {}).get(path), hint="; ".join(_reasons(session, nodes)))
     diagnostics.raise_if_any()
 
@@ -69,13 +72,13 @@ def _subject(path: str) -> str:
     return f"'{path}'" if path else "the model"
 
 
-def _told(nodes: Sequence[Placement]) -> str:
-    """`MatMul, 2 Gather on cpu`: the operators of nodes with their number, and where they went."""
+def _describe(nodes: Sequence[Placement]) -> str:
+    """Describe nodes by operator and provider: `MatMul, 2 Gather on cpu`."""
     providers = dict.fromkeys(node.provider for node in nodes)
-    return "; ".join(f"{_counted(n.op_type for n in nodes if n.provider == p)} on {p}" for p in providers)
+    return "; ".join(f"{_count_each(n.op_type for n in nodes if n.provider == p)} on {p}" for p in providers)
 
 
-def _counted(names: Iterable[str]) -> str:
+def _count_each(names: Iterable[str]) -> str:
     counts = Counter(names)
     return ", ".join(name if number == 1 else f"{number} {name}" for name, number in counts.items())
 
@@ -85,9 +88,9 @@ def _reasons(session: Session, nodes: Sequence[Placement]) -> dict[str, None]:
 
 
 def _reason(provider: str, node: Placement) -> str:
-    """Why a node is not on a provider, as far as it can be found out: ONNX Runtime itself does not say."""
-    known = has_kernel(provider, node.domain, node.op_type)
-    if known is False:
+    """Explain why a node is not on a provider, as far as can be determined: ONNX Runtime gives no reason."""
+    supported = has_kernel(provider, node.domain, node.op_type)
+    if supported is False:
         return f"{provider} has no kernel for {node.op_type}"
-    kernel = f"{provider} has kernels for {node.op_type}, but none" if known else f"either {provider} has no kernel"
-    return f"{kernel} for these types, or this is arithmetic on shapes, which ONNX Runtime leaves to the cpu"
+    kernel = f"{provider} has kernels for {node.op_type}, but none" if supported else f"either {provider} has no kernel"
+    return f"{kernel} for these types, or this is shape arithmetic, which ONNX Runtime leaves on the CPU"

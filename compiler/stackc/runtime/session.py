@@ -1,4 +1,4 @@
-"""Sessions: a model opened on a provider, run and timed."""
+"""Sessions: a model opened on a provider, and run."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from stackc.core.diagnostics import Diagnostic, SpecError
-from stackc.runtime.feeds import Array, Feeds, ValueInfo
-from stackc.runtime.providers import Provider, cause, choose, failures, onnxruntime, open_with
+from stackc.runtime.feeds import Array, Feeds, ValueInfo, numpy_name
+from stackc.runtime.onnxruntime_internals import error_cause, error_types, onnxruntime
+from stackc.runtime.providers import Provider, choose, open_with
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A model, open: `provider` is what really opened, `reason` why it was taken."""
+    """An open model: `provider` is the one that really opened, `reason` says why it was chosen."""
 
     inputs: tuple[ValueInfo, ...]
     outputs: tuple[ValueInfo, ...]
@@ -27,18 +28,19 @@ class Session:
     _tensors: Feeds = field(default_factory=dict, repr=False)  # kept alive: ONNX Runtime only points into them
 
     def run(self, feeds: Feeds) -> dict[str, Array]:
-        """The outputs by name. Raises SpecError R406 with ONNX Runtime's word where it cannot run."""
+        """Return the outputs by name. Raises SpecError (R406) with ONNX Runtime's message if the run fails."""
         try:
             values = self._session.run(None, dict(feeds))
-        except failures() as error:
-            raise _does_not_run(error) from error
+        except error_types() as error:
+            raise _run_error(error) from error
         return {output.name: value for output, value in zip(self.outputs, values, strict=True)}
 
     def bind(self, feeds: Feeds) -> BoundSession:
-        """The model on inputs that are put on its device now, once. This is what speed is measured with."""
+        """Copy inputs to the device of the model once, and bind them. Speed is measured on the result."""
         ort = onnxruntime()
         device = "cpu" if self.provider == "cpu" else "cuda"
         values = {n: ort.OrtValue.ortvalue_from_numpy(np.asarray(a, order="C"), device, 0) for n, a in feeds.items()}
+
         binding = self._session.io_binding()
         for name, value in values.items():
             binding.bind_ortvalue_input(name, value)
@@ -47,35 +49,35 @@ class Session:
         return BoundSession(self, binding, tuple(values.values()))
 
 
-def _does_not_run(error: Exception) -> SpecError:
-    return SpecError(Diagnostic("R406", f"the model does not run on these inputs: {cause(error)}"))
+def _run_error(error: Exception) -> SpecError:
+    return SpecError(Diagnostic("R406", f"the model does not run on these inputs: {error_cause(error)}"))
 
 
 @dataclass(frozen=True, slots=True)
 class BoundSession:
-    """A session with its inputs: to call it is to run it once, and leaves the outputs on the device."""
+    """A session with its inputs; a call runs it once, and leaves the outputs on the device."""
 
     session: Session
     _binding: Any = field(repr=False)
     _inputs: tuple[Any, ...] = field(repr=False)  # kept alive: on the CPU the binding only points into the arrays
 
     def __call__(self) -> None:
-        """Run, and return when the device is done. Raises SpecError R406 where it cannot run."""
+        """Run, and wait until the device is done. Raises SpecError (R406) if the run fails."""
         try:
             self.session._session.run_with_iobinding(self._binding)
             self._binding.synchronize_outputs()
-        except failures() as error:
-            raise _does_not_run(error) from error
+        except error_types() as error:
+            raise _run_error(error) from error
 
     def launch(self) -> None:
-        """Run on the stream that the session was opened with, and do not wait for it. Raises as a call does."""
+        """Start a run on the stream that the session was opened with, without waiting for it. Raises like a call."""
         try:
             self.session._session.run_with_iobinding(self._binding, _unsynchronized())
-        except failures() as error:
-            raise _does_not_run(error) from error
+        except error_types() as error:
+            raise _run_error(error) from error
 
     def outputs(self) -> dict[str, Array]:
-        """What the last run left on the device, copied from there, by name."""
+        """Copy the outputs of the last run from the device, by name."""
         values = self._binding.copy_outputs_to_cpu()
         return {output.name: value for output, value in zip(self.session.outputs, values, strict=True)}
 
@@ -98,52 +100,54 @@ def open_session(
 ) -> Session:
     """Open a model, from its file or serialized, on a provider: "cpu", "cuda", "tensorrt", or "auto".
 
-    `threads` is the number for one operation, all cores where it is None; `deterministic` forbids kernels whose result
-    changes from run to run; `tensors` are the initializers that a serialized model has outside of it; `stream` is the
-    CUDA stream, as a number, to work on. Raises SpecError R400 to R404 where the provider does not open, R405 where the
-    model does not.
+    `threads` is the number for one operation, None for all cores; `deterministic` forbids kernels whose result changes
+    from run to run; `tensors` are the initializers that a serialized model does not contain; `stream` is the CUDA
+    stream to run on, as a number. Raises SpecError: R400 to R404 if the provider does not open, R405 if the model does
+    not.
     """
     chosen, reason = choose(provider)
     if isinstance(model, Path) and not os.path.isfile(model):
         raise SpecError(Diagnostic("R405", f"there is no model file {model}"))
+
     try:
         options = _options(threads, deterministic, tensors or {})
         session = open_with(chosen, model if isinstance(model, bytes) else str(model), options, stream)
-    except failures() as error:
-        what = "the model" if isinstance(model, bytes) else str(model)
-        raise SpecError(Diagnostic("R405", f"ONNX Runtime cannot open {what}: {cause(error)}")) from error
-    inputs, outputs = tuple(map(_value, session.get_inputs())), tuple(map(_value, session.get_outputs()))
+    except error_types() as error:
+        subject = "the model" if isinstance(model, bytes) else str(model)
+        raise SpecError(Diagnostic("R405", f"ONNX Runtime cannot open {subject}: {error_cause(error)}")) from error
+
+    inputs = tuple(map(_value_info, session.get_inputs()))
+    outputs = tuple(map(_value_info, session.get_outputs()))
     return Session(inputs, outputs, chosen, reason, session, tensors or {})
 
 
 def _options(threads: int | None, deterministic: bool, tensors: Feeds) -> Any:
     ort = onnxruntime()
     options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.use_deterministic_compute = deterministic
     if tensors:
         values = [ort.OrtValue.ortvalue_from_numpy(np.asarray(tensor)) for tensor in tensors.values()]
         options.add_external_initializers(list(tensors), values)
-    options.intra_op_num_threads = threads or 0
-    options.use_deterministic_compute = deterministic
-    # Threads that spin on after a run take the cores from whatever runs next: eager PyTorch, timed in turns with a
-    # session, was three times slower on two cores.
+
+    # Threads that keep spinning after a run take the cores from whatever runs next: eager PyTorch, timed in turns with
+    # a session, was three times slower on two cores.
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    # `placement` reads this information
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     return options
 
 
-_ELEMENTS = {"float": "float32", "double": "float64"}
-
-
-def _value(argument: Any) -> ValueInfo:
-    """`tensor(float)` becomes float32; a type that is no tensor keeps ONNX Runtime's word for it."""
+def _value_info(argument: Any) -> ValueInfo:
+    """Describe an input or output: `tensor(float)` is float32; other types than tensors keep ONNX Runtime's name."""
     element = argument.type.removeprefix("tensor(").removesuffix(")")
-    return ValueInfo(argument.name, _ELEMENTS.get(element, element), tuple(argument.shape or ()))
+    return ValueInfo(argument.name, numpy_name(element), tuple(argument.shape or ()))
 
 
 def run_once(model: bytes, feeds: Feeds) -> list[Array]:
-    """The outputs, in order, of a small serialized model: one run on the CPU, the graph as it is written.
+    """Run a small serialized model once on the CPU, without graph optimizations, and return its outputs in order.
 
-    The same inputs give the same bytes, wherever in memory they lie.
+    The same inputs give the same bytes, whatever their addresses in memory.
     """
     ort = onnxruntime()
     options = ort.SessionOptions()
@@ -155,9 +159,9 @@ def run_once(model: bytes, feeds: Feeds) -> list[Array]:
 
 
 def _aligned(array: Array, alignment: int = 64) -> Array:
-    """The array at an address that `alignment` divides.
+    """Return the array at an address that `alignment` divides, copied if necessary.
 
-    Kernels take sums in another order where an array begins off such an address, and end in other last digits.
+    Kernels sum in another order if an array is not aligned, and the last digits of the result differ.
     """
     if array.flags.c_contiguous and array.ctypes.data % alignment == 0:
         return array

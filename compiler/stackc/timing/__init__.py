@@ -1,9 +1,9 @@
-"""Speed of candidates that run in this process, in turns.
+"""Measure the speed of candidates that run in turns.
 
-statistics.py   percentiles, ratios and their intervals
-interleave.py   warm-up, rounds, the load of other programs
 candidates.py   a module and a session as candidates
-system_load.py  how busy other programs keep the machine
+interleave.py   warm-up and rounds
+statistics.py   percentiles, ratios and their intervals
+system_load.py  how many cores other programs kept busy
 """
 
 from stackc.timing.candidates import eager_candidate, session_candidate

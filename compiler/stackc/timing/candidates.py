@@ -1,4 +1,4 @@
-"""A module and a session as candidates: to call one is to run it once."""
+"""A module and a session as candidates: a call runs one once."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ if TYPE_CHECKING:
 
 
 def session_candidate(session: Session, feeds: Feeds) -> Candidate:
-    """A session on inputs that lie on its device; its `threads` were set when it was opened."""
+    """Return a session bound to inputs on its device; its number of threads was set when it was opened."""
     return session.bind(feeds)
 
 
 def eager_candidate(
     module: torch.nn.Module, inputs: Sequence[torch.Tensor], threads: int, *, wait: bool = True
 ) -> Candidate:
-    """The module on its inputs, in eval and inference mode, until the device is done; without `wait`, until it knows
-    what to do. A call returns what the module made.
+    """Return a function that runs the module on its inputs, in eval and inference mode, and returns its outputs.
 
-    `threads` is set for the whole process, as PyTorch has it: open the session with the same number.
+    A call waits until the device is done; without `wait`, until all work is launched. PyTorch has one number of
+    `threads` for the whole process, which this sets: open the session with the same number.
     """
     import torch
 
     torch.set_num_threads(threads)
     module.eval()
-    waits = wait and any(tensor.is_cuda for tensor in inputs)
+    synchronize = wait and any(tensor.is_cuda for tensor in inputs)
 
     def run() -> object:
         with torch.inference_mode():
-            made: object = module(*inputs)
-        if waits:
+            outputs: object = module(*inputs)
+        if synchronize:
             torch.cuda.synchronize()
-        return made
+        return outputs
 
     return run

@@ -1,4 +1,4 @@
-"""Candidates timed in turns, so that what slows the machine slows all of them alike."""
+"""Time candidates in turns, so that whatever slows the machine slows all of them equally."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from stackc.timing.system_load import busy_cores, usage
 
 Candidate = Callable[[], object]
 Timed = Callable[[], float]
-"""Runs a candidate once and tells the seconds that it took."""
+"""Runs a candidate once and returns the seconds that it took."""
 Clock = Callable[[], float]
 
 WINDOW = 5  # rounds whose medians are compared to see whether a candidate still becomes faster
-STABLE = 0.95  # of the window before: less is still warming up
+STABLE = 0.95  # of the median of the previous window: below it a candidate is still warming up
 
 
 def measure(
@@ -31,7 +31,7 @@ def measure(
     window: int = WINDOW,
     clock: Clock = time.perf_counter,
 ) -> Comparison:
-    """Time candidates of this process in one sitting; the first is the baseline of the others."""
+    """Time candidates of this process in one repetition; the first is the baseline of the others."""
     runs = {name: partial(_time, candidate, clock) for name, candidate in candidates.items()}
     with _without_garbage_collection():
         repetition = interleave(runs, seconds=seconds, rounds=rounds, window=window, clock=clock)
@@ -49,10 +49,11 @@ def interleave(
 ) -> Repetition:
     """Run candidates that time themselves in turns, A B A B, after all of them are warm.
 
-    Rounds go on for `seconds`, but for no fewer and no more than `rounds` says; warming up takes as long again at most,
-    `window` rounds at least. `processes` are those that the candidates run in, beside this one.
+    Rounds take `seconds`, with the minimum and maximum number in `rounds`; warming up takes at most as long again, and
+    at least `window` rounds. `processes` are those that the candidates run in, besides this one.
     """
     _warm_up(runs, seconds, window, clock)
+
     before = usage(processes)
     table = _rounds(runs, seconds, rounds, clock)
     return Repetition(table, busy_cores(before, usage(processes)))
@@ -60,17 +61,18 @@ def interleave(
 
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """What the garbage collector takes now and then is no candidate's own."""
-    was_on = gc.isenabled()
+    """Keep the pauses of the garbage collector out of the candidates' times."""
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if was_on:
+        if was_enabled:
             gc.enable()
 
 
 def _warm_up(runs: Mapping[str, Timed], seconds: float, window: int, clock: Clock) -> None:
+    """Run windows of rounds until no candidate becomes faster any more, or the time is up."""
     before = _rounds(runs, seconds, (window, window), clock)
     end = clock() + seconds
     while clock() < end:
@@ -81,7 +83,7 @@ def _warm_up(runs: Mapping[str, Timed], seconds: float, window: int, clock: Cloc
 
 
 def _rounds(runs: Mapping[str, Timed], seconds: float, rounds: tuple[int, int], clock: Clock) -> Seconds:
-    """Seconds, [round, candidate]."""
+    """Return the seconds of each run, [round, candidate]."""
     fewest, most = rounds
     rows: list[list[float]] = []
     end = clock() + seconds

@@ -1,14 +1,14 @@
-"""What the rounds of a timing say: percentiles, and ratios of medians with their intervals.
+"""Statistics of timed rounds: percentiles, and ratios of medians with their intervals.
 
-Medians are compared, and a ratio comes with the interval that resampling gives it: where that contains 1, there is no
-difference to speak of, and the word for it is noise. Rounds are resampled
+Medians are compared, and each ratio has an interval by the bootstrap: if it contains 1, the difference is noise. Rounds
+are resampled
 
 - whole, since all candidates of a round met the same machine,
-- in stretches, since a machine that is slow in one round is slow in the next: taken one by one, rounds of one and the
-  same file on a busy machine "differed" in 36 % of the comparisons where 5 % are meant to, in stretches in 11 %,
-- and sitting by sitting, where candidates were opened several times: two processes of one and the same file differ by
-  half a percent in every round, by where their memory happens to lie. With one process each, half of the comparisons
-  of a file with itself found a difference, with three one in ten.
+- in blocks, since a machine that is slow in one round is slow in the next: sampled one by one, rounds of the very same
+  file on a busy machine "differed" in 36 % of the comparisons instead of the nominal 5 %, in blocks in 11 %,
+- and by repetition, if candidates were opened several times: two processes of the very same file differ by half a
+  percent in every round, by where their memory happens to be. With one process each, half of the comparisons of a file
+  with itself found a difference; with three, one in ten.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from numpy.typing import NDArray
 Seconds = NDArray[np.float64]
 
 RESAMPLES = 2000
-STRETCHES = 10  # that the rounds of a sitting are resampled in
+BLOCKS = 10  # in each resampled repetition
 PERCENTILES = (50, 90, 99)
 
 
 @dataclass(frozen=True, eq=False)
 class Timing:
-    """The seconds that one candidate took, round by round."""
+    """The seconds of each run of one candidate, round by round."""
 
     seconds: Seconds = field(repr=False)
 
     def percentile(self, percent: float) -> float:
-        """The seconds within which that share of the rounds ended."""
+        """Return the seconds within which that percentage of the rounds ended."""
         return float(np.percentile(self.seconds, percent))
 
     @property
@@ -55,7 +55,7 @@ class Ratio:
 
     @property
     def verdict(self) -> str:
-        """ "faster", "slower", or "noise" where the interval contains 1."""
+        """ "faster", "slower", or "noise" if the interval contains 1."""
         if self.low <= 1 <= self.high:
             return "noise"
         return "faster" if self.high < 1 else "slower"
@@ -71,10 +71,10 @@ def _short(ratio: float) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What was measured: a timing a candidate, in order, and the ratio of each to the baseline.
+    """The timing of each candidate, in order, and the ratio of each to the baseline.
 
-    `others` is how many cores other programs kept busy meanwhile, None where the system does not tell. Figures of more
-    than one thread mean little unless it is near 0: a thread that waits for its turn holds up all others of its team.
+    `others` is how many cores other programs kept busy meanwhile, None if the system does not count that. Figures of
+    several threads mean little unless it is near 0: a thread that waits for a core delays all others of its run.
     """
 
     timings: Mapping[str, Timing]
@@ -82,7 +82,7 @@ class Comparison:
     others: float | None
 
     def to_json(self) -> dict[str, Any]:
-        """The figures, in milliseconds, for a report."""
+        """Return the figures for a report, times in milliseconds."""
         rows = {
             name: {"rounds": len(timing.seconds), **{f"p{p}": timing.percentile(p) * 1e3 for p in PERCENTILES}}
             for name, timing in self.timings.items()
@@ -97,7 +97,7 @@ class Comparison:
 
 @dataclass(frozen=True, eq=False)
 class Repetition:
-    """Rounds that were timed one after the other: seconds, [round, candidate]; `others` as in `Comparison`."""
+    """Rounds of candidates that were opened once: seconds, [round, candidate]; `others` as in `Comparison`."""
 
     seconds: Seconds = field(repr=False)
     others: float | None = None
@@ -106,36 +106,37 @@ class Repetition:
 def compare_candidates(
     names: Sequence[str], repetitions: Sequence[Repetition], *, baseline: str | None = None, seed: int = 0
 ) -> Comparison:
-    """What sittings of the same candidates say, with the ratio of each to the baseline, which is the first if not
-    named."""
+    """Compare candidates over all repetitions, each with the baseline; that is the first if none is named."""
     columns = np.concatenate([repetition.seconds for repetition in repetitions]).T
     timings = {name: Timing(column) for name, column in zip(names, columns, strict=True)}
-    against = names.index(baseline) if baseline is not None else 0
+
+    base = names.index(baseline) if baseline is not None else 0
     medians, resampled = np.median(columns, axis=1), _resampled_medians(repetitions, seed)
-    low, high = np.percentile(resampled / resampled[:, [against]], (2.5, 97.5), axis=0)
+    low, high = np.percentile(resampled / resampled[:, [base]], (2.5, 97.5), axis=0)
     ratios = tuple(
-        Ratio(name, names[against], float(medians[i] / medians[against]), float(low[i]), float(high[i]))
+        Ratio(name, names[base], float(medians[i] / medians[base]), float(low[i]), float(high[i]))
         for i, name in enumerate(names)
-        if i != against
+        if i != base
     )
-    told = [repetition.others for repetition in repetitions if repetition.others is not None]
-    return Comparison(timings, ratios, sum(told) / len(told) if told else None)
+
+    loads = [repetition.others for repetition in repetitions if repetition.others is not None]
+    return Comparison(timings, ratios, sum(loads) / len(loads) if loads else None)
 
 
 def _resampled_medians(repetitions: Sequence[Repetition], seed: int) -> Seconds:
-    """Medians, [resample, candidate]."""
+    """Return the medians of each resample, [resample, candidate]."""
     random = np.random.default_rng(seed)
-    picked = (random.integers(0, len(repetitions), len(repetitions)) for _ in range(RESAMPLES))
+    samples = (random.integers(0, len(repetitions), len(repetitions)) for _ in range(RESAMPLES))
     return np.array([
-        np.median(np.concatenate([_stretches(repetitions[i].seconds, random) for i in repetition]), axis=0)
-        for repetition in picked
+        np.median(np.concatenate([_sample_blocks(repetitions[i].seconds, random) for i in sample]), axis=0)
+        for sample in samples
     ])  # fmt: skip
 
 
-def _stretches(seconds: Seconds, random: np.random.Generator) -> Seconds:
-    """As many rounds, in stretches that begin anywhere and go on at the first round after the last one."""
+def _sample_blocks(seconds: Seconds, random: np.random.Generator) -> Seconds:
+    """Sample as many rounds, in blocks that begin anywhere and wrap around at the end (the circular bootstrap)."""
     rounds = len(seconds)
-    length = -(-rounds // STRETCHES)
+    length = -(-rounds // BLOCKS)
     starts = random.integers(0, rounds, -(-rounds // length))
-    picked: NDArray[np.intp] = (starts[:, None] + np.arange(length)) % rounds
-    return seconds[picked.ravel()[:rounds]]
+    indices: NDArray[np.intp] = (starts[:, None] + np.arange(length)) % rounds
+    return seconds[indices.ravel()[:rounds]]

@@ -1,4 +1,4 @@
-"""How many cores other programs kept busy, as Linux counts it."""
+"""How many cores other programs kept busy, by the counters of Linux."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Seconds since some moment: on the wall, of all processors at work, of them for the processes that measure."""
+    """Seconds since some moment: on the wall clock, processor time of the machine, and of the measuring processes."""
 
     wall: float
     machine: float
@@ -20,7 +20,7 @@ class Usage:
 
 
 def usage(processes: Iterable[int] = ()) -> Usage | None:
-    """What Linux has counted so far for the machine, and for this process with those others; None on other systems."""
+    """Read the counters of the machine, and of this process together with `processes`; None outside Linux."""
     if sys.platform != "linux":
         return None
     columns = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
@@ -31,7 +31,7 @@ def usage(processes: Iterable[int] = ()) -> Usage | None:
 
 
 def _seconds_of(process: int) -> float:
-    """The processor time of another process; 0 where it has ended, which whoever asks it next will find out."""
+    """Return the processor time of another process; 0 if it has ended, which its next request will report."""
     try:
         after_name = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -40,7 +40,7 @@ def _seconds_of(process: int) -> float:
 
 
 def busy_cores(before: Usage | None, after: Usage | None) -> float | None:
-    """How many cores the processes that do not measure kept busy in between."""
+    """Return how many cores all processes that do not measure kept busy between two readings."""
     if before is None or after is None:
         return None
     others = (after.machine - before.machine) - (after.own - before.own)

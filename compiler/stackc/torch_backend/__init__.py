@@ -1,1 +1,13 @@
-"""Typed graph → PyTorch source: what `lower` runs, and what `show --as torch` prints."""
+"""Typed graph → PyTorch: the module that `lower` returns, and the source that `show --as torch` prints.
+
+lower.py         typed graph → nn.Module, and loading weights into it
+reparam.py       reparametrizations, registered on a module
+ties.py          which parameters are tied to which, transitively
+forward.py       region → the lines of its forward
+names.py         names of a spec as Python identifiers
+torch_file.py    typed graph → one file of plain PyTorch
+classes.py       typed regions → the classes of that file, with parameters for the numbers that differ
+values.py        what submodules are made of: classes and their arguments, as data and as source
+support.py       the classes of stackc.modules that the file needs, as source
+layout.py        source on lines of at most 120 columns
+"""

@@ -1,8 +1,8 @@
 """Typed regions → the classes that are printed for them.
 
-Regions that are alike but for numbers are one class, and the numbers that differ its parameters: a block that is put to
-work with other params, or on inputs of another size. The numbers that are equal everywhere are one parameter, under the
-name of the spec's param where there is one with these values.
+Regions that differ only in literals are one class, with the literals that differ as its parameters: a block that is
+called with other params, or on inputs of another size. Literals that are equal in every region are one parameter, named
+like the spec's param with these values if there is one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ RESERVED = {"nn", "torch", "Tensor", "F", "parametrize"}
 
 @dataclass(frozen=True, slots=True)
 class Reparametrized:
-    """A parametrization to be registered on a parameter, both by path below the region."""
+    """A parametrization to register on a parameter, by its path below the region."""
 
     path: str
     value: ClassCall
@@ -31,7 +31,7 @@ class Reparametrized:
 
 @dataclass(frozen=True, eq=False)
 class ClassOutline:
-    """What the class of one typed region has to have: submodules by id, parametrizations, and a forward."""
+    """The content of one typed region's class: submodules by id, parametrizations, and a forward."""
 
     typed: TypedRegion
     forward: Forward
@@ -39,14 +39,14 @@ class ClassOutline:
     reparams: tuple[Reparametrized, ...]
 
     def leaves(self) -> Iterator[Leaf]:
-        """Every literal in it, in the order in which they are printed."""
+        """Yield every literal in it, in the order in which they are printed."""
         for _, value in self.submodules:
             yield from leaves(value)
         for reparam in self.reparams:
             yield from leaves(reparam.value)
 
     def skeleton(self) -> Hashable:
-        """What is left without literals."""
+        """Return it without literals: regions with equal skeletons are one class."""
         region = self.typed.region
         return (
             region.name,
@@ -60,17 +60,21 @@ class ClassOutline:
 
 @dataclass(frozen=True, eq=False)
 class ClassTemplate:
-    """A class to be printed. `given` has the leaves of its first outline, with parameters in the place of some."""
+    """A class to print. `literals` are the leaves of its first outline, some of them replaced by parameters.
+
+    `parameters` has, by name, the value of each in every outline.
+    """
 
     name: str
     outlines: tuple[ClassOutline, ...]
-    given: tuple[Leaf, ...]
+    literals: tuple[Leaf, ...]
     parameters: Mapping[str, tuple[object, ...]]
 
     def shape(self, line: CodeLine) -> str | None:
-        """The shape of the value that a line makes, where it is not that of the value it is made of."""
+        """Return the shape of the value that a line computes, if it differs from that of its first operand."""
         if line.value is None:
             return None
+
         shape = self.shape_of([outline.typed.type_of(line.value) for outline in self.outlines])
         if line.source is None:
             return shape
@@ -78,50 +82,56 @@ class ClassTemplate:
         return None if shape == before else shape
 
     def shape_of(self, types: Sequence[TensorType]) -> str:
-        """What the shapes of a value have in common: sizes and names of parameters, `...` for what differs."""
+        """Return what the shapes of a value have in common: sizes, names of parameters, `...` for sizes that differ."""
         if len({type_.rank for type_ in types}) > 1:
             return "[...]"
+
         names = {values: name for name, values in self.parameters.items() if all(type(v) is int for v in values)}
-        shown: list[str] = []
+        axes: list[str] = []
         for sizes in zip(*(type_.shape for type_ in types), strict=True):
-            same = sizes[0] if len(set(sizes)) == 1 else names.get(tuple(size.constant for size in sizes))
-            if same is not None or shown[-1:] != ["..."]:
-                shown.append("..." if same is None else str(same))
-        return f"[{', '.join(shown)}]"
+            common = sizes[0] if len(set(sizes)) == 1 else names.get(tuple(size.constant for size in sizes))
+            if common is not None or axes[-1:] != ["..."]:
+                axes.append("..." if common is None else str(common))
+        return f"[{', '.join(axes)}]"
 
     def type_of(self, types: Sequence[TensorType]) -> str:
-        """`shape_of`, behind the element type where that is not a floating-point number."""
+        """Return the shape, after the element type unless that is a floating-point number."""
         dtypes = sorted({type_.dtype for type_ in types if not type_.is_float})
         return " ".join(["/".join(dtypes), self.shape_of(types)] if dtypes else [self.shape_of(types)])
 
 
 def templates_of(root: TypedRegion, reserved: set[str]) -> list[ClassTemplate]:
-    """Every class of a model, those that others are made of before them, the model itself last."""
-    return _Classes(RESERVED | reserved).of(root)
+    """Return every class of a model, each after those that it uses, the model itself last."""
+    return _ClassCollector(RESERVED | reserved).collect(root)
 
 
-@dataclass(frozen=True)
-class _Classes:
+@dataclass
+class _ClassCollector:
+    """Collects the classes of a model. `taken` are names of classes; regions have `heights` and `ids` once visited,
+    `instances` once their class is made."""
+
     taken: set[str]
     instances: dict[TypedRegion, Instance] = field(default_factory=dict)
     heights: dict[TypedRegion, int] = field(default_factory=dict)
     ids: dict[TypedRegion, str] = field(default_factory=dict)
 
-    def of(self, root: TypedRegion) -> list[ClassTemplate]:
+    def collect(self, root: TypedRegion) -> list[ClassTemplate]:
         self.visit(root, root.region.name)
-        root_name = _unused(class_name(root.region.name), self.taken)
-        found: list[ClassTemplate] = []
+        root_name = _unused_name(class_name(root.region.name), self.taken)
+
+        # Bottom up: an outline needs the instances of the classes below it.
+        templates: list[ClassTemplate] = []
         for height in range(self.heights[root] + 1):
-            alike: dict[Hashable, list[ClassOutline]] = {}
-            for typed in (typed for typed, its in self.heights.items() if its == height):
+            by_skeleton: dict[Hashable, list[ClassOutline]] = {}
+            for typed in (typed for typed, own_height in self.heights.items() if own_height == height):
                 outline = self.outline(typed)
-                alike.setdefault(outline.skeleton(), []).append(outline)
-            for outlines in alike.values():
-                found.append(self.template(outlines, root_name if outlines[0].typed is root else None))
-        return found
+                by_skeleton.setdefault(outline.skeleton(), []).append(outline)
+            for outlines in by_skeleton.values():
+                templates.append(self.template(outlines, root_name if outlines[0].typed is root else None))
+        return templates
 
     def visit(self, typed: TypedRegion, id: str) -> int:
-        """How many levels of classes a region has below its own; what is a mere list has no class."""
+        """Return how many levels of classes a region has below its own; a list has no class."""
         if typed not in self.heights:
             below = [self.visit(body, inner) for inner, body in typed.bodies.items()]
             if is_series(typed.region):
@@ -153,16 +163,21 @@ class _Classes:
         return class_call(node.body.construction(*inputs))
 
     def template(self, outlines: Sequence[ClassOutline], name: str | None) -> ClassTemplate:
+        """Make one class of outlines that differ only in literals, and the instances of their regions."""
         first = outlines[0].typed
-        columns = list(zip(*(outline.leaves() for outline in outlines), strict=True))
+        columns = list(zip(*(outline.leaves() for outline in outlines), strict=True))  # one literal in all outlines
         parameters = _parameters(outlines, columns)
-        by_values = {_key(values): name for name, values in parameters.items()}
-        given = tuple(
-            Leaf(column[0].name, column[0].value, by_values.get(_key(tuple(leaf.value for leaf in column))))
+        names = {_key(values): name for name, values in parameters.items()}
+        literals = tuple(
+            Leaf(column[0].name, column[0].value, names.get(_key(tuple(leaf.value for leaf in column))))
             for column in columns
         )
-        called = first.region.name if first.region.kind != "stack" else self.ids[first]
-        template = ClassTemplate(name or _unused(class_name(called), self.taken), tuple(outlines), given, parameters)
+
+        if name is None:
+            own_name = first.region.name if first.region.kind != "stack" else self.ids[first]
+            name = _unused_name(class_name(own_name), self.taken)
+        template = ClassTemplate(name, tuple(outlines), literals, parameters)
+
         for i, outline in enumerate(outlines):
             self.instances[outline.typed] = Instance(
                 template.name, (*parameters,), tuple(values[i] for values in parameters.values())
@@ -171,29 +186,31 @@ class _Classes:
 
 
 def _parameters(outlines: Sequence[ClassOutline], columns: Sequence[Sequence[Leaf]]) -> dict[str, tuple[object, ...]]:
-    """The values of each parameter in every outline: a column of leaves that are not all equal, once."""
+    """Return the value of each parameter in every outline: each column of leaves that are not all equal, once."""
     params = [outline.typed.region.params for outline in outlines]
     parameters: dict[str, tuple[object, ...]] = {}
     seen: set[Hashable] = set()
     taken = {"self", *RESERVED}
+
     for column in columns:
         values = tuple(leaf.value for leaf in column)
         key = _key(values)
         if len({_key((value,)) for value in values}) == 1 or key in seen:
             continue
         seen.add(key)
-        of_spec = (name for name in params[0] if _key(tuple(p.get(name) for p in params)) == key)
-        wanted = next((name for name in of_spec if is_identifier(name)), column[0].name)
+
+        spec_params = (name for name in params[0] if _key(tuple(p.get(name) for p in params)) == key)
+        wanted = next((name for name in spec_params if is_identifier(name)), column[0].name)
         parameters[variable(wanted, taken)] = values
     return parameters
 
 
 def _key(values: tuple[object, ...]) -> Hashable:
-    """Values as they are written: 1, 1.0 and True are equal in Python, and not the same."""
+    """Return values as they are written: 1, 1.0 and True are equal in Python, but not the same literal."""
     return tuple(map(repr, values))
 
 
-def _unused(name: str, taken: set[str]) -> str:
+def _unused_name(name: str, taken: set[str]) -> str:
     number = 2
     unused = name
     while unused in taken:

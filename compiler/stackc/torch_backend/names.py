@@ -1,4 +1,4 @@
-"""Names of a spec as Python can bear them: classes, variables, attributes."""
+"""Turn names of a spec into Python identifiers: classes, variables, attributes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AMBIGUOUS = {"l", "O", "I"}
 
 
 def class_name(name: str) -> str:
-    """A name as that of a class: `encoder layer` becomes EncoderLayer."""
+    """Return a name as that of a class: `encoder layer` becomes EncoderLayer."""
     words = re.split(r"[\W_]+", name)
     joined = "".join(word[:1].upper() + word[1:] for word in words if word)
     joined = unicodedata.normalize("NFKC", joined)
@@ -22,12 +22,12 @@ def class_name(name: str) -> str:
 
 
 def is_identifier(text: str) -> bool:
-    """Whether Python reads the text as the very name: it folds look-alike letters (NFKC) in identifiers."""
+    """Return whether Python reads the text as this very name: it normalizes letters of identifiers (NFKC)."""
     return text.isidentifier() and not keyword.iskeyword(text) and unicodedata.normalize("NFKC", text) == text
 
 
 def variable(wanted: str, taken: set[str]) -> str:
-    """A variable as near to the wanted name as Python and the names that are taken allow; it is taken then."""
+    """Return a variable as near to the wanted name as Python and the `taken` names allow, and add it to those."""
     text = unicodedata.normalize("NFKC", re.sub(r"\W", "_", wanted))
     text = f"h{text}" if text[:1].isdigit() else text
     while text in taken or text in AMBIGUOUS or not text.isidentifier() or keyword.iskeyword(text):
@@ -37,12 +37,12 @@ def variable(wanted: str, taken: set[str]) -> str:
 
 
 def submodule(id: str, *, of: str = "self") -> str:
-    """The expression for a submodule by its id."""
+    """Return the expression for a submodule by its id."""
     return f"{of}.{id}" if is_identifier(id) else f"{of}.get_submodule({quoted(id)})"
 
 
 def quoted(text: str) -> str:
-    """A string literal, in double quotes unless it holds more of them than single ones."""
+    """Return a string literal, in double quotes unless the text contains some."""
     shown = repr(text)
     if shown.startswith("'") and '"' not in text:
         return '"' + shown[1:-1].replace("\\'", "'") + '"'
@@ -50,14 +50,14 @@ def quoted(text: str) -> str:
 
 
 class Locals:
-    """Local variables for the values of a region: the node's id where Python can bear it, no two alike."""
+    """Local variables for the values of a region: the id of the node if it is a valid name, each distinct."""
 
     def __init__(self, region: Region) -> None:
         self.taken = {"self", "nn", "torch", "F", "range"}
         self._names: dict[ValueRef, str] = {}
         for name in region.inputs:
             self._names[ValueRef(name)] = variable(name, self.taken)
-        self.taken.update(dir(builtins))  # a node that is called sum does not hide Python's
+        self.taken.update(dir(builtins))  # a node named `sum` must not hide Python's
         for node in region.nodes.values():
             for number, output in enumerate(node.body.outputs):
                 wanted = f"{node.id}_{output}" if number else node.id

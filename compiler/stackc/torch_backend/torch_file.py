@@ -1,4 +1,4 @@
-"""A whole model as one file of plain PyTorch, which knows nothing of stackc: what `show --as torch` prints."""
+"""Print a whole model as one file of plain PyTorch that does not need stackc: `show --as torch`."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ IMPORTS: Mapping[str, Import] = {
 
 
 def write_torch(typed: TypedGraph) -> str:
-    """The file: its last class is the model, called without arguments, with the state_dict of the lowered module.
+    """Return the file: its last class is the model, constructed without arguments, with the lowered state_dict.
 
-    It takes the inputs of the spec in their written order, and returns its outputs, a tuple where there are several.
-    Needs PyTorch, to know how the classes of torch.nn are called.
+    It takes the inputs of the spec in their written order, and returns its outputs, as a tuple if there are several.
+    Needs PyTorch, for the signatures of the classes of torch.nn.
     """
-    needed = _classes(templates_of(typed.root, set()))
+    # The first pass finds the classes to copy, whose names the printed classes must avoid.
+    needed = _existing_classes(templates_of(typed.root, set()))
     support = support_of(needed)
     templates = templates_of(typed.root, {*support.sources, *support.imports})
+
     cost = cost_of(typed.root)[typed.root]
-    blocks = [*support.sources.values()]
-    for template in templates:
-        title = (
-            _title(template, typed) if template is not templates[-1] else f"The model: {cost.parameters:,} parameters."
-        )
-        blocks.append("\n".join(_class(template, title)))
-    foreign = {make.__module__: (make.__module__, None, None) for make in needed}
-    body = _spaced(blocks)
-    imports = _used({**foreign, **support.imports, **IMPORTS}, body)
-    apart = ["", ""] if body.startswith(("class ", "def ", "@")) else [""]
-    return "\n".join([*_head(typed), "", *_import_lines(imports), *apart, body])
+    titles = [_title(template) for template in templates[:-1]] + [f"The model: {cost.parameters:,} parameters."]
+    classes = ["\n".join(_class(template, title)) for template, title in zip(templates, titles, strict=True)]
+    body = _join_definitions([*support.sources.values(), *classes])
+
+    modules = {make.__module__: (make.__module__, None, None) for make in needed}
+    imports = _used_imports({**modules, **support.imports, **IMPORTS}, body)
+    gap = ["", ""] if body.startswith(("class ", "def ", "@")) else [""]
+    return "\n".join([*_head(typed), "", *_import_lines(imports), *gap, body])
 
 
 def _head(typed: TypedGraph) -> list[str]:
+    """Return the docstring of the file, with the dims contract."""
     document = typed.graph.document
     dims = _contract(typed.graph.contract)
     text = f"{document.name} in PyTorch, written by stackc from {PurePath(document.file).name}."
@@ -62,10 +62,10 @@ def _contract(contract: DimContract) -> str:
     return "\n".join(f"{name}: {size}" for name, size in contract.items())
 
 
-def _title(template: ClassTemplate, typed: TypedGraph) -> str:
+def _title(template: ClassTemplate) -> str:
     region = template.outlines[0].typed.region
-    place = f"{PurePath(region.span.file).name}:{region.span.line}"
-    return f"{'The' if region.kind == 'stack' else 'The block'} {region.name}, {place}."
+    location = f"{PurePath(region.span.file).name}:{region.span.line}"
+    return f"{'The' if region.kind == 'stack' else 'The block'} {region.name}, {location}."
 
 
 # -- classes
@@ -74,9 +74,9 @@ def _title(template: ClassTemplate, typed: TypedGraph) -> str:
 def _class(template: ClassTemplate, title: str) -> list[str]:
     outline = template.outlines[0]
     lines = [f"class {template.name}({base_of(outline.typed.region)}):", *docstring(title, indent=4), ""]
-    if made := _made(template, outline):
+    if body := _init_body(template, outline):
         lines += [*_signature("__init__", _annotated(template.parameters), "None"), " " * 8 + "super().__init__()"]
-        lines += [*made, ""]
+        lines += [*body, ""]
     return lines + _forward(template, outline)
 
 
@@ -85,7 +85,7 @@ def _annotated(parameters: Mapping[str, Sequence[object]]) -> list[str]:
 
 
 def _annotation(values: Iterable[object]) -> str:
-    """The types of some literals, as one annotates an argument that takes them."""
+    """Return the annotation of an argument that takes these literals."""
     names = dict.fromkeys(_type(value) for value in values)
     return " | ".join(sorted(names, key=lambda name: name == "None"))
 
@@ -96,39 +96,40 @@ def _type(value: object) -> str:
     return "None" if value is None else type(value).__name__
 
 
-def _made(template: ClassTemplate, outline: ClassOutline) -> list[str]:
-    """What `__init__` does: submodules, parametrizations, ties."""
-    given = iter(template.given)
+def _init_body(template: ClassTemplate, outline: ClassOutline) -> list[str]:
+    """Return the lines of `__init__`: submodules, parametrizations, ties."""
+    literals = iter(template.literals)
     lines: list[str] = []
-    of_stack = outline.typed.region.kind == "stack"
+    is_stack = outline.typed.region.kind == "stack"
     for id, value in outline.submodules:
-        made = expression(value, given)
-        if of_stack or is_identifier(id):
-            lines += laid_out(f"self[{quoted(id)}] = " if of_stack else f"self.{id} = ", made, indent=8)
+        module = expression(value, literals)
+        if is_stack or is_identifier(id):
+            lines += laid_out(f"self[{quoted(id)}] = " if is_stack else f"self.{id} = ", module, indent=8)
         else:
-            lines += laid_out("", Bracketed("self.add_module", (quoted(id), made)), indent=8)
+            lines += laid_out("", Bracketed("self.add_module", (quoted(id), module)), indent=8)
+
     for reparam in outline.reparams:
         owner, _, name = reparam.path.rpartition(".")
-        place = _reached(owner, outline.typed)
-        arguments = (place, quoted(name), expression(reparam.value, given))
+        arguments = (_access(owner, outline.typed), quoted(name), expression(reparam.value, literals))
         lines += laid_out("", Bracketed("parametrize.register_parametrization", arguments), indent=8)
+
     return lines + _ties(outline.typed)
 
 
 def _ties(typed: TypedRegion) -> list[str]:
-    return [f"        {_reached(path, typed)} = {_reached(owner, typed)}" for path, owner in ties_to_make(typed, {})]
+    return [f"        {_access(path, typed)} = {_access(owner, typed)}" for path, owner in ties_to_make(typed, {})]
 
 
-def _reached(path: str, typed: TypedRegion | None) -> str:
-    """The expression that leads from `self` along a path of submodules."""
-    reached = "self"
+def _access(path: str, typed: TypedRegion | None) -> str:
+    """Return the expression that follows a path of submodules from `self`."""
+    accessed = "self"
     for id in path.split("."):
         if typed is None or typed.region.kind != "stack":
-            reached = submodule(id, of=reached)
+            accessed = submodule(id, of=accessed)
         else:
-            reached += f"[{id if is_series(typed.region) else quoted(id)}]"
+            accessed += f"[{id if is_series(typed.region) else quoted(id)}]"
         typed = typed.bodies.get(id) if typed else None
-    return reached
+    return accessed
 
 
 # -- forwards
@@ -141,6 +142,7 @@ def _forward(template: ClassTemplate, outline: ClassOutline) -> list[str]:
     lines = _signature("forward", [f"{name}: Tensor" for name in forward.arguments], result)
     lines += docstring(_shapes(template, outline), indent=8)
     lines += [_commented(line, template) for line in forward.lines]
+
     if not several:
         return [*lines, f"        return {forward.returned[0]}"]
     joined = f"        return {', '.join(forward.returned)}"
@@ -154,7 +156,7 @@ def _signature(name: str, arguments: Sequence[str], result: str) -> list[str]:
 
 
 def _shapes(template: ClassTemplate, outline: ClassOutline) -> str:
-    """Every input and every output with its type."""
+    """Return every input and every output with its type."""
     typed = [each.typed for each in template.outlines]
     inputs = [
         f"{name} {template.type_of([each.inputs[i] for each in typed])}"
@@ -164,57 +166,58 @@ def _shapes(template: ClassTemplate, outline: ClassOutline) -> str:
     if len(outputs) > 1:
         names = typed[0].region.outputs
         outputs = [f"{name} {shape}" for name, shape in zip(names, outputs, strict=True)]
-    whole = f"{', '.join(inputs)} → {', '.join(outputs)}."
-    if len(whole) <= WIDTH - 14:
-        return whole
-    taken, given = (", ".join(entry.replace(" ", UNBROKEN) for entry in entries) for entries in (inputs, outputs))
-    return f"{taken}\n→ {given}."
+
+    line = f"{', '.join(inputs)} → {', '.join(outputs)}."
+    if len(line) <= WIDTH - 14:
+        return line
+    unbroken = [", ".join(entry.replace(" ", UNBROKEN) for entry in entries) for entries in (inputs, outputs)]
+    return f"{unbroken[0]}\n→ {unbroken[1]}."
 
 
 def _commented(line: CodeLine, template: ClassTemplate) -> str:
+    """Return a line with the shape of its value as a comment, if that fits."""
     code = f"        {line.code}"
     shape = template.shape(line)
-    whole = f"{code}  # {shape}"
-    return whole if shape and len(whole) <= WIDTH else code
+    commented = f"{code}  # {shape}"
+    return commented if shape and len(commented) <= WIDTH else code
 
 
 # -- the file
 
 
-def _classes(templates: Iterable[ClassTemplate]) -> list[Callable[..., Any]]:
-    """The classes that are called and not printed for a block or stack, each once."""
+def _existing_classes(templates: Iterable[ClassTemplate]) -> list[Callable[..., Any]]:
+    """Return the classes that are called but not printed for a block or stack, each once."""
     outlines = [template.outlines[0] for template in templates]
     values = [value for outline in outlines for _, value in outline.submodules]
     values += [reparam.value for outline in outlines for reparam in outline.reparams]
     return list(dict.fromkeys(make for value in values for make in classes_in(value)))
 
 
-def _spaced(blocks: Sequence[str]) -> str:
-    """Definitions with two blank lines between them."""
-    return "\n\n\n".join(blocks) + "\n"
+def _join_definitions(definitions: Sequence[str]) -> str:
+    return "\n\n\n".join(definitions) + "\n"
 
 
-def _used(known: Mapping[str, Import], body: str) -> list[Import]:
-    """The imports of the names that stand in a text."""
+def _used_imports(imports: Mapping[str, Import], body: str) -> list[Import]:
+    """Return the imports whose names are used in the body."""
     nodes = list(ast.walk(ast.parse(body)))
     names = {node.id for node in nodes if isinstance(node, ast.Name)}
     dotted = {ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute)}
-    return [found for name, found in known.items() if name in names or name in dotted]
+    return [each for name, each in imports.items() if name in names or name in dotted]
 
 
 def _import_lines(imports: Iterable[Import]) -> list[str]:
-    """Import statements in the order that linters want: the standard library, then all others."""
+    """Return import statements in the order that linters want: the standard library, then all others."""
     groups: list[list[str]] = []
-    wanted = sorted(set(imports), key=str)
+    ordered = sorted(set(imports), key=str)
     for standard in (True, False):
-        group = [i for i in wanted if (i[0].partition(".")[0] in sys.stdlib_module_names) is standard]
+        group = [i for i in ordered if (i[0].partition(".")[0] in sys.stdlib_module_names) is standard]
         plain = [f"import {module}" for module, name, _ in group if name is None]
-        taken = {module: [i for i in group if i[0] == module and i[1]] for module, name, _ in group if name}
-        named = [f"from {module} import {', '.join(_listed(names))}" for module, names in sorted(taken.items())]
+        by_module = {module: [i for i in group if i[0] == module and i[1]] for module, name, _ in group if name}
+        named = [f"from {module} import {', '.join(_aliases(names))}" for module, names in sorted(by_module.items())]
         groups.append(plain + named)
     return "\n\n".join("\n".join(group) for group in groups if group).split("\n")
 
 
-def _listed(names: Iterable[Import]) -> list[str]:
+def _aliases(names: Iterable[Import]) -> list[str]:
     ordered = sorted(names, key=lambda i: (not str(i[1])[:1].isupper(), i[1]))
     return [f"{name} as {alias}" if alias else str(name) for _, name, alias in ordered]

@@ -1,4 +1,4 @@
-"""What a submodule is made of, as data: classes and their arguments, in which numbers may stand for parameters."""
+"""The construction of a submodule as data: classes and their arguments, whose literals may become parameters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EMPTY = inspect.Parameter.empty
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """An argument under the name that the class gives it; `default` is EMPTY where it has none."""
+    """An argument under its name in the class; `default` is EMPTY if it has none."""
 
     name: str
     value: Value
@@ -27,7 +27,7 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class ClassCall:
-    """A class that torch.nn, stackc.modules or somebody else has, called with every argument it takes."""
+    """A call of an existing class (of torch.nn, stackc.modules or user code), with every argument it takes."""
 
     make: Callable[..., Any]
     arguments: tuple[Argument, ...]
@@ -35,7 +35,7 @@ class ClassCall:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A call of the class `name`, which is printed for a block or stack: an argument for each of its parameters."""
+    """A call of the class `name` that is printed for a block or stack, with an argument for each parameter."""
 
     name: str
     parameters: tuple[str, ...]
@@ -61,7 +61,7 @@ Value: TypeAlias = "ClassCall | Instance | Members | Literal"
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A literal in its place: the name of the argument it is, and the parameter that stands for it, if any."""
+    """A literal with the name of its argument, and the parameter that replaces it, or None."""
 
     name: str
     value: object
@@ -69,31 +69,35 @@ class Leaf:
 
     @property
     def text(self) -> str:
-        """How it is written."""
+        """The source text."""
         return self.parameter or literal(self.value)
 
 
 def class_call(construction: ConstructorCall[Any]) -> ClassCall:
-    """A construction with its arguments under their names, those left out filled in."""
+    """Return a constructor call with its arguments by name and omitted ones filled in."""
     try:
         bound = inspect.signature(construction.make).bind(*construction.positional, **construction.named)
     except ValueError:  # a class written in C may keep its signature to itself
         positional = [Argument(str(i), _value(value)) for i, value in enumerate(construction.positional)]
         named = [Argument(name, _value(value), by_name=True) for name, value in construction.named.items()]
         return ClassCall(construction.make, (*positional, *named))
+
+    # An argument before variadic ones can only be passed by position.
     bound.apply_defaults()
-    several = any(bound.arguments[p.name] for p in bound.signature.parameters.values() if p.kind is p.VAR_POSITIONAL)
+    parameters = bound.signature.parameters
+    has_variadic = any(bound.arguments[p.name] for p in parameters.values() if p.kind is p.VAR_POSITIONAL)
+
     arguments: list[Argument] = []
     for name, value in bound.arguments.items():
-        parameter = bound.signature.parameters[name]
+        parameter = parameters[name]
         if parameter.kind is parameter.VAR_POSITIONAL:
             arguments += [Argument(f"{name}{i}", _value(item)) for i, item in enumerate(value)]
         elif parameter.kind is parameter.VAR_KEYWORD:
             arguments += [Argument(key, _value(item), by_name=True) for key, item in value.items()]
         else:
-            by_place = parameter.kind is not parameter.KEYWORD_ONLY and (several or parameter.default is EMPTY)
-            default = EMPTY if by_place else parameter.default  # what stands before others cannot be left out
-            arguments.append(Argument(name, _value(value), default, not by_place))
+            by_position = parameter.kind is not parameter.KEYWORD_ONLY and (has_variadic or parameter.default is EMPTY)
+            default = EMPTY if by_position else parameter.default  # a positional argument cannot be left out
+            arguments.append(Argument(name, _value(value), default, not by_position))
     return ClassCall(construction.make, tuple(arguments))
 
 
@@ -102,7 +106,7 @@ def _value(value: object) -> Value:
 
 
 def leaves(value: Value, name: str = "") -> Iterator[Leaf]:
-    """Every literal in a value, in a fixed order."""
+    """Yield every literal in a value, in a fixed order."""
     match value:
         case Literal():
             yield Leaf(name, value.value)
@@ -110,14 +114,14 @@ def leaves(value: Value, name: str = "") -> Iterator[Leaf]:
             for argument in value.arguments:
                 yield from leaves(argument.value, argument.name)
         case Instance():
-            yield from (Leaf(name, given) for name, given in zip(value.parameters, value.arguments, strict=True))
+            yield from (Leaf(name, argument) for name, argument in zip(value.parameters, value.arguments, strict=True))
         case Members():
             for member in value.values:
                 yield from leaves(member)
 
 
 def skeleton(value: Value) -> Hashable:
-    """What is left of a value without its literals: equal ones are told apart by their leaves alone."""
+    """Return a value without its literals: values with equal skeletons differ only in their leaves."""
     match value:
         case Literal():
             return None
@@ -129,45 +133,46 @@ def skeleton(value: Value) -> Hashable:
             return tuple(skeleton(member) for member in value.values)
 
 
-def expression(value: Value, given: Iterator[Leaf]) -> Expression:
-    """A value as source; `given` has what stands in the place of each of its leaves."""
+def expression(value: Value, literals: Iterator[Leaf]) -> Expression:
+    """Return a value as source; `literals` has a leaf for each of its own, in order."""
     match value:
         case Literal():
-            return _shown(next(given))
+            return _leaf_source(next(literals))
         case ClassCall():
-            return Bracketed(called(value.make), tuple(_arguments(value, given)))
+            return Bracketed(called(value.make), tuple(_arguments(value, literals)))
         case Instance():
-            texts = [next(given).text for _ in value.arguments]
-            shown = texts if len(texts) < 3 else [f"{n}={t}" for n, t in zip(value.parameters, texts, strict=True)]
-            return Bracketed(value.name, tuple(shown))
+            texts = [next(literals).text for _ in value.arguments]
+            if len(texts) > 2:  # too many to read without names
+                texts = [f"{name}={text}" for name, text in zip(value.parameters, texts, strict=True)]
+            return Bracketed(value.name, tuple(texts))
         case Members():
-            members = [expression(member, given) for member in value.values]
+            members = [expression(member, literals) for member in value.values]
             if len(members) > 1 and len({*map(str, members)}) == 1:
                 return Bracketed("nn.ModuleList", (members[0],), each=f" for _ in range({len(members)})")
             return Bracketed("nn.ModuleList", (Bracketed("", tuple(members), ("[", "]")),))
 
 
-def _arguments(value: ClassCall, given: Iterator[Leaf]) -> Iterator[Expression]:
-    """The arguments that have to be written."""
+def _arguments(value: ClassCall, literals: Iterator[Leaf]) -> Iterator[Expression]:
+    """Yield the arguments that must be written: all but literals equal to their defaults."""
     for argument in value.arguments:
         if isinstance(argument.value, Literal):
-            leaf = next(given)
+            leaf = next(literals)
             if leaf.parameter is None and _same(leaf.value, argument.default):
                 continue
-            shown = _shown(leaf)
+            source = _leaf_source(leaf)
         else:
-            shown = expression(argument.value, given)
-        yield Named(argument.name, shown) if argument.by_name else shown
+            source = expression(argument.value, literals)
+        yield Named(argument.name, source) if argument.by_name else source
 
 
-def _shown(leaf: Leaf) -> Expression:
+def _leaf_source(leaf: Leaf) -> Expression:
     if leaf.parameter is None and isinstance(leaf.value, tuple) and len(leaf.value) > 1:
         return Bracketed("", tuple(map(literal, leaf.value)))
     return leaf.text
 
 
 def called(make: Callable[..., Any]) -> str:
-    """A class as it is called in the file: `nn.Linear`, `Attention`, or under the module that somebody has it in."""
+    """Return a class as the file calls it: `nn.Linear`, `Attention`, or with the module that a user defines it in."""
     module, name = make.__module__, make.__qualname__
     if module.startswith("torch.nn.modules."):
         return f"nn.{name}"
@@ -175,7 +180,7 @@ def called(make: Callable[..., Any]) -> str:
 
 
 def literal(value: object) -> str:
-    """A literal as one writes it."""
+    """Return a literal as source."""
     if isinstance(value, str):
         return quoted(value)
     if isinstance(value, tuple):
@@ -184,7 +189,7 @@ def literal(value: object) -> str:
 
 
 def classes_in(value: Value) -> Iterator[Callable[..., Any]]:
-    """Every class that a value calls and that is not printed for a block or stack."""
+    """Yield every existing class that a value calls: those that are not printed for a block or stack."""
     if isinstance(value, ClassCall):
         yield value.make
         for argument in value.arguments:

@@ -1,8 +1,9 @@
-"""Graph → TypedGraph → Program: the type of every value, costs, value ranges and output names.
+"""Graph → TypedGraph → Program: the type of every value, costs, value ranges and names of outputs.
 
-infer.py         types and parameters, region by region
+infer.py         types and signatures, region by region
+parameters.py    tied, shared and reparametrized parameters
 flatten.py       the typed graph as a flat program
 cost.py          parameters and FLOPs
-ranges.py        the integers that an input may hold
-output_names.py  names that two values of the ONNX model would share
+ranges.py        value ranges of integer inputs
+output_names.py  outputs that share a name with an input or parameter
 """

@@ -1,4 +1,4 @@
-"""What a typed graph costs: parameters and FLOPs, counted once per distinct region and multiplied."""
+"""Parameters and FLOPs of a typed graph, computed once per distinct region."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from stackc.ir.typed import TypedRegion
 
 @dataclass(frozen=True)
 class Cost:
-    """Parameters, tied and shared ones once, and the FLOPs of one forward pass: 2 a multiply-add of matrix products."""
+    """Parameters, tied and shared ones counted once, and FLOPs of one forward pass: 2 per multiply-add of a product."""
 
     parameters: int
     flops: Dim
 
 
 def cost_of(root: TypedRegion) -> dict[TypedRegion, Cost]:
-    """The cost of a typed region and of every region inside it."""
+    """Return the cost of a typed region and of every region inside it."""
     costs: dict[TypedRegion, Cost] = {}
     for typed in _inner_first(root, set()):
         parameters, flops = 0, Dim.of(0)
@@ -33,23 +33,24 @@ def cost_of(root: TypedRegion) -> dict[TypedRegion, Cost]:
 
 
 def cost_of_node(typed: TypedRegion, node: Node, costs: Mapping[TypedRegion, Cost]) -> Cost:
-    """The cost of one node of a region, `costs` being those of the regions inside: parameters that it does not tie.
+    """Return the cost of one node of a region, without tied parameters; `costs` has those of the regions inside.
 
-    A node that calls the module of another one again (`same_as`) is told with the parameters of that module.
+    A node that calls another node's module again (`same_as`) counts the parameters of that module.
     """
     if node.id in typed.bodies:
         return costs[typed.bodies[node.id]]
     signature = typed.signatures[node.id]
-    own = (size_of(type_) for name, type_ in signature.parameters.items() if name not in node.ties)
-    return Cost(sum(own), signature.flops)
+    sizes = (size_of(type_) for name, type_ in signature.parameters.items() if name not in node.ties)
+    return Cost(sum(sizes), signature.flops)
 
 
 def size_of(type_: TensorType) -> int:
-    """The number of elements of a tensor of constant shape."""
+    """Return the number of elements of a tensor of constant shape."""
     return math.prod(dim.evaluate({}) for dim in type_.shape)
 
 
 def _inner_first(typed: TypedRegion, seen: set[TypedRegion]) -> Iterator[TypedRegion]:
+    """Yield every distinct region once, after the regions inside it."""
     if typed in seen:
         return
     seen.add(typed)

@@ -1,14 +1,12 @@
-"""The typed graph written out flat: one `Call` for every component of the model, in an order that can be run.
+"""TypedGraph → Program: one `Call` for every component of the model, in running order.
 
-Repeats share one body in the typed graph; here each has its own path, and with it its own weights. Everything that
-walks a model component by component (loading weights, linking, proving, reports) walks this.
+Repeats share one body in the typed graph; here each has its own path, and with it its own weights.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from stackc.components.base import Signature
 from stackc.core.diagnostics import Diagnostic, Span, SpecError
@@ -16,29 +14,31 @@ from stackc.ir.model import Node, Region, ValueRef
 from stackc.ir.program import Call, Frame, Program
 from stackc.ir.typed import TypedGraph, TypedRegion
 
-if TYPE_CHECKING:
-    pass
-
 
 def flatten(typed: TypedGraph) -> Program:
-    """The program of a typed graph. Values are called by the path of the node that makes them, inputs by name.
+    """Return the program of a typed graph. Values are named by the path of the node that computes them, inputs by name.
 
-    SpecError T207 where ties go in a circle.
+    Requires a legal typed graph, as `infer_types` returns it. Ensures that every call follows those that compute its
+    inputs, and every tied or shared parameter has the name of its owner. Raises SpecError (T207) if ties form a cycle.
     """
     walker = _Walker()
     inputs = typed.graph.inputs
     values = walker.region(typed.root, "", "", {ValueRef(name): name for name in inputs})
+
     calls = walker.calls
     if walker.ties:
         calls = [replace(call, parameters={k: walker.owner(v) for k, v in call.parameters.items()}) for call in calls]
+
     types = dict(inputs) | {v: t for call in calls for v, t in zip(call.outputs, call.signature.outputs, strict=True)}
     outputs = {name: values[ref] for name, ref in typed.root.region.outputs.items()}
     name, contract = typed.graph.document.name, typed.graph.contract
     return Program(name, inputs, tuple(calls), outputs, types, contract, tuple(walker.frames))
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Walker:
+    """Collects the calls of a model, its frames, and its ties: parameter → the parameter it is tied to, and where."""
+
     calls: list[Call] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
     ties: dict[str, tuple[str, Span]] = field(default_factory=dict)
@@ -46,32 +46,39 @@ class _Walker:
     def region(self, typed: TypedRegion, path: str, owner: str, values: dict[ValueRef, str]) -> dict[ValueRef, str]:
         """Append the calls of a region; `values` starts with its inputs and is returned with every value inside.
 
-        `path` and `owner` are prefixes: of the names of values, and of those of parameters, which differ where a module
-        is called again.
+        `path` is the prefix of value names, `owner` that of parameter names: they differ inside a module that is called
+        again.
         """
         for id, node in typed.region.nodes.items():
-            here, owned = path + id, owner + _owner_id(typed.region, node)
+            node_path, node_owner = path + id, owner + typed.region.owner_of(node).id
             for name, tie in node.ties.items():
-                self.ties[f"{owned}.{name}"] = owner + tie.path, tie.span
+                self.ties[f"{node_owner}.{name}"] = owner + tie.path, tie.span
+
             if id in typed.bodies:
-                body = typed.bodies[id]
-                entering = {ValueRef(operand.port): values[operand.value] for operand in node.operands if operand.value}
-                inside = self.region(body, f"{here}.", f"{owned}.", entering)
-                made = [inside[ref] for ref in body.region.outputs.values()]
-                ports = {port: entering[ValueRef(port)] for port in body.region.inputs if ValueRef(port) in entering}
-                name = id if body.region.kind == "stack" else body.region.name
-                self.frames.append(Frame(here, name, ports, node.span))
+                outputs = self.body(typed.bodies[id], node, node_path, node_owner, values)
             else:
-                made = self.call(typed.signatures[id], node, here, owned, values)
-            values |= {ValueRef(id, number): value for number, value in enumerate(made)}
+                outputs = self.call(typed.signatures[id], node, node_path, node_owner, values)
+            values |= {ValueRef(id, number): value for number, value in enumerate(outputs)}
         return values
+
+    def body(self, body: TypedRegion, node: Node, path: str, owner: str, values: Mapping[ValueRef, str]) -> list[str]:
+        """Append the calls of a block or stack, then its frame; return its outputs."""
+        inputs = {operand.port: values[operand.value] for operand in node.operands if operand.value}
+        inner = self.region(body, f"{path}.", f"{owner}.", {ValueRef(port): value for port, value in inputs.items()})
+
+        ports = {port: inputs[port] for port in body.region.inputs if port in inputs}
+        name = node.id if body.region.kind == "stack" else body.region.name
+        self.frames.append(Frame(path, name, ports, node.span))
+        return [inner[ref] for ref in body.region.outputs.values()]
 
     def call(
         self, signature: Signature, node: Node, path: str, owner: str, values: Mapping[ValueRef, str]
     ) -> list[str]:
+        """Append the call of a component; return its outputs: the first has the name of the path alone."""
         assert not isinstance(node.body, Region)
         names = node.body.outputs
         outputs = [path, *(f"{path}:{name}" for name in names[1:])][: len(signature.outputs)]
+
         self.calls.append(
             Call(
                 path=path,
@@ -89,21 +96,16 @@ class _Walker:
         return outputs
 
     def owner(self, name: str) -> str:
-        """The parameter that a name stands for once ties are followed. SpecError T207 where they go in a circle."""
+        """Return the parameter at the end of a chain of ties. Raises SpecError (T207) if they form a cycle."""
         chain: dict[str, None] = {}
         while name in self.ties:
             chain[name] = None
             name, span = self.ties[name]
             if name in chain:
-                circle = " → ".join([*[*chain][[*chain].index(name) :], name])
-                hint = "one of them has to own the parameter"
-                raise SpecError(Diagnostic("T207", f"the ties go in a circle: {circle}", span, hint))
-        for passed in chain:  # the next one to come by need not follow them again
-            self.ties[passed] = name, self.ties[passed][1]
+                cycle = " → ".join([*[*chain][[*chain].index(name) :], name])
+                hint = "remove one of them: that parameter then owns the values"
+                raise SpecError(Diagnostic("T207", f"the ties form a cycle: {cycle}", span, hint))
+
+        for tied in chain:  # shorten the chain, so that following all ties takes linear time
+            self.ties[tied] = name, self.ties[tied][1]
         return name
-
-
-def _owner_id(region: Region, node: Node) -> str:
-    while node.same_as:
-        node = region.nodes[node.same_as]
-    return node.id

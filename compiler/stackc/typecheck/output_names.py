@@ -1,4 +1,4 @@
-"""Which outputs an ONNX file can have: it has one space of names for inputs, outputs and parameters."""
+"""Names of outputs: an ONNX model has one namespace for inputs, outputs and parameters."""
 
 from __future__ import annotations
 
@@ -10,20 +10,25 @@ from stackc.spec.document import Document
 
 
 def require_own_names(document: Document, program: Program) -> None:
-    """Raise SpecError S008 for every output that has the name of an input or of a parameter."""
+    """Raise SpecError (S008) for every output that has the name of an input or a parameter."""
     diagnostics, hint = Collector(), "give the output another name"
-    parameters = {plain_name(name) for name in program.tensors()} if any("." in o for o in program.outputs) else ()
+    has_dots = any("." in name for name in program.outputs)  # as the names of all parameters have
+    parameters = {plain_name(name) for name in program.tensors()} if has_dots else set()
+
     for output in document.body.outputs:
         if output.name in document.inputs:
+            message = f"'{output.name}' is the name of an input and of an output"
             note = Note("the input", document.inputs[output.name].span)
-            diagnostics.error(
-                "S008", f"'{output.name}' is an input and an output; a name is one of them", output.span, hint, note
-            )
+            diagnostics.error("S008", message, output.span, hint, note)
         elif output.name in parameters:
-            diagnostics.error("S008", f"'{output.name}' is a parameter; no output can have its name", output.span, hint)
+            message = f"'{output.name}' is the name of a parameter and of an output"
+            diagnostics.error("S008", message, output.span, hint)
     diagnostics.raise_if_any()
 
 
 def plain_name(name: str) -> str:
-    """A parameter's name without what a reparametrization adds: `parametrizations.weight.original` is `weight`."""
+    """Return the name of a parameter without its reparametrization.
+
+    `parametrizations.weight.original` is `weight`, and so are `….original0` and `….original1` of weight normalization.
+    """
     return re.sub(r"\bparametrizations\.([^.]+)\.original\d*$", r"\1", name)

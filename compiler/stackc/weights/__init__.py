@@ -1,6 +1,6 @@
-"""Weights from files: the files, the rules that map names, and the match with the tensors of a program.
+"""Weights from files. This module imports nothing, so that checking a spec loads no NumPy.
 
 files/    files of named tensors
-rules.py  `weights: {map: …}`
-match.py  every tensor of a program finds its tensor in the file
+rules.py  `weights: {map: …}`: the names that parameters have in a file
+match.py  match every tensor of a program with a tensor of the file
 """

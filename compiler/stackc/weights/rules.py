@@ -1,5 +1,5 @@
-"""The names that parameters have in a file: rules of `weights: {map: …}`, each a pattern of stackc's names and what the
-file calls them."""
+"""The names that parameters have in a file: rules of `weights: {map: …}`, each from a pattern of stackc's names to one
+of the file's."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from itertools import islice
 
 from stackc.core.diagnostics import MOST_GUESSED, Collector, did_you_mean
 from stackc.spec.document import WeightsDecl
+from stackc.typecheck.output_names import plain_name
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,11 @@ class Rule:
 
     @staticmethod
     def of(source: str, target: str) -> Rule:
-        """The rule of an entry."""
+        """Return the rule of an entry `source: target`."""
         return Rule(wildcards(source), target)
 
     def apply(self, name: str) -> str | None:
-        """The name in the file, None where the rule does not speak of this one."""
+        """Return the name in the file; None if the rule does not match."""
         match = self.source.fullmatch(name)
         if match is None:
             return None
@@ -33,23 +34,26 @@ class Rule:
         return re.sub(r"\*\*?", lambda star: next(parts, star[0]), self.target)
 
 
-def plain_name(name: str) -> str:
-    """What a reparametrized parameter is called where it is written as it is used."""
-    return re.sub(r"\bparametrizations\.([^.]+)\.original$", r"\1", name)
+def plain_file_name(name: str) -> str:
+    """Return the plain name that a file may use for a parameter: without its reparametrization if it has one original.
+
+    Weight normalization has two originals: a file with the plain weight has the values of neither.
+    """
+    return plain_name(name) if name.endswith(".original") else name
 
 
 def wildcards(pattern: str) -> re.Pattern[str]:
-    """`*` stands for one part of a dotted name or a piece of it, `**` for any number of parts."""
+    """Compile a pattern: `*` matches one part of a dotted name or a piece of it, `**` any number of parts."""
     return re.compile(re.escape(pattern).replace(r"\*\*", "(.+)").replace(r"\*", "([^.]+)"))
 
 
 def check_names(decl: WeightsDecl, tensors: Iterable[str]) -> None:
-    """SpecError W805 for every rule that speaks of no tensor of the model."""
+    """Raise SpecError (W805) with every rule that matches no tensor of the model."""
     diagnostics, names = Collector(), [*tensors]
-    known = dict.fromkeys([*names, *map(plain_name, names)])
+    candidates = dict.fromkeys([*names, *map(plain_file_name, names)])
     for key, entry in decl.names.items():
         pattern = wildcards(key)
-        if not any(map(pattern.fullmatch, known)):
-            hint = did_you_mean(key, islice(known, MOST_GUESSED)) if known else "the model has no parameters"
-            diagnostics.error("W805", f"'{key}' is the name of no parameter", entry.key, hint)
+        if not any(map(pattern.fullmatch, candidates)):
+            hint = did_you_mean(key, islice(candidates, MOST_GUESSED)) if candidates else "the model has no parameters"
+            diagnostics.error("W805", f"'{key}' matches no parameter", entry.key, hint)
     diagnostics.raise_if_any()

@@ -57,7 +57,7 @@ def test_the_command_lists_all_and_describes_one() -> None:
     page = CliRunner().invoke(cli, ["ops", "embedding"]).output
     for part in (
         "y[i] = weight[x[i]]: a learned vector for each id.",
-        "vocab  whole number ≥ 1, required: how many ids there are",
+        "vocab  whole number ≥ 1, required: the number of ids",
         "weight  float32[1000, 64]",
         "y[embedding]",
     ):

@@ -1,4 +1,4 @@
-"""Legal configurations of every component, by op: `CASES`."""
+"""Valid configurations of every component, by op: `CASES`."""
 
 from tests.components.cases import images, layout, sequences, values
 from tests.components.cases.drawing import CASES, DTYPES, SYMBOLS, Case

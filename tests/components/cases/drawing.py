@@ -1,4 +1,4 @@
-"""What is drawn, and what all draw it by: a component of a legal configuration, and types that it takes."""
+"""Hypothesis strategies for cases: a component with a valid configuration, and input types that it accepts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DTYPES = {name: getattr(torch, name) for name in ("float32", "float64", "int64",
 
 @dataclass(frozen=True)
 class Case:
-    """A component and the types of its inputs, None at an open port."""
+    """A component and the types of its inputs, None at an unconnected port."""
 
     component: Component
     inputs: tuple[TensorType | None, ...]
@@ -42,7 +42,7 @@ masks = st.sampled_from(["int64", "int32", "bool"])
 
 
 def cases(*ops: str) -> Callable[[Draw], Draw]:
-    """Register a way to draw cases for these ops."""
+    """Register a function that draws cases for these ops."""
 
     def register(draw_case: Draw) -> Draw:
         for op in ops:
@@ -53,13 +53,13 @@ def cases(*ops: str) -> Callable[[Draw], Draw]:
 
 
 def dims(draw: DrawFn, rank: int) -> list[Dim]:
-    """Different symbols, numbers among them now and then."""
+    """Return distinct symbols, some of them replaced by numbers."""
     symbols = draw(st.permutations(SYMBOLS))[:rank]
     return [Dim.of(draw(small)) if draw(st.integers(0, 4)) == 0 else symbol for symbol in symbols]
 
 
 def with_features(draw: DrawFn, least: int, most: int, size: int, lowest_axis: int = 0) -> tuple[tuple[Dim, ...], int]:
-    """A shape with `size` at some axis, and that axis, counted from either end."""
+    """Return a shape with `size` at some axis, and that axis, counted from either end."""
     rank = draw(st.integers(least, most))
     axis = draw(st.integers(lowest_axis, rank - 1))
     sizes = dims(draw, rank)

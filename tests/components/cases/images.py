@@ -1,4 +1,4 @@
-"""Cases of what takes images and sequences, channels first: conv, pool, image, padding."""
+"""Cases of components on images and sequences, channels first: conv, pool, image, padding."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from stackc.core.types import Dim, TensorType, shape
 
 
 def positions(draw: DrawFn, rank: int) -> list[Dim]:
-    """Sizes of length, or of depth, height and width: symbols, multiples of them, and numbers."""
+    """Return sizes of length, or of depth, height and width: symbols, multiples of them, and numbers."""
     sizes = [Dim.of(draw(st.integers(4, 9))), SEQ, 4 * SEQ, WIDTH + 2, 8 * HEIGHT]
     return [draw(st.sampled_from(sizes)) for _ in range(rank - 2)]
 
 
 def along(draw: DrawFn, numbers: SearchStrategy[int], axes: int) -> int | tuple[int, ...]:
-    """A number for all axes, or one for each of them."""
+    """Draw a number for all axes, or one for each of them."""
     return draw(numbers | st.tuples(*[numbers] * axes))
 
 
@@ -39,6 +39,7 @@ def _conv(draw: DrawFn, op: Op) -> Case:
         x = TensorType(draw(floats), shape(BATCH, groups * draw(small), *positions(draw, rank)))
         options = {"kernel": draw(st.integers(1, 4)), "dilation": draw(st.integers(1, 3)), "stride": draw(small)}
         return Case(op(out=groups, padding="causal", groups=groups, **options), (x,))
+
     x = TensorType(draw(floats), shape(BATCH, groups * draw(small), *positions(draw, rank)))
     component = op(
         out=groups * draw(small),
@@ -58,6 +59,7 @@ def _conv_transpose(draw: DrawFn, op: Op) -> Case:
     groups, kernel = draw(st.integers(1, 3)), draw(st.tuples(*[st.integers(1, 4)] * axes))
     stride = along(draw, st.integers(1, 3), axes)
     least = min(stride) if isinstance(stride, tuple) else stride
+
     x = TensorType(draw(floats), shape(BATCH, groups * draw(small), *positions(draw, 2 + axes)))
     component = op(
         out=groups * draw(small),

@@ -1,4 +1,4 @@
-"""Cases of what moves values and changes none."""
+"""Cases of components that move or select values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _flatten(draw: DrawFn, op: Op) -> Case:
 @cases("unflatten")
 def _unflatten(draw: DrawFn, op: Op) -> Case:
     if draw(st.booleans()):
-        return _parted(draw, op)
+        return _unflatten_by_dims(draw, op)
     size = draw(st.integers(1, 4) | st.tuples(st.integers(1, 3), st.integers(1, 3)))
     sizes, axis = with_features(draw, 1, 4, 1)
     split = list(sizes)
@@ -46,8 +46,8 @@ def _unflatten(draw: DrawFn, op: Op) -> Case:
     return Case(op(axis=axis, size=size), (TensorType(draw(st.sampled_from(sorted(DTYPES))), tuple(split)),))
 
 
-def _parted(draw: DrawFn, op: Op) -> Case:
-    """An axis of two dims and a number, whose dims another tensor tells."""
+def _unflatten_by_dims(draw: DrawFn, op: Op) -> Case:
+    """Draw an axis of two dims and a number; another tensor determines the dims."""
     x = TensorType(draw(floats), shape(3 * BATCH * SEQ, draw(small)))
     like = TensorType(draw(integers), draw(st.sampled_from([shape(SEQ, BATCH), shape(2, SEQ), shape(2 * SEQ + 1)])))
     return Case(
@@ -57,17 +57,17 @@ def _parted(draw: DrawFn, op: Op) -> Case:
 
 @cases("reshape")
 def _reshape(draw: DrawFn, op: Op) -> Case:
-    """Axes copied, then a number split in two, and a dim and a number joined, of which one may be left over."""
+    """Draw copied axes, then a number split in two, and a dim and a number joined; one size may be -1."""
     if draw(st.booleans()):
-        return _joined(draw, op)
+        return _reshape_by_dims(draw, op)
     first, second, third = (draw(small) for _ in range(3))
     kept = [BATCH, SEQ][: draw(st.integers(0, 2))]
     x = TensorType(draw(st.sampled_from(sorted(DTYPES))), shape(*kept, first * second, third * WIDTH))
     return Case(op(shape=(*(0 for _ in kept), first, second * third, -1)), (x,))
 
 
-def _joined(draw: DrawFn, op: Op) -> Case:
-    """Sizes by their dims, told by x, or by another tensor."""
+def _reshape_by_dims(draw: DrawFn, op: Op) -> Case:
+    """Draw sizes with dims, which x or another tensor determines."""
     x = TensorType(draw(floats), shape(BATCH, SEQ, 4))
     if draw(st.booleans()):
         return Case(
@@ -137,7 +137,7 @@ def _slice(draw: DrawFn, op: Op) -> Case:
 
 
 def _slice_of_dims(draw: DrawFn, op: Op) -> Case:
-    """All but some at either end, and shares that are rounded down."""
+    """Draw slices that omit entries at either end, and fractions that are rounded down."""
     x = TensorType(draw(floats), shape(2, 2 * SEQ + draw(st.integers(0, 2)), 3))
     start, size = draw(
         st.sampled_from([(0, 2 * SEQ - 1), (1, None), (-1, None), (0, SEQ), (1, SEQ - 1), (0, (2 * SEQ + 1) // 3)])

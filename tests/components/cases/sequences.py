@@ -71,12 +71,12 @@ def _learned_query(draw: DrawFn, op: Op) -> Case:
 
 
 def _over_axes(draw: DrawFn, op: Op) -> Case:
-    """Features on several axes."""
+    """Draw features on several axes."""
     rank = draw(st.integers(2, 4))
     axes = draw(st.lists(st.integers(0, rank - 1), min_size=1, max_size=rank, unique=True))
     sizes = [Dim.of(draw(small)) if axis in axes else size for axis, size in enumerate(dims(draw, rank))]
-    given = tuple(draw(st.sampled_from([axis, axis - rank])) for axis in axes)
-    return Case(op(axis=given, affine=draw(st.booleans())), (TensorType(draw(floats), tuple(sizes)),))
+    written = tuple(draw(st.sampled_from([axis, axis - rank])) for axis in axes)
+    return Case(op(axis=written, affine=draw(st.booleans())), (TensorType(draw(floats), tuple(sizes)),))
 
 
 @cases("layer_norm", "rms_norm")
@@ -109,7 +109,8 @@ def _attention(draw: DrawFn, op: Op) -> Case:
     head_dim = draw(st.none() | small)
     x = TensorType(dtype, shape(BATCH, SEQ, draw(small) if head_dim else heads * width))
     context = TensorType(dtype, shape(BATCH, KEYS, draw(small))) if draw(st.booleans()) else None
-    layouts = _mask_layouts(draw, heads, KEYS if context else SEQ)
+    keys = KEYS if context else SEQ
+
     component = op(
         heads=heads,
         kv_heads=None if group == 1 and draw(st.booleans()) else kv_heads,
@@ -121,9 +122,9 @@ def _attention(draw: DrawFn, op: Op) -> Case:
         window=draw(st.none() | small) if context is None else None,
         **(_rotary(draw, head_dim or width) if context is None else {}),
     )
-    sizes = draw(st.none() | st.sampled_from(layouts))
+
+    sizes = draw(st.none() | st.sampled_from(_mask_layouts(draw, heads, keys)))
     mask = None if sizes is None else TensorType(draw(masks), sizes)
-    keys = KEYS if context else SEQ
     over = draw(st.sampled_from([BATCH, Dim.of(1)])), Dim.of(draw(st.sampled_from([heads, 1])))
     bias = TensorType(dtype, (*over, SEQ, keys)) if draw(st.booleans()) else None
     value = TensorType(dtype, shape(BATCH, keys, draw(small))) if draw(st.booleans()) else None
@@ -131,7 +132,7 @@ def _attention(draw: DrawFn, op: Op) -> Case:
 
 
 def _rotary(draw: DrawFn, head_dim: int) -> dict[str, Any]:
-    """Rotary positions, where a head has features enough for a pair."""
+    """Draw rotary positions, if a head has enough features for a pair."""
     rotary = draw(st.sampled_from(["none", "halves", "interleaved"])) if head_dim > 1 else "none"
     pairs = draw(st.integers(1, max(1, head_dim // 2)))
     whole = rotary == "none" or (head_dim % 2 == 0 and draw(st.booleans()))
@@ -165,7 +166,7 @@ def _cls_pool(draw: DrawFn, op: Op) -> Case:
 
 @cases("lstm", "gru", "rnn")
 def _recurrent(draw: DrawFn, op: Op) -> Case:
-    """In float64, since torch counts the FLOPs of its float32 kernel as one operation that it does not know."""
+    """Draw in float64: the FLOP counter of torch does not know the fused float32 kernel."""
     layers = draw(st.integers(1, 3))
     component = op(
         hidden=draw(small), layers=layers, bidirectional=draw(st.booleans()), bias=draw(st.booleans()),

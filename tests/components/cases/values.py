@@ -1,4 +1,4 @@
-"""Cases of what calculates value by value, merges, and multiplies: activations, elementwise, merge, linear, product."""
+"""Cases of components that compute or combine values: activations, elementwise, merge, linear, product."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _gated_sum(draw: DrawFn, op: Op) -> Case:
 
 @cases("linear")
 def _linear(draw: DrawFn, op: Op) -> Case:
-    # From rank 2 on: the counter of torch knows no matrix-vector product.
+    # From rank 2 on: the FLOP counter of torch does not know matrix-vector products.
     x = TensorType(draw(floats), shape(*dims(draw, draw(st.integers(1, 3))), draw(small)))
     return Case(op(out=draw(small), bias=draw(st.booleans())), (x,))
 

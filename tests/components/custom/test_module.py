@@ -1,5 +1,4 @@
-"""Modules of somebody's own: what is found out about them is what the real modules do, at two sizes; what cannot be
-found out is told in words."""
+"""Custom modules: their derived signatures agree with the real modules at two sizes; errors are explained."""
 
 from __future__ import annotations
 
@@ -26,12 +25,12 @@ IDS = TensorType("int64", shape(BATCH, SEQ))
 SIZES = ({"batch": 2, "seq": 8, "height": 16}, {"batch": 3, "seq": 13, "height": 20})
 
 
-def own(make: type[nn.Module], *outputs: str, **arguments: Any) -> CustomModule:
+def custom(make: type[nn.Module], *outputs: str, **arguments: Any) -> CustomModule:
     return custom_module(make, f"somewhere.{make.__name__}", outputs or ("y",)).of_fields(arguments)
 
 
 class Scored(nn.Module):
-    """Ties two of its parameters, keeps a count, and gives floats and whole numbers."""
+    """Ties two of its parameters, keeps a count, and returns floats and integers."""
 
     table: Tensor
 
@@ -48,24 +47,24 @@ class Scored(nn.Module):
 
 
 REAL: list[tuple[CustomModule, tuple[TensorType | None, ...]]] = [
-    (own(nn.Linear, in_features=16, out_features=5), (VECTORS,)),
-    (own(nn.Softplus, beta=2.0), (VECTORS,)),
-    (own(nn.Embedding, num_embeddings=50, embedding_dim=4), (IDS,)),
-    (own(nn.Conv1d, in_channels=6, out_channels=4, kernel_size=3, stride=2, padding=1), (SIGNALS,)),
-    (own(nn.Conv2d, in_channels=3, out_channels=4, kernel_size=(3, 5), stride=2, dilation=2, padding=4), (IMAGES,)),
-    (own(nn.ConvTranspose2d, in_channels=3, out_channels=2, kernel_size=4, stride=2, padding=1), (IMAGES,)),
-    (own(nn.MaxPool2d, kernel_size=3, stride=2, padding=1), (IMAGES,)),
-    (own(nn.BatchNorm2d, num_features=3), (IMAGES,)),
-    (own(nn.Flatten, start_dim=1), (IMAGES,)),
-    (own(nn.PixelUnshuffle, downscale_factor=4), (IMAGES,)),
-    (own(nn.TransformerEncoderLayer, d_model=16, nhead=4, dim_feedforward=24, batch_first=True), (VECTORS,)),
-    (own(nn.MultiheadAttention, "y", "weights", embed_dim=16, num_heads=2, batch_first=True), (VECTORS,) * 3),
-    (own(Scored, "scores", "best"), (VECTORS, None)),
+    (custom(nn.Linear, in_features=16, out_features=5), (VECTORS,)),
+    (custom(nn.Softplus, beta=2.0), (VECTORS,)),
+    (custom(nn.Embedding, num_embeddings=50, embedding_dim=4), (IDS,)),
+    (custom(nn.Conv1d, in_channels=6, out_channels=4, kernel_size=3, stride=2, padding=1), (SIGNALS,)),
+    (custom(nn.Conv2d, in_channels=3, out_channels=4, kernel_size=(3, 5), stride=2, dilation=2, padding=4), (IMAGES,)),
+    (custom(nn.ConvTranspose2d, in_channels=3, out_channels=2, kernel_size=4, stride=2, padding=1), (IMAGES,)),
+    (custom(nn.MaxPool2d, kernel_size=3, stride=2, padding=1), (IMAGES,)),
+    (custom(nn.BatchNorm2d, num_features=3), (IMAGES,)),
+    (custom(nn.Flatten, start_dim=1), (IMAGES,)),
+    (custom(nn.PixelUnshuffle, downscale_factor=4), (IMAGES,)),
+    (custom(nn.TransformerEncoderLayer, d_model=16, nhead=4, dim_feedforward=24, batch_first=True), (VECTORS,)),
+    (custom(nn.MultiheadAttention, "y", "weights", embed_dim=16, num_heads=2, batch_first=True), (VECTORS,) * 3),
+    (custom(Scored, "scores", "best"), (VECTORS, None)),
 ]
 
 
 @pytest.mark.parametrize(("component", "inputs"), REAL, ids=[component.op for component, _ in REAL])
-def test_it_is_what_the_real_module_does(component: CustomModule, inputs: tuple[TensorType | None, ...]) -> None:
+def test_signature_is_what_the_real_module_does(component: CustomModule, inputs: tuple[TensorType | None, ...]) -> None:
     signature, module = component.signature(*inputs), component.module(*inputs).eval()
     assert {name: str(t) for name, t in signature.parameters.items()} == {
         name: f"float32[{', '.join(map(str, p.shape))}]" for name, p in module.named_parameters()
@@ -73,12 +72,13 @@ def test_it_is_what_the_real_module_does(component: CustomModule, inputs: tuple[
     assert signature.buffers.keys() == module.state_dict().keys() - dict(
         module.named_parameters(remove_duplicate=False)
     )
+
     for sizes in SIZES:
         tensors = [None if x is None else at(x, sizes) for x in inputs]
         with FlopCounterMode(display=False) as counter, torch.no_grad():
-            made = module(*tensors)
-        made = made if isinstance(made, tuple) else (made,)
-        assert [(str(y.dtype), list(y.shape)) for y in made] == [
+            result = module(*tensors)
+        outputs = result if isinstance(result, tuple) else (result,)
+        assert [(str(y.dtype), list(y.shape)) for y in outputs] == [
             (f"torch.{t.dtype}", [dim.evaluate(sizes) for dim in t.shape]) for t in signature.outputs
         ]
         assert signature.flops.evaluate(sizes) == counter.get_total_flops()
@@ -89,12 +89,12 @@ def at(x: TensorType, sizes: Mapping[str, int]) -> Tensor:
 
 
 def test_dims_that_are_multiples_stay_exact() -> None:
-    halved = own(nn.MaxPool2d, kernel_size=2).signature(IMAGES)
+    halved = custom(nn.MaxPool2d, kernel_size=2).signature(IMAGES)
     assert halved.outputs == (TensorType("float32", shape(BATCH, 3, HEIGHT // 2, HEIGHT)),)
 
 
 class Described(nn.Module):
-    def __init__(  # type: ignore[no-untyped-def]  # some have no annotation, as in the code of others
+    def __init__(  # type: ignore[no-untyped-def]  # some arguments have no annotation, as in users' code
         self, dim: int, kind: Literal["a", "b"] = "a", rate: float | None = None, rates: tuple[float, ...] = (), *,
         scale=3, bias=True, name="x", anything=None, **more: Any,
     ) -> None:  # fmt: skip
@@ -118,9 +118,9 @@ def test_ports_and_fields_are_arguments() -> None:
 
 
 def test_it_is_one_component_for_one_class() -> None:
-    assert own(nn.GELU) == own(nn.GELU)
-    assert own(nn.GELU) != own(nn.ReLU)
-    assert own(nn.ELU, alpha=1.0) != own(nn.ELU, alpha=2.0)
+    assert custom(nn.GELU) == custom(nn.GELU)
+    assert custom(nn.GELU) != custom(nn.ReLU)
+    assert custom(nn.ELU, alpha=1.0) != custom(nn.ELU, alpha=2.0)
 
 
 class Variadic(nn.Module):
@@ -151,7 +151,7 @@ class ByPlace(nn.Module):
 
 
 def test_a_port_for_any_number_of_arrows() -> None:
-    component = own(Variadic)
+    component = custom(Variadic)
     assert component.ports == (Port("xs", variadic=True),)
     assert component.signature(VECTORS, VECTORS, VECTORS).outputs == (VECTORS,)
 
@@ -160,17 +160,17 @@ def test_a_port_for_any_number_of_arrows() -> None:
     ("make", "message"),
     [
         (Nothing, "the forward of here.Nothing takes no tensors"),
-        (ByName, "the forward of here.ByName has to be given 'mask' by name, which no arrow can"),
-        (ByPlace, "the constructor of here.ByPlace takes 'dim' by its place alone"),
+        (ByName, "the forward of here.ByName takes 'mask' by keyword only, but arrows are positional"),
+        (ByPlace, "the constructor of here.ByPlace takes 'dim' by position only"),
     ],
 )
-def test_error_classes_that_can_be_no_component(make: type[nn.Module], message: str) -> None:
+def test_error_classes_that_cannot_be_components(make: type[nn.Module], message: str) -> None:
     with pytest.raises(Unfit) as caught:
         custom_module(make, f"here.{make.__name__}", ("y",))
     assert str(caught.value) == message
 
 
-class OnValues(nn.Module):
+class Branching(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x if x.sum() > 0 else -x
 
@@ -201,40 +201,41 @@ class Lazy(nn.Module):
         self.inner = nn.LazyLinear(3)
 
     def forward(self, x: Tensor) -> Tensor:
-        made: Tensor = self.inner(x)
-        return made
+        y: Tensor = self.inner(x)
+        return y
 
 
-LINE = OnValues.forward.__code__.co_firstlineno + 1
+LINE = Branching.forward.__code__.co_firstlineno + 1
 
 
 @pytest.mark.parametrize(
     ("component", "code", "message"),
     [
-        (own(OnValues), "T211", f"what it does depends on the values of its inputs (test_module.py, line {LINE})"),
-        (own(Found), "T211", "the shape of its output 'y' depends on the values of its inputs"),
-        (own(Looping), "T211", "it is written for one size of 'batch' alone"),
-        (own(Mapped), "T210", "it gives a dict, and has to give a tensor, or a tuple of tensors"),
-        (own(Scored), "T210", "it gives 2 outputs, and 1 is named"),
-        (own(nn.GELU, "y", "z"), "T210", "it gives 1 output, and 2 are named"),
-        (own(Lazy), "T210", "its parameters have no shape before it is first run"),
-        (own(nn.Linear, in_features=5, out_features=3), "T210",
+        (custom(Branching), "T211",
+         f"its computation depends on the values of its inputs (test_module.py, line {LINE})"),
+        (custom(Found), "T211", "the shape of its output 'y' depends on the values of its inputs"),
+        (custom(Looping), "T211", "it works for only one size of 'batch'"),
+        (custom(Mapped), "T210", "it returns a dict, but must return a tensor or a tuple of tensors"),
+        (custom(Scored), "T210", "it returns 2 outputs, but 1 is named"),
+        (custom(nn.GELU, "y", "z"), "T210", "it returns 1 output, but 2 are named"),
+        (custom(Lazy), "T210", "its parameters have no shape before the first run"),
+        (custom(nn.Linear, in_features=5, out_features=3), "T210",
          "it fails on these inputs: RuntimeError: a and b must have same reduction dim, but got "
          "[batch*seq, 16] X [5, 3]."),
-        (own(nn.Conv1d, in_channels=6, out_channels=4, kernel_size=3, groups=4), "T210",
+        (custom(nn.Conv1d, in_channels=6, out_channels=4, kernel_size=3, groups=4), "T210",
          "it cannot be constructed: ValueError: in_channels must be divisible by groups"),
     ],
 )  # fmt: skip
-def test_error_what_cannot_be_run_or_told(component: CustomModule, code: str, message: str, refused: Refused) -> None:
-    misfit = refused(component, VECTORS)
-    assert (misfit.code, misfit.message) == (code, message)
+def test_error_modules_without_a_signature(component: CustomModule, code: str, message: str, refused: Refused) -> None:
+    error = refused(component, VECTORS)
+    assert (error.code, error.message) == (code, message)
 
 
 def test_error_code_that_ends_the_program(refused: Refused) -> None:
-    message = refused(own(Exiting), VECTORS).message
+    message = refused(custom(Exiting), VECTORS).message
     assert message.startswith("it fails on these inputs: SystemExit: enough (test_module.py, line ")
 
 
 def test_error_a_module_without_a_forward(refused: Refused) -> None:
-    message = refused(own(NoForward), VECTORS).message
+    message = refused(custom(NoForward), VECTORS).message
     assert message.startswith("it fails on these inputs: NotImplementedError: Module [NoForward] is missing")

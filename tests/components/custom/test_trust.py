@@ -1,4 +1,4 @@
-"""`op: torch`: whose code may run, where it is looked for, and what is said where it cannot be had."""
+"""`op: torch`: which code may run, where it is looked for, and the errors if it cannot be loaded."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ number = 3
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder with a module of layers; what was imported and where it was looked for is forgotten afterwards."""
+    """Yield a folder with a module of layers; restore imported modules and the import path afterwards."""
     before, path = set(sys.modules), list(sys.path)
     (tmp_path / "layers_here.py").write_text(LAYERS, encoding="utf-8")
     yield tmp_path
@@ -72,7 +72,9 @@ def test_no_code_runs_without_trust(folder: Path) -> None:
     for trust in ((), ("layers",), ("layers_here.Scale",), ("layers_here_too",)):
         code, message, hint = refused(folder, "y: {of: layers_here.Scale, factor: 2}", trust)
         assert (code, hint) == ("N316", "`--trust layers_here` lets it run")
-        assert message == "'layers_here.Scale' is code, and what it takes and gives is unknown until it is trusted"
+        assert (
+            message == "'layers_here.Scale' is code that is not trusted to run, so its inputs and outputs are unknown"
+        )
         assert not (folder / "layers_here.ran").exists()
 
 
@@ -114,16 +116,16 @@ def test_stacks_take_them(folder: Path) -> None:
     ("nodes", "code", "message", "hint"),
     [
         ("y: {of: layers_here.Scael, factor: 2}", "N317", "layers_here has no class 'Scael'", "did you mean 'Scale'?"),
-        ("y: {of: layers_here.number}", "N317", "'layers_here.number' is no class of torch.nn.Module",
+        ("y: {of: layers_here.number}", "N317", "'layers_here.number' is not a subclass of torch.nn.Module",
          "known here: Halves, Scale"),
         ("y: {of: layers_here.Scale}", "N311", "'y' (layers_here.Scale) needs the field 'factor'",
-         "write `factor: …` for it"),
+         "write `factor: …`"),
         ("y: {of: layers_here.Scale, faktor: 2}", "N309", "'y' (layers_here.Scale) has no field 'faktor'",
          "did you mean 'factor'?"),
         ("y: {of: layers_here.Scale, factor: big}", "X002", "'big' is neither a param nor a dim",
          "known here: batch, dim, seq"),
         ("y: {of: layers_here.Scale, factor: 2, outputs: [a, b]}", "T210",
-         "'y' (layers_here.Scale): it gives 1 output, and 2 are named", "write `outputs: [y]`"),
+         "'y' (layers_here.Scale): it returns 1 output, but 2 are named", "write `outputs: [y]`"),
         ("y: {of: layers_here.absent.Scale}", "N317", "layers_here has no class 'absent.Scale'",
          "known here: Halves, Scale"),
     ],
@@ -145,8 +147,8 @@ def test_error_classes_and_their_fields(folder: Path, nodes: str, code: str, mes
 def test_error_modules_that_cannot_be_imported(folder: Path, text: str | None, message: str) -> None:
     if text:
         (folder / "broken_here.py").write_text(text, encoding="utf-8")
-    code, said, _ = refused(folder, "y: {of: broken_here.Scale}", ("broken_here",))
-    assert (code, said.removeprefix("broken_here cannot be imported: ")) == ("N317", message)
+    code, shown, _ = refused(folder, "y: {of: broken_here.Scale}", ("broken_here",))
+    assert (code, shown.removeprefix("broken_here cannot be imported: ")) == ("N317", message)
 
 
 def test_error_another_module_of_that_name(folder: Path) -> None:
@@ -155,4 +157,7 @@ def test_error_another_module_of_that_name(folder: Path) -> None:
     (other / "layers_here.py").write_text(LAYERS, encoding="utf-8")
     checked(folder, "y: {of: layers_here.Scale, factor: 2}")
     code, message, _ = refused(other, "y: {of: layers_here.Scale, factor: 2}")
-    assert (code, message) == ("N317", f"the layers_here beside the spec is hidden by {folder / 'layers_here.py'}")
+    assert (code, message) == (
+        "N317",
+        f"the module layers_here beside the spec is shadowed by {folder / 'layers_here.py'}",
+    )

@@ -122,17 +122,15 @@ def test_scale_of_the_scores(x: Tensor) -> None:
 
 
 def test_error_bias_of_another_shape(refused: Refused) -> None:
-    misfit = refused(Attention(heads=3), X, CONTEXT, None, X.with_shape(1, 2, SEQ, KEYS))
-    assert misfit.message == "needs a bias float64[batch, 3, seq, keys], and gets float64[1, 2, seq, keys]"
-    assert misfit.port == "bias"
+    error = refused(Attention(heads=3), X, CONTEXT, None, X.with_shape(1, 2, SEQ, KEYS))
+    assert error.message == "expects a bias float64[batch, 3, seq, keys], got float64[1, 2, seq, keys]"
+    assert error.port == "bias"
 
 
 def test_error_values_without_a_key_each(refused: Refused) -> None:
-    misfit = refused(Attention(heads=3), X, CONTEXT, None, None, X)
-    assert misfit.message == (
-        "needs values float64[batch, keys, …], one for each key, and gets float64[batch, seq, 12]"
-    )
-    assert misfit.port == "value"
+    error = refused(Attention(heads=3), X, CONTEXT, None, None, X)
+    assert error.message == ("expects values float64[batch, keys, …], one for each key, got float64[batch, seq, 12]")
+    assert error.port == "value"
 
 
 def test_grouped_heads_are_those_of_llama(x: Tensor) -> None:
@@ -177,7 +175,7 @@ def test_rotary_halves_are_those_of_llama(x: Tensor) -> None:
     torch.testing.assert_close(ours(x), expected, rtol=1e-6, atol=1e-6)  # its angles are float32
 
 
-def test_rotary_turns_points_of_a_plane(x: Tensor) -> None:
+def test_rotary_rotates_points_of_the_plane(x: Tensor) -> None:
     """Interleaved pairs as complex numbers, part of a head, with their norm before it."""
     torch.manual_seed(0)
     component = Attention(heads=2, head_dim=6, bias=False, rotary="interleaved", rotary_dim=4, qk_norm=True, eps=1e-3)
@@ -186,7 +184,7 @@ def test_rotary_turns_points_of_a_plane(x: Tensor) -> None:
         ours.get_parameter(name).data.uniform_(0.5, 2)
     q, k, v = projected(ours, x, 6)
 
-    def turned(t: Tensor, weight: Tensor) -> Tensor:
+    def rotated(t: Tensor, weight: Tensor) -> Tensor:
         t = t / (t.square().mean(dim=-1, keepdim=True) + 1e-3).sqrt() * weight
         angles = torch.outer(torch.arange(5, dtype=torch.float64), 10000.0 ** -torch.tensor([0.0, 0.5]).double())
         points = torch.view_as_complex(t[..., :4].unflatten(-1, (2, 2)).contiguous())
@@ -194,7 +192,7 @@ def test_rotary_turns_points_of_a_plane(x: Tensor) -> None:
         return torch.cat((torch.view_as_real(points).flatten(-2), t[..., 4:]), dim=-1)
 
     weights = ours.state_dict()
-    q, k = turned(q, weights["q_norm.weight"]), turned(k, weights["k_norm.weight"])
+    q, k = rotated(q, weights["q_norm.weight"]), rotated(k, weights["k_norm.weight"])
     torch.testing.assert_close(ours(x), scores_and_mix(q, k, v, 6**-0.5) @ weights["out.weight"].T)
 
 
@@ -213,25 +211,25 @@ def test_window(x: Tensor, causal: bool, masked: bool) -> None:
     [
         (
             {"heads": 4, "rotary": "halves"},
-            "the number of features to turn, 3, is odd, and features are turned in pairs",
+            "the number of rotated features, 3, is odd, but features rotate in pairs",
         ),
         (
             {"heads": 3, "rotary": "halves", "rotary_dim": 6},
-            "the number of features to turn, 6, is more than the 4 of a head",
+            "the number of rotated features, 6, exceeds head_dim 4",
         ),
-        ({"heads": 3, "rotary_dim": 2}, "rotary_dim has no meaning without rotary"),
+        ({"heads": 3, "rotary_dim": 2}, "rotary_dim requires rotary"),
     ],
 )
 def test_error_rotary(refused: Refused, fields: dict[str, Any], message: str) -> None:
-    misfit = refused(Attention(**fields), X)
-    assert (misfit.message, misfit.field) == (message, [*fields][-1])
+    error = refused(Attention(**fields), X)
+    assert (error.message, error.field) == (message, [*fields][-1])
 
 
 @pytest.mark.parametrize(("field", "value"), [("rotary", "halves"), ("window", 4)])
-def test_error_places_of_a_context(refused: Refused, field: str, value: Any) -> None:
-    misfit = refused(Attention(heads=3, **{field: value}), X, CONTEXT)
-    assert misfit.message == f"{field} has no meaning with a context, whose positions are not those of x"
-    assert misfit.hint == f"take out `{field}: {value}`, or the arrow into context"
+def test_error_positions_of_a_context(refused: Refused, field: str, value: Any) -> None:
+    error = refused(Attention(heads=3, **{field: value}), X, CONTEXT)
+    assert error.message == f"{field} has no meaning with a context, whose positions are not those of x"
+    assert error.hint == f"remove `{field}: {value}`, or the arrow into context"
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -265,63 +263,62 @@ def test_grouped_keys_are_smaller() -> None:
 
 
 def test_error_heads_do_not_divide_dim(refused: Refused) -> None:
-    misfit = refused(Attention(heads=10), TensorType("float32", shape(BATCH, SEQ, 768)))
-    assert misfit.message == "heads 10 does not divide dim 768"
-    assert (misfit.code, misfit.field, misfit.hint) == ("T202", "heads", "8 and 12 do")
+    error = refused(Attention(heads=10), TensorType("float32", shape(BATCH, SEQ, 768)))
+    assert error.message == "heads 10 does not divide dim 768"
+    assert (error.code, error.field, error.hint) == ("T202", "heads", "8 or 12 would work")
 
 
 def test_error_kv_heads_do_not_divide_heads(refused: Refused) -> None:
-    misfit = refused(Attention(heads=12, kv_heads=5), X)
-    assert misfit.message == "kv_heads 5 does not divide heads 12"
-    assert (misfit.code, misfit.field, misfit.hint) == ("T202", "kv_heads", "4 and 6 do")
+    error = refused(Attention(heads=12, kv_heads=5), X)
+    assert error.message == "kv_heads 5 does not divide heads 12"
+    assert (error.code, error.field, error.hint) == ("T202", "kv_heads", "4 or 6 would work")
 
 
 def test_error_causal_with_context(refused: Refused) -> None:
-    misfit = refused(Attention(heads=3, causal=True), X, CONTEXT)
-    assert misfit.message == "causal has no meaning with a context, whose positions are not those of x"
-    assert (misfit.code, misfit.field) == ("T208", "causal")
+    error = refused(Attention(heads=3, causal=True), X, CONTEXT)
+    assert error.message == "causal has no meaning with a context, whose positions are not those of x"
+    assert (error.code, error.field) == ("T208", "causal")
 
 
 def test_error_context_of_another_batch_or_type(refused: Refused) -> None:
-    misfit = refused(Attention(heads=3), X, CONTEXT.with_shape(KEYS, KEYS, 8))
-    assert misfit.message == (
-        "x is float64[batch, seq, 12] and context float64[keys, keys, 8]: the batch has to be the same"
+    error = refused(Attention(heads=3), X, CONTEXT.with_shape(KEYS, KEYS, 8))
+    assert error.message == (
+        "x is float64[batch, seq, 12], but context is float64[keys, keys, 8]: they must have the same batch size"
     )
-    assert (misfit.code, misfit.port) == ("T201", "context")
-    misfit = refused(Attention(heads=3), X, TensorType("float32", CONTEXT.shape))
-    assert misfit.message == (
-        "x is float64[batch, seq, 12] and context float32[batch, keys, 8]: one element type is needed"
+    assert (error.code, error.port) == ("T201", "context")
+    error = refused(Attention(heads=3), X, TensorType("float32", CONTEXT.shape))
+    assert error.message == (
+        "x is float64[batch, seq, 12], but context is float32[batch, keys, 8]: they must have the same element type"
     )
-    assert (misfit.code, misfit.port) == ("T203", "context")
+    assert (error.code, error.port) == ("T203", "context")
 
 
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
-        (mask_type(BATCH, SEQ), "needs a mask [batch, keys], and gets int64[batch, seq]"),
-        (mask_type(BATCH, KEYS, SEQ), "needs a mask [batch, seq, keys], and gets int64[batch, keys, seq]"),
-        (mask_type(BATCH, 2, SEQ, KEYS), "needs a mask [batch, 3, seq, keys], and gets int64[batch, 2, seq, keys]"),
+        (mask_type(BATCH, SEQ), "expects a mask [batch, keys], got int64[batch, seq]"),
+        (mask_type(BATCH, KEYS, SEQ), "expects a mask [batch, seq, keys], got int64[batch, keys, seq]"),
+        (mask_type(BATCH, 2, SEQ, KEYS), "expects a mask [batch, 3, seq, keys], got int64[batch, 2, seq, keys]"),
         (
             mask_type(BATCH),
-            "needs a mask [batch, keys], [batch, queries, keys] or [batch, heads, queries, keys], "
-            "and gets int64[batch]",
+            "expects a mask [batch, keys], [batch, queries, keys] or [batch, heads, queries, keys], got int64[batch]",
         ),
     ],
 )
 def test_error_mask_of_another_shape(refused: Refused, mask: TensorType, message: str) -> None:
-    misfit = refused(Attention(heads=3), X, CONTEXT, mask)
-    assert (misfit.message, misfit.code, misfit.port) == (message, "T201", "mask")
+    error = refused(Attention(heads=3), X, CONTEXT, mask)
+    assert (error.message, error.code, error.port) == (message, "T201", "mask")
 
 
 def test_error_mask_of_floats(refused: Refused) -> None:
-    misfit = refused(Attention(heads=3), X, None, TensorType("float64", shape(BATCH, SEQ)))
-    assert misfit.message == "needs a mask of whole numbers or booleans, and gets float64[batch, seq]"
-    assert (misfit.code, misfit.port) == ("T203", "mask")
-    assert misfit.hint == "a mask is 1 where a position counts and 0 where it is padding; it is not added to scores"
+    error = refused(Attention(heads=3), X, None, TensorType("float64", shape(BATCH, SEQ)))
+    assert error.message == "expects a mask of integers or booleans, got float64[batch, seq]"
+    assert (error.code, error.port) == ("T203", "mask")
+    assert error.hint == "a mask is 1 at positions that count and 0 at padding; it is not added to the scores"
 
 
 def test_error_no_sequence(refused: Refused) -> None:
     assert refused(Attention(heads=3), X.with_shape(BATCH, 12)).message == (
-        "needs [batch, queries, dim], and gets float64[batch, 12]"
+        "expects [batch, queries, dim], got float64[batch, 12]"
     )
     assert refused(Attention(heads=3), X, CONTEXT.with_shape(BATCH, 8)).port == "context"

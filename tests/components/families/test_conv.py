@@ -60,13 +60,11 @@ def test_each_axis_may_have_numbers_of_its_own() -> None:
 
 
 def test_error_a_list_of_another_length(refused: Refused) -> None:
-    misfit = refused(Conv1d(out=3, kernel=(3, 1)), SEQUENCE)
-    assert misfit.message == "kernel [3, 1] has a number for each of 2 axes, and x has one, length"
-    misfit = refused(Conv2d(out=3, kernel=3, padding=(1,)), IMAGE)
-    assert misfit.message == (
-        "padding [1] has a number for each of 1 axes, and x has 2 axes to slide along, height and width"
-    )
-    assert misfit.field == "padding"
+    error = refused(Conv1d(out=3, kernel=(3, 1)), SEQUENCE)
+    assert error.message == "kernel [3, 1] has 2 numbers, but x has 1 axis to slide along, length"
+    error = refused(Conv2d(out=3, kernel=3, padding=(1,)), IMAGE)
+    assert error.message == ("padding [1] has 1 number, but x has 2 axes to slide along, height and width")
+    assert error.field == "padding"
 
 
 @pytest.mark.parametrize(("kernel", "dilation"), [(1, 1), (3, 1), (5, 3), (2, 2)])
@@ -92,45 +90,45 @@ def test_patches_go_row_by_row() -> None:
 
 
 def test_error_no_padding_keeps_the_sizes(refused: Refused) -> None:
-    misfit = refused(Conv2d(out=3, kernel=4, padding="same"), IMAGE)
-    assert (misfit.message, misfit.field) == ("no padding keeps the sizes with a kernel of 4", "padding")
-    assert misfit.hint == "an odd kernel does: 3 or 5"
-    misfit = refused(Conv2d(out=3, kernel=3, stride=2, padding="same"), IMAGE)
-    assert misfit.message == "padding same has no meaning at stride 2"
+    error = refused(Conv2d(out=3, kernel=4, padding="same"), IMAGE)
+    assert (error.message, error.field) == ("no padding keeps the sizes with a kernel of 4", "padding")
+    assert error.hint == "use an odd kernel: 3 or 5 would work"
+    error = refused(Conv2d(out=3, kernel=3, stride=2, padding="same"), IMAGE)
+    assert error.message == "padding same needs stride 1, but stride is 2"
 
 
 def test_error_kernel_longer_than_the_image(refused: Refused) -> None:
-    misfit = refused(Conv2d(out=3, kernel=7), IMAGE.with_shape(BATCH, 3, 32, 5))
-    assert misfit.message == "a window of 7 is longer than the width of float32[batch, 3, 32, 5] with its padding"
+    error = refused(Conv2d(out=3, kernel=7), IMAGE.with_shape(BATCH, 3, 32, 5))
+    assert error.message == "a window of 7 is longer than the width of float32[batch, 3, 32, 5] with its padding"
     (limit,) = Conv1d(out=3, kernel=3, dilation=2, padding=1).signature(SEQUENCE).limits
     assert (limit.dim, limit.minimum) == (LENGTH, 3)
     assert Bounds({"length": DimRange(3)}).least(limit.dim) == 3
 
 
 def test_error_groups(refused: Refused) -> None:
-    misfit = refused(Conv2d(out=4, kernel=3, groups=2), IMAGE)
-    assert (misfit.message, misfit.code, misfit.field) == ("groups 2 does not divide channels 3", "T202", "groups")
+    error = refused(Conv2d(out=4, kernel=3, groups=2), IMAGE)
+    assert (error.message, error.code, error.field) == ("groups 2 does not divide channels 3", "T202", "groups")
     assert refused(Conv2d(out=4, kernel=3, groups=3), IMAGE).message == "groups 3 does not divide out 4"
 
 
 def test_error_layout(refused: Refused) -> None:
-    misfit = refused(Conv2d(out=4, kernel=3), SEQUENCE)
-    assert misfit.message == "needs [batch, channels, height, width], and gets float32[batch, 4, length]"
-    assert refused(Conv1d(out=4, kernel=3), IMAGE).message.startswith("needs [batch, channels, length], and gets")
+    error = refused(Conv2d(out=4, kernel=3), SEQUENCE)
+    assert error.message == "expects [batch, channels, height, width], got float32[batch, 4, length]"
+    assert refused(Conv1d(out=4, kernel=3), IMAGE).message.startswith("expects [batch, channels, length], got")
 
 
 def test_error_output_padding(refused: Refused) -> None:
-    misfit = refused(ConvTranspose2d(out=4, kernel=3, stride=2, output_padding=2), IMAGE)
-    assert (misfit.message, misfit.field) == (
-        "output_padding 2 has to be less than stride or dilation",
+    error = refused(ConvTranspose2d(out=4, kernel=3, stride=2, output_padding=2), IMAGE)
+    assert (error.message, error.field) == (
+        "output_padding 2 must be less than stride or dilation",
         "output_padding",
     )
 
 
 def test_error_patches_do_not_fit(refused: Refused) -> None:
-    misfit = refused(PatchEmbed(patch=32, dim=4), IMAGE)
-    assert (misfit.message, misfit.code) == ("patch 32 does not divide the height height", "T202")
-    assert misfit.hint == "declare it in the contract: `dims: {height: {multiple_of: 32}}`"
+    error = refused(PatchEmbed(patch=32, dim=4), IMAGE)
+    assert (error.message, error.code) == ("patch 32 does not divide the height height", "T202")
+    assert error.hint == "declare it in the contract: `dims: {height: {multiple_of: 32}}`"
 
 
 def test_causal_convolution_sees_nothing_later() -> None:

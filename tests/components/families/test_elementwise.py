@@ -61,7 +61,7 @@ def test_of_several_and_of_one() -> None:
 
 
 def test_error_clamp(refused: Refused) -> None:
-    assert refused(Clamp(), X).message == "needs min, max or both"
+    assert refused(Clamp(), X).message == "requires min, max or both"
     assert refused(Clamp(min=2, max=1), X).message == "min 2 is above max 1"
 
 

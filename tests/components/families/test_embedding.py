@@ -59,23 +59,21 @@ def test_positions_limit_the_sequence() -> None:
 
 
 def test_error_embedding_of_vectors(refused: Refused) -> None:
-    misfit = refused(Embedding(vocab=5, dim=4), TensorType("float32", shape(BATCH, SEQ)))
-    assert misfit.message == "needs whole numbers, int64 or int32, and gets float32[batch, seq]"
-    assert (misfit.code, misfit.port) == ("T203", "x")
+    error = refused(Embedding(vocab=5, dim=4), TensorType("float32", shape(BATCH, SEQ)))
+    assert error.message == "expects integers (int64 or int32), got float32[batch, seq]"
+    assert (error.code, error.port) == ("T203", "x")
 
 
 def test_error_positions_without_dim(refused: Refused) -> None:
-    misfit = refused(LearnedPosition(max=12), IDS)
-    assert misfit.message == "dim is needed, since int64[batch, seq] has no features to take it from"
-    assert misfit.field == "dim"
+    error = refused(LearnedPosition(max=12), IDS)
+    assert error.message == "dim is required, since int64[batch, seq] has no features to take it from"
+    assert error.field == "dim"
 
 
 @pytest.mark.parametrize("sizes", [(BATCH,), (BATCH, SEQ, 3, 4)])
 def test_error_positions_of_other_layouts(refused: Refused, sizes: tuple[Dim | int, ...]) -> None:
     x = TensorType("float32", shape(*sizes))
-    assert refused(LearnedPosition(max=12), x).message == (
-        f"needs [batch, seq] or [batch, seq, features], and gets {x}"
-    )
+    assert refused(LearnedPosition(max=12), x).message == (f"expects [batch, seq] or [batch, seq, features], got {x}")
 
 
 @pytest.mark.parametrize("bidirectional", [True, False])
@@ -127,11 +125,11 @@ def test_learned_queries_are_the_same_for_every_sample() -> None:
 @pytest.mark.parametrize(
     ("component", "message"),
     [
-        (SinusoidalPosition(dim=5), "dim 5 is no multiple of 2: each wave has a sine and a cosine"),
-        (RelativePositionBias(heads=2, buckets=7), "7 buckets cannot be halved between two directions"),
+        (SinusoidalPosition(dim=5), "dim 5 is not a multiple of 2: each frequency has a sine and a cosine"),
+        (RelativePositionBias(heads=2, buckets=7), "buckets 7 must be even: half of them for each direction"),
         (
             RelativePositionBias(heads=2, max_distance=8),
-            "max_distance 8 has to be above 8, which have a bucket each",
+            "max_distance 8 must be above 8: shorter distances have a bucket each",
         ),
     ],
 )

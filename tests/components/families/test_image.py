@@ -71,10 +71,10 @@ def test_upsample() -> None:
 
 
 def test_error_padding_and_layout(refused: Refused) -> None:
-    misfit = refused(MaxPool2d(kernel=3, padding=2), IMAGE)
-    assert (misfit.message, misfit.field) == ("padding 2 is more than half of the window 3", "padding")
-    misfit = refused(GlobalAvgPool(), IMAGE.with_shape(4, 3))
-    assert misfit.message == "needs [batch, channels, ...positions], and gets float32[4, 3]"
+    error = refused(MaxPool2d(kernel=3, padding=2), IMAGE)
+    assert (error.message, error.field) == ("padding 2 exceeds half the window 3", "padding")
+    error = refused(GlobalAvgPool(), IMAGE.with_shape(4, 3))
+    assert error.message == "expects [batch, channels, ...positions], got float32[4, 3]"
 
 
 def test_windows_of_a_sequence() -> None:
@@ -89,8 +89,8 @@ def test_windows_of_a_sequence() -> None:
 
 
 def test_error_a_last_window_without_anything(refused: Refused) -> None:
-    misfit = refused(MaxPool2d(kernel=2, stride=3, ceil_mode=True), IMAGE)
-    assert misfit.message == "a last window that is not full may be empty, with a kernel below 3"
+    error = refused(MaxPool2d(kernel=2, stride=3, ceil_mode=True), IMAGE)
+    assert error.message == "with ceil_mode the last window could be empty: kernel 2 is below 3"
 
 
 def test_means_of_parts() -> None:
@@ -103,9 +103,9 @@ def test_means_of_parts() -> None:
 
 
 def test_error_parts_that_are_not_equal(refused: Refused) -> None:
-    misfit = refused(AdaptiveAvgPool2d(size=(2, 4)), IMAGE)
-    assert misfit.message == "size 4 does not divide the width width"
-    assert misfit.hint == "declare it in the contract: `dims: {width: {multiple_of: 4}}`"
+    error = refused(AdaptiveAvgPool2d(size=(2, 4)), IMAGE)
+    assert error.message == "size 4 does not divide the width width"
+    assert error.hint == "declare it in the contract: `dims: {width: {multiple_of: 4}}`"
 
 
 def test_channels_become_positions(refused: Refused) -> None:
@@ -113,4 +113,4 @@ def test_channels_become_positions(refused: Refused) -> None:
     image = IMAGE.with_shape(2, 8, *IMAGE.shape[2:])
     expected = x.numpy().reshape(2, 2, 2, 2, 3, 5).transpose(0, 1, 4, 2, 5, 3).reshape(2, 2, 6, 10)
     np.testing.assert_array_equal(PixelShuffle(factor=2).module(image)(x), expected)
-    assert refused(PixelShuffle(factor=3), image).message == "factor 3, squared, does not divide channels 8"
+    assert refused(PixelShuffle(factor=3), image).message == "factor² = 9 does not divide channels 8"

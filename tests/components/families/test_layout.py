@@ -67,8 +67,8 @@ def test_split_and_squeeze() -> None:
 
 
 def test_error_squeeze_of_several(refused: Refused) -> None:
-    misfit = refused(Squeeze(axis=2), X)
-    assert misfit.message == "axis 2 of float32[2, 6, height, width] has height entries, not one"
+    error = refused(Squeeze(axis=2), X)
+    assert error.message == "axis 2 of float32[2, 6, height, width] has size height, not 1"
 
 
 BATCH, SEQ = Dim.symbol("batch"), Dim.symbol("seq")
@@ -115,9 +115,10 @@ def test_sizes_by_dims(
     written: str | None,
 ) -> None:
     if written is None:
-        with pytest.raises(SignatureError, match="no axis of an input says how large batch is"):
+        with pytest.raises(SignatureError, match="no axis of an input determines batch"):
             component.signature(x, like)
         return
+
     sizes = {"batch": 4, "seq": 5}
     tensors = [None if t is None else torch.randn([d.evaluate(sizes) for d in t.shape]) for t in (x, like)]
     assert tensors[0] is not None
@@ -129,35 +130,35 @@ def test_sizes_by_dims(
 
 
 def test_error_sizes_by_dims(refused: Refused) -> None:
-    misfit = refused(Unflatten(axis=0, size=SEQ), ROWS)
-    assert misfit.message == "size seq cannot be told: no axis of an input says how large seq is"
-    assert misfit.hint == "draw an arrow into `like` from something that has an axis seq"
-    misfit = refused(Slice(axis=1, start=1, size=SEQ), SEQUENCE)
-    assert misfit.message == "seq entries from 1 on may be more than the seq of axis 1 of float32[batch, seq, 6]"
-    misfit = refused(Reshape(shape=(BATCH * SEQ, 4)), SEQUENCE)
-    assert misfit.message == "the elements of float32[batch, seq, 6] do not make a shape [batch*seq, 4]"
-    misfit = refused(Unflatten(axis=-1, size=2), SEQUENCE, SEQUENCE)
-    assert (misfit.message, misfit.port) == ("like has no meaning where all sizes are numbers", "like")
+    error = refused(Unflatten(axis=0, size=SEQ), ROWS)
+    assert error.message == "size seq cannot be computed: no axis of an input determines seq"
+    assert error.hint == "draw an arrow into `like` from something that has an axis seq"
+    error = refused(Slice(axis=1, start=1, size=SEQ), SEQUENCE)
+    assert error.message == "seq entries from 1 on may exceed the seq of axis 1 of float32[batch, seq, 6]"
+    error = refused(Reshape(shape=(BATCH * SEQ, 4)), SEQUENCE)
+    assert error.message == "cannot reshape float32[batch, seq, 6] to [batch*seq, 4]"
+    error = refused(Unflatten(axis=-1, size=2), SEQUENCE, SEQUENCE)
+    assert (error.message, error.port) == ("like is unused: all sizes are numbers", "like")
     least, left = Slice(axis=1, start=1, size=SEQ // 2).signature(SEQUENCE).limits
     assert (str(least.dim), least.minimum, str(left.dim), left.minimum) == ("seq//2", 1, "seq - 2", 0)
 
 
 def test_error_layout(refused: Refused) -> None:
-    assert refused(Flatten(start=3, end=1), X).message == "start 3 is behind end 1 in float32[2, 6, height, width]"
+    assert refused(Flatten(start=3, end=1), X).message == "start 3 is after end 1 in float32[2, 6, height, width]"
     assert refused(Unflatten(axis=1, size=4), X).message.startswith("size 4 does not divide 6, axis 1 of")
-    misfit = refused(Permute(order=(0, 1, -3, 3)), X)
-    assert misfit.message == "order [0, 1, -3, 3] does not name each axis of float32[2, 6, height, width] once"
-    assert misfit.hint == "its axes are 0, 1, 2, 3"
+    error = refused(Permute(order=(0, 1, -3, 3)), X)
+    assert error.message == "order [0, 1, -3, 3] must name each axis of float32[2, 6, height, width] exactly once"
+    assert error.hint == "its axes are 0, 1, 2, 3"
 
 
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((-1, 6, -1), "shape [-1, 6, -1] leaves more than one size open"),
-        ((2, 6, 0, 0, 0), "shape [2, 6, 0, 0, 0] takes a size that float32[2, 6, height, width] does not have"),
-        ((5, -1), "the elements of float32[2, 6, height, width] do not make a shape [5, -1]"),
-        ((3, 3, 0, 0), "the elements of float32[2, 6, height, width] do not make a shape [3, 3, 0, 0]"),
-        ((12, 20), "the elements of float32[2, 6, height, width] do not make a shape [12, 20]"),
+        ((-1, 6, -1), "shape [-1, 6, -1] has more than one -1"),
+        ((2, 6, 0, 0, 0), "shape [2, 6, 0, 0, 0] copies a size that float32[2, 6, height, width] does not have"),
+        ((5, -1), "cannot reshape float32[2, 6, height, width] to [5, -1]"),
+        ((3, 3, 0, 0), "cannot reshape float32[2, 6, height, width] to [3, 3, 0, 0]"),
+        ((12, 20), "cannot reshape float32[2, 6, height, width] to [12, 20]"),
     ],
 )
 def test_error_reshape(refused: Refused, shape: tuple[int, ...], message: str) -> None:
@@ -168,6 +169,6 @@ def test_error_entries(refused: Refused) -> None:
     assert refused(Select(axis=1, index=6), X).message == (
         "an axis of 6 entries in float32[2, 6, height, width] has no entry 6"
     )
-    assert refused(Slice(axis=1, start=-2, size=3), X).message == "3 entries from -2 on reach beyond the end"
+    assert refused(Slice(axis=1, start=-2, size=3), X).message == "3 entries from -2 on extend beyond the end"
     (limit,) = Slice(axis=2, start=1, size=3).signature(X).limits
     assert (limit.dim, limit.minimum) == (H, 4)

@@ -41,20 +41,20 @@ def test_mlp_drops_out_in_training_only() -> None:
 
 
 def test_error_features_known_only_at_run_time(refused: Refused) -> None:
-    misfit = refused(Linear(out=3), X.with_last(SEQ))
-    assert misfit.message == "the feature axis is 'seq', known only at run time; it has to be a number here"
-    assert (misfit.code, misfit.port) == ("T201", "x")
+    error = refused(Linear(out=3), X.with_last(SEQ))
+    assert error.message == "the feature axis is 'seq', known only at run time, but must be a number here"
+    assert (error.code, error.port) == ("T201", "x")
 
 
 def test_error_no_features(refused: Refused) -> None:
-    assert refused(Linear(out=3), X.with_shape()).message == "needs [..., features], and gets float32[]"
+    assert refused(Linear(out=3), X.with_shape()).message == "expects [..., features], got float32[]"
 
 
 def test_error_ids_are_no_vectors(refused: Refused) -> None:
     for component in (Linear(out=3), Mlp(hidden=3), Relu(), Gelu()):
-        misfit = refused(component, TensorType("int64", shape(BATCH, SEQ)))
-        assert misfit.message == "needs floating-point numbers, and gets int64[batch, seq]"
-        assert (misfit.code, misfit.port, misfit.hint) == ("T203", "x", "an embedding turns ids into vectors")
+        error = refused(component, TensorType("int64", shape(BATCH, SEQ)))
+        assert error.message == "expects floating-point numbers, got int64[batch, seq]"
+        assert (error.code, error.port, error.hint) == ("T203", "x", "use an embedding to turn ids into vectors")
 
 
 def test_gated_mlp_is_swiglu() -> None:
@@ -86,5 +86,5 @@ def test_learned_scale_of_each_feature_and_of_all() -> None:
 
 
 def test_error_no_logarithm(refused: Refused) -> None:
-    misfit = refused(LearnedScale(initial=0, exponential=True), X)
-    assert misfit.message == "initial 0 has no logarithm"
+    error = refused(LearnedScale(initial=0, exponential=True), X)
+    assert error.message == "initial 0 has no logarithm"

@@ -27,7 +27,7 @@ def test_gate_takes_the_k_largest(refused: Refused) -> None:
         shares = np.exp(scores[place][taken]) / np.exp(scores[place][taken]).sum()
         expected[place] = sum(s * branches[i][place].numpy() for s, i in zip(shares, taken, strict=True))
     np.testing.assert_allclose(module(x, *branches).detach(), expected, rtol=1e-12)
-    assert refused(GatedSum(top_k=3), X, X, X).message == "top_k 3 is more than the 2 branches there are"
+    assert refused(GatedSum(top_k=3), X, X, X).message == "top_k 3 exceeds the number of branches, 2"
 
 
 @pytest.fixture
@@ -85,13 +85,13 @@ def test_gate_weighs_the_branches_at_each_position(tensors: list[torch.Tensor]) 
 
 
 def test_error_branches_differ_or_have_no_gate_each(refused: Refused) -> None:
-    misfit = refused(GatedSum(), X, X, X.with_last(6))
-    assert misfit.message == ("needs branches of one type, and gets float32[batch, seq, 8] and float32[batch, seq, 6]")
-    misfit = refused(GatedSum(), X, X.with_shape(BATCH, 8))
-    assert misfit.message == (
-        "needs branches float32[batch, seq, …] for a gate of float32[batch, seq, 8], and gets float32[batch, 8]"
+    error = refused(GatedSum(), X, X, X.with_last(6))
+    assert error.message == ("expects branches of one type, got float32[batch, seq, 8] and float32[batch, seq, 6]")
+    error = refused(GatedSum(), X, X.with_shape(BATCH, 8))
+    assert error.message == (
+        "expects branches float32[batch, seq, …] for a gate of float32[batch, seq, 8], got float32[batch, 8]"
     )
-    assert misfit.port == "branch"
+    assert error.port == "branch"
 
 
 def test_position_rows_broadcast_over_the_batch() -> None:
@@ -101,27 +101,25 @@ def test_position_rows_broadcast_over_the_batch() -> None:
 
 
 def test_error_sizes_differ(refused: Refused) -> None:
-    misfit = refused(Add(), X, X.with_last(1), X.with_last(6))
-    assert misfit.message == ("cannot combine float32[batch, seq, 8] and float32[batch, seq, 6]: 8 is not 6 at axis -1")
-    assert (misfit.code, misfit.port, misfit.hint) == ("T201", "x", "sizes have to be equal, or one of them 1")
+    error = refused(Add(), X, X.with_last(1), X.with_last(6))
+    assert error.message == ("cannot combine float32[batch, seq, 8] and float32[batch, seq, 6]: 8 is not 6 at axis -1")
+    assert (error.code, error.port, error.hint) == ("T201", "x", "sizes must be equal, or one of them must be 1")
 
 
 def test_error_symbols_that_may_differ_at_run_time(refused: Refused) -> None:
-    misfit = refused(Mean(), X, X.with_shape(BATCH, 8))
-    assert misfit.message == (
-        "cannot combine float32[batch, seq, 8] and float32[batch, 8]: seq is not batch at axis -2"
-    )
+    error = refused(Mean(), X, X.with_shape(BATCH, 8))
+    assert error.message == ("cannot combine float32[batch, seq, 8] and float32[batch, 8]: seq is not batch at axis -2")
 
 
 def test_error_element_types_differ(refused: Refused) -> None:
-    misfit = refused(Add(), X, TensorType("int64", X.shape))
-    assert misfit.message == "needs one element type, and gets float32[batch, seq, 8] and int64[batch, seq, 8]"
-    assert (misfit.code, misfit.port) == ("T203", "x")
+    error = refused(Add(), X, TensorType("int64", X.shape))
+    assert error.message == "expects a single element type, got float32[batch, seq, 8] and int64[batch, seq, 8]"
+    assert (error.code, error.port) == ("T203", "x")
 
 
 def test_error_booleans_have_no_sum(refused: Refused) -> None:
-    misfit = refused(Mul(), TensorType("bool", shape(BATCH)))
-    assert (misfit.code, misfit.message) == ("T203", "needs numbers, and gets bool[batch]")
+    error = refused(Mul(), TensorType("bool", shape(BATCH)))
+    assert (error.code, error.message) == ("T203", "expects numbers, got bool[batch]")
 
 
 def test_error_mean_of_whole_numbers(refused: Refused) -> None:
@@ -130,12 +128,12 @@ def test_error_mean_of_whole_numbers(refused: Refused) -> None:
 
 @pytest.mark.parametrize("other", [X.with_shape(BATCH, 1, 8), X.with_shape(BATCH, 8), X.with_shape(SEQ, SEQ, 8)])
 def test_error_concat_of_other_shapes(refused: Refused, other: TensorType) -> None:
-    misfit = refused(Concat(), X, other)
-    assert misfit.message == f"cannot join float32[batch, seq, 8] and {other} along axis -1"
-    assert (misfit.code, misfit.port, misfit.hint) == ("T201", "x", "all axes but that one have to be equal")
+    error = refused(Concat(), X, other)
+    assert error.message == f"cannot concatenate float32[batch, seq, 8] and {other} along axis -1"
+    assert (error.code, error.port, error.hint) == ("T201", "x", "all other axes must be equal")
 
 
 def test_error_concat_axis_outside(refused: Refused) -> None:
-    misfit = refused(Concat(axis=3), X, X)
-    assert misfit.message == "axis 3 is outside float32[batch, seq, 8], which has 3 axes"
-    assert misfit.field == "axis"
+    error = refused(Concat(axis=3), X, X)
+    assert error.message == "axis 3 is out of range for float32[batch, seq, 8], which has 3 axes"
+    assert error.field == "axis"

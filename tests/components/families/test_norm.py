@@ -72,10 +72,10 @@ def test_over_several_axes(ours: Callable[..., Component], theirs: Callable[...,
 
 
 def test_error_axes(refused: Refused) -> None:
-    misfit = refused(LayerNorm(axis=(1, -2)), LAST)
-    assert misfit.message == "axis [1, -2] has to name an axis of float64[batch, seq, 6] or more, each once"
-    assert misfit.field == "axis"
-    assert refused(RmsNorm(axis=()), LAST).message.startswith("axis [] has to name")
+    error = refused(LayerNorm(axis=(1, -2)), LAST)
+    assert error.message == "axis [1, -2] must name one or more axes of float64[batch, seq, 6], each once"
+    assert error.field == "axis"
+    assert refused(RmsNorm(axis=()), LAST).message.startswith("axis [] must name")
 
 
 @pytest.mark.parametrize("affine", [False, True])
@@ -136,7 +136,7 @@ def test_stock_class_where_torch_has_one(component: Component, x: TensorType, ex
 
 def test_limit_of_instance_norm_is_that_of_torch(x: Tensor) -> None:
     component = InstanceNorm(axis=-1)
-    reason = "it takes statistics over the positions of a sample"
+    reason = "it computes statistics over the positions of a sample"
     assert component.signature(LAST).limits == (Limit(SEQ, reason, minimum=2),)
     with pytest.raises(ValueError, match="Expected more than 1 spatial element"):
         component.module(LAST).eval()(x[:, :1])
@@ -151,35 +151,35 @@ def test_limit_of_group_norm_is_that_of_torch(x: Tensor) -> None:
 
 @pytest.mark.parametrize("component", [BatchNorm(), InstanceNorm(), GroupNorm(groups=2)])
 def test_error_ambiguous_axis(refused: Refused, component: Component) -> None:
-    misfit = refused(component, LAST)
-    assert misfit.message == "which axis of float64[batch, seq, 6] holds the features?"
-    assert (misfit.code, misfit.port) == ("T204", "x")
-    assert misfit.hint == "write `axis: 1` for channels first, `axis: -1` for features last"
+    error = refused(component, LAST)
+    assert error.message == "which axis of float64[batch, seq, 6] is the feature axis?"
+    assert (error.code, error.port) == ("T204", "x")
+    assert error.hint == "write `axis: 1` for channels first, `axis: -1` for features last"
 
 
 def test_error_batch_axis(refused: Refused) -> None:
-    misfit = refused(BatchNorm(axis=0), LAST)
-    assert (misfit.message, misfit.field) == ("the batch axis cannot hold the features", "axis")
+    error = refused(BatchNorm(axis=0), LAST)
+    assert (error.message, error.field) == ("the batch axis cannot be the feature axis", "axis")
 
 
 def test_error_no_feature_axis(refused: Refused) -> None:
     assert refused(BatchNorm(), LAST.with_shape(BATCH)).message == (
-        "needs [batch, features, ...], and gets float64[batch]"
+        "expects [batch, features, ...], got float64[batch]"
     )
 
 
 def test_error_features_known_only_at_run_time(refused: Refused) -> None:
-    misfit = refused(LayerNorm(axis=1), LAST)
-    assert misfit.message == ("the feature axis is 'seq', known only at run time; it has to be a number here")
+    error = refused(LayerNorm(axis=1), LAST)
+    assert error.message == ("the feature axis is 'seq', known only at run time, but must be a number here")
 
 
 def test_error_instance_norm_without_positions(refused: Refused) -> None:
-    misfit = refused(InstanceNorm(), LAST.with_shape(BATCH, 6))
-    assert misfit.message == "a sample of float64[batch, 6] has no positions to take statistics over"
-    assert misfit.hint == "layer_norm takes them over the features, batch_norm over the batch"
+    error = refused(InstanceNorm(), LAST.with_shape(BATCH, 6))
+    assert error.message == "a sample of float64[batch, 6] has no positions to compute statistics over"
+    assert error.hint == "layer_norm computes them over the features, batch_norm over the batch"
 
 
 def test_error_groups_do_not_divide(refused: Refused) -> None:
-    misfit = refused(GroupNorm(groups=4, axis=-1), LAST)
-    assert (misfit.code, misfit.message) == ("T202", "groups 4 does not divide features 6")
-    assert (misfit.field, misfit.hint) == ("groups", "3 and 6 do")
+    error = refused(GroupNorm(groups=4, axis=-1), LAST)
+    assert (error.code, error.message) == ("T202", "groups 4 does not divide features 6")
+    assert (error.field, error.hint) == ("groups", "3 or 6 would work")

@@ -43,11 +43,11 @@ def test_a_mirror_needs_what_it_shows() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"axis": (2, -2)}, "axis [2, -2] has to name an axis of float64[batch, 3, height, width] or more, each once"),
-        ({"axis": (2, 3), "before": (1, 2, 3)}, "before [1, 2, 3] needs a number for each of 2 axes"),
+        ({"axis": (2, -2)}, "axis [2, -2] must name one or more axes of float64[batch, 3, height, width], each once"),
+        ({"axis": (2, 3), "before": (1, 2, 3)}, "before [1, 2, 3] must have one number per axis, 2 in total"),
         ({"axis": 1, "before": 1, "mode": "reflect"},
-         "reflect works on the positions of [batch, channels, ...positions], not on float64[batch, 3, height, width]"),
-        ({"value": 1.0, "mode": "replicate"}, "value has no meaning with replicate"),
+         "reflect pads the positions of [batch, channels, ...positions], not on float64[batch, 3, height, width]"),
+        ({"value": 1.0, "mode": "replicate"}, "value has no effect with mode replicate"),
     ],
 )  # fmt: skip
 def test_error_pad(refused: Refused, fields: dict[str, Any], message: str) -> None:
@@ -55,5 +55,5 @@ def test_error_pad(refused: Refused, fields: dict[str, Any], message: str) -> No
 
 
 def test_error_a_mirror_of_too_little(refused: Refused) -> None:
-    misfit = refused(Pad(before=5, mode="reflect"), IMAGE.with_shape(1, 3, 5))
-    assert misfit.message == "an axis of 5 entries cannot be mirrored 5 deep"
+    error = refused(Pad(before=5, mode="reflect"), IMAGE.with_shape(1, 3, 5))
+    assert error.message == "cannot mirror 5 entries of an axis of 5: it must be longer"

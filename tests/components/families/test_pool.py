@@ -91,19 +91,19 @@ def test_reductions(
 
 
 def test_error_mask_of_another_shape(refused: Refused) -> None:
-    misfit = refused(MeanPool(), X, MASK.with_shape(SEQ, BATCH))
-    assert misfit.message == ("needs a mask int64[batch, seq] for float32[batch, seq, 8], and gets int64[seq, batch]")
-    assert (misfit.code, misfit.port) == ("T201", "mask")
+    error = refused(MeanPool(), X, MASK.with_shape(SEQ, BATCH))
+    assert error.message == ("expects a mask int64[batch, seq] for float32[batch, seq, 8], got int64[seq, batch]")
+    assert (error.code, error.port) == ("T201", "mask")
 
 
 def test_error_mask_of_floats(refused: Refused) -> None:
-    misfit = refused(MeanPool(), X, TensorType("float32", MASK.shape))
-    assert misfit.message == "needs a mask of whole numbers or booleans, and gets float32[batch, seq]"
-    assert (misfit.code, misfit.port) == ("T203", "mask")
+    error = refused(MeanPool(), X, TensorType("float32", MASK.shape))
+    assert error.message == "expects a mask of integers or booleans, got float32[batch, seq]"
+    assert (error.code, error.port) == ("T203", "mask")
 
 
 def test_error_no_sequence(refused: Refused) -> None:
     for component in (MeanPool(), ClsPool()):
-        misfit = refused(component, X.with_shape(BATCH, 8))
-        assert misfit.message == "needs [batch, seq, dim], and gets float32[batch, 8]"
-        assert (misfit.code, misfit.port) == ("T201", "x")
+        error = refused(component, X.with_shape(BATCH, 8))
+        assert error.message == "expects [batch, seq, dim], got float32[batch, 8]"
+        assert (error.code, error.port) == ("T201", "x")

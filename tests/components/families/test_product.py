@@ -31,15 +31,13 @@ def test_every_user_with_every_item() -> None:
 
 
 def test_error_one_vector_alone_or_of_another_length(refused: Refused) -> None:
-    assert refused(Dot(), USERS).message == "needs two arrows, one for each factor, and gets 1"
-    misfit = refused(Dot(), USERS, USERS.with_last(1))
-    assert misfit.message == "the vectors of float32[batch, 8] and float32[batch, 1] differ in length"
+    assert refused(Dot(), USERS).message == "expects two arrows, one per factor, got 1"
+    error = refused(Dot(), USERS, USERS.with_last(1))
+    assert error.message == "the vectors of float32[batch, 8] and float32[batch, 1] differ in length"
 
 
 def test_error_inner_axes_differ(refused: Refused) -> None:
-    misfit = refused(Matmul(), USERS, CATALOGUE)
-    assert misfit.message == "cannot multiply float32[batch, 8] by float32[items, 8]: 8 is not items"
-    assert misfit.hint == "`transposed: true` takes it with its last two axes exchanged"
-    assert (
-        refused(Matmul(), USERS, CATALOGUE.with_shape(8)).message == "needs [..., rows, columns], and gets float32[8]"
-    )
+    error = refused(Matmul(), USERS, CATALOGUE)
+    assert error.message == "cannot multiply float32[batch, 8] by float32[items, 8]: 8 is not items"
+    assert error.hint == "write `transposed: true` to exchange its last two axes"
+    assert refused(Matmul(), USERS, CATALOGUE.with_shape(8)).message == "expects [..., rows, columns], got float32[8]"

@@ -63,7 +63,7 @@ def test_rnn_with_relu(x: Tensor) -> None:
 
 @torch.no_grad()
 def test_a_reparametrized_weight_is_the_one_that_is_used(x: Tensor) -> None:
-    """torch.nn keeps a list of the weights as they were made."""
+    """torch.nn keeps a list of the original weights."""
     module = Gru(hidden=5).module(X).eval()
     weight = module.get_parameter("weight_hh_l0").clone()
     parametrize.register_parametrization(module, "weight_hh_l0", Standardize().parametrization())
@@ -79,15 +79,15 @@ def test_a_reparametrized_weight_is_the_one_that_is_used(x: Tensor) -> None:
 def test_error_dropout_of_one_layer(refused: Refused) -> None:
     error = refused(Lstm(hidden=5, dropout=0.1), X)
     assert (error.code, error.field) == ("T208", "dropout")
-    assert error.message == "dropout has no meaning with one layer: it acts between two"
+    assert error.message == "dropout needs two or more layers: it acts between them"
 
 
 def test_error_first_state_of_another_shape(refused: Refused) -> None:
     error = refused(Gru(hidden=5), X, STATE)
     assert error.port == "h0"
-    assert error.message == "needs a first state float32[1, batch, 5], and gets float32[4, batch, 5]"
+    assert error.message == "expects a first state float32[1, batch, 5], got float32[4, batch, 5]"
 
 
 def test_error_no_sequence(refused: Refused) -> None:
     error = refused(Rnn(hidden=5), TensorType("float32", shape(BATCH, 6)))
-    assert error.message == "needs [batch, seq, features], and gets float32[batch, 6]"
+    assert error.message == "expects [batch, seq, features], got float32[batch, 6]"

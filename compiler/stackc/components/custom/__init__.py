@@ -1,1 +1,6 @@
-"""Modules of somebody's own as components: what their code says of itself, and what it raises."""
+"""Custom modules: a user's own torch.nn.Module classes as components.
+
+module.py          the component of a class: ports and fields from its signatures
+symbolic.py        its signature, by running it on tensors with symbolic sizes
+foreign_errors.py  errors that its code raises, in one line
+"""

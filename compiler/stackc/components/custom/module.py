@@ -1,7 +1,7 @@
-"""Modules of somebody's own: any torch.nn.Module class, named by a spec, as a component.
+"""Custom modules: any torch.nn.Module class that a spec names, as a component.
 
-What other components say of themselves is found out: the fields are the arguments of the constructor, the ports those
-of `forward`, and the signature is what PyTorch makes of inputs whose sizes are symbols (symbolic.py).
+What other components declare is derived: the fields are the arguments of the constructor, the ports those of
+`forward`, and the signature comes from running PyTorch on inputs with symbolic sizes (symbolic.py).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Unfit(Exception):
-    """A class that cannot be a component, and why, in words, with the mend where there is one."""
+    """A class cannot be a component; the message says why, `hint` how to fix it, if that is known."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
@@ -33,9 +33,9 @@ class Unfit(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class CustomModule(Component):
-    """y = f(x), f a torch.nn.Module of somebody's own.
+    """y = f(x), f a user's own torch.nn.Module.
 
-    There is a class of these for every class of such modules; see `custom_module`.
+    `custom_module` makes one subclass for each class of such modules.
     """
 
     make: ClassVar[type[nn.Module]]
@@ -43,20 +43,23 @@ class CustomModule(Component):
 
     @classmethod
     def of_fields(cls, values: Mapping[str, object]) -> Self:
-        """The module constructed with these arguments, in the order of the constructor."""
+        """Return the module with these constructor arguments, in the order of the constructor."""
         assert cls.described is not None, "custom_module describes its arguments"
         return cls(arguments=tuple((name, values[name]) for name in cls.described if name in values))
 
     def values(self) -> Mapping[str, object]:
-        """The arguments that are given."""
+        """Return the constructor arguments by name."""
         return dict(self.arguments)
 
     def signature(self, *inputs: TensorType | None) -> Signature:
-        """What PyTorch finds. Misfit T210 where the module cannot be made or run, T211 where sizes cannot be told."""
+        """Return the signature that PyTorch computes.
+
+        Raises SignatureError: T210 if the module cannot be constructed or run, T211 if its output sizes are unknown.
+        """
         return _signature(self, inputs)
 
     def construction(self, *inputs: TensorType | None) -> ConstructorCall[nn.Module]:
-        """The class, called with the arguments."""
+        """Return the class, called with the arguments."""
         return construct(self.make, **dict(self.arguments))
 
 
@@ -71,56 +74,72 @@ _CLASSES: dict[tuple[type[nn.Module], str, tuple[str, ...]], type[CustomModule]]
 
 
 def custom_module(make: type[nn.Module], name: str, outputs: tuple[str, ...]) -> type[CustomModule]:
-    """The component whose module is of the class `make`, which the spec calls `name`. Unfit where none can be.
+    """Return the component class for modules of the class `make`, which the spec calls `name`.
 
-    The same class for the same arguments: components are equal where their classes are.
+    Equal arguments give the same class, since components are equal only if their classes are. Raises Unfit if the class
+    cannot be a component.
     """
-    if (made := _CLASSES.get((make, name, outputs))) is None:
+    key = make, name, outputs
+    if key not in _CLASSES:
         ports, fields = tuple(_ports(make, name)), {field.name: field for field in _fields(make, name)}
-        own = {"op": name, "family": "own", "ports": ports, "outputs": outputs, "described": fields, "make": make}
-        made = type(make.__name__, (CustomModule,), {**own, "__doc__": inspect.getdoc(make), "__module__": __name__})
-        _CLASSES[make, name, outputs] = made
-    return made
+        attributes = {
+            "op": name,
+            "family": "own",
+            "ports": ports,
+            "outputs": outputs,
+            "described": fields,
+            "make": make,
+        }
+        documentation = {"__doc__": inspect.getdoc(make), "__module__": __name__}
+        _CLASSES[key] = type(make.__name__, (CustomModule,), attributes | documentation)
+
+    return _CLASSES[key]
 
 
 def _ports(make: type[nn.Module], name: str) -> Iterator[Port]:
-    """The arguments of `forward` that take tensors: those without a default, and those that may be None.
+    """Yield a port for each argument of `forward` that takes a tensor: one without a default, or with the default None.
 
-    An argument with another default is a setting; it and what follows it are left at their defaults.
+    An argument with another default is a setting; it and all after it keep their defaults. Raises Unfit.
     """
     _self, *parameters = inspect.signature(make.forward).parameters.values()
-    found = False
+    count = 0
+
     for parameter in parameters:
         if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
-            raise Unfit(f"the forward of {name} has to be given '{parameter.name}' by name, which no arrow can")
+            raise Unfit(f"the forward of {name} takes '{parameter.name}' by keyword only, but arrows are positional")
         if parameter.kind in (parameter.KEYWORD_ONLY, parameter.VAR_KEYWORD):
             continue
         if parameter.default is not None and parameter.default is not parameter.empty:
             break
-        found = True
+
+        count += 1
         optional = parameter.default is None
         yield Port(parameter.name, optional=optional, variadic=parameter.kind is parameter.VAR_POSITIONAL)
-    if not found:
+
+    if not count:
         raise Unfit(f"the forward of {name} takes no tensors")
 
 
 def _fields(make: type[nn.Module], name: str) -> Iterator[FieldSpec]:
-    """The arguments of the constructor."""
+    """Yield a field for each argument of the constructor that can be passed by name. Raises Unfit."""
     try:
         hints = typing.get_type_hints(make.__init__)
-    except (NameError, TypeError, AttributeError):  # names that only a type checker knows
+    except (NameError, TypeError, AttributeError):  # names that are defined for type checkers only
         hints = {}
+
     for parameter in inspect.signature(make).parameters.values():
         if parameter.kind is parameter.VAR_KEYWORD:
             continue
+
         required = parameter.default is parameter.empty
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL):
             if required and parameter.kind is parameter.POSITIONAL_ONLY:
-                raise Unfit(f"the constructor of {name} takes '{parameter.name}' by its place alone")
+                raise Unfit(f"the constructor of {name} takes '{parameter.name}' by position only")
             continue
+
         hint = hints.get(parameter.name)
         if not _is_plain(hint):
-            hint = _ANYTHING if required else _like(parameter.default)
+            hint = _ANYTHING if required else _type_of_default(parameter.default)
         yield field_of(parameter.name, hint, required=required, default=None if required else parameter.default)
 
 
@@ -129,7 +148,7 @@ _SCALARS = (int, float, bool, str)
 
 
 def _is_plain(hint: Any) -> bool:
-    """Whether an annotation says what a spec may write: numbers, words, texts, None, lists of them."""
+    """Return whether a spec can write every value of an annotation: numbers, choices, text, None, and lists of them."""
     origin = get_origin(hint)
     if origin in (Union, UnionType, tuple, list):
         return all(_is_plain(part) for part in get_args(hint) if part is not Ellipsis) and bool(get_args(hint))
@@ -138,8 +157,8 @@ def _is_plain(hint: Any) -> bool:
     return hint is NoneType or hint in _SCALARS
 
 
-def _like(default: object) -> Any:
-    """An annotation for an argument that has none, by its default; a whole number may be any."""
+def _type_of_default(default: object) -> Any:
+    """Return an annotation for an argument without a usable one; a default of 1 admits all numbers."""
     if isinstance(default, (bool, str)):
         return type(default)
     return float | int if isinstance(default, (int, float)) else _ANYTHING

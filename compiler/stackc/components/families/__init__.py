@@ -1,1 +1,1 @@
-"""The components, one family a file. A family is imported when a spec names one of its ops."""
+"""The components, one family per file. A family is imported when a spec uses one of its ops."""

@@ -1,4 +1,4 @@
-"""Activations and dropout: elementwise, or along one axis, without parameters."""
+"""Activations and dropout: elementwise or along one axis; only prelu has parameters."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Elementwise(Component):
-    """The base of what takes floating-point numbers and keeps their type."""
+    """The base class of components that take floating-point numbers and keep their type."""
 
     def signature(self, x: TensorType) -> Signature:
-        """The same type."""
+        """Return the same type."""
         require_float(x)
         return Signature((x,))
 
@@ -31,7 +31,7 @@ class Relu(Elementwise):
     """
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.ReLU."""
+        """Return torch.nn.ReLU."""
         from torch import nn
 
         return construct(nn.ReLU)
@@ -45,10 +45,10 @@ class Gelu(Elementwise):
     x: [...] → y: the same. Hendrycks, Gimpel 2016, arXiv:1606.08415.
     """
 
-    approximate: Annotated[Literal["none", "tanh"], "exact, or by a tanh"] = "none"
+    approximate: Annotated[Literal["none", "tanh"], "none is exact, tanh an approximation"] = "none"
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.GELU."""
+        """Return torch.nn.GELU."""
         from torch import nn
 
         return construct(nn.GELU, self.approximate)
@@ -62,7 +62,7 @@ class Tanh(Elementwise):
     """
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.Tanh."""
+        """Return torch.nn.Tanh."""
         from torch import nn
 
         return construct(nn.Tanh)
@@ -76,7 +76,7 @@ class Sigmoid(Elementwise):
     """
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.Sigmoid."""
+        """Return torch.nn.Sigmoid."""
         from torch import nn
 
         return construct(nn.Sigmoid)
@@ -90,7 +90,7 @@ class Silu(Elementwise):
     """
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.SiLU."""
+        """Return torch.nn.SiLU."""
         from torch import nn
 
         return construct(nn.SiLU)
@@ -103,10 +103,10 @@ class LeakyRelu(Elementwise):
     x: [...] → y: the same. Maas, Hannun, Ng 2013.
     """
 
-    slope: Annotated[float, "the slope left of 0"] = 0.01
+    slope: Annotated[float, "the slope below 0"] = 0.01
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.LeakyReLU."""
+        """Return torch.nn.LeakyReLU."""
         from torch import nn
 
         return construct(nn.LeakyReLU, self.slope)
@@ -114,15 +114,15 @@ class LeakyRelu(Elementwise):
 
 @component("elu", "x")
 class Elu(Elementwise):
-    """y = x for x > 0, alpha · (exp(x) − 1) elsewhere.
+    """y = x if x > 0, else alpha · (exp(x) − 1).
 
     x: [...] → y: the same. Clevert, Unterthiner, Hochreiter 2015, arXiv:1511.07289.
     """
 
-    alpha: Annotated[float, "minus the value far left of 0"] = 1.0
+    alpha: Annotated[float, "y tends to −alpha far below 0"] = 1.0
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.ELU."""
+        """Return torch.nn.ELU."""
         from torch import nn
 
         return construct(nn.ELU, self.alpha)
@@ -136,7 +136,7 @@ class Relu6(Elementwise):
     """
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.ReLU6."""
+        """Return torch.nn.ReLU6."""
         from torch import nn
 
         return construct(nn.ReLU6)
@@ -150,7 +150,7 @@ class Hardswish(Elementwise):
     """
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.Hardswish."""
+        """Return torch.nn.Hardswish."""
         from torch import nn
 
         return construct(nn.Hardswish)
@@ -164,7 +164,7 @@ class Mish(Elementwise):
     """
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.Mish."""
+        """Return torch.nn.Mish."""
         from torch import nn
 
         return construct(nn.Mish)
@@ -172,15 +172,15 @@ class Mish(Elementwise):
 
 @component("softplus", "x")
 class Softplus(Elementwise):
-    """y = log(1 + exp(beta · x)) / beta, a smooth relu; x itself where beta · x is above 20.
+    """y = log(1 + exp(beta · x)) / beta, a smooth relu; y = x if beta · x exceeds 20.
 
     x: [...] → y: the same. Dugas et al. 2000.
     """
 
-    beta: Annotated[float, Range(minimum=1e-3), "how sharply it bends"] = 1.0
+    beta: Annotated[float, Range(minimum=1e-3), "how sharp the bend at 0 is"] = 1.0
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.Softplus."""
+        """Return torch.nn.Softplus."""
         from torch import nn
 
         return construct(nn.Softplus, self.beta)
@@ -188,50 +188,51 @@ class Softplus(Elementwise):
 
 @component("prelu", "x")
 class Prelu(TypePreserving):
-    """y = max(x, 0) + weight · min(x, 0): a leaky relu that learns its slope.
+    """y = max(x, 0) + weight · min(x, 0): a leaky relu with a learned slope.
 
     x: [...] → y: the same. He et al. 2015, arXiv:1502.01852.
     """
 
-    per_channel: Annotated[bool, "a slope for each entry of axis 1, instead of one for all"] = False
+    per_channel: Annotated[bool, "learn one slope per entry of axis 1 instead of one for all"] = False
 
     def signature(self, x: TensorType) -> Signature:
-        """The same type; weight [1], or [channels]."""
+        """Return the same type; weight [1], or [channels]."""
         require_float(x)
         return Signature((x,), {"weight": x.with_shape(self._slopes(x))})
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.PReLU."""
+        """Return torch.nn.PReLU."""
         from torch import nn
 
         return construct(nn.PReLU, self._slopes(x))
 
     def _slopes(self, x: TensorType) -> int:
         if self.per_channel and x.rank < 2:
-            raise SignatureError(f"needs [batch, channels, ...], and gets {x}", port="x")
+            raise SignatureError(f"expects [batch, channels, ...], got {x}", port="x")
         return fixed(x.shape[1], "the channel axis", port="x") if self.per_channel else 1
 
 
 @component("glu", "x")
 class Glu(Component):
-    """y = a · sigmoid(b), a and b the halves of x along an axis: the gated linear unit.
+    """y = a · sigmoid(b) with a and b the two halves of x along an axis: the gated linear unit.
 
     x: [..., 2·n, ...] → y: [..., n, ...]. Dauphin et al. 2016, arXiv:1612.08083.
     """
 
-    axis: Annotated[int, "the axis to halve, counted from 0, or from the end if negative"] = -1
+    axis: Annotated[int, "the axis to split in half, counted from 0, or from the end if negative"] = -1
 
     def signature(self, x: TensorType) -> Signature:
-        """Half the size along the axis."""
+        """Return the type with half the size along the axis."""
         require_float(x)
         axis = axis_of(self.axis, x)
         half = x.shape[axis].exactly(2)
         if half is None:
-            raise SignatureError(f"{x.shape[axis]}, axis {self.axis} of {x}, has no half", code="T202", port="x")
+            message = f"axis {self.axis} of {x} cannot be halved: 2 does not divide {x.shape[axis]}"
+            raise SignatureError(message, code="T202", port="x")
         return Signature((x.with_shape(*x.shape[:axis], half, *x.shape[axis + 1 :]),))
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.GLU."""
+        """Return torch.nn.GLU."""
         from torch import nn
 
         return construct(nn.GLU, self.axis)
@@ -241,19 +242,19 @@ class Glu(Component):
 class Softmax(TypePreserving):
     """yᵢ = exp(xᵢ) / Σⱼ exp(xⱼ) along an axis.
 
-    x: [...] → y: the same, with sum 1 along the axis. Bridle 1990.
+    x: [...] → y: the same; it sums to 1 along the axis. Bridle 1990.
     """
 
     axis: Annotated[int, "the axis to sum over, counted from 0, or from the end if negative"] = -1
 
     def signature(self, x: TensorType) -> Signature:
-        """The same type."""
+        """Return the same type."""
         require_float(x)
         axis_of(self.axis, x)
         return Signature((x,))
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.Softmax."""
+        """Return torch.nn.Softmax."""
         from torch import nn
 
         return construct(nn.Softmax, self.axis)
@@ -269,13 +270,13 @@ class LogSoftmax(Component):
     axis: Annotated[int, "the axis to sum over, counted from 0, or from the end if negative"] = -1
 
     def signature(self, x: TensorType) -> Signature:
-        """The same type."""
+        """Return the same type."""
         require_float(x)
         axis_of(self.axis, x)
         return Signature((x,))
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.LogSoftmax."""
+        """Return torch.nn.LogSoftmax."""
         from torch import nn
 
         return construct(nn.LogSoftmax, self.axis)
@@ -283,15 +284,15 @@ class LogSoftmax(Component):
 
 @component("dropout", "x")
 class Dropout(Elementwise):
-    """y = x in evaluation; in training y = x·m / (1 − p) with m 0 at probability p and else 1, for each element.
+    """y = x in evaluation; in training y = x·m / (1 − p), where each element of m is 0 with probability p, else 1.
 
     x: [...] → y: the same. Srivastava et al. 2014, JMLR 15.
     """
 
-    p: Annotated[Probability, "the probability of zero"] = 0.5
+    p: Annotated[Probability, "the probability of setting an element to 0"] = 0.5
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.Dropout."""
+        """Return torch.nn.Dropout."""
         from torch import nn
 
         return construct(nn.Dropout, self.p)

@@ -1,4 +1,4 @@
-"""Convolutions, channels first: of sequences [batch, channels, length], images […, height, width] and volumes."""
+"""Convolutions of sequences [batch, channels, length], images […, height, width] and volumes, channels first."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from stackc.components.windows import (
     AXES,
     Naturals,
     Sizes,
+    output_sizes,
     per_axis,
-    places,
     plain,
     require_channels_first,
     triple,
@@ -26,19 +26,27 @@ if TYPE_CHECKING:
     from torch import nn
 
 Padding = Annotated[
-    Naturals | Literal["same"], "zeros on either side of an axis, 0 for `valid`; `same` keeps the sizes, at stride 1"
+    Naturals | Literal["same"],
+    "zeros on each side of an axis, 0 for `valid`; `same` keeps the sizes and needs stride 1",
 ]
 Out = Annotated[Size, "channels of y"]
 Kernel = Annotated[Sizes, "positions of the kernel along each axis"]
-Stride = Annotated[Sizes, "positions from one place of the kernel to the next"]
-Dilation = Annotated[Sizes, "positions from one tap of the kernel to the next"]
-Groups = Annotated[Size, "groups of channels that do not see each other, a divisor of the channels of x and y"]
+Stride = Annotated[Sizes, "distance between neighboring positions of the kernel on x"]
+Dilation = Annotated[Sizes, "distance between neighboring taps of the kernel"]
+Groups = Annotated[Size, "groups of channels that are convolved separately, a divisor of the channels of x and y"]
 Bias = Annotated[bool, "learn a bias for each channel of y"]
+
+
+def _channels(x: TensorType, groups: int, out: int) -> int:
+    channels = fixed(x.shape[1], "the channel axis", port="x")
+    require_divisor(groups, channels, field="groups", of="channels")
+    require_divisor(groups, out, field="groups", of="out")
+    return channels
 
 
 @dataclass(frozen=True, kw_only=True)
 class Convolution(Component):
-    """The base of convolutions over one, two or three axes."""
+    """The base class of convolutions over one, two or three axes."""
 
     out: Out
     kernel: Kernel
@@ -49,72 +57,76 @@ class Convolution(Component):
     bias: Bias = True
 
     def convolved(self, x: TensorType, rank: int) -> Signature:
-        """[batch, out, places, …]; weight [out, channels / groups, kernel, …], bias [out]."""
+        """Return y [batch, out, positions, …]; weight [out, channels / groups, kernel, …], bias [out]."""
         require_float(x)
         require_channels_first(x, rank)
         channels, kernel, padding = self.channels(x), per_axis(self.kernel, x, "kernel"), self.margin(x)
+
         x = self.padded(x)
         taps = zip(per_axis(self.dilation, x, "dilation"), kernel, strict=True)
         span = [dilation * (size - 1) + 1 for dilation, size in taps]
-        y = x.with_shape(x.shape[0], self.out, *places(x, span, per_axis(self.stride, x, "stride"), padding))
+        y = x.with_shape(x.shape[0], self.out, *output_sizes(x, span, per_axis(self.stride, x, "stride"), padding))
+
         weight = x.with_shape(self.out, channels // self.groups, *kernel)
         bias = {"bias": x.with_shape(self.out)} if self.bias else {}
         flops = 2 * product(y.shape) * product(weight.shape[1:])
         return Signature((y,), {"weight": weight} | bias, flops=flops, limits=window_limits(x, span, padding))
 
     def padded(self, x: TensorType) -> TensorType:
-        """x with the zeros that stand on one side of it only."""
+        """Return x with the zeros that are added on one side only."""
         return x
 
     def channels(self, x: TensorType) -> int:
-        """The channels of x; a SignatureError unless the groups divide them and those of y."""
-        channels = fixed(x.shape[1], "the channel axis", port="x")
-        require_divisor(self.groups, channels, field="groups", of="channels")
-        require_divisor(self.groups, self.out, field="groups", of="out")
-        return channels
+        """Return the number of channels of x. Raises SignatureError unless the groups divide it and that of y."""
+        return _channels(x, self.groups, self.out)
 
     def margin(self, x: TensorType) -> tuple[int, ...]:
-        """The zeros on either side of each axis; a SignatureError where no number of them keeps the sizes."""
+        """Return the zeros on each side of each axis. Raises SignatureError if `same` is impossible."""
         if not isinstance(self.padding, str):
             return per_axis(self.padding, x, "padding")
-        margins = []
+
         kernels, dilations = per_axis(self.kernel, x, "kernel"), per_axis(self.dilation, x, "dilation")
+        halves = tuple(dilation * (kernel - 1) // 2 for kernel, dilation in zip(kernels, dilations, strict=True))
+
         if max(stride := per_axis(self.stride, x, "stride")) > 1:
-            halves = [dilation * (kernel - 1) // 2 for kernel, dilation in zip(kernels, dilations, strict=True)]
-            number = halves[0] if len(set(halves)) == 1 else halves
-            hint = f"write a number: `padding: {number}` gives the sizes divided by the stride, rounded up"
-            raise SignatureError(f"padding same has no meaning at stride {max(stride)}", field="padding", hint=hint)
+            number = halves[0] if len(set(halves)) == 1 else list(halves)
+            raise SignatureError(
+                f"padding same needs stride 1, but stride is {max(stride)}",
+                field="padding",
+                hint=f"write `padding: {number}`, which gives the sizes divided by the stride, rounded up",
+            )
+
         for kernel, dilation in zip(kernels, dilations, strict=True):
             if dilation * (kernel - 1) % 2:
+                odd = f"{kernel - 1} or {kernel + 1}" if kernel > 2 else "3"
                 raise SignatureError(
                     f"no padding keeps the sizes with a kernel of {kernel}",
                     field="padding",
-                    hint=f"an odd kernel does: {kernel - 1} or {kernel + 1}" if kernel > 2 else "3 does",
+                    hint=f"use an odd kernel: {odd} would work",
                 )
-            margins.append(dilation * (kernel - 1) // 2)
-        return tuple(margins)
+        return halves
 
 
 @component("conv1d", "x")
 class Conv1d(Convolution):
-    """y[o, i] = Σ_c Σ_k w[o, c, k] · x[c, stride·i + dilation·k − padding] + b[o], x being 0 outside of its length.
+    """y[o, i] = Σ_c Σ_k w[o, c, k] · x[c, stride·i + dilation·k − padding] + b[o], where x is 0 outside its length.
 
     x: [batch, channels, length] → y: [batch, out, (length + 2·padding − dilation·(kernel − 1) − 1) // stride + 1].
-    With `padding: causal`, dilation·(kernel − 1) zeros stand before x and none behind it, so that no y[i] depends on
-    what comes later. Waibel et al. 1989; dilated and causal: van den Oord et al. 2016, arXiv:1609.03499.
+    With `padding: causal`, dilation·(kernel − 1) zeros precede x and none follow it, so that no y[i] depends on later
+    positions. Waibel et al. 1989; dilated and causal: van den Oord et al. 2016, arXiv:1609.03499.
     """
 
     padding: Annotated[
         Naturals | Literal["same", "causal"],
-        "zeros on either side; `same` keeps the length, at stride 1, `causal` puts them all before x",
+        "zeros on each side; `same` keeps the length and needs stride 1, `causal` puts them all before x",
     ] = 0
 
     def signature(self, x: TensorType) -> Signature:
-        """One more tap of the kernel along the length."""
+        """Return the signature of a kernel over the length."""
         return self.convolved(x, 3)
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.Conv1d; causal, behind zeros."""
+        """Return torch.nn.Conv1d, or a CausalConv1d with `padding: causal`."""
         from torch import nn
 
         from stackc.modules.conv import CausalConv1d
@@ -125,11 +137,11 @@ class Conv1d(Convolution):
         return construct(kind, self.channels(x), self.out, kernel, stride, padding, dilation, self.groups, self.bias)
 
     def margin(self, x: TensorType) -> tuple[int, ...]:
-        """The zeros on either side."""
+        """Return the zeros on each side; none if causal."""
         return (0,) if self.padding == "causal" else super().margin(x)
 
     def padded(self, x: TensorType) -> TensorType:
-        """x behind the zeros of a causal convolution."""
+        """Return x with the zeros that precede it in a causal convolution."""
         if self.padding != "causal":
             return x
         (kernel,), (dilation,) = (per_axis(value, x, "kernel") for value in (self.kernel, self.dilation))
@@ -138,22 +150,22 @@ class Conv1d(Convolution):
 
 @component("conv2d", "x")
 class Conv2d(Convolution):
-    """y[o, i, j] = Σ_c Σ_k Σ_l w[o, c, k, l] · x[c, s·i + d·k − p, s·j + d·l − p] + b[o], x being 0 outside.
+    """y[o, i, j] = Σ_c Σ_k Σ_l w[o, c, k, l] · x[c, s·i + d·k − p, s·j + d·l − p] + b[o], where x is 0 outside.
 
-    Stride s, dilation d, padding p and kernel are one number for both axes, or a list of two, height before width.
-    x: [batch, channels, height, width] → y: [batch, out, (height + 2·p − d·(kernel − 1) − 1) // s + 1, the same of the
+    Stride s, dilation d, padding p and kernel are one number for both axes or a list [height, width].
+    x: [batch, channels, height, width] → y: [batch, out, (height + 2·p − d·(kernel − 1) − 1) // s + 1, the same for
     width]. LeCun et al. 1989.
-    With as many groups as channels it is depthwise: Howard et al. 2017, arXiv:1704.04861.
+    It is depthwise if groups equals the number of channels: Howard et al. 2017, arXiv:1704.04861.
     """
 
     padding: Padding = 0
 
     def signature(self, x: TensorType) -> Signature:
-        """A kernel over height and width."""
+        """Return the signature of a kernel over height and width."""
         return self.convolved(x, 4)
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.Conv2d."""
+        """Return torch.nn.Conv2d."""
         from torch import nn
 
         areas = (self.kernel, self.stride, self.margin(x), self.dilation)
@@ -165,20 +177,20 @@ class Conv2d(Convolution):
 
 @component("conv3d", "x")
 class Conv3d(Convolution):
-    """y[o, h, i, j] = conv2d with one more axis before height and width: of volumes, and of videos.
+    """y[o, h, i, j] = conv2d with a depth axis before height and width, for volumes and videos.
 
     x: [batch, channels, depth, height, width] → y: [batch, out, (depth + 2·p − d·(kernel − 1) − 1) // s + 1, the same
-    of height and width]. Tran et al. 2014, arXiv:1412.0767.
+    for height and width]. Tran et al. 2014, arXiv:1412.0767.
     """
 
     padding: Padding = 0
 
     def signature(self, x: TensorType) -> Signature:
-        """A kernel over depth, height and width."""
+        """Return the signature of a kernel over depth, height and width."""
         return self.convolved(x, 5)
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.Conv3d."""
+        """Return torch.nn.Conv3d."""
         from torch import nn
 
         volumes = (self.kernel, self.stride, self.margin(x), self.dilation)
@@ -190,59 +202,58 @@ class Conv3d(Convolution):
 
 @dataclass(frozen=True, kw_only=True)
 class TransposedConvolution(Component):
-    """The base of transposed convolutions over one or two axes."""
+    """The base class of transposed convolutions over one or two axes."""
 
     out: Out
     kernel: Kernel
     stride: Stride = 1
-    padding: Annotated[Naturals, "positions taken off either side of an axis of y"] = 0
-    output_padding: Annotated[Naturals, "positions added to the far side of an axis, fewer than stride or dilation"] = 0
+    padding: Annotated[Naturals, "positions removed from each side of an axis of y"] = 0
+    output_padding: Annotated[Naturals, "positions added at the end of an axis, fewer than stride or dilation"] = 0
     dilation: Dilation = 1
     groups: Groups = 1
     bias: Bias = True
 
-    def spread(self, x: TensorType, rank: int) -> Signature:
-        """Each axis grows by the stride; weight [channels, out / groups, kernel, …], bias [out]."""
+    def transposed(self, x: TensorType, rank: int) -> Signature:
+        """Return y with every axis longer by the stride; weight [channels, out / groups, kernel, …], bias [out]."""
         require_float(x)
         require_channels_first(x, rank)
         channels = self.channels(x)
+
         names = ("kernel", "stride", "padding", "output_padding", "dilation")
         windows = zip(x.shape[2:], *(per_axis(getattr(self, name), x, name) for name in names), strict=True)
         sizes = []
         for size, kernel, stride, padding, output_padding, dilation in windows:
             if output_padding >= max(stride, dilation):
-                message = f"output_padding {output_padding} has to be less than stride or dilation"
+                message = f"output_padding {output_padding} must be less than stride or dilation"
                 raise SignatureError(message, field="output_padding")
             sizes.append((size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1)
+
         y = x.with_shape(x.shape[0], self.out, *sizes)
         weight = x.with_shape(channels, self.out // self.groups, *per_axis(self.kernel, x, "kernel"))
         bias = {"bias": x.with_shape(self.out)} if self.bias else {}
         flops = 2 * product(x.shape) * product(weight.shape[1:])
-        limits = tuple(Limit(size, "its padding takes more off than there is") for size in sizes)
+        limits = tuple(Limit(size, "its padding removes more than there is") for size in sizes)
         return Signature((y,), {"weight": weight} | bias, flops=flops, limits=limits)
 
     def channels(self, x: TensorType) -> int:
-        """The channels of x; a SignatureError unless the groups divide them and those of y."""
-        channels = fixed(x.shape[1], "the channel axis", port="x")
-        require_divisor(self.groups, channels, field="groups", of="channels")
-        require_divisor(self.groups, self.out, field="groups", of="out")
-        return channels
+        """Return the number of channels of x. Raises SignatureError unless the groups divide it and that of y."""
+        return _channels(x, self.groups, self.out)
 
 
 @component("conv_transpose1d", "x")
 class ConvTranspose1d(TransposedConvolution):
-    """y = the transpose of conv1d as a linear map, applied to x, + b: each position is spread over a kernel's length.
+    """y = convᵀ(x) + b with convᵀ the transpose of conv1d as a linear map: positions spread over the kernel's length.
 
     x: [batch, channels, length] → y: [batch, out, (length − 1)·stride − 2·padding + dilation·(kernel − 1)
     + output_padding + 1]. Zeiler et al. 2010.
     """
 
     def signature(self, x: TensorType) -> Signature:
-        """The length grows by the stride."""
-        return self.spread(x, 3)
+        """Return the signature, whose length grows by the stride."""
+        return self.transposed(x, 3)
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.ConvTranspose1d."""
+        """Return torch.nn.ConvTranspose1d."""
         from torch import nn
 
         lengths = (self.kernel, self.stride, self.padding, self.output_padding, self.dilation)
@@ -255,18 +266,18 @@ class ConvTranspose1d(TransposedConvolution):
 
 @component("conv_transpose2d", "x")
 class ConvTranspose2d(TransposedConvolution):
-    """y = the transpose of conv2d as a linear map, applied to x, + b: each position is spread over a kernel's area.
+    """y = convᵀ(x) + b with convᵀ the transpose of conv2d as a linear map: positions spread over the kernel's area.
 
     x: [batch, channels, height, width] → y: [batch, out, (height − 1)·stride − 2·padding + dilation·(kernel − 1)
-    + output_padding + 1, the same of the width]. Zeiler et al. 2010.
+    + output_padding + 1, the same for width]. Zeiler et al. 2010.
     """
 
     def signature(self, x: TensorType) -> Signature:
-        """Height and width grow by the stride."""
-        return self.spread(x, 4)
+        """Return the signature, whose height and width grow by the stride."""
+        return self.transposed(x, 4)
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.ConvTranspose2d."""
+        """Return torch.nn.ConvTranspose2d."""
         from torch import nn
 
         areas = (self.kernel, self.stride, self.padding, self.output_padding)
@@ -279,18 +290,18 @@ class ConvTranspose2d(TransposedConvolution):
 
 @component("patch_embed", "x")
 class PatchEmbed(Component):
-    """y[i] = W·xᵢ + b for the patches xᵢ of an image, row by row: an image as a sequence of vectors.
+    """y[i] = W·xᵢ + b for the patches xᵢ of an image, row by row: the image becomes a sequence of vectors.
 
     x: [batch, channels, height, width] → y: [batch, height/patch · width/patch, dim]. Dosovitskiy et al. 2020,
     arXiv:2010.11929.
     """
 
-    patch: Annotated[Sizes, "height and width of a patch, divisors of those of the image"]
-    dim: Annotated[Size, "features of a vector"]
+    patch: Annotated[Sizes, "height and width of each patch, divisors of those of the image"]
+    dim: Annotated[Size, "features of each vector"]
     bias: Annotated[bool, "learn the bias b"] = True
 
     def signature(self, x: TensorType) -> Signature:
-        """A vector a patch; `proj` has the parameters of a conv2d."""
+        """Return one vector per patch; `proj` has the parameters of a conv2d."""
         require_float(x)
         require_channels_first(x, 4)
         channels = fixed(x.shape[1], "the channel axis", port="x")
@@ -301,7 +312,7 @@ class PatchEmbed(Component):
         return Signature((y,), {"proj.weight": weight} | bias, flops=flops)
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """A torch.nn.Conv2d whose kernels touch, `proj`, and its positions as a sequence."""
+        """Return a torch.nn.Conv2d, `proj`, with kernels side by side, and its positions as a sequence."""
         from stackc.modules.conv import PatchEmbed
 
         channels, patch = fixed(x.shape[1], "the channel axis", port="x"), plain(self.patch, x, "patch")

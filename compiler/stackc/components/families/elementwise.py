@@ -1,7 +1,8 @@
-"""Arithmetic on every element: functions of one input, and of two or more that are broadcast as in merge.py."""
+"""Elementwise arithmetic: functions of one input, and of several inputs that broadcast as in merge.py."""
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING, Annotated
 
 from stackc.components.base import Component, Port, Signature, SignatureError
@@ -25,49 +26,49 @@ class Exp(Elementwise):
     """
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.exp as a module."""
+        """Return torch.exp as a module."""
         from stackc.modules.elementwise import Exp
 
         return construct(Exp)
 
     def expression(self, x: str) -> str:
-        """Tensor.exp."""
+        """Return a call of Tensor.exp."""
         return f"{x}.exp()"
 
 
 @component("log", "x")
 class Log(Elementwise):
-    """y = log(x), the natural logarithm; no number where x is below 0.
+    """y = log(x), the natural logarithm; NaN if x < 0.
 
     x: [...] → y: the same.
     """
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.log as a module."""
+        """Return torch.log as a module."""
         from stackc.modules.elementwise import Log
 
         return construct(Log)
 
     def expression(self, x: str) -> str:
-        """Tensor.log."""
+        """Return a call of Tensor.log."""
         return f"{x}.log()"
 
 
 @component("sqrt", "x")
 class Sqrt(Elementwise):
-    """y = √x; no number where x is below 0.
+    """y = √x; NaN if x < 0.
 
     x: [...] → y: the same.
     """
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.sqrt as a module."""
+        """Return torch.sqrt as a module."""
         from stackc.modules.elementwise import Sqrt
 
         return construct(Sqrt)
 
     def expression(self, x: str) -> str:
-        """Tensor.sqrt."""
+        """Return a call of Tensor.sqrt."""
         return f"{x}.sqrt()"
 
 
@@ -79,33 +80,33 @@ class Abs(Elementwise):
     """
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.abs as a module."""
+        """Return torch.abs as a module."""
         from stackc.modules.elementwise import Abs
 
         return construct(Abs)
 
     def expression(self, x: str) -> str:
-        """Tensor.abs."""
+        """Return a call of Tensor.abs."""
         return f"{x}.abs()"
 
 
 @component("pow", "x")
 class Pow(Elementwise):
-    """y = x^exponent; no number where x is below 0 and the exponent is not whole.
+    """y = x^exponent; NaN if x < 0 and the exponent is not a whole number.
 
     x: [...] → y: the same.
     """
 
-    exponent: Annotated[float, "what every element is raised to"]
+    exponent: Annotated[float, "the power that every element is raised to"]
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.pow as a module."""
+        """Return torch.pow as a module."""
         from stackc.modules.elementwise import Pow
 
         return construct(Pow, self.exponent)
 
     def expression(self, x: str) -> str:
-        """Tensor.pow."""
+        """Return a call of Tensor.pow."""
         return f"{x}.pow({self.exponent})"
 
 
@@ -116,25 +117,25 @@ class Clamp(Elementwise):
     x: [...] → y: the same.
     """
 
-    min: Annotated[float | None, "the least value; by default there is none"] = None
-    max: Annotated[float | None, "the largest value; by default there is none"] = None
+    min: Annotated[float | None, "the least value; by default unbounded"] = None
+    max: Annotated[float | None, "the largest value; by default unbounded"] = None
 
     def signature(self, x: TensorType) -> Signature:
-        """The same type."""
+        """Return the same type."""
         if self.min is None and self.max is None:
-            raise SignatureError("needs min, max or both", code="T208", field="min")
+            raise SignatureError("requires min, max or both", code="T208", field="min")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise SignatureError(f"min {self.min:g} is above max {self.max:g}", field="min")
         return super().signature(x)
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.clamp as a module."""
+        """Return torch.clamp as a module."""
         from stackc.modules.elementwise import Clamp
 
         return construct(Clamp, self.min, self.max)
 
     def expression(self, x: str) -> str:
-        """Tensor.clamp."""
+        """Return a call of Tensor.clamp."""
         return f"{x}.clamp({self.min}, {self.max})"
 
 
@@ -146,18 +147,18 @@ class Sub(Component):
     """
 
     def signature(self, x: TensorType, other: TensorType) -> Signature:
-        """The broadcast type."""
+        """Return the broadcast type."""
         require_numbers((x, other))
         return Signature((broadcast((x, other)),))
 
     def construction(self, x: TensorType, other: TensorType) -> ConstructorCall[nn.Module]:
-        """The difference as a module."""
+        """Return the difference as a module."""
         from stackc.modules.elementwise import Sub
 
         return construct(Sub)
 
     def expression(self, x: str, other: str) -> str:
-        """The operator."""
+        """Return the infix operator."""
         return f"{x} - {other}"
 
 
@@ -169,18 +170,18 @@ class Div(Component):
     """
 
     def signature(self, x: TensorType, other: TensorType) -> Signature:
-        """The broadcast type."""
+        """Return the broadcast type."""
         require_floats((x, other))
         return Signature((broadcast((x, other)),))
 
     def construction(self, x: TensorType, other: TensorType) -> ConstructorCall[nn.Module]:
-        """The quotient as a module."""
+        """Return the quotient as a module."""
         from stackc.modules.elementwise import Div
 
         return construct(Div)
 
     def expression(self, x: str, other: str) -> str:
-        """The operator."""
+        """Return the infix operator."""
         return f"{x} / {other}"
 
 
@@ -192,18 +193,18 @@ class Maximum(Component):
     """
 
     def signature(self, *x: TensorType) -> Signature:
-        """The broadcast type."""
+        """Return the broadcast type."""
         require_numbers(x)
         return Signature((broadcast(x),))
 
     def construction(self, *x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.maximum as a module."""
+        """Return torch.maximum as a module."""
         from stackc.modules.elementwise import Maximum
 
         return construct(Maximum)
 
     def expression(self, *x: str) -> str:
-        """torch.maximum, of one and the next."""
+        """Return nested calls of torch.maximum."""
         return _nested("torch.maximum", x)
 
 
@@ -215,24 +216,22 @@ class Minimum(Component):
     """
 
     def signature(self, *x: TensorType) -> Signature:
-        """The broadcast type."""
+        """Return the broadcast type."""
         require_numbers(x)
         return Signature((broadcast(x),))
 
     def construction(self, *x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.minimum as a module."""
+        """Return torch.minimum as a module."""
         from stackc.modules.elementwise import Minimum
 
         return construct(Minimum)
 
     def expression(self, *x: str) -> str:
-        """torch.minimum, of one and the next."""
+        """Return nested calls of torch.minimum."""
         return _nested("torch.minimum", x)
 
 
 def _nested(function: str, x: tuple[str, ...]) -> str:
-    """A function of two at work on several, the first two first."""
-    text, *others = x
-    for other in others:
-        text = f"{function}({text}, {other})"
-    return text
+    """Return nested calls of a binary function, the innermost on the first two variables."""
+    first, *others = x
+    return reduce(lambda calls, other: f"{function}({calls}, {other})", others, first)

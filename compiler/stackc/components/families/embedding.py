@@ -1,4 +1,4 @@
-"""Vectors by id and by position: learned ones from tables, and waves; biases by distance; learned queries."""
+"""Vectors by id and by position, learned or sinusoidal; biases by distance; learned queries."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
 class Embedding(Component):
     """y[i] = weight[x[i]]: a learned vector for each id.
 
-    x: [...] whole numbers from 0 up to vocab − 1 → y: [..., dim]. Bengio et al. 2003, JMLR 3.
+    x: [...] integers from 0 to vocab − 1 → y: [..., dim]. Bengio et al. 2003, JMLR 3.
     """
 
-    vocab: Annotated[Size, "how many ids there are"]
-    dim: Annotated[Size, "features of a vector"]
+    vocab: Annotated[Size, "the number of ids"]
+    dim: Annotated[Size, "features of each vector"]
 
     def signature(self, x: TensorType) -> Signature:
-        """A last axis of `dim` more; weight [vocab, dim]."""
+        """Return x with an additional last axis of `dim`; weight [vocab, dim]."""
         require_integer(x)
         weight = TensorType("float32", shape(self.vocab, self.dim))
         return Signature((weight.with_shape(*x.shape, self.dim),), {"weight": weight})
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.Embedding."""
+        """Return torch.nn.Embedding."""
         from torch import nn
 
         return construct(nn.Embedding, self.vocab, self.dim)
@@ -49,26 +49,26 @@ class Embedding(Component):
 
 @component("learned_position", "x")
 class LearnedPosition(Component):
-    """y[0, i] = weight[i]: a learned vector for each position of x, to be added to what stands there.
+    """y[0, i] = weight[i]: a learned vector for each position of x, to be added to the one at that position.
 
-    x: ids [batch, seq] or vectors [batch, seq, features], of which only the length is read → y: [1, seq, dim].
+    x: ids [batch, seq] or vectors [batch, seq, features]; only its length is read → y: [1, seq, dim].
     Gehring et al. 2017, arXiv:1705.03122.
     """
 
-    max: Annotated[Size, "positions in the table, the length of the longest sequence"]
-    dim: Annotated[Size | None, "features of a vector; by default as many as x has"] = None
+    max: Annotated[Size, "positions in the table, the maximum sequence length"]
+    dim: Annotated[Size | None, "features of each vector; by default those of x"] = None
 
     def signature(self, x: TensorType) -> Signature:
-        """The first `seq` rows of weight [max, dim]; in the element type of x where that is a float."""
+        """Return the first `seq` rows of weight [max, dim]; in the element type of x if that is a float."""
         if x.rank not in (2, 3):
-            raise SignatureError(f"needs [batch, seq] or [batch, seq, features], and gets {x}", port="x")
+            raise SignatureError(f"expects [batch, seq] or [batch, seq, features], got {x}", port="x")
         weight = TensorType(x.dtype if x.is_float else "float32", shape(self.max, self._dim(x)))
         seq = x.shape[1]
         limit = Limit(seq, f"its table has {self.max} positions", maximum=self.max)
         return Signature((weight.with_shape(1, seq, self._dim(x)),), {"weight": weight}, limits=(limit,))
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """The rows of a torch.nn.Embedding from the first on."""
+        """Return a torch.nn.Embedding that gives its first rows."""
         from stackc.modules.embedding import LearnedPosition
 
         return construct(LearnedPosition, self.max, self._dim(x))
@@ -77,24 +77,24 @@ class LearnedPosition(Component):
         if self.dim is not None:
             return self.dim
         if x.rank == 2:
-            raise SignatureError(f"dim is needed, since {x} has no features to take it from", field="dim")
+            raise SignatureError(f"dim is required, since {x} has no features to take it from", field="dim")
         return features_of(x)
 
 
 @component("sinusoidal_position", "x")
 class SinusoidalPosition(Component):
-    """y[0, i, 2k] = sin(i / base^(2k / dim)) and y[0, i, 2k + 1] = cos(i / base^(2k / dim)): waves, not learned.
+    """y[0, i, 2k] = sin(i / base^(2k / dim)) and y[0, i, 2k + 1] = cos(i / base^(2k / dim)), not learned.
 
-    x: vectors [batch, seq, features], of which only the length is read → y: [1, seq, dim]; or an image
-    [batch, features, height, width] → y: [1, dim, height, width], half of dim by row and then half by column.
-    Vaswani et al. 2017, arXiv:1706.03762, section 3.5; of images: Parmar et al. 2018, arXiv:1802.05751.
+    x: vectors [batch, seq, features]; only their number is read → y: [1, seq, dim]; or an image
+    [batch, features, height, width] → y: [1, dim, height, width], half of dim by row, then half by column.
+    Vaswani et al. 2017, arXiv:1706.03762, section 3.5; for images: Parmar et al. 2018, arXiv:1802.05751.
     """
 
-    dim: Annotated[Size | None, "features of a vector, even; by default as many as x has"] = None
-    base: Annotated[float, Range(minimum=1.0), "how much longer the longest wave is than the shortest"] = 10000.0
+    dim: Annotated[Size | None, "features of each vector, an even number; by default those of x"] = None
+    base: Annotated[float, Range(minimum=1.0), "the ratio of the longest wavelength to the shortest"] = 10000.0
 
     def signature(self, x: TensorType) -> Signature:
-        """A vector a position, in the element type of x."""
+        """Return one vector per position, in the element type of x."""
         require_float(x)
         dim = self._dim(x)
         if x.rank == 3:
@@ -102,7 +102,7 @@ class SinusoidalPosition(Component):
         return Signature((x.with_shape(1, dim, *x.shape[2:]),))
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """The waves as a module."""
+        """Return the sinusoids as a module."""
         from stackc.modules.embedding import SinusoidalPosition, SinusoidalPosition2d
 
         kind = SinusoidalPosition if x.rank == 3 else SinusoidalPosition2d
@@ -110,46 +110,59 @@ class SinusoidalPosition(Component):
 
     def _dim(self, x: TensorType) -> int:
         if x.rank not in (3, 4):
-            message = f"needs [batch, seq, features] or [batch, features, height, width], and gets {x}"
+            message = f"expects [batch, seq, features] or [batch, features, height, width], got {x}"
             raise SignatureError(message, port="x")
+
         dim = self.dim or fixed(x.shape[-1 if x.rank == 3 else 1], "the feature axis", port="x")
-        pair = 2 if x.rank == 3 else 4
-        if dim % pair:
-            raise SignatureError(f"dim {dim} is no multiple of {pair}: each wave has a sine and a cosine", field="dim")
+        multiple = 2 if x.rank == 3 else 4  # a sine and a cosine, along each axis
+        if dim % multiple:
+            message = f"dim {dim} is not a multiple of {multiple}: each frequency has a sine and a cosine"
+            raise SignatureError(message, field="dim")
         return dim
 
 
 @component("relative_position_bias", "x", Port("context", optional=True))
 class RelativePositionBias(Component):
-    """y[0, h, i, j] = weight[bucket(j − i), h]: a learned bias of attention for each head and distance.
+    """y[0, h, i, j] = weight[bucket(j − i), h]: a learned attention bias for each head and distance.
 
-    Near distances have a bucket each, further ones share those that are left, ever wider up to max_distance. x:
-    [batch, queries, ...], context: [batch, keys, ...], by default x itself → y: [1, heads, queries, keys], for the port
-    `bias` of attention. Raffel et al. 2019, arXiv:1910.10683.
+    Each short distance has its own bucket; longer ones, up to max_distance, share the other buckets, which widen.
+    x: [batch, queries, ...], context: [batch, keys, ...], by default x itself → y: [1, heads, queries, keys], for the
+    port `bias` of attention. Raffel et al. 2019, arXiv:1910.10683.
     """
 
-    heads: Annotated[Size, "heads of the attention"]
-    buckets: Annotated[int, Range(minimum=4), "buckets of distances, even; half of them for each direction"] = 32
-    max_distance: Annotated[Size, "the distance from which on all share the last bucket"] = 128
-    bidirectional: Annotated[bool, "tell keys behind a query from those before it, which else all are at 0"] = True
+    heads: Annotated[Size, "the number of attention heads"]
+    buckets: Annotated[
+        int,
+        Range(minimum=4),
+        "the number of distance buckets; with bidirectional an even number, half of it for each direction",
+    ] = 32
+    max_distance: Annotated[Size, "the distance from which all share the last bucket"] = 128
+    bidirectional: Annotated[
+        bool, "distinguish keys after the query from those before it; otherwise all keys after it have distance 0"
+    ] = True
 
     def signature(self, x: TensorType, context: TensorType | None = None) -> Signature:
-        """A bias for each score; weight [buckets, heads]."""
+        """Return one bias per score; weight [buckets, heads]."""
         for port, t in (("x", x), ("context", context)):
             if t is not None and t.rank < 2:
-                raise SignatureError(f"needs [batch, positions, ...], and gets {t}", port=port)
+                raise SignatureError(f"expects [batch, positions, ...], got {t}", port=port)
+
         if self.bidirectional and self.buckets % 2:
-            raise SignatureError(f"{self.buckets} buckets cannot be halved between two directions", field="buckets")
+            message = f"buckets {self.buckets} must be even: half of them for each direction"
+            raise SignatureError(message, field="buckets")
         if self.max_distance <= self._near:
-            message = f"max_distance {self.max_distance} has to be above {self._near}, which have a bucket each"
+            message = (
+                f"max_distance {self.max_distance} must be above {self._near}: shorter distances have a bucket each"
+            )
             raise SignatureError(message, field="max_distance")
+
         dtype = x.dtype if x.is_float else "float32"
         weight = TensorType(dtype, shape(self.buckets, self.heads))
         keys = (x if context is None else context).shape[1]
         return Signature((weight.with_shape(1, self.heads, x.shape[1], keys),), {"weight": weight})
 
     def construction(self, x: TensorType, context: TensorType | None = None) -> ConstructorCall[nn.Module]:
-        """The rows of a torch.nn.Embedding by distance."""
+        """Return a torch.nn.Embedding indexed by distance buckets."""
         from stackc.modules.embedding import RelativePositionBias
 
         return construct(
@@ -161,36 +174,36 @@ class RelativePositionBias(Component):
         )
 
     @property
-    def _count(self) -> int:
-        """The buckets of one direction."""
+    def _buckets_per_direction(self) -> int:
+        """The number of buckets of one direction."""
         return self.buckets // 2 if self.bidirectional else self.buckets
 
     @property
     def _near(self) -> int:
-        """How many distances have a bucket each."""
-        return self._count // 2
+        """The number of distances that have a bucket each."""
+        return self._buckets_per_direction // 2
 
 
 @component("learned_query", "x")
 class LearnedQuery(Component):
-    """y[b] = weight: learned vectors, the same for every sample, that ask what is in it.
+    """y[b] = weight: learned query vectors, the same for every sample.
 
-    x: [batch, ...], of which only the batch is read → y: [batch, count, dim]. Object queries of Carion et al. 2020,
+    x: [batch, ...]; only its batch size is read → y: [batch, count, dim]. Object queries of Carion et al. 2020,
     arXiv:2005.12872.
     """
 
-    count: Annotated[Size, "how many vectors"]
-    dim: Annotated[Size, "features of a vector"]
+    count: Annotated[Size, "the number of vectors"]
+    dim: Annotated[Size, "features of each vector"]
 
     def signature(self, x: TensorType) -> Signature:
-        """weight [count, dim] for every sample; in the element type of x where that is a float."""
+        """Return weight [count, dim] for every sample; in the element type of x if that is a float."""
         if not x.rank:
-            raise SignatureError(f"needs [batch, ...], and gets {x}", port="x")
+            raise SignatureError(f"expects [batch, ...], got {x}", port="x")
         weight = TensorType(x.dtype if x.is_float else "float32", shape(self.count, self.dim))
         return Signature((weight.with_shape(x.shape[0], self.count, self.dim),), {"weight": weight})
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """The table of a torch.nn.Embedding, for each sample."""
+        """Return the table of a torch.nn.Embedding, for each sample."""
         from stackc.modules.embedding import LearnedQuery
 
         return construct(LearnedQuery, self.count, self.dim)

@@ -1,4 +1,4 @@
-"""Images and sequences made smaller and larger, channels first: pooling over windows, parts and all, resampling."""
+"""Resizing of images and sequences, channels first: pooling over windows, over parts and over all; upsampling."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from stackc.components.windows import (
     AXES,
     Naturals,
     Sizes,
+    output_sizes,
     pair,
     per_axis,
-    places,
     plain,
     require_channels_first,
     window_limits,
@@ -26,59 +26,60 @@ if TYPE_CHECKING:
     from torch import nn
 
 Window = Annotated[Sizes, "positions of the window along each axis"]
-Stride = Annotated[Sizes | None, "positions from one place of the window to the next; by default those of the window"]
+Stride = Annotated[Sizes | None, "distance between neighboring windows; by default kernel"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class WindowPool(Component):
-    """The base of pooling over the windows of a sequence or an image."""
+    """The base class of pooling over the windows of a sequence or an image."""
 
     rank: ClassVar[int] = 4
 
     kernel: Window
     stride: Stride = None
-    padding: Annotated[Naturals, "positions on either side of an axis, at most half a window"] = 0
+    padding: Annotated[Naturals, "positions added on each side of an axis, at most half a window"] = 0
 
     def signature(self, x: TensorType) -> Signature:
-        """A position a window."""
+        """Return the type with one position per window."""
         require_float(x)
         require_channels_first(x, self.rank)
         kernel, stride, padding = self.windows(x)
         for margin, window in zip(padding, kernel, strict=True):
             if 2 * margin > window:
-                raise SignatureError(f"padding {margin} is more than half of the window {window}", field="padding")
-        sizes = places(x, kernel, stride, padding, ceil=self.ceil(x))
+                raise SignatureError(f"padding {margin} exceeds half the window {window}", field="padding")
+
+        sizes = output_sizes(x, kernel, stride, padding, ceil=self.ceil(x))
         return Signature((x.with_shape(*x.shape[:2], *sizes),), limits=window_limits(x, kernel, padding))
 
     def windows(self, x: TensorType) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-        """Kernel, stride and padding, each along every axis."""
+        """Return kernel, stride and padding along every axis."""
         stride = self.kernel if self.stride is None else self.stride
         kernel, padding = per_axis(self.kernel, x, "kernel"), per_axis(self.padding, x, "padding")
         return kernel, per_axis(stride, x, "stride"), padding
 
     def ceil(self, x: TensorType) -> bool:
-        """Whether there is a last window that is not full."""
+        """Return whether a partial last window counts."""
         return False
 
 
 @dataclass(frozen=True, kw_only=True)
 class WindowMax(WindowPool):
-    """The base of the maximum over windows."""
+    """The base class of maxima over windows."""
 
-    ceil_mode: Annotated[bool, "take a last window that is not full as well"] = False
+    ceil_mode: Annotated[bool, "include a partial last window"] = False
 
     def ceil(self, x: TensorType) -> bool:
-        """Whether there is a last window that is not full; a SignatureError where it might hold nothing at all."""
+        """Return whether a partial last window counts. Raises SignatureError if it could be empty."""
         for kernel, stride, padding in zip(*self.windows(x), strict=True):
             if self.ceil_mode and kernel < stride + padding:
-                message = f"a last window that is not full may be empty, with a kernel below {stride + padding}"
-                raise SignatureError(message, field="ceil_mode", hint="that is stride + padding")
+                message = f"with ceil_mode the last window could be empty: kernel {kernel} is below {stride + padding}"
+                raise SignatureError(message, field="ceil_mode", hint="kernel must be at least stride + padding")
         return self.ceil_mode
 
 
 @component("max_pool1d", "x")
 class MaxPool1d(WindowMax):
-    """y[i] = max over k below kernel of x[stride·i + k − padding], −∞ outside of x.
+    """y[i] = max over k < kernel of x[stride·i + k − padding], where x is −∞ outside.
 
     x: [batch, channels, length] → y: [batch, channels, (length + 2·padding − kernel) // stride + 1], rounded up with
     ceil_mode.
@@ -87,7 +88,7 @@ class MaxPool1d(WindowMax):
     rank: ClassVar[int] = 3
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.MaxPool2d at work on one row: an export of MaxPool1d holds for one length alone."""
+        """Return torch.nn.MaxPool2d on an image of one row: torch.nn.MaxPool1d exports for a single length only."""
         from stackc.modules.image import MaxPool1d
 
         (kernel,), (stride,), (padding,) = self.windows(x)
@@ -96,14 +97,14 @@ class MaxPool1d(WindowMax):
 
 @component("max_pool2d", "x")
 class MaxPool2d(WindowMax):
-    """y[i, j] = max over k, l below kernel of x[stride·i + k − padding, stride·j + l − padding], −∞ outside of x.
+    """y[i, j] = max over k, l < kernel of x[stride·i + k − padding, stride·j + l − padding], where x is −∞ outside.
 
-    x: [batch, channels, height, width] → y: [batch, channels, (height + 2·padding − kernel) // stride + 1, the same of
-    the width], rounded up with ceil_mode. Ranzato et al. 2007.
+    x: [batch, channels, height, width] → y: [batch, channels, (height + 2·padding − kernel) // stride + 1, the same for
+    width], rounded up with ceil_mode. Ranzato et al. 2007.
     """
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.MaxPool2d."""
+        """Return torch.nn.MaxPool2d."""
         from torch import nn
 
         kernel, stride, padding = (plain(value, x, "kernel") for value in self.windows(x))
@@ -112,7 +113,7 @@ class MaxPool2d(WindowMax):
 
 @component("avg_pool1d", "x")
 class AvgPool1d(WindowPool):
-    """y[i] = mean over k below kernel of x[stride·i + k − padding], 0 outside of x.
+    """y[i] = mean over k < kernel of x[stride·i + k − padding], where x is 0 outside.
 
     x: [batch, channels, length] → y: [batch, channels, (length + 2·padding − kernel) // stride + 1].
     """
@@ -120,7 +121,7 @@ class AvgPool1d(WindowPool):
     rank: ClassVar[int] = 3
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.AvgPool1d."""
+        """Return torch.nn.AvgPool1d."""
         from torch import nn
 
         (kernel,), (stride,), (padding,) = self.windows(x)
@@ -129,14 +130,14 @@ class AvgPool1d(WindowPool):
 
 @component("avg_pool2d", "x")
 class AvgPool2d(WindowPool):
-    """y[i, j] = mean over k, l below kernel of x[stride·i + k − padding, stride·j + l − padding], 0 outside of x.
+    """y[i, j] = mean over k, l < kernel of x[stride·i + k − padding, stride·j + l − padding], where x is 0 outside.
 
-    x: [batch, channels, height, width] → y: [batch, channels, (height + 2·padding − kernel) // stride + 1, the same of
-    the width]. LeCun et al. 1989.
+    x: [batch, channels, height, width] → y: [batch, channels, (height + 2·padding − kernel) // stride + 1, the same for
+    width]. LeCun et al. 1989.
     """
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.AvgPool2d."""
+        """Return torch.nn.AvgPool2d."""
         from torch import nn
 
         kernel, stride, padding = (plain(value, x, "kernel") for value in self.windows(x))
@@ -145,16 +146,16 @@ class AvgPool2d(WindowPool):
 
 @component("adaptive_avg_pool2d", "x")
 class AdaptiveAvgPool2d(Component):
-    """y[i, j] = the mean of x over one of size · size equal parts of the image.
+    """y[i, j] = the mean of x over part (i, j) of the image, split into size · size equal parts.
 
-    x: [batch, channels, height, width] → y: [batch, channels, size, size], or a size for each axis. Where they do not
-    divide height and width, which then are numbers, part i goes from ⌊i·height / size⌋ up to ⌈(i + 1)·height / size⌉.
+    x: [batch, channels, height, width] → y: [batch, channels, size, size], or a size for each axis. If size does not
+    divide height and width, which must then be numbers, part i goes from ⌊i·height / size⌋ to ⌈(i + 1)·height / size⌉.
     """
 
-    size: Annotated[Sizes, "parts along each axis"]
+    size: Annotated[Sizes, "the number of parts along each axis"]
 
     def signature(self, x: TensorType) -> Signature:
-        """As many positions as parts."""
+        """Return the type with one position per part."""
         require_float(x)
         require_channels_first(x, 4)
         sizes = pair(self.size, x, "size")
@@ -167,7 +168,7 @@ class AdaptiveAvgPool2d(Component):
         return Signature((x.with_shape(*x.shape[:2], *sizes),))
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.AdaptiveAvgPool2d; where sizes are known at run time only, means of equal parts."""
+        """Return torch.nn.AdaptiveAvgPool2d, or means of equal parts if sizes are known only at run time."""
         from torch import nn
 
         from stackc.modules.image import MeanOfParts
@@ -182,13 +183,13 @@ class AdaptiveAvgPool2d(Component):
 
 
 class GlobalPool(Component):
-    """The base of pooling over all positions."""
+    """The base class of pooling over all positions."""
 
     def signature(self, x: TensorType) -> Signature:
-        """The axes of the positions go."""
+        """Return the type without the axes of positions."""
         require_float(x)
         if x.rank < 3:
-            raise SignatureError(f"needs [batch, channels, ...positions], and gets {x}", port="x")
+            raise SignatureError(f"expects [batch, channels, ...positions], got {x}", port="x")
         return Signature((x.with_shape(*x.shape[:2]),))
 
 
@@ -200,7 +201,7 @@ class GlobalAvgPool(GlobalPool):
     """
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """The mean as a module."""
+        """Return the mean as a module."""
         from stackc.modules.image import GlobalAvgPool
 
         return construct(GlobalAvgPool)
@@ -214,7 +215,7 @@ class GlobalMaxPool(GlobalPool):
     """
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """The maximum as a module."""
+        """Return the maximum as a module."""
         from stackc.modules.image import GlobalMaxPool
 
         return construct(GlobalMaxPool)
@@ -222,23 +223,23 @@ class GlobalMaxPool(GlobalPool):
 
 @component("upsample", "x")
 class Upsample(Component):
-    """y[i, j] = x at (i + ½) / scale − ½, (j + ½) / scale − ½: the nearest position, or those around it by distance.
+    """y[i, j] = x at (i + ½) / scale − ½, (j + ½) / scale − ½: the nearest position, or the four around interpolated.
 
     x: [batch, channels, height, width] → y: [batch, channels, scale·height, scale·width].
     """
 
-    scale: Annotated[Sizes, "how many positions along each axis one becomes"]
-    mode: Annotated[Literal["nearest", "bilinear"], "the nearest position, or a mean of the four around"] = "nearest"
+    scale: Annotated[Sizes, "the factor by which each axis grows"]
+    mode: Annotated[Literal["nearest", "bilinear"], "the nearest position, or the four around interpolated"] = "nearest"
 
     def signature(self, x: TensorType) -> Signature:
-        """Height and width `scale` times as large."""
+        """Return the type with height and width times `scale`."""
         require_float(x)
         require_channels_first(x, 4)
         larger = zip(x.shape[2:], pair(self.scale, x, "scale"), strict=True)
         return Signature((x.with_shape(*x.shape[:2], *(size * scale for size, scale in larger)),))
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.Upsample."""
+        """Return torch.nn.Upsample."""
         from torch import nn
 
         return construct(nn.Upsample, scale_factor=plain(self.scale, x, "scale"), mode=self.mode)
@@ -246,26 +247,26 @@ class Upsample(Component):
 
 @component("pixel_shuffle", "x")
 class PixelShuffle(Component):
-    """y[c, factor·i + k, factor·j + l] = x[factor²·c + factor·k + l, i, j]: channels become positions.
+    """y[c, factor·i + k, factor·j + l] = x[factor²·c + factor·k + l, i, j], which turns channels into positions.
 
     x: [batch, factor²·channels, height, width] → y: [batch, channels, factor·height, factor·width]. Shi et al. 2016,
     arXiv:1609.05158.
     """
 
-    factor: Annotated[Size, "how many positions along each axis one becomes"]
+    factor: Annotated[Size, "the factor by which height and width grow"]
 
     def signature(self, x: TensorType) -> Signature:
-        """Fewer channels, and more positions."""
+        """Return the type with fewer channels and more positions."""
         require_channels_first(x, 4)
         channels = fixed(x.shape[1], "the channel axis", port="x")
         if channels % self.factor**2:
-            message = f"factor {self.factor}, squared, does not divide channels {channels}"
+            message = f"factor² = {self.factor**2} does not divide channels {channels}"
             raise SignatureError(message, code="T202", field="factor")
         larger = (size * self.factor for size in x.shape[2:])
         return Signature((x.with_shape(x.shape[0], channels // self.factor**2, *larger),))
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.PixelShuffle."""
+        """Return torch.nn.PixelShuffle."""
         from torch import nn
 
         return construct(nn.PixelShuffle, self.factor)

@@ -1,4 +1,4 @@
-"""The same elements in another shape, and some of them: no arithmetic."""
+"""Reshaping, permuting and slicing: elements are moved or selected, never changed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from stackc.components.base import Component, Limit, Port, Signature, SignatureE
 from stackc.components.construction import ConstructorCall, construct
 from stackc.components.fields import Range, Size
 from stackc.components.registry import component
-from stackc.components.size_expressions import Extent, SizeExpression, read_off, written
-from stackc.core.types import Dim, Floor, TensorType, product
+from stackc.components.size_expressions import Extent, SizeExpression, read_off, without_floors, written
+from stackc.core.types import Dim, TensorType, product
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,24 +21,25 @@ Axis = Annotated[int, "the axis, counted from 0, or from the end if negative"]
 
 @component("flatten", "x")
 class Flatten(Component):
-    """y = x with the axes from `start` to `end`, both included, as one; the last of them runs fastest.
+    """y = x with the axes from `start` to `end`, inclusive, joined into one; the last of them varies fastest.
 
     x: [..., n₁, …, n_k, ...] → y: [..., n₁·…·n_k, ...].
     """
 
-    start: Annotated[int, "the first axis that goes into it, counted from 0, or from the end if negative"] = 1
-    end: Annotated[int, "the last axis that goes into it"] = -1
+    start: Annotated[int, "the first axis to join, counted from 0, or from the end if negative"] = 1
+    end: Annotated[int, "the last axis to join"] = -1
 
     def signature(self, x: TensorType) -> Signature:
-        """The product of the sizes in their place."""
+        """Return the type with the product of the sizes in place of the axes."""
         first, last = axis_of(self.start, x, field="start"), axis_of(self.end, x, field="end")
         if first > last:
-            raise SignatureError(f"start {self.start} is behind end {self.end} in {x}", field="start")
+            raise SignatureError(f"start {self.start} is after end {self.end} in {x}", field="start")
+
         joined = product(x.shape[first : last + 1])
         return Signature((x.with_shape(*x.shape[:first], joined, *x.shape[last + 1 :]),))
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.Flatten."""
+        """Return torch.nn.Flatten."""
         from torch import nn
 
         return construct(nn.Flatten, self.start, self.end)
@@ -46,35 +47,36 @@ class Flatten(Component):
 
 @component("unflatten", "x", LIKE)
 class Unflatten(Component):
-    """y = x with an axis as several, of which the last runs fastest: flatten the other way.
+    """y = x with one axis split into several, the last of which varies fastest: the inverse of flatten.
 
     x: [..., n, ...] → y: [..., n / size, size, ...], or [..., n / (s₁·…·s_k), s₁, …, s_k, ...] for a list of sizes.
-    `like` is any tensor that has the dims which the sizes speak of: `size: seq` and [batch·seq, dim] do not tell how
-    much of batch·seq is seq.
+    `like` is any tensor that has the dims named in the sizes: with `size: seq`, [batch·seq, dim] alone does not
+    determine seq.
     """
 
     axis: Axis = -1
-    size: Annotated[Extent | tuple[Extent, ...], "the size of each new axis but the first, divisors of that of x"]
+    size: Annotated[Extent | tuple[Extent, ...], "the size of each new axis except the first, divisors of that of x"]
 
     def signature(self, x: TensorType, like: TensorType | None = None) -> Signature:
-        """Several axes in the place of one."""
+        """Return the type with several axes in place of one."""
         axis, sizes = axis_of(self.axis, x), self._sizes()
         count = x.shape[axis].exactly(product(sizes))
         if count is None:
-            shown = _shown(self.size)
-            message = f"size {shown} does not divide {x.shape[axis]}, axis {self.axis} of {x}"
+            message = f"size {_shown(self.size)} does not divide {x.shape[axis]}, axis {self.axis} of {x}"
             raise SignatureError(message, code="T202", field="size")
-        _told(sizes, x, like, "size")
-        return Signature((x.with_shape(*x.shape[:axis], count, *sizes, *x.shape[axis + 1 :]),), limits=_least(sizes))
+
+        _read_off_all(sizes, x, like, "size")
+        y = x.with_shape(*x.shape[:axis], count, *sizes, *x.shape[axis + 1 :])
+        return Signature((y,), limits=_at_least_one(sizes))
 
     def construction(self, x: TensorType, like: TensorType | None = None) -> ConstructorCall[nn.Module]:
-        """torch.unflatten as a module."""
+        """Return torch.unflatten as a module."""
         from stackc.modules.layout import Unflatten
 
-        return construct(Unflatten, self.axis, _told(self._sizes(), x, like, "size"))
+        return construct(Unflatten, self.axis, _read_off_all(self._sizes(), x, like, "size"))
 
     def expression(self, x: str, like: str | None = None) -> str:
-        """Tensor.unflatten."""
+        """Return a call of Tensor.unflatten."""
         sizes = (written(size, *filter(None, (x, like))) for size in self._sizes())
         return f"{x}.unflatten({self.axis}, (-1, {', '.join(sizes)}))"
 
@@ -84,49 +86,49 @@ class Unflatten(Component):
 
 @component("reshape", "x", LIKE)
 class Reshape(Component):
-    """y = x with its elements, the last axis running fastest, in another shape.
+    """y = x in another shape, with the same elements in the same order; the last axis varies fastest.
 
-    In `shape`, 0 is the size that x has at that place, and one -1 is what is left over.
+    In `shape`, 0 copies the size of x at that position, and one entry may be -1, the remaining size.
     x: [n₀, n₁, …] → y: [s₀, s₁, …] with n₀·n₁·… = s₀·s₁·…. `shape: [0, 0, heads, dim // heads]` splits the last axis,
-    `shape: [batch*seq, dim]` joins the first two. `like` is any tensor that has the dims which the shape speaks of.
+    `shape: [batch*seq, dim]` joins the first two. `like` is any tensor that has the dims named in the shape.
     """
 
     shape: Annotated[tuple[Annotated[int | Dim, Range(minimum=-1)], ...], "the size of each axis of y"]
 
     def signature(self, x: TensorType, like: TensorType | None = None) -> Signature:
-        """The sizes of `shape`, those left to x filled in."""
+        """Return the type with the sizes of `shape`, with 0 and -1 resolved."""
         if self.shape.count(-1) > 1:
-            raise SignatureError(f"shape {_shown(self.shape)} leaves more than one size open", field="shape")
+            raise SignatureError(f"shape {_shown(self.shape)} has more than one -1", field="shape")
         if any(size == 0 and i >= x.rank for i, size in enumerate(self.shape)):
-            raise SignatureError(f"shape {_shown(self.shape)} takes a size that {x} does not have", field="shape")
+            raise SignatureError(f"shape {_shown(self.shape)} copies a size that {x} does not have", field="shape")
+
         copied = {i for i, size in enumerate(self.shape) if size == 0}
         before = product(size for i, size in enumerate(x.shape) if i not in copied)
-        known = [size for size in self.shape if size not in (0, -1)]
-        left = before.exactly(product(known))
-        if left is None or (-1 not in self.shape and left != 1):
-            raise SignatureError(
-                f"the elements of {x} do not make a shape {_shown(self.shape)}", code="T202", field="shape"
-            )
-        _told(self.shape, x, like, "shape")
-        sizes = [x.shape[i] if size == 0 else left if size == -1 else size for i, size in enumerate(self.shape)]
-        return Signature((x.with_shape(*sizes),), limits=_least(known))
+        sizes = [size for size in self.shape if size not in (0, -1)]
+        remaining = before.exactly(product(sizes))
+        if remaining is None or (-1 not in self.shape and remaining != 1):
+            raise SignatureError(f"cannot reshape {x} to {_shown(self.shape)}", code="T202", field="shape")
+
+        _read_off_all(self.shape, x, like, "shape")
+        resolved = [x.shape[i] if size == 0 else remaining if size == -1 else size for i, size in enumerate(self.shape)]
+        return Signature((x.with_shape(*resolved),), limits=_at_least_one(sizes))
 
     def construction(self, x: TensorType, like: TensorType | None = None) -> ConstructorCall[nn.Module]:
-        """torch.reshape as a module."""
+        """Return torch.reshape as a module."""
         from stackc.modules.layout import Reshape
 
-        return construct(Reshape, _told(self.shape, x, like, "shape"))
+        return construct(Reshape, _read_off_all(self.shape, x, like, "shape"))
 
     def expression(self, x: str, like: str | None = None) -> str:
-        """Tensor.reshape."""
-        told = [*filter(None, (x, like))]
-        sizes = (f"{x}.shape[{i}]" if size == 0 else written(size, *told) for i, size in enumerate(self.shape))
+        """Return a call of Tensor.reshape."""
+        inputs = [*filter(None, (x, like))]
+        sizes = (f"{x}.shape[{i}]" if size == 0 else written(size, *inputs) for i, size in enumerate(self.shape))
         return f"{x}.reshape({', '.join(sizes)})"
 
 
 @component("squeeze", "x")
 class Squeeze(Component):
-    """y = x without an axis of one entry.
+    """y = x without an axis of size 1.
 
     x: [..., 1, ...] → y: [..., ...].
     """
@@ -134,48 +136,46 @@ class Squeeze(Component):
     axis: Axis = -1
 
     def signature(self, x: TensorType) -> Signature:
-        """The axis goes."""
+        """Return the type without the axis."""
         axis = axis_of(self.axis, x)
         if x.shape[axis] != 1:
-            hint = "select takes one of several entries"
-            raise SignatureError(
-                f"axis {self.axis} of {x} has {x.shape[axis]} entries, not one", field="axis", hint=hint
-            )
+            message = f"axis {self.axis} of {x} has size {x.shape[axis]}, not 1"
+            raise SignatureError(message, field="axis", hint="use select to take one of several entries")
         return Signature((x.with_shape(*x.shape[:axis], *x.shape[axis + 1 :]),))
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.squeeze as a module."""
+        """Return torch.squeeze as a module."""
         from stackc.modules.layout import Squeeze
 
         return construct(Squeeze, self.axis)
 
     def expression(self, x: str) -> str:
-        """Tensor.squeeze."""
+        """Return a call of Tensor.squeeze."""
         return f"{x}.squeeze({self.axis})"
 
 
 @component("unsqueeze", "x")
 class Unsqueeze(Component):
-    """y = x with one more axis, of one entry.
+    """y = x with one more axis, of size 1.
 
     x: [..., ...] → y: [..., 1, ...].
     """
 
-    axis: Annotated[int, "the place of the axis in y, counted from 0, or from the end if negative"] = -1
+    axis: Annotated[int, "the position of the new axis in y, counted from 0, or from the end if negative"] = -1
 
     def signature(self, x: TensorType) -> Signature:
-        """An axis of 1."""
+        """Return the type with one more axis of size 1."""
         axis = axis_of(self.axis, x.with_shape(*x.shape, 1))
         return Signature((x.with_shape(*x.shape[:axis], 1, *x.shape[axis:]),))
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.unsqueeze as a module."""
+        """Return torch.unsqueeze as a module."""
         from stackc.modules.layout import Unsqueeze
 
         return construct(Unsqueeze, self.axis)
 
     def expression(self, x: str) -> str:
-        """Tensor.unsqueeze."""
+        """Return a call of Tensor.unsqueeze."""
         return f"{x}.unsqueeze({self.axis})"
 
 
@@ -190,20 +190,20 @@ class Transpose(Component):
     axis1: Annotated[int, "the other axis"] = 2
 
     def signature(self, x: TensorType) -> Signature:
-        """The sizes exchanged."""
+        """Return the type with two sizes exchanged."""
         first, second = axis_of(self.axis0, x, field="axis0"), axis_of(self.axis1, x, field="axis1")
         sizes = list(x.shape)
         sizes[first], sizes[second] = sizes[second], sizes[first]
         return Signature((x.with_shape(*sizes),))
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.transpose as a module."""
+        """Return torch.transpose as a module."""
         from stackc.modules.layout import Transpose
 
         return construct(Transpose, self.axis0, self.axis1)
 
     def expression(self, x: str) -> str:
-        """Tensor.transpose."""
+        """Return a call of Tensor.transpose."""
         return f"{x}.transpose({self.axis0}, {self.axis1})"
 
 
@@ -211,18 +211,18 @@ class Transpose(Component):
 class Permute(Component):
     """y = x with its axes in another order: axis i of y is axis order[i] of x.
 
-    x: [n₀, n₁, …] → y: [n of order[0], n of order[1], …]. From channels first to channels last is
-    `order: [0, 2, 3, 1]`.
+    x: [n₀, n₁, …] → y: [n of order[0], n of order[1], …]. `order: [0, 2, 3, 1]` goes from channels first to channels
+    last.
     """
 
-    order: Annotated[tuple[int, ...], "the axes of x, counted from 0, in the order of those of y"]
+    order: Annotated[tuple[int, ...], "for each axis of y the axis of x, counted from 0, or from the end if negative"]
 
     def signature(self, x: TensorType) -> Signature:
-        """The sizes in that order."""
+        """Return the type with its sizes in that order."""
         return Signature((x.with_shape(*(x.shape[axis] for axis in self._axes(x))),))
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.permute as a module."""
+        """Return torch.permute as a module."""
         from stackc.modules.layout import Permute
 
         return construct(Permute, self._axes(x))
@@ -230,27 +230,27 @@ class Permute(Component):
     def _axes(self, x: TensorType) -> tuple[int, ...]:
         axes = tuple(axis_of(axis, x, field="order") for axis in self.order)
         if sorted(axes) != [*range(x.rank)]:
-            message = f"order {list(self.order)} does not name each axis of {x} once"
+            message = f"order {list(self.order)} must name each axis of {x} exactly once"
             raise SignatureError(message, field="order", hint=f"its axes are {', '.join(map(str, range(x.rank)))}")
         return axes
 
     def expression(self, x: str) -> str:
-        """Tensor.permute."""
+        """Return a call of Tensor.permute."""
         return f"{x}.permute({', '.join(map(str, self.order))})"
 
 
 @component("select", "x")
 class Select(Component):
-    """y = x[..., index, ...]: one entry of an axis, which goes.
+    """y = x[..., index, ...]: one entry of an axis; the axis is removed.
 
     x: [..., n, ...] with n > index → y: [..., ...].
     """
 
     axis: Axis = 1
-    index: Annotated[int, "which entry, counted from 0, or from the end if negative"] = 0
+    index: Annotated[int, "the entry, counted from 0, or from the end if negative"] = 0
 
     def signature(self, x: TensorType) -> Signature:
-        """The axis goes."""
+        """Return the type without the axis."""
         axis = axis_of(self.axis, x)
         needed = self.index + 1 if self.index >= 0 else -self.index
         _require_entries(x.shape[axis], needed, x, "index")
@@ -258,52 +258,54 @@ class Select(Component):
         return Signature((x.with_shape(*x.shape[:axis], *x.shape[axis + 1 :]),), limits=limits)
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.select as a module."""
+        """Return torch.select as a module."""
         from stackc.modules.layout import Select
 
         return construct(Select, self.axis, self.index)
 
     def expression(self, x: str) -> str:
-        """Tensor.select."""
+        """Return a call of Tensor.select."""
         return f"{x}.select({self.axis}, {self.index})"
 
 
 @component("slice", "x", LIKE)
 class Slice(Component):
-    """y = x[..., start : start + size, ...]: some entries of an axis, one after another.
+    """y = x[..., start : start + size, ...]: consecutive entries of an axis.
 
     x: [..., n, ...] with n ≥ start + size → y: [..., size, ...], by default all from start on: [..., n − start, ...].
-    `axis: 1, start: 1` is all but the first of a sequence, `axis: 1, size: seq - 1` all but the last. `like` is any
-    tensor that has the dims which the size speaks of.
+    `axis: 1, start: 1` drops the first entry of a sequence, `axis: 1, size: seq - 1` the last. `like` is any tensor
+    that has the dims named in the size.
     """
 
     axis: Axis = -1
     start: Annotated[int, "the first entry, counted from 0, or from the end if negative"] = 0
-    size: Annotated[Extent | None, "how many entries; by default all that are left"] = None
+    size: Annotated[Extent | None, "the number of entries; by default all from start on"] = None
 
     def signature(self, x: TensorType, like: TensorType | None = None) -> Signature:
-        """`size` in the place of the axis."""
+        """Return the type with `size` in place of the size of the axis."""
         axis, size = axis_of(self.axis, x), self._size(x)
+
         if self.size is None:
             needed = self.start + 1 if self.start >= 0 else -self.start
             limits = [Limit(x.shape[axis], f"it takes the entries from {self.start} on", minimum=needed)]
             _require_entries(x.shape[axis], needed, x, "start")
         elif size.constant is not None:
-            limits = self._fitting(size.constant, x.shape[axis], x)
+            limits = self._enough_entries(size.constant, x.shape[axis], x)
         else:
-            limits = [*_least([size]), self._left(size, x.shape[axis], x)]
-        _told((self._asked(x),), x, like, "size")
+            limits = [*_at_least_one([size]), self._remaining_entries(size, x.shape[axis], x)]
+
+        _read_off_all((self._requested(x),), x, like, "size")
         return Signature((x.with_shape(*x.shape[:axis], size, *x.shape[axis + 1 :]),), limits=tuple(limits))
 
     def construction(self, x: TensorType, like: TensorType | None = None) -> ConstructorCall[nn.Module]:
-        """torch.narrow as a module."""
+        """Return torch.narrow as a module."""
         from stackc.modules.layout import Slice
 
-        (size,) = _told((self._asked(x),), x, like, "size")
+        (size,) = _read_off_all((self._requested(x),), x, like, "size")
         return construct(Slice, self.axis, self.start, size)
 
     def expression(self, x: str, like: str | None = None) -> str:
-        """Tensor.narrow."""
+        """Return a call of Tensor.narrow."""
         if self.size is None and self.start < 0:
             return f"{x}.narrow({self.axis}, {self.start}, {-self.start})"
         left = f"{x}.shape[{self.axis}]" + (f" - {self.start}" if self.start else "")
@@ -315,81 +317,74 @@ class Slice(Component):
             return Dim.of(self.size)
         return x.shape[axis_of(self.axis, x)] - self.start if self.start >= 0 else Dim.of(-self.start)
 
-    def _asked(self, x: TensorType) -> int | Dim:
-        """The size, as a number if it is one."""
+    def _requested(self, x: TensorType) -> int | Dim:
+        """Return the size of y along the axis, as an int if it is a number."""
         size = self._size(x)
         return size if size.constant is None else size.constant
 
-    def _fitting(self, size: int, entries: Dim, x: TensorType) -> list[Limit]:
-        """The demand on the axis where the size is a number."""
+    def _enough_entries(self, size: int, entries: Dim, x: TensorType) -> list[Limit]:
+        """Return the limit that the axis has enough entries for a constant size. Raises SignatureError if not."""
         if self.start < 0 < self.start + size:
-            raise SignatureError(f"{size} entries from {self.start} on reach beyond the end", field="size")
+            raise SignatureError(f"{size} entries from {self.start} on extend beyond the end", field="size")
         needed = self.start + size if self.start >= 0 else -self.start
         _require_entries(entries, needed, x, "size")
         return [Limit(entries, f"it takes {size} entries from {self.start} on", minimum=needed)]
 
-    def _left(self, size: Dim, entries: Dim, x: TensorType) -> Limit:
-        """The demand that no more is taken than there is; a SignatureError unless it grows with the sizes, or is a number."""
-        left = _unrounded(entries - self.start - size if self.start >= 0 else Dim.of(-self.start) - size)
-        if any(monomial and coefficient < 0 for monomial, coefficient in left.terms) or (left.constant or 0) < 0:
-            message = f"{size} entries from {self.start} on may be more than the {entries} of axis {self.axis} of {x}"
+    def _remaining_entries(self, size: Dim, entries: Dim, x: TensorType) -> Limit:
+        """Return the limit that the entries after a size with dims number at least 0.
+
+        Raises SignatureError unless their number is a constant or grows with the dims.
+        """
+        rest = without_floors(entries - self.start - size if self.start >= 0 else Dim.of(-self.start) - size)
+        if any(monomial and coefficient < 0 for monomial, coefficient in rest.terms) or (rest.constant or 0) < 0:
+            message = f"{size} entries from {self.start} on may exceed the {entries} of axis {self.axis} of {x}"
             raise SignatureError(message, field="size")
-        return Limit(left, f"it takes {size} entries from {self.start} on, of {entries}", minimum=0)
+        return Limit(rest, f"it takes {size} entries from {self.start} on, of {entries}", minimum=0)
 
 
 @component("split", "x", outputs=("y", "rest"))
 class Split(Component):
-    """y = x[..., : size, ...] and rest = x[..., size :, ...]: an axis in two parts.
+    """y = x[..., : size, ...] and rest = x[..., size :, ...]: an axis split in two parts.
 
     x: [..., n, ...] with n > size → y: [..., size, ...], rest: [..., n − size, ...].
     """
 
     axis: Axis = -1
-    size: Annotated[Size, "how many entries go to y"]
+    size: Annotated[Size, "the number of entries in y"]
 
     def signature(self, x: TensorType) -> Signature:
-        """Both parts."""
+        """Return the types of both parts."""
         axis = axis_of(self.axis, x)
         _require_entries(x.shape[axis], self.size + 1, x, "size")
-        limits = (Limit(x.shape[axis], f"it leaves what is behind {self.size} entries", minimum=self.size + 1),)
+        limits = (Limit(x.shape[axis], f"it needs an entry after the first {self.size}", minimum=self.size + 1),)
         sizes = (Dim.of(self.size), x.shape[axis] - self.size)
         parts = (x.with_shape(*x.shape[:axis], size, *x.shape[axis + 1 :]) for size in sizes)
         return Signature(tuple(parts), limits=limits)
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.narrow, twice, as a module."""
+        """Return torch.narrow, twice, as a module."""
         from stackc.modules.layout import Split
 
         return construct(Split, self.axis, self.size)
 
 
-def _told(
+def _read_off_all(
     sizes: tuple[int | Dim, ...], x: TensorType, like: TensorType | None, field: str
 ) -> tuple[int | SizeExpression, ...]:
-    """The sizes as a module can calculate them. A SignatureError where it cannot, or where `like` tells nothing."""
+    """Return the sizes for a module to compute. Raises SignatureError if it cannot, or (T208) if `like` is unused."""
     if like is not None and not any(isinstance(size, Dim) for size in sizes):
-        raise SignatureError(
-            "like has no meaning where all sizes are numbers", code="T208", port="like", hint="take it out"
-        )
+        message = "like is unused: all sizes are numbers"
+        raise SignatureError(message, code="T208", port="like", hint="remove the arrow into it")
     return tuple(read_off(size, (x, like), field) for size in sizes)
 
 
-def _unrounded(dim: Dim) -> Dim:
-    """A dim that is not below 0 where this one is not: what is rounded down and taken off, taken off as it is."""
-    for monomial, coefficient in dim.terms:
-        if coefficient < 0 and len(monomial) == 1 and isinstance(floor := monomial[0], Floor):
-            rest = dim - Dim(((monomial, coefficient),))
-            return _unrounded(rest * floor.divisor + floor.numerator * coefficient)
-    return dim
-
-
-def _least(sizes: Sequence[int | Dim]) -> tuple[Limit, ...]:
-    """The demand that a size leaves something."""
+def _at_least_one(sizes: Sequence[int | Dim]) -> tuple[Limit, ...]:
+    """Return the limit of each size with dims: at least 1."""
     return tuple(Limit(size, "it makes an axis of that size") for size in sizes if isinstance(size, Dim))
 
 
 def _shown(size: int | Dim | tuple[int | Dim, ...]) -> str:
-    """A field as the spec writes it."""
+    """Return a field as the spec writes it."""
     return f"[{', '.join(map(str, size))}]" if isinstance(size, tuple) else str(size)
 
 

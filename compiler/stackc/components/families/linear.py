@@ -1,4 +1,4 @@
-"""Affine maps of the features, and the feed-forward network made of two of them."""
+"""Linear layers, scales, and the feed-forward network of a transformer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from stackc.components.base import Component, Signature, SignatureError, axis_of
 from stackc.components.construction import ConstructorCall, construct, nested
 from stackc.components.fields import Probability, Size
 from stackc.components.registry import component
-from stackc.core.types import Dim, TensorType, product
+from stackc.core.types import Dim, TensorType, product, shape
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,13 +17,13 @@ Activation = Literal["gelu", "gelu_tanh", "relu", "silu", "sigmoid", "tanh"]
 
 
 def linear_parameters(inputs: int, outputs: int, bias: bool, dtype: str, prefix: str = "") -> dict[str, TensorType]:
-    """The parameters of a torch.nn.Linear: weight [outputs, inputs], and bias [outputs] where there is one."""
-    weight, one = TensorType(dtype, (Dim.of(outputs), Dim.of(inputs))), TensorType(dtype, (Dim.of(outputs),))
-    return {f"{prefix}weight": weight} | ({f"{prefix}bias": one} if bias else {})
+    """Return the parameters of a torch.nn.Linear: weight [outputs, inputs], and bias [outputs] if it has one."""
+    parameters = {f"{prefix}weight": TensorType(dtype, shape(outputs, inputs))}
+    return parameters | ({f"{prefix}bias": TensorType(dtype, shape(outputs))} if bias else {})
 
 
 def linear_flops(x: TensorType, outputs: int) -> Dim:
-    """2 a multiply-add of x·Wᵀ with W [outputs, features]."""
+    """Return 2 FLOPs per multiply-add of x·Wᵀ with W [outputs, features]."""
     return 2 * product(x.shape) * outputs
 
 
@@ -38,13 +38,13 @@ class Linear(Component):
     bias: Annotated[bool, "learn a bias b"] = True
 
     def signature(self, x: TensorType) -> Signature:
-        """The last axis becomes `out`; weight [out, features], bias [out]."""
+        """Return the type with `out` as its last axis; weight [out, features], bias [out]."""
         require_float(x)
         parameters = linear_parameters(features_of(x), self.out, self.bias, x.dtype)
         return Signature((x.with_last(self.out),), parameters, flops=linear_flops(x, self.out))
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.Linear."""
+        """Return torch.nn.Linear."""
         from torch import nn
 
         return construct(nn.Linear, features_of(x), self.out, self.bias)
@@ -52,56 +52,56 @@ class Linear(Component):
 
 @component("scale", "x")
 class Scale(Component):
-    """y = factor·x + offset, with two numbers that are not learned.
+    """y = factor·x + offset, with two constants.
 
     x: [...] → y: the same.
     """
 
-    factor: Annotated[float, "what every element is multiplied by"]
-    offset: Annotated[float, "what is added to every element"] = 0.0
+    factor: Annotated[float, "the factor of every element"]
+    offset: Annotated[float, "the number added to every element"] = 0.0
 
     def signature(self, x: TensorType) -> Signature:
-        """The same type."""
+        """Return the same type."""
         require_float(x)
         return Signature((x,))
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """Product and sum as a module."""
+        """Return product and sum as a module."""
         from stackc.modules.linear import Scale
 
         return construct(Scale, self.factor, self.offset)
 
     def expression(self, x: str) -> str:
-        """Product and sum, written out."""
+        """Return product and sum, written out."""
         sign = "+" if self.offset > 0 else "-"
         return f"{x} * {self.factor}" + (f" {sign} {abs(self.offset)}" if self.offset else "")
 
 
 @component("learned_scale", "x")
 class LearnedScale(Component):
-    """y = weight · x, with a learned factor for each feature: the layer scale of Touvron et al. 2021, arXiv:2103.17239.
+    """y = weight · x, with a learned factor per feature: the layer scale of Touvron et al. 2021, arXiv:2103.17239.
 
-    `per: all` is one factor for all. With `exponential` its logarithm is learned, so that it stays above 0:
+    `per: all` learns one factor for all. `exponential` learns its logarithm, so that the factor stays positive:
     y = exp(weight) · x, the temperature of Radford et al. 2021, arXiv:2103.00020, which starts at 1 / 0.07.
     x: [..., features], or features on any axis → y: the same.
     """
 
-    per: Annotated[Literal["feature", "all"], "what has a factor of its own"] = "feature"
+    per: Annotated[Literal["feature", "all"], "learn a factor for each feature, or one for all"] = "feature"
     axis: Annotated[int, "the feature axis, counted from 0, or from the end if negative"] = -1
-    initial: Annotated[float, "the factor that training starts from"] = 1.0
+    initial: Annotated[float, "the initial factor"] = 1.0
     exponential: Annotated[bool, "learn the logarithm of the factor"] = False
 
     def signature(self, x: TensorType) -> Signature:
-        """The same type; weight [features], or []."""
+        """Return the same type; weight [features], or []."""
         require_float(x)
         if self.exponential and self.initial <= 0:
             raise SignatureError(
-                f"initial {self.initial:g} has no logarithm", field="initial", hint="a number above 0 has one"
+                f"initial {self.initial:g} has no logarithm", field="initial", hint="exponential needs a number above 0"
             )
         return Signature((x,), {"weight": x.with_shape(*self._features(x))})
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """A parameter and a product."""
+        """Return the scaling as a module."""
         from stackc.modules.linear import LearnedScale
 
         features = self._features(x)
@@ -124,27 +124,29 @@ class Mlp(Component):
     arXiv:2002.05202.
     """
 
-    hidden: Annotated[Size, "features between the two maps"]
-    out: Annotated[Size | None, "features of y; by default as many as x has"] = None
-    activation: Annotated[Activation, "the function between the two maps"] = "gelu"
-    dropout: Annotated[Probability, "the probability of dropout after the activation, in training"] = 0.0
-    bias: Annotated[bool, "learn the biases"] = True
-    gated: Annotated[bool, "multiply by a third map, to which the activation goes over"] = False
+    hidden: Annotated[Size, "features between the two layers"]
+    out: Annotated[Size | None, "features of y; by default those of x"] = None
+    activation: Annotated[Activation, "the function between the two layers"] = "gelu"
+    dropout: Annotated[Probability, "the dropout probability after the activation, in training"] = 0.0
+    bias: Annotated[bool, "learn biases"] = True
+    gated: Annotated[bool, "multiply by a third layer, which takes over the activation"] = False
 
     def signature(self, x: TensorType) -> Signature:
-        """The last axis becomes `out`; `up`, `down` and, gated, `gate` have the parameters of a linear each."""
+        """Return the type with `out` as its last axis; `up`, `down` and, if gated, `gate` are linear layers."""
         require_float(x)
         features = features_of(x)
         out = self.out or features
+
         up = linear_parameters(features, self.hidden, self.bias, x.dtype, "up.")
         down = linear_parameters(self.hidden, out, self.bias, x.dtype, "down.")
         gate = linear_parameters(features, self.hidden, self.bias, x.dtype, "gate.") if self.gated else {}
+
         flops = (1 + self.gated) * linear_flops(x, self.hidden) + linear_flops(x.with_last(self.hidden), out)
         between = product(x.shape[:-1]) * self.hidden * (1 + self.gated)
         return Signature((x.with_last(out),), gate | up | down, flops=flops, workspace=between)
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.Linear, `up` and `down`, with the activation between them; gated, a third one, `gate`."""
+        """Return two torch.nn.Linear, `up` and `down`, around the activation; if gated, a third one, `gate`."""
         from stackc.modules.linear import GatedMlp, Mlp
 
         features = features_of(x)

@@ -1,4 +1,4 @@
-"""From a vector a position to one vector, from all that stand along some axes to one number; vectors to unit length."""
+"""Sequence pooling, axis reductions, and L2 normalization."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ SEQUENCE = "[batch, seq, dim]"
 
 @component("mean_pool", "x", Port("mask", optional=True))
 class MeanPool(Component):
-    """y = Σᵢ mᵢ·xᵢ / max(Σᵢ mᵢ, 1) with mᵢ = 1 where mask[i] is nonzero and 0 elsewhere: the mean over the positions.
+    """y = Σᵢ mᵢ·xᵢ / max(Σᵢ mᵢ, 1) with mᵢ = 1 if mask[i] is nonzero, else 0: the masked mean over the positions.
 
-    x: [batch, seq, dim], mask: [batch, seq] → y: [batch, dim]; without a mask every position counts, and where the mask
-    is all zero, y is zero. Reimers, Gurevych 2019, arXiv:1908.10084.
+    x: [batch, seq, dim], mask: [batch, seq] → y: [batch, dim]; without a mask every position counts; y is zero if the
+    mask is all zero. Reimers, Gurevych 2019, arXiv:1908.10084.
     """
 
     def signature(self, x: TensorType, mask: TensorType | None = None) -> Signature:
-        """The sequence axis goes."""
+        """Return the type without the sequence axis."""
         return _over_positions(x, mask)
 
     def construction(self, x: TensorType, mask: TensorType | None = None) -> ConstructorCall[nn.Module]:
-        """The masked mean as a module."""
+        """Return the masked mean as a module."""
         from stackc.modules.pool import MeanPool
 
         return construct(MeanPool)
@@ -47,61 +47,61 @@ class MeanPool(Component):
 
 @component("max_pool", "x", Port("mask", optional=True))
 class MaxPool(Component):
-    """y = the maximum of xᵢ over the positions i where mask[i] is nonzero.
+    """y = the maximum of xᵢ over the positions i with nonzero mask[i].
 
-    x: [batch, seq, dim], mask: [batch, seq] → y: [batch, dim]; without a mask every position counts, and where the mask
-    is all zero, y is zero. Collobert et al. 2011, arXiv:1103.0398.
+    x: [batch, seq, dim], mask: [batch, seq] → y: [batch, dim]; without a mask every position counts; y is zero if the
+    mask is all zero. Collobert et al. 2011, arXiv:1103.0398.
     """
 
     def signature(self, x: TensorType, mask: TensorType | None = None) -> Signature:
-        """The sequence axis goes."""
+        """Return the type without the sequence axis."""
         return _over_positions(x, mask)
 
     def construction(self, x: TensorType, mask: TensorType | None = None) -> ConstructorCall[nn.Module]:
-        """The masked maximum as a module."""
+        """Return the masked maximum as a module."""
         from stackc.modules.pool import MaxPool
 
         return construct(MaxPool)
 
 
 def _over_positions(x: TensorType, mask: TensorType | None) -> Signature:
-    """A vector of all that a mask keeps."""
+    """Return the signature of pooling over the positions that a mask keeps."""
     require_float(x)
     require_layout(x, SEQUENCE)
     if mask is not None:
         require_mask(mask)
         if mask.shape != x.shape[:2]:
-            needed = mask.with_shape(*x.shape[:2])
-            raise SignatureError(f"needs a mask {needed} for {x}, and gets {mask}", port="mask")
+            expected = mask.with_shape(*x.shape[:2])
+            raise SignatureError(f"expects a mask {expected} for {x}, got {mask}", port="mask")
     return Signature((x.with_shape(x.shape[0], x.shape[2]),))
 
 
 @component("cls_pool", "x")
 class ClsPool(Component):
-    """y = x[:, 0]: the first position speaks for all, as BERT's [CLS] token does.
+    """y = x[:, 0]: the first position represents the sequence, like BERT's [CLS] token.
 
     x: [batch, seq, dim] → y: [batch, dim]. Devlin et al. 2018, arXiv:1810.04805.
     """
 
     def signature(self, x: TensorType) -> Signature:
-        """The sequence axis goes."""
+        """Return the type without the sequence axis."""
         require_layout(x, SEQUENCE)
         return Signature((x.with_shape(x.shape[0], x.shape[2]),))
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """The selection as a module."""
+        """Return the selection as a module."""
         from stackc.modules.pool import ClsPool
 
         return construct(ClsPool)
 
     def expression(self, x: str) -> str:
-        """An index."""
+        """Return an index."""
         return f"{x}[:, 0]"
 
 
 @component("l2_normalize", "x")
 class L2Normalize(Component):
-    """y = x / max(‖x‖₂, eps) along an axis, or over several: vectors of length 1, whose dot product is their cosine.
+    """y = x / max(‖x‖₂, eps) along one or several axes: vectors of length 1, whose dot product is their cosine.
 
     x: [...] → y: the same.
     """
@@ -109,58 +109,58 @@ class L2Normalize(Component):
     axis: Annotated[
         int | tuple[int, ...], "the axis of the vectors, or a list of axes, counted from 0, or from the end if negative"
     ] = -1
-    eps: Annotated[Epsilon, "the least norm to divide by"] = 1e-12
+    eps: Annotated[Epsilon, "the smallest norm to divide by"] = 1e-12
 
     def signature(self, x: TensorType) -> Signature:
-        """The same type."""
+        """Return the same type."""
         require_float(x)
         axes_of(self.axis, x)
         return Signature((x,))
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.functional.normalize as a module."""
+        """Return torch.nn.functional.normalize as a module."""
         from stackc.modules.pool import L2Normalize
 
         return construct(L2Normalize, self.axis, self.eps)
 
     def expression(self, x: str) -> str:
-        """torch.nn.functional.normalize."""
+        """Return a call of torch.nn.functional.normalize."""
         return f"F.normalize({x}, dim={self.axis}{f', eps={self.eps}' * (self.eps != 1e-12)})"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reduction(Component):
-    """The base of what makes one number of all that stand along some axes."""
+    """The base class of reductions along one or several axes."""
 
     torch_name: ClassVar[str]
 
     axis: Annotated[
-        int | tuple[int, ...], "the axis that goes, or a list of axes, counted from 0, or from the end if negative"
+        int | tuple[int, ...], "the axis to reduce, or a list of axes, counted from 0, or from the end if negative"
     ] = -1
-    keepdim: Annotated[bool, "leave the axes there, with one entry"] = False
+    keepdim: Annotated[bool, "keep the reduced axes with size 1"] = False
 
     def signature(self, x: TensorType) -> Signature:
-        """The axes go, or become 1."""
+        """Return the type without the axes, or with size 1 there."""
         require_float(x)
         axes = axes_of(self.axis, x)
-        kept = (1,) if self.keepdim else ()
-        sizes = [size for i, own in enumerate(x.shape) for size in (kept if i in axes else (own,))]
+        reduced = (1,) if self.keepdim else ()
+        sizes = [new for i, size in enumerate(x.shape) for new in (reduced if i in axes else (size,))]
         return Signature((x.with_shape(*sizes),))
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """The reduction as a module."""
+        """Return the reduction as a module."""
         from stackc.modules.pool import Reduction
 
         return construct(Reduction, self.torch_name, self.axis, self.keepdim)
 
     def expression(self, x: str) -> str:
-        """The method of a tensor."""
+        """Return a method call of the tensor."""
         return f"{x}.{self.torch_name}(dim={self.axis}{', keepdim=True' * self.keepdim})"
 
 
 @component("reduce_mean", "x")
 class ReduceMean(Reduction):
-    """y = the mean of x along an axis or several.
+    """y = the mean of x along one or several axes.
 
     x: [..., n, ...] → y: [..., ...], or [..., 1, ...] with keepdim.
     """
@@ -170,7 +170,7 @@ class ReduceMean(Reduction):
 
 @component("reduce_sum", "x")
 class ReduceSum(Reduction):
-    """y = the sum of x along an axis or several.
+    """y = the sum of x along one or several axes.
 
     x: [..., n, ...] → y: [..., ...], or [..., 1, ...] with keepdim.
     """
@@ -180,7 +180,7 @@ class ReduceSum(Reduction):
 
 @component("reduce_max", "x")
 class ReduceMax(Reduction):
-    """y = the maximum of x along an axis or several.
+    """y = the maximum of x along one or several axes.
 
     x: [..., n, ...] → y: [..., ...], or [..., 1, ...] with keepdim.
     """
@@ -190,7 +190,7 @@ class ReduceMax(Reduction):
 
 @component("reduce_min", "x")
 class ReduceMin(Reduction):
-    """y = the minimum of x along an axis or several.
+    """y = the minimum of x along one or several axes.
 
     x: [..., n, ...] → y: [..., ...], or [..., 1, ...] with keepdim.
     """

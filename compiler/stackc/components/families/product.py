@@ -1,4 +1,4 @@
-"""Products of vectors and matrices with each other: how alike two of them are, and matrices multiplied."""
+"""Dot products, cosine similarity and matrix multiplication."""
 
 from __future__ import annotations
 
@@ -18,59 +18,61 @@ Axis = Annotated[int, "the axis of the vectors, counted from 0, or from the end 
 
 
 def _pair(x: tuple[TensorType, ...], axis: int) -> Signature:
-    """A number for each pair of vectors along an axis, which goes; a SignatureError unless there are two inputs that fit."""
+    """Return one number per pair of vectors, without their axis. Raises SignatureError unless two inputs fit."""
     require_floats(x)
     if len(x) != 2:
-        raise SignatureError(f"needs two arrows, one for each factor, and gets {len(x)}", port="x")
+        raise SignatureError(f"expects two arrows, one per factor, got {len(x)}", port="x")
+
     both = broadcast(x)
-    place = axis_of(axis, both)
-    from_end = place - both.rank
-    if any(t.rank < -from_end or t.shape[from_end] != both.shape[place] for t in x):
+    vector_axis = axis_of(axis, both)
+    from_end = vector_axis - both.rank
+    if any(t.rank < -from_end or t.shape[from_end] != both.shape[vector_axis] for t in x):
         raise SignatureError(f"the vectors of {x[0]} and {x[1]} differ in length", port="x")
-    return Signature((both.with_shape(*both.shape[:place], *both.shape[place + 1 :]),))
+
+    return Signature((both.with_shape(*both.shape[:vector_axis], *both.shape[vector_axis + 1 :]),))
 
 
 @component("dot", SEVERAL)
 class Dot(Component):
-    """y = Σᵢ aᵢ·bᵢ along an axis, for two arrows into x, which bring a and b.
+    """y = Σᵢ aᵢ·bᵢ along an axis, for two arrows into x, a and b.
 
-    x: [..., n, ...] each → y: [..., ...], their shapes broadcast, the axis gone.
-    Of vectors of length 1 it is their cosine.
+    x: [..., n, ...] each → y: [..., ...], their shapes broadcast, without the axis.
+    For vectors of length 1 it is their cosine.
     """
 
     axis: Axis = -1
 
     def signature(self, *x: TensorType) -> Signature:
-        """The axis goes."""
+        """Return the type without the axis."""
         return _pair(x, self.axis)
 
     def construction(self, *x: TensorType) -> ConstructorCall[nn.Module]:
-        """The sum of products as a module."""
+        """Return the sum of products as a module."""
         from stackc.modules.product import Dot
 
         return construct(Dot, self.axis)
 
     def expression(self, a: str, b: str) -> str:
-        """The sum of products, written out."""
+        """Return the sum of products, written out."""
         return f"({a} * {b}).sum(dim={self.axis})"
 
 
 @component("cosine_similarity", SEVERAL)
 class CosineSimilarity(Component):
-    """y = Σᵢ aᵢ·bᵢ / (max(‖a‖₂, eps) · max(‖b‖₂, eps)) along an axis, for two arrows into x, which bring a and b.
+    """y = Σᵢ aᵢ·bᵢ / (max(‖a‖₂, eps) · max(‖b‖₂, eps)) along an axis, for two arrows into x, a and b.
 
-    x: [..., n, ...] each → y: [..., ...], their shapes broadcast, the axis gone.
+    x: [..., n, ...] each → y: [..., ...], their shapes broadcast, without the axis.
     """
 
     axis: Axis = -1
-    eps: Annotated[Epsilon, "the least norm to divide by"] = 1e-8
+    eps: Annotated[Epsilon, "the smallest norm to divide by"] = 1e-8
 
     def signature(self, *x: TensorType) -> Signature:
-        """The axis goes."""
+        """Return the type without the axis."""
         return _pair(x, self.axis)
 
     def construction(self, *x: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.nn.CosineSimilarity."""
+        """Return torch.nn.CosineSimilarity."""
         from torch import nn
 
         return construct(nn.CosineSimilarity, self.axis, self.eps)
@@ -78,36 +80,38 @@ class CosineSimilarity(Component):
 
 @component("matmul", "x", Port("other"))
 class Matmul(Component):
-    """y = x · other, the product of two matrices, or of as many pairs of them as the other axes hold.
+    """y = x · other, the product of two matrices, or of each pair of matrices along the other axes.
 
-    x: [..., m, k], other: [..., k, n], or [..., n, k] if transposed → y: [..., m, n]; the axes before broadcast.
+    x: [..., m, k], other: [..., k, n], or [..., n, k] if transposed → y: [..., m, n]; the other axes broadcast.
     """
 
-    transposed: Annotated[bool, "take `other` with its last two axes exchanged"] = False
+    transposed: Annotated[bool, "exchange the last two axes of `other`"] = False
 
     def signature(self, x: TensorType, other: TensorType) -> Signature:
-        """The inner axis goes."""
+        """Return the type without the inner axis."""
         require_floats((x, other))
         for port, t in (("x", x), ("other", other)):
             if t.rank < 2:
-                raise SignatureError(f"needs [..., rows, columns], and gets {t}", port=port)
+                raise SignatureError(f"expects [..., rows, columns], got {t}", port=port)
+
         inner, columns = other.shape[-2:] if not self.transposed else other.shape[:-3:-1]
         if inner != x.shape[-1]:
             raise SignatureError(
                 f"cannot multiply {x} by {other}: {x.shape[-1]} is not {inner}",
                 port="other",
-                hint="`transposed: true` takes it with its last two axes exchanged",
+                hint="write `transposed: true` to exchange its last two axes",
             )
-        before = broadcast((x.with_shape(*x.shape[:-2]), other.with_shape(*other.shape[:-2]))).shape
-        y = x.with_shape(*before, x.shape[-2], columns)
+
+        outer = broadcast((x.with_shape(*x.shape[:-2]), other.with_shape(*other.shape[:-2]))).shape
+        y = x.with_shape(*outer, x.shape[-2], columns)
         return Signature((y,), flops=2 * product(y.shape) * inner)
 
     def construction(self, x: TensorType, other: TensorType) -> ConstructorCall[nn.Module]:
-        """torch.matmul as a module."""
+        """Return torch.matmul as a module."""
         from stackc.modules.product import Matmul
 
         return construct(Matmul, self.transposed)
 
     def expression(self, x: str, other: str) -> str:
-        """The operator."""
+        """Return the operator."""
         return f"{x} @ {other}.transpose(-2, -1)" if self.transposed else f"{x} @ {other}"

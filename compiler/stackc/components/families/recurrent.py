@@ -1,4 +1,4 @@
-"""Recurrent layers: one state carried along the positions of a sequence."""
+"""Recurrent layers: a state is carried along the positions of a sequence."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class RecurrentOptions(TypedDict):
-    """What the modules of recurrent layers take beside sizes."""
+    """The options of the modules of recurrent layers."""
 
     layers: int
     bias: bool
@@ -34,37 +34,39 @@ class RecurrentOptions(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class Recurrent(Component):
-    """What the recurrent layers have in common: fields, and a signature by the number of gates and of states."""
+    """The base class of recurrent layers: their fields, and a signature by the number of gates and states."""
 
     gates: ClassVar[int]
 
-    hidden: Annotated[Size, "features of the state of one direction"]
-    layers: Annotated[int, Range(minimum=1, maximum=1000), "layers, each on what the one before it gives"] = 1
-    bidirectional: Annotated[bool, "read the sequence from both ends, and join what both give"] = False
-    bias: Annotated[bool, "learn two biases for every gate, as PyTorch does"] = True
-    dropout: Annotated[Probability, "the probability of dropout between two layers, in training"] = 0.0
+    hidden: Annotated[Size, "features of the state of each direction"]
+    layers: Annotated[int, Range(minimum=1, maximum=1000), "layers, each on the output of the one before"] = 1
+    bidirectional: Annotated[bool, "read the sequence in both directions and concatenate the outputs"] = False
+    bias: Annotated[bool, "learn two biases per gate, as PyTorch does"] = True
+    dropout: Annotated[Probability, "the dropout probability between layers, in training"] = 0.0
 
     @property
     def directions(self) -> int:
-        """2 where the sequence is read from both ends, else 1."""
+        """2 if bidirectional, else 1."""
         return 2 if self.bidirectional else 1
 
     def recurrent_signature(self, x: TensorType, **states: TensorType | None) -> Signature:
-        """y and the last states; parameters under PyTorch's names. `states` has the first ones by port."""
+        """Return y and the last states; parameters under PyTorch's names. `states` are the first states by port."""
         require_float(x)
         require_layout(x, "[batch, seq, features]")
         if self.dropout and self.layers == 1:
             raise SignatureError(
-                "dropout has no meaning with one layer: it acts between two",
+                "dropout needs two or more layers: it acts between them",
                 code="T208",
                 field="dropout",
-                hint="take it out, put a dropout behind the node, or write `layers: 2`",
+                hint="remove it, add a dropout after the node, or write `layers: 2`",
             )
+
         batch, seq = x.shape[:2]
         state = TensorType(x.dtype, (Dim.of(self.layers * self.directions), batch, Dim.of(self.hidden)))
-        for port, given in states.items():
-            if given is not None and given != state:
-                raise SignatureError(f"needs a first state {state}, and gets {given}", port=port)
+        for port, first in states.items():
+            if first is not None and first != state:
+                raise SignatureError(f"expects a first state {state}, got {first}", port=port)
+
         parameters: dict[str, TensorType] = {}
         flops, rows = Dim.of(0), self.gates * self.hidden
         for layer in range(self.layers):
@@ -72,12 +74,13 @@ class Recurrent(Component):
             for suffix in (f"_l{layer}", f"_l{layer}_reverse")[: self.directions]:
                 parameters |= self._parameters(suffix, rows, features, x.dtype)
                 flops = flops + 2 * batch * seq * rows * (features + self.hidden)
+
         y = x.with_last(self.directions * self.hidden)
         workspace = product(x.shape[:2]) * rows * self.directions
         return Signature((y, *(state for _ in states)), parameters, flops=flops, workspace=workspace)
 
     def options(self) -> RecurrentOptions:
-        """The fields that all of the modules take alike."""
+        """Return the fields that all modules take."""
         return {
             "layers": self.layers,
             "bias": self.bias,
@@ -86,7 +89,7 @@ class Recurrent(Component):
         }
 
     def _parameters(self, suffix: str, rows: int, features: int, dtype: str) -> dict[str, TensorType]:
-        """The weights and biases of one layer in one direction."""
+        """Return the weights and biases of one layer in one direction."""
         shapes = {"weight_ih": shape(rows, features), "weight_hh": shape(rows, self.hidden)}
         if self.bias:
             shapes |= {"bias_ih": shape(rows), "bias_hh": shape(rows)}
@@ -95,23 +98,23 @@ class Recurrent(Component):
 
 @component("lstm", "x", Port("h0", optional=True), Port("c0", optional=True), outputs=("y", "h", "c"))
 class Lstm(Recurrent):
-    """y_t = h_t = o·tanh(c_t), c_t = f·c_{t−1} + i·g; i, f, o = σ and g = tanh of W·x_t + b + U·h_{t−1} + d.
+    """y_t = h_t = o·tanh(c_t), c_t = f·c_{t−1} + i·g; with i, f, o = σ and g = tanh of W·x_t + b + U·h_{t−1} + d.
 
     x: [batch, seq, features] → y: [batch, seq, directions · hidden], every h_t;
-    h, c: [layers · directions, batch, hidden], the last states; h0, c0: like them, the first ones, by default 0.
+    h, c: [layers · directions, batch, hidden], the last states; h0, c0: the same, the first states, by default 0.
     Hochreiter and Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735, with the forget gate of Gers et al. 2000.
     """
 
     gates: ClassVar[int] = 4
 
     def signature(self, x: TensorType, h0: TensorType | None = None, c0: TensorType | None = None) -> Signature:
-        """y, h and c."""
+        """Return y, h and c."""
         return self.recurrent_signature(x, h0=h0, c0=c0)
 
     def construction(
         self, x: TensorType, h0: TensorType | None = None, c0: TensorType | None = None
     ) -> ConstructorCall[nn.Module]:
-        """torch.nn.LSTM, its outputs side by side."""
+        """Return torch.nn.LSTM with y, h and c as three outputs."""
         from stackc.modules.recurrent import Lstm
 
         return construct(Lstm, features_of(x), self.hidden, **self.options())
@@ -119,21 +122,21 @@ class Lstm(Recurrent):
 
 @component("gru", "x", Port("h0", optional=True), outputs=("y", "h"))
 class Gru(Recurrent):
-    """y_t = h_t = (1 − z)·n + z·h_{t−1}; n = tanh(W·x_t + b + r·(U·h_{t−1} + d)), r and z σ of the plain sum.
+    """y_t = h_t = (1 − z)·n + z·h_{t−1}; n = tanh(W·x_t + b + r·(U·h_{t−1} + d)), r and z are σ of the plain sum.
 
     x: [batch, seq, features] → y: [batch, seq, directions · hidden], every h_t;
-    h: [layers · directions, batch, hidden], the last state; h0: like it, the first one, by default 0.
-    Cho et al. 2014, arXiv:1406.1078, with the reset gate behind the product, as cuDNN and PyTorch have it.
+    h: [layers · directions, batch, hidden], the last state; h0: the same, the first state, by default 0.
+    Cho et al. 2014, arXiv:1406.1078, with the reset gate after the product, as in cuDNN and PyTorch.
     """
 
     gates: ClassVar[int] = 3
 
     def signature(self, x: TensorType, h0: TensorType | None = None) -> Signature:
-        """y and h."""
+        """Return y and h."""
         return self.recurrent_signature(x, h0=h0)
 
     def construction(self, x: TensorType, h0: TensorType | None = None) -> ConstructorCall[nn.Module]:
-        """torch.nn.GRU."""
+        """Return torch.nn.GRU with the batch first."""
         from stackc.modules.recurrent import Gru
 
         return construct(Gru, features_of(x), self.hidden, **self.options())
@@ -144,20 +147,20 @@ class Rnn(Recurrent):
     """y_t = h_t = tanh(W·x_t + b + U·h_{t−1} + d), or relu of it.
 
     x: [batch, seq, features] → y: [batch, seq, directions · hidden], every h_t;
-    h: [layers · directions, batch, hidden], the last state; h0: like it, the first one, by default 0.
+    h: [layers · directions, batch, hidden], the last state; h0: the same, the first state, by default 0.
     Elman 1990, doi:10.1207/s15516709cog1402_1.
     """
 
     gates: ClassVar[int] = 1
 
-    activation: Annotated[Literal["tanh", "relu"], "what the sum goes through"] = "tanh"
+    activation: Annotated[Literal["tanh", "relu"], "the function of the sum"] = "tanh"
 
     def signature(self, x: TensorType, h0: TensorType | None = None) -> Signature:
-        """y and h."""
+        """Return y and h."""
         return self.recurrent_signature(x, h0=h0)
 
     def construction(self, x: TensorType, h0: TensorType | None = None) -> ConstructorCall[nn.Module]:
-        """torch.nn.RNN."""
+        """Return torch.nn.RNN with the batch first."""
         from stackc.modules.recurrent import Rnn
 
         return construct(Rnn, features_of(x), self.hidden, activation=self.activation, **self.options())

@@ -1,6 +1,12 @@
-"""Files of named tensors, read one tensor at a time: safetensors, in shards too, NumPy's .npz, and what PyTorch saves.
+"""Files of named tensors, read one tensor at a time. Nothing here imports torch unless PyTorch wrote the file, and
+nothing in a file is ever run.
 
-Nothing here imports torch but for files that PyTorch wrote, and nothing in a file is ever run.
+base.py              what every format offers, and how read errors become diagnostics
+opening.py           choose the format by the suffix
+safetensors_file.py  safetensors
+shards.py            several files with an index, as Hugging Face writes them
+npz_file.py          NumPy's .npz
+torch_file.py        what torch.save writes
 """
 
 from stackc.weights.files.base import Array, TensorFile

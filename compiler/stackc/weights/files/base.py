@@ -1,4 +1,4 @@
-"""What every kind of tensor file offers, and how what is wrong with one is told."""
+"""The interface of all formats of tensor files, and how read errors become diagnostics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Array = npt.NDArray[np.generic]
 
 
 class TensorFile(Protocol):
-    """Named tensors that are read one at a time; element types are called as NumPy and PyTorch call them."""
+    """Named tensors that are read one at a time; element types have the names of NumPy and PyTorch."""
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -33,14 +33,14 @@ class TensorFile(Protocol):
         """The element type of every tensor by name."""
 
     def read(self, name: str) -> Array:
-        """One tensor, not to be written to: where the kind of file allows it, a view that is read when it is used.
+        """Return one tensor, read-only: a view of the file if the format allows it, read when it is used.
 
-        bfloat16 is the type of that name in ml_dtypes. SpecError W804 where the file is broken there.
+        bfloat16 is the type of that name in ml_dtypes. Raises SpecError (W804) if the file is broken there.
         """
 
 
 class ReadError(Exception):
-    """A weight file that cannot be read, in the user's words; `hint` is the mend."""
+    """A file of weights that cannot be read; the message is for the user, `hint` says how to fix it."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
@@ -52,7 +52,7 @@ _BROKEN = (ReadError, OSError, ValueError, EOFError, RuntimeError, MemoryError, 
 
 @contextmanager
 def report_broken_file(path: Path, span: Span | None = None) -> Iterator[None]:
-    """What goes wrong in reading `path`, as W804."""
+    """Report errors in reading `path` as SpecError (W804)."""
     try:
         yield
     except _BROKEN as error:

@@ -16,7 +16,7 @@ from stackc.weights.files.base import Array, ReadError, report_broken_file
 
 @dataclass(frozen=True)
 class NpzFile:
-    """An archive, open: to open it reads its whole directory, which is too much to do for every tensor."""
+    """An open archive: opening it reads its whole directory, which would be slow to repeat for every tensor."""
 
     path: Path
     archive: zipfile.ZipFile
@@ -30,14 +30,14 @@ class NpzFile:
 
     @staticmethod
     def open(path: Path) -> NpzFile:
-        """Read the header of every array. ReadError where one is broken or holds Python objects."""
+        """Read the header of every array. Raises ReadError if one is broken or holds Python objects."""
         archive = zipfile.ZipFile(path)
         headers = {info.filename.removesuffix(".npy"): _npy_header(archive, info) for info in archive.infolist()}
         shapes = {name: shape for name, (shape, _) in headers.items()}
         return NpzFile(path, archive, shapes, {name: dtype.name for name, (_, dtype) in headers.items()})
 
     def read(self, name: str) -> Array:
-        """One array, unpacked."""
+        """Unpack one array."""
         with report_broken_file(self.path), self.archive.open(self._member(name)) as member:
             tensor: Array = np.lib.format.read_array(member, allow_pickle=False)
             return tensor
@@ -47,16 +47,16 @@ class NpzFile:
 
 
 def _npy_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
-    """Shape and type of one array of an .npz; ReadError where its bytes cannot be that many."""
+    """Return the shape and type of one array. Raises ReadError if its size does not match them."""
     with archive.open(info) as member:
         version = np.lib.format.read_magic(member)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         try:
             shape, _, dtype = read(member)
         except (tokenize.TokenError, SyntaxError):
-            raise ReadError(f"'{info.filename}' has no header of an array") from None
+            raise ReadError(f"'{info.filename}' has no array header") from None
         if dtype.hasobject:
-            raise ReadError(f"'{info.filename}' holds Python objects", "save arrays of numbers alone")
+            raise ReadError(f"'{info.filename}' holds Python objects", "save only arrays of numbers")
         if member.tell() + math.prod(shape) * dtype.itemsize != info.file_size:
-            raise ReadError(f"'{info.filename}' has another size than it says")
+            raise ReadError(f"'{info.filename}' does not have the size that its header says")
     return shape, dtype

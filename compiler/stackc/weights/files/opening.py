@@ -1,4 +1,4 @@
-"""Which kind of tensor file a path is, by its suffix."""
+"""Open a file of tensors by its suffix."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ KINDS = (".safetensors", ".npz", ".pt", ".pth", ".bin", INDEX)
 
 
 def open_weights(path: Path, span: Span | None = None) -> TensorFile:
-    """A file of tensors by its suffix. SpecError W804 where there is none or it is broken."""
+    """Open a file of tensors by its suffix. Raises SpecError (W804) if it does not exist or is broken."""
     if not path.is_file():
-        hint = "a file, by --weights or under `weights: {file: …}`"
+        hint = "name a file with --weights or under `weights: {file: …}`"
         raise SpecError(Diagnostic("W804", f"no weights at {path}", span, hint))
     if not path.name.endswith(KINDS):
         hint = f"stackc reads {', '.join(KINDS)}"
-        raise SpecError(Diagnostic("W804", f"{path.name}: weights of an unknown kind", span, hint))
+        raise SpecError(Diagnostic("W804", f"{path.name}: unknown kind of weights", span, hint))
+
     with report_broken_file(path, span):
         if path.name.endswith(INDEX):
             return Shards.open(path, lambda file: open_weights(file, span))

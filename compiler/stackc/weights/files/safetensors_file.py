@@ -1,4 +1,4 @@
-"""safetensors: a header of names, types and places, then the tensors as they lie in memory."""
+"""safetensors: a header of names, types and offsets, then the tensors as they are in memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class SafetensorsFile:
-    """A file of safetensors; `offsets` say where in it each tensor begins."""
+    """A file of safetensors; `offsets` are the positions in it where the tensors begin, in bytes."""
 
     path: Path
     shapes: Mapping[str, tuple[int, ...]]
@@ -34,18 +34,19 @@ class SafetensorsFile:
 
     @staticmethod
     def open(path: Path) -> SafetensorsFile:
-        """Read the header. ReadError where it is not that of a whole file."""
-        _require_sound(path)
+        """Read the header. Raises ReadError if the file is not complete."""
+        _require_valid_header(path)
         with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
             header = {name: entry for name, entry in json.loads(file.read(size)).items() if name != "__metadata__"}
+
         shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
         dtypes = {name: _TYPES.get(entry["dtype"], entry["dtype"]) for name, entry in header.items()}
         offsets = {name: 8 + size + entry["data_offsets"][0] for name, entry in header.items()}
         return SafetensorsFile(path, shapes, dtypes, offsets)
 
     def read(self, name: str) -> Array:
-        """A tensor as a view of the file: what is not looked at is not read, and no memory is taken for it."""
+        """Return a tensor as a view of the file: parts that are not accessed are not read and take no memory."""
         dtype = np.dtype(ml_dtypes.bfloat16 if self.dtypes[name] == "bfloat16" else self.dtypes[name])
         shape = self.shapes[name]
         if 0 in shape:
@@ -55,8 +56,8 @@ class SafetensorsFile:
             return view if view.flags.aligned else view.copy()
 
 
-def _require_sound(path: Path) -> None:
-    """Let safetensors itself check the header: that types, shapes and places agree, and that the file is that long."""
+def _require_valid_header(path: Path) -> None:
+    """Let safetensors check that types, shapes and offsets of the header agree with each other and with the file."""
     from safetensors import SafetensorError, safe_open
 
     try:

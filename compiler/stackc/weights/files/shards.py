@@ -1,4 +1,4 @@
-"""Weights in several files: an index, as Hugging Face writes it, says which tensor is in which of them."""
+"""Weights in several files, with an index, as Hugging Face writes it, of the file that holds each tensor."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stackc.weights.files.base import Array, ReadError, TensorFile
 
-_HINT = "the index has {weight_map: {TENSOR: FILE}}, and the files lie beside it"
+_HINT = "an index has {weight_map: {TENSOR: FILE}}, with all files in its folder"
 
 
 @dataclass(frozen=True)
@@ -17,40 +17,45 @@ class Shards:
     """The tensors of an index, each with the file that holds it."""
 
     index: Path
-    homes: Mapping[str, TensorFile]
+    files: Mapping[str, TensorFile]
     shapes: Mapping[str, tuple[int, ...]]
     dtypes: Mapping[str, str]
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """The index and the files that it names."""
-        return (self.index, *dict.fromkeys(path for home in self.homes.values() for path in home.paths))
+        return (self.index, *dict.fromkeys(path for file in self.files.values() for path in file.paths))
 
     @staticmethod
     def open(index: Path, open_file: Callable[[Path], TensorFile]) -> Shards:
-        """Read the index and open its files. ReadError where it is no index or names what is not there."""
+        """Read the index and open its files. Raises ReadError if it is not an index or names what does not exist."""
         names = _weight_map(index)
-        files = {file: open_file(index.parent / file) for file in dict.fromkeys(names.values())}
+        opened = {file: open_file(index.parent / file) for file in dict.fromkeys(names.values())}
         for name, file in names.items():
-            if name not in files[file].shapes:
-                raise ReadError(f"it says that '{name}' is in {file}, and it is not", "download index and files anew")
-        homes = {name: files[file] for name, file in names.items()}
-        shapes = {name: home.shapes[name] for name, home in homes.items()}
-        return Shards(index, homes, shapes, {name: home.dtypes[name] for name, home in homes.items()})
+            if name not in opened[file].shapes:
+                message = f"it says that '{name}' is in {file}, but it is not"
+                raise ReadError(message, "download the index and its files again")
+
+        files = {name: opened[file] for name, file in names.items()}
+        shapes = {name: file.shapes[name] for name, file in files.items()}
+        dtypes = {name: file.dtypes[name] for name, file in files.items()}
+        return Shards(index, files, shapes, dtypes)
 
     def read(self, name: str) -> Array:
-        """One tensor out of its file."""
-        return self.homes[name].read(name)
+        """Read one tensor from its file."""
+        return self.files[name].read(name)
 
 
 def _weight_map(index: Path) -> dict[str, str]:
+    """Read the file of each tensor. Raises ReadError if the index names a file outside its folder or a missing one."""
     tree = json.loads(index.read_text(encoding="utf-8"))
     names = tree.get("weight_map") if isinstance(tree, dict) else None
     if not isinstance(names, dict) or not all(isinstance(file, str) for file in names.values()):
-        raise ReadError("it is no index of weights", _HINT)
+        raise ReadError("it is not an index of weights", _HINT)
+
     for file in dict.fromkeys(names.values()):
         if Path(file).name != file or file.endswith(".json"):
             raise ReadError(f"it names the file '{file}'", _HINT)
         if not (index.parent / file).is_file():
-            raise ReadError(f"{file}, which it names, is not beside it", "download all of its files")
+            raise ReadError(f"it names {file}, which is not in its folder", "download all of its files")
     return names

@@ -1,4 +1,4 @@
-"""What torch.save writes: a pickle, in a zip archive or bare, of which nothing but tensors is taken."""
+"""What torch.save writes: a pickle, in a zip archive or bare, from which only tensors are read."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ml_dtypes
 import numpy as np
 
+from stackc.core.archives import zip_bomb_size
 from stackc.weights.files.base import Array, ReadError, report_broken_file
 
 if TYPE_CHECKING:
     import torch
 
-# What PyTorch's unpicklers raise beside UnpicklingError on bytes that are no pickle.
+# Raised by PyTorch's unpicklers, beside UnpicklingError, on bytes that are not a pickle.
 _NO_PICKLE = (struct.error, LookupError, TypeError, AttributeError, AssertionError)
+_SAVE_STATE_DICT = "save the state_dict alone: `torch.save(model.state_dict(), …)`"
 
 
 @dataclass(frozen=True)
 class TorchFile:
-    """The state_dict that a file holds, mapped into memory where the file allows it."""
+    """The state_dict that a file holds, mapped into memory if the file allows it."""
 
     path: Path
     tensors: Mapping[str, torch.Tensor]
@@ -40,33 +42,15 @@ class TorchFile:
 
     @staticmethod
     def open(path: Path) -> TorchFile:
-        """Unpickle tensors and nothing else. ReadError where there is something else, or no state_dict."""
-        import torch
-
-        archive = zipfile.is_zipfile(path)
-        if archive:
-            _refuse_bombs(path)
-        try:
-            with warnings.catch_warnings(action="ignore"):  # PyTorch's are about the code that saved the file
-                state = torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
-        except pickle.UnpicklingError as error:
-            raise _refused(str(error)) from None
-        except _NO_PICKLE:
-            raise _refused("") from None
-        hint = "save the state_dict alone: `torch.save(model.state_dict(), …)`"
-        if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
-            raise ReadError("it holds something else than a state_dict", hint)
-        for name, tensor in state.items():
-            if not isinstance(tensor, torch.Tensor):
-                raise ReadError(f"'{name}' in it is no tensor", hint)
-            if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
-                raise ReadError(f"'{name}' in it is sparse, quantized or without data", "save plain tensors")
+        """Unpickle tensors and nothing else. Raises ReadError if the file holds anything else, or no state_dict."""
+        state = _unpickle(path)
+        _require_tensors(state)
         shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
         dtypes = {name: str(tensor.dtype).removeprefix("torch.") for name, tensor in state.items()}
         return TorchFile(path, state, shapes, dtypes)
 
     def read(self, name: str) -> Array:
-        """A tensor as a view of the file, or of what was read of it."""
+        """Return a tensor as a view of the file, or of what was read from it."""
         import torch
 
         tensor = self.tensors[name].detach()
@@ -76,18 +60,40 @@ class TorchFile:
             return np.asarray(tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16))
 
 
-def _refuse_bombs(path: Path) -> None:
-    """A small archive can unpack to gigabytes, which PyTorch would do at once; torch.save packs nothing."""
-    with zipfile.ZipFile(path) as archive:
-        unpacked = sum(info.file_size for info in archive.infolist())
-    if unpacked > path.stat().st_size:
-        raise ReadError(f"it unpacks to {unpacked:,} bytes, and torch.save packs nothing", "save it with torch.save")
+def _unpickle(path: Path) -> Any:
+    """Unpickle a file in PyTorch's mode for weights, which runs nothing. Raises ReadError if PyTorch refuses it."""
+    import torch
+
+    archive = zipfile.is_zipfile(path)
+    if archive and (unpacked := zip_bomb_size(path)):  # which PyTorch would unpack at once
+        message = f"it unpacks to {unpacked:,} bytes, but torch.save compresses nothing"
+        raise ReadError(message, "save it with torch.save")
+
+    try:
+        with warnings.catch_warnings(action="ignore"):  # PyTorch's are about the code that saved the file
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
+    except pickle.UnpicklingError as error:
+        raise _unpickling_error(str(error)) from None
+    except _NO_PICKLE:
+        raise _unpickling_error("") from None
 
 
-def _refused(message: str) -> ReadError:
-    """Why PyTorch did not unpickle a file as weights alone; its own advice, to run what is in it, is not passed on."""
+def _require_tensors(state: Any) -> None:
+    """Raise ReadError unless the object is a mapping of names to plain tensors."""
+    import torch
+
+    if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
+        raise ReadError("it does not hold a state_dict", _SAVE_STATE_DICT)
+    for name, tensor in state.items():
+        if not isinstance(tensor, torch.Tensor):
+            raise ReadError(f"'{name}' in it is not a tensor", _SAVE_STATE_DICT)
+        if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
+            raise ReadError(f"'{name}' in it is sparse, quantized or without data", "save plain tensors")
+
+
+def _unpickling_error(message: str) -> ReadError:
+    """Say why PyTorch refused a file, without PyTorch's own advice, which is to run the code in it."""
     if match := re.search(r"GLOBAL (\S+)|Unsupported|_internal|persistent", message):
         what = f" ({match[1]})" if match[1] else ""
-        hint = "save the state_dict alone: `torch.save(model.state_dict(), …)`"
-        return ReadError(f"it holds Python objects{what}, which stackc does not run", hint)
-    return ReadError("it is no file of torch.save")
+        return ReadError(f"it holds Python objects{what}, which stackc does not run", _SAVE_STATE_DICT)
+    return ReadError("it was not written by torch.save")
