@@ -26,6 +26,7 @@ ELSEWHERE = {
     "E501": "export/test_compile.py", "E502": "export/test_link.py", "E504": "test_out_of_memory.py",
     "P701": "test_pipeline.py", "P702": "proof/test_refusals.py", "P703": "proof/test_refusals.py",
     "P704": "proof/test_planted_faults.py", "P705": "models/test_own_modules.py",
+    "P720": "cli/test_reduce_command.py",
     "V101": "view/test_svg.py", "V102": "view/test_svg.py", "V103": "view/test_show_command.py",
     **dict.fromkeys(("R400", "R401", "R402", "R403", "R404"), "runtime/test_providers.py"),
     **dict.fromkeys(("R405", "R406"), "runtime/test_session.py"), "R407": "runtime/test_placement.py",

@@ -12,9 +12,11 @@ import pytest
 import torch
 from torch import nn
 
-from stackc import frontend
-from stackc.artifact import packaging
-from stackc.export import link, pipeline, prepare, weight_folding, write
+from stackc.artifact.lock import write_lock
+from stackc.export import prepare, weight_folding, write
+from stackc.export.link import _Linker, link
+from stackc.export.storage import source_of
+from stackc.typecheck.flatten import flatten
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 Forward = Callable[..., Any]
@@ -67,7 +69,7 @@ def inputs(change: Callable[..., tuple[Any, ...]]) -> Callable[[nn.Module], None
 
 
 def epsilon(module: nn.Module) -> None:
-    module.eps = 1e-2
+    vars(module)["eps"] = 1e-2
 
 
 def refuse(*_: Any) -> tuple[Any, ...]:
@@ -81,15 +83,13 @@ def in_model(change: Callable[[onnx.NodeProto], None]) -> Plant:
     """Change every node of the linked model."""
 
     def plant(patch: pytest.MonkeyPatch) -> None:
-        linked = pipeline.link
-
         def planted(*arguments: Any, **keywords: Any) -> Any:
-            graph = linked(*arguments, **keywords)
+            graph = link(*arguments, **keywords)
             for node in graph.model.graph.node:
                 change(node)
             return graph
 
-        patch.setattr(pipeline, "link", planted)
+        patch.setattr("stackc.export.pipeline.link", planted)
 
     return plant
 
@@ -121,24 +121,22 @@ def residual_read_twice(node: onnx.NodeProto) -> None:
 
 def weights_of_the_layer_before(patch: pytest.MonkeyPatch) -> None:
     """Shows only in a stack: it is the paths that are wrong."""
-    source_of = link.source_of
-
     def planted(call: Any, parameter: str) -> str:
         return source_of(call, parameter).replace("encoder.1.", "encoder.0.")
 
-    patch.setattr(link, "source_of", planted)
+    patch.setattr("stackc.export.link.source_of", planted)
 
 
 def crash_at(op: str) -> Plant:
     def plant(patch: pytest.MonkeyPatch) -> None:
-        place = link._Linker.add_call
+        place = _Linker.add_call
 
         def planted(self: Any, call: Any, parts: Any) -> None:
             if call.component.op == op:
                 raise KeyError("planted")
             place(self, call, parts)
 
-        patch.setattr(link._Linker, "add_call", planted)
+        patch.setattr(_Linker, "add_call", planted)
 
     return plant
 
@@ -188,26 +186,22 @@ def first_row_lost(name: str, array: Any) -> Any:
 
 
 def crash_in_packaging(patch: pytest.MonkeyPatch) -> None:
-    write_lock = packaging.write_lock
-
     def planted(checked: Any) -> str:
         if any(call.component.op == "concat" for call in checked.program.calls):
             raise ZeroDivisionError("planted")
         return write_lock(checked)
 
-    patch.setattr(packaging, "write_lock", planted)
+    patch.setattr("stackc.artifact.packaging.write_lock", planted)
 
 
 def crash_in_check(patch: pytest.MonkeyPatch) -> None:
-    flatten = frontend.flatten
-
     def planted(typed: Any) -> Any:
         program = flatten(typed)
         if any(call.component.op == "cls_pool" for call in program.calls):
             raise AttributeError("planted")
         return program
 
-    patch.setattr(frontend, "flatten", planted)
+    patch.setattr("stackc.frontend.flatten", planted)
 
 
 def bert(name: str, code: str, op: str, plant: Plant) -> Fault:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from stackc.reduction.tree import Plain, SpecTree, TreeBody, TreeNode
 from stackc.spec.document import LANGUAGE_VERSION
+
+LONGEST_CHAIN = 80
+"""Columns of a chain of arrows beyond which the next one starts a line."""
 
 
 def write_tree(tree: SpecTree) -> str:
@@ -59,8 +62,8 @@ def _body(body: TreeBody, indent: str) -> list[str]:
     return [indent + line for line in lines]
 
 
-def _arrows(body: TreeBody) -> Iterator[str]:
-    """Yield one line for each arrow; a node has its op in brackets where it is first mentioned."""
+def _arrows(body: TreeBody) -> list[str]:
+    """Return the lines of the drawing, in chains; a node has its op in brackets where it is first mentioned."""
     drawn: set[str] = set()
 
     def mention(id: str) -> str:
@@ -68,13 +71,19 @@ def _arrows(body: TreeBody) -> Iterator[str]:
         drawn.add(id)
         return f"{id}[{op}]" if op and op != id and _is_label(op) else id
 
+    lines, end = [], None
     for id, node in body.nodes.items():
         if not node.operands:
-            yield mention(id)
+            lines.append(mention(id))
         for operand in node.operands:
             label = f"{operand.out}:{operand.port}" if operand.out else operand.port
             arrow = f'-->|"{label}"|' if label else "-->"
-            yield f"{mention(operand.source)} {arrow} {mention(id)}"
+            if operand.source == end and len(lines[-1]) <= LONGEST_CHAIN:
+                lines[-1] += f" {arrow} {mention(id)}"
+            else:
+                lines.append(f"{mention(operand.source)} {arrow} {mention(id)}")
+            end = id
+    return lines
 
 
 def _entry(id: str, node: TreeNode) -> dict[str, Plain]:
