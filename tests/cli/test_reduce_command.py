@@ -91,10 +91,12 @@ def test_weights_that_the_failure_needs_come_with_it(tmp_path: Path) -> None:
     tensors["second.weight"][0, 1] = 1234
     save_file(tensors, tmp_path / "two.safetensors")
 
-    seen = "(w := Path(path).with_name('reduced.safetensors')).exists() and any((x == 1234).any() for x in load(w).values())"
-    command = judge(tmp_path, seen)
+    command = judge(tmp_path, "seen(Path(path).with_name('reduced.safetensors'))")
     program = (tmp_path / "judge.py").read_text(encoding="utf-8")
-    header = "from pathlib import Path\nfrom safetensors.numpy import load_file as load\n"
+    header = (
+        "from pathlib import Path\nfrom safetensors.numpy import load_file\n"
+        "def seen(file): return file.exists() and any((x == 1234).any() for x in load_file(file).values())\n"
+    )
     (tmp_path / "judge.py").write_text(header + program, encoding="utf-8")
 
     out = tmp_path / "small.yaml"
@@ -102,7 +104,7 @@ def test_weights_that_the_failure_needs_come_with_it(tmp_path: Path) -> None:
     (weight,) = [x for x in load_file(tmp_path / "small.safetensors").values() if x.ndim == 2]
     assert status == 0
     assert weight.tolist() == [[tensors["second.weight"][0, 0], 1234]]
-    assert check_spec(out).program.calls[0].signature.parameters["weight"].shape == (1, 2)
+    assert str(check_spec(out).program.calls[0].signature.parameters["weight"]) == "float32[1, 2]"
 
 
 def test_an_artifact(tmp_path: Path) -> None:
@@ -112,12 +114,10 @@ def test_an_artifact(tmp_path: Path) -> None:
 
 
 def test_a_spec_that_does_not_check_is_reduced_as_text(tmp_path: Path) -> None:
-    """Here a check that should have passed is judged: `stackc check` itself is the command."""
+    """Its operators are no words, so that all around the word goes."""
     (tmp_path / "bad.yaml").write_text(TWO_LAYERS.replace("second[linear]", "second[conv1d]"), encoding="utf-8")
     facts = json.loads(run(tmp_path / "bad.yaml", "--command", judge(tmp_path, "'conv1d' in text"), "--json")[1])
-    assert facts["spec"].strip(" -->[]") == "second[conv1d".strip("[")[: len(facts["spec"].strip(" -->[]"))] or (
-        "conv1d" in facts["spec"] and len(facts["spec"]) < 30
-    )
+    assert facts["spec"].strip() == "second[conv1d"[-len(facts["spec"].strip()) :]
     assert facts["components"] is None
 
 

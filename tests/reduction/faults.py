@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,10 @@ from torch import nn
 
 from stackc.artifact.lock import write_lock
 from stackc.export import prepare, weight_folding, write
+from stackc.export.compile_cached import keys_of
 from stackc.export.link import _Linker, link
 from stackc.export.storage import source_of
+from stackc.export.units import Unit
 from stackc.typecheck.flatten import flatten
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -37,7 +39,10 @@ class Fault:
 
 
 def in_component(op: str, change: Callable[[nn.Module], None]) -> Plant:
-    """Change the module of every unit of this op; the reference is made elsewhere, and stays right."""
+    """Change the module of every unit of this op; the reference is made elsewhere, and stays right.
+
+    Units of this op do without the cache, which is for sound objects.
+    """
 
     def plant(patch: pytest.MonkeyPatch) -> None:
         build = prepare._build_module
@@ -48,7 +53,11 @@ def in_component(op: str, change: Callable[[nn.Module], None]) -> Plant:
                 change(module)
             return module
 
+        def keys(units: Iterable[Unit]) -> dict[Unit, str]:
+            return keys_of(unit for unit in units if unit.component.op != op)
+
         patch.setattr(prepare, "_build_module", planted)
+        patch.setattr("stackc.export.compile_cached.keys_of", keys)
 
     return plant
 
@@ -121,6 +130,7 @@ def residual_read_twice(node: onnx.NodeProto) -> None:
 
 def weights_of_the_layer_before(patch: pytest.MonkeyPatch) -> None:
     """Shows only in a stack: it is the paths that are wrong."""
+
     def planted(call: Any, parameter: str) -> str:
         return source_of(call, parameter).replace("encoder.1.", "encoder.0.")
 

@@ -27,7 +27,7 @@ from stackc.reduction.oracle import (
     package_judge,
 )
 from stackc.reduction.raw import reduce_text
-from stackc.reduction.tree import SpecTree, tree_of, with_plain_shapes
+from stackc.reduction.tree import SpecTree, spec_tree, with_plain_shapes
 from stackc.reduction.weight_source import WEIGHTS, WeightSource
 from stackc.reduction.write import write_tree
 from stackc.spec.source import load_source
@@ -112,7 +112,7 @@ class _Case:
     def reduce_tree(self, checked: Checked) -> Reduced | None:
         """Reduce a spec that checks; None if its resolved form does not fail, as for faults of what resolves it."""
         original = self.fail(self.path, self.options) if self.command is None else None
-        tree, bare = tree_of(checked), replace(self.options.overrides, params={}, dims={})
+        tree, bare = spec_tree(checked), replace(self.options.overrides, params={}, dims={})
         source = self.weight_source(checked)
 
         # Random weights and no blocks first: then the reduced spec needs no file, and every node can be cut out.
@@ -220,7 +220,7 @@ class _Search:
         """Run each pass once; return whether any made the spec smaller."""
         before = write_tree(self.tree)
         self.cut()
-        self.greedy(lambda: sizes.fixed_dims(self.tree, self.checked))
+        self.greedy(lambda: sizes.trees_with_fixed_dims(self.tree, self.checked))
         self.greedy(lambda: structure.fewer_outputs(self.tree))
         self.greedy(lambda: structure.bypasses(self.tree))
         self.greedy(lambda: structure.merged_inputs(self.tree))

@@ -21,7 +21,7 @@ _PRIMES = (2, 3, 5, 7, 11, 13)
 # -- dims
 
 
-def fixed_dims(tree: SpecTree, checked: Checked) -> Iterator[SpecTree]:
+def trees_with_fixed_dims(tree: SpecTree, checked: Checked) -> Iterator[SpecTree]:
     """Yield the trees with all dims fixed: at their smallest sizes, and at small sizes that differ; then each alone."""
     contract = {
         name: limits for name, limits in checked.program.contract.items() if name in tree.dims or _in(tree, name)

@@ -76,7 +76,7 @@ class SpecTree:
         return sum(self._components(self.blocks[op].body) if op in self.blocks else 1 for op in ops)
 
 
-def tree_of(checked: Checked) -> SpecTree:
+def spec_tree(checked: Checked) -> SpecTree:
     """Return the tree of a checked spec. Read again from its text it gives the same program, at other places."""
     return _tree(parse(Source("spec.lock.yaml", write_lock(checked))))
 
