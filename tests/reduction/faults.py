@@ -143,7 +143,7 @@ def crash_at(op: str) -> Plant:
 
         def planted(self: Any, call: Any, parts: Any) -> None:
             if call.component.op == op:
-                raise KeyError("planted")
+                raise KeyError(op)
             place(self, call, parts)
 
         patch.setattr(_Linker, "add_call", planted)
@@ -198,7 +198,7 @@ def first_row_lost(name: str, array: Any) -> Any:
 def crash_in_packaging(patch: pytest.MonkeyPatch) -> None:
     def planted(checked: Any) -> str:
         if any(call.component.op == "concat" for call in checked.program.calls):
-            raise ZeroDivisionError("planted")
+            raise ZeroDivisionError("concat")
         return write_lock(checked)
 
     patch.setattr("stackc.artifact.packaging.write_lock", planted)
@@ -208,7 +208,7 @@ def crash_in_check(patch: pytest.MonkeyPatch) -> None:
     def planted(typed: Any) -> Any:
         program = flatten(typed)
         if any(call.component.op == "cls_pool" for call in program.calls):
-            raise AttributeError("planted")
+            raise AttributeError("cls_pool")
         return program
 
     patch.setattr("stackc.frontend.flatten", planted)
