@@ -111,7 +111,7 @@ class _Case:
 
     def reduce_tree(self, checked: Checked) -> Reduced | None:
         """Reduce a spec that checks; None if its resolved form does not fail, as for faults of what resolves it."""
-        original = self.fail(self.path, self.options) if self.command is None else None
+        original = self.fail(self.path)[1] if self.command is None else None
         tree, bare = spec_tree(checked), replace(self.options.overrides, params={}, dims={})
         source = self.weight_source(checked)
 
@@ -143,12 +143,12 @@ class _Case:
                 return _Search(oracle, weights, self.progress, tree, checked, options.seed, tree.components())
         return None
 
-    def fail(self, path: Path, options: Options) -> Failures:
-        """Return how the spec fails. Raises SpecError P720 if it does not."""
-        for judge in self.judges(options):
-            if failures := judge(path, options.seed):
+    def fail(self, path: Path) -> tuple[Judge, Failures]:
+        """Return how the spec fails, and the judge that says so. Raises SpecError P720 if it does not."""
+        for judge in self.judges(self.options):
+            if failures := judge(path, self.options.seed):
                 self.progress("fails", f"{failures[0]}: {failures[0].message}")
-                return failures
+                return judge, failures
         what = "its build succeeds" if self.command is None else "the command exits with status 0"
         hint = "try another `--seed`, or say what failing means: `--command 'python judge.py {}'`"
         raise SpecError(Diagnostic("P720", f"there is nothing to reduce in {self.path}: {what}", hint=hint))
@@ -170,8 +170,7 @@ class _Case:
         file = "reduced.mmd" if source.syntax == "mermaid" else "reduced.yaml"
         copy = self.folder / file
         copy.write_text(source.text, encoding="utf-8")
-        judge = self.judges(self.options)[0]
-        failures = self.fail(copy, self.options)
+        judge, failures = self.fail(copy)
         oracle = replace(self.oracle(judge, failures[0], failures), must_check=False, file=file)
 
         seed = self.options.seed
@@ -223,6 +222,7 @@ class _Search:
         self.greedy(lambda: sizes.trees_with_fixed_dims(self.tree, self.checked))
         self.greedy(lambda: structure.fewer_outputs(self.tree))
         self.greedy(lambda: structure.bypasses(self.tree))
+        self.greedy(lambda: structure.fewer_operands(self.tree))
         self.greedy(lambda: structure.merged_inputs(self.tree))
         self.greedy(lambda: sizes.smaller_numbers(self.tree))
         self.greedy(lambda: sizes.fewer_fields(self.tree))
@@ -232,8 +232,8 @@ class _Search:
 
     # -- trying
 
-    def trial(self, tree: SpecTree) -> Trial | None:
-        """Return the trial of a tree if it fails in the same way."""
+    def trial(self, tree: SpecTree, seed: int | None = None) -> Trial | None:
+        """Return the trial of a tree if it fails in the same way, under the seed of the search or another."""
         prepare = None
         if self.weights is not None:
             weights = self.weights
@@ -241,7 +241,7 @@ class _Search:
             def prepare(checked: Checked, folder: Path) -> bool:
                 return weights.write(tree, checked, folder)
 
-        return self.oracle.fails(write_tree(tree), self.seed, prepare)
+        return self.oracle.fails(write_tree(tree), self.seed if seed is None else seed, prepare)
 
     def accept(self, tree: SpecTree) -> bool:
         """Go on from a tree if it fails in the same way."""
@@ -296,7 +296,7 @@ class _Search:
     def shorten(self) -> None:
         """Try smaller seeds and shorter names."""
         for seed in range(min(self.seed, MOST_SEEDS)):
-            if self.oracle.fails(write_tree(self.tree), seed):
+            if self.trial(self.tree, seed):
                 self.seed = seed
                 break
         self.accept(replace(self.tree, name="reduced"))

@@ -82,6 +82,17 @@ def bypasses(tree: SpecTree) -> Iterator[SpecTree]:
                 yield _with_body(tree, block, _bypassed(body, id, operand))
 
 
+def fewer_operands(tree: SpecTree) -> Iterator[SpecTree]:
+    """Yield the trees without one arrow, as into an optional port; a node keeps one."""
+    for block in (None, *tree.blocks):
+        body = tree.blocks[block].body if block else tree.body
+        for id, node in body.nodes.items():
+            for operand in node.operands if len(node.operands) > 1 else ():
+                rest = tuple(other for other in node.operands if other is not operand)
+                changed = replace(body, nodes={**body.nodes, id: replace(node, operands=rest)})
+                yield _with_body(tree, block, changed)
+
+
 def _bypassed(body: TreeBody, id: str, instead: TreeOperand) -> TreeBody:
     value = f"{instead.source}.{instead.out}" if instead.out else instead.source
     outputs = {name: value if source.partition(".")[0] == id else source for name, source in body.outputs.items()}
