@@ -27,6 +27,7 @@ ELSEWHERE = {
     "P701": "test_pipeline.py", "P702": "proof/test_refusals.py", "P703": "proof/test_refusals.py",
     "W806": "weights/test_finite.py", "P706": "proof/test_undefined.py",
     "P704": "proof/test_planted_faults.py", "P705": "models/test_own_modules.py",
+    "P720": "cli/test_reduce_command.py",
     "V101": "view/test_svg.py", "V102": "view/test_svg.py", "V103": "view/test_show_command.py",
     **dict.fromkeys(("R400", "R401", "R402", "R403", "R404"), "runtime/test_providers.py"),
     **dict.fromkeys(("R405", "R406"), "runtime/test_session.py"), "R407": "runtime/test_placement.py",

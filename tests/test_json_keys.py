@@ -137,6 +137,7 @@ OUTPUTS = (
             *(f"memory.fits.{dtype}[].beside" for dtype in ("float16", "float32", "int8")),
         ),
     ),
+    Output("reduce", (f"reduce tiny.yaml {OWN} --command false --json",), varies={"file": "str|null"}),
     Output("report", files=("proven/tiny/report.json",), varies=BUSY),
     Output("report_page", files=("proven/tiny/report.html",)),
     Output("schema", ("schema",), depth=1),

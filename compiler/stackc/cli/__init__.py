@@ -33,6 +33,7 @@ COMMANDS = {
     "run": "Run an artifact on inputs from an .npz file.",
     "bench": "Compare the speed of specs, artifacts and ONNX files.",
     "verify": "Verify an artifact: hashes, ONNX validity, recorded outputs.",
+    "reduce": "Reduce a spec that fails to the smallest one that still does.",
     "schema": "Print the JSON Schema of specs, for editors.",
     "ops": "List the components, or describe one: formula, ports, fields, an example.",
     "explain": "Explain a diagnostic code: meaning, example, what to write instead.",

@@ -21,7 +21,6 @@ from stackc.spec.document import (
     OutputDecl,
     ParamDecl,
     PortDecl,
-    WeightsDecl,
 )
 from stackc.spec.drawing import Drawing
 from stackc.spec.mermaid.mermaid_reader import read_drawing
@@ -29,6 +28,7 @@ from stackc.spec.mermaid.mermaid_source import DRAWN
 from stackc.spec.names import as_file_name, check_name, check_symbol, why_no_file_name
 from stackc.spec.params import plain_param, read_param
 from stackc.spec.source import Source, checked_source
+from stackc.spec.weights_key import read_weights
 from stackc.spec.yaml.getters import Getter
 from stackc.spec.yaml.tree import Value
 from stackc.spec.yaml.yaml_reader import read_yaml
@@ -139,7 +139,7 @@ class _Reader:
             inputs=inputs,
             body=self.body(name, root, drawing),
             blocks={key: self.block(key, getter) for key, _, getter in root.inner("blocks").each()},
-            weights=self.weights(root.inner("weights")) if "weights" in root.entries else None,
+            weights=read_weights(root.inner("weights")) if "weights" in root.entries else None,
             span=root.span,
             description=root.entries["description"].value.written if "description" in root.entries else None,
         )
@@ -380,19 +380,6 @@ class _Reader:
     def report_duplicate(self, what: str, name: str, span: Span, first: Span) -> None:
         note = Note("first written here", first)
         self.diagnostics.error("S002", f"the {what} '{name}' is listed twice", span, "keep one of the two", note)
-
-    # -- weights
-
-    def weights(self, getter: Getter) -> WeightsDecl:
-        getter = getter.only("file", "map", "ignore", "nonfinite")
-        names = getter.inner("map").entries
-        for key, entry in names.items():
-            if not isinstance(entry.value.data, str):
-                getter.inner("map").wrong(key, "the pattern of a name in the file", entry.value)
-        getter.text("file")  # reports another type
-        ignored = getter.texts("ignore", "a list of patterns of names in the file")
-        nonfinite = getter.texts("nonfinite", "a list of patterns of names in the file")
-        return WeightsDecl(getter.value("file"), names, ignored, getter.span, nonfinite)
 
 
 def _parse_location(text: str | None) -> Span | None:
