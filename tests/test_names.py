@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -93,3 +94,13 @@ def test_long_functions_have_paragraphs() -> None:
         if (node.end_lineno or 0) - node.lineno + 1 >= 20
     }
     assert sum(with_paragraphs.values()) >= 0.9 * len(with_paragraphs), [k for k, v in with_paragraphs.items() if not v]
+
+
+def test_the_maps_of_packages_are_true() -> None:
+    """A package whose docstring lists its files lists all of them, and no others."""
+    for init in PACKAGE.rglob("__init__.py"):
+        docstring = ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))) or ""
+        listed = set(re.findall(r"\b(\w+\.py)\b", docstring))
+        if listed:
+            files = {path.name for path in init.parent.glob("*.py")} - {"__init__.py"}
+            assert listed == files, init.parent
