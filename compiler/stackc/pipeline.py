@@ -11,8 +11,8 @@ prove     session against module → Parity              proof
 measure   session against module → Comparison          timing
 package   all of these → exported/NAME/                artifact
 
-Without `verify` nothing is run: there is no session, no proof and no timing. If the weights also come from a file and
-every component is in the cache, there is no module either, and neither PyTorch nor ONNX Runtime is imported.
+Without `verify` nothing is run. If the weights also come from a file and every component is in the cache, there is no
+module either, and neither PyTorch nor ONNX Runtime is imported.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackc.artifact.atomic import atomic_folder, check_place
-from stackc.artifact.folder import MODEL, VECTORS
-from stackc.artifact.packaging import PARITY, BuildFacts, package, weight_hashes
+from stackc.artifact.folder import MODEL, PARITY, VECTORS
+from stackc.artifact.packaging import BuildFacts, package, weight_hashes
 from stackc.artifact.report_page import Findings
 from stackc.artifact.stage_files import stage_folder, write_stage_files
 from stackc.cache import user_cache
@@ -56,17 +56,16 @@ MEASURED_FLOPS = 4e9  # of one forward pass: a tenth of a second, so that a buil
 
 @dataclass(frozen=True)
 class Options:
-    """The options of a build, beside its spec.
+    """The options of a build.
 
     overrides         values of params, sizes of dims, trusted Python modules
     weights           a file of tensors; by default the one that the spec names, or else random weights
     out               the folder that NAME/ is written to: `exported` by default
-    seed              of random weights and of the inputs of the proof
+    seed              for random weights and for the inputs of the proof
     opset, target     the ONNX opset, and whether operators of ONNX Runtime may be used ("ort") or not ("portable")
     functions         keep blocks and stacks as ONNX functions
     provider          the execution provider that the model is proven on; `require_provider` if every node has to be
-    verify            prove the model; without it nothing is run, and so nothing is measured
-    measure           compare its speed with eager PyTorch
+    verify, measure   prove the model, and compare its speed with eager PyTorch; without a proof nothing is run
     threads           of ONNX Runtime and PyTorch; by default all cores
     cache             keep compiled components for later builds
     per_component     prove every component by itself as well
@@ -151,8 +150,9 @@ def build(path: Path, options: Options | None = None, progress: Progress = no_pr
             package(_facts(stages, options), folder)
 
     assert stages.exported is not None, "the last stage comes after write"
-    exported, session, parity = stages.exported, stages.session, stages.parity
-    return Built(target, stages.checked, exported, session, parity, stages.speed, stages.measured)
+    return Built(
+        target, stages.checked, stages.exported, stages.session, stages.parity, stages.speed, stages.measured
+    )  # fmt: skip
 
 
 def build_until(
@@ -301,7 +301,9 @@ def _write_beside_lowering(
     if options.verify:
         if stages.module is None:
             stages.module = _lower(stages.checked, stages.weights, options, progress)
-        reference = _reference(stages.module)
+        from stackc.proof.components import Reference
+
+        reference = Reference.of(stages.module)
 
     stages.exported = written.result()
     files = stages.exported.paths
@@ -320,26 +322,14 @@ def _state(module: nn.Module) -> Mapping[str, Array]:
     return {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
 
 
-def _reference(module: nn.Module) -> Reference:
-    from stackc.proof.components import Reference
-
-    return Reference.of(module)
-
-
 def _prove(checked: Checked, reference: Reference, session: Session, folder: Path, options: Options) -> Parity:
     """Prove the file in `folder`, and write the parity report and the test vectors beside it."""
     from stackc.proof.parity import prove
 
     parity = prove(
-        checked.program,
-        reference,
-        session,
-        folder / MODEL,
-        checked.ranges,
-        seed=options.seed,
-        threads=options.threads,
-        per_component=options.per_component,
-    )
+        checked.program, reference, session, folder / MODEL, checked.ranges,
+        seed=options.seed, threads=options.threads, per_component=options.per_component,
+    )  # fmt: skip
 
     (folder / PARITY).write_text(json.dumps(parity.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     inputs = {f"input.{name}": array for name, array in parity.inputs.items()}
@@ -386,7 +376,7 @@ def _facts(stages: Stages, options: Options) -> BuildFacts:
 def _describe_linked(linked: LinkedProgram, options: Options) -> str:
     cached = f", {linked.recalled} from the cache" if linked.recalled else ""
     components = f"{counted(linked.units, 'distinct component')}{cached}"
-    nodes = counted(len(linked.linked.model.graph.node), "ONNX node")
+    nodes = counted(len(linked.graph.model.graph.node), "ONNX node")
     target = f", target {options.target}" if options.target != "portable" else ""
     return f"{components}, {nodes}, opset {options.opset}{target}, runs on onnxruntime >= {linked.runs_on}"
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from stackc.components.construction import ConstructorCall
-from stackc.components.deprecated import renamed, warn
+from stackc.components.deprecated import moved_names, warn
 from stackc.core.types import Dim, TensorType
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ def require_divisor(divisor: int, size: int, *, field: str, of: str) -> None:
 
 
 if not TYPE_CHECKING:
-    __getattr__ = renamed(
+    __getattr__ = moved_names(
         __name__,
         component="stackc.components.registry.component",
         KeepsType="stackc.components.base.TypePreserving",
