@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 
 STEP = 1e-3  # seconds between two looks at the processor time
-RESTING = 0.1  # of a core: what this process may use in a step and still be at rest
+STEPS = 3  # that must be quiet one after the other: on a busy machine a spinning thread misses one now and then
+RESTING = 0.1  # of a core: what this process may use in a quiet step
 LONGEST = 0.25  # seconds: a candidate may have threads of its own that never rest
 
 
@@ -22,9 +23,9 @@ def wait_for_rest(
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Sleep until all threads of this process together use less than a tenth of a core; at most a quarter second."""
-    end = clock() + LONGEST
-    while clock() < end:
+    end, quiet = clock() + LONGEST, 0
+    while quiet < STEPS and clock() < end:
         start, used = clock(), processor_time()
         sleep(STEP)
-        if processor_time() - used <= RESTING * (clock() - start):
-            return
+        rested = processor_time() - used <= RESTING * (clock() - start)
+        quiet = quiet + 1 if rested else 0
