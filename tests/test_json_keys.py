@@ -27,6 +27,8 @@ from click.testing import CliRunner
 
 from stackc.cli import cli
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parent
 GOLDEN = TESTS / "json_keys"
 SPECS = (
@@ -117,7 +119,12 @@ OUTPUTS = (
         tuple(f"ops {name} --json" for name in ("attention", "concat", "embedding", "linear", "stack", "torch")),
         data=("outputs", "parameters"),
     ),
-    Output("parity", files=("proven/tiny/parity.json",), data=("components[].sizes", "outputs[].sizes")),
+    Output(
+        "parity",
+        files=("proven/tiny/parity.json",),
+        data=("components[].sizes", "outputs[].sizes"),
+        varies={"components[].spread": "float|null"},
+    ),
     Output(
         "plan",
         (
@@ -130,6 +137,7 @@ OUTPUTS = (
             *(f"memory.fits.{dtype}[].beside" for dtype in ("float16", "float32", "int8")),
         ),
     ),
+    Output("reduce", (f"reduce tiny.yaml {OWN} --command false --json",), varies={"file": "str|null"}),
     Output("report", files=("proven/tiny/report.json",), varies=BUSY),
     Output("report_page", files=("proven/tiny/report.html",)),
     Output("schema", ("schema",), depth=1),

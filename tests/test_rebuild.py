@@ -29,6 +29,8 @@ from stackc.frontend import Overrides, check_spec
 from stackc.pipeline import Options, build
 from stackc.torch_backend.lower import lower
 
+pytestmark = pytest.mark.slow
+
 SPECS = Path(__file__).parents[1] / "specs"
 TINY = {
     "bert_base.yaml": {"vocab": "50", "dim": "24", "layers": "2", "hidden": "32"},
@@ -116,7 +118,7 @@ def test_without_pytorch_it_is_the_same_model(rebuilt: dict[str, Rebuilt], spec:
     assert made.heavy == (["onnxruntime"] if spec in CALCULATED else [])
     assert (made.again / "model.onnx").read_bytes() == made.first
     assert [line.partition(":")[0] for line in made.told] == ["check", "weights", "export", "write"]
-    count, recalled = re.findall(r"(\d+) distinct components, (\d+) from the cache", made.told[-2])[0]
+    count, recalled = re.findall(r"(\d+) distinct components?, (\d+) from the cache", made.told[-2])[0]
     assert count == recalled
 
 

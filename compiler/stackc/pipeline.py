@@ -39,6 +39,7 @@ from stackc.out_of_memory import report_out_of_memory
 from stackc.runtime import Array, Session, off_provider_lines, open_session, require_placed, write_npz
 from stackc.runtime.providers import choose
 from stackc.weights.files import open_weights
+from stackc.weights.finite import require_finite
 from stackc.weights.match import Weights, match_weights, weights_path
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class Built:
     parity: Parity | None
     speed: Comparison | None
     measured: Point | None
+    random_weights: bool = False
 
     def __repr__(self) -> str:
         return f"<Built {self.folder}: {', '.join(text for _, text in self._results())}>"
@@ -112,7 +114,7 @@ class Built:
 
     def _results(self) -> list[tuple[str, str]]:
         """Say what the proof and the timing came to."""
-        proof = _describe_parity(self.parity) if self.parity else "built without a proof"
+        proof = self.parity.describe(random_weights=self.random_weights) if self.parity else "built without a proof"
         speed = [("speed", f"{self.speed.ratios[0]} at {self.measured}")] if self.speed else []
         return [("proof", proof), *speed]
 
@@ -150,9 +152,9 @@ def build(path: Path, options: Options | None = None, progress: Progress = no_pr
             package(_facts(stages, options), folder)
 
     assert stages.exported is not None, "the last stage comes after write"
-    return Built(
-        target, stages.checked, stages.exported, stages.session, stages.parity, stages.speed, stages.measured
-    )  # fmt: skip
+    exported, session, parity = stages.exported, stages.session, stages.parity
+    random = stages.weights is None
+    return Built(target, stages.checked, exported, session, parity, stages.speed, stages.measured, random)
 
 
 def build_until(
@@ -213,7 +215,7 @@ def run_stages(stages: Stages, options: Options, folder: Path, progress: Progres
 
     # prove: the outputs of the session against those of the module, by the module in float64.
     stages.parity = _prove(stages.checked, reference, stages.session, folder, options)
-    progress("prove", _describe_parity(stages.parity))
+    progress("prove", stages.parity.describe(random_weights=stages.weights is None))
     if last == "prove" or not options.measure:
         return
 
@@ -259,6 +261,7 @@ def _open_weights(checked: Checked, options: Options, progress: Progress, *, say
     weights = match_weights(
         open_weights(path, span), checked.program.tensors(), checked.document.weights, path.name, span
     )
+    require_finite(weights, checked.document.weights, path.name, span)
     progress("weights", counted(len(weights), "tensor"))
     return weights
 
@@ -328,6 +331,7 @@ def _prove(checked: Checked, reference: Reference, session: Session, folder: Pat
 
     parity = prove(
         checked.program, reference, session, folder / MODEL, checked.ranges,
+        nonfinite={output.name: frozenset(output.nonfinite) for output in checked.document.body.outputs},
         seed=options.seed, threads=options.threads, per_component=options.per_component,
     )  # fmt: skip
 
@@ -388,9 +392,3 @@ def _describe_session(checked: Checked, session: Session, options: Options) -> s
         require_placed(session, spans)
     elsewhere = "".join(f"\n  not there: {line}" for line in off_provider_lines(session, spans))
     return f"{session.provider}: {session.reason}{elsewhere}"
-
-
-def _describe_parity(parity: Parity) -> str:
-    ratio = max(row.verdict.ratio for row in parity.rows)
-    distance = "as exact as PyTorch" if ratio <= 1 else f"at most {ratio:.1f}× as far from the truth as PyTorch"
-    return f"{counted(len(parity.rows), 'comparison')}, ONNX Runtime {distance}"

@@ -43,6 +43,7 @@ def red(text: str) -> list[str]:
     return [error.json_path for error in VALIDATOR.iter_errors(plain(read_yaml(text, file="spec.yaml")))]
 
 
+@pytest.mark.slow
 def test_it_is_a_schema() -> None:
     assert SCHEMA["$schema"] == DIALECT
     jsonschema.Draft202012Validator.check_schema(SCHEMA)

@@ -19,6 +19,8 @@ from stackc.frontend import Overrides, check_spec
 from stackc.pipeline import Built, Options, build
 from stackc.torch_backend.lower import lower
 
+pytestmark = pytest.mark.slow
+
 HERE = __name__
 SPEC = """\
 stackc: 1

@@ -141,6 +141,7 @@ def test_what_one_process_is_faster_by_is_noise_where_another_is_slower() -> Non
     assert (ratio.low, ratio.high, ratio.verdict) == (0.99, 1.01, "noise")
 
 
+@pytest.mark.slow
 def test_a_file_is_no_faster_than_itself() -> None:
     """Of simulated comparisons, of processes that differ by 0.4 % on a machine that drifts, few find a difference."""
     random = np.random.default_rng(0)
@@ -253,6 +254,7 @@ def test_other_programs_disturb(others: float | None, disturbed: bool) -> None:
     assert comparison.disturbed is disturbed
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts the time of all processors in /proc/stat")
 def test_the_load_of_other_programs_is_measured() -> None:
     """One second on a real clock: another process keeps one core busy."""

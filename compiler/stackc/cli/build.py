@@ -136,8 +136,13 @@ def _print_parity(parity: Parity | None, file: Path | None) -> None:
     """Print the table of the proof, and that of its components if there are any; `file` has all rows."""
     if parity is None:
         return
-    rows = [[row.output, str(row.point), *_distances(row.verdict), Path(row.place).name] for row in parity.rows]
-    columns = [Column(title) for title in ("output", "sizes", "PyTorch", "ONNX", "allowed", "made by")]
+    from stackc.proof.report import numbers_text
+
+    rows = [
+        [row.output, str(row.point), numbers_text(row.verdict), *_distances(row.verdict), Path(row.place).name]
+        for row in parity.rows
+    ]
+    columns = [Column(title) for title in ("output", "sizes", "numbers", "PyTorch", "ONNX", "allowed", "made by")]
     print_table(columns, rows, caption="Largest distance from the truth, the module in float64:")
     _print_components(parity, file)
 
@@ -182,4 +187,9 @@ def _print_components(parity: Parity, file: Path | None) -> None:
 
 
 def _distances(verdict: Verdict) -> list[str]:
-    return [f"{number:.1e}" for number in (verdict.torch, verdict.onnx, verdict.allowed)]
+    from stackc.proof.report import determined_text
+
+    torch, onnx, allowed = (f"{number:.1e}" for number in (verdict.torch, verdict.onnx, verdict.allowed))
+    if verdict.determined is not None:
+        allowed = f"{allowed}: {determined_text(verdict.determined)}"
+    return [torch, onnx, allowed]
