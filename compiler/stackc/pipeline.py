@@ -347,7 +347,7 @@ def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options
     import torch
 
     from stackc.proof.points import draw_feeds, points_of
-    from stackc.timing import eager_candidate, measure, session_candidate
+    from stackc.timing import eager_candidate, measure_briefly, session_candidate
 
     threads = options.threads or os.cpu_count() or 1
     point = points_of(checked.program, budget=MEASURED_FLOPS)[-1]
@@ -356,7 +356,7 @@ def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options
     inputs = [torch.from_numpy(feeds[name]) for name in checked.program.inputs]
     session = open_session(folder / MODEL, options.provider, threads=threads)
     candidates = {"eager": eager_candidate(module, inputs, threads), "onnx": session_candidate(session, feeds)}
-    return measure(candidates, seconds=2.0, rounds=(10, 1000)), point
+    return measure_briefly(candidates), point
 
 
 def _facts(stages: Stages, options: Options) -> BuildFacts:

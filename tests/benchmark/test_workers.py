@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 
+from stackc.benchmark import worker as worker_process
 from stackc.benchmark.job import WorkerTask
 from stackc.benchmark.workers import Worker
 from stackc.core.diagnostics import SpecError
@@ -45,6 +48,27 @@ def test_a_candidate_is_loaded_run_and_ended(engine: str, tmp_path: Path) -> Non
             assert peak is not None
             assert 4_000_000 <= peak < 100_000_000, "the output has 4 MB; ONNX Runtime itself has more"
     assert worker._process.returncode == -signal.SIGKILL
+
+
+def test_its_threads_are_at_rest_before_the_next_candidate_has_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parent starts the next candidate at the answer: it is sent after the run and the wait for rest."""
+    events: list[str] = []
+
+    class Pipe(io.StringIO):
+        def write(self, text: str) -> int:
+            events.append(text.strip())
+            return super().write(text)
+
+    def answers(_: object) -> Iterator[dict[str, float]]:
+        events.append("run")
+        yield {"seconds": 1.0}
+
+    monkeypatch.setattr(worker_process, "_answers", answers)
+    monkeypatch.setattr(worker_process, "_answer_pipe", Pipe)
+    monkeypatch.setattr(worker_process, "_listen", lambda *_: None)
+    monkeypatch.setattr(worker_process, "wait_for_rest", lambda: events.append("rest"))
+    worker_process.main()
+    assert [event for event in events if event] == ["run", "rest", '{"seconds": 1.0}']
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -156,6 +157,9 @@ def _print_speed(speed: Comparison | None, measured: Point | None) -> None:
     print_table([Column(title) for title in ("", "p50 ms", "p90 ms", "p99 ms")], rows, caption=f"Speed at {measured}:")
     for ratio in speed.ratios:
         click.echo(str(ratio))
+    if speed.disturbed:
+        busy = f"{speed.others:.1f} of {os.cpu_count()} cores"
+        click.echo(f"  other programs kept {busy} busy meanwhile: measure again on an idle machine")
 
 
 SHOWN = 20
