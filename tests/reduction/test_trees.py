@@ -99,10 +99,13 @@ def test_edits_give_specs_or_mistakes_but_never_a_crash(spec: Path) -> None:
     checked = check_spec(spec)
     tree = spec_tree(checked)
     edits = [
-        *list(structure.bypasses(tree))[:40], *structure.fewer_outputs(tree),
-        *list(structure.fewer_operands(tree))[:20], *structure.merged_inputs(tree),
-        *list(smaller_numbers(tree))[:20], *trees_with_fixed_dims(tree, checked),
-    ]  # fmt: skip
+        *list(structure.bypasses(tree))[:40],
+        *list(structure.fewer_operands(tree))[:20],
+        *structure.fewer_outputs(tree),
+        *structure.merged_inputs(tree),
+        *list(smaller_numbers(tree))[:20],
+        *trees_with_fixed_dims(tree, checked),
+    ]
     sound = 0
     for edited in edits:
         try:
