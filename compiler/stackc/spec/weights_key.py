@@ -5,10 +5,12 @@ from __future__ import annotations
 from stackc.spec.document import WeightsDecl
 from stackc.spec.yaml.getters import Getter
 
+KEYS = ("file", "map", "ignore", "nonfinite")
+
 
 def read_weights(getter: Getter) -> WeightsDecl:
     """Return the declaration of weights; problems go to the diagnostics of the getter."""
-    getter = getter.only("file", "map", "ignore", "nonfinite")
+    getter = getter.only(*KEYS)
     names = getter.inner("map").entries
     for key, entry in names.items():
         if not isinstance(entry.value.data, str):
