@@ -51,11 +51,11 @@ from typing import Any
 from stackc.pipeline import Options, build
 from stackc.frontend import Overrides
 for spec, params, weights, out in json.loads(sys.argv[1]):
-    told = []
+    messages = []
     options = Options(Overrides(params), Path(weights), Path(out), verify=False)
-    build(Path(spec), options, lambda stage, found: told.append(f"{stage}: {found}"))
+    build(Path(spec), options, lambda stage, result: messages.append(f"{stage}: {result}"))
     heavy = {"torch", "onnxruntime", "onnxscript", "onnx_ir"} & sys.modules.keys()
-    print(json.dumps([Path(spec).name, sorted(heavy), told]))
+    print(json.dumps([Path(spec).name, sorted(heavy), messages]))
     for name in [name for name in sys.modules if name.partition(".")[0] == "onnxruntime"]:
         del sys.modules[name]
 """
@@ -68,7 +68,7 @@ class Rebuilt:
     first: bytes
     again: Path
     heavy: list[str]
-    told: list[str]
+    messages: list[str]
     weights: Path
 
 
@@ -105,10 +105,10 @@ def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rebuilt]:
             (firsts[name] / "model.onnx").read_bytes(),
             folder / "again" / firsts[name].name,
             heavy,
-            told,
+            messages,
             (folder / name).with_suffix(".safetensors"),
         )
-        for name, heavy, told in map(json.loads, done.stdout.splitlines())
+        for name, heavy, messages in map(json.loads, done.stdout.splitlines())
     }
 
 
@@ -117,8 +117,8 @@ def test_without_pytorch_it_is_the_same_model(rebuilt: dict[str, Rebuilt], spec:
     made = rebuilt[spec]
     assert made.heavy == (["onnxruntime"] if spec in CALCULATED else [])
     assert (made.again / "model.onnx").read_bytes() == made.first
-    assert [line.partition(":")[0] for line in made.told] == ["check", "weights", "export", "write"]
-    count, recalled = re.findall(r"(\d+) distinct components?, (\d+) from the cache", made.told[-2])[0]
+    assert [line.partition(":")[0] for line in made.messages] == ["check", "weights", "export", "write"]
+    count, recalled = re.findall(r"(\d+) distinct components?, (\d+) from the cache", made.messages[-2])[0]
     assert count == recalled
 
 
@@ -136,11 +136,11 @@ def test_the_manifest_says_what_was_not_done_and_what_it_was_made_of(rebuilt: di
 
 
 def test_without_the_cache_everything_is_compiled(tmp_path: Path) -> None:
-    told: list[str] = []
+    messages: list[str] = []
     for cache in (True, False):
         options = Options(out=tmp_path, verify=False, cache=cache)
-        build(SPECS / "normalized.yaml", options, lambda stage, found: told.append(found))
-    assert "from the cache" not in told[-1]
+        build(SPECS / "normalized.yaml", options, lambda stage, result: messages.append(result))
+    assert "from the cache" not in messages[-1]
 
 
 def test_included_files_and_weights_that_the_spec_names_are_hashed(tmp_path: Path) -> None:

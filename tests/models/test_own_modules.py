@@ -1,4 +1,4 @@
-"""Modules of somebody's own in a model: parameters, buffers, several outputs, float32 by name, all of it against the
+"""Custom modules in a model: parameters, buffers, several outputs, float32 by name, all of it against the
 module itself."""
 
 from __future__ import annotations

@@ -51,9 +51,9 @@ def test_each_tensor_is_named_and_counted(tmp_path: Path) -> None:
     tensors["y.bias"][1] = -np.inf
     assert refused(tmp_path, tensors) == [
         "W806 'up.weight' ('first.weight' in tiny.npz) has 1 NaN and 1 Inf among 20 numbers, the first at [3, 1] | "
-        "mend the file, or allow it: `weights: {nonfinite: [first.weight]}`",
+        "fix the file, or allow it: `weights: {nonfinite: [first.weight]}`",
         "W806 'y.bias' in tiny.npz has 1 Inf among 2 numbers, the first at [1] | "
-        "mend the file, or allow it: `weights: {nonfinite: [y.bias]}`",
+        "fix the file, or allow it: `weights: {nonfinite: [y.bias]}`",
     ]
 
 

@@ -33,7 +33,7 @@ def require_finite(weights: Weights, decl: WeightsDecl | None, file_name: str, s
             rest += 1
             continue
         in_file = f" ('{source.name}' in {file_name})" if source.name != name else f" in {file_name}"
-        hint = f"mend the file, or allow it: `weights: {{nonfinite: [{source.name}]}}`"
+        hint = f"fix the file, or allow it: `weights: {{nonfinite: [{source.name}]}}`"
         diagnostics.error("W806", f"'{name}'{in_file} has {problem}", place, hint)
 
     if rest:
