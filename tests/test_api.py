@@ -114,7 +114,7 @@ def test_plan_counts_and_tells_what_fits() -> None:
 
 
 def test_plan_refuses_what_is_no_memory() -> None:
-    with pytest.raises(ValueError, match="'24 apples' is no memory; write 24GB"):
+    with pytest.raises(ValueError, match="'24 apples' is not a valid memory size; write 24GB"):
         stackc.plan(SPECS / "seed.mmd", memory="24 apples")
 
 

@@ -1,4 +1,4 @@
-"""Models that no machine can hold: said in words, whoever finds out."""
+"""Models that no machine can hold are reported as E504, whichever library fails first."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("least", "features", "out", "said"), CASES)
-def test_a_model_that_fits_nowhere(least: int, features: int, out: int, said: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("least", "features", "out", "reason"), CASES)
+def test_a_model_that_fits_nowhere(least: int, features: int, out: int, reason: str, tmp_path: Path) -> None:
     path = tmp_path / "large.yaml"
     path.write_text(SPEC.format(least=least, features=features, out=out), encoding="utf-8")
     with pytest.raises(SpecError) as caught:
-        build(path, Options(out=tmp_path / "exported"), lambda stage, found: None)
+        build(path, Options(out=tmp_path / "exported"), lambda stage, summary: None)
     (diagnostic,) = caught.value.diagnostics
-    assert (diagnostic.code, diagnostic.message) == ("E504", f"the model does not fit in memory: {said}")
+    assert (diagnostic.code, diagnostic.message) == ("E504", f"the model does not fit in memory: {reason}")
     assert not list((tmp_path / "exported").glob("*"))

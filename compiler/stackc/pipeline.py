@@ -27,8 +27,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackc.artifact.atomic import atomic_folder, check_place
-from stackc.artifact.folder import MODEL, VECTORS
-from stackc.artifact.packaging import PARITY, BuildFacts, package, weight_hashes
+from stackc.artifact.folder import MODEL, PARITY, VECTORS
+from stackc.artifact.packaging import BuildFacts, package, weight_hashes
 from stackc.artifact.report_page import Findings
 from stackc.artifact.stage_files import stage_folder, write_stage_files
 from stackc.cache import user_cache

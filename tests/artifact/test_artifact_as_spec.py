@@ -1,4 +1,4 @@
-"""An artifact stands wherever a spec does, by its lock; and is trusted no more than one."""
+"""An artifact can be used in place of a spec, through its lock; and is trusted no more than one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SPECS = Path(__file__).parents[2] / "specs"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """What counts of an artifact here: its lock."""
+    """An artifact with its lock alone, which is all that these commands read."""
     folder = tmp_path / "exported" / "ensemble"
     folder.mkdir(parents=True)
     (folder / "spec.lock.yaml").write_text(write_lock(check_spec(SPECS / "ensemble.yaml")), encoding="utf-8")
@@ -32,7 +32,7 @@ def run(*arguments: str | Path) -> Result:
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
-    """What the command line prints of the diagnostics that a command ends with."""
+    """Return what the command line prints when the command fails with diagnostics."""
     error = run(*arguments).exception
     assert isinstance(error, stackc.SpecError)
     report_diagnostics(error)
@@ -67,15 +67,15 @@ def test_diff_tells_what_was_edited_since_the_build(folder: Path, tmp_path: Path
 
 
 def test_no_line_is_shown_of_what_a_lock_only_names(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The place that a node came from may be any file by now: it is named, and not read."""
+    """The source of a node may be any file by now: its name is shown, but it is not read."""
     lock = folder / "spec.lock.yaml"
     secret = folder.parent / "secret.yaml"
     secret.write_text("password: 1234\n")
     text = lock.read_text(encoding="utf-8").replace("vocab: 30522, dim: 256", "vocab: 30522, dim: 200")
     lock.write_text(text.replace(f"{SPECS / 'ensemble.yaml'}:", f"{secret}:"), encoding="utf-8")
-    told = refused(capsys, "check", folder)
-    assert f"--> {secret}:" in told
-    assert "password" not in told
+    printed = refused(capsys, "check", folder)
+    assert f"--> {secret}:" in printed
+    assert "password" not in printed
     assert "password" not in run("check", folder, "--format", "github").output
 
 
@@ -83,9 +83,9 @@ def test_a_lock_that_lies_outside_is_refused(folder: Path, tmp_path: Path, capsy
     outside = tmp_path / "other.yaml"
     shutil.move(folder / "spec.lock.yaml", outside)
     (folder / "spec.lock.yaml").symlink_to(outside)
-    told = refused(capsys, "show", folder)
-    assert "error[S009]" in told
-    assert "lies outside the artifact" in told
+    printed = refused(capsys, "show", folder)
+    assert "error[S009]" in printed
+    assert "lies outside the artifact" in printed
 
 
 def test_a_lock_includes_nothing_from_outside(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

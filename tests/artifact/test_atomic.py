@@ -1,4 +1,4 @@
-"""Whole or not at all: real processes, killed at random moments, with and without an exchange in one step."""
+"""Completely or not at all: real processes, killed at random moments, with and without an exchange in one step."""
 
 import os
 import random
@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from stackc.artifact import atomic
-from stackc.artifact.atomic import MARK, atomic_folder, recover
+from stackc.artifact.atomic import MANIFEST, atomic_folder, recover
 from stackc.core.diagnostics import SpecError
 
 FILES = 8
 
-# Writes one version of a folder after the other, slowly. Argument 2 says whether folders can be exchanged in one step;
-# "dies" is a process that cannot and that is killed just when it has set the earlier folder aside.
+# Slowly writes one version of a folder after the other. Argument 2 says whether folders can be exchanged in one step:
+# "with", "without", or "dies": without, and killed just after setting the earlier folder aside.
 BUILDER = f"""
 import os, signal, sys, time
 from pathlib import Path
@@ -24,12 +24,12 @@ from stackc.artifact import atomic
 
 target, exchange, versions = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 if exchange != "with":
-    atomic._exchange = lambda one, other: False
+    atomic._exchange = lambda new, target: False
     rename = os.rename
-    def slow_rename(one, other):
-        rename(one, other)
+    def slow_rename(source, destination):
+        rename(source, destination)
         time.sleep(0.003)
-        if exchange == "dies" and other.name == "old":
+        if exchange == "dies" and destination.name == "old":
             os.kill(os.getpid(), signal.SIGKILL)
     os.rename = slow_rename
 print("ready", flush=True)
@@ -38,7 +38,7 @@ for version in range(versions):
         for number in range({FILES}):
             (folder / str(number)).write_text(f"{{sys.argv[4]}}-{{version}}\\n" * 2000)
             time.sleep(0.001)
-        (folder / atomic.MARK).write_text("{{}}")
+        (folder / atomic.MANIFEST).write_text("{{}}")
 """
 
 
@@ -54,7 +54,7 @@ def write(target: Path, text: str) -> None:
     with atomic_folder(target) as folder:
         for number in range(FILES):
             (folder / str(number)).write_text(f"{text}\n" * 2000)
-        (folder / MARK).write_text("{}")
+        (folder / MANIFEST).write_text("{}")
 
 
 def interrupted_build(target: Path) -> None:
@@ -64,8 +64,8 @@ def interrupted_build(target: Path) -> None:
 
 
 def whole(target: Path) -> str:
-    """The text of all files, which has to be one and the same."""
-    assert sorted(path.name for path in target.iterdir()) == [*map(str, range(FILES)), MARK]
+    """Return the text of the files, which must all be the same."""
+    assert sorted(path.name for path in target.iterdir()) == [*map(str, range(FILES)), MANIFEST]
     texts = {(target / str(number)).read_text() for number in range(FILES)}
     assert len(texts) == 1
     lines = texts.pop().splitlines()
@@ -78,10 +78,12 @@ def whole(target: Path) -> str:
 def test_killed_at_any_moment_the_earlier_folder_stands(tmp_path: Path, exchange: str) -> None:
     target = tmp_path / "seed"
     moments = random.Random(exchange)
+
     begun = time.perf_counter()
     write(target, "first")
     latest = max(0.06, 4 * (time.perf_counter() - begun))  # a disk may be slow to flush
     seen = {"first"}
+
     for _ in range(15):
         process = start(target, exchange, versions=1_000_000)
         time.sleep(moments.uniform(0, latest))
@@ -89,7 +91,8 @@ def test_killed_at_any_moment_the_earlier_folder_stands(tmp_path: Path, exchange
         process.communicate()
         recover(target)
         seen.add(whole(target))
-    assert len(seen) > 1, "no build came to its end: the moments are too early"
+    assert len(seen) > 1, "no build finished: the moments are too early"
+
     write(target, "last")
     assert whole(target) == "last"
     assert list(tmp_path.iterdir()) == [target], "the next build cleans what killed ones left"
@@ -127,7 +130,7 @@ def test_a_reader_finds_a_whole_folder_at_every_moment(tmp_path: Path) -> None:
     process = start(target, "with", versions=30)
     looks = 0
     while process.poll() is None:
-        assert (target / MARK).is_file()
+        assert (target / MANIFEST).is_file()
         looks += 1
     process.communicate()
     assert process.returncode == 0
@@ -152,12 +155,12 @@ def test_interrupted_while_set_aside_the_earlier_folder_is_put_back(
     write(target, "first")
     rename = os.rename
 
-    def interrupted(one: Path, other: Path) -> None:
-        if one.name == "new":
+    def interrupted(source: Path, destination: Path) -> None:
+        if source.name == "new":
             raise KeyboardInterrupt
-        rename(one, other)
+        rename(source, destination)
 
-    monkeypatch.setattr(atomic, "_exchange", lambda one, other: False)
+    monkeypatch.setattr(atomic, "_exchange", lambda new, target: False)
     monkeypatch.setattr(os, "rename", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write(target, "second")
@@ -168,10 +171,10 @@ def test_interrupted_while_set_aside_the_earlier_folder_is_put_back(
 def test_what_a_living_build_writes_is_not_cleaned(tmp_path: Path) -> None:
     target = tmp_path / "seed"
     with atomic_folder(target) as folder:
-        (folder / MARK).write_text("{}")
+        (folder / MANIFEST).write_text("{}")
         write(target, "faster")
-        assert (folder / MARK).is_file()
-    assert [path.name for path in target.iterdir()] == [MARK]
+        assert (folder / MANIFEST).is_file()
+    assert [path.name for path in target.iterdir()] == [MANIFEST]
 
 
 def test_a_link_to_the_folder_stays_a_link(tmp_path: Path) -> None:
@@ -192,7 +195,7 @@ def test_error_what_is_no_artifact_is_never_replaced(tmp_path: Path, kind: str) 
     else:
         target.mkdir()
         (target / "thesis.tex").write_text("precious")
-    with pytest.raises(SpecError, match=r"A607.*seed is there and is not an artifact; nothing was written"):
+    with pytest.raises(SpecError, match=r"A607.*seed exists and is not an artifact; nothing was written"):
         write(target, "first")
     assert (target if kind == "file" else target / "thesis.tex").read_text() == "precious"
     assert list(tmp_path.iterdir()) == [target]

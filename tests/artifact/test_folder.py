@@ -12,8 +12,8 @@ import numpy as np
 import onnx
 import pytest
 
-from stackc.artifact.atomic import MARK, atomic_folder
-from stackc.artifact.folder import load_artifact, run_artifact, seal, verify_files
+from stackc.artifact.atomic import atomic_folder
+from stackc.artifact.folder import MANIFEST, load_artifact, run_artifact, seal, verify_files
 from stackc.artifact.manifest import Manifest, write_manifest
 from stackc.core.diagnostics import SpecError
 from stackc.core.types import DimRange
@@ -28,7 +28,7 @@ tiny (float[rows, 4] x) => (float[rows, 3] y)
 { y = MatMul (x, weight) }
 """
 
-MANIFEST = Manifest(
+TINY = Manifest(
     name="tiny",
     versions={"stackc": "0.1.0"},
     spec={"tiny.yaml": hashlib.sha256(b"the spec").hexdigest()},
@@ -56,10 +56,10 @@ def build(target: Path, location: str = "model.onnx.data") -> None:
         model = onnx.parser.parse_model(MODEL.replace("LOCATION", location))
         (folder / "model.onnx").write_bytes(model.SerializeToString())
         WEIGHT.tofile(folder / "model.onnx.data")
-        seal(folder, MANIFEST)
+        seal(folder, TINY)
 
 
-def the_problem(call: Callable[[], object]) -> tuple[str, str]:
+def problem(call: Callable[[], object]) -> tuple[str, str]:
     with pytest.raises(SpecError) as raised:
         call()
     (diagnostic,) = raised.value.diagnostics
@@ -100,20 +100,20 @@ def test_run_imports_no_pytorch(artifact: Path) -> None:
 
 
 def test_error_feeds_outside_the_contract(artifact: Path) -> None:
-    problem = the_problem(lambda: run_artifact(artifact, {"x": np.ones((9, 4), "float32")}, "cpu"))
-    assert problem == ("R417", "dim 'rows' must be at most 8, but is 9 at axis 0 of input 'x'")
+    refusal = problem(lambda: run_artifact(artifact, {"x": np.ones((9, 4), "float32")}, "cpu"))
+    assert refusal == ("R417", "dim 'rows' must be at most 8, but is 9 at axis 0 of input 'x'")
 
 
 def test_error_there_is_none(tmp_path: Path) -> None:
-    assert the_problem(lambda: load_artifact(tmp_path / "no")) == ("A601", f"there is no artifact at {tmp_path / 'no'}")
+    assert problem(lambda: load_artifact(tmp_path / "no")) == ("A601", f"there is no artifact at {tmp_path / 'no'}")
 
 
 def test_error_a_file_in_its_place(artifact: Path) -> None:
-    assert the_problem(lambda: load_artifact(artifact / "model.onnx"))[0] == "A601"
+    assert problem(lambda: load_artifact(artifact / "model.onnx"))[0] == "A601"
 
 
 def test_error_not_an_artifact(tmp_path: Path) -> None:
-    assert the_problem(lambda: load_artifact(tmp_path)) == (
+    assert problem(lambda: load_artifact(tmp_path)) == (
         "A602",
         f"{tmp_path} is not an artifact: it has no manifest.json",
     )
@@ -121,43 +121,43 @@ def test_error_not_an_artifact(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe", b'{"format": 9}'])
 def test_error_broken_manifest(artifact: Path, content: bytes) -> None:
-    (artifact / MARK).write_bytes(content)
-    code, message = the_problem(lambda: load_artifact(artifact))
+    (artifact / MANIFEST).write_bytes(content)
+    code, message = problem(lambda: load_artifact(artifact))
     assert code == "A603"
-    assert message.startswith(f"{artifact / MARK} is broken: ")
+    assert message.startswith(f"{artifact / MANIFEST} is broken: ")
 
 
 def test_error_a_manifest_without_end(artifact: Path) -> None:
-    os.truncate(artifact / MARK, 1 << 40)  # a hole in the file: it takes no room on the disk
-    assert the_problem(lambda: load_artifact(artifact)) == (
+    os.truncate(artifact / MANIFEST, 1 << 40)  # a hole in the file: it takes no room on the disk
+    assert problem(lambda: load_artifact(artifact)) == (
         "A603",
-        f"{artifact / MARK} is broken: it is larger than 64,000,000 bytes",
+        f"{artifact / MANIFEST} is broken: it is larger than 64,000,000 bytes",
     )
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "model.onnx.data"])
 def test_error_missing_file(artifact: Path, name: str) -> None:
     (artifact / name).unlink()
-    assert the_problem(lambda: load_artifact(artifact)) == ("A604", f"{artifact}: '{name}' is missing")
+    assert problem(lambda: load_artifact(artifact)) == ("A604", f"{artifact}: '{name}' is missing")
 
 
-def names_as_well(artifact: Path, name: str) -> None:
-    """As somebody would who made up an artifact."""
+def add_file_name(artifact: Path, name: str) -> None:
+    """Forge a manifest that lists one more file."""
     manifest = load_artifact(artifact).manifest
     forged = dataclasses.replace(manifest, files={**manifest.files, name: "0"})
-    (artifact / MARK).write_text(write_manifest(forged), encoding="utf-8")
+    (artifact / MANIFEST).write_text(write_manifest(forged), encoding="utf-8")
 
 
 def test_error_the_manifest_names_what_cannot_be(artifact: Path) -> None:
     name = "long" * 2000
-    names_as_well(artifact, name)
-    assert the_problem(lambda: load_artifact(artifact)) == ("A604", f"{artifact}: '{name}' is missing")
+    add_file_name(artifact, name)
+    assert problem(lambda: load_artifact(artifact)) == ("A604", f"{artifact}: '{name}' is missing")
 
 
 @pytest.mark.parametrize("name", ["../weights", "/etc/hostname", "sub/../../weights", "nul\0"])
 def test_error_the_manifest_names_a_file_outside(artifact: Path, name: str) -> None:
-    names_as_well(artifact, name)
-    assert the_problem(lambda: load_artifact(artifact)) == ("A605", f"{artifact}: '{name}' lies outside the artifact")
+    add_file_name(artifact, name)
+    assert problem(lambda: load_artifact(artifact)) == ("A605", f"{artifact}: '{name}' lies outside the artifact")
 
 
 @pytest.mark.parametrize("location", ["../weights", "LINK", "ABSOLUTE"])
@@ -166,7 +166,7 @@ def test_error_external_data_outside(tmp_path: Path, location: str) -> None:
     location = location.replace("ABSOLUTE", str(tmp_path / "weights"))
     build(tmp_path / "tiny", location)
     os.symlink(tmp_path / "weights", tmp_path / "tiny" / "LINK")
-    code, message = the_problem(lambda: load_artifact(tmp_path / "tiny"))
+    code, message = problem(lambda: load_artifact(tmp_path / "tiny"))
     assert code == "A605"
     assert message.endswith(f"model.onnx: the data of 'weight' lies outside, at {location}")
 
@@ -177,12 +177,12 @@ def test_error_external_data_outside_in_a_subgraph(artifact: Path) -> None:
     inner.initializer[0].external_data[0].value = "../../weights"
     model.graph.node.append(onnx.helper.make_node("If", ["c"], ["z"], then_branch=inner, else_branch=inner))
     (artifact / "model.onnx").write_bytes(model.SerializeToString())
-    assert the_problem(lambda: load_artifact(artifact))[0] == "A605"
+    assert problem(lambda: load_artifact(artifact))[0] == "A605"
 
 
 def test_error_broken_model(artifact: Path) -> None:
     (artifact / "model.onnx").write_bytes(b"\x08\x0a\x3a\xff")
-    code, message = the_problem(lambda: load_artifact(artifact))
+    code, message = problem(lambda: load_artifact(artifact))
     assert code == "A610"
     assert message.startswith(f"{artifact / 'model.onnx'} cannot be read: ")
 
@@ -192,7 +192,7 @@ def test_error_a_file_that_has_changed(artifact: Path) -> None:
     content = bytearray((artifact / "model.onnx.data").read_bytes())
     content[7] ^= 1
     (artifact / "model.onnx.data").write_bytes(content)
-    assert the_problem(lambda: verify_files(loaded)) == (
+    assert problem(lambda: verify_files(loaded)) == (
         "A606",
         f"{artifact / 'model.onnx.data'} has changed since it was built",
     )
@@ -200,7 +200,7 @@ def test_error_a_file_that_has_changed(artifact: Path) -> None:
 
 def test_error_a_file_that_came_later(artifact: Path) -> None:
     (artifact / "notes.txt").write_text("")
-    assert the_problem(lambda: verify_files(load_artifact(artifact))) == (
+    assert problem(lambda: verify_files(load_artifact(artifact))) == (
         "A609",
         f"{artifact}: 'notes.txt' is not in the manifest",
     )

@@ -1,4 +1,4 @@
-"""A disk that takes no more in the middle of a build: told in the system's words, and the earlier artifact stands."""
+"""A disk that fills up during a build: reported with the system's message, and the earlier artifact is kept."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from stackc.artifact.atomic import MARK, atomic_folder
+from stackc.artifact.atomic import MANIFEST, atomic_folder
 from stackc.artifact.folder import load_artifact, verify_files
 from stackc.core.diagnostics import SpecError
 from stackc.pipeline import Options, build
@@ -40,7 +40,7 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "tiny.yaml").write_text(SPEC, encoding="utf-8")
     weights = {"fc.weight": np.ones((1024, 64), "f4"), "fc.bias": np.zeros(1024, "f4")}
     save_file(weights, folder / "w.safetensors")
-    build(folder / "tiny.yaml", Options(out=folder / "first", verify=False), lambda stage, found: None)
+    build(folder / "tiny.yaml", Options(out=folder / "first", verify=False), lambda stage, summary: None)
     return folder / "tiny.yaml"
 
 
@@ -51,27 +51,27 @@ def command(spec: Path, out: Path) -> list[str]:
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on the size of a file there")
 def test_a_file_beyond_the_limit(spec: Path, tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "stackc", *command(spec, tmp_path)], check=True, capture_output=True)
-    before = (tmp_path / "tiny" / MARK).read_bytes()
+    before = (tmp_path / "tiny" / MANIFEST).read_bytes()
     limited = [sys.executable, "-c", LIMITED, "100000", *command(spec, tmp_path)]
     done = subprocess.run(limited, capture_output=True, text=True)
     assert done.returncode == 1
     assert f"error[A608]: cannot write {tmp_path / 'tiny'}: File too large" in done.stderr
     assert "Traceback" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
-    assert (tmp_path / "tiny" / MARK).read_bytes() == before
+    assert (tmp_path / "tiny" / MANIFEST).read_bytes() == before
     verify_files(load_artifact(tmp_path / "tiny"))
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 600 kB: one artifact has room in it, two have not."""
+    """A file system of 600 kB: it has room for one artifact, but not for two."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)]
     try:
         done = subprocess.run(mount, capture_output=True, text=True)
     except FileNotFoundError:
-        pytest.skip("there is no mount here to make a small disk with")
+        pytest.skip("no `mount` command to make a small disk with")
     if done.returncode:
         pytest.skip(f"a small disk needs the right to mount one: {done.stderr.strip()}")
     yield disk
@@ -80,9 +80,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_disk_that_is_full(spec: Path, small_disk: Path) -> None:
     options = Options(out=small_disk, verify=False)
-    build(spec, options, lambda stage, found: None)
+    build(spec, options, lambda stage, summary: None)
     with pytest.raises(SpecError, match=r"A608.*cannot write .*tiny: No space left on device"):
-        build(spec, options, lambda stage, found: None)
+        build(spec, options, lambda stage, summary: None)
     assert [path.name for path in small_disk.iterdir()] == ["tiny"]
     verify_files(load_artifact(small_disk / "tiny"))
 
@@ -90,7 +90,7 @@ def test_a_disk_that_is_full(spec: Path, small_disk: Path) -> None:
 @pytest.mark.parametrize("name", ["ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EIO"])
 def test_error_by_the_system_s_word(name: str, tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="A608"), atomic_folder(tmp_path / "t"):
-        raise OSError(getattr(errno, name), "the system's word")
+        raise OSError(getattr(errno, name), "the system's message")
     assert not list(tmp_path.iterdir())
 
 

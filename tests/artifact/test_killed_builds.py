@@ -1,4 +1,4 @@
-"""Real builds, killed at random moments of their whole run, and two at once: whoever looks finds a whole artifact."""
+"""Real builds, killed at random moments of their whole run, and two at once: there is always a complete artifact."""
 
 from __future__ import annotations
 
@@ -56,37 +56,39 @@ def whole(artifact: Path) -> dict[str, str]:
 def test_killed_at_any_moment_the_earlier_artifact_stands(specs: list[Path], tmp_path: Path) -> None:
     """Fifty kills of builds of half a second: half a minute, all of it in other processes."""
     target, moments = tmp_path / "tiny", random.Random(0)
-    known = []
+    artifacts = []
     for spec in specs:
         begun = time.perf_counter()
         assert start(spec, tmp_path).wait() == 0
         seconds = time.perf_counter() - begun
-        known.append(whole(target))
-    assert known[0] != known[1]
-    left = finished = 0
-    now = known[1]
+        artifacts.append(whole(target))
+    assert artifacts[0] != artifacts[1]
+
+    leftovers = finished = 0
+    after = artifacts[1]
     for kill in range(KILLS):
         build = start(specs[kill % 2], tmp_path)
         time.sleep(moments.uniform(0.1, 1.05) * seconds)
         build.kill()
         build.wait()
-        left += len(list(tmp_path.iterdir())) > 1
-        before, now = now, whole(target)
-        assert now in known
-        finished += now != before
-    assert left, "no build was killed while it was writing"
-    assert finished, "no build came to its end: the moments are too early"
+        leftovers += len(list(tmp_path.iterdir())) > 1
+        before, after = after, whole(target)
+        assert after in artifacts
+        finished += after != before
+    assert leftovers, "no build was killed while it was writing"
+    assert finished, "no build finished: the moments are too early"
+
     assert start(specs[0], tmp_path).wait() == 0
-    assert whole(target) == known[0]
+    assert whole(target) == artifacts[0]
     assert list(tmp_path.iterdir()) == [target], "the next build cleans what killed ones left"
 
 
 def test_two_builds_of_one_target_at_once(specs: list[Path], tmp_path: Path) -> None:
-    known = []
+    artifacts = []
     for spec in specs:
         assert start(spec, tmp_path).wait() == 0
-        known.append(whole(tmp_path / "tiny"))
+        artifacts.append(whole(tmp_path / "tiny"))
     for _ in range(2):
         assert [build.wait() for build in [start(spec, tmp_path) for spec in specs]] == [0, 0]
-        assert whole(tmp_path / "tiny") in known
+        assert whole(tmp_path / "tiny") in artifacts
         assert [path.name for path in tmp_path.iterdir()] == ["tiny"]

@@ -1,4 +1,4 @@
-"""A lock says all that was resolved: read again, it is the same program, and its nodes lead to the first spec."""
+"""A lock has everything that was resolved: parsed again, it is the same program, with the spans of the first spec."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""manifest.json: a reviewed text, the way back from it, and what is said of a broken one."""
+"""manifest.json: a reviewed text, the way back from it, and the errors of a broken one."""
 
 import dataclasses
 import hashlib
@@ -130,16 +130,16 @@ def test_the_text_leads_back() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"opset": 23', '"opset": "23"', "opset has to be a whole number"),
-        ('"opset": 23', '"opset": true', "opset has to be a whole number"),
-        ('"multiple_of": 4', '"multiple_of": 0', "dims.seq.multiple_of has to be at least 1"),
-        ('"min": 2', '"min": "two"', "dims.seq.min has to be a whole number"),
-        ('"max": 64', '"max": 6.4', "dims.batch.max has to be a whole number"),
-        ('"name": "x"', '"label": "x"', "inputs[0].name has to be text"),
-        ("        128\n      ]\n    },", "[]]},", "inputs[0].shape[2] has to be"),
-        ('"below": 500', '"below": "500"', "inputs[1].below has to be a whole number"),
-        ('"values": [\n        0,', '"values": [\n        0.5,', "inputs[2].values[0] has to be a whole number"),
-        ('"provider": "cpu"', '"provider": 1', "provider has to be text"),
+        ('"opset": 23', '"opset": "23"', "opset must be a whole number"),
+        ('"opset": 23', '"opset": true', "opset must be a whole number"),
+        ('"multiple_of": 4', '"multiple_of": 0', "dims.seq.multiple_of must be at least 1"),
+        ('"min": 2', '"min": "two"', "dims.seq.min must be a whole number"),
+        ('"max": 64', '"max": 6.4', "dims.batch.max must be a whole number"),
+        ('"name": "x"', '"label": "x"', "inputs[0].name must be text"),
+        ("        128\n      ]\n    },", "[]]},", "inputs[0].shape[2] must be"),
+        ('"below": 500', '"below": "500"', "inputs[1].below must be a whole number"),
+        ('"values": [\n        0,', '"values": [\n        0.5,', "inputs[2].values[0] must be a whole number"),
+        ('"provider": "cpu"', '"provider": 1', "provider must be text"),
         ('"format": 1', '"format": 2', "it has format 2, and this version of stackc reads 1: update stackc"),
     ],
 )
@@ -167,5 +167,5 @@ def test_error_not_json(text: str) -> None:
 
 @pytest.mark.parametrize("tree", [[], None, 1, "text"])
 def test_error_not_an_object(tree: object) -> None:
-    with pytest.raises(ManifestError, match=r"^all of it has to be an object$"):
+    with pytest.raises(ManifestError, match=r"^the whole file must be an object$"):
         parse_manifest(json.dumps(tree))

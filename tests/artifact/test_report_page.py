@@ -33,7 +33,7 @@ FILE = "<img src=y onerror=alert(2)>.yaml"
 
 def built(folder: Path, options: Options) -> Built:
     (folder / FILE).write_text(SPEC, encoding="utf-8")
-    return build(folder / FILE, options, lambda stage, found: None)
+    return build(folder / FILE, options, lambda stage, summary: None)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def proven(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page on which an error, a message on the console, or a request for anything but the file fails the test."""
+    """A page that fails the test on an error, a console message, a dialog, or a request for anything but the file."""
     page, troubles = browser.new_page(), list[str]()
     page.on("pageerror", lambda error: troubles.append(str(error)))
     page.on("console", lambda message: troubles.append(message.text))
@@ -62,6 +62,7 @@ def section(page: Page, heading: str) -> Locator:
 def test_it_says_what_the_proof_found(page: Page, proven: Built) -> None:
     page.goto((proven.folder / "report.html").as_uri())
     expect(page.locator(".top")).to_contain_text("proven")
+
     parity = json.loads((proven.folder / "parity.json").read_text(encoding="utf-8"))
     rows = section(page, "Proof").locator("tr").all_inner_texts()[1:]
     assert len(rows) == len(parity["outputs"])
@@ -69,7 +70,8 @@ def test_it_says_what_the_proof_found(page: Page, proven: Built) -> None:
         float(style.rstrip("%")) for style in page.locator(".parity i").evaluate_all("all => all.map(i => i.title)")
     ]
     assert used == sorted(used, reverse=True)
-    components = section(page, "Component by component").locator("[data-go]")
+
+    components = section(page, "Components").locator("[data-go]")
     assert {row.get_attribute("data-go") for row in components.all()} == {"a", "e", "sum"}
     worst = next(row for row in parity["components"] if row["path"] == "a")
     texts = components.and_(page.locator("[data-go=a]")).locator("td").all_inner_texts()
@@ -133,10 +135,10 @@ def test_what_a_spec_says_is_text(page: Page, proven: Built) -> None:
 
 
 def test_without_a_proof_it_says_so_and_is_the_same_each_time(page: Page, tmp_path: Path) -> None:
-    one, other = (built(tmp_path, Options(out=tmp_path / out, verify=False)) for out in ("one", "other"))
-    text = (one.folder / "report.html").read_text(encoding="utf-8")
-    assert text == (other.folder / "report.html").read_text(encoding="utf-8")
-    page.goto((one.folder / "report.html").as_uri())
+    first, second = (built(tmp_path, Options(out=tmp_path / out, verify=False)) for out in ("first", "second"))
+    text = (first.folder / "report.html").read_text(encoding="utf-8")
+    assert text == (second.folder / "report.html").read_text(encoding="utf-8")
+    page.goto((first.folder / "report.html").as_uri())
     expect(page.locator(".top")).to_contain_text("not proven")
     expect(section(page, "Proof")).to_contain_text("Not proven")
-    expect(section(page, "Component by component")).to_have_count(0)
+    expect(section(page, "Components")).to_have_count(0)

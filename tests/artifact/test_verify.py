@@ -1,4 +1,4 @@
-"""Artifacts verified: a sound one, and every way in which one can be unsound."""
+"""Artifacts verified: a valid one, and every way in which one can be invalid."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SPECS = Path(__file__).parents[2] / "specs"
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = Options(out=tmp_path_factory.mktemp("built"), measure=False)
-    return build(SPECS / "two_tower.yaml", options, lambda stage, found: None).folder
+    return build(SPECS / "two_tower.yaml", options, lambda stage, summary: None).folder
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def artifact(built: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(built, tmp_path / built.name))
 
 
-def sealed_anew(artifact: Path) -> None:
-    """As somebody would who has changed a file and covers it up."""
+def reseal(artifact: Path) -> None:
+    """Write a new manifest, as one would to cover up a changed file."""
     seal(artifact, load_artifact(artifact).manifest)
 
 
@@ -52,10 +52,10 @@ def problem(artifact: Path) -> tuple[str, str]:
 def test_a_sound_artifact_without_pytorch(artifact: Path) -> None:
     command = [sys.executable, "-X", "importtime", "-m", "stackc", "verify", str(artifact), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    said = json.loads(done.stdout)
-    assert said["bytes"] == sum(p.stat().st_size for p in artifact.iterdir() if p.name != "manifest.json")
-    assert {row["output"] for row in said["outputs"]} == {o.name for o in load_artifact(artifact).manifest.outputs}
-    assert all(row["found"] <= row["allowed"] < 1e-3 for row in said["outputs"])
+    report = json.loads(done.stdout)
+    assert report["bytes"] == sum(p.stat().st_size for p in artifact.iterdir() if p.name != "manifest.json")
+    assert {row["output"] for row in report["outputs"]} == {o.name for o in load_artifact(artifact).manifest.outputs}
+    assert all(row["found"] <= row["allowed"] < 1e-3 for row in report["outputs"])
     assert not [line for line in done.stderr.splitlines() if line.rpartition("|")[2].strip() == "torch"]
 
 
@@ -80,7 +80,7 @@ def test_error_a_weight_that_differs_behind_a_new_seal(artifact: Path) -> None:
     values = onnx.numpy_helper.to_array(weight) * np.float32(1.01)
     weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
     onnx.save(model, artifact / "model.onnx")
-    sealed_anew(artifact)
+    reseal(artifact)
     code, message = problem(artifact)
     assert code == "A612"
     assert message.endswith("is allowed")
@@ -90,7 +90,7 @@ def test_error_a_model_that_the_checker_refuses(artifact: Path) -> None:
     model = onnx.load(artifact / "model.onnx")
     model.graph.node[0].op_type = "NoSuchOperator"
     onnx.save(model, artifact / "model.onnx")
-    sealed_anew(artifact)
+    reseal(artifact)
     code, message = problem(artifact)
     assert code == "A611"
     assert "NoSuchOperator" in message
@@ -111,28 +111,31 @@ def edit_vectors(artifact: Path, edit: Callable[[dict[str, np.ndarray]], object]
     arrays = read_npz(artifact / "testvectors.npz")
     edit(arrays)
     write_npz(artifact / "testvectors.npz", arrays)
-    sealed_anew(artifact)
+    reseal(artifact)
 
 
 def test_error_recorded_arrays_of_another_model(artifact: Path) -> None:
     edit_vectors(artifact, lambda arrays: arrays.pop(next(name for name in arrays if name.startswith("input."))))
     code, message = problem(artifact)
-    assert (code, message) == ("A613", f"{artifact / 'testvectors.npz'} has not the inputs that the manifest names")
+    assert (code, message) == (
+        "A613",
+        f"{artifact / 'testvectors.npz'} does not have the inputs that the manifest lists",
+    )
 
 
 def test_error_recorded_arrays_that_unpack_to_gigabytes(artifact: Path) -> None:
     with zipfile.ZipFile(artifact / "testvectors.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("input.x.npy", bytes(20_000_000))
-    sealed_anew(artifact)
+    reseal(artifact)
     code, message = problem(artifact)
     assert code == "A613"
-    assert message.endswith("unpacks to 20,000,000 bytes, and what a build records is not packed")
+    assert message.endswith("unpacks to 20,000,000 bytes, but a build never compresses it")
 
 
 def test_error_an_archive_whose_directory_is_damaged(artifact: Path) -> None:
     whole = (artifact / "testvectors.npz").read_bytes()
     (artifact / "testvectors.npz").write_bytes(whole.replace(b"PK\1\2", b"PK\1\3"))
-    sealed_anew(artifact)
+    reseal(artifact)
     assert problem(artifact)[0] == "R422"
 
 
@@ -143,7 +146,7 @@ def test_error_a_model_with_texts_that_are_no_utf_8(artifact: Path) -> None:
     (artifact / "model.onnx").write_bytes(
         model.SerializeToString().replace(b"NoSuchOperator", b"NoSuch\xff\xfe\xfdrator")
     )
-    sealed_anew(artifact)
+    reseal(artifact)
     assert problem(artifact)[0] == "A611"
 
 

@@ -40,6 +40,7 @@ SOUND = {
         "x --> relu",
         rest="params: {n0: 1, " + ", ".join(f"n{number}: n{number - 1} + 1" for number in range(1, 5000)) + "}\n",
     ),
+    "a chain of ten thousand nodes": drawn(chain(10_000, "[relu]")),
     "a chain of ties": drawn(
         chain(2000, "[linear]"),
         rest="nodes:\n"

@@ -19,6 +19,8 @@ RUN = """
 import importlib.util, pathlib, sys
 import torch
 
+torch.set_num_threads(1)
+
 class RefuseStackc:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] == "stackc":
@@ -62,14 +64,25 @@ def _compare(models: Mapping[str, Checked], folder: Path) -> Pairs:
 
         inputs = _inputs(checked)
         torch.save({"state": module.state_dict(), "inputs": inputs}, folder / f"{name}.saved")
-        with torch.no_grad():
-            outputs = module(*inputs)
+        outputs = _on_one_thread(module, inputs)
         expected[name] = outputs if isinstance(outputs, tuple) else (outputs,)
 
     done = subprocess.run([sys.executable, "-W", "error", "-c", RUN, folder], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     printed = {name: torch.load(folder / f"{name}.outputs") for name in models}
     return {name: list(zip(printed[name], expected[name], strict=True)) for name in models}
+
+
+def _on_one_thread(module: torch.nn.Module, inputs: list[Tensor]) -> Tensor | tuple[Tensor, ...]:
+    """Run a module as the printed file is run: sums take another order with another number of threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.no_grad():
+            outputs: Tensor | tuple[Tensor, ...] = module(*inputs)
+    finally:
+        torch.set_num_threads(threads)
+    return outputs
 
 
 def _inputs(checked: Checked) -> list[Tensor]:

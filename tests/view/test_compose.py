@@ -1,4 +1,4 @@
-"""What a picture has: boxes, frames, arrows, and what stands on them."""
+"""The content of a picture: boxes, frames, arrows, and their texts."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ def ends(picture: Picture) -> list[tuple[str, str]]:
 
 def test_the_articles_diagram_keeps_its_labels_and_arrows() -> None:
     picture = compose(spec("seed.mmd"))
+
     assert {id: box.title for id, box in boxes(picture).items()} == {
         "x": "x",
         "A": "Transformer模型",
@@ -70,6 +71,7 @@ def test_the_articles_diagram_keeps_its_labels_and_arrows() -> None:
         "F": "归一化组件",
         "output F": "F",
     }
+
     drawn = {("A", "B"), ("B", "C"), ("B", "D"), ("B", "E"), ("C", "F_merge"), ("D", "F_merge"), ("E", "F_merge")}
     assert set(ends(picture)) == {*drawn, ("x", "A"), ("F_merge", "F"), ("F", "output F")}
     assert picture.direction == "LR"
@@ -172,7 +174,7 @@ def test_a_shared_module_counts_its_parameters_once() -> None:
     shared = boxes(compose(typed_of("{s: {of: ffn, repeat: 5, share: true}}")))["s"].lines
     assert (64 + 1) * 128 + (128 + 1) * 64 == 16_576
     assert apart[:2] == ("stack of ffn", "82.9 k parameters")
-    assert shared[:2] == ("stack of ffn · one module, shared", "16.6 k parameters")
+    assert shared[:2] == ("stack of ffn · one shared module", "16.6 k parameters")
 
 
 def test_an_arrow_that_forks_inside_has_a_port_to_fork_at() -> None:
@@ -203,6 +205,7 @@ subgraph tower ["塔 #quot;A#quot;"]
 end
 x --> b
 b --> c[tanh]"""
+
     picture = compose(typed_of("{a: {out: 64}, b: {}}", graph))
     tower, inner = clusters(picture)["tower"], clusters(picture)["inner"]
     assert tower.title == '塔 "A"'

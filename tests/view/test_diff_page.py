@@ -1,4 +1,4 @@
-"""The page of a difference in a browser: marks in both pictures, and a click on a change leads to it in both."""
+"""The page of a difference in a browser: marks in both pictures, and a click on a change shows it in both."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ LINES = """() => [...document.querySelectorAll(".changes td:nth-child(2), .chang
 
 
 def test_changes_are_marked_and_can_be_gone_to(browser: Browser, tmp_path: Path) -> None:
-    one = check_spec(SPECS / "gpt2.yaml")
-    text = one.source.text.replace("hidden: 4*dim", "hidden: 3*dim").replace("ln_f[layer_norm]", "final[rms_norm]")
-    other = check_source(Source("other.yaml", text))
+    before = check_spec(SPECS / "gpt2.yaml")
+    text = before.source.text.replace("hidden: 4*dim", "hidden: 3*dim").replace("ln_f[layer_norm]", "final[rms_norm]")
+    after = check_source(Source("other.yaml", text))
     path = tmp_path / "diff.html"
-    sides = (one.typed, one.sources), (other.typed, other.sources)
-    path.write_text(write_page(compare(one.typed, other.typed), *sides), encoding="utf-8")
+    sides = (before.typed, before.sources), (after.typed, after.sources)
+    path.write_text(write_page(compare(before.typed, after.typed), *sides), encoding="utf-8")
 
     page, troubles = browser.new_page(), list[str]()
     page.on("pageerror", lambda error: troubles.append(str(error)))
@@ -47,15 +47,17 @@ def test_changes_are_marked_and_can_be_gone_to(browser: Browser, tmp_path: Path)
 
 
 def test_what_is_gone_to_stands_beside_the_panel_and_below_the_header(browser: Browser, tmp_path: Path) -> None:
-    one = check_spec(SPECS / "gpt2.yaml")
-    other = check_source(Source("other.yaml", one.source.text.replace("hidden: 4*dim", "hidden: 3*dim")))
+    before = check_spec(SPECS / "gpt2.yaml")
+    after = check_source(Source("other.yaml", before.source.text.replace("hidden: 4*dim", "hidden: 3*dim")))
     path = tmp_path / "diff.html"
-    sides = (one.typed, one.sources), (other.typed, other.sources)
-    path.write_text(write_page(compare(one.typed, other.typed), *sides), encoding="utf-8")
+    sides = (before.typed, before.sources), (after.typed, after.sources)
+    path.write_text(write_page(compare(before.typed, after.typed), *sides), encoding="utf-8")
+
     for width in (1280, 420):
         page = browser.new_page(viewport={"width": width, "height": 800})
         page.goto(path.as_uri())
         page.locator("tr.changed", has_text="hidden").click()
+
         for side in (page.locator(".view").nth(0), page.locator(".view").nth(1)):
             whole, panel, header, box = (
                 side.locator(part).first.bounding_box()
@@ -69,5 +71,6 @@ def test_what_is_gone_to_stands_beside_the_panel_and_below_the_header(browser: B
             assert box["x"] + box["width"] <= panel["x"]
             assert box["y"] >= header["y"] + header["height"]
             assert panel["y"] >= header["y"] + header["height"]
+
         assert set(page.evaluate(LINES)) == {1}  # no name is broken
         page.close()

@@ -1,4 +1,4 @@
-"""The PNG: its size, and what it says of fonts."""
+"""The PNG: its size, and the characters that no font has."""
 
 from __future__ import annotations
 

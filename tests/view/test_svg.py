@@ -1,4 +1,4 @@
-"""The drawing itself: well-formed, complete, the same bytes each time, nothing on top of anything else."""
+"""The SVG: well-formed, complete, the same bytes each time, nothing on top of anything else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stackc.core.diagnostics import SpecError
 from stackc.frontend import check_spec
 from stackc.view import layout
 from stackc.view.compose import compose
-from stackc.view.dot import draw_dot
+from stackc.view.dot import write_dot
 from stackc.view.layout import Rectangle, lay_out
 from stackc.view.palette import colour_of
 from stackc.view.picture import Cluster, walk
@@ -50,18 +50,18 @@ def test_repeats_are_marked_and_stand_on_a_card() -> None:
 
 
 def test_no_arrow_is_seen_through_the_texts_at_the_top_of_a_frame() -> None:
-    """A ground that nothing shines through lies under them, drawn after the arrows."""
+    """An opaque background lies under them, drawn after the arrows."""
     svg = svg_of("t5.yaml", 3)
     drawn = list(svg.iter())
     arrows = [number for number, element in enumerate(drawn) if element.get("class") == "arrow"]
     for head in ("decoder ×6", "stack of decoder_layer", "encoder ×6"):
         (number,) = (number for number, element in enumerate(drawn) if element.text == head)
-        ground = next(e for e in reversed(drawn[:number]) if e.tag.endswith("rect"))
+        background = next(e for e in reversed(drawn[:number]) if e.tag.endswith("rect"))
         assert number > max(arrows)
-        assert ground.get("fill-opacity") == "1"
-        top, left = float(ground.attrib["y"]), float(ground.attrib["x"])
-        assert top < float(drawn[number].attrib["y"]) < top + float(ground.attrib["height"])
-        assert left < float(drawn[number].attrib["x"]) < left + float(ground.attrib["width"])
+        assert background.get("fill-opacity") == "1"
+        top, left = float(background.attrib["y"]), float(background.attrib["x"])
+        assert top < float(drawn[number].attrib["y"]) < top + float(background.attrib["height"])
+        assert left < float(drawn[number].attrib["x"]) < left + float(background.attrib["width"])
 
 
 def test_boxes_have_the_colour_of_their_family() -> None:
@@ -82,8 +82,8 @@ def test_boxes_have_the_colour_of_their_family() -> None:
 def test_boxes_stand_apart_and_inside_their_frames(path: Path, depth: int) -> None:
     picture = compose(check_spec(path).typed, depth)
     places = lay_out(picture)
-    for one, other in combinations(places.boxes.values(), 2):
-        assert not overlap(one, other)
+    for first, second in combinations(places.boxes.values(), 2):
+        assert not overlap(first, second)
     for part in walk(picture.parts):
         if isinstance(part, Cluster):
             inner = [places.boxes.get(p.id) or places.clusters[p.id] for p in walk(part.parts)]
@@ -94,9 +94,9 @@ def test_boxes_stand_apart_and_inside_their_frames(path: Path, depth: int) -> No
         assert bool(curve.label) == bool(arrow.label)
 
 
-def overlap(one: Rectangle, other: Rectangle) -> bool:
-    across = one.x < other.x + other.width and other.x < one.x + one.width
-    return across and one.y < other.y + other.height and other.y < one.y + one.height
+def overlap(a: Rectangle, b: Rectangle) -> bool:
+    across = a.x < b.x + b.width and b.x < a.x + a.width
+    return across and a.y < b.y + b.height and b.y < a.y + a.height
 
 
 def contains(outer: Rectangle, inner: Rectangle) -> bool:
@@ -117,12 +117,12 @@ from stackc.frontend import check_spec
 from stackc.view.svg import draw_svg
 sys.stdout.buffer.write(draw_svg(check_spec(Path({str(SPECS / "ensemble.yaml")!r})).typed, 3).encode())
 """
-    one, other = (
+    first, second = (
         subprocess.check_output([sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed})
         for seed in ("1", "2")
     )
-    assert one == other
-    assert one.startswith(b"<svg")
+    assert first == second
+    assert first.startswith(b"<svg")
 
 
 def test_drawing_loads_nothing_heavy(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ print(json.dumps(sorted(sys.modules)))
 
 
 def test_dot_has_clusters_and_sizes_of_its_own() -> None:
-    dot = draw_dot(check_spec(SPECS / "bert_base.yaml").typed, 2)
+    dot = write_dot(compose(check_spec(SPECS / "bert_base.yaml").typed, 2))
     assert 'subgraph "cluster_encoder" {' in dot
     assert "<B>encoder ×12</B>" in dot
     assert dot.count("fixedsize=true") == 1
@@ -150,12 +150,13 @@ def test_error_the_layout_program_is_missing(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
     with pytest.raises(SpecError) as error:
         draw_svg(check_spec(SPECS / "seed.mmd").typed)
-    (found,) = error.value.diagnostics
-    assert (found.code, found.message) == ("V101", "the program graphviz-pure, which lays pictures out, is not here")
-    assert found.hint == f"install it with: {sys.executable} -m pip install graphviz-pure"
+    (diagnostic,) = error.value.diagnostics
+    message = "the program graphviz-pure, which lays out pictures, is not installed"
+    assert (diagnostic.code, diagnostic.message) == ("V101", message)
+    assert diagnostic.hint == f"install it with: {sys.executable} -m pip install graphviz-pure"
 
 
 def test_error_the_layout_program_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layout, "write_dot", lambda picture: "digraph {")
-    with pytest.raises(SpecError, match=r"error\[V102\]: graphviz-pure could not lay the picture out: .*syntax error"):
+    with pytest.raises(SpecError, match=r"error\[V102\]: graphviz-pure could not lay out the picture: .*syntax error"):
         draw_svg(check_spec(SPECS / "seed.mmd").typed)

@@ -1,1 +1,5 @@
-"""What reads a typed graph and makes nothing of it: `stackc plan` and `stackc diff`."""
+"""Analyses of a typed graph.
+
+plan/  `stackc plan`: parameters, FLOPs, memory, and the sizes that fit
+diff/  `stackc diff`: the differences between two specs
+"""

@@ -1,9 +1,11 @@
-"""The artifact, `exported/NAME/`: the folder, what is in it, and how it is verified.
+"""The artifact `exported/NAME/`: its files, how they are written, verified and run.
 
-folder.py       file names, sealing, running a built model
-atomic.py       a folder that appears whole or not at all
+folder.py       names of the files, sealing, loading, running a built model
+atomic.py       write a folder completely or not at all
 manifest.py     manifest.json
 lock.py         spec.lock.yaml
-verify.py       hashes, checker, recorded outputs
+verify.py       hashes, ONNX checker, recorded outputs
 report_page.py  report.html
+packaging.py    the last stage of a build: everything into the folder
+stage_files.py  the files of a build that stops early
 """

@@ -1,4 +1,4 @@
-"""The artifact, exported/NAME/: sealed, opened again with all that can be wrong with it, and run without PyTorch."""
+"""The artifact folder exported/NAME/: names of its files; seal, load, check and run it, without PyTorch."""
 
 from __future__ import annotations
 
@@ -9,96 +9,110 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stackc.artifact.atomic import MARK, recover
+from stackc.artifact.atomic import MANIFEST as MANIFEST
+from stackc.artifact.atomic import recover
 from stackc.artifact.manifest import Manifest, ManifestError, parse_manifest, write_manifest
 from stackc.core.diagnostics import Collector, Diagnostic, SpecError
 from stackc.onnx_format.files import leads_out, read_model
 from stackc.runtime import Array, Feeds, check_feeds, open_session, require_placed
+from stackc.spec.source import LOCK as LOCK
 
-MODEL, VECTORS = "model.onnx", "testvectors.npz"
-LARGEST_MANIFEST = 64_000_000  # bytes; one of a thousand outputs has less than one of them
+# The files of an artifact, with MANIFEST and LOCK; external data of the model lies beside it in model.onnx.data.
+MODEL = "model.onnx"
+VECTORS = "testvectors.npz"
+"""The inputs of the proof, and what PyTorch computes from them."""
+DRAWING = "graph.svg"
+PARITY = "parity.json"
+REPORT = "report.json"
+"""The timings."""
+PAGE = "report.html"
+
+LARGEST_MANIFEST = 64_000_000  # bytes; the manifest of a model with a thousand outputs has less than one million
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A folder that was opened: its manifest could be read and its files are there."""
+    """A loaded artifact: its manifest is valid and its files exist."""
 
     folder: Path
     manifest: Manifest
 
     @property
     def model(self) -> Path:
-        """The ONNX model; its external data, if any, lies beside it."""
+        """The path of the ONNX model; external data lies beside it."""
         return self.folder / MODEL
 
 
 def sha256(path: Path) -> str:
-    """The hash of a file, in hexadecimal digits."""
+    """Return the SHA-256 hash of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def seal(folder: Path, manifest: Manifest, known: Mapping[Path, str] | None = None) -> Manifest:
-    """Write the manifest to a folder that is otherwise complete, with the hash of every file in it.
+def seal(folder: Path, manifest: Manifest, hashes: Mapping[Path, str] | None = None) -> Manifest:
+    """Write the manifest, with the hash of every file, to a folder that is otherwise complete.
 
-    `known` are hashes that whoever wrote the files has taken already.
+    `hashes` has those that were computed while the files were written.
     """
-    known = known or {}
-    files = {path.relative_to(folder).as_posix(): known.get(path) or sha256(path) for path in _files(folder)}
+    hashes = hashes or {}
+    files = {path.relative_to(folder).as_posix(): hashes.get(path) or sha256(path) for path in _files(folder)}
     sealed = dataclasses.replace(manifest, files=files)
-    (folder / MARK).write_text(write_manifest(sealed), encoding="utf-8")
+    (folder / MANIFEST).write_text(write_manifest(sealed), encoding="utf-8")
     return sealed
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MARK)
+    """List every file but the manifest."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
 
 
 def load_artifact(path: Path) -> Artifact:
-    """Open an artifact, putting it in its place first where a build was killed in the middle of that.
+    """Load an artifact, restoring it first if a build was killed while replacing it.
 
-    Raises SpecError: A601 there is no such folder, A602 it is no artifact, A603 its manifest is broken, A604 a file is
-    missing, A605 a file or the model's data lies outside the folder, A610 the model cannot be read. Whether the files
-    are the ones that were built, `verify_files` tells.
+    Raises SpecError: A601 the folder does not exist, A602 it is not an artifact, A603 its manifest is broken, A604 a
+    file is missing, A605 a file or the model's data lies outside the folder, A610 the model cannot be read.
+    `verify_files` checks that the files are the ones that were built.
     """
     recover(path)
     if not os.path.isdir(path):
-        there = os.path.lexists(path)
-        hint = "it has to be the folder, exported/NAME" if there else "`stackc build SPEC` makes one"
+        hint = "pass the folder, exported/NAME" if os.path.lexists(path) else "build one with `stackc build SPEC`"
         raise SpecError(Diagnostic("A601", f"there is no artifact at {path}", hint=hint))
-    artifact = Artifact(path, _manifest(path))
+    artifact = Artifact(path, _read_manifest(path))
+
     diagnostics = Collector()
     for name in (MODEL, *artifact.manifest.files):
         if leads_out(path, name):
             diagnostics.error("A605", f"{path}: '{name}' lies outside the artifact")
-        elif not os.path.isfile(path / name):  # False, too, for a name that no file can have
+        elif not os.path.isfile(path / name):  # also False for a name that no file can have
             diagnostics.error("A604", f"{path}: '{name}' is missing", hint="build it again")
     diagnostics.raise_if_any()
+
     read_model(artifact.model, hint="build it again")
     return artifact
 
 
-def _manifest(path: Path) -> Manifest:
+def _read_manifest(path: Path) -> Manifest:
+    """Read the manifest of a folder. Raises SpecError A602 if there is none, A603 if it is broken."""
     try:
-        if (path / MARK).stat().st_size > LARGEST_MANIFEST:
+        if (path / MANIFEST).stat().st_size > LARGEST_MANIFEST:
             raise ManifestError(f"it is larger than {LARGEST_MANIFEST:,} bytes")
-        return parse_manifest((path / MARK).read_text(encoding="utf-8"))
+        return parse_manifest((path / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         hint = "`stackc build` writes an artifact to exported/NAME"
-        raise SpecError(Diagnostic("A602", f"{path} is not an artifact: it has no {MARK}", hint=hint)) from error
+        raise SpecError(Diagnostic("A602", f"{path} is not an artifact: it has no {MANIFEST}", hint=hint)) from error
     except (ManifestError, UnicodeDecodeError, OSError) as error:
-        raise SpecError(Diagnostic("A603", f"{path / MARK} is broken: {error}", hint="build it again")) from error
+        raise SpecError(Diagnostic("A603", f"{path / MANIFEST} is broken: {error}", hint="build it again")) from error
 
 
 def verify_files(artifact: Artifact) -> None:
-    """Raise SpecError A606 for every file that is not what the manifest says, A609 for one that it does not name."""
+    """Check every file against the manifest. Raises SpecError A606 for a changed file, A609 for an unlisted one."""
     diagnostics = Collector()
-    named = artifact.manifest.files
+    hashes = artifact.manifest.files
     for path in _files(artifact.folder):
         name = path.relative_to(artifact.folder).as_posix()
-        if name not in named:
+        if name not in hashes:
             diagnostics.error("A609", f"{artifact.folder}: '{name}' is not in the manifest")
-        elif sha256(path) != named[name]:
+        elif sha256(path) != hashes[name]:
             diagnostics.error("A606", f"{path} has changed since it was built", hint="build it again")
     diagnostics.raise_if_any()
 
@@ -106,8 +120,10 @@ def verify_files(artifact: Artifact) -> None:
 def run_artifact(
     path: Path, feeds: Feeds, provider: str = "auto", *, threads: int | None = None, require_provider: bool = False
 ) -> dict[str, Array]:
-    """The outputs of the model by name, without PyTorch. Raises what `load_artifact`, `check_feeds` and sessions do,
-    and with `require_provider` R407."""
+    """Run the model without PyTorch and return its outputs by name.
+
+    Raises what `load_artifact`, `check_feeds` and sessions raise, and with `require_provider` R407.
+    """
     artifact = load_artifact(path)
     check_feeds(artifact.manifest.inputs, feeds, artifact.manifest.dims)
     session = open_session(artifact.model, provider, threads=threads)

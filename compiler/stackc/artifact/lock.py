@@ -1,7 +1,7 @@
-"""The lock: a spec as it was resolved, written as a spec that needs no params and says where each node came from.
+"""Write the lock: the resolved spec, as a spec without params that records the source line of each node.
 
-Every distinct region becomes a block, stacks included, so that nothing is left to be computed; the paths of all
-components, and with them names, seeds and weights, stay what they were.
+Every distinct region becomes a block, stacks included, so that nothing is left to compute. The paths of all components
+stay the same, and with them names, seeds and weights.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from stackc.spec.document import LANGUAGE_VERSION, WeightsDecl
 
 
 def write_lock(checked: Checked) -> str:
-    """The text of the lock. Read again it gives the same program."""
-    writer = _Writer()
-    root = checked.typed.root.region
-    body = writer.body(root, "")
+    """Return the text of the lock; parsed again, it gives the same program."""
+    writer = _BlockWriter()
+    body = writer.body(checked.typed.root.region, "")  # first: it fills `writer.lines` with the blocks
+
     lines = [
         _HEAD.format(_origin(checked)),
         f"stackc: {LANGUAGE_VERSION}",
@@ -41,37 +41,44 @@ def write_lock(checked: Checked) -> str:
     return "\n".join(lines) + "\n"
 
 
+# `_origin` parses this line, also in locks that earlier versions wrote.
 _HEAD = "# Resolved from {} by stackc; each node's source is its place there."
 
 
 def _origin(checked: Checked) -> str:
-    """The spec that the places of nodes speak of: of a lock, the one that it was resolved from."""
+    """Return the file that the spans of the nodes refer to; for a lock, the file it was resolved from."""
     before, after = _HEAD.split("{}")
     first = checked.source.text.split("\n", 1)[0]
     if first.startswith(before) and first.endswith(after):
         return first.removeprefix(before).removesuffix(after)
-    return _plain(checked.source.file)
+    return _one_line(checked.source.file)
 
 
-class _Writer:
-    """Writes the blocks of regions, inner ones first, each once."""
+class _BlockWriter:
+    """Writes each distinct region as a block, once, inner ones first.
+
+    `lines` are those of all blocks, `names` the name of each region's block.
+    """
 
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.names: dict[Region, str] = {}
 
     def name(self, region: Region) -> str:
-        """The name of the region's block, which is written when it is first asked for."""
+        """Return the name of the region's block, writing the block on the first call."""
         if region not in self.names:
             base = re.sub(r"\W+", "_", region.name)
-            body = self.body(region, "    ")
+            body = self.body(region, "    ")  # before its own name: inner blocks come first
+
             taken = {*self.names.values(), *REGISTRY, *SPECIAL_OPS}
             name = next(n for i in range(len(taken) + 1) if (n := f"{base}_{i}" if i else base) not in taken)
             self.names[region] = name
+
             self.lines += [f"  {_text(name)}:", f"    inputs: [{', '.join(map(_text, region.inputs))}]", *body]
         return self.names[region]
 
     def body(self, region: Region, indent: str) -> list[str]:
+        """Return the lines of a region's graph, nodes and outputs."""
         nodes = {node.id: self.node(region, node) for node in region.nodes.values()}
         arrows = [f"  {line}" for node in region.nodes.values() for line in _arrows(region, node)]
         outputs = {name: _text(_path(region, ref)) for name, ref in region.outputs.items()}
@@ -79,6 +86,7 @@ class _Writer:
         return [indent + line for line in lines]
 
     def node(self, region: Region, node: Node) -> str:
+        """Return the entry of a node under `nodes`."""
         fields: dict[str, str] = {}
         if node.same_as:
             fields["same_as"] = _text(node.same_as)
@@ -86,6 +94,7 @@ class _Writer:
             fields["op"] = _text(self.name(node.body))
         else:
             fields |= _component(node.body)
+
         if node.ties:
             fields["tie"] = _flow({name: _text(tie.path) for name, tie in node.ties.items()})
         if node.reparams:
@@ -94,21 +103,24 @@ class _Writer:
 
 
 def _component(component: Component) -> dict[str, str]:
-    """The op, and the fields that are not at their defaults."""
+    """Return the op and the fields that differ from their defaults."""
     if isinstance(component, CustomModule):
-        named = {"op": "torch", "of": _text(component.op), "outputs": f"[{', '.join(component.outputs)}]"}
-        return named | {name: _scalar(value) for name, value in component.arguments}
-    given = {f: getattr(component, f.name) for f in dataclasses.fields(component)}  # type: ignore[arg-type]  # every component is a dataclass
-    written = {f.name: _scalar(value) for f, value in given.items() if value != f.default}
-    return {"op": _text(component.op)} | written
+        header = {"op": "torch", "of": _text(component.op), "outputs": f"[{', '.join(component.outputs)}]"}
+        return header | {name: _scalar(value) for name, value in component.arguments}
+
+    fields = dataclasses.fields(component)  # type: ignore[arg-type]  # every component is a dataclass
+    values = {field: getattr(component, field.name) for field in fields}
+    return {"op": _text(component.op)} | {f.name: _scalar(v) for f, v in values.items() if v != f.default}
 
 
 def _arrows(region: Region, node: Node) -> list[str]:
+    """Return the arrows into a node, labeled with the ports unless they are the first ones."""
     ports = node.body.inputs if isinstance(node.body, Region) else [port.name for port in node.body.ports]
     lines = []
     for operand in node.operands:
         if operand.value is None:
             continue
+
         out = _path(region, operand.value).partition(".")[2]
         label = f"{out}:{operand.port}" if out else operand.port
         arrow = "-->" if label == ports[0] else f'-->|"{label}"|'
@@ -117,7 +129,7 @@ def _arrows(region: Region, node: Node) -> list[str]:
 
 
 def _path(region: Region, ref: ValueRef) -> str:
-    """The node of a wire, with the name of its output where that is not the first."""
+    """Return the node of a value, followed by the name of its output unless it is the first."""
     if ref.output == 0:
         return ref.node
     return f"{ref.node}.{list(region.nodes[ref.node].body.outputs)[ref.output]}"
@@ -147,14 +159,14 @@ def _reparam(reparam: Reparam) -> str:
     if isinstance(reparam, Standardize):
         axes = "all" if reparam.axes is None else f"[{', '.join(map(str, reparam.axes))}]"
         return _flow({"standardize": _flow({"axes": axes, "eps": repr(reparam.eps)})})
+
     (name,) = (name for name, kind in REPARAMS.items() if kind is type(reparam))
-    return _flow(
-        {name: _flow({field.name: repr(getattr(reparam, field.name)) for field in dataclasses.fields(reparam)})}
-    )
+    values = {field.name: repr(getattr(reparam, field.name)) for field in dataclasses.fields(reparam)}
+    return _flow({name: _flow(values)})
 
 
 def _weights(decl: WeightsDecl | None) -> list[str]:
-    """Which names the parameters have in a file; the file itself is named by the manifest's hash."""
+    """Return the section that maps names of parameters to names in the file; the manifest identifies the file."""
     if decl is None:
         return []
     names = {key: _text(str(entry.value.data)) for key, entry in decl.names.items()}
@@ -164,19 +176,20 @@ def _weights(decl: WeightsDecl | None) -> list[str]:
 
 
 def _flow(fields: Mapping[str, str]) -> str:
+    """Write a mapping in YAML's flow style."""
     return "{" + ", ".join(f"{_text(name)}: {value}" for name, value in fields.items()) + "}"
 
 
 def _scalar(value: Any) -> str:
-    """A number, a word, a list of them; a dim as an expression."""
+    """Write a number, a word or a list of them; a dim as an expression."""
     return _text(value) if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _text(text: str) -> str:
-    """A plain word as it is, anything else quoted."""
+    """Write a plain word unquoted, anything else quoted."""
     plain = re.fullmatch(r"[^\W\d][\w.-]*", text) and text not in ("true", "false", "null")
     return text if plain else json.dumps(text, ensure_ascii=False)
 
 
-def _plain(text: str) -> str:
+def _one_line(text: str) -> str:
     return re.sub(r"[\r\n]", " ", text)

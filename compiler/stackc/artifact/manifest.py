@@ -1,4 +1,4 @@
-"""manifest.json: what an artifact was made of, by whom, and what it promises."""
+"""Read and write manifest.json: what an artifact was built from, by which versions, and what it guarantees."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All that manifest.json says. Hashes are SHA-256, in hexadecimal digits, by the names of files.
+    """The content of manifest.json. Hashes are SHA-256 in hexadecimal, by file name.
 
-    `spec` has the spec and every file that it includes, relative to it; `code` the Python modules of `op: torch`, by
-    name; `weights` the files of the weights, None where they
-    are random, and `seed` what random ones were drawn from.
-    `versions` has stackc, torch, onnx and onnxruntime; `target` is "portable" or "ort"; `runs_on` says which ONNX
-    Runtime loads it; `files` has every other file of the folder; `provider` and `reason` say what the proof ran on,
-    None and why where there is none, and `parity` is its summary, any JSON value; `tolerances` is how far each output
-    may be from the recorded one.
+    versions    of stackc, torch, onnx and onnxruntime
+    spec        hashes of the spec and of every file it includes, by path relative to the spec
+    code        hashes of the Python modules of `op: torch`, by module name
+    weights     hashes of the files of weights; None if the weights are random, drawn from `seed`
+    target      "portable" or "ort"
+    runs_on     the versions of ONNX Runtime that load the model
+    provider    what the proof ran on, and the `reason` for it; None if nothing was run
+    parity      the summary of the proof, any JSON value
+    tolerances  the largest allowed distance of each output from the recorded one
+    files       hashes of every other file of the folder
     """
 
     name: str
@@ -49,11 +52,11 @@ class Manifest:
 
 
 class ManifestError(Exception):
-    """The text is not a manifest; the message says where and why."""
+    """The text is not a valid manifest; the message says where and why."""
 
 
 def write_manifest(manifest: Manifest) -> str:
-    """The manifest as JSON text: the same text for the same manifest."""
+    """Return the manifest as JSON text, deterministically."""
     tree = {f.name: getattr(manifest, f.name) for f in dataclasses.fields(manifest)}
     tree |= {
         "format": FORMAT,
@@ -63,10 +66,11 @@ def write_manifest(manifest: Manifest) -> str:
         "weights": None if manifest.weights is None else dict(manifest.weights),
         "files": dict(manifest.files),
         "tolerances": dict(manifest.tolerances),
-        "dims": {name: _range(dim) for name, dim in manifest.dims.items()},
-        "inputs": list(map(_written, manifest.inputs)),
-        "outputs": list(map(_written, manifest.outputs)),
+        "dims": {name: _dim_json(dim) for name, dim in manifest.dims.items()},
+        "inputs": list(map(_value_json, manifest.inputs)),
+        "outputs": list(map(_value_json, manifest.outputs)),
     }
+
     text = json.dumps({**tree, "digest": ""}, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
     return text.replace(_NO_DIGEST, f'"digest": "{_digest(text)}"', 1)
 
@@ -75,16 +79,16 @@ _NO_DIGEST = '"digest": ""'
 
 
 def _digest(text: str) -> str:
-    """The hash of the text of a manifest whose own digest is left empty."""
+    """Return the hash of the text of a manifest whose own digest is left empty."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _range(dim: DimRange) -> dict[str, int | None]:
+def _dim_json(dim: DimRange) -> dict[str, int | None]:
     return {"min": dim.minimum, "max": dim.maximum, "multiple_of": dim.multiple_of}
 
 
-def _written(value: ValueInfo) -> dict[str, Any]:
-    """Name, dtype, shape, and what the value may hold by the names that a spec has for it."""
+def _value_json(value: ValueInfo) -> dict[str, Any]:
+    """Return name, dtype and shape, and the allowed values under the keys that a spec uses."""
     tree: dict[str, Any] = {"name": value.name, "dtype": value.dtype, "shape": list(value.shape)}
     if value.allowed is not None:
         tree |= {"values": list(value.allowed.choices)} if value.allowed.choices else {"below": value.allowed.below}
@@ -92,15 +96,20 @@ def _written(value: ValueInfo) -> dict[str, Any]:
 
 
 def parse_manifest(text: str) -> Manifest:
-    """The manifest of JSON text. Raises ManifestError where it is none, of a later format than this version reads, or where
-    it is not, character by character, what was written."""
+    """Parse the text of a manifest.
+
+    Raises ManifestError if it is not a manifest, has a later format than this version reads, or differs in any
+    character from what was written.
+    """
     try:
         tree = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ManifestError(f"it is not JSON: {error}") from error
+
     root = _Tree(tree, "")
     if (version := root.get("format", int)) > FORMAT:
         raise ManifestError(f"it has format {version}, and this version of stackc reads {FORMAT}: update stackc")
+
     manifest = Manifest(
         name=root.get("name", str),
         versions=root.mapping("versions", _text),
@@ -120,6 +129,7 @@ def parse_manifest(text: str) -> Manifest:
         files=root.mapping("files", _text),
         code=root.mapping("code", _text) if "code" in root.entries() else {},
     )
+
     digest = root.get("digest", str)
     if _digest(text.replace(f'"digest": "{digest}"', _NO_DIGEST, 1)) != digest:
         raise ManifestError("it has changed since it was written")
@@ -131,14 +141,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Tree:
-    """A value of the JSON tree with its path, so that what is wrong can be said with its place."""
+    """A value of the JSON tree with its path, which errors name. Its getters raise ManifestError."""
 
     value: Any
     path: str
 
     def expect(self, kind: type[T]) -> T:
         if isinstance(self.value, bool) or not isinstance(self.value, kind):
-            raise ManifestError(f"{self.path or 'all of it'} has to be {_WORDS[kind]}")
+            raise ManifestError(f"{self.path or 'the whole file'} must be {_KIND_NAMES[kind]}")
         return self.value
 
     def entries(self) -> dict[str, Any]:
@@ -164,7 +174,13 @@ class _Tree:
         return tuple(read(_Tree(item, f"{child.path}[{i}]")) for i, item in enumerate(items))
 
 
-_WORDS: dict[type, str] = {str: "text", int: "a whole number", dict: "an object", list: "a list", float: "a number"}
+_KIND_NAMES: dict[type, str] = {
+    str: "text",
+    int: "a whole number",
+    dict: "an object",
+    list: "a list",
+    float: "a number",
+}
 
 
 def _text(tree: _Tree) -> str:
@@ -178,7 +194,7 @@ def _number(tree: _Tree) -> float:
 def _dim(tree: _Tree) -> DimRange:
     multiple_of = tree.get("multiple_of", int)
     if multiple_of < 1:
-        raise ManifestError(f"{tree.path}.multiple_of has to be at least 1")
+        raise ManifestError(f"{tree.path}.multiple_of must be at least 1")
     return DimRange(tree.get("min", int), tree.optional("max", int), multiple_of)
 
 
@@ -187,6 +203,7 @@ def _value(tree: _Tree) -> ValueInfo:
 
 
 def _allowed(tree: _Tree) -> ValueRange | None:
+    """Parse the allowed values of an input; None if all are."""
     if "values" in tree.entries():
         choices = tree.sequence("values", lambda item: item.expect(int))
         return ValueRange(max(choices, default=0) + 1, choices)

@@ -1,6 +1,6 @@
-"""The last stage of a build: everything that the stages made becomes an artifact, with its manifest.
+"""Package the results of all stages as an artifact with its manifest: the last stage of a build.
 
-Requires a folder that holds the model and what the proof wrote; ensures that the folder is a sealed artifact.
+Requires a folder that holds the model and the files of the proof; ensures that the folder is a sealed artifact.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stackc.artifact.folder import seal, sha256
+from stackc.artifact.folder import DRAWING, LOCK, PAGE, REPORT, seal, sha256
 from stackc.artifact.lock import write_lock
 from stackc.artifact.manifest import Manifest
 from stackc.artifact.report_page import Findings, write_report
@@ -25,19 +25,19 @@ from stackc.core.versions import tool_versions
 from stackc.frontend import Checked
 from stackc.ir.program import Program
 from stackc.runtime import Session, ValueInfo
-from stackc.spec.source import LOCK
 from stackc.view.svg import draw_svg
 from stackc.weights.match import Weights
 
 if TYPE_CHECKING:
     from stackc.export import ExportedModel
 
-DRAWING, PARITY, REPORT, PAGE = "graph.svg", "parity.json", "report.json", "report.html"
-
 
 @dataclass(frozen=True)
 class BuildFacts:
-    """What an artifact says about its build. `weight_hashes` is None for random weights, `session` without a proof."""
+    """The facts of a build that its artifact records.
+
+    `weight_hashes` is None for random weights, `session` if nothing was proven.
+    """
 
     checked: Checked
     exported: ExportedModel
@@ -63,7 +63,7 @@ def package(facts: BuildFacts, folder: Path) -> None:
 
 
 def make_manifest(facts: BuildFacts) -> Manifest:
-    """Return the manifest of a build, but for the hashes of its files."""
+    """Return the manifest of a build, without the hashes of its files."""
     checked, session, parity = facts.checked, facts.session, facts.findings.parity
     program = checked.program
     outputs = {name: program.types[value] for name, value in program.outputs.items()}

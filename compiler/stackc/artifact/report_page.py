@@ -1,4 +1,4 @@
-"""report.html: what an artifact is, whether it is proven, how fast it is and what it takes, on one page by itself."""
+"""Write report.html: the drawing, proof, speed, size and origin of an artifact, on one self-contained page."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from stackc.timing import Comparison
 
 MOST_ROWS = 1000
-"""Rows of a table; parity.json has all of them."""
+"""The most rows of a table; parity.json has all of them."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found of a model; None where it was not asked: the proof, the timing and the sizes it was taken at."""
+    """The proof, the timing and the point it was measured at; None for what the build left out."""
 
     parity: Parity | None = None
     speed: Comparison | None = None
@@ -35,28 +35,30 @@ class Findings:
 
 
 def write_report(checked: Checked, manifest: Manifest, findings: Findings, folder: Path) -> str:
-    """The page of an artifact whose other files, but for the manifest, are in `folder` already.
+    """Return the page of an artifact whose other files, except for the manifest, are already in `folder`.
 
     Raises SpecError (V101, V102).
     """
     view = page_data(checked.typed, checked.sources, depth=1) | {"quiet": True, "scrolls": True}
+
     return render_page(
         "report.html",
         title=manifest.name,
         view=view,
-        proof=_proof(findings.parity),
-        speed=_speed(findings.speed, findings.measured),
+        proof=_proof_section(findings.parity),
+        speed=_speed_section(findings.speed, findings.measured),
         parameters=parameters_text(checked.cost.parameters),
         flops=sum_text(checked.cost.flops),
         files=_files(folder),
         dims=[(name, *_range(limits)) for name, limits in manifest.dims.items()],
         values=[("input", list(map(_value, manifest.inputs))), ("output", list(map(_value, manifest.outputs)))],
         facts=_facts(manifest),
-        hashes=[("spec", manifest.spec), ("code", manifest.code), ("weights", manifest.weights or {})],
+        sources=_sources(manifest),
     )
 
 
-def _proof(parity: Parity | None) -> dict[str, Any] | None:
+def _proof_section(parity: Parity | None) -> dict[str, Any] | None:
+    """Return the tables of the proof, worst rows first; None if the build left it out."""
     if parity is None:
         return None
     from stackc.proof.report import worst_first
@@ -65,20 +67,20 @@ def _proof(parity: Parity | None) -> dict[str, Any] | None:
     return {
         "distance": _ratio(max((row.verdict for row in rows), key=lambda verdict: verdict.ratio)),
         "count": len(rows),
-        "rows": [_row(row) for row in rows[:MOST_ROWS]],
-        "components": [_component(row) for row in components[:MOST_ROWS]],
+        "rows": [_output_row(row) for row in rows[:MOST_ROWS]],
+        "components": [_component_row(row) for row in components[:MOST_ROWS]],
         "hidden": max(0, len(rows) - MOST_ROWS) + max(0, len(components) - MOST_ROWS),
     }
 
 
-def _row(row: ParityRow) -> dict[str, Any]:
-    return {"name": row.output, "point": str(row.point), "place": _line(row.place), **_distances(row.verdict)}
+def _output_row(row: ParityRow) -> dict[str, Any]:
+    return {"name": row.output, "point": str(row.point), "line": _file_and_line(row.place), **_distances(row.verdict)}
 
 
-def _component(row: ComponentRow) -> dict[str, Any]:
+def _component_row(row: ComponentRow) -> dict[str, Any]:
     inherited = "–" if row.inherited is None else _number(row.inherited)
-    named = {"path": row.path, "op": row.op, "point": str(row.point), "place": _line(str(row.span))}
-    return named | {"inherited": inherited, **_distances(row.verdict)}
+    origin = {"path": row.path, "op": row.op, "point": str(row.point), "line": _file_and_line(str(row.span))}
+    return origin | {"inherited": inherited, **_distances(row.verdict)}
 
 
 def _distances(verdict: Verdict) -> dict[str, str]:
@@ -88,25 +90,27 @@ def _distances(verdict: Verdict) -> dict[str, str]:
 
 
 def _number(number: float) -> str:
-    """`0` where it is exact, else two digits."""
+    """Write a distance with two digits, `0` if it is exact."""
     return "–" if math.isnan(number) else f"{number:.1e}" if number else "0"
 
 
 def _ratio(verdict: Verdict) -> str:
-    """`1.2×`; in words where PyTorch has no error to compare with."""
+    """Write the ratio to PyTorch's error, `1.2×`; a phrase if PyTorch has no error to compare with."""
     if verdict.torch == 0.0:
         return "PyTorch is exact" if verdict.onnx else "exact"
     return f"{verdict.ratio:.1f}×"
 
 
-def _line(place: str) -> str:
-    """The file without its folder, and the line."""
-    return Path(place).name
+def _file_and_line(span: str) -> str:
+    """Return the file, without its folder, and the line."""
+    return Path(span).name
 
 
-def _speed(speed: Comparison | None, point: Point | None) -> dict[str, Any] | None:
+def _speed_section(speed: Comparison | None, point: Point | None) -> dict[str, Any] | None:
+    """Return percentiles in milliseconds and the ratio; None if the build left the timing out."""
     if speed is None:
         return None
+
     rows = [
         (name, *(f"{timing.percentile(p) * 1e3:.3g}" for p in (50, 90, 99)), len(timing.seconds))
         for name, timing in speed.timings.items()
@@ -137,6 +141,7 @@ def _value(value: ValueInfo) -> tuple[str, str, str, str]:
 
 
 def _allowed(allowed: ValueRange | None) -> str:
+    """Describe the values that an integer input may hold; empty if it may hold any."""
     if allowed is None:
         return ""
     return f"one of {_listed(allowed.choices)}" if allowed.choices else f"0 to {allowed.below - 1}"
@@ -146,11 +151,20 @@ def _listed(items: Iterable[object]) -> str:
     return ", ".join(map(str, items))
 
 
+def _sources(manifest: Manifest) -> list[tuple[str, str, str]]:
+    """Return kind, name and hash of each file that the artifact was built from; random weights have no file."""
+    files = (("spec", manifest.spec), ("code", manifest.code), ("weights", manifest.weights or {}))
+    rows = [(kind, name, digest) for kind, hashes in files for name, digest in hashes.items()]
+    if manifest.weights is None:
+        rows.append(("weights", "random" if manifest.seed is None else f"random, seed {manifest.seed}", ""))
+    return rows
+
+
 def _facts(manifest: Manifest) -> list[tuple[str, str]]:
     return [
         ("opset", str(manifest.opset)),
         ("target", manifest.target),
         ("provider", manifest.provider or "none"),
-        ("because", manifest.reason),
+        ("reason", manifest.reason),
         *manifest.versions.items(),
     ]

@@ -1,7 +1,7 @@
 """The files of a build that stops early: `stackc build --until STAGE -o FOLDER`.
 
-check     spec.lock.yaml, graph.svg      the spec as it was resolved, and its drawing
-weights   weights.json                   the tensor of the file that each parameter is
+check     spec.lock.yaml, graph.svg      the resolved spec and its drawing
+weights   weights.json                   the tensor of the file for each parameter
 lower     model.py, weights.safetensors  the module as plain PyTorch, and its initial weights if they are random
 export    model.onnxtxt                  the linked graph without weights, in ONNX's text syntax
 write     model.onnx                     with its external data, if any
@@ -20,12 +20,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stackc.artifact.atomic import MARK
+from stackc.artifact.atomic import report_write_errors
+from stackc.artifact.folder import DRAWING, LOCK, MANIFEST, REPORT
 from stackc.artifact.lock import write_lock
-from stackc.artifact.packaging import DRAWING, REPORT
 from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.frontend import Checked
-from stackc.spec.source import LOCK
 from stackc.view.svg import draw_svg
 from stackc.weights.match import Weights
 
@@ -38,9 +37,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def stage_folder(out: Path | None) -> Iterator[Path]:
-    """Yield an empty folder. When the block ends, its files move to `out`; they are dropped if that is None.
+    """Yield an empty folder. When the block ends, its files move to `out`; if that is None, they are removed.
 
-    If the block raises, `out` stays as it was. Raises SpecError A607 if `out` holds an artifact or is no folder, A608
+    If the block raises, `out` stays as it was. Raises SpecError A607 if `out` is an artifact or not a folder, A608
     if it cannot be written.
     """
     if out is None:
@@ -48,27 +47,19 @@ def stage_folder(out: Path | None) -> Iterator[Path]:
             yield Path(folder)
         return
 
-    if (out / MARK).exists() or (out.exists() and not out.is_dir()):
+    if (out / MANIFEST).exists() or (out.exists() and not out.is_dir()):
         message = f"{out} is {'an artifact' if out.is_dir() else 'not a folder'}; nothing was written"
-        raise SpecError(
-            Diagnostic("A607", message, hint="name another folder: a build that stops early makes no artifact")
-        )
-    with _reporting_unwritable(out):
+        hint = "name another folder: a build that stops early makes no artifact"
+        raise SpecError(Diagnostic("A607", message, hint=hint))
+
+    with report_write_errors(out):
         out.mkdir(parents=True, exist_ok=True)
         workspace = tempfile.TemporaryDirectory(prefix=".stackc-", dir=out)
     with workspace as folder:
         yield Path(folder)
-        with _reporting_unwritable(out):
+        with report_write_errors(out):
             for file in Path(folder).iterdir():
                 os.replace(file, out / file.name)
-
-
-@contextmanager
-def _reporting_unwritable(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise SpecError(Diagnostic("A608", f"cannot write {out}: {error.strerror or error}")) from error
 
 
 def write_stage_files(
@@ -80,7 +71,7 @@ def write_stage_files(
     speed: Comparison | None,
     folder: Path,
 ) -> None:
-    """Write what `stage` made, unless the stage wrote it itself: from `write` on, the model and its proof are there."""
+    """Write the results of `stage`, except for the model and its proof: the stages from `write` on write them."""
     if stage == "check":
         (folder / LOCK).write_text(write_lock(checked), encoding="utf-8")
         (folder / DRAWING).write_text(draw_svg(checked.typed), encoding="utf-8")

@@ -1,9 +1,9 @@
-"""`stackc verify`: an artifact held to everything it says of itself, without PyTorch.
+"""Verify an artifact against its manifest, without PyTorch.
 
-intact      manifest.json is, byte for byte, what was written     manifest.py
-files       every file is there, has its hash, and no other is    artifact.py
-model       the checker of onnx accepts it, shapes and types too
-vectors     the inputs recorded by the proof give the outputs recorded with them
+manifest    manifest.json is unchanged, byte for byte                     manifest.py
+files       every file exists and has its hash; there are no other files  folder.py
+model       the checker of onnx accepts it, with its shapes and types
+vectors     the inputs recorded by the proof give the recorded outputs
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from stackc.runtime import Array, open_session, read_npz
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """How far an output was from the recorded one, and how far it may be."""
+    """The distance of an output from the recorded one, and the largest allowed distance."""
 
     output: str
     found: float
@@ -31,9 +31,9 @@ class Distance:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A sound artifact: its size in bytes, and the outputs that were held to the recorded ones.
+    """A valid artifact: its size in bytes, and the distances of its outputs from the recorded ones.
 
-    `distances` is empty where the artifact was built without a proof, and so has no recorded outputs.
+    `distances` is empty if the artifact was built without a proof, and so has no recorded outputs.
     """
 
     artifact: Artifact
@@ -43,16 +43,21 @@ class Verified:
 
 
 def verify(path: Path, provider: str = "auto", *, threads: int | None = None) -> Verified:
-    """Raises SpecError: what `load_artifact` and sessions raise, A606 a changed file, A609 a file too many, A611 a
-    model that is no valid ONNX, A612 an output that is not the recorded one, A613 recorded arrays of another model."""
+    """Verify an artifact.
+
+    Raises SpecError: what `load_artifact` and sessions raise, A606 a changed file, A609 an unlisted file, A611 an
+    invalid ONNX model, A612 an output that differs from the recorded one, A613 recorded arrays of another model.
+    """
     artifact = load_artifact(path)
     verify_files(artifact)
     _require_valid(artifact)
+
     session = open_session(artifact.model, provider, threads=threads)
     distances: tuple[Distance, ...] = ()
     if VECTORS in artifact.manifest.files:
-        inputs, expected = _vectors(artifact)
-        distances = _compared(artifact, session.run(inputs), expected)
+        inputs, expected = _read_vectors(artifact)
+        distances = _compare_outputs(artifact, session.run(inputs), expected)
+
     size = sum((path / name).stat().st_size for name in artifact.manifest.files)
     return Verified(artifact, size, session.provider, distances)
 
@@ -65,48 +70,52 @@ def _require_valid(artifact: Artifact) -> None:
     try:
         require_valid(artifact.model, onnx.load(artifact.model, load_external_data=False))
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, UnicodeDecodeError) as error:
-        message = f"{artifact.model} is no valid ONNX model: {error}"
+        message = f"{artifact.model} is not a valid ONNX model: {error}"
         raise SpecError(Diagnostic("A611", message, hint="build it again")) from error
 
 
-def _vectors(artifact: Artifact) -> tuple[dict[str, Array], dict[str, Array]]:
-    """The recorded inputs and outputs by name."""
+def _read_vectors(artifact: Artifact) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return the recorded inputs and outputs by name. Raises SpecError A613 if the names are not the manifest's."""
     _refuse_bombs(artifact.folder / VECTORS)
     arrays = read_npz(artifact.folder / VECTORS)
     recorded = {
         kind: {name.removeprefix(f"{kind}."): array for name, array in arrays.items() if name.startswith(f"{kind}.")}
         for kind in ("input", "output")
     }
+
     manifest = artifact.manifest
     for kind, values in (("input", manifest.inputs), ("output", manifest.outputs)):
         if recorded[kind].keys() != {value.name for value in values}:
-            message = f"{artifact.folder / VECTORS} has not the {kind}s that the manifest names"
+            message = f"{artifact.folder / VECTORS} does not have the {kind}s that the manifest lists"
             raise SpecError(Diagnostic("A613", message, hint="build it again"))
     return recorded["input"], recorded["output"]
 
 
 def _refuse_bombs(path: Path) -> None:
-    """A small archive can unpack to gigabytes; what a build records is never packed."""
+    """Raise A613 for a small archive that unpacks to gigabytes; a build never compresses what it records."""
     try:
         unpacked = zip_bomb_size(path)
     except (zipfile.BadZipFile, OSError, ValueError):
-        return  # read_npz says what it is
+        return  # read_npz reports it
     if unpacked is not None:
-        message = f"{path} unpacks to {unpacked:,} bytes, and what a build records is not packed"
+        message = f"{path} unpacks to {unpacked:,} bytes, but a build never compresses it"
         raise SpecError(Diagnostic("A613", message, hint="build it again"))
 
 
-def _compared(artifact: Artifact, got: Mapping[str, Array], expected: Mapping[str, Array]) -> tuple[Distance, ...]:
+def _compare_outputs(
+    artifact: Artifact, got: Mapping[str, Array], expected: Mapping[str, Array]
+) -> tuple[Distance, ...]:
+    """Return the distance of each output from the recorded one. Raises SpecError A612 for each beyond its tolerance."""
     allowed = artifact.manifest.tolerances
     distances = tuple(
         Distance(name, distance(got[name], array), allowed.get(name, 0.0)) for name, array in expected.items()
     )
-    found = Collector()
-    for d in distances:
-        if not d.found <= d.allowed:
-            message = f"the output '{d.output}' is {d.found:.2e} from the recorded one; {d.allowed:.2e} is allowed"
-            found.error(
-                "A612", message, hint="the model, or the ONNX Runtime that runs it, is not the one that was built"
-            )
-    found.raise_if_any()
+
+    diagnostics = Collector()
+    hint = "the model or the version of ONNX Runtime is not the one of the build"
+    for each in distances:
+        if not each.found <= each.allowed:  # also for NaN
+            off = f"{each.found:.2e} from the recorded one; {each.allowed:.2e} is allowed"
+            diagnostics.error("A612", f"the output '{each.output}' is {off}", hint=hint)
+    diagnostics.raise_if_any()
     return distances

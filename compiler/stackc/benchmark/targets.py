@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stackc.artifact.atomic import MARK
+from stackc.artifact.atomic import MANIFEST
 from stackc.artifact.folder import Artifact, load_artifact, sha256
 from stackc.artifact.packaging import value_infos
 from stackc.benchmark.candidates import is_model_file
@@ -76,7 +76,7 @@ def read_target(label: str, path: Path, overrides: Overrides, weights: Path | No
 
 def is_spec_target(path: Path) -> bool:
     """Return whether a target is neither an ONNX file nor an artifact."""
-    return not is_model_file(path) and not os.path.lexists(path / MARK)
+    return not is_model_file(path) and not os.path.lexists(path / MANIFEST)
 
 
 def _read_file(label: str, path: Path) -> Target:

@@ -73,6 +73,7 @@ def command(
     """
     _check_usage(until, no_verify=no_verify, no_bench=no_bench, require_provider=require_provider,
                  per_component=per_component)  # fmt: skip
+    from stackc.artifact.folder import MANIFEST, PARITY
     from stackc.pipeline import Options, build, build_until
 
     options = Options(
@@ -89,9 +90,9 @@ def command(
 
     built = build(spec, options, progress)
     if as_json:
-        click.echo((built.folder / "manifest.json").read_text(encoding="utf-8"), nl=False)
+        click.echo((built.folder / MANIFEST).read_text(encoding="utf-8"), nl=False)
     else:
-        _print_parity(built.parity, built.folder / "parity.json")
+        _print_parity(built.parity, built.folder / PARITY)
         _print_speed(built.speed, built.measured)
         click.echo(f"{click.style('built', fg='green', bold=True)} {built.folder}/")
 
@@ -121,7 +122,9 @@ def _report_stop(until: Stage, stages: Stages, files: Sequence[Path], *, hint: s
         click.echo(json.dumps({"until": until, "files": [str(file) for file in files]}, indent=2))
         return
 
-    parity = next((file for file in files if file.name == "parity.json"), None)
+    from stackc.artifact.folder import PARITY
+
+    parity = next((file for file in files if file.name == PARITY), None)
     _print_parity(stages.parity, parity)
     _print_speed(stages.speed, stages.measured)
     wrote = f"wrote {', '.join(map(str, files))}" if files else f"nothing was written{hint}"

@@ -73,13 +73,13 @@ def _print_blocks(plan: Plan, dtype: str) -> None:
         name = "  " * row.level + row.path.rpartition(".")[2]
         op = [row.op] if row.op != name.strip() else []
         title = " ".join([name, *op, *([f"×{row.repeat}"] * (row.repeat > 1))])
-        rows.append([title, ", ".join(map(type_text, row.outputs)), *_figures(row.needs, dtype)])
+        rows.append([title, ", ".join(map(type_text, row.outputs)), *_figures(row.footprint, dtype)])
     print_table(columns, rows, [plan.name, "", *_figures(plan.total, dtype)])
 
 
-def _figures(needs: Footprint, dtype: str) -> list[str]:
-    precision, cost = PRECISIONS[dtype], needs.cost
-    weights, activations = needs.weights.bytes(precision), needs.activations.bytes(precision)
+def _figures(footprint: Footprint, dtype: str) -> list[str]:
+    precision, cost = PRECISIONS[dtype], footprint.cost
+    weights, activations = footprint.weights.bytes(precision), footprint.activations.bytes(precision)
     cells = [(cost.parameters, scaled(cost.parameters)), (cost.flops, sum_text(cost.flops))]
     cells += [(weights, bytes_text(weights)), (activations, bytes_text(activations))]
     return [text if number != 0 else "" for number, text in cells]
@@ -98,7 +98,7 @@ def _print_memory(plan: Plan) -> None:
 
 def _print_fits(plan: Plan, memory: int, size_text: str) -> None:
     rows = [[_LABELS.get(name, name), line] for name in PRECISIONS for line in _describe_fits(plan, name, memory)]
-    print_table([f"in {size_text}", "what fits, as weights and peak"], rows)
+    print_table([f"in {size_text}", "what fits (weights and peak)"], rows)
 
 
 def _describe_fits(plan: Plan, dtype: str, memory: int) -> Iterator[str]:
@@ -110,19 +110,19 @@ def _describe_fits(plan: Plan, dtype: str, memory: int) -> Iterator[str]:
     is_bounded = len(plan.peaks) > 1 or not plan.contract
     most, least = weights + largest.bytes[dtype], weights + smallest.bytes[dtype]
     if is_bounded and most <= memory:
-        yield f"fits: it takes {bytes_text(most)}{_at(largest.dims)}"
+        yield f"all sizes fit: {bytes_text(most)}{_at(largest.dims)}"
         return
     if least > memory:
-        yield f"nothing fits: it takes {bytes_text(least)}{_at(smallest.dims)}"
+        yield f"nothing fits: at least {bytes_text(least)}{_at(smallest.dims)}"
         return
 
     for fit in plan.fits[dtype]:
         if fit.largest is None:
-            yield f"no {fit.dim}{_at(fit.beside)}"
+            yield f"no {fit.dim} fits{_at(fit.beside)}"
         elif fit.limited == "nothing":
-            yield f"any {fit.dim}{_at(fit.beside)}"
+            yield f"any {fit.dim} fits{_at(fit.beside)}"
         else:
-            end = " (all that the contract allows)" if fit.limited == "contract" else ""
+            end = " (the maximum of its contract)" if fit.limited == "contract" else ""
             yield f"{fit.dim} up to {fit.largest:,}{_at(fit.beside)}{end}"
 
 
@@ -137,7 +137,7 @@ def _facts(plan: Plan) -> dict[str, Any]:
     blocks = [
         {"path": row.path, "op": row.op, "repeat": row.repeat, "level": row.level}
         | {"outputs": list(map(str, row.outputs))}
-        | row.needs.facts()
+        | row.footprint.facts()
         for row in plan.rows
     ]
     facts: dict[str, Any] = {

@@ -107,7 +107,9 @@ def shape_environment(size: SymInt) -> ShapeEnv:
 
     An ExportedProgram lists ranges of symbols, but not the guards.
     """
-    return size.node.shape_env
+    environment = size.node.shape_env
+    assert environment is not None, "a size that was traced belongs to a trace"
+    return environment
 
 
 def import_inductor() -> None:

@@ -95,6 +95,7 @@ def tap_sources(
     """Return the valid taps into a drawing that are not among its outputs; report N313 for those that lead nowhere."""
     output_names = {output.name for output in outputs}
     sources = []
+
     for tap, span in taps.items():
         if tap in output_names:
             continue

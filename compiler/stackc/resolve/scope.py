@@ -47,7 +47,7 @@ class Scope:
         return replace(self, names={**self.names, **names}, texts=visible | {**(texts or {})})
 
     def text(self, value: Value, what: str) -> str | None:
-        """Return a text with its `${…}` replaced; None, reported as S005 or X…, if there is no such text."""
+        """Return a text with its `${…}` replaced; None, reported, if it is not a text (S005) or an expression fails."""
         if not isinstance(value.data, str):
             self.diagnostics.error("S005", f"{what} must be text, but is {value.kind}", value.span)
             return None

@@ -92,7 +92,8 @@ def drawn_arrows(
     used = {arrow.source for arrow in (*drawn, *arrows)} | {output.source for output in body.outputs}
     used |= {name for name, decl in declared.items() if decl.to}
     unused = {name: span for name, span in inputs.items() if name not in used}
-    roots = [name for name in names if name not in entered | {arrow.target for arrow in arrows}]
+    targets = entered | {arrow.target for arrow in arrows}
+    roots = [name for name in names if name not in targets]
     return arrows + _arrows_of_unused(unused, roots, declared, scope.diagnostics)
 
 

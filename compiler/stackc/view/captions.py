@@ -1,4 +1,4 @@
-"""What stands on a box and on an arrow: the user's own names first, then what the node is, then what it costs."""
+"""Texts of boxes and arrows: the user's own names first, then the op and its fields, then the cost."""
 
 from __future__ import annotations
 
@@ -19,65 +19,70 @@ _ENTITY = re.compile(r"#(\w+);")
 
 
 def plain_label(label: str) -> str:
-    """A label of a drawing as the text that Mermaid shows: entity codes decoded, breaks as line ends."""
+    """Return a label of a drawing as Mermaid shows it: entity codes decoded, breaks as line ends."""
     text = _BREAK.sub("\n", label.strip("`"))
     return _ENTITY.sub(lambda code: html.unescape(f"&#{code[1]};" if code[1].isdecimal() else f"&{code[1]};"), text)
 
 
 def title_of(node: Node, region: Region) -> str:
-    """The label that the user gave, else the id; a member of a stack has neither, and is called by its op.
+    """Return the label of the drawing, or else the id; for a member of a stack, which has neither, its op.
 
-    A label that names the op (`embed[embedding]`) is no label.
+    A label that only names the op (`embed[embedding]`) does not count.
     """
-    own = isinstance(node.body, CustomModule) and node.label == "torch"
-    if node.label and node.label != node.op and not own:
+    names_op = node.label == node.op or (isinstance(node.body, CustomModule) and node.label == "torch")
+    if node.label and not names_op:
         return plain_label(node.label)
     return node.op if region.kind == "stack" else node.id
 
 
 def lines_of(node: Node, title: str, cost: Cost) -> tuple[str, ...]:
-    """Below the title: the op with the fields that the spec writes, what its parameters are made of, what it costs."""
-    what = [] if node.op == title else [node.op]
+    """Return the lines below the title: the op with its written fields, how its parameters are made, the cost."""
+    texts = [] if node.op == title else [node.op]
     if isinstance(node.body, Region) and node.body.kind == "stack":
-        what = [node.body.name] + ["one module, shared"] * any(inner.same_as for inner in node.body.nodes.values())
+        is_shared = any(inner.same_as for inner in node.body.nodes.values())
+        texts = [node.body.name] + ["one shared module"] * is_shared
+
     values = {} if isinstance(node.body, Region) else node.body.values()
-    what += [f"{name} {field_text(values[name])}" for name in node.fields if name in values]
-    what += [f"{name}: {reparam_text(reparam)}" for name, reparam in node.reparams]
-    what += [f"{name} of {tie.path}" for name, tie in node.ties.items()]
-    what += [f"same as {node.same_as}"] if node.same_as else []
-    return tuple(line for line in (" · ".join(what), *cost_lines(cost)) if line)
+    texts += [f"{name} {field_text(values[name])}" for name in node.fields if name in values]
+    texts += [f"{name}: {reparam_text(reparam)}" for name, reparam in node.reparams]
+    texts += [f"{name} of {tie.path}" for name, tie in node.ties.items()]
+    texts += [f"same as {node.same_as}"] if node.same_as else []
+    return tuple(line for line in (" · ".join(texts), *cost_lines(cost)) if line)
 
 
 def cost_lines(cost: Cost) -> tuple[str, ...]:
-    """Parameters and FLOPs, those that there are."""
+    """Return the parameters and the FLOPs, each unless it is zero."""
     lines = [parameters_text(cost.parameters)] if cost.parameters else []
     return tuple(lines + ([flops_text(cost.flops)] if cost.flops != 0 else []))
 
 
 def cost_of_copies(typed: TypedRegion, copies: Sequence[Node], costs: Mapping[TypedRegion, Cost]) -> Cost:
-    """What equal nodes cost together; one that is the same module as another has no parameters of its own."""
+    """Return the cost of equal nodes together; a node that shares a module (`same_as`) adds no parameters."""
     each = cost_of_node(typed, copies[0], costs)
-    own = sum(not copy.same_as for copy in copies)
-    return Cost(each.parameters * own, each.flops * len(copies))
+    modules = sum(not copy.same_as for copy in copies)
+    return Cost(each.parameters * modules, each.flops * len(copies))
 
 
 def arrow_between(
-    source: str, target: str, typed: TypedRegion, node: Node, operand: Operand, told: str | None
+    source: str, target: str, typed: TypedRegion, node: Node, operand: Operand, typed_source: str | None
 ) -> PictureArrow:
-    """The arrow from one box to another for an inlet of the node, with the ports where they are not the first ones.
+    """Return the arrow for an operand of a node, labeled with its ports unless they are the first ones.
 
-    `told` is the name of the input or port that the arrow comes from, which has told the type already.
+    `typed_source` is the title of the source if that already shows the type: an input or a port. The arrow then omits
+    the type, and a port of the same name.
     """
     assert operand.value, "an open port has no arrow"
-    port = "" if operand.port in (node.operands[0].port, told) else operand.port
+    port = "" if operand.port in (node.operands[0].port, typed_source) else operand.port
     if operand.value.output:
         names = list(typed.region.nodes[operand.value.node].body.outputs)
         port = f"{names[operand.value.output]}:{operand.port}"
-    return PictureArrow(source, target, port, "" if told is not None else type_text(typed.type_of(operand.value)))
+    return PictureArrow(
+        source, target, port, "" if typed_source is not None else type_text(typed.type_of(operand.value))
+    )
 
 
 def field_text(value: object) -> str:
-    """The value of a field as a spec writes it."""
+    """Return the value of a field in the syntax of a spec."""
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, tuple):
@@ -86,5 +91,5 @@ def field_text(value: object) -> str:
 
 
 def reparam_text(reparam: Reparam) -> str:
-    """The name of a reparametrization, as a spec writes it."""
+    """Return the name of a reparametrization in a spec."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(reparam).__name__).lower()

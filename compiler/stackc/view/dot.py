@@ -1,26 +1,19 @@
-"""A picture as Graphviz DOT text: what the layout is made from, and what any Graphviz draws."""
+"""Write a picture as Graphviz DOT: the input of the layout, and of any Graphviz."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Iterator
 
-from stackc.ir.typed import TypedGraph
-from stackc.view.compose import compose
 from stackc.view.palette import FAINT, LINE, colour_of, frame_of
 from stackc.view.picture import Box, Cluster, Part, Picture, heading
 from stackc.view.sizes import LABEL, SMALL, TITLE, box_size, header_size, label_size
 
-_POINTS = 72  # of an inch, in which DOT measures nodes
-
-
-def draw_dot(typed: TypedGraph, depth: int = 1) -> str:
-    """The DOT text of a checked spec, with blocks and stacks opened as clusters down to `depth`."""
-    return write_dot(compose(typed, depth))
+_POINTS = 72  # per inch, the unit of node sizes in DOT
 
 
 def write_dot(picture: Picture) -> str:
-    """The DOT text of a picture. All sizes are fixed by the texts: no layout depends on the fonts of a machine."""
+    """Return the DOT of a picture. Sizes are computed from the texts, so that no layout depends on installed fonts."""
     lines = [
         f"digraph {_quoted(picture.title)} {{",
         f"    graph [rankdir={picture.direction}, nodesep=0.3, ranksep=0.3, fontname=Helvetica]",
@@ -28,17 +21,19 @@ def write_dot(picture: Picture) -> str:
         f'    edge [color="{LINE}", fontcolor="{FAINT}", fontname=Helvetica, fontsize={LABEL:g}, arrowsize=0.7]',
         *(line for part in picture.parts for line in _part(part, 1)),
     ]
+
     trunks = _trunks(picture)
     for number, arrow in enumerate(picture.arrows):
         label = f", label={_table(html.escape(arrow.label), label_size(arrow.label))}" if arrow.label else ""
         weight = 8 if number in trunks else 1
         ends = f"{_quoted(arrow.source)} -> {_quoted(arrow.target)}"
         lines.append(f"    {ends} [id={number}, weight={weight}{label}]")
+
     return "\n".join([*lines, "}"]) + "\n"
 
 
 def _trunks(picture: Picture) -> set[int]:
-    """The arrows to draw straight: the first into each box; none where several meet in a merge on equal terms."""
+    """Return the arrows to draw straight: the first into each box, but none of several that meet in a merge."""
     merges = {box.id for box in picture.boxes() if box.family == "merge"}
     entering: dict[str, list[int]] = {}
     for number, arrow in enumerate(picture.arrows):
@@ -52,6 +47,7 @@ def _part(part: Part, level: int) -> Iterator[str]:
     if isinstance(part, Box):
         yield f"{indent}{_quoted(part.id)} [{_box(part)}]"
         return
+
     frame = frame_of(part.family)
     yield f"{indent}subgraph {_quoted(f'cluster_{part.id}')} {{"
     yield f'{indent}    graph [style="rounded,filled", fillcolor="{frame.fill}", color="{frame.stroke}", margin=14,'
@@ -70,7 +66,7 @@ def _box(box: Box) -> str:
 
 
 def _rich(part: Part) -> str:
-    """The title in bold, the lines below it small."""
+    """Return an HTML-like label: the title in bold, the lines below it small."""
     left = '<BR ALIGN="LEFT"/>' if isinstance(part, Cluster) else "<BR/>"
     title = left.join(html.escape(line) for line in heading(part).split("\n"))
     if isinstance(part, Box) and part.form in ("port", "merge"):
@@ -80,7 +76,7 @@ def _rich(part: Part) -> str:
 
 
 def _table(rich: str, size: tuple[float, float]) -> str:
-    """An HTML-like label that takes at least this much room."""
+    """Return an HTML-like label of at least this size."""
     room = f'WIDTH="{size[0]:.0f}" HEIGHT="{size[1]:.0f}"'
     return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"><TR><TD {room}>{rich}</TD></TR></TABLE>>'
 

@@ -1,4 +1,4 @@
-"""What there is to know of a node beside its caption: every field, the types at its ports, its parameters, its line."""
+"""Facts of a node beside its caption: every field, the types at its ports, its parameters, its line."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Facts:
-    """All of it as text, in the order of the spec and of the signature. `written` are the fields the spec writes.
+    """The facts as text, in the order of the spec and of the signature.
 
-    `place` is the file and line of the spec, `line` the text there.
+    `written` are the fields that the spec sets, `place` is the file and line of the spec, `line` the text there.
     """
 
     op: str
@@ -34,18 +34,22 @@ class Facts:
 
 
 def facts_of(typed: TypedRegion, node: Node, cost: Cost, sources: Mapping[str, str]) -> Facts:
-    """The facts of a node; `sources` has the texts of the files that spans speak of, as far as they are known."""
+    """Return the facts of a node; `sources` has the texts of the spec's files by name, as far as they are available."""
     values = {} if isinstance(node.body, Region) else node.body.values()
     fields = [(name, field_text(value)) for name, value in values.items()]
     fields += [(f"reparam {name}", reparam_text(reparam)) for name, reparam in node.reparams]
     fields += [("same_as", node.same_as)] if node.same_as else []
+
     return Facts(
         op=node.body.name if isinstance(node.body, Region) and node.body.kind == "stack" else node.op,
         costs=cost_lines(cost),
         fields=tuple(fields),
         written=tuple(node.fields),
         inputs=tuple(
-            (operand.port, f"{typed.type_of(operand.value)} from {operand.value.node}" if operand.value else "open")
+            (
+                operand.port,
+                f"{typed.type_of(operand.value)} from {operand.value.node}" if operand.value else "not connected",
+            )
             for operand in node.operands
         ),
         outputs=tuple(_outputs(typed, node)),
@@ -56,13 +60,13 @@ def facts_of(typed: TypedRegion, node: Node, cost: Cost, sources: Mapping[str, s
 
 
 def facts_of_input(name: str, type_: TensorType, span: Span | None, sources: Mapping[str, str]) -> Facts:
-    """The facts of an input of the model."""
+    """Return the facts of an input of the model."""
     place, line = (str(span), line_at(span, sources)) if span else ("", "")
     return Facts("input", (), (), (), (), ((name, str(type_)),), (), place, line)
 
 
 def line_at(span: Span, sources: Mapping[str, str]) -> str:
-    """The line of the spec at a span; empty where the text is not known."""
+    """Return the line of the spec at a span; empty if the text is not available."""
     lines = sources.get(span.file, "").split("\n")
     return lines[span.line - 1].strip() if 0 < span.line <= len(lines) else ""
 
@@ -76,12 +80,12 @@ def _outputs(typed: TypedRegion, node: Node) -> Sequence[Pair]:
 
 
 def _parameters(typed: TypedRegion, node: Node) -> Sequence[Pair]:
-    """Of a component; those inside a block or stack are told by its nodes."""
+    """Return the parameters and buffers of a component; for a block or stack none, since its nodes show them."""
     if node.id in typed.bodies:
         return []
     signature = typed.signatures[node.id]
-    told = [
-        (name, f"{type_}, the same as {node.ties[name].path}" if name in node.ties else str(type_))
+    parameters = [
+        (name, f"{type_}, tied to {node.ties[name].path}" if name in node.ties else str(type_))
         for name, type_ in signature.parameters.items()
     ]
-    return told + [(name, f"{type_}, a buffer") for name, type_ in signature.buffers.items()]
+    return parameters + [(name, f"{type_}, buffer") for name, type_ in signature.buffers.items()]

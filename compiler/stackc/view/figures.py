@@ -1,4 +1,4 @@
-"""Numbers and types as people read them in a picture."""
+"""Numbers and types in a form for people: in pictures, tables and messages."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from stackc.core.types import Dim, Monomial, Symbol, TensorType
 
 _UNITS = ("", "k", "M", "G", "T", "P", "E")
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-_LONGEST = 3  # terms of a sum that a picture has room for
+_LONGEST = 3  # terms of a sum, which is what fits into a box
 
 
 def parameters_text(number: int) -> str:
-    """`109 M parameters`, with three significant digits."""
-    return f"{scaled(number)} parameter{'' if number == 1 else 's'}"
+    """Return `109 M parameters`, with three significant digits."""
+    return f"{scaled(number)} parameter{'' if abs(number) == 1 else 's'}"
 
 
 def flops_text(flops: Dim) -> str:
-    """`170 M·batch·seq + 36.9 k·batch·seq² FLOPs`, as `sum_text` has it."""
+    """Return `170 M·batch·seq + 36.9 k·batch·seq² FLOPs`."""
     return f"{sum_text(flops)} FLOPs"
 
 
 def sum_text(number: Dim | int) -> str:
-    """A sum of products, the highest degree last; of many terms the lowest are left out."""
+    """Return a sum of products, the highest degree last; terms of the lowest degrees are abbreviated to `…`."""
     terms = sorted(Dim.of(number).terms, key=lambda term: (len(term[0]), tuple(map(str, term[0]))))
     shown = [_term(monomial, coefficient) for monomial, coefficient in terms[-_LONGEST:]]
     return " + ".join(["…"] * (len(terms) > _LONGEST) + shown).replace("+ -", "- ") or "0"
 
 
 def bytes_text(number: Dim | int) -> str:
-    """`438 MB` where the number is known, else bytes as `sum_text` has them; a kB is 1,000 bytes."""
+    """Return `438 MB` for a known number, otherwise the sum in bytes; a kB is 1,000 bytes."""
     constant = Dim.of(number).constant
     if constant is None:
         return f"{sum_text(number)} B"
@@ -40,13 +40,13 @@ def bytes_text(number: Dim | int) -> str:
 
 
 def type_text(type_: TensorType) -> str:
-    """`[batch, seq, 768]`, with the element type before it where that is not float32."""
+    """Return `[batch, seq, 768]`, preceded by the element type unless that is float32."""
     shape = f"[{', '.join(map(str, type_.shape))}]"
     return shape if type_.dtype == "float32" else f"{type_.dtype}{shape}"
 
 
 def scaled(number: float) -> str:
-    """Three significant digits and a unit, `7.09 M`; a number below 1,000 as it is."""
+    """Return three significant digits and a unit, `7.09 M`; a number below 1,000 without a unit."""
     if abs(number) < 1000:
         return f"{number:.3g}"
     digits, exponent = f"{number:.2e}".split("e")
@@ -55,7 +55,7 @@ def scaled(number: float) -> str:
 
 
 def _term(monomial: Monomial, coefficient: int) -> str:
-    """One product; a dim declared with a `multiple_of` stands in it as its own multiple."""
+    """Return one product; a dim with a `multiple_of` is a multiple of a symbol, which the coefficient is divided by."""
     divisor = math.prod(atom.multiple_of for atom in monomial if isinstance(atom, Symbol))
     powers = Counter(atom.name if isinstance(atom, Symbol) else str(atom) for atom in monomial)
     factors = [name + (str(power).translate(_SUPERSCRIPTS) if power > 1 else "") for name, power in powers.items()]

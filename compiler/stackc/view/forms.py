@@ -1,4 +1,4 @@
-"""The forms in which a picture can be written: name, file suffix and writer, in one table.
+"""The forms of a picture: name, file suffix and writer, in one table.
 
 `stackc.show`, `stackc show -o` and `stackc watch -o` draw through it. Importing this module loads no writer; each is
 imported when its form is first drawn.
@@ -31,7 +31,7 @@ class RenderedPicture:
 
 @dataclass(frozen=True, slots=True)
 class PictureForm:
-    """How files of a form end, and its writer: a typed graph, opened down to a depth → the content of the file."""
+    """The suffix of a form's files, and its writer: typed graph, texts of files, depth → content of the file."""
 
     suffix: str
     write: Callable[[TypedGraph, Mapping[str, str], int], RenderedPicture]
@@ -94,4 +94,4 @@ PICTURE_FORMS: Mapping[FormName, PictureForm] = MappingProxyType(
     }
 )
 SUFFIXES = tuple(form.suffix for form in PICTURE_FORMS.values())
-"""How a file that holds a picture may end."""
+"""The suffixes of picture files."""

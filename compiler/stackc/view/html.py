@@ -1,7 +1,7 @@
-"""A model as one HTML page that needs nothing else: its picture to pan, zoom, fold, unfold and search, and its facts.
+"""Write a model as one self-contained HTML page: a picture to pan, zoom, fold, unfold and search, with facts of nodes.
 
-The page lays opened blocks out itself, from the levels in it: see pages/layout.js. Whatever comes from the spec is
-escaped by the template, or set as text by the script.
+The page lays out opened blocks itself, from the levels that it contains: see pages/layout.js. Everything from the
+spec is escaped by the template, or set as text by the script.
 """
 
 from __future__ import annotations
@@ -33,17 +33,16 @@ from stackc.view.sizes import header_size
 
 
 def write_html(typed: TypedGraph, sources: Mapping[str, str], depth: int = 1) -> str:
-    """The page of a checked spec, with blocks and stacks open at first down to `depth`.
+    """Return the page of a checked spec, with blocks and stacks initially open down to `depth`.
 
-    `sources` has the texts of the spec's files by name, for the lines that nodes come from. Raises SpecError (V101,
-    V102).
+    `sources` has the texts of the spec's files by name, for the source lines of nodes. Raises SpecError (V101, V102).
     """
     title = typed.graph.document.name
     return render_page("show.html", title=title, view=page_data(typed, sources, depth))
 
 
 def page_data(typed: TypedGraph, sources: Mapping[str, str], depth: int) -> dict[str, Any]:
-    """What the script of a page is given: every level, and how many of them to open."""
+    """Return the data of the page's script: every level, and how many to open. Raises SpecError (V101, V102)."""
     levels = levels_of(typed, sources)
     return {
         "title": levels[0].picture.title,
@@ -54,11 +53,12 @@ def page_data(typed: TypedGraph, sources: Mapping[str, str], depth: int) -> dict
 
 
 def render_page(template: str, **values: Any) -> str:
-    """A page of ours; every value is escaped."""
+    """Render a template of pages/, escaping every value, with the colours of both themes."""
     light = {"ink": INK, "faint": FAINT, "paper": PAPER, "line": LINE}
     dark = {"ink": "#e6eaef", "faint": "#9aa7b5", "paper": DARK_PAPER, "line": "#64707e"}
     colours = {family: (colour_of(family), in_the_dark(colour_of(family))) for family in (*family_colours(), "other")}
     frames = {kind: (frame_of(kind), frame_in_the_dark(frame_of(kind))) for kind in ("block", "stack", "group")}
+
     page = _environment().get_template(template)
     return page.render(grounds=(light, dark), colours=_themes(colours), frames=_themes(frames), **values)
 
@@ -74,36 +74,36 @@ def _environment() -> Environment:
 
 
 def _level(level: Level) -> dict[str, Any]:
+    """Return a level for the script: boxes, frames and arrows with their coordinates."""
     picture, layout = level.picture, level.layout
     parts = list(walk(picture.parts))
-    return {
-        "width": layout.width,
-        "height": layout.height,
-        "boxes": [_box(part, level) for part in parts if isinstance(part, Box)],
-        "frames": [
-            {"id": part.id, "titles": heading(part).split("\n"), "family": part.family}
-            | asdict(layout.clusters[part.id])
-            for part in parts
-            if isinstance(part, Cluster)
-        ],
-        "arrows": [
-            {"source": arrow.source, "target": arrow.target, "label": arrow.label, "at": curve.label}
-            | {"points": _rounded(curve.points), "tip": _rounded([curve.tip])[0]}
-            for arrow, curve in zip(picture.arrows, layout.curves, strict=True)
-        ],
-    }
+
+    boxes = [_box(part, level) for part in parts if isinstance(part, Box)]
+    frames = [
+        {"id": part.id, "titles": heading(part).split("\n"), "family": part.family} | asdict(layout.clusters[part.id])
+        for part in parts
+        if isinstance(part, Cluster)
+    ]
+    arrows = [
+        {"source": arrow.source, "target": arrow.target, "label": arrow.label, "at": curve.label}
+        | {"points": _rounded(curve.points), "tip": _rounded([curve.tip])[0]}
+        for arrow, curve in zip(picture.arrows, layout.curves, strict=True)
+    ]
+    return {"width": layout.width, "height": layout.height, "boxes": boxes, "frames": frames, "arrows": arrows}
 
 
 def _box(box: Box, level: Level) -> dict[str, Any]:
-    known: dict[str, Any] = {"id": box.id, "titles": heading(box).split("\n"), "lines": box.lines, "form": box.form}
-    known |= {"family": box.family if box.family in family_colours() else "other", "repeat": box.repeat}
-    known |= asdict(level.layout.boxes[box.id])
+    """Return a box for the script, with what it opens into and its facts, if any."""
+    data: dict[str, Any] = {"id": box.id, "titles": heading(box).split("\n"), "lines": box.lines, "form": box.form}
+    data |= {"family": box.family if box.family in family_colours() else "other", "repeat": box.repeat}
+    data |= asdict(level.layout.boxes[box.id])
+
     if inside := level.inside.get(box.id):
         cluster = Cluster(box.id, box.title, box.lines, box.family, (), box.repeat)
-        known |= {"inside": {"level": inside.level, "path": inside.path}, "head": header_size(cluster)}
+        data |= {"inside": {"level": inside.level, "path": inside.path}, "head": header_size(cluster)}
     if facts := level.facts.get(box.id):
-        known["facts"] = {name: value for name, value in asdict(facts).items() if value}
-    return known
+        data["facts"] = {name: value for name, value in asdict(facts).items() if value}
+    return data
 
 
 def _rounded(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -1,4 +1,4 @@
-"""Picture → places, by `graphviz-pure`, a Graphviz that pip installs. Coordinates grow to the right and down."""
+"""Lay out a picture with `graphviz-pure`, a Graphviz from pip. Coordinates grow to the right and down."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PROGRAM = "graphviz-pure"
 
 @dataclass(frozen=True, slots=True)
 class Rectangle:
-    """From the left upper corner."""
+    """A rectangle, by its upper left corner."""
 
     x: float
     y: float
@@ -32,7 +32,7 @@ class Rectangle:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """The way of an arrow: a start and Bézier segments of three points each, then straight on to the `tip`."""
+    """The curve of an arrow: a start, Bézier segments of three points each, then a straight line to the `tip`."""
 
     points: tuple[Point, ...]
     tip: Point
@@ -41,7 +41,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where everything of a picture is: boxes and clusters by id, arrows in their order."""
+    """The coordinates of a picture: boxes and clusters by id, curves in the order of its arrows."""
 
     width: float
     height: float
@@ -51,12 +51,13 @@ class Layout:
 
 
 def lay_out(picture: Picture) -> Layout:
-    """The places of everything. Raises SpecError (V101, V102) where the program is missing or fails."""
-    found = json.loads(_run(write_dot(picture)))
-    left, bottom, right, top = _numbers(found["bb"])
+    """Return the layout of a picture. Raises SpecError V101 if the program is missing, V102 if it fails."""
+    graph = json.loads(_run(write_dot(picture)))
+    left, bottom, right, top = _numbers(graph["bb"])  # with `-y` the bottom has the larger y
+
     boxes: dict[str, Rectangle] = {}
     clusters: dict[str, Rectangle] = {}
-    for item in found.get("objects", ()):
+    for item in graph.get("objects", ()):
         if "bb" in item:
             x0, y1, x1, y0 = _numbers(item["bb"])
             clusters[item["name"].removeprefix("cluster_")] = Rectangle(x0, y0, x1 - x0, y1 - y0)
@@ -64,7 +65,8 @@ def lay_out(picture: Picture) -> Layout:
             x, y = _numbers(item["pos"])
             width, height = 72 * float(item["width"]), 72 * float(item["height"])
             boxes[item["name"]] = Rectangle(x - width / 2, y - height / 2, width, height)
-    curves = tuple(_curve(edge) for edge in sorted(found.get("edges", ()), key=lambda edge: int(edge["id"])))
+
+    curves = tuple(_curve(edge) for edge in sorted(graph.get("edges", ()), key=lambda edge: int(edge["id"])))
     return Layout(right - left, bottom - top, boxes, clusters, curves)
 
 
@@ -84,18 +86,21 @@ def _run(dot: str) -> str:
     command = [_program(), "-Tjson0", "-y"]
     done = subprocess.run(command, input=dot, capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
-        message = f"{_PROGRAM} could not lay the picture out: {done.stderr.strip()}"
-        hint = "a fault of stackc, not of the spec; `stackc show SPEC -o FILE.dot` writes what it was given"
+        message = f"{_PROGRAM} could not lay out the picture: {done.stderr.strip()}"
+        hint = (
+            "this is a bug in stackc, not in the spec; please report it with the file of `stackc show SPEC -o FILE.dot`"
+        )
         raise SpecError(Diagnostic("V102", message, hint=hint))
     return done.stdout
 
 
 def _program() -> str:
-    """The program where pip puts it, for this environment or for this user; else on the search path."""
+    """Return the path of the program where pip installs it, for this environment or this user; else on PATH."""
     user = sysconfig.get_path("scripts", sysconfig.get_preferred_scheme("user"))
     folders = [str(Path(sys.executable).parent), sysconfig.get_path("scripts"), user]
-    for path in (*folders, None):
-        if found := shutil.which(_PROGRAM, path=path):
-            return found
+    for folder in (*folders, None):
+        if program := shutil.which(_PROGRAM, path=folder):
+            return program
+
     hint = f"install it with: {sys.executable} -m pip install {_PROGRAM}"
-    raise SpecError(Diagnostic("V101", f"the program {_PROGRAM}, which lays pictures out, is not here", hint=hint))
+    raise SpecError(Diagnostic("V101", f"the program {_PROGRAM}, which lays out pictures, is not installed", hint=hint))

@@ -1,6 +1,6 @@
-"""Typed graph → levels: a laid-out picture for every distinct block and stack, to be opened inside one another.
+"""Make the levels of a page: a laid-out picture of every distinct block and stack, to be opened inside one another.
 
-Equal blocks are one level, however often they come: what a page holds grows with the distinct regions of a model.
+Equal blocks are one level, however often they occur: the size of a page grows with the distinct regions of a model.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from stackc.view.picture import Picture
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """What a box opens into: the number of a level, and the path from the box to what is in it (`0.` in a stack)."""
+    """The content of a box: the number of a level, and the path from the box to the nodes in it (`0.` in a stack)."""
 
     level: int
     path: str
@@ -30,7 +30,7 @@ class Inside:
 
 @dataclass(frozen=True)
 class Level:
-    """One picture with everything in it closed. `inside` and `facts` go by the ids of its boxes."""
+    """One picture with everything in it closed. The keys of `inside` and `facts` are ids of its boxes."""
 
     picture: Picture
     layout: Layout
@@ -39,8 +39,8 @@ class Level:
 
 
 def levels_of(typed: TypedGraph, sources: Mapping[str, str]) -> tuple[Level, ...]:
-    """The whole model as the first level, then every distinct region inside it. Raises SpecError (V101, V102)."""
-    builder = _Builder(typed.graph.document, cost_of(typed.root), sources)
+    """Return the whole model as the first level, then every distinct region inside. Raises SpecError (V101, V102)."""
+    builder = _LevelBuilder(typed.graph.document, cost_of(typed.root), sources)
     facts = {
         name: facts_of_input(name, type_, typed.root.region.places.get(name), sources)
         for name, type_ in zip(typed.root.region.inputs, typed.root.inputs, strict=True)
@@ -49,8 +49,10 @@ def levels_of(typed: TypedGraph, sources: Mapping[str, str]) -> tuple[Level, ...
     return tuple(builder.levels[number] for number in range(len(builder.levels)))
 
 
-@dataclass(frozen=True)
-class _Builder:
+@dataclass
+class _LevelBuilder:
+    """Adds each distinct region once; `numbers` has their numbers, in the order in which they were reached."""
+
     document: Document
     costs: Mapping[TypedRegion, Cost]
     sources: Mapping[str, str]
@@ -58,20 +60,21 @@ class _Builder:
     numbers: dict[TypedRegion, int] = field(default_factory=dict)
 
     def add(self, typed: TypedRegion, picture: Picture, facts: Mapping[str, Facts]) -> None:
-        """Add the level of a region, and those inside it."""
+        """Add the level of a region, and those inside it. `facts` are those of its inputs."""
         number = self.numbers[typed] = len(self.numbers)
         inside: dict[str, Inside] = {}
-        known = dict(facts)
+        all_facts = dict(facts)
+
         for copies in (each for run in fold_repeats(typed) for each in _copies(run)):
             node = copies[0]
             cost = cost_of_copies(typed, copies, self.costs)
-            known[node.id] = facts_of(typed, node, cost, self.sources)
+            all_facts[node.id] = facts_of(typed, node, cost, self.sources)
             if (body := typed.bodies.get(node.id)) and opens(body, fold_repeats(body)):
                 inside[node.id] = self.into(body)
-        self.levels[number] = Level(picture, lay_out(picture), inside, known)
+        self.levels[number] = Level(picture, lay_out(picture), inside, all_facts)
 
     def into(self, body: TypedRegion, path: str = "") -> Inside:
-        """The level of a body; of a stack of equal members, that of the member."""
+        """Return the level of a body, adding it if it is new; for a stack of equal members, the level of the member."""
         runs = fold_repeats(body)
         if body.region.kind == "stack" and len(runs) == 1 and (only := runs[0].only):
             return self.into(body.bodies[only.id], f"{path}{only.id}.")
@@ -81,7 +84,7 @@ class _Builder:
 
 
 def _copies(run: Run) -> list[tuple[Node, ...]]:
-    """The nodes that are drawn, each with those it stands for."""
+    """Return the nodes that are drawn, each with all of its copies."""
     if run.inner:
         return [copies for inner in run.inner for copies in _copies(inner)]
     return [tuple(node for (node,) in run.repeats)]

@@ -1,4 +1,4 @@
-"""A picture as a Mermaid flowchart, which Mermaid 11, GitHub and the like draw."""
+"""Write a picture as a Mermaid flowchart, for Mermaid 11, GitHub and others."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stackc.ir.typed import TypedGraph
 from stackc.spec.mermaid.mermaid_source import DRAWN
-from stackc.view.compose import compose
 from stackc.view.palette import colour_of, frame_of
 from stackc.view.picture import Box, Cluster, Form, Part, Picture, heading, walk
 
@@ -24,16 +22,12 @@ _BRACKETS: dict[Form, tuple[str, str]] = {
 _ESCAPES = str.maketrans({"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "`": "#96;", "\n": "<br/>"})
 
 
-def draw_mermaid(typed: TypedGraph, depth: int = 1) -> str:
-    """The flowchart of a checked spec, with blocks and stacks opened as subgraphs down to `depth`."""
-    return write_mermaid(compose(typed, depth))
-
-
 def write_mermaid(picture: Picture) -> str:
-    """The flowchart of a picture: the same picture, the same text."""
+    """Return the flowchart of a picture, deterministically."""
     writer = _Writer(_names(picture.parts))
     title = f"---\ntitle: {json.dumps(picture.title, ensure_ascii=False)}\n{DRAWN}\n---\n"
     head = f"%% {picture.subtitle}\n" if picture.subtitle else ""
+
     lines = [line for part in picture.parts for line in writer.part(part, 1)]
     lines += [writer.arrow(arrow.source, arrow.target, arrow.label) for arrow in picture.arrows]
     lines += _styles(picture.parts, writer.names)
@@ -42,7 +36,7 @@ def write_mermaid(picture: Picture) -> str:
 
 @dataclass(frozen=True)
 class _Writer:
-    """`names` leads from ids to ids that every reader of Mermaid can read."""
+    """`names` maps ids to ids that are valid in Mermaid."""
 
     names: dict[str, str]
 
@@ -53,7 +47,8 @@ class _Writer:
             text = "\n".join([heading(part), *part.lines])
             yield f"{indent}{self.names[part.id]}{left}{_quoted(text)}{right}:::{part.family}"
             return
-        text = " · ".join([heading(part), *part.lines[:1]])  # more would be wrapped onto what is inside
+
+        text = " · ".join([heading(part), *part.lines[:1]])  # Mermaid would wrap more lines onto the boxes inside
         yield f"{indent}subgraph {self.names[part.id]}[{_quoted(text)}]"
         for inner in part.parts:
             yield from self.part(inner, level + 1)
@@ -65,7 +60,7 @@ class _Writer:
 
 
 def _names(parts: tuple[Part, ...]) -> dict[str, str]:
-    """An id for every part: its path with underscores, numbered where two would be the same."""
+    """Return a valid id for every part: its path with underscores, numbered if two would be equal."""
     names: dict[str, str] = {}
     taken: set[str] = set()
     for part in walk(parts):

@@ -1,4 +1,4 @@
-"""What a notebook shows of a checked spec and of a build: the drawing above a summary."""
+"""The display of a checked spec or of a build in a notebook: the drawing above a summary."""
 
 from __future__ import annotations
 

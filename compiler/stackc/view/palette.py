@@ -1,4 +1,4 @@
-"""The colours of a picture: one hue a family, pale inside, dark enough at the edge to be told apart."""
+"""The colours of a picture: one hue per family, pale inside, with an edge dark enough to distinguish families."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Colour:
-    """Of a box or a cluster: the inside, the edge, and the title on it."""
+    """The colours of a box or a cluster: inside, edge and title."""
 
     fill: str
     stroke: str
@@ -15,7 +15,7 @@ class Colour:
 
 
 INK, FAINT, PAPER, LINE = "#1f2933", "#5f6c7b", "#ffffff", "#8792a1"
-"""Titles, what stands below them and on arrows, the ground, the arrows."""
+"""Titles, the lines below them and the labels of arrows, the background, the arrows."""
 
 _FAMILIES = {
     "input": Colour("#ffffff", "#52606d", INK),
@@ -42,12 +42,12 @@ _OTHER = Colour("#f0ece2", "#8d8266", INK)
 
 
 def family_colours() -> tuple[str, ...]:
-    """Every family and form that has a colour of its own."""
+    """Return every family and form with its own colour."""
     return tuple(_FAMILIES)
 
 
 def colour_of(family: str) -> Colour:
-    """The colour of a family of components, of a kind of model or of a form; the same for all that have none."""
+    """Return the colour of a family of components, a kind of model or a form; one colour for all others."""
     return _FAMILIES.get(family, _OTHER)
 
 
@@ -59,29 +59,29 @@ _GROUP = Colour("#f7f8fa", "#c5ced8", FAINT)
 
 
 def frame_of(family: str) -> Colour:
-    """The colour of the frame around an opened block or stack, or around a group of the drawing."""
+    """Return the colour of the frame around an opened block or stack, or around a group of the drawing."""
     return _FRAMES.get(family, _GROUP)
 
 
 DARK_PAPER = "#14181d"
-"""The ground of a dark page."""
+"""The background of a dark page."""
 
 _DARK_INK = "#e6eaef"
 
 
 def in_the_dark(colour: Colour) -> Colour:
-    """The same hue on a dark ground: a dim inside, an edge that shines a little, a pale title."""
+    """Return the same hue for a dark background: a dim inside, a brighter edge, a pale title."""
     fill, stroke = _mixed(colour.stroke, DARK_PAPER, 0.26), _mixed(colour.stroke, "#ffffff", 0.86)
     return Colour(fill, stroke, _DARK_INK if colour.text in (INK, FAINT, "#ffffff") else _mixed(stroke, "#ffffff", 0.6))
 
 
 def frame_in_the_dark(colour: Colour) -> Colour:
-    """As `in_the_dark`, of a frame, which is hardly more than its ground."""
+    """Return the colour of a frame for a dark background: hardly brighter than the background."""
     lit = in_the_dark(colour)
     return Colour(_mixed(colour.text, DARK_PAPER, 0.12), _mixed(lit.stroke, DARK_PAPER, 0.5), lit.text)
 
 
-def _mixed(one: str, other: str, share: float) -> str:
-    """`share` of one colour, the rest of the other."""
-    pairs = ((int(one[i : i + 2], 16), int(other[i : i + 2], 16)) for i in (1, 3, 5))
+def _mixed(first: str, second: str, share: float) -> str:
+    """Mix two colours: `share` of the first, the rest of the second."""
+    pairs = ((int(first[i : i + 2], 16), int(second[i : i + 2], 16)) for i in (1, 3, 5))
     return "#" + "".join(f"{round(a * share + b * (1 - share)):02x}" for a, b in pairs)

@@ -1,6 +1,6 @@
-"""A picture before it is drawn: boxes in clusters, and arrows between boxes. Mermaid, DOT and SVG are written from it.
+"""A picture independent of any format: boxes in clusters, and arrows between boxes.
 
-Ids are paths (`encoder.0.attn`), texts are plain: nothing here is escaped for any format.
+Ids are paths (`encoder.0.attn`); texts are plain, not escaped for any format.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ Form = Literal["input", "output", "port", "component", "merge", "model"]
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A node as drawn: `lines` stand below the title, `repeat` is how many equal ones it stands for.
+    """A drawn node, with `lines` below its title; `repeat` is the number of equal nodes that it represents.
 
-    `form` says what it is: an input or output of the whole, a `port` where an arrow into a cluster forks, a component,
-    a `merge` that no one drew (`merge: sum`), or a `model`, which is a block or a stack left closed. `family` is the
-    family of a component, else the kind of model ("block", "stack"), else the form: it chooses the colour.
+    `form` is an input or output of the whole model, a `port` at which an arrow into a cluster forks, a component, a
+    `merge` that was inserted rather than drawn (`merge: sum`), or a `model`: a closed block or stack. `family` sets the
+    colour: the family of a component, the kind of model ("block", "stack"), or else the form.
     """
 
     id: str
@@ -31,7 +31,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A frame around parts: a block or stack that is opened, a repeated stretch of a stack, a group of the drawing."""
+    """A frame around parts: an opened block or stack, a repeated sequence in a stack, a group of the drawing."""
 
     id: str
     title: str
@@ -46,10 +46,10 @@ Part: TypeAlias = Box | Cluster
 
 @dataclass(frozen=True, slots=True)
 class PictureArrow:
-    """An arrow between two boxes; `port` is told where it is not the first one, `type` unless the source tells it.
+    """An arrow between two boxes; `port` is set unless it is the first, `type` unless the source shows it.
 
-    It goes `around` where its value also gets to the target by way of others, as a residual connection does. The type
-    then stands on the arrow that it goes around.
+    An arrow goes `around` if its value also reaches the target through other boxes, as with a residual connection. The
+    type is then shown on the arrow into those boxes.
     """
 
     source: str
@@ -60,13 +60,13 @@ class PictureArrow:
 
     @property
     def label(self) -> str:
-        """What stands on the arrow: `mask: int64[batch, seq]`."""
+        """The label of the arrow: `mask: int64[batch, seq]`."""
         return ": ".join(text for text in (self.port, "" if self.around else self.type) if text)
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A whole picture. `direction` is Mermaid's: TB, BT, LR or RL."""
+    """A complete picture. `direction` is that of Mermaid: TB, BT, LR or RL."""
 
     title: str
     subtitle: str
@@ -75,12 +75,12 @@ class Picture:
     arrows: tuple[PictureArrow, ...]
 
     def boxes(self) -> Iterator[Box]:
-        """Every box, from the outside in and in running order."""
+        """Yield every box, in running order."""
         return (part for part in walk(self.parts) if isinstance(part, Box))
 
 
 def walk(parts: tuple[Part, ...]) -> Iterator[Part]:
-    """Every part and, after a cluster, what is in it."""
+    """Yield every part; after a cluster, the parts in it."""
     for part in parts:
         yield part
         if isinstance(part, Cluster):
@@ -88,5 +88,5 @@ def walk(parts: tuple[Part, ...]) -> Iterator[Part]:
 
 
 def heading(part: Part) -> str:
-    """The title, with the number of repeats."""
+    """Return the title with the number of repeats."""
     return part.title if part.repeat == 1 else f"{part.title} ×{part.repeat}"

@@ -1,6 +1,6 @@
-"""A picture as SVG: rounded boxes in the colour of their family, frames around what is opened, types on arrows.
+"""Write a picture as SVG: rounded boxes in the colour of their family, frames around opened blocks, types on arrows.
 
-The same graph gives the same bytes: all places come from one program, all widths from one table, none from a font.
+The same graph gives the same bytes: coordinates come from one program, and widths from one table instead of fonts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from stackc.view.text import is_wide, width_of
 
 _LATIN = "Inter, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Liberation Sans', 'Noto Sans', 'DejaVu Sans'"
 _EAST_ASIAN = "'Noto Sans CJK SC', 'Noto Sans SC', 'Source Han Sans SC', 'PingFang SC', 'Microsoft YaHei'"
-_MARGIN, _HEADER = 20.0, 50.0  # around everything; for the name and the totals of the model
+_MARGIN, _HEADER = 20.0, 50.0  # the latter is the height of the name and the totals of the model
 _STYLE = f"""
 text {{ font-family: {_LATIN}, {_EAST_ASIAN}, sans-serif; fill: {INK}; }}
 text.wide {{ font-family: {_EAST_ASIAN}, {_LATIN}, sans-serif; }}
@@ -28,17 +28,18 @@ text.wide {{ font-family: {_EAST_ASIAN}, {_LATIN}, sans-serif; }}
 
 
 def draw_svg(typed: TypedGraph, depth: int = 1) -> str:
-    """The SVG of a checked spec, with blocks and stacks opened down to `depth`. Raises SpecError (V101, V102)."""
+    """Return the SVG of a checked spec, with blocks and stacks open down to `depth`. Raises SpecError (V101, V102)."""
     return write_svg(compose(typed, depth))
 
 
 def write_svg(picture: Picture) -> str:
-    """The SVG of a picture."""
+    """Return the SVG of a picture. Raises SpecError (V101, V102)."""
     layout = lay_out(picture)
     header = max(width_of(picture.title, HEADING, bold=True), width_of(picture.subtitle, SUBTITLE))
     width = round(max(layout.width, header) + 2 * _MARGIN)
     height = round(layout.height + _HEADER + 2 * _MARGIN)
     shift = f"{(width - layout.width) / 2:.2f} {_HEADER + _MARGIN:.2f}"
+
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">',
         f"<title>{escape(picture.title)}</title>",
@@ -47,26 +48,29 @@ def write_svg(picture: Picture) -> str:
         _text(picture.title, _MARGIN, _MARGIN + 16, HEADING, bold=True),
         _text(picture.subtitle, _MARGIN, _MARGIN + 34, SUBTITLE, colour=FAINT),
         f'<g transform="translate({shift})">',
-        *_drawn(picture, layout),
+        *_elements(picture, layout),
         "</g>",
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _drawn(picture: Picture, layout: Layout) -> Iterator[str]:
-    """Frames from the outside in, arrows, boxes, and on top the texts that an arrow may cross."""
+def _elements(picture: Picture, layout: Layout) -> Iterator[str]:
+    """Yield frames from the outside in, arrows, boxes, and on top the texts that an arrow may cross."""
     parts = list(walk(picture.parts))
     for part in parts:
         if isinstance(part, Cluster):
             yield _frame(part, layout.clusters[part.id])
+
     for curve in layout.curves:
         yield from _arrow(curve)
+
     for part in parts:
         if isinstance(part, Box):
             yield from _box(part, layout.boxes[part.id])
         else:
             yield from _header(part, layout.clusters[part.id])
+
     for arrow, curve in zip(picture.arrows, layout.curves, strict=True):
         if curve.label:
             yield _label(arrow.label, curve.label)
@@ -84,7 +88,8 @@ def _header(cluster: Cluster, at: Rectangle) -> Iterator[str]:
     titles = heading(cluster).split("\n")
     widths = [width_of(title, TITLE, bold=True) for title in titles] + [width_of(line, SMALL) for line in cluster.lines]
     height = TITLE_LEADING * len(titles) + SMALL_LEADING * len(cluster.lines)
-    yield _ground(x - 4, y, max(widths) + 8, height + 2, frame.fill, opacity=1)  # arrows pass behind the texts
+    yield _background(x - 4, y, max(widths) + 8, height + 2, frame.fill, opacity=1)  # arrows pass behind the texts
+
     for title in titles:
         y += TITLE_LEADING
         yield _text(title, x, y - 4, TITLE, bold=True, colour=frame.text)
@@ -96,6 +101,7 @@ def _header(cluster: Cluster, at: Rectangle) -> Iterator[str]:
 def _box(box: Box, at: Rectangle) -> Iterator[str]:
     colour = colour_of(box.family)
     radius = 8 if box.form in ("component", "model") else at.height / 2
+
     yield f'<g class="box {box.form} {box.family}"><title>{escape(box.id)}</title>'
     if box.repeat > 1:
         front = Rectangle(at.x, at.y + CARD, at.width - CARD, at.height - CARD)
@@ -134,12 +140,12 @@ def _arrow(curve: Curve) -> Iterator[str]:
 
 def _label(text: str, at: Point) -> str:
     width = width_of(text, LABEL)
-    ground = _ground(at[0] - width / 2, at[1] - 6, width, 12, PAPER)
-    return ground + _text(text, at[0], at[1] + 3.3, LABEL, anchor="middle", colour=FAINT)
+    background = _background(at[0] - width / 2, at[1] - 6, width, 12, PAPER)
+    return background + _text(text, at[0], at[1] + 3.3, LABEL, anchor="middle", colour=FAINT)
 
 
-def _ground(x: float, y: float, width: float, height: float, colour: str, opacity: float = 0.8) -> str:
-    """What keeps a text apart from the arrows that it stands on."""
+def _background(x: float, y: float, width: float, height: float, colour: str, opacity: float = 0.8) -> str:
+    """Return a rectangle that separates a text from the arrows behind it."""
     place = f'x="{x:.2f}" y="{y:.2f}" width="{width:.2f}" height="{height:.2f}"'
     return f'<rect {place} rx="3" fill="{colour}" fill-opacity="{opacity:g}"/>'
 

@@ -1,6 +1,6 @@
-"""How wide a text is going to be, in a font that nobody knows yet.
+"""Widths of texts, without knowing the font that will draw them.
 
-The widths are those of wide sans-serif fonts (DejaVu Sans, Verdana): what fits in them fits in all common ones.
+The widths are those of wide sans-serif fonts (DejaVu Sans, Verdana): a text that fits in them fits in all common ones.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ _NARROW, _SLIM, _BROAD = frozenset("iIjl.,:;'|! ·"), frozenset('()[]{}frt/\\-"'
 
 
 def width_of(text: str, size: float, bold: bool = False) -> float:
-    """The width of one line of text at a font size, in the unit of the size."""
+    """Return the width of one line of text at a font size, in the unit of the size."""
     return sum(map(_width, text)) * size * (1.1 if bold else 1.0)
 
 
 def is_wide(text: str) -> bool:
-    """Whether it has characters of East Asian scripts, which need fonts of their own."""
+    """Return whether a text has characters of East Asian scripts, which need other fonts."""
     return any(east_asian_width(character) in "WF" for character in text)
 
 
 def _width(character: str) -> float:
-    """In ems."""
+    """Return the width of a character in ems."""
     if combining(character):
         return 0.0
     if east_asian_width(character) in "WF":

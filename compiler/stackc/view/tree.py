@@ -1,4 +1,4 @@
-"""A picture as a tree for a terminal: a line a box, in running order, what is opened below it."""
+"""Write a picture as a tree for a terminal: one line per box, in running order, the content of a cluster below it."""
 
 from __future__ import annotations
 
@@ -14,36 +14,39 @@ if TYPE_CHECKING:
 
 
 def tree_of(picture: Picture) -> Tree:
-    """The tree of a picture, to be printed by rich. Where a value comes from is told unless it is the line above."""
+    """Return the tree of a picture, to be printed by rich. A box shows its sources unless that is the line above."""
     from rich.text import Text
     from rich.tree import Tree
 
     tree = Tree(Text.assemble((picture.title, "bold"), (f"  {picture.subtitle}", "dim")), guide_style="dim")
+
     entering: dict[str, list[str]] = {}
     for arrow in picture.arrows:
         entering.setdefault(arrow.target, []).append(arrow.source + (f" as {arrow.port}" if arrow.port else ""))
     titles = {part.id: heading(part).replace("\n", " ") for part in walk(picture.parts)}
-    leaving = {arrow.source: arrow.type for arrow in reversed(picture.arrows) if arrow.type}
-    _grow(tree, picture.parts, entering, leaving, titles)
+    types = {arrow.source: arrow.type for arrow in reversed(picture.arrows) if arrow.type}
+    _add_parts(tree, picture.parts, entering, types, titles)
     return tree
 
 
-def _grow(
+def _add_parts(
     tree: Tree,
     parts: tuple[Part, ...],
     entering: Mapping[str, list[str]],
-    leaving: Mapping[str, str],
+    types: Mapping[str, str],
     titles: Mapping[str, str],
 ) -> None:
-    above = ""
+    """Add a line for each part. `entering` has the sources of each box, `types` the type of its value."""
+    above = ""  # the box of the line above
     for part in parts:
         sources = entering.get(part.id, [])
-        told = [_name(source, part.id, titles) for source in sources] if sources != [above] else []
-        branch = tree.add(_line(part, titles[part.id], leaving.get(part.id, ""), told))
+        names = [_relative_name(source, part.id, titles) for source in sources] if sources != [above] else []
+        branch = tree.add(_line(part, titles[part.id], types.get(part.id, ""), names))
+
         if isinstance(part, Box):
             above = part.id
         else:
-            _grow(branch, part.parts, entering, leaving, titles)
+            _add_parts(branch, part.parts, entering, types, titles)
             above = next((box.id for box in reversed(list(walk(part.parts))) if isinstance(box, Box)), "")
 
 
@@ -60,26 +63,27 @@ def _line(part: Part, title: str, type_: str, sources: list[str]) -> Text:
     return line
 
 
-def _name(source: str, target: str, known: Container[str]) -> str:
-    """A source as it reads at the target: its path from there on, or the name that means it there.
+def _relative_name(source: str, target: str, ids: Container[str]) -> str:
+    """Return the name of a source as seen from the target: its path relative to the target's scope, or a name.
 
-    A name means the nearest box that is called so, from the inside out; one farther out is told by its path, or as the
-    outer one.
+    A name refers to the nearest box with that name, from the inside out; a box farther out is shown with its path, or
+    as `outer NAME`.
     """
     path, _, port = source.partition(" as ")
     scope = "" if target.startswith("output ") else _scope(target)
+
     if path.startswith(scope):
         short = path.removeprefix(scope)
     else:
         name = path.removeprefix(_scope(path))
-        while scope and f"{scope}{name}" not in known:
+        while scope and f"{scope}{name}" not in ids:
             scope = _scope(scope.removesuffix("."))
         short = name if f"{scope}{name}" == path else path if "." in path else f"outer {name}"
     return f"{short} as {port}" if port else short
 
 
 def _scope(path: str) -> str:
-    """What stands before the last name of a path, its dot included; an index goes with the name before it."""
+    """Return the path without its last name, ending in a dot; an index belongs to the name before it."""
     names = path.split(".")
     count = 2 if len(names) > 1 and names[-1][:1].isdecimal() else 1
     return "".join(f"{name}." for name in names[:-count])

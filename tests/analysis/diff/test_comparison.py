@@ -1,4 +1,4 @@
-"""Differences between specs: one edit, one change; what was not edited is not told; the figures add up."""
+"""Differences between specs: one edit, one change; nothing else is reported; the figures add up."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ import pytest
 from tests.analysis.diff.base import BASE, edited, typed
 
 from stackc.analysis.diff.changes import Change
-from stackc.analysis.diff.comparison import compare
+from stackc.analysis.diff.comparison import Difference, compare
 from stackc.analysis.diff.report import write_text
 from stackc.frontend import Overrides, check_spec
 from stackc.ir.typed import TypedGraph
 
 SPECS = Path(__file__).parents[3] / "specs"
+
+
+def growth(difference: Difference) -> int:
+    """Return the parameters that the whole model gains."""
+    return difference.after.cost.parameters - difference.before.cost.parameters
 
 
 def changes(*edits: tuple[str, str]) -> list[Change]:
@@ -24,9 +29,9 @@ def changes(*edits: tuple[str, str]) -> list[Change]:
 
 @pytest.mark.parametrize("path", sorted(SPECS.iterdir()), ids=lambda path: path.name)
 def test_a_spec_does_not_differ_from_itself(path: Path) -> None:
-    found = compare(check_spec(path).typed, check_spec(path).typed)
-    assert not found.changes
-    assert found.before == found.after
+    difference = compare(check_spec(path).typed, check_spec(path).typed)
+    assert not difference.changes
+    assert difference.before == difference.after
 
 
 @pytest.mark.parametrize(
@@ -85,6 +90,21 @@ def test_a_change_in_a_layer_is_told_once() -> None:
     assert wider[1].details == ("weight: float32[64, 128] → float32[64, 256]",)
 
 
+def test_parameters_that_changed_shape_are_counted() -> None:
+    before, after = (
+        typed(
+            f"stackc: 1\nname: t\ninputs: {{x: {{shape: [batch, seq, {dim}]}}}}\n"
+            "graph: x --> n[layer_norm] --> a[attention]\nnodes: {a: {heads: 4}}\n"
+        )
+        for dim in (64, 128)
+    )
+    norm, attention = (
+        change for change in compare(before, after).changes if change.path in ("n", "a") and change.op != "output"
+    )
+    assert norm.details == ("weight: float32[64] → float32[128]", "1 more parameter changed shape")
+    assert attention.details[1] == "7 more parameters changed shape"
+
+
 def test_more_layers_are_added_to_those_that_are_there() -> None:
     each = 65 * 128 + 129 * 64
     assert changes(("repeat: 12", "repeat: 30")) == [Change("added", None, "s.12", "layer", (), 18, 18 * each)]
@@ -123,10 +143,10 @@ def test_a_stack_that_shares_says_so_in_the_words_of_the_spec() -> None:
     ],
 )
 def test_parameters_add_up_where_a_stack_comes_to_share(edits: list[tuple[str, str]]) -> None:
-    one, shared = edited(*edits), edited(*edits, ("  s: {of", "  s: {share: true, of"))
-    for before, after in ((one, shared), (shared, one), (typed(BASE), shared), (shared, typed(BASE))):
-        found = compare(before, after)
-        assert sum(c.parameters for c in found.changes) == found.after.cost.parameters - found.before.cost.parameters
+    separate, shared = edited(*edits), edited(*edits, ("  s: {of", "  s: {share: true, of"))
+    for before, after in ((separate, shared), (shared, separate), (typed(BASE), shared), (shared, typed(BASE))):
+        difference = compare(before, after)
+        assert sum(c.parameters for c in difference.changes) == growth(difference)
 
 
 def test_a_renamed_block_is_told_once() -> None:
@@ -139,17 +159,17 @@ def test_a_renamed_block_is_told_once() -> None:
 
 
 def test_a_tap_is_told_by_its_path() -> None:
-    one, other = edited(("y: e", "y: e, tap: s.3")), edited(("y: e", "y: e, tap: s.4.act"))
-    tap, *_ = compare(one, edited(("y: e", "y: e, tap: s.4"))).changes
+    before, after = edited(("y: e", "y: e, tap: s.3")), edited(("y: e", "y: e, tap: s.4.act"))
+    tap, *_ = compare(before, edited(("y: e", "y: e, tap: s.4"))).changes
     assert tap == Change("rewired", "tap", "tap", "output", ("from s.3 → from s.4",))
-    changed, rewired = compare(one, other).changes
+    changed, rewired = compare(before, after).changes
     assert changed.details == ("float32[batch, 64] → float32[batch, 128]",)
     assert rewired.details == ("from s.3 → from s.4.act",)
-    assert compare(one, edited(("y: e", "y: e, end: s.3"))).changes == (Change("renamed", "tap", "end", "output"),)
-    assert compare(one, edited(("y: e", "y: e, first: s.0, tap: s.3"))).changes == (
+    assert compare(before, edited(("y: e", "y: e, end: s.3"))).changes == (Change("renamed", "tap", "end", "output"),)
+    assert compare(before, edited(("y: e", "y: e, first: s.0, tap: s.3"))).changes == (
         Change("added", None, "first", "output", ("float32[batch, 64]",)),
     )
-    assert [c.kind for c in compare(one, edited(("y: e", "y: e, end: s.4"))).changes] == ["removed", "added"]
+    assert [c.kind for c in compare(before, edited(("y: e", "y: e, end: s.4"))).changes] == ["removed", "added"]
 
 
 def test_what_an_input_holds_is_told_in_numbers() -> None:
@@ -167,12 +187,15 @@ graph: |
   f --> y
 nodes: {e: {vocab: 100, dim: 8}, f: {vocab: 4, dim: 8}}
 """
+
     below = typed(text.replace("vocab: 100}\n", "vocab: 50}\n", 1))
     assert compare(typed(text), below).changes == (Change("changed", "ids", "ids", "input", ("below: 100 → 50",)),)
+
     values = typed(text.replace("[0, 1]", "[0, 1, 3]"))
     assert compare(typed(text), values).changes == (
         Change("changed", "mask", "mask", "input", ("values: 0, 1 → 0, 1, 3",)),
     )
+
     other = typed(text.replace("mask: {shape: [batch], dtype: int64", "mask: {shape: [batch], dtype: int32"))
     assert compare(typed(text), other).changes[0].details == ("int64[batch] → int32[batch]",)
 
@@ -186,6 +209,7 @@ graph: |
   a --> one[tanh] --> y[add]
   b --> two[gelu] --> y
 """
+
     names = (("{a:", "{q:"), (", b:", ", p:"), ("  a -->", "  q -->"), ("  b -->", "  p -->"))
     other = text
     for old, new in names:
@@ -215,14 +239,14 @@ def test_a_change_leads_to_the_line_that_makes_it() -> None:
 
 
 def test_a_small_change_is_told_to_the_last_digit() -> None:
-    told = write_text(compare(typed(BASE), edited(("a: {out: 64}", "a: {out: 64, bias: false}"))))
-    assert "parameters   207,360 → 207,296  -64 (-0.031 %)" in told
-    assert "weights      829,440 B → 829,184 B  -256 B (-0.031 %)" in told
+    text = write_text(compare(typed(BASE), edited(("a: {out: 64}", "a: {out: 64, bias: false}"))))
+    assert "parameters   207,360 → 207,296  -64 (-0.031 %)" in text
+    assert "weights      829,440 B → 829,184 B  -256 B (-0.031 %)" in text
 
 
 def test_a_dim_that_is_a_multiple_is_told_of_the_dim_alone() -> None:
-    told = write_text(compare(typed(BASE), edited(("{max: 8}", "{max: 8, multiple_of: 4}"))))
-    assert "FLOPs        410 k·batch  as before" in told
+    text = write_text(compare(typed(BASE), edited(("{max: 8}", "{max: 8, multiple_of: 4}"))))
+    assert "FLOPs        410 k·batch  unchanged" in text
 
 
 def stack(mode: str, rest: str = "") -> TypedGraph:
@@ -230,7 +254,7 @@ def stack(mode: str, rest: str = "") -> TypedGraph:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "told", "parameters"),
+    ("before", "after", "detail", "parameters"),
     [
         ("series", "sum", "mode: series → sum", 0),
         ("sum", "mean", "mode: sum → mean", 0),
@@ -238,11 +262,11 @@ def stack(mode: str, rest: str = "") -> TypedGraph:
         ("gated", "series", "mode: gated → series", -3 * 65),
     ],
 )
-def test_another_mode_is_told_of_the_stack(one: str, other: str, told: str, parameters: int) -> None:
-    found = compare(stack(one), stack(other))
-    (change,) = found.changes
-    assert change == Change("changed", "s", "s", "stack", (told,), 1, parameters)
-    assert found.after.cost.parameters - found.before.cost.parameters == parameters
+def test_another_mode_is_told_of_the_stack(before: str, after: str, detail: str, parameters: int) -> None:
+    difference = compare(stack(before), stack(after))
+    (change,) = difference.changes
+    assert change == Change("changed", "s", "s", "stack", (detail,), 1, parameters)
+    assert growth(difference) == parameters
 
 
 def merged(merge: str, arrows: str = "x --> d\n") -> TypedGraph:
@@ -267,18 +291,18 @@ def test_another_merge_is_told_of_the_node_that_takes_it() -> None:
 
 def test_a_merge_goes_with_the_node_that_takes_it() -> None:
     without = (("c[linear] --> d[layer_norm]", "c[linear] --> f[tanh]"), ("  d --> e", "  f --> e"))
-    found = compare(merged("weighted"), edited(*without))
-    removed = next(change for change in found.changes if change.kind == "removed")
+    difference = compare(merged("weighted"), edited(*without))
+    removed = next(change for change in difference.changes if change.kind == "removed")
     assert (removed.before, removed.parameters) == ("d", -2 * 64 - 3)
-    assert sum(c.parameters for c in found.changes) == found.after.cost.parameters - found.before.cost.parameters
+    assert sum(c.parameters for c in difference.changes) == growth(difference)
 
 
 def test_a_whole_chain_can_be_renamed() -> None:
     text = BASE
     for id in "abcdes":
         text = re.sub(rf"\b{id}\b(?=\[| -->|:|\}}| *$)", f"node_{id}", text, flags=re.MULTILINE)
-    found = compare(typed(BASE), typed(text)).changes
-    assert [(change.kind, change.before, change.after) for change in found] == [
+    renames = compare(typed(BASE), typed(text)).changes
+    assert [(change.kind, change.before, change.after) for change in renames] == [
         ("renamed", id, f"node_{id}") for id in check_order(typed(BASE))
     ]
 
@@ -288,8 +312,8 @@ def check_order(graph: TypedGraph) -> list[str]:
 
 
 def test_blocks_are_renamed_with_all_that_is_in_them() -> None:
-    found = changes(("s[stack]", "tower[stack]"), ("  s: {of", "  tower: {of"), ("act[relu]", "nonlinear[relu]"))
-    assert [(c.kind, c.before, c.after, c.repeat) for c in found] == [
+    renames = changes(("s[stack]", "tower[stack]"), ("  s: {of", "  tower: {of"), ("act[relu]", "nonlinear[relu]"))
+    assert [(c.kind, c.before, c.after, c.repeat) for c in renames] == [
         ("renamed", "s", "tower", 1),
         ("renamed", "s.0.act", "tower.0.nonlinear", 12),
     ]
@@ -305,16 +329,13 @@ def test_blocks_are_renamed_with_all_that_is_in_them() -> None:
     ],
 )
 def test_the_changes_of_parameters_add_up(spec: str, params: dict[str, str]) -> None:
-    found = compare(check_spec(SPECS / spec).typed, check_spec(SPECS / spec, Overrides(params)).typed)
-    grown = found.after.cost.parameters - found.before.cost.parameters
-    assert sum(change.parameters for change in found.changes) == grown
+    difference = compare(check_spec(SPECS / spec).typed, check_spec(SPECS / spec, Overrides(params)).typed)
+    assert sum(change.parameters for change in difference.changes) == growth(difference)
 
 
 def test_unlike_models_add_up_too() -> None:
-    one, other = check_spec(SPECS / "bert_base.yaml").typed, check_spec(SPECS / "t5.yaml").typed
-    found = compare(one, other)
-    grown = found.after.cost.parameters - found.before.cost.parameters
-    assert sum(change.parameters for change in found.changes) == grown
+    difference = compare(check_spec(SPECS / "bert_base.yaml").typed, check_spec(SPECS / "t5.yaml").typed)
+    assert sum(change.parameters for change in difference.changes) == growth(difference)
 
 
 def test_a_renamed_model_of_3000_nodes_takes_a_moment() -> None:
@@ -324,8 +345,8 @@ def test_a_renamed_model_of_3000_nodes_takes_a_moment() -> None:
             f"stackc: 1\nname: t\ninputs: {{x: {{shape: [batch, 8]}}}}\ngraph: |\n  x --> {letter}0[tanh]\n{arrows}\n"
         )
 
-    one, other = chain("a"), chain("b")
+    before, after = chain("a"), chain("b")
     start = time.perf_counter()
-    found = compare(one, other).changes
+    differences = compare(before, after).changes
     assert time.perf_counter() - start < 5
-    assert {change.kind for change in found if change.op != "output"} == {"renamed"}
+    assert {change.kind for change in differences if change.op != "output"} == {"renamed"}

@@ -1,4 +1,4 @@
-"""What is told of a difference: as text, Markdown, JSON and a page, by the command and by its functions."""
+"""A difference as text, Markdown, JSON and a page, from the command and from its functions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_markdown_is_two_tables_that_nothing_can_break() -> None:
     )
     assert "| parameters | 207 k | 207 k |  |" in text
     assert r"| changed | `b` | `gelu` | `` label: gelu → a\|b `c` **d** `` | `test.yaml:6` |" in text
-    assert write_markdown(compare(typed(BASE), typed(BASE))).endswith("\nNothing differs.\n")
+    assert write_markdown(compare(typed(BASE), typed(BASE))).endswith("\nNo differences.\n")
 
 
 def run(*arguments: str | Path) -> Result:
@@ -42,10 +42,10 @@ def run(*arguments: str | Path) -> Result:
 
 @pytest.fixture
 def specs(tmp_path: Path) -> tuple[Path, Path]:
-    one, other = tmp_path / "one.yaml", tmp_path / "other.yaml"
-    one.write_text(BASE, encoding="utf-8")
-    other.write_text(BASE.replace("c: {out: 64}", "c: {out: 64, bias: false}"), encoding="utf-8")
-    return one, other
+    before, after = tmp_path / "before.yaml", tmp_path / "after.yaml"
+    before.write_text(BASE, encoding="utf-8")
+    after.write_text(BASE.replace("c: {out: 64}", "c: {out: 64, bias: false}"), encoding="utf-8")
+    return before, after
 
 
 def test_the_command(specs: tuple[Path, Path], tmp_path: Path) -> None:
@@ -70,8 +70,8 @@ def test_error_a_page_goes_over_no_spec(specs: tuple[Path, Path]) -> None:
 
 
 def test_a_page_has_both_pictures_and_marks() -> None:
-    one, other = typed(BASE), edited(("b[gelu]", 'b["</script><b>x"]'), ("nodes:\n", "nodes:\n  b: {op: gelu}\n"))
-    page = write_page(compare(one, other), (one, {"test.yaml": BASE}), (other, {}))
+    before, after = typed(BASE), edited(("b[gelu]", 'b["</script><b>x"]'), ("nodes:\n", "nodes:\n  b: {op: gelu}\n"))
+    page = write_page(compare(before, after), (before, {"test.yaml": BASE}), (after, {}))
     assert page.count('<main class="view">') == 2
     assert page.count("</script>") == page.count("<script") == 3
     assert "label: gelu → &lt;/script&gt;&lt;b&gt;x" in page

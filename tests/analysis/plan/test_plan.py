@@ -42,6 +42,7 @@ def test_gpt3_has_the_parameters_of_the_closed_form() -> None:
     d, layers, vocab, positions = 12288, 96, 50257, 2048
     closed = layers * (12 * d**2 + 13 * d) + (vocab + positions) * d + 2 * d
     assert closed == 174_604_259_328
+
     total = make_plan(check_spec(GPT3).typed).total
     assert total.cost.parameters == closed
     assert total.weights.bytes(FLOAT32) == 4 * closed
@@ -70,10 +71,10 @@ def test_rows_add_up_to_the_total_at_every_depth(name: str) -> None:
             for row, after in zip(plan.rows, [*plan.rows[1:], None], strict=True)
             if not after or after.level <= row.level
         ]
-        assert sum(row.needs.cost.parameters for row in inner) == plan.total.cost.parameters
-        assert sum(row.needs.weights.bytes(INT8) for row in inner) == plan.total.weights.bytes(INT8)
-        assert sum((row.needs.cost.flops for row in inner), Dim.of(0)) == plan.total.cost.flops
-        assert sum((row.needs.activations.floats for row in inner), Dim.of(0)) == plan.total.activations.floats
+        assert sum(row.footprint.cost.parameters for row in inner) == plan.total.cost.parameters
+        assert sum(row.footprint.weights.bytes(INT8) for row in inner) == plan.total.weights.bytes(INT8)
+        assert sum((row.footprint.cost.flops for row in inner), Dim.of(0)) == plan.total.cost.flops
+        assert sum((row.footprint.activations.floats for row in inner), Dim.of(0)) == plan.total.activations.floats
 
 
 def test_weights_are_the_bytes_that_pytorch_stores() -> None:
@@ -98,14 +99,14 @@ def test_a_shared_module_has_its_weights_once_and_its_activations_each_time() ->
     assert apart.total.weights.bytes(FLOAT32) == 5 * shared.total.weights.bytes(FLOAT32) == 5 * 4 * (64 * 64 + 64)
     assert apart.total.activations == shared.total.activations
     assert [(row.path, row.repeat, row.level) for row in shared.rows] == [("s", 1, 0), ("s.0.a", 5, 1)]
-    assert shared.rows[1].needs.weights == shared.total.weights
-    assert shared.rows[1].needs.cost.flops == BATCH * (5 * 2 * 64 * 64)
+    assert shared.rows[1].footprint.weights == shared.total.weights
+    assert shared.rows[1].footprint.cost.flops == BATCH * (5 * 2 * 64 * 64)
 
 
 def test_the_rows_of_a_repeated_stretch_are_of_all_its_repeats() -> None:
     block = "blocks: {b: {inputs: [x], graph: 'x --> a[linear]', nodes: {a: {out: 64}}}}"
     plan = plan_of("x --> s[stack]", "{s: {of: b, repeat: 12, norm: layer_norm, norm_every: 4}}", block, 2)
-    assert [(row.path, row.repeat, row.needs.cost.parameters) for row in plan.rows] == [
+    assert [(row.path, row.repeat, row.footprint.cost.parameters) for row in plan.rows] == [
         ("s", 1, 12 * 4160 + 3 * 128),
         ("s.0", 12, 12 * 4160),
         ("s.norm_3", 3, 3 * 128),
@@ -166,15 +167,15 @@ def test_what_fits_is_the_last_that_does() -> None:
 def test_what_fits_is_a_multiple_and_says_beside_what() -> None:
     typed = check_spec(SPECS / "unet.yaml").typed
     plan = make_plan(typed, memory=2 * 10**9)
-    found = plan.fits["float32"]
-    for fit in found:
+    fits = plan.fits["float32"]
+    for fit in fits:
         assert fit.largest is not None
         limits = plan.contract[fit.dim]
         assert limits.allows(fit.largest)
         more = {**fit.beside, fit.dim: fit.largest + limits.multiple_of}
         needed = plan.total.weights.bytes(FLOAT32) + peak(typed.root, more, FLOAT32)
         assert fit.limited == "contract" or needed > 2 * 10**9
-    assert {(fit.dim, tuple(fit.beside.values())) for fit in found} >= {("height", (1, 16)), ("height", (8, 512))}
+    assert {(fit.dim, tuple(fit.beside.values())) for fit in fits} >= {("height", (1, 16)), ("height", (8, 512))}
 
 
 def test_the_table() -> None:
@@ -185,15 +186,15 @@ def test_the_table() -> None:
     assert cells["encoder stack"][:3] == ["[1, 128, 768]", "85.1 M", "22.3 G"]
     assert cells["encoder stack"][3] == "170 MB"
     assert cells["bert_base"][0] == "109 M"
-    assert cells["float16, bfloat16"] == ["fits: it takes 220 MB"]
+    assert cells["float16, bfloat16"] == ["all sizes fit: 220 MB"]
 
 
 def test_it_says_so_where_nothing_fits() -> None:
     done = run(GPT3, "--memory", "80GB")
     assert done.exit_code == 0
-    assert done.stdout.count("nothing fits: it takes 698 GB at batch 1, seq 1") == 1
+    assert done.stdout.count("nothing fits: at least 698 GB at batch 1, seq 1") == 1
     more = run(GPT3, "--memory", "200 GB").stdout
-    assert "batch up to 64 at seq 1 (all that the contract allows)" in more
+    assert "batch up to 64 at seq 1 (the maximum of its contract)" in more
 
 
 def test_programs_get_every_figure() -> None:
@@ -237,7 +238,7 @@ def test_where_a_dim_has_no_end_the_table_tells_how_far_it_may_go(tmp_path: Path
     )
     done = run(spec, "--memory", "1MiB")
     assert done.exit_code == 0
-    assert "fits: it takes" not in done.stdout
+    assert "all sizes fit" not in done.stdout
     assert f"batch up to {(2**20 - 4 * 65 * 256) // (4 * 128 * (64 + 256))} at seq 128" in done.stdout
     assert "in 1 MiB" in done.stdout
 
@@ -252,4 +253,4 @@ def test_error_memory_without_a_unit() -> None:
 def test_error_no_memory(text: str) -> None:
     done = run(SPECS / "seed.mmd", f"--memory={text}")
     assert done.exit_code == 2
-    assert "is no memory; write 24GB" in done.stderr
+    assert "is not a valid memory size; write 24GB" in done.stderr

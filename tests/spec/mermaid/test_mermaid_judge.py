@@ -27,7 +27,8 @@ from stackc.spec.mermaid.mermaid_reader import read_drawing
 from stackc.spec.names import MERMAID_WORDS
 from stackc.spec.source import load_source
 from stackc.spec.writer import convert_syntax
-from stackc.view.mermaid import draw_mermaid
+from stackc.view.compose import compose
+from stackc.view.mermaid import write_mermaid
 
 PROJECT = Path(__file__).parents[3]
 SPECS = [*(PROJECT / "specs").iterdir(), *(PROJECT / "compiler" / "stackc" / "authoring" / "templates").iterdir()]
@@ -79,7 +80,7 @@ def written_charts() -> Iterator[tuple[str, str]]:
     for path in SPECS:
         typed = check_spec(path).typed
         for depth in (1, 2, 9):
-            yield f"show {path} --depth {depth}", draw_mermaid(typed, depth)
+            yield f"show {path} --depth {depth}", write_mermaid(compose(typed, depth))
         mermaid = convert_syntax(load_source(path), "mermaid")
         yield f"show {path} --as mermaid", mermaid
         yield f"init {path}", scaffold(mermaid.rpartition("---\n")[2], path.name, "bare").text

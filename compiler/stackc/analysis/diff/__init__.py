@@ -1,9 +1,9 @@
-"""What differs between two specs.
+"""The differences between two specs.
 
-matching.py      which node of one is which of the other
-alterations.py   what is another in two nodes that are one and the same
-declarations.py  the same of inputs, outputs, dims and weights
-changes.py       a change, in words
-comparison.py    all of it, region by region
-report.py        as text, Markdown, JSON, and a page
+matching.py      which node of one region corresponds to which of another
+alterations.py   what differs between two corresponding nodes
+declarations.py  what differs in inputs, outputs, dims and weights
+changes.py       one difference as data
+comparison.py    compare two typed graphs, region by region
+report.py        differences as text, Markdown and an HTML page
 """

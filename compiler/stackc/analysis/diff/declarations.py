@@ -1,11 +1,11 @@
-"""What differs in what two specs declare of the model as a whole: name, dims, inputs, outputs, weights."""
+"""Compare what two specs declare about the whole model: name, description, dims, inputs, outputs, weights."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from stackc.analysis.diff.alterations import ends, is_lock, renamed, sources
-from stackc.analysis.diff.changes import Change, Places, describe_change
+from stackc.analysis.diff.alterations import Origin, counterpart, describe_origins, is_lock, origins
+from stackc.analysis.diff.changes import Change, SpanPair, describe_change
 from stackc.analysis.diff.matching import Match
 from stackc.core.diagnostics import Span
 from stackc.core.types import Dim, TensorType
@@ -15,8 +15,8 @@ from stackc.spec.expressions.expressions import ParamValue, evaluate
 from stackc.spec.yaml.tree import Value
 
 
-def declared(before: TypedGraph, after: TypedGraph, match: Match) -> Iterator[Change]:
-    """Every such difference, in the order of a spec. A lock leaves out what building does not need."""
+def declaration_changes(before: TypedGraph, after: TypedGraph, match: Match) -> Iterator[Change]:
+    """Yield every such difference, in the order of a spec. A lock leaves out what a build does not need."""
     yield from _model(before, after)
     yield from _dims(before, after)
     yield from _inputs(before, after, match)
@@ -25,14 +25,15 @@ def declared(before: TypedGraph, after: TypedGraph, match: Match) -> Iterator[Ch
 
 
 def _model(before: TypedGraph, after: TypedGraph) -> Iterator[Change]:
-    one, other = before.graph.document, after.graph.document
-    at = one.span, other.span
-    if one.name != other.name:
-        yield Change("renamed", one.name, other.name, "model", at=at)
-    if not _with_a_lock(before, after) and (
-        details := describe_change("description", one.description, other.description)
-    ):
-        yield Change("changed", one.name, other.name, "model", tuple(details), at=at)
+    """Compare name and description."""
+    old, new = before.graph.document, after.graph.document
+    at = old.span, new.span
+    if old.name != new.name:
+        yield Change("renamed", old.name, new.name, "model", at=at)
+
+    details = describe_change("description", old.description, new.description)
+    if details and not _with_a_lock(before, after):
+        yield Change("changed", old.name, new.name, "model", tuple(details), at=at)
 
 
 def _with_a_lock(before: TypedGraph, after: TypedGraph) -> bool:
@@ -40,62 +41,74 @@ def _with_a_lock(before: TypedGraph, after: TypedGraph) -> bool:
 
 
 def _dims(before: TypedGraph, after: TypedGraph) -> Iterator[Change]:
-    """What differs in the dims contract."""
-    was, now = before.graph.contract, after.graph.contract
-    places = [{name: decl.span for name, decl in graph.graph.document.dims.items()} for graph in (before, after)]
-    for name in dict.fromkeys([*was, *now]):
-        at = places[0].get(name), places[1].get(name)
-        if name not in now:
-            yield Change("removed", name, None, "dim", (str(was[name]),), at=at)
-        elif name not in was:
-            yield Change("added", None, name, "dim", (str(now[name]),), at=at)
-        elif was[name] != now[name]:
-            yield Change("changed", name, name, "dim", (f"{was[name]} → {now[name]}",), at=at)
+    """Compare the dims contracts."""
+    old, new = before.graph.contract, after.graph.contract
+    spans = [{name: decl.span for name, decl in typed.graph.document.dims.items()} for typed in (before, after)]
+
+    for name in dict.fromkeys([*old, *new]):
+        at = spans[0].get(name), spans[1].get(name)
+        if name not in new:
+            yield Change("removed", name, None, "dim", (str(old[name]),), at=at)
+        elif name not in old:
+            yield Change("added", None, name, "dim", (str(new[name]),), at=at)
+        elif old[name] != new[name]:
+            yield Change("changed", name, name, "dim", (f"{old[name]} → {new[name]}",), at=at)
 
 
 # -- inputs and outputs
 
 
 def _inputs(before: TypedGraph, after: TypedGraph, match: Match) -> Iterator[Change]:
-    """What differs in the inputs: names, types, and which whole numbers they hold."""
-    was, now = _types_of_inputs(before), _types_of_inputs(after)
-    names = {name: name for name in was if name in now} | dict(match.inputs)
-    decls = before.graph.document.inputs, after.graph.document.inputs
-    silent = _with_a_lock(before, after)
-    for name in was:
-        if name not in names:
-            yield Change("removed", name, None, "input", (str(was[name]),), at=(decls[0][name].span, None))
+    """Compare the inputs: names, types, and the integers they may hold."""
+    old, new = _input_types(before), _input_types(after)
+    old_decls, new_decls = before.graph.document.inputs, after.graph.document.inputs
+    pairs = {name: name for name in old if name in new} | dict(match.inputs)
+
+    for name in old:
+        if name not in pairs:
+            yield Change("removed", name, None, "input", (str(old[name]),), at=(old_decls[name].span, None))
             continue
-        other = names[name]
-        at = decls[0][name].span, decls[1][other].span
-        if name != other:
-            yield Change("renamed", name, other, "input", at=at)
-        details = _other_types(was[name], now[other])
-        said = _said(decls[0][name], before), _said(decls[1][other], after)
-        for key in ("below", "values"):
-            one, two = (each.get(key) for each in said)
-            details += [] if silent and not all(said) else describe_change(key, one, two)
+
+        new_name = pairs[name]
+        at = old_decls[name].span, new_decls[new_name].span
+        if name != new_name:
+            yield Change("renamed", name, new_name, "input", at=at)
+        details = _type_change(old[name], new[new_name])
+        details += _range_changes(before, old_decls[name], after, new_decls[new_name])
         if details:
-            yield Change("changed", name, other, "input", tuple(details), at=at)
-    for name in now:
-        if name not in names.values():
-            yield Change("added", None, name, "input", (str(now[name]),), at=(None, decls[1][name].span))
+            yield Change("changed", name, new_name, "input", tuple(details), at=at)
+
+    for name in new:
+        if name not in pairs.values():
+            yield Change("added", None, name, "input", (str(new[name]),), at=(None, new_decls[name].span))
 
 
-def _types_of_inputs(typed: TypedGraph) -> dict[str, TensorType]:
+def _input_types(typed: TypedGraph) -> dict[str, TensorType]:
     return dict(zip(typed.root.region.inputs, typed.root.inputs, strict=True))
 
 
-def _other_types(one: TensorType, other: TensorType) -> list[str]:
-    """Types as they read: a dim that became a multiple of something is told of the dim."""
-    return [f"{one} → {other}"] if str(one) != str(other) else []
+def _type_change(old: TensorType, new: TensorType) -> list[str]:
+    """Compare types as text: a dim that became a multiple of something is reported at the dim."""
+    return [f"{old} → {new}"] if str(old) != str(new) else []
 
 
-def _said(decl: InputDecl, typed: TypedGraph) -> dict[str, str]:
-    """Which whole numbers the spec says that an input holds, in numbers; empty where it says nothing."""
+def _range_changes(before: TypedGraph, old: InputDecl, after: TypedGraph, new: InputDecl) -> list[str]:
+    """Compare the integers that an input may hold. A lock may leave the declaration out."""
+    left, right = _declared_range(old, before), _declared_range(new, after)
+    if _with_a_lock(before, after) and not (left and right):
+        return []
+    return [change for key in ("below", "values") for change in describe_change(key, left.get(key), right.get(key))]
+
+
+def _declared_range(decl: InputDecl, typed: TypedGraph) -> dict[str, str]:
+    """Return the declared `below` and `values` of an input with params evaluated; empty if it declares neither."""
     names = {**{name: Dim.symbol(name) for name in typed.graph.contract}, **typed.graph.params}
-    said = {"below": _number(decl.below, names)} if decl.below and decl.below.data is not None else {}
-    return said | ({"values": ", ".join(_number(value, names) for value in decl.values)} if decl.values else {})
+    declared: dict[str, str] = {}
+    if decl.below and decl.below.data is not None:
+        declared["below"] = _number(decl.below, names)
+    if decl.values:
+        declared["values"] = ", ".join(_number(value, names) for value in decl.values)
+    return declared
 
 
 def _number(value: Value, names: Mapping[str, ParamValue]) -> str:
@@ -103,37 +116,62 @@ def _number(value: Value, names: Mapping[str, ParamValue]) -> str:
 
 
 def _outputs(before: TypedGraph, after: TypedGraph, match: Match) -> Iterator[Change]:
-    """What differs in the outputs: names, types, and what they come from, a tap by its path."""
-    one, other = before.root.region, after.root.region
-    was, now = (dict(zip(each.region.outputs, each.outputs, strict=True)) for each in (before.root, after.root))
-    left = {name: ends(one, [ref])[0] for name, ref in one.outputs.items()}
-    right = {name: ends(other, [ref])[0] for name, ref in other.outputs.items()}
-    names = {name: name for name in was if name in now}
-    for name in (name for name in was if name not in now):
-        free = (n for n in now if n not in was and n not in names.values() and str(now[n]) == str(was[name]))
-        if (found := next((n for n in free if right[n] == renamed(left[name], match)), None)) is not None:
-            names[name] = found
-    places = _places_of_outputs(before), _places_of_outputs(after)
-    for name in was:
-        if name not in names:
-            yield Change("removed", name, None, "output", (str(was[name]),), at=(places[0].get(name), None))
+    """Compare the outputs: names, types, and the values they come from; taps are named by their paths."""
+    old, new = _output_types(before), _output_types(after)
+    old_origins, new_origins = _output_origins(before), _output_origins(after)
+    old_spans, new_spans = _output_spans(before), _output_spans(after)
+    pairs = _match_outputs(old, new, old_origins, new_origins, match)
+
+    for name in old:
+        if name not in pairs:
+            yield Change("removed", name, None, "output", (str(old[name]),), at=(old_spans.get(name), None))
             continue
-        same = names[name]
-        at: Places = places[0].get(name), places[1].get(same)
+
+        same = pairs[name]
+        at: SpanPair = old_spans.get(name), new_spans.get(same)
         if name != same:
             yield Change("renamed", name, same, "output", at=at)
-        if details := _other_types(was[name], now[same]):
+        if details := _type_change(old[name], new[same]):
             yield Change("changed", name, same, "output", tuple(details), at=at)
-        if renamed(left[name], match) != right[same]:
-            details = [f"from {sources([left[name]])} → from {sources([right[same]])}"]
-            yield Change("rewired", name, same, "output", tuple(details), at=at)
-    for name in now:
-        if name not in names.values():
-            yield Change("added", None, name, "output", (str(now[name]),), at=(None, places[1].get(name)))
+        if counterpart(old_origins[name], match) != new_origins[same]:
+            left, right = describe_origins([old_origins[name]]), describe_origins([new_origins[same]])
+            yield Change("rewired", name, same, "output", (f"from {left} → from {right}",), at=at)
+
+    for name in new:
+        if name not in pairs.values():
+            yield Change("added", None, name, "output", (str(new[name]),), at=(None, new_spans.get(name)))
 
 
-def _places_of_outputs(typed: TypedGraph) -> dict[str, Span]:
-    """The declarations of the outputs; of those that nobody declares, the nodes that they come from."""
+def _output_types(typed: TypedGraph) -> dict[str, TensorType]:
+    return dict(zip(typed.root.region.outputs, typed.root.outputs, strict=True))
+
+
+def _output_origins(typed: TypedGraph) -> dict[str, Origin]:
+    region = typed.root.region
+    return {name: origins(region, [ref])[0] for name, ref in region.outputs.items()}
+
+
+def _match_outputs(
+    old: Mapping[str, TensorType],
+    new: Mapping[str, TensorType],
+    old_origins: Mapping[str, Origin],
+    new_origins: Mapping[str, Origin],
+    match: Match,
+) -> dict[str, str]:
+    """Match outputs by name, and those of other names by equal type and origin."""
+    pairs = {name: name for name in old if name in new}
+    for name in (name for name in old if name not in new):
+        origin = counterpart(old_origins[name], match)
+        for other in new:
+            free = other not in old and other not in pairs.values()
+            if free and str(new[other]) == str(old[name]) and new_origins[other] == origin:
+                pairs[name] = other
+                break
+    return pairs
+
+
+def _output_spans(typed: TypedGraph) -> dict[str, Span]:
+    """Return the spans of the declared outputs, and of the nodes that undeclared outputs come from."""
     region = typed.root.region
     nodes = {n: region.nodes[ref.node].span for n, ref in region.outputs.items() if ref.node in region.nodes}
     return nodes | {output.name: output.span for output in typed.graph.document.body.outputs}
@@ -143,23 +181,25 @@ def _places_of_outputs(typed: TypedGraph) -> dict[str, Span]:
 
 
 def _weights(before: TypedGraph, after: TypedGraph) -> Iterator[Change]:
-    """What differs in where parameters come from and what the file calls them."""
-    one, other = before.graph.document.weights, after.graph.document.weights
-    was, now = (_words(decl, with_file=not _with_a_lock(before, after)) for decl in (one, other))
+    """Compare the file of the weights and the names that the parameters have there."""
+    old, new = before.graph.document.weights, after.graph.document.weights
+    left, right = (_weight_entries(decl, with_file=not _with_a_lock(before, after)) for decl in (old, new))
     details = tuple(
-        each for key in dict.fromkeys([*was, *now]) for each in describe_change(key, was.get(key), now.get(key))
+        change
+        for key in dict.fromkeys([*left, *right])
+        for change in describe_change(key, left.get(key), right.get(key))
     )
     if details:
-        kind = ("changed" if one else "added") if other else "removed"
-        at = one.span if one else None, other.span if other else None
-        paths = "weights" if one else None, "weights" if other else None
+        kind = ("changed" if old else "added") if new else "removed"
+        at = old.span if old else None, new.span if new else None
+        paths = "weights" if old else None, "weights" if new else None
         yield Change(kind, *paths, "weights", details, at=at)  # type: ignore[arg-type]  # one of the three
 
 
-def _words(decl: WeightsDecl | None, *, with_file: bool) -> dict[str, str]:
-    """What a `weights:` section says, by key; the map entry by entry."""
+def _weight_entries(decl: WeightsDecl | None, *, with_file: bool) -> dict[str, str]:
+    """Return what a `weights:` section declares, by key, with an entry for each name of its map."""
     if decl is None:
         return {}
-    words = {"file": decl.file.written} if decl.file and with_file else {}
-    words |= {f"map of {name}": entry.value.written for name, entry in decl.names.items()}
-    return words | ({"ignore": ", ".join(value.written for value in decl.ignore)} if decl.ignore else {})
+    entries = {"file": decl.file.written} if decl.file and with_file else {}
+    entries |= {f"map of {name}": entry.value.written for name, entry in decl.names.items()}
+    return entries | ({"ignore": ", ".join(value.written for value in decl.ignore)} if decl.ignore else {})

@@ -1,6 +1,6 @@
-"""What a model takes: parameters, FLOPs and memory, and what of it fits.
+"""Parameters, FLOPs and memory of a model, and the sizes that fit in a memory.
 
-needs.py     of one region, at sizes that are symbols
-planning.py  block by block, with totals and peaks
-fit.py       the largest sizes that a memory holds
+footprint.py  the footprint of a region, with open sizes as symbols
+fit.py        peak memory, and the largest sizes that fit
+planning.py   the plan: footprints block by block, totals, peaks, sizes
 """

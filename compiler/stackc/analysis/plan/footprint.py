@@ -1,6 +1,6 @@
-"""What a model needs: parameters and FLOPs, and the memory of weights and activations.
+"""Footprint of a model or a part: parameters, FLOPs, and the memory of weights and activations.
 
-Everything is counted once a distinct region and multiplied, as in graph/cost.py: nothing walks a model flat.
+Each distinct region is counted once and multiplied, as in typecheck/cost.py: nothing walks the flattened model.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from stackc.typecheck.cost import Cost, cost_of, cost_of_node, size_of
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """Bytes of an element: of a weight with two axes or more, of any other one, of an activation."""
+    """Bytes per element: of a weight with two or more axes, of any other weight, of an activation."""
 
     matrix: int
     vector: int
@@ -26,53 +26,53 @@ class Precision:
 
 
 PRECISIONS = {"float32": Precision(4, 4, 4), "float16": Precision(2, 2, 2), "int8": Precision(1, 2, 2)}
-"""float16 stands for bfloat16 too. int8 is that of weight matrices, their scales left out; the rest is float16 then."""
+"""float16 covers bfloat16 too. int8 applies to weight matrices, without their scales; the rest is float16."""
 
 
 @dataclass(frozen=True, slots=True)
 class WeightFootprint:
-    """Elements of parameters and buffers: of matrices and others; and the bytes of whole numbers, always the same."""
+    """Elements of parameters and buffers, matrices and others; and the bytes of integers, equal in every precision."""
 
     matrices: int = 0
     vectors: int = 0
     whole: int = 0
 
     def bytes(self, precision: Precision) -> int:
-        """The memory they take."""
+        """Return the memory of the weights."""
         return self.matrices * precision.matrix + self.vectors * precision.vector + self.whole
 
 
 @dataclass(frozen=True, slots=True)
 class ActivationFootprint:
-    """Floating-point elements, those that a component holds on the way included; and the bytes of whole numbers."""
+    """Floating-point elements, including the workspace of components; and the bytes of integers."""
 
     floats: Dim
     whole: Dim
 
     def bytes(self, precision: Precision) -> Dim:
-        """The memory they take where all of them are kept, as for training."""
+        """Return the memory of all activations together, as kept for training."""
         return self.floats * precision.activation + self.whole
 
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What a part of a model needs."""
+    """The cost and memory of a model or a part of it."""
 
     cost: Cost
     weights: WeightFootprint
     activations: ActivationFootprint
 
     def times(self, modules: int, calls: int) -> Footprint:
-        """That of `modules` equal parts, called `calls` times in all."""
-        weights, made = self.weights, self.activations
+        """Return the footprint of `modules` equal parts that are called `calls` times in total."""
+        weights, activations = self.weights, self.activations
         return Footprint(
             Cost(self.cost.parameters * modules, self.cost.flops * calls),
             WeightFootprint(weights.matrices * modules, weights.vectors * modules, weights.whole * modules),
-            ActivationFootprint(made.floats * calls, made.whole * calls),
+            ActivationFootprint(activations.floats * calls, activations.whole * calls),
         )
 
     def facts(self) -> dict[str, Any]:
-        """All of it for programs, bytes by precision; what depends on sizes left open is a text."""
+        """Return the footprint for JSON, bytes by precision; figures that depend on open sizes are text."""
         return {
             "parameters": self.cost.parameters,
             "flops": str(self.cost.flops),
@@ -82,50 +82,53 @@ class Footprint:
 
 
 def footprint_of(typed: TypedGraph) -> Footprint:
-    """What the whole model needs."""
+    """Return the footprint of the whole model."""
     return FootprintCounter(cost_of(typed.root)).region(typed.root)
 
 
-@dataclass(frozen=True)
+@dataclass
 class FootprintCounter:
-    """Counts what parts of a model need; `costs` has those of all its regions, `known` what was counted before."""
+    """Computes footprints of regions, nodes and components, and remembers them.
+
+    `costs` has the cost of every region of the model.
+    """
 
     costs: Mapping[TypedRegion, Cost]
-    known: dict[TypedRegion, Footprint] = field(default_factory=dict)
-    alike: dict[Hashable, Footprint] = field(default_factory=dict)
+    _regions: dict[TypedRegion, Footprint] = field(default_factory=dict, init=False)
+    _components: dict[Hashable, Footprint] = field(default_factory=dict, init=False)
 
     def region(self, typed: TypedRegion) -> Footprint:
-        """The needs of a region."""
-        if typed not in self.known:
-            needs = [self.of(typed, (node,)) for node in typed.region.nodes.values()]
-            weights = _sum_of_weights(each.weights for each in needs)
-            floats = sum((each.activations.floats for each in needs), Dim.of(0))
-            whole = sum((each.activations.whole for each in needs), Dim.of(0))
-            self.known[typed] = Footprint(self.costs[typed], weights, ActivationFootprint(floats, whole))
-        return self.known[typed]
+        """Return the footprint of a region."""
+        if typed not in self._regions:
+            nodes = [self.nodes(typed, (node,)) for node in typed.region.nodes.values()]
+            weights = _sum_of_weights(node.weights for node in nodes)
+            floats = sum((node.activations.floats for node in nodes), Dim.of(0))
+            whole = sum((node.activations.whole for node in nodes), Dim.of(0))
+            self._regions[typed] = Footprint(self.costs[typed], weights, ActivationFootprint(floats, whole))
+        return self._regions[typed]
 
-    def of(self, typed: TypedRegion, copies: tuple[Node, ...]) -> Footprint:
-        """The needs of equal nodes together; one that is the same module as another has no weights of its own."""
+    def nodes(self, typed: TypedRegion, copies: tuple[Node, ...]) -> Footprint:
+        """Return the footprint of equal nodes together; a node that shares a module (`same_as`) adds no weights."""
         node = copies[0]
         each = self.region(typed.bodies[node.id]) if node.id in typed.bodies else self.component(typed, node)
         modules = sum(not copy.same_as for copy in copies)
         return each if modules == len(copies) == 1 else each.times(modules, len(copies))
 
     def component(self, typed: TypedRegion, node: Node) -> Footprint:
-        """The needs of a component, counted once for all that are alike."""
+        """Return the footprint of a component, computed once for all with equal signatures."""
         signature = typed.signatures[node.id]
-        held = tuple(signature.parameters.items()), tuple(signature.buffers.items()), tuple(node.ties)
-        key = signature.outputs, held, signature.flops, signature.workspace
-        if key not in self.alike:
+        tensors = tuple(signature.parameters.items()), tuple(signature.buffers.items()), tuple(node.ties)
+        key = signature.outputs, tensors, signature.flops, signature.workspace
+        if key not in self._components:
             cost = cost_of_node(typed, node, self.costs)
-            self.alike[key] = Footprint(cost, _weights_of(signature, node), _activations_of(signature))
-        return self.alike[key]
+            self._components[key] = Footprint(cost, _weights_of(signature, node), _activations_of(signature))
+        return self._components[key]
 
 
 def _weights_of(signature: Signature, node: Node) -> WeightFootprint:
-    """Of a component: its buffers, and its parameters but for those tied to another one's."""
-    own = [type_ for name, type_ in signature.parameters.items() if name not in node.ties]
-    return _sum_of_weights(map(_weight, [*own, *signature.buffers.values()]))
+    """Count the buffers and the parameters of a component, except for parameters tied to another component's."""
+    untied = [type_ for name, type_ in signature.parameters.items() if name not in node.ties]
+    return _sum_of_weights(map(_weight, [*untied, *signature.buffers.values()]))
 
 
 def _weight(type_: TensorType) -> WeightFootprint:
@@ -143,12 +146,12 @@ def _sum_of_weights(weights: Iterable[WeightFootprint]) -> WeightFootprint:
 
 
 def _activations_of(signature: Signature) -> ActivationFootprint:
-    made = activations(signature.outputs)
-    return ActivationFootprint(made.floats + signature.workspace, made.whole)
+    outputs = activations(signature.outputs)
+    return ActivationFootprint(outputs.floats + signature.workspace, outputs.whole)
 
 
 def activations(types: Iterable[TensorType]) -> ActivationFootprint:
-    """What values of these types take."""
+    """Return the footprint of values of these types."""
     floats, whole = Dim.of(0), Dim.of(0)
     for type_ in types:
         elements = product(type_.shape)

@@ -1,4 +1,4 @@
-"""Typed graph → plan: block by block what comes out, what it computes, what weights and activations take, what fits."""
+"""Make the plan of a typed graph: outputs, FLOPs and memory block by block, peaks, and the sizes that fit."""
 
 from __future__ import annotations
 
@@ -16,22 +16,25 @@ from stackc.view.folding import Run, fold_repeats, opens
 
 @dataclass(frozen=True, slots=True)
 class PlanRow:
-    """A node, or equal ones: `path` is that of the first, `needs` those of all. Rows inside have a higher `level`."""
+    """A node or several equal ones: `path` is that of the first, `footprint` that of all together.
+
+    The rows inside an opened node follow it, at a higher `level`.
+    """
 
     path: str
     op: str
     repeat: int
     level: int
     outputs: tuple[TensorType, ...]
-    needs: Footprint
+    footprint: Footprint
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole plan. The sizes left open are those of `contract` that the inputs have.
+    """The plan of a model. `contract` has the dims that its inputs leave open.
 
-    `peaks` are at the least sizes and, where all of them have an end, at the largest. `fits` tells by precision what
-    fits in `memory` bytes; it is empty where none was given.
+    `peaks` are at the smallest sizes and, if every dim is bounded, at the largest. `fits` has, by precision, the sizes
+    that fit in `memory` bytes; it is empty if no memory was requested.
     """
 
     name: str
@@ -46,17 +49,19 @@ class Plan:
 
 
 def make_plan(typed: TypedGraph, depth: int = 1, memory: int | None = None) -> Plan:
-    """The plan of a checked spec, with blocks and stacks opened down to `depth` as in its drawing."""
+    """Return the plan of a checked spec, with blocks and stacks opened down to `depth` as in its drawing."""
     root, graph = typed.root, typed.graph
-    bill = FootprintCounter(cost_of(root))
+    counter = FootprintCounter(cost_of(root))
+    total = counter.region(root)
+
     open_dims = {name for type_ in root.inputs for dim in type_.shape for name in dim.symbols()}
     contract = {name: limits for name, limits in graph.contract.items() if name in open_dims}
-    total = bill.region(root)
+
     return Plan(
         name=graph.document.name,
         inputs=dict(zip(root.region.inputs, root.inputs, strict=True)),
         outputs=dict(zip(root.region.outputs, root.outputs, strict=True)),
-        rows=tuple(_Rows(bill).region(root, fold_repeats(root), "", depth)),
+        rows=tuple(_Rows(counter).region(root, fold_repeats(root), "", depth)),
         total=total,
         contract=contract,
         peaks=tuple(peak_at(root, sizes) for sizes in _corners(contract)),
@@ -66,6 +71,7 @@ def make_plan(typed: TypedGraph, depth: int = 1, memory: int | None = None) -> P
 
 
 def _fits(root: TypedRegion, contract: DimContract, total: Footprint, memory: int) -> dict[str, tuple[Fit, ...]]:
+    """Return the sizes that fit beside the weights, by precision."""
     return {
         name: tuple(fits(root, contract, precision, memory - total.weights.bytes(precision)))
         for name, precision in PRECISIONS.items()
@@ -73,58 +79,72 @@ def _fits(root: TypedRegion, contract: DimContract, total: Footprint, memory: in
 
 
 def _corners(contract: DimContract) -> Iterator[Mapping[str, int]]:
+    """Yield the smallest sizes and, if every dim is bounded, the largest."""
     yield smallest_sizes(contract)
     largest = largest_sizes(contract)
     if contract and largest is not None:
         yield largest
 
 
-Factor = tuple[int, int]
-"""How many modules the model has of a region, and how often it calls them."""
+Multiplicity = tuple[int, int]
+"""How many modules the model has of a region, and how many calls of it."""
 
 
 @dataclass(frozen=True)
 class _Rows:
-    bill: FootprintCounter
+    counter: FootprintCounter
 
     def region(
-        self, typed: TypedRegion, runs: Iterable[Run], path: str, depth: int, level: int = 0, factor: Factor = (1, 1)
+        self,
+        typed: TypedRegion,
+        runs: Iterable[Run],
+        path: str,
+        depth: int,
+        level: int = 0,
+        multiplicity: Multiplicity = (1, 1),
     ) -> Iterator[PlanRow]:
-        """The rows of a region of which the model has as many modules, called as often, as `factor` says."""
-        for run in _merged(runs):
+        """Yield the rows of a region, with those inside each node that `depth` opens."""
+        modules, calls = multiplicity
+        for run in _single_node_runs(runs):
             copies = tuple(node for repeat in run.repeats for node in repeat)
             node, here = copies[0], path + copies[0].id
-            outputs = tuple(typed.type_of(ValueRef(node.id, number)) for number in range(_arity(typed, node)))
-            needs = self.bill.of(typed, copies).times(*factor)
-            yield PlanRow(here, node.op, len(copies) * factor[1], level, outputs, needs)
+            outputs = tuple(typed.type_of(ValueRef(node.id, number)) for number in range(_output_count(typed, node)))
+            footprint = self.counter.nodes(typed, copies).times(modules, calls)
+            yield PlanRow(here, node.op, len(copies) * calls, level, outputs, footprint)
+
             body = typed.bodies.get(node.id)
             if body is not None and depth > 1 and opens(body, fold_repeats(body)):
-                times = factor[0] * sum(not copy.same_as for copy in copies), factor[1] * len(copies)
-                yield from self.inside(body, f"{here}.", depth, level + 1, times)
+                inner = modules * sum(not copy.same_as for copy in copies), calls * len(copies)
+                yield from self.inside(body, f"{here}.", depth, level + 1, inner)
 
-    def inside(self, body: TypedRegion, path: str, depth: int, level: int, factor: Factor) -> Iterator[PlanRow]:
-        """The rows inside a node. A stack of equal members has those of one member, as its drawing has."""
+    def inside(
+        self, body: TypedRegion, path: str, depth: int, level: int, multiplicity: Multiplicity
+    ) -> Iterator[PlanRow]:
+        """Yield the rows inside a node. A stack of equal members has those of one member, as its drawing has."""
         runs = fold_repeats(body)
         if len(runs) == 1 and body.region.kind == "stack" and (only := runs[0].only):
             members = [node for (node,) in runs[0].repeats]
-            times = factor[0] * sum(not member.same_as for member in members), factor[1] * len(members)
-            yield from self.inside(body.bodies[only.id], f"{path}{only.id}.", depth, level, times)
+            modules, calls = multiplicity
+            inner = modules * sum(not member.same_as for member in members), calls * len(members)
+            yield from self.inside(body.bodies[only.id], f"{path}{only.id}.", depth, level, inner)
         else:
-            yield from self.region(body, runs, path, depth - 1, level, factor)
+            yield from self.region(body, runs, path, depth - 1, level, multiplicity)
 
 
-def _merged(runs: Iterable[Run]) -> Iterator[Run]:
-    """The runs of single nodes that a region consists of, those of a repeated stretch with all of its repeats."""
+def _single_node_runs(runs: Iterable[Run]) -> Iterator[Run]:
+    """Yield runs of single nodes; those of a repeated sequence come with the copies of all its repeats."""
     for run in runs:
         start = 0
         for inner in run.inner:
             width = len(inner.repeats[0])
-            places = range(start, start + width * len(inner.repeats), width)
-            yield from _merged([Run(tuple(each[i : i + width] for each in run.repeats for i in places), inner.inner)])
-            start = places.stop
+            starts = range(start, start + width * len(inner.repeats), width)
+            copies = tuple(each[i : i + width] for each in run.repeats for i in starts)
+            yield from _single_node_runs([Run(copies, inner.inner)])
+            start = starts.stop
+
         if not run.inner:
             yield run
 
 
-def _arity(typed: TypedRegion, node: Node) -> int:
+def _output_count(typed: TypedRegion, node: Node) -> int:
     return len(typed.bodies[node.id].outputs if node.id in typed.bodies else typed.signatures[node.id].outputs)

@@ -1,53 +1,53 @@
-// The page: draws the scene, moves it, folds and unfolds, searches, and tells the facts of a node. Whatever comes from the
-// spec is set as text, never as markup.
+// The page: draws the scene, pans and zooms it, folds and unfolds boxes, searches, and shows the facts of a node. Everything
+// that comes from the spec is set as text, never as markup.
 
-const MOST_FOUND = 60;
-const READABLE = 0.7; // the zoom below which texts cannot be read
-const BEGIN = 0.9; // the zoom at which one begins to read what is too much for the window
-const MOST_BOXES = 6000; // that "Unfold" opens, and that the search knows
+const MOST_RESULTS = 60; // rows in the list of the search
+const READABLE = 0.7; // the lowest zoom at which texts are readable
+const BEGIN = 0.9; // the initial zoom of a picture that is too large for the window
+const MOST_BOXES = 6000; // the most boxes that "Unfold" opens and the search covers
 
 function svg(tag, attributes = {}, ...children) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
 }
 
 function html(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
 }
 
-/** Every node that could be opened to, from the outside in: {path, box, above}, with the boxes to open for it. */
-function listed(levels) {
-  const found = [];
+/** Return every node, from the outside in: {path, box, above}; `above` has the paths to open to reach it. */
+function listNodes(levels) {
+  const nodes = [];
   let waiting = [{ number: 0, prefix: "", above: [] }];
-  while (waiting.length && found.length < MOST_BOXES) {
+  while (waiting.length && nodes.length < MOST_BOXES) {
     const deeper = [];
     for (const { number, prefix, above } of waiting) {
       for (const box of levels[number].boxes) {
         if (!box.facts && box.form !== "output") continue;
         const path = prefix + box.id;
-        found.push({ path, box, above });
+        nodes.push({ path, box, above });
         if (box.inside) deeper.push({ number: box.inside.level, prefix: `${path}.${box.inside.path}`, above: [...above, path] });
       }
     }
     waiting = deeper;
   }
-  return found;
+  return nodes;
 }
 
 function start(host) {
   const data = JSON.parse(host.querySelector("script").textContent);
   const find = (selector) => host.querySelector(selector);
   const [canvas, layer, panel, input, results] = [".canvas", ".scene", "aside", "input", ".search ol"].map(find);
-  const nodes = listed(data.levels);
+  const nodes = listNodes(data.levels);
   const byPath = new Map(nodes.map((node) => [node.path, node]));
   const marks = new Map(Object.entries(data.marks ?? {}));
   const open = new Set(nodes.filter(({ box, above }) => box.inside && above.length < data.depth - 1).map(({ path }) => path));
-  const drawn = new Map(); // path → its element and place in the scene
+  const drawn = new Map(); // path → its element and coordinates in the scene
   let scene, selected = null, hits = new Set();
   let camera = { x: 0, y: 0, zoom: 1 };
 
@@ -60,14 +60,15 @@ function start(host) {
 
   function knob(path, x, y) {
     const sign = open.has(path) ? "M-3.5 0H3.5" : "M-3.5 0H3.5M0 -3.5V3.5";
-    const made = svg("g", { class: "knob", transform: `translate(${x} ${y})`, role: "button", "aria-label": open.has(path) ? "Fold" : "Unfold" });
-    made.append(svg("circle", { r: 8 }), svg("path", { d: sign }));
-    made.addEventListener("click", (event) => { event.stopPropagation(); toggle(path); });
-    made.addEventListener("dblclick", (event) => event.stopPropagation());
-    return made;
+    const button = svg("g", { class: "knob", transform: `translate(${x} ${y})`, role: "button", "aria-label": open.has(path) ? "Fold" : "Unfold" });
+    button.append(svg("circle", { r: 8 }), svg("path", { d: sign }));
+    button.addEventListener("click", (event) => { event.stopPropagation(); toggle(path); });
+    button.addEventListener("dblclick", (event) => event.stopPropagation());
+    return button;
   }
 
-  function marked(path) {
+  /** The class of a box on a page of differences: its kind of change, or `within` if it is closed over a change. */
+  function markOf(path) {
     if (marks.has(path)) return marks.get(path);
     return !open.has(path) && [...marks.keys()].some((other) => other.startsWith(`${path}.`)) ? "within" : "";
   }
@@ -78,7 +79,7 @@ function start(host) {
 
   function boxOf({ box, path, child, x, y, width, height }) {
     const kind = child ? "frame opened" : `box ${box.form}`;
-    const group = svg("g", { class: `${kind} ${box.family} ${marked(path)}`, "data-path": path, tabindex: 0, "aria-label": box.titles.join(" ") });
+    const group = svg("g", { class: `${kind} ${box.family} ${markOf(path)}`, "data-path": path, tabindex: 0, "aria-label": box.titles.join(" ") });
     if (box.form === "port" || box.form === "merge") {
       group.append(rect(x, y, width, height, height / 2));
       group.append(svg("text", { class: `${box.form === "merge" && box.titles[0].length === 1 ? "title" : "small"} middle`, x: x + width / 2, y: y + height / 2 + 4 }, box.titles[0]));
@@ -116,11 +117,12 @@ function start(host) {
   function draw(part, left, top) {
     const group = svg("g", { transform: `translate(${left} ${top})` });
     for (const { frame, x, y, width, height } of part.frames) {
-      const made = svg("g", { class: `frame ${["block", "stack"].includes(frame.family) ? frame.family : "group"}` }, rect(x, y, width, height, 10));
-      caption(made, frame.titles, [], x + 14, y + 8, "");
-      group.append(made);
+      const element = svg("g", { class: `frame ${["block", "stack"].includes(frame.family) ? frame.family : "group"}` }, rect(x, y, width, height, 10));
+      caption(element, frame.titles, [], x + 14, y + 8, "");
+      group.append(element);
     }
-    for (const arrow of part.arrows) group.append(...arrowOf(arrow)); // one that an opened box has come upon goes behind it
+
+    for (const arrow of part.arrows) group.append(...arrowOf(arrow)); // first: an opened box covers the arrows that it grew over
     for (const each of part.boxes.filter(({ child }) => child)) {
       const header = each.box.head[1] + 1.5 * PADDING;
       group.append(boxOf(each), draw(each.child, each.x + (each.width - each.child.width) / 2, each.y + header));
@@ -158,27 +160,28 @@ function start(host) {
     move({ x: x - (x - camera.x) * scale, y: y - (y - camera.y) * scale, zoom });
   }
 
-  /** Show all of it. */
+  /** Fit the whole scene into the window. */
   function fit() {
     const { width, height, top } = room();
     const zoom = Math.min(1.25, (width - 60) / scene.width, height / scene.height);
     move({ zoom, x: (width - scene.width * zoom) / 2, y: top + Math.max(0, (height - scene.height * zoom) / 2) });
   }
 
-  /** Show all of it where it can be read so; else its beginning, as large as its width allows. */
+  /** Fit the whole scene if it stays readable; otherwise show its beginning, as large as its width allows. */
   function begin() {
     const { width, height, top } = room();
     const wide = (width - 60) / scene.width;
     if (Math.min(wide, height / scene.height) >= READABLE) return fit();
+
     const zoom = Math.min(BEGIN, Math.max(READABLE, wide));
-    const first = scene.boxes.reduce((one, other) => (other.y + other.x / 1e4 < one.y + one.x / 1e4 ? other : one));
+    const first = scene.boxes.reduce((a, b) => (b.y + b.x / 1e4 < a.y + a.x / 1e4 ? b : a)); // the topmost box
     const lead = width / 2 - (first.x + first.width / 2) * zoom;
     const x = wide >= zoom ? (width - scene.width * zoom) / 2 : Math.min(30, Math.max(width - 30 - scene.width * zoom, lead));
     const tall = scene.height * zoom > height;
     move({ zoom, x, y: tall ? top : top + (height - scene.height * zoom) / 2 });
   }
 
-  /** What there is of the window below the header. */
+  /** The part of the window below the header. */
   function room() {
     const { width, height } = canvas.getBoundingClientRect();
     const top = find("header").offsetHeight + 12;
@@ -203,14 +206,14 @@ function start(host) {
     move({ x: camera.x + free / 2 - at.x, y: camera.y + top + Math.max(8, (tall - at.height) / 2) - at.y });
   }
 
-  /** Whether the panel stands below what is drawn, not at its right. */
+  /** Whether the panel is below the picture instead of at its right. */
   function narrow() {
     return panel.offsetWidth > host.clientWidth * 0.5;
   }
 
   // -- folding
 
-  /** Fold or unfold; the upper edge of the box stays where it is on the screen. */
+  /** Fold or unfold a box; its upper edge stays at its position on the screen. */
   function toggle(path) {
     const before = middle(path);
     if (!open.delete(path)) open.add(path);
@@ -226,7 +229,7 @@ function start(host) {
     begin();
   }
 
-  // -- a node and its facts
+  // -- the facts of a node
 
   function table(title, pairs, written) {
     if (!pairs?.length) return [];
@@ -235,7 +238,7 @@ function start(host) {
     return [html("h3", {}, title), html("table", {}, ...rows)];
   }
 
-  function tell({ path, box }) {
+  function showFacts({ path, box }) {
     const facts = box.facts ?? {};
     const close = html("button", { class: "close", "aria-label": "Close" }, "×");
     close.addEventListener("click", () => select(null));
@@ -257,15 +260,15 @@ function start(host) {
   }
 
   function select(path) {
-    const known = path !== null && byPath.get(path);
-    selected = known ? path : null;
-    panel.hidden = !known;
-    if (known) tell(known);
-    if (!data.quiet) history.replaceState(null, "", known ? `#${encodeURIComponent(path)}` : location.pathname + location.search);
+    const node = path !== null && byPath.get(path);
+    selected = node ? path : null;
+    panel.hidden = !node;
+    if (node) showFacts(node);
+    if (!data.quiet) history.replaceState(null, "", node ? `#${encodeURIComponent(path)}` : location.pathname + location.search);
     show();
   }
 
-  /** Unfold down to a node, select it and bring it to the middle. */
+  /** Unfold down to a node, select it and center it. */
   function go(path) {
     const node = byPath.get(path);
     if (!node) return;
@@ -280,18 +283,20 @@ function start(host) {
   function search() {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     const text = ({ path, box }) => [path, ...box.titles, box.facts?.op, box.family].join(" ").toLowerCase();
-    const found = words.length ? nodes.filter((node) => words.every((word) => text(node).includes(word))) : [];
-    hits = new Set(found.map(({ path }) => path));
+    const matches = words.length ? nodes.filter((node) => words.every((word) => text(node).includes(word))) : [];
+    hits = new Set(matches.map(({ path }) => path));
     show();
+
     results.hidden = !words.length;
-    const rows = found.slice(0, MOST_FOUND).map(({ path, box }) => {
+    const rows = matches.slice(0, MOST_RESULTS).map(({ path, box }) => {
       const row = html("li", { role: "option", "data-path": path }, html("span", {}, path), html("small", {}, box.facts?.op ?? box.form));
       row.addEventListener("mousedown", (event) => { event.preventDefault(); choose(row); results.hidden = true; });
       return row;
     });
-    const rest = found.length - rows.length;
-    if (!found.length) rows.push(html("li", { class: "none" }, "nothing is called so"));
-    if (rest > 0) rows.push(html("li", { class: "none" }, `and ${rest} more`));
+
+    const rest = matches.length - rows.length;
+    if (!matches.length) rows.push(html("li", { class: "none" }, "no matches"));
+    if (rest > 0) rows.push(html("li", { class: "none" }, `${rest} more ${rest === 1 ? "match" : "matches"}`));
     results.replaceChildren(...rows);
   }
 
@@ -304,37 +309,37 @@ function start(host) {
 
   function step(by) {
     const rows = [...results.querySelectorAll("[data-path]")];
-    const now = rows.findIndex((row) => row.hasAttribute("aria-selected"));
-    if (rows.length) choose(rows[(now + by + rows.length) % rows.length]);
+    const selectedRow = rows.findIndex((row) => row.hasAttribute("aria-selected"));
+    if (rows.length) choose(rows[(selectedRow + by + rows.length) % rows.length]);
   }
 
-  // -- the hand
+  // -- mouse and keyboard
 
   const boxAt = (event) => event.target.closest?.("[data-path]")?.dataset.path ?? null;
-  let held = null;
+  let drag = null;
 
   canvas.addEventListener("pointerdown", (event) => {
-    if (event.button === 0) held = { x: event.clientX, y: event.clientY, from: camera, moved: false };
+    if (event.button === 0) drag = { x: event.clientX, y: event.clientY, from: camera, moved: false };
   });
   canvas.addEventListener("pointermove", (event) => {
-    if (!held) return;
-    const [dx, dy] = [event.clientX - held.x, event.clientY - held.y];
-    if (!held.moved && Math.hypot(dx, dy) < 4) return;
-    if (!held.moved) canvas.setPointerCapture(event.pointerId);
-    held.moved = true;
+    if (!drag) return;
+    const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
+    if (!drag.moved && Math.hypot(dx, dy) < 4) return;
+    if (!drag.moved) canvas.setPointerCapture(event.pointerId);
+    drag.moved = true;
     canvas.classList.add("moving");
-    move({ x: held.from.x + dx, y: held.from.y + dy });
+    move({ x: drag.from.x + dx, y: drag.from.y + dy });
   });
-  const release = () => { canvas.classList.remove("moving"); setTimeout(() => { held = null; }); };
+  const release = () => { canvas.classList.remove("moving"); setTimeout(() => { drag = null; }); };
   canvas.addEventListener("pointerup", release);
   canvas.addEventListener("pointercancel", release);
-  canvas.addEventListener("click", (event) => { if (!held?.moved) select(boxAt(event)); });
+  canvas.addEventListener("click", (event) => { if (!drag?.moved) select(boxAt(event)); });
   canvas.addEventListener("dblclick", (event) => {
     const path = boxAt(event);
     if (byPath.get(path)?.box.inside) toggle(path);
   });
   canvas.addEventListener("wheel", (event) => {
-    if (data.scrolls && !event.ctrlKey && !event.metaKey) return; // the wheel is the page's
+    if (data.scrolls && !event.ctrlKey && !event.metaKey) return; // the wheel scrolls the page
     event.preventDefault();
     const frame = canvas.getBoundingClientRect();
     const lines = event.deltaMode === 1 ? 16 : 1;
@@ -351,15 +356,15 @@ function start(host) {
   });
 
   const closer = (factor) => { const { width, height } = canvas.getBoundingClientRect(); zoomAt(width / 2, height / 2, factor); };
-  const doing = { unfold: () => unfold(true), fold: () => unfold(false), closer: () => closer(1.3), farther: () => closer(1 / 1.3), fit: () => fit() };
-  for (const button of host.querySelectorAll("[data-do]")) button.addEventListener("click", doing[button.dataset.do]);
+  const actions = { unfold: () => unfold(true), fold: () => unfold(false), closer: () => closer(1.3), farther: () => closer(1 / 1.3), fit: () => fit() };
+  for (const button of host.querySelectorAll("[data-do]")) button.addEventListener("click", actions[button.dataset.do]);
   input.addEventListener("input", search);
   input.addEventListener("focus", search);
   input.addEventListener("blur", () => { results.hidden = true; });
   input.addEventListener("keydown", (event) => {
     const steps = { ArrowDown: 1, ArrowUp: -1 };
     if (event.key in steps) { event.preventDefault(); results.hidden = false; step(steps[event.key]); }
-    if (event.key === "Enter") { // the next one at each Enter, and the list out of the way of what it leads to
+    if (event.key === "Enter") { // each Enter goes to the next match, and hides the list, which could cover it
       event.preventDefault();
       step(results.hidden || !results.querySelector("[aria-selected]") ? 1 : 0);
       results.hidden = true;
@@ -368,7 +373,7 @@ function start(host) {
   });
   if (!data.quiet) document.addEventListener("keydown", (event) => {
     if (event.target === input || event.ctrlKey || event.metaKey || event.altKey) return;
-    const keys = { "/": () => { event.preventDefault(); input.focus(); }, "+": doing.closer, "-": doing.farther, 0: doing.fit, Escape: () => select(null) };
+    const keys = { "/": () => { event.preventDefault(); input.focus(); }, "+": actions.closer, "-": actions.farther, 0: actions.fit, Escape: () => select(null) };
     keys[event.key]?.();
   });
 
@@ -376,7 +381,7 @@ function start(host) {
   find("header p").textContent = data.subtitle;
   render();
   begin();
-  const asked = decodeURIComponent(location.hash.slice(1));
-  if (!data.quiet && byPath.has(asked)) go(asked);
+  const linked = decodeURIComponent(location.hash.slice(1));
+  if (!data.quiet && byPath.has(linked)) go(linked);
   return { go };
 }
