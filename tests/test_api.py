@@ -202,6 +202,7 @@ def test_run_and_verify_take_the_folder(tmp_path: Path) -> None:
         stackc.run(built.folder, {name: x.tolist()})  # float64
 
 
+@pytest.mark.slow
 def test_bench_times_an_engine(tmp_path: Path) -> None:
     result = stackc.bench(SPECS / "normalized.yaml", engines=["onnx"], threads=[1], dims={"batch": 2}, seconds=0.2)
     assert isinstance(result, stackc.Result)
@@ -212,6 +213,7 @@ def test_bench_times_an_engine(tmp_path: Path) -> None:
         stackc.bench()
 
 
+@pytest.mark.slow
 def test_notebooks_show_the_drawing_and_a_summary(tmp_path: Path) -> None:
     checked = stackc.check(SPECS / "bert_base.yaml")
     assert repr(checked) == "<Checked bert_base: 105 components, 109,482,240 parameters>"
@@ -227,6 +229,7 @@ def test_notebooks_show_the_drawing_and_a_summary(tmp_path: Path) -> None:
     assert str(built.folder) in built._repr_html_()
 
 
+@pytest.mark.slow
 def test_the_example_of_the_docstring_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each line of it, as it stands there."""
     lines = [line[4:] for line in (stackc.__doc__ or "").splitlines() if line.startswith("    ")]

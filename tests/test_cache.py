@@ -112,6 +112,7 @@ def test_what_a_killed_build_left_goes_but_not_what_another_is_writing(cache: Ca
     assert {path.name for path in cache.folder.iterdir()} == {"unfinished-new", "mine.txt"}
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_never_read_half_an_entry(cache: Cache) -> None:
     """Each writes the same few keys repeatedly and reads them: every time the whole of one of the two contents."""
     code = """

@@ -118,7 +118,7 @@ def _classes(text: str) -> str:
 def _onnx_nodes() -> str:
     """Return the nodes of the linked model, a line each."""
     program = check_spec(Path(NAME)).program
-    linked = link_program(program, opset=23, cache=None).linked
+    linked = link_program(program, opset=23, cache=None).graph
     return "".join(f"{_node_text(node)}\n" for node in linked.model.graph.node)
 
 

@@ -98,6 +98,7 @@ def loaded_by(statement: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", sorted(SPECS.iterdir()), ids=lambda path: path.name)
 def test_checking_a_spec_loads_nothing_heavy(spec: Path) -> None:
     code = f"from pathlib import Path; from stackc.frontend import check_spec; check_spec(Path({str(spec)!r})).cost"
@@ -122,6 +123,7 @@ def test_there_is_no_circle(name: str) -> None:
     assert circles(imports_of(sources()), name) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "line"),
     [

@@ -27,6 +27,8 @@ from click.testing import CliRunner
 
 from stackc.cli import cli
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parent
 GOLDEN = TESTS / "json_keys"
 SPECS = (
@@ -72,6 +74,7 @@ BODY = ("nodes", "nodes.*.reparam", "nodes.*.tie", "outputs")
 LOCK = ("dims", "inputs", *BODY, "blocks", *(f"blocks.*.{path}" for path in BODY if "tie" not in path), "weights.map")
 MANIFEST = ("code", "dims", "files", "parity.rows[].sizes", "spec", "tolerances", "versions", "weights")
 BUSY = {"busy_cores_of_others": "float|null"}
+SPREAD = {"parity.rows[].spread": "float|null"}  # null at a row that passes without it
 OUTPUTS = (
     Output(
         "bench",
@@ -87,7 +90,7 @@ OUTPUTS = (
             "candidates[].peak_memory_bytes": "int|null",
         },
     ),
-    Output("build", (PROVEN, RANDOM), data=MANIFEST),
+    Output("build", (PROVEN, RANDOM), data=MANIFEST, varies=SPREAD),
     Output("cache", ("cache --json",)),
     Output("cache_clear", ("cache --json --clear",)),
     Output(
@@ -109,7 +112,7 @@ OUTPUTS = (
     Output("explain", ("explain --json",), data=("",)),
     Output("explain_code", ("explain N301 --json", "explain S009 --json")),
     Output("lock", files=("proven/tiny/spec.lock.yaml",), data=LOCK),
-    Output("manifest", files=("proven/tiny/manifest.json", "random/tiny/manifest.json"), data=MANIFEST),
+    Output("manifest", files=("proven/tiny/manifest.json", "random/tiny/manifest.json"), data=MANIFEST, varies=SPREAD),
     Output("model", files=("proven/tiny/model.onnx", "random/tiny/model.onnx")),
     Output("ops", ("ops --json", "ops merge --json", "ops --search softmax --json"), data=("", "*")),
     Output(
@@ -117,7 +120,12 @@ OUTPUTS = (
         tuple(f"ops {name} --json" for name in ("attention", "concat", "embedding", "linear", "stack", "torch")),
         data=("outputs", "parameters"),
     ),
-    Output("parity", files=("proven/tiny/parity.json",), data=("components[].sizes", "outputs[].sizes")),
+    Output(
+        "parity",
+        files=("proven/tiny/parity.json",),
+        data=("components[].sizes", "outputs[].sizes"),
+        varies={"components[].spread": "float|null", "outputs[].spread": "float|null"},
+    ),
     Output(
         "plan",
         (
@@ -130,6 +138,7 @@ OUTPUTS = (
             *(f"memory.fits.{dtype}[].beside" for dtype in ("float16", "float32", "int8")),
         ),
     ),
+    Output("reduce", (f"reduce tiny.yaml {OWN} --command false --json",), varies={"file": "str|null"}),
     Output("report", files=("proven/tiny/report.json",), varies=BUSY),
     Output("report_page", files=("proven/tiny/report.html",)),
     Output("schema", ("schema",), depth=1),
@@ -174,7 +183,7 @@ def _weights() -> dict[str, Any]:
 
 
 def _run(command: str) -> str:
-    """What a command prints, be it sound or not what it is told of."""
+    """What a command prints, whether it succeeds or not."""
     done = CliRunner().invoke(cli, command.split())
     assert done.exception is None or isinstance(done.exception, SystemExit), (command, done.exception)
     assert done.stdout, (command, done.stderr)
@@ -253,10 +262,10 @@ def _gather(value: Any, path: str, output: Output, depth: int, found: dict[str, 
 def _lines(found: Mapping[str, set[str]], varies: Mapping[str, str]) -> Iterator[str]:
     """Each path with its types, those that hold others left out where that is all that they ever do."""
     types = dict(found)
-    for path, told in varies.items():
-        assert types.get(path, set()) <= set(told.split("|")), path
+    for path, kinds in varies.items():
+        assert types.get(path, set()) <= set(kinds.split("|")), path
         if path.removesuffix("[]") in types:
-            types[path] = set(told.split("|"))
+            types[path] = set(kinds.split("|"))
 
     holders = {re.sub(r"(^|\.)[^.\[]+$|\[\]$", "", path) for path in types if path}
     for path in sorted(types):

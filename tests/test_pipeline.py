@@ -21,6 +21,8 @@ from stackc.core.diagnostics import SpecError
 from stackc.frontend import Overrides, check_spec
 from stackc.pipeline import Options, build
 
+pytestmark = pytest.mark.slow
+
 SPECS = Path(__file__).parents[1] / "specs"
 FILES = {
     "model.onnx", "spec.lock.yaml", "manifest.json", "testvectors.npz", "graph.svg", "parity.json", "report.json",

@@ -73,6 +73,7 @@ def sources() -> dict[str, str]:
     return {path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")}
 
 
+@pytest.mark.slow
 def test_private_apis_are_used_in_their_homes_alone() -> None:
     assert uses_outside_homes(sources()) == []
 

@@ -55,6 +55,7 @@ def test_the_readme_is_a_place_for_specs(tmp_path: Path) -> None:
     assert done.stdout == check(tmp_path, example()).stdout
 
 
+@pytest.mark.slow
 def test_the_python_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Line by line, as it stands there."""
     (tmp_path / "specs").symlink_to(Path(__file__).parents[1] / "specs")

@@ -29,6 +29,8 @@ from stackc.frontend import Overrides, check_spec
 from stackc.pipeline import Options, build
 from stackc.torch_backend.lower import lower
 
+pytestmark = pytest.mark.slow
+
 SPECS = Path(__file__).parents[1] / "specs"
 TINY = {
     "bert_base.yaml": {"vocab": "50", "dim": "24", "layers": "2", "hidden": "32"},

@@ -19,7 +19,12 @@ each function loads what it needs when it is first called, and only `module`, `b
 need PyTorch.
 """
 
-from __future__ import annotations
+import sys
+
+# `python -m stackc` starts with the working directory first on sys.path. Remove it before anything is imported from
+# there, even `__future__`: this module has no `from __future__`, and annotations in quotes instead.
+if sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)] in ("stackc", "-mstackc") and not sys.flags.safe_path:
+    del sys.path[0]
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
@@ -94,7 +99,7 @@ if not TYPE_CHECKING:  # a type checker knows them from above, and with this it 
         return getattr(import_module(_TYPES[name]), name)
 
 
-def load(spec: SpecPath) -> Document:
+def load(spec: SpecPath) -> "Document":
     """Parse a spec as it is written: YAML, a Mermaid file, or a block of Markdown (`README.md#NAME`).
 
     Raises SpecError with everything that cannot be parsed.
@@ -108,12 +113,12 @@ def load(spec: SpecPath) -> Document:
 
 
 def check(
-    spec: SpecPath | Document,
+    spec: "SpecPath | Document",
     *,
     params: Mapping[str, object] | None = None,
     dims: Mapping[str, int] | None = None,
     trust: Sequence[str] = (),
-) -> Checked:
+) -> "Checked":
     """Check a spec, or a document that is loaded already: its typed graph, its flat program, its cost.
 
     `params` sets params of the spec, `dims` fixes the sizes of dims. `trust` names the Python modules whose code may
@@ -130,11 +135,11 @@ def check(
 
 
 @overload
-def show(spec: SpecPath | Document | Checked, form: Text = "mermaid", *, depth: int = 1) -> str: ...
+def show(spec: "SpecPath | Document | Checked", form: Text = "mermaid", *, depth: int = 1) -> str: ...
 @overload
-def show(spec: SpecPath | Document | Checked, form: Literal["png"], *, depth: int = 1) -> bytes: ...
+def show(spec: "SpecPath | Document | Checked", form: Literal["png"], *, depth: int = 1) -> bytes: ...
 def show(
-    spec: SpecPath | Document | Checked, form: Text | Literal["png"] = "mermaid", *, depth: int = 1
+    spec: "SpecPath | Document | Checked", form: Text | Literal["png"] = "mermaid", *, depth: int = 1
 ) -> str | bytes:
     """Draw a spec, with blocks and stacks opened down to `depth`: text, or the bytes of a PNG.
 
@@ -156,13 +161,13 @@ def show(
 
 
 def plan(
-    spec: SpecPath | Document | Checked,
+    spec: "SpecPath | Document | Checked",
     *,
     params: Mapping[str, object] | None = None,
     dims: Mapping[str, int] | None = None,
     memory: int | str | None = None,
     depth: int = 1,
-) -> Plan:
+) -> "Plan":
     """Count parameters, FLOPs and memory of a spec by block, the peaks of its activations, and what fits in a memory.
 
     `params` and `dims` are as in `check`; a spec that is checked already has its own. `memory` is in bytes, or a text
@@ -176,12 +181,12 @@ def plan(
 
 
 def diff(
-    before: SpecPath | Document | Checked,
-    after: SpecPath | Document | Checked,
+    before: "SpecPath | Document | Checked",
+    after: "SpecPath | Document | Checked",
     *,
     params: Mapping[str, object] | None = None,
     dims: Mapping[str, int] | None = None,
-) -> Difference:
+) -> "Difference":
     """Compare two specs; `params` and `dims` apply to both, unless they are checked already."""
     from stackc.analysis.diff.comparison import compare
 
@@ -189,14 +194,14 @@ def diff(
 
 
 def module(
-    spec: SpecPath | Document | Checked,
+    spec: "SpecPath | Document | Checked",
     *,
     params: Mapping[str, object] | None = None,
     dims: Mapping[str, int] | None = None,
     trust: Sequence[str] = (),
-    weights: SpecPath | Mapping[str, ArrayLike] | None = None,
+    weights: "SpecPath | Mapping[str, ArrayLike] | None" = None,
     seed: int = 0,
-) -> nn.Module:
+) -> "nn.Module":
     """Lower a spec to an ordinary PyTorch module, in training mode; it takes the inputs in their written order.
 
     `weights` is a file of tensors, or a state_dict whose names and shapes are the module's. By default the weights are
@@ -222,7 +227,7 @@ def module(
     return lowered
 
 
-def build(spec: SpecPath, options: Options | None = None, *, progress: Progress | None = None) -> Built:
+def build(spec: SpecPath, options: "Options | None" = None, *, progress: "Progress | None" = None) -> "Built":
     """Build a spec into `exported/NAME/`: exported to ONNX, proven equal to its PyTorch module, and measured.
 
     `options` has the weights, the output folder, the opset, the provider and so on. `progress` is called with the name
@@ -237,8 +242,8 @@ def build(spec: SpecPath, options: Options | None = None, *, progress: Progress 
 
 
 def run(
-    artifact: SpecPath, inputs: Mapping[str, ArrayLike], *, provider: str = "auto", threads: int | None = None
-) -> dict[str, NDArray[Any]]:
+    artifact: SpecPath, inputs: "Mapping[str, ArrayLike]", *, provider: str = "auto", threads: int | None = None
+) -> "dict[str, NDArray[Any]]":
     """Run a built model on arrays by the names of its inputs, without PyTorch; returns its outputs by name.
 
     `artifact` is the folder of a build. Raises SpecError if it is damaged, or if an array does not fit: its name, its
@@ -254,7 +259,7 @@ def run(
     return run_artifact(Path(artifact), feeds, provider, threads=threads)
 
 
-def verify(artifact: SpecPath, *, provider: str = "auto", threads: int | None = None) -> Verified:
+def verify(artifact: SpecPath, *, provider: str = "auto", threads: int | None = None) -> "Verified":
     """Verify the artifact of a build: every hash, the ONNX checker, and the recorded outputs; without PyTorch.
 
     Raises SpecError if anything is not what was built.
@@ -273,8 +278,8 @@ def bench(
     threads: Sequence[int] = (),
     dims: Mapping[str, int] | None = None,
     seconds: float = 6.0,
-    progress: Progress | None = None,
-) -> Result:
+    progress: "Progress | None" = None,
+) -> "Result":
     """Time specs, artifacts and ONNX files against each other, each candidate in a process of its own, in turns.
 
     `engines` are among "eager", "compile", "onnx" and "openvino"; by default all that work here. `threads` are those
@@ -299,7 +304,7 @@ def bench(
     return run_benchmark(paths, candidates, options, progress or no_progress)
 
 
-def compile(spec: SpecPath, options: Options | None = None) -> Built:
+def compile(spec: SpecPath, options: "Options | None" = None) -> "Built":
     """Build a spec. Deprecated: this is the old name of `build`."""
     import warnings
 
@@ -308,11 +313,11 @@ def compile(spec: SpecPath, options: Options | None = None) -> Built:
 
 
 def _checked(
-    spec: SpecPath | Document | Checked,
+    spec: "SpecPath | Document | Checked",
     params: Mapping[str, object] | None = None,
     dims: Mapping[str, int] | None = None,
     trust: Sequence[str] = (),
-) -> Checked:
+) -> "Checked":
     """Check a spec, unless it is checked already; then params, dims and trust would come too late: TypeError."""
     from stackc.frontend import Checked
 
@@ -323,7 +328,9 @@ def _checked(
     return spec
 
 
-def _overrides(params: Mapping[str, object] | None, dims: Mapping[str, int] | None, trust: Sequence[str]) -> Overrides:
+def _overrides(
+    params: Mapping[str, object] | None, dims: Mapping[str, int] | None, trust: Sequence[str]
+) -> "Overrides":
     """Return what `check` sets as the overrides of the frontend, spelled in messages as it is passed here."""
     from stackc.frontend import Overrides
     from stackc.resolve.resolve import Spelling

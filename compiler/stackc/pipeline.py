@@ -11,8 +11,8 @@ prove     session against module → Parity              proof
 measure   session against module → Comparison          timing
 package   all of these → exported/NAME/                artifact
 
-Without `verify` nothing is run: there is no session, no proof and no timing. If the weights also come from a file and
-every component is in the cache, there is no module either, and neither PyTorch nor ONNX Runtime is imported.
+Without `verify` nothing is run. If the weights also come from a file and every component is in the cache, there is no
+module either, and neither PyTorch nor ONNX Runtime is imported.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from stackc.out_of_memory import report_out_of_memory
 from stackc.runtime import Array, Session, off_provider_lines, open_session, require_placed, write_npz
 from stackc.runtime.providers import choose
 from stackc.weights.files import open_weights
+from stackc.weights.finite import require_finite
 from stackc.weights.match import Weights, match_weights, weights_path
 
 if TYPE_CHECKING:
@@ -56,17 +57,16 @@ MEASURED_FLOPS = 4e9  # of one forward pass: a tenth of a second, so that a buil
 
 @dataclass(frozen=True)
 class Options:
-    """The options of a build, beside its spec.
+    """The options of a build.
 
     overrides         values of params, sizes of dims, trusted Python modules
     weights           a file of tensors; by default the one that the spec names, or else random weights
     out               the folder that NAME/ is written to: `exported` by default
-    seed              of random weights and of the inputs of the proof
+    seed              for random weights and for the inputs of the proof
     opset, target     the ONNX opset, and whether operators of ONNX Runtime may be used ("ort") or not ("portable")
     functions         keep blocks and stacks as ONNX functions
     provider          the execution provider that the model is proven on; `require_provider` if every node has to be
-    verify            prove the model; without it nothing is run, and so nothing is measured
-    measure           compare its speed with eager PyTorch
+    verify, measure   prove the model, and compare its speed with eager PyTorch; without a proof nothing is run
     threads           of ONNX Runtime and PyTorch; by default all cores
     cache             keep compiled components for later builds
     per_component     prove every component by itself as well
@@ -99,6 +99,7 @@ class Built:
     parity: Parity | None
     speed: Comparison | None
     measured: Point | None
+    random_weights: bool = False
 
     def __repr__(self) -> str:
         return f"<Built {self.folder}: {', '.join(text for _, text in self._results())}>"
@@ -113,7 +114,7 @@ class Built:
 
     def _results(self) -> list[tuple[str, str]]:
         """Say what the proof and the timing came to."""
-        proof = _describe_parity(self.parity) if self.parity else "built without a proof"
+        proof = self.parity.describe(random_weights=self.random_weights) if self.parity else "built without a proof"
         speed = [("speed", f"{self.speed.ratios[0]} at {self.measured}")] if self.speed else []
         return [("proof", proof), *speed]
 
@@ -152,7 +153,8 @@ def build(path: Path, options: Options | None = None, progress: Progress = no_pr
 
     assert stages.exported is not None, "the last stage comes after write"
     exported, session, parity = stages.exported, stages.session, stages.parity
-    return Built(target, stages.checked, exported, session, parity, stages.speed, stages.measured)
+    random = stages.weights is None
+    return Built(target, stages.checked, exported, session, parity, stages.speed, stages.measured, random)
 
 
 def build_until(
@@ -213,7 +215,7 @@ def run_stages(stages: Stages, options: Options, folder: Path, progress: Progres
 
     # prove: the outputs of the session against those of the module, by the module in float64.
     stages.parity = _prove(stages.checked, reference, stages.session, folder, options)
-    progress("prove", _describe_parity(stages.parity))
+    progress("prove", stages.parity.describe(random_weights=stages.weights is None))
     if last == "prove" or not options.measure:
         return
 
@@ -259,6 +261,7 @@ def _open_weights(checked: Checked, options: Options, progress: Progress, *, say
     weights = match_weights(
         open_weights(path, span), checked.program.tensors(), checked.document.weights, path.name, span
     )
+    require_finite(weights, checked.document.weights, path.name, span)
     progress("weights", counted(len(weights), "tensor"))
     return weights
 
@@ -301,7 +304,9 @@ def _write_beside_lowering(
     if options.verify:
         if stages.module is None:
             stages.module = _lower(stages.checked, stages.weights, options, progress)
-        reference = _reference(stages.module)
+        from stackc.proof.components import Reference
+
+        reference = Reference.of(stages.module)
 
     stages.exported = written.result()
     files = stages.exported.paths
@@ -320,26 +325,15 @@ def _state(module: nn.Module) -> Mapping[str, Array]:
     return {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
 
 
-def _reference(module: nn.Module) -> Reference:
-    from stackc.proof.components import Reference
-
-    return Reference.of(module)
-
-
 def _prove(checked: Checked, reference: Reference, session: Session, folder: Path, options: Options) -> Parity:
     """Prove the file in `folder`, and write the parity report and the test vectors beside it."""
     from stackc.proof.parity import prove
 
     parity = prove(
-        checked.program,
-        reference,
-        session,
-        folder / MODEL,
-        checked.ranges,
-        seed=options.seed,
-        threads=options.threads,
-        per_component=options.per_component,
-    )
+        checked.program, reference, session, folder / MODEL, checked.ranges,
+        nonfinite={output.name: frozenset(output.nonfinite) for output in checked.document.body.outputs},
+        seed=options.seed, threads=options.threads, per_component=options.per_component,
+    )  # fmt: skip
 
     (folder / PARITY).write_text(json.dumps(parity.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     inputs = {f"input.{name}": array for name, array in parity.inputs.items()}
@@ -353,7 +347,7 @@ def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options
     import torch
 
     from stackc.proof.points import draw_feeds, points_of
-    from stackc.timing import eager_candidate, measure, session_candidate
+    from stackc.timing import eager_candidate, measure_briefly, session_candidate
 
     threads = options.threads or os.cpu_count() or 1
     point = points_of(checked.program, budget=MEASURED_FLOPS)[-1]
@@ -362,7 +356,7 @@ def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options
     inputs = [torch.from_numpy(feeds[name]) for name in checked.program.inputs]
     session = open_session(folder / MODEL, options.provider, threads=threads)
     candidates = {"eager": eager_candidate(module, inputs, threads), "onnx": session_candidate(session, feeds)}
-    return measure(candidates, seconds=2.0, rounds=(10, 1000)), point
+    return measure_briefly(candidates), point
 
 
 def _facts(stages: Stages, options: Options) -> BuildFacts:
@@ -386,7 +380,7 @@ def _facts(stages: Stages, options: Options) -> BuildFacts:
 def _describe_linked(linked: LinkedProgram, options: Options) -> str:
     cached = f", {linked.recalled} from the cache" if linked.recalled else ""
     components = f"{counted(linked.units, 'distinct component')}{cached}"
-    nodes = counted(len(linked.linked.model.graph.node), "ONNX node")
+    nodes = counted(len(linked.graph.model.graph.node), "ONNX node")
     target = f", target {options.target}" if options.target != "portable" else ""
     return f"{components}, {nodes}, opset {options.opset}{target}, runs on onnxruntime >= {linked.runs_on}"
 
@@ -398,9 +392,3 @@ def _describe_session(checked: Checked, session: Session, options: Options) -> s
         require_placed(session, spans)
     elsewhere = "".join(f"\n  not there: {line}" for line in off_provider_lines(session, spans))
     return f"{session.provider}: {session.reason}{elsewhere}"
-
-
-def _describe_parity(parity: Parity) -> str:
-    ratio = max(row.verdict.ratio for row in parity.rows)
-    distance = "as exact as PyTorch" if ratio <= 1 else f"at most {ratio:.1f}× as far from the truth as PyTorch"
-    return f"{counted(len(parity.rows), 'comparison')}, ONNX Runtime {distance}"

@@ -13,6 +13,8 @@ from stackc.artifact import atomic
 from stackc.artifact.atomic import MANIFEST, atomic_folder, recover
 from stackc.core.diagnostics import SpecError
 
+pytestmark = pytest.mark.slow
+
 FILES = 8
 
 # Slowly writes one version of a folder after the other. Argument 2 says whether folders can be exchanged in one step:

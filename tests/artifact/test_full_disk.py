@@ -17,6 +17,8 @@ from stackc.artifact.folder import load_artifact, verify_files
 from stackc.core.diagnostics import SpecError
 from stackc.pipeline import Options, build
 
+pytestmark = pytest.mark.slow
+
 SPEC = """\
 stackc: 1
 name: tiny

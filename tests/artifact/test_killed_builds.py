@@ -14,6 +14,8 @@ from safetensors.numpy import save_file
 
 from stackc.artifact.folder import load_artifact, verify_files
 
+pytestmark = pytest.mark.slow
+
 KILLS = 50
 SPEC = """\
 stackc: 1

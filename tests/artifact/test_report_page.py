@@ -16,6 +16,8 @@ from stackc.artifact.report_page import Findings, write_report
 from stackc.pipeline import Built, Options, build
 from stackc.timing import Comparison, Ratio, Timing
 
+pytestmark = pytest.mark.slow
+
 EVIL = "<img src=http://x.invalid/y onerror=alert(1)>"
 SPEC = f"""\
 stackc: 1

@@ -23,6 +23,8 @@ from stackc.core.types import ValueRange
 from stackc.pipeline import Options, build
 from stackc.runtime import read_npz, write_npz
 
+pytestmark = pytest.mark.slow
+
 SPECS = Path(__file__).parents[2] / "specs"
 
 

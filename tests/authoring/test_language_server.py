@@ -17,6 +17,8 @@ import pytest
 
 from stackc.authoring.schema import schema
 
+pytestmark = pytest.mark.slow
+
 SPEC = """\
 stackc: 1
 name: classifier
@@ -152,7 +154,7 @@ def test_completion_of_keys_ops_and_fields(server: Server) -> None:
 @pytest.mark.parametrize(
     ("mark", "meaning"),
     [
-        ("e§ps: 1e-6", "Added to the variance before its root is taken."),
+        ("e§ps: 1e-6", "Added to the variance before the root."),
         ("op: lay§er_norm", "y = (x − mean(x)) / √(var(x)"),
         ("gra§ph: |", "The drawing: nodes and arrows as in a Mermaid flowchart."),
     ],

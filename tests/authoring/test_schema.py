@@ -20,7 +20,7 @@ from stackc.components.reparam import REPARAMS
 from stackc.core.diagnostics import SpecError
 from stackc.frontend import Overrides, check_source
 from stackc.resolve import custom, stacks
-from stackc.spec import params, reader
+from stackc.spec import params, reader, weights_key
 from stackc.spec.source import Source
 from stackc.spec.yaml.tree import Value
 from stackc.spec.yaml.yaml_reader import read_yaml
@@ -43,6 +43,7 @@ def red(text: str) -> list[str]:
     return [error.json_path for error in VALIDATOR.iter_errors(plain(read_yaml(text, file="spec.yaml")))]
 
 
+@pytest.mark.slow
 def test_it_is_a_schema() -> None:
     assert SCHEMA["$schema"] == DIALECT
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
@@ -199,13 +200,14 @@ def keys_in_source(name: str) -> set[str]:
     return {a.value for call in only for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)}
 
 
-@pytest.mark.parametrize("name", ["dim", "input", "block", "weights"])
+@pytest.mark.parametrize("name", ["dim", "input", "block"])
 def test_the_keys_are_those_of_the_reader(name: str) -> None:
     assert set(KEYS[name]) == keys_in_source(name)
 
 
 def test_the_keys_are_those_of_document_node_param_and_stack() -> None:
     assert set(KEYS["param"]) == set(params.KEYS)
+    assert set(KEYS["weights"]) == set(weights_key.KEYS)
     assert set(KEYS["spec"]) == set(reader._DOCUMENT_KEYS)
     assert set(KEYS["node"]) == set(reader._NODE_KEYS)
     assert set(KEYS["stack"]) == set(stacks._FIELDS)

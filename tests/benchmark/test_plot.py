@@ -14,6 +14,7 @@ def comparison(*means: float) -> Comparison:
     return compare_candidates([f"候選 {number}" for number in range(len(means))], [Repetition(np.abs(table))])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("means", [(0.010, 0.012), (0.001, 0.5)])
 def test_a_plot_has_every_candidate_and_is_the_same_every_time(means: tuple[float, ...]) -> None:
     svg = draw_plot(comparison(*means), "at batch=1", ".svg")

@@ -74,6 +74,7 @@ def model(folder: Path, name: str, body: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_spec_in_every_engine(spec: Path) -> None:
     """torch.compile takes part if there is a compiler for C++, and all outputs agree."""
     result = run(spec, engines=())
@@ -96,6 +97,7 @@ def test_a_spec_in_every_engine(spec: Path) -> None:
     json.dumps(result.to_json(), allow_nan=False)
 
 
+@pytest.mark.slow
 def test_each_repetition_has_its_own_processes(artifact: Path) -> None:
     options = BenchmarkOptions(seconds=0, repetitions=3, dims={"batch": 3}, baseline="onnx 2 threads")
     result = run(artifact, options=options, threads=(1, 2))
@@ -105,6 +107,7 @@ def test_each_repetition_has_its_own_processes(artifact: Path) -> None:
     assert [(r.candidate, r.baseline) for r in result.comparison.ratios] == [("onnx 1 thread", "onnx 2 threads")]
 
 
+@pytest.mark.slow
 def test_the_module_of_an_artifact_has_its_weights(artifact: Path) -> None:
     onnx_, eager = run(artifact, engines=("onnx", "eager")).entries
     assert eager.weights == "random weights, seed 3"
@@ -121,6 +124,7 @@ def weights(folder: Path, down: int) -> Path:
     return folder / "weights.npz"
 
 
+@pytest.mark.slow
 def test_weights_of_a_file(spec: Path, tmp_path: Path) -> None:
     file = weights(tmp_path, down=32)
     folder = build(spec, BuildOptions(out=tmp_path, verify=False, weights=file), silent).folder
@@ -137,6 +141,7 @@ def test_weights_of_a_file(spec: Path, tmp_path: Path) -> None:
     assert the_problem(lambda: run(folder, engines=("eager",), options=options))[0] == "W803"
 
 
+@pytest.mark.slow
 def test_artifacts_of_one_model_are_compared_and_others_are_not(artifact: Path, spec: Path, tmp_path: Path) -> None:
     again = build(spec, BuildOptions(out=tmp_path, verify=False, seed=3, opset=18), silent).folder
     other = build(spec, BuildOptions(out=tmp_path / "other", verify=False), silent).folder
@@ -146,6 +151,7 @@ def test_artifacts_of_one_model_are_compared_and_others_are_not(artifact: Path, 
     assert different.unequal == f"{other} is another model"
 
 
+@pytest.mark.slow
 def test_a_file_of_the_same_model(artifact: Path) -> None:
     result = run(artifact / "model.onnx", artifact)
     file, built = result.entries
@@ -154,6 +160,7 @@ def test_a_file_of_the_same_model(artifact: Path) -> None:
     assert (file.difference.against, file.difference.share) == ("tiny onnx", 0.0)
 
 
+@pytest.mark.slow
 def test_error_a_file_of_another_model(artifact: Path, tmp_path: Path) -> None:
     body = "(float[batch, 8] x) => (float[batch, 8] y) { y = Neg (x) }"
     other = model(tmp_path, "other.onnx", body)
@@ -169,6 +176,7 @@ def test_error_a_file_of_another_model(artifact: Path, tmp_path: Path) -> None:
     assert report["candidates"][1]["difference"]["share"] is None, "JSON knows no infinity"
 
 
+@pytest.mark.slow
 def test_what_was_not_asked_for_and_fails_is_left_out(tmp_path: Path) -> None:
     """The model has an operator of ONNX Runtime that OpenVINO does not have."""
     body = "(float[n] x) => (float[n,n] y) <int64[1] a = {1}> { z = Unsqueeze (x, a) y = com.microsoft.CDist (z, z) }"
@@ -186,6 +194,7 @@ def test_what_was_not_asked_for_and_fails_is_left_out(tmp_path: Path) -> None:
     assert the_problem(lambda: run(path, engines=("openvino",), options=options))[0] == "R431"
 
 
+@pytest.mark.slow
 def test_nothing_is_left_behind(artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     run(artifact)
@@ -214,6 +223,7 @@ class Scale(nn.Module):
 """
 
 
+@pytest.mark.slow
 def test_custom_modules_run_in_the_processes_too(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(OWN, encoding="utf-8")
     (tmp_path / "scaling_here.py").write_text(LAYERS, encoding="utf-8")

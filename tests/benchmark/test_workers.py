@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 
+from stackc.benchmark import worker as worker_process
 from stackc.benchmark.job import WorkerTask
 from stackc.benchmark.workers import Worker
 from stackc.core.diagnostics import SpecError
@@ -30,6 +33,7 @@ def task(folder: Path, body: str = "(float[n] x) => (float[n] y) { y = Neg (x) }
     return WorkerTask(engine, *files)  # type: ignore[arg-type]  # each of its own type
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])
 def test_a_candidate_is_loaded_run_and_ended(engine: str, tmp_path: Path) -> None:
     with Worker.start("it", task(tmp_path, engine=engine), tmp_path) as worker:
@@ -46,6 +50,28 @@ def test_a_candidate_is_loaded_run_and_ended(engine: str, tmp_path: Path) -> Non
     assert worker._process.returncode == -signal.SIGKILL
 
 
+def test_its_threads_are_at_rest_before_the_next_candidate_has_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parent starts the next candidate at the answer: it is sent after the run and the wait for rest."""
+    events: list[str] = []
+
+    class Pipe(io.StringIO):
+        def write(self, text: str) -> int:
+            events.append(text.strip())
+            return super().write(text)
+
+    def answers(_: object) -> Iterator[dict[str, float]]:
+        events.append("run")
+        yield {"seconds": 1.0}
+
+    monkeypatch.setattr(worker_process, "_answers", answers)
+    monkeypatch.setattr(worker_process, "_answer_pipe", Pipe)
+    monkeypatch.setattr(worker_process, "_listen", lambda *_: None)
+    monkeypatch.setattr(worker_process, "wait_for_rest", lambda: events.append("rest"))
+    worker_process.main()
+    assert [event for event in events if event] == ["run", "rest", '{"seconds": 1.0}']
+
+
+@pytest.mark.slow
 def test_it_waits_without_taking_processor_time(tmp_path: Path) -> None:
     with Worker.start("it", task(tmp_path), tmp_path) as worker:
         worker.prepare()
@@ -82,6 +108,7 @@ TWO_INPUTS = "(float[n] x, float[n] z) => (float[n] y) { y = Add (x, z) }"
 SEQUENCE = "(float[n] x) => (seq(float[n]) y) { y = SequenceConstruct (x) }"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "engine", "code", "message"),
     [
@@ -99,6 +126,7 @@ def test_error_a_candidate_fails(body: str, engine: str, code: str, message: str
     assert problem[1].startswith(message)
 
 
+@pytest.mark.slow
 def test_error_killed(tmp_path: Path) -> None:
     with Worker.start("it", task(tmp_path), tmp_path) as worker:
         worker.prepare()
@@ -107,6 +135,7 @@ def test_error_killed(tmp_path: Path) -> None:
         assert the_problem(worker) == ("R432", "the process of 'it' was killed by SIGKILL", hint)
 
 
+@pytest.mark.slow
 def test_error_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that cannot even start is reported with the last line of its log."""
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
@@ -128,6 +157,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.slow
 def test_it_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     from stackc.benchmark.job import task_line
 

@@ -102,7 +102,7 @@ def _anonymous(process: int) -> int:
 
 @contextlib.contextmanager
 def _group(limit: int) -> Iterator[Path | None]:
-    """The file to enter a control group of this much memory by, version 1 or 2; None where there is none to be had."""
+    """The file by which to enter a control group of this much memory, version 1 or 2; None if there is none."""
     version_2 = (GROUPS / "cgroup.controllers").is_file()
     group = (GROUPS if version_2 else GROUPS / "memory") / f"stackc-{os.getpid()}"
     try:

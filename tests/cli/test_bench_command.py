@@ -43,6 +43,7 @@ def test_the_engines_are_those_of_the_benchmark() -> None:
     assert command.ENGINES == ENGINES
 
 
+@pytest.mark.slow
 def test_the_table(folder: Path) -> None:
     done = bench("one.onnx", "same.onnx", "--dims", "batch=32", "--only", "onnx", *QUICK)
     assert done.exit_code == 0, done.output
@@ -57,6 +58,7 @@ def test_the_table(folder: Path) -> None:
     assert "all outputs are equal" in done.stdout
 
 
+@pytest.mark.slow
 def test_json_is_complete(folder: Path) -> None:
     options = ["--dims", "batch=32", "--only", "onnx", "--baseline", "same.onnx onnx", "--json", *QUICK]
     result = json.loads(bench("one.onnx", "same.onnx", *options).stdout)
@@ -82,6 +84,7 @@ def test_json_is_complete(folder: Path) -> None:
     assert ratio["interval"][0] <= ratio["ratio"] <= ratio["interval"][1]
 
 
+@pytest.mark.slow
 def test_the_plot(folder: Path) -> None:
     done = bench("one.onnx", "--dims", "batch=32", "--only", "onnx", "--threads", "1,2", "--plot", "x.svg", *QUICK[:4])
     assert done.stdout.endswith("wrote x.svg\n")
@@ -89,6 +92,7 @@ def test_the_plot(folder: Path) -> None:
     assert {"onnx 1 thread", "onnx 2 threads", "2 candidates at batch=32"} <= texts
 
 
+@pytest.mark.slow
 def test_only_what_is_named_takes_part(folder: Path) -> None:
     """Without matplotlib and OpenVINO, everything works except plots and that candidate."""
     code = (
@@ -132,6 +136,7 @@ def test_wrong_usage(folder: Path, arguments: list[str], message: str) -> None:
     assert message in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -164,6 +169,7 @@ def interruptible() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
 def test_an_interrupt_leaves_nothing_behind(folder: Path) -> None:
     temporary = folder / "temporary"

@@ -14,6 +14,8 @@ import pytest
 from stackc.cli import COMMANDS, LazyGroup, cli
 from stackc.pipeline import Options, build
 
+pytestmark = pytest.mark.slow
+
 SPECS = Path(__file__).parents[2] / "specs"
 
 

@@ -37,6 +37,7 @@ def completed(path: str, *words: str) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
 def test_bash_completes(path: str) -> None:
     assert completed(path, "") == [*COMMANDS]

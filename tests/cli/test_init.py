@@ -151,6 +151,7 @@ def test_no_file_is_overwritten_without_force(folder: Path) -> None:
     check_spec(folder / "mlp.yaml")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", starters())
 def test_every_template_builds(name: str, folder: Path) -> None:
     assert init("--template", name, "-o", f"mine{starters()[name].name}").exit_code == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from stackc.cli import cli
@@ -13,6 +14,7 @@ SPECS = Path(__file__).parents[2] / "specs"
 PATHS = {"A.attn", "A.add1", "A.norm1", "A.mlp", "A.add2", "A.norm2", "B", "C", "D", "E", "F_merge", "F"}
 
 
+@pytest.mark.slow
 def test_every_component_is_in_the_table_and_in_the_artifact(tmp_path: Path) -> None:
     command = ["build", str(SPECS / "seed.mmd"), "--set", "dim=16", "--out", str(tmp_path), "--no-bench"]
     done = CliRunner().invoke(cli, [*command, "--per-component"], catch_exceptions=False)

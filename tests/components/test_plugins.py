@@ -81,6 +81,7 @@ def stackc(package: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=package, env=env, capture_output=True, encoding="utf-8", check=False)
 
 
+@pytest.mark.slow
 def test_it_is_a_component_like_others(package: Path) -> None:
     done = stackc(package, "build", "spec.yaml", "--no-bench", "--out", "out")
     assert done.returncode == 0, done.stderr
@@ -89,6 +90,7 @@ def test_it_is_a_component_like_others(package: Path) -> None:
     assert "op.polynomial" in json.loads(stackc(package, "schema").stdout)["$defs"]
 
 
+@pytest.mark.slow
 def test_a_change_anywhere_in_its_package_is_recompiled(package: Path) -> None:
     build = ("build", "spec.yaml", "--no-bench", "--out", "out")
     assert "from the cache" not in stackc(package, *build).stdout
@@ -103,6 +105,7 @@ def test_a_name_that_is_nearly_its_own(package: Path) -> None:
     assert "did you mean 'polynomial'?" in stackc(package, "check", "spec.yaml").stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("op", "message"),
     [
@@ -117,4 +120,4 @@ def test_error_components_that_cannot_be_loaded(package: Path, op: str, message:
     assert stackc(package, "check", "spec.yaml").stderr.startswith(f"error[N317]: {message}\n")
     rows = {row["subject"]: row for row in json.loads(stackc(package, "doctor", "--json").stdout)}
     assert (rows[f"component {op}"]["state"], rows[f"component {op}"]["detail"]) == ("failed", message)
-    assert rows["component polynomial"]["detail"] == "of polynomials 1.2"
+    assert rows["component polynomial"]["detail"] == "from polynomials 1.2"

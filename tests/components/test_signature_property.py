@@ -88,6 +88,7 @@ def test_every_component_has_cases() -> None:
     assert CASES.keys() == REGISTRY.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("op", sorted(REGISTRY))
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())

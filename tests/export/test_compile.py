@@ -28,6 +28,8 @@ from stackc.export.objects import Object
 from stackc.export.units import Unit
 from stackc.onnx_format.nodes import subgraphs
 
+pytestmark = pytest.mark.slow
+
 SPAN = Span("spec.yaml", 3)
 
 

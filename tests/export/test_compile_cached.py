@@ -56,6 +56,7 @@ def compile_calls(monkeypatch: pytest.MonkeyPatch) -> list[list[Unit]]:
     return calls
 
 
+@pytest.mark.slow
 def test_the_second_time_nothing_is_compiled(units: Any, cache: Cache, compile_calls: Any, typed: Any) -> None:
     first, recalled = compile_cached.compile_cached(units, cache)
     assert (recalled, compile_calls) == (0, [list(units)])
@@ -66,6 +67,7 @@ def test_the_second_time_nothing_is_compiled(units: Any, cache: Cache, compile_c
     assert {unit: again[unit].to_bytes() for unit in units} == {unit: first[unit].to_bytes() for unit in units}
 
 
+@pytest.mark.slow
 def test_a_damaged_entry_is_compiled_again_and_repaired(units: Any, cache: Cache, compile_calls: Any) -> None:
     compile_cached.compile_cached(units, cache)
     first, second = units
@@ -76,6 +78,7 @@ def test_a_damaged_entry_is_compiled_again_and_repaired(units: Any, cache: Cache
     assert compile_cached.compile_cached(units, cache)[1] == 2
 
 
+@pytest.mark.slow
 def test_without_a_cache_nothing_is_read_or_kept(units: Any, cache: Cache, compile_calls: Any) -> None:
     compile_cached.compile_cached(units, cache)
     before = {path: path.stat().st_mtime_ns for path in cache.folder.iterdir()}
@@ -83,6 +86,7 @@ def test_without_a_cache_nothing_is_read_or_kept(units: Any, cache: Cache, compi
     assert {path: path.stat().st_mtime_ns for path in cache.folder.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_a_unit_without_a_canonical_text_is_not_kept(units: Any, cache: Cache, typed: Any, probe: Any) -> None:
     """The text of a function has its address in it, which another function may have in the next process."""
     odd = Unit(probe(lambda a: a * 2, typed("d0")), (), (typed("d0"),), 23)
@@ -137,6 +141,7 @@ print(Unit(Linear(out=8), (), (TensorType('float32', ()),), 23).key)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["components/families/linear.py", "export/split.py", "modules/norm.py"])
 def test_any_change_of_stackc_is_another_key(file: str, tmp_path: Path) -> None:
     source = Path(stackc.__file__).parent

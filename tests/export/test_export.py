@@ -20,6 +20,8 @@ from stackc.components.families.norm import BatchNorm, LayerNorm
 from stackc.components.reparam import Standardize
 from stackc.core.types import Dim
 
+pytestmark = pytest.mark.slow
+
 SIZES = ({"batch": 1, "seq": 1}, {"batch": 3, "seq": 7})
 
 

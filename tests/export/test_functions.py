@@ -62,6 +62,7 @@ def run(path: Path) -> list[np.ndarray]:
     return outputs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spec", "opset", "functions"),
     [
@@ -93,6 +94,7 @@ def test_the_flat_model_again(spec: str, opset: int, functions: dict[str, int], 
         np.testing.assert_allclose(output, folded_output, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_function_reads_as_the_block_does(tmp_path: Path) -> None:
     flat, folded = both(SPECS / "gpt2.yaml", Overrides(SMALL), tmp_path, 23)
     assert unfold_functions(loaded(flat)) == loaded(flat)
@@ -107,6 +109,7 @@ def test_a_function_reads_as_the_block_does(tmp_path: Path) -> None:
     assert [value.name for value in model.graph.value_info if value.name.startswith("h.")] == list(call.output)
 
 
+@pytest.mark.slow
 def test_functions_of_onnx_runtime_s_operators(tmp_path: Path) -> None:
     """The checker infers no types for operators of com.microsoft; behind a function it calls that an error."""
     options = Options(Overrides(SMALL), out=tmp_path, opset=18, target="ort", functions=True, measure=False)

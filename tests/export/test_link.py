@@ -24,6 +24,8 @@ from stackc.core.diagnostics import SpecError
 from stackc.core.types import Dim, DimRange
 from stackc.export import link_program, write_model
 
+pytestmark = pytest.mark.slow
+
 AT = {"batch": 2, "seq": 3}
 
 

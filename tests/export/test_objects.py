@@ -20,6 +20,7 @@ from stackc.export.objects import Object
 from stackc.export.units import Unit
 
 
+@pytest.mark.slow
 def test_to_bytes_and_back(typed: Any, probe: Any) -> None:
     x = typed("d0", "d1", 32)
     units = [

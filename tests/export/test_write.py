@@ -24,6 +24,8 @@ from stackc.export.units import units_of
 from stackc.ir.program import Program
 from stackc.onnx_format.checker import require_valid
 
+pytestmark = pytest.mark.slow
+
 Array = np.ndarray[Any, Any]
 FEEDS = {"ids": np.array([[1, 2, 0]])}
 

@@ -13,6 +13,8 @@ from torch import nn
 from stackc.artifact.folder import run_artifact
 from stackc.pipeline import Options, build
 
+pytestmark = pytest.mark.slow
+
 SPECS = Path(__file__).parents[2] / "specs"
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from safetensors.torch import save_file
 from transformers import BertConfig, BertModel
 
 from stackc.artifact.folder import run_artifact
 from stackc.pipeline import Options, build
+
+pytestmark = pytest.mark.slow
 
 SPEC = Path(__file__).parents[2] / "specs" / "bert_base.yaml"
 

@@ -15,6 +15,8 @@ from stackc.artifact.folder import run_artifact
 from stackc.frontend import Overrides
 from stackc.pipeline import Options, build
 
+pytestmark = pytest.mark.slow
+
 SPEC = Path(__file__).parents[2] / "specs" / "detr.yaml"
 SMALL = {"channels": "4", "dim": "32", "heads": "4", "hidden": "40", "layers": "2", "queries": "5", "classes": "3"}
 

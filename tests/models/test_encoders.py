@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -13,6 +14,8 @@ from stackc.artifact.folder import run_artifact
 from stackc.frontend import Overrides, check_spec
 from stackc.pipeline import Options, build
 from stackc.torch_backend.lower import lower
+
+pytestmark = pytest.mark.slow
 
 SPECS = Path(__file__).parents[2] / "specs"
 Weights = dict[str, Tensor]

@@ -10,6 +10,8 @@ from stackc.components import REGISTRY
 from stackc.frontend import check_spec
 from stackc.pipeline import Options, build
 
+pytestmark = pytest.mark.slow
+
 SPECS = Path(__file__).parents[2] / "specs"
 SPEC = """\
 stackc: 1

@@ -17,6 +17,8 @@ from stackc.frontend import check_source, check_spec
 from stackc.pipeline import Options, build
 from stackc.spec.source import Source
 
+pytestmark = pytest.mark.slow
+
 SPEC = """\
 stackc: 1
 name: experts

@@ -15,6 +15,8 @@ from stackc.core.diagnostics import SpecError
 from stackc.frontend import Overrides, check_spec
 from stackc.pipeline import Options, build
 
+pytestmark = pytest.mark.slow
+
 SPEC = Path(__file__).parents[2] / "specs" / "gpt2.yaml"
 SMALL = Overrides(params={"vocab": "97", "dim": "32", "layers": "2", "heads": "4"}, dims={"batch": 2})
 

@@ -15,6 +15,8 @@ from torch.nn.utils import parametrizations
 from stackc.artifact.folder import run_artifact
 from stackc.pipeline import Options, build
 
+pytestmark = pytest.mark.slow
+
 SPEC = """\
 stackc: 1
 name: listener

@@ -14,6 +14,8 @@ from stackc.artifact.folder import run_artifact
 from stackc.frontend import Overrides, check_spec
 from stackc.pipeline import Options, build
 
+pytestmark = pytest.mark.slow
+
 SPEC = Path(__file__).parents[2] / "specs" / "llama.yaml"
 SMALL = {"vocab": "97", "dim": "48", "layers": "2", "heads": "6", "kv_heads": "2", "hidden": "80"}
 

@@ -19,6 +19,8 @@ from transformers import BertModel
 from stackc.artifact.folder import run_artifact
 from stackc.pipeline import Options, build
 
+pytestmark = pytest.mark.slow
+
 SPEC = Path(__file__).parents[2] / "specs" / "minilm.yaml"
 
 

@@ -1,4 +1,4 @@
-"""Modules of somebody's own in a model: parameters, buffers, several outputs, float32 by name, all of it against the
+"""Custom modules in a model: parameters, buffers, several outputs, float32 by name, all of it against the
 module itself."""
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from stackc.core.diagnostics import SpecError
 from stackc.frontend import Overrides, check_spec
 from stackc.pipeline import Built, Options, build
 from stackc.torch_backend.lower import lower
+
+pytestmark = pytest.mark.slow
 
 HERE = __name__
 SPEC = """\

@@ -15,6 +15,8 @@ from stackc.artifact.folder import run_artifact
 from stackc.frontend import Overrides, check_spec
 from stackc.pipeline import Options, build
 
+pytestmark = pytest.mark.slow
+
 SPEC = Path(__file__).parents[2] / "specs" / "seed.mmd"
 
 ARTICLE = """\

@@ -14,6 +14,8 @@ from stackc.artifact.folder import run_artifact
 from stackc.frontend import Overrides, check_spec
 from stackc.pipeline import Options, build
 
+pytestmark = pytest.mark.slow
+
 SPEC = Path(__file__).parents[2] / "specs" / "t5.yaml"
 SMALL = Overrides(
     params={"vocab": "97", "dim": "32", "heads": "4", "head_dim": "6", "hidden": "48", "layers": "2"},

@@ -14,6 +14,8 @@ from stackc.artifact.folder import run_artifact
 from stackc.frontend import check_spec
 from stackc.pipeline import Options, build
 
+pytestmark = pytest.mark.slow
+
 SPEC = """\
 stackc: 1
 name: tagger

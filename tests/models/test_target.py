@@ -11,6 +11,8 @@ import pytest
 from stackc.artifact.folder import load_artifact
 from stackc.pipeline import Options, build
 
+pytestmark = pytest.mark.slow
+
 SPEC = """\
 stackc: 1
 name: attentive

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from safetensors.torch import save_file
 from sklearn.datasets import load_digits
@@ -14,6 +15,8 @@ from torch import nn
 from stackc.artifact.folder import run_artifact
 from stackc.frontend import check_spec
 from stackc.pipeline import Options, build
+
+pytestmark = pytest.mark.slow
 
 SPEC = """\
 stackc: 1

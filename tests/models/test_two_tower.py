@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -12,6 +13,8 @@ from torch.nn import functional as F
 from stackc.artifact.folder import run_artifact
 from stackc.frontend import Overrides, check_spec
 from stackc.pipeline import Options, build
+
+pytestmark = pytest.mark.slow
 
 SPEC = Path(__file__).parents[2] / "specs" / "two_tower.yaml"
 SMALL = {"users": "50", "catalogue": "40", "genres": "5", "dim": "16", "hidden": "24"}

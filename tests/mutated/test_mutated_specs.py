@@ -67,6 +67,7 @@ def text_of(seed: object) -> str:
     return subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="the limits of a process are those of POSIX")
 def test_ten_thousand_texts_are_accepted_or_refused_with_diagnostics(project: Path) -> None:
     share = COUNT // PROCESSES
@@ -83,6 +84,7 @@ def test_ten_thousand_texts_are_accepted_or_refused_with_diagnostics(project: Pa
     assert len(codes) > 45
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="the limits of a process are those of POSIX")
 def test_every_kind_of_violation_is_noticed(project: Path) -> None:
     """A violation is reported with its seed. A process that hangs is ended, and its spec is shown."""

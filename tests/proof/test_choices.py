@@ -25,6 +25,8 @@ from stackc.runtime import open_session
 from stackc.spec.source import Source
 from stackc.torch_backend.lower import lower
 
+pytestmark = pytest.mark.slow
+
 SPEC = """\
 stackc: 1
 name: chooser

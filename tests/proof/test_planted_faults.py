@@ -19,6 +19,8 @@ from stackc.core.diagnostics import SpecError, render
 if TYPE_CHECKING:
     from tests.proof.conftest import Small
 
+pytestmark = pytest.mark.slow
+
 Change = Callable[[onnx.GraphProto], None]
 
 
@@ -198,7 +200,7 @@ def test_the_model_as_it_is_linked_passes_whole_and_in_parts(small: Small, tmp_p
 
 
 def test_the_readme_shows_such_a_failure(small: Small, tmp_path: Path) -> None:
-    """Its text, but for distances, which differ between processors in the last digits."""
+    """Its text, but for distances, which differ between processors, and for the point that is the worst by them."""
     with pytest.raises(SpecError) as caught:
         small.prove(small.file(tmp_path, weight_perturbed))
     text = "\n".join(render(diagnostic, {"small.yaml": SPEC}) for diagnostic in caught.value.diagnostics)
@@ -206,6 +208,7 @@ def test_the_readme_shows_such_a_failure(small: Small, tmp_path: Path) -> None:
     (shown,) = re.findall(r"^    error\[P701\].*\n(?:    .*\n)+", readme, re.MULTILINE)
 
     def lines(message: str) -> list[str]:
-        return [re.sub(r"\d\.\d+e-\d+", "N", line.strip()) for line in message.splitlines()]
+        masked = re.sub(r"\d\.\d+e-\d+", "N", re.sub(r"at batch=\d+, seq=\d+ \(\w+\)", "at POINT", message))
+        return [line.strip() for line in masked.splitlines()]
 
     assert lines(shown) == lines(text)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stackc.proof.tolerance import distance, judge, largest_difference
+from stackc.proof.report import numbers_text
+from stackc.proof.tolerance import NonFinite, distance, judge, largest_difference
 
 TRUTH = np.array([1.0, -2.0, 4.0])
 SINGLE = (TRUTH + np.array([0.0, 1e-6, 0.0])).astype(np.float32)
@@ -34,21 +35,65 @@ def test_the_edge(distance: float, passes: bool) -> None:
     [
         (single(1, -2), "has shape [2] instead of PyTorch's [3]"),
         (np.array([1.0, -2, 4]), "is float64 instead of PyTorch's float32"),
-        (single(1, np.nan, 4), "has NaN or Inf where PyTorch has none, or vice versa"),
-        (single(1, np.inf, 4), "has NaN or Inf where PyTorch has none, or vice versa"),
+        (single(1, np.nan, 4), "has NaN or Inf where PyTorch has none, at 1 of 3 numbers"),
+        (single(1, np.inf, 4), "has NaN or Inf where PyTorch has none, at 1 of 3 numbers"),
     ],
 )
 def test_what_no_tolerance_forgives(output: np.ndarray, problem: str) -> None:
     assert judge(output, SINGLE, TRUTH).problem == problem
 
 
-def test_infinities_have_to_agree_in_sign_and_nan_in_place() -> None:
+MEANT = frozenset({"nan", "inf"})
+
+
+def test_infinities_that_are_meant_have_to_agree_in_sign_and_nan_in_place() -> None:
     both = single(np.inf, np.nan, 1)
-    assert judge(both, both, both.astype(np.float64)).problem is None
-    assert (
-        judge(single(-np.inf, np.nan, 1), both, both.astype(np.float64)).problem
-        == "has NaN or Inf where PyTorch has none, or vice versa"
+    verdict = judge(both, both, both.astype(np.float64), MEANT)
+    assert (verdict.problem, verdict.numbers) == (None, 1)
+    assert verdict.nonfinite == NonFinite(truth=2, torch=2, onnx=2)
+    other = judge(single(-np.inf, np.nan, 1), both, both.astype(np.float64), MEANT)
+    assert other.problem == "has not the NaN and Inf that PyTorch has"
+
+
+@pytest.mark.parametrize("meant", [frozenset(), {"-inf"}, {"nan"}])
+def test_a_truth_that_is_not_finite_is_compared_with_nothing(meant: set[str]) -> None:
+    both = single(np.inf, np.nan, 1)
+    verdict = judge(both, both, both.astype(np.float64), meant)
+    assert verdict.undefined
+    assert "in the truth itself: nothing there can be compared" in str(verdict.problem)
+
+
+def test_of_many_numbers_one_in_a_thousand_may_be_not_finite() -> None:
+    truth = np.ones(2000)
+    truth[:2] = np.nan
+    p = truth.astype(np.float32)
+    assert judge(p, p, truth).problem is None
+    truth[2] = np.nan
+    p = truth.astype(np.float32)
+    assert judge(p, p, truth).undefined
+
+
+def test_float32_that_overflows_fails_in_pytorch_too() -> None:
+    truth = np.array([1.0, 1e39])
+    p = single(1.0, np.inf)
+    verdict = judge(p, p, truth)
+    assert not verdict.undefined
+    assert verdict.problem == (
+        "has NaN or Inf where the truth is finite, at 1 of 2 numbers; PyTorch in float32 has them too"
     )
+
+
+def test_pytorch_counts_where_it_is_finite() -> None:
+    truth = np.array([1.0, 2.0])
+    assert judge(single(1.0, 2.0), single(1.0, np.inf), truth).problem is None
+    assert judge(single(1.0, 2.1), single(1.0, np.inf), truth).problem is not None
+
+
+def test_an_empty_output_compares_nothing() -> None:
+    empty = np.zeros((0, 3), np.float32)
+    verdict = judge(empty, empty, empty.astype(np.float64))
+    assert (verdict.problem, verdict.numbers) == (None, 0)
+    assert numbers_text(verdict) == "0: nothing compared"
 
 
 def test_whole_numbers_are_equal_or_wrong() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from stackc.core.diagnostics import MOST_PROBLEMS, SpecError
+from stackc.cli.report import MOST_SHOWN
+from stackc.core.diagnostics import MOST_PROBLEMS, SpecError, render
 from stackc.frontend import Checked, check_source
 from stackc.spec.source import Source
 
@@ -97,11 +100,13 @@ REJECTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", SOUND.values(), ids=SOUND)
 def test_large_specs_are_checked(text: str) -> None:
     assert check(text).cost.parameters >= 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("text", "code", "message"), REJECTED.values(), ids=REJECTED)
 def test_specs_without_end_are_rejected(text: str, code: str, message: str) -> None:
     with pytest.raises(SpecError) as caught:
@@ -114,3 +119,34 @@ def test_at_most_a_thousand_mistakes_are_collected() -> None:
     with pytest.raises(SpecError) as caught:
         check(drawn(*(f"x --> n{number}[foo]" for number in range(5000))))
     assert len(caught.value.diagnostics) == MOST_PROBLEMS
+
+
+ARROW = "x --> a"
+WRONG = {
+    "equal arrows into one port": drawn(*[ARROW] * 20_000, rest="nodes: {a: {op: relu}}\n"),
+    "equal arrows with a label": drawn(*["x -->|other| a"] * 20_000, rest="nodes: {a: {op: sub}}\n"),
+    "misspelt ops beside as many blocks": drawn(
+        "x --> " + " --> ".join(f"n{number}[blok{number}]" for number in range(600)),
+        rest="blocks:\n" + "".join(f"  block{number}: {{inputs: [x], graph: x --> relu}}\n" for number in range(600)),
+    ),
+    "misspelt params beside as many params": drawn(
+        chain(600, ""),
+        rest="params: {" + ", ".join(f"width{number}: 8" for number in range(600)) + "}\nnodes: {"
+        + ", ".join(f"n{number}: {{op: linear, out: widht{number}}}" for number in range(600)) + "}\n",
+    ),
+    "misspelt entries beside as many nodes": drawn(
+        chain(600, "[relu]"),
+        rest="nodes: {" + ", ".join(f"m{number}: {{op: relu}}" for number in range(600)) + "}\n",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", WRONG.values(), ids=WRONG.keys())
+def test_wrong_specs_are_refused_in_proportion_to_their_size(text: str) -> None:
+    """Time of the processor, checking and printing: seconds to minutes when each mistake costs the whole spec."""
+    start = time.process_time()
+    with pytest.raises(SpecError) as caught:
+        check(text)
+    for diagnostic in caught.value.diagnostics[:MOST_SHOWN]:
+        render(diagnostic, {"big.yaml": text})
+    assert time.process_time() - start < 2

@@ -15,6 +15,7 @@ def problems(name: str) -> str:
     return "; ".join(f"{diagnostic.message} | {diagnostic.hint}" for diagnostic in diagnostics.diagnostics)
 
 
+@pytest.mark.slow
 def test_every_attribute_of_a_module_is_reserved() -> None:
     """In its own process, since other libraries add attributes to nn.Module."""
     code = "from torch import nn; print(*(name for name in dir(nn.Module()) if not name.startswith('__')))"

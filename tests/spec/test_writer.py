@@ -112,6 +112,19 @@ def test_a_comment_inside_of_a_text_stays_text() -> None:
     assert written == text.replace("nodes:", "graph: |\n  graph\n  x --> relu\nnodes:")
 
 
+@pytest.mark.parametrize("indent", [1, 2, 6])
+@pytest.mark.parametrize("keys", [0, 2])
+def test_a_first_comment_may_be_indented_differently(indent: int, keys: int) -> None:
+    lines = ["stackc: 1", "inputs: {x: {shape: [batch, 8]}}", "graph: |", "  x --> relu", "name: indented"]
+    text = "".join(f"{' ' * keys}{line}\n" for line in lines)
+    source = Source("indented.yaml", f"{' ' * indent}# first\n{' ' * (8 - indent)}# second\n{text}")
+    syntax: Syntax
+    for syntax, file in (("yaml", "indented.yaml"), ("mermaid", "indented.mmd")):
+        converted = convert_syntax(source, syntax)
+        assert parse(Source(file, converted)) == parse(source)
+        assert converted.index("# first") < converted.index("# second") < converted.index("stackc: 1")
+
+
 def test_json_is_yaml() -> None:
     rest = '"stackc": 1, "name": "j", "inputs": {"x": {"shape": [8]}}}\n'
     text = '{"graph": "x --> relu\\nrelu --> y[gelu]", ' + rest

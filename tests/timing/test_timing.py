@@ -12,7 +12,16 @@ import onnx
 import pytest
 
 from stackc.runtime import open_session
-from stackc.timing import Repetition, Timing, compare_candidates, eager_candidate, measure, session_candidate
+from stackc.timing import (
+    Repetition,
+    Timing,
+    compare_candidates,
+    eager_candidate,
+    measure,
+    measure_briefly,
+    session_candidate,
+    wait_for_rest,
+)
 from stackc.timing.system_load import Usage, busy_cores, usage
 
 
@@ -30,6 +39,37 @@ class Clock:
         def run() -> None:
             self.calls.append(name)
             self.time += duration()
+
+        return run
+
+
+@dataclass
+class Machine:
+    """A simulated machine of two cores: threads of a candidate spin after its run, and slow what runs meanwhile."""
+
+    time: float = 0.0
+    spinning_until: float = 0.0
+    used: float = 0.0
+
+    def clock(self) -> float:
+        return self.time
+
+    def processor_time(self) -> float:
+        return self.used
+
+    def sleep(self, seconds: float) -> None:
+        self.used += min(seconds, max(0.0, self.spinning_until - self.time))
+        self.time += seconds
+
+    def rest(self) -> None:
+        wait_for_rest(clock=self.clock, processor_time=self.processor_time, sleep=self.sleep)
+
+    def candidate(self, seconds: float, *, spins: float) -> Callable[[], None]:
+        def run() -> None:
+            slowed = min(seconds, max(0.0, self.spinning_until - self.time) / 2)
+            self.time += seconds + slowed
+            self.used += seconds + slowed
+            self.spinning_until = self.time + spins
 
         return run
 
@@ -101,6 +141,7 @@ def test_what_one_process_is_faster_by_is_noise_where_another_is_slower() -> Non
     assert (ratio.low, ratio.high, ratio.verdict) == (0.99, 1.01, "noise")
 
 
+@pytest.mark.slow
 def test_a_file_is_no_faster_than_itself() -> None:
     """Of simulated comparisons, of processes that differ by 0.4 % on a machine that drifts, few find a difference."""
     random = np.random.default_rng(0)
@@ -151,6 +192,69 @@ def test_the_verdict(factor: float, verdict: str) -> None:
     assert report["milliseconds"]["eager"]["rounds"] == 200
 
 
+@pytest.mark.parametrize("spins", [0.005, 0.02, 0.2])
+def test_threads_that_spin_after_a_run_do_not_slow_the_next_candidate(spins: float) -> None:
+    """Eager PyTorch and a session of equal speed: 5 to 20 ms are GNU's OpenMP, 200 ms Intel's and LLVM's."""
+
+    def ratio(rest: Callable[[], None] | None) -> float:
+        machine = Machine()
+        candidates = {
+            "eager": machine.candidate(0.01, spins=spins),
+            "onnx": machine.candidate(0.01, spins=0.0),
+        }
+        comparison = measure(candidates, seconds=0, rounds=(20, 20), clock=machine.clock, rest=rest or machine.rest)
+        return comparison.ratios[0].value
+
+    assert ratio(lambda: None) > 1.2, "the simulated machine has the fault"
+    assert ratio(None) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("spins", "waited"), [(0.0, 0.003), (0.0105, 0.014), (10.0, 0.25)])
+def test_the_wait_for_rest_is_as_short_as_the_threads_allow(spins: float, waited: float) -> None:
+    """Three steps of 1 ms that use less than a tenth of a core are rest; for threads that never rest it is 0.25 s."""
+    machine = Machine(spinning_until=spins)
+    machine.rest()
+    assert machine.time == pytest.approx(waited, abs=1e-6)
+
+
+def test_a_brief_measurement_takes_two_and_a_half_seconds() -> None:
+    """Of candidates that take a tenth of a second, as those of a build do, the one with threads that spin on."""
+    machine = Machine()
+    comparison = measure_briefly(
+        {"eager": machine.candidate(0.1, spins=0.01), "onnx": machine.candidate(0.06, spins=0.0)},
+        clock=machine.clock,
+        rest=machine.rest,
+    )
+    assert len(comparison.timings["onnx"].seconds) >= 10
+    assert machine.time <= 2.5
+    assert comparison.ratios[0].value == pytest.approx(0.6)
+
+
+def test_a_single_opening_allows_for_what_the_next_would_differ_by() -> None:
+    """Two medians of relative spread s have a ratio of spread √2·s, of which the interval is ±1.96."""
+    rounds = Repetition(np.tile([1.0, 0.9], (50, 1)))
+    (ratio,) = compare_candidates(["A", "B"], [rounds], opening_spread=0.005).ratios
+    half = 1.96 * math.sqrt(2) * 0.005 * 0.9
+    assert (ratio.value, ratio.low, ratio.high) == pytest.approx((0.9, 0.9 - half, 0.9 + half), abs=0.002)
+
+
+def test_a_brief_measurement_of_two_openings_of_one_file_is_noise() -> None:
+    """Openings differ by half a percent in every round; the rounds themselves hardly differ."""
+    random, verdicts = np.random.default_rng(0), []
+    for _ in range(20):
+        speed = random.normal(1, 0.004, 2)
+        table = speed * random.normal(1, 0.001, (10, 2))
+        verdicts.append(compare_candidates(["A", "B"], [Repetition(table)], opening_spread=0.005).ratios[0].verdict)
+    assert verdicts.count("noise") >= 18
+
+
+@pytest.mark.parametrize(("others", "disturbed"), [(None, False), (0.1, False), (0.2, True)])
+def test_other_programs_disturb(others: float | None, disturbed: bool) -> None:
+    comparison = compare_candidates(["A", "B"], [Repetition(np.ones((10, 2)), others=others)])
+    assert comparison.disturbed is disturbed
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts the time of all processors in /proc/stat")
 def test_the_load_of_other_programs_is_measured() -> None:
     """One second on a real clock: another process keeps one core busy."""

@@ -20,6 +20,8 @@ from stackc.frontend import Checked, Overrides, check_source, check_spec
 from stackc.spec.source import Source
 from stackc.torch_backend.torch_file import write_torch
 
+pytestmark = pytest.mark.slow
+
 Pairs = dict[str, list[tuple[Tensor, Tensor]]]
 Compare = Callable[[Mapping[str, Checked], Path], Pairs]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from stackc.analysis.diff.comparison import compare
@@ -21,6 +22,7 @@ LINES = """() => [...document.querySelectorAll(".changes td:nth-child(2), .chang
 })"""
 
 
+@pytest.mark.slow
 def test_changes_are_marked_and_can_be_gone_to(browser: Browser, tmp_path: Path) -> None:
     before = check_spec(SPECS / "gpt2.yaml")
     text = before.source.text.replace("hidden: 4*dim", "hidden: 3*dim").replace("ln_f[layer_norm]", "final[rms_norm]")
@@ -46,6 +48,7 @@ def test_changes_are_marked_and_can_be_gone_to(browser: Browser, tmp_path: Path)
     page.close()
 
 
+@pytest.mark.slow
 def test_what_is_gone_to_stands_beside_the_panel_and_below_the_header(browser: Browser, tmp_path: Path) -> None:
     before = check_spec(SPECS / "gpt2.yaml")
     after = check_source(Source("other.yaml", before.source.text.replace("hidden: 4*dim", "hidden: 3*dim")))

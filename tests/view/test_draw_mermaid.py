@@ -23,6 +23,7 @@ def test_golden(name: str, depth: int) -> None:
     assert write_mermaid(compose(check_spec(SPECS / name).typed, depth)) == golden
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [1, 2, 3])
 @pytest.mark.parametrize("path", sorted(SPECS.iterdir()), ids=lambda path: path.name)
 def test_it_is_a_flowchart_with_everything_in_it(path: Path, depth: int) -> None:

@@ -16,6 +16,8 @@ from stackc.frontend import check_source, check_spec
 from stackc.spec.source import Source
 from stackc.view.html import write_html
 
+pytestmark = pytest.mark.slow
+
 SPECS = Path(__file__).parents[2] / "specs"
 
 PLACES = """() => {

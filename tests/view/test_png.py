@@ -27,6 +27,7 @@ def test_it_has_two_pixels_a_unit() -> None:
     assert size(draw_png(svg).data) == (2 * int(root.attrib["width"]), 2 * int(root.attrib["height"]))
 
 
+@pytest.mark.slow
 def test_a_huge_picture_is_zoomed_less() -> None:
     svg = '<svg xmlns="http://www.w3.org/2000/svg" width="100" height="1000000" viewBox="0 0 100 1000000"></svg>'
     width, height = size(draw_png(svg).data)

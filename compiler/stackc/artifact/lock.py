@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stackc.components import REGISTRY
@@ -26,7 +26,8 @@ from stackc.spec.document import LANGUAGE_VERSION, WeightsDecl
 def write_lock(checked: Checked) -> str:
     """Return the text of the lock; parsed again, it gives the same program."""
     writer = _BlockWriter()
-    body = writer.body(checked.typed.root.region, "")  # first: it fills `writer.lines` with the blocks
+    nonfinite = {output.name: output.nonfinite for output in checked.document.body.outputs}
+    body = writer.body(checked.typed.root.region, "", nonfinite)  # first: it fills `writer.lines` with the blocks
 
     lines = [
         _HEAD.format(_origin(checked)),
@@ -77,11 +78,13 @@ class _BlockWriter:
             self.lines += [f"  {_text(name)}:", f"    inputs: [{', '.join(map(_text, region.inputs))}]", *body]
         return self.names[region]
 
-    def body(self, region: Region, indent: str) -> list[str]:
-        """Return the lines of a region's graph, nodes and outputs."""
+    def body(self, region: Region, indent: str, nonfinite: Mapping[str, Sequence[str]] | None = None) -> list[str]:
+        """Return the lines of a region's graph, nodes and outputs; `nonfinite` has what outputs may hold by name."""
         nodes = {node.id: self.node(region, node) for node in region.nodes.values()}
         arrows = [f"  {line}" for node in region.nodes.values() for line in _arrows(region, node)]
-        outputs = {name: _text(_path(region, ref)) for name, ref in region.outputs.items()}
+        outputs = {
+            name: _output(_path(region, ref), (nonfinite or {}).get(name, ())) for name, ref in region.outputs.items()
+        }
         lines = ["graph: |", *arrows, *_section("nodes", nodes), *_section("outputs", outputs)]
         return [indent + line for line in lines]
 
@@ -135,6 +138,11 @@ def _path(region: Region, ref: ValueRef) -> str:
     return f"{ref.node}.{list(region.nodes[ref.node].body.outputs)[ref.output]}"
 
 
+def _output(path: str, nonfinite: Sequence[str]) -> str:
+    kinds = ", ".join(map(_text, nonfinite))
+    return _flow({"of": _text(path), "nonfinite": f"[{kinds}]"}) if nonfinite else _text(path)
+
+
 def _section(name: str, entries: Mapping[str, str]) -> list[str]:
     return [f"{name}:", *(f"  {_text(key)}: {value}" for key, value in entries.items())] if entries else []
 
@@ -171,6 +179,8 @@ def _weights(decl: WeightsDecl | None) -> list[str]:
         return []
     names = {key: _text(str(entry.value.data)) for key, entry in decl.names.items()}
     ignore = [f"  ignore: [{', '.join(_text(str(value.data)) for value in decl.ignore)}]"] if decl.ignore else []
+    if decl.nonfinite:
+        ignore += [f"  nonfinite: [{', '.join(_text(str(value.data)) for value in decl.nonfinite)}]"]
     lines = [f"  {line}" for line in _section("map", names)] + ignore
     return ["weights:", *lines] if lines else []
 

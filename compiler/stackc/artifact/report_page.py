@@ -45,7 +45,7 @@ def write_report(checked: Checked, manifest: Manifest, findings: Findings, folde
         "report.html",
         title=manifest.name,
         view=view,
-        proof=_proof_section(findings.parity),
+        proof=_proof_section(findings.parity, random=manifest.weights is None),
         speed=_speed_section(findings.speed, findings.measured),
         parameters=parameters_text(checked.cost.parameters),
         flops=sum_text(checked.cost.flops),
@@ -57,7 +57,7 @@ def write_report(checked: Checked, manifest: Manifest, findings: Findings, folde
     )
 
 
-def _proof_section(parity: Parity | None) -> dict[str, Any] | None:
+def _proof_section(parity: Parity | None, *, random: bool) -> dict[str, Any] | None:
     """Return the tables of the proof, worst rows first; None if the build left it out."""
     if parity is None:
         return None
@@ -65,8 +65,10 @@ def _proof_section(parity: Parity | None) -> dict[str, Any] | None:
 
     rows, components = worst_first(parity.rows), parity.by_component()
     return {
-        "distance": _ratio(max((row.verdict for row in rows), key=lambda verdict: verdict.ratio)),
+        "distance": _ratio(max((row.verdict for row in rows), key=lambda v: (v.determined or 0.0, v.ratio))),
         "count": len(rows),
+        "random": random,
+        "uncompared": ", ".join(parity.uncompared),
         "rows": [_output_row(row) for row in rows[:MOST_ROWS]],
         "components": [_component_row(row) for row in components[:MOST_ROWS]],
         "hidden": max(0, len(rows) - MOST_ROWS) + max(0, len(components) - MOST_ROWS),
@@ -84,9 +86,15 @@ def _component_row(row: ComponentRow) -> dict[str, Any]:
 
 
 def _distances(verdict: Verdict) -> dict[str, str]:
+    from stackc.proof.report import numbers_text
+
     numbers = {"torch": verdict.torch, "onnx": verdict.onnx, "allowed": verdict.allowed}
     used = f"{100 * min(1.0, verdict.used):.0f}%"
-    return {name: _number(number) for name, number in numbers.items()} | {"ratio": _ratio(verdict), "used": used}
+    return {name: _number(number) for name, number in numbers.items()} | {
+        "ratio": _ratio(verdict) if verdict.numbers else "–",
+        "used": used,
+        "numbers": numbers_text(verdict),
+    }
 
 
 def _number(number: float) -> str:
@@ -95,7 +103,14 @@ def _number(number: float) -> str:
 
 
 def _ratio(verdict: Verdict) -> str:
-    """Write the ratio to PyTorch's error, `1.2×`; a phrase if PyTorch has no error to compare with."""
+    """Write the ratio to PyTorch's error, `1.2×`, or a phrase.
+
+    There is a phrase if PyTorch has no error to compare with, or float32 does not determine the output.
+    """
+    from stackc.proof.report import determined_text
+
+    if verdict.determined is not None:
+        return determined_text(verdict.determined)
     if verdict.torch == 0.0:
         return "PyTorch is exact" if verdict.onnx else "exact"
     return f"{verdict.ratio:.1f}×"

@@ -82,7 +82,7 @@ def write_stage_files(
     elif stage == "export" and linked is not None:
         from onnx.printer import to_text
 
-        (folder / "model.onnxtxt").write_text(to_text(linked.linked.model) + "\n", encoding="utf-8")
+        (folder / "model.onnxtxt").write_text(to_text(linked.graph.model) + "\n", encoding="utf-8")
     elif stage == "measure" and speed is not None:
         (folder / REPORT).write_text(_to_json(speed.to_json()), encoding="utf-8")
 

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from stackc.artifact.folder import VECTORS, Artifact, load_artifact, verify_files
 from stackc.core.archives import zip_bomb_size
 from stackc.core.diagnostics import Collector, Diagnostic, SpecError
@@ -22,11 +24,16 @@ from stackc.runtime import Array, open_session, read_npz
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """The distance of an output from the recorded one, and the largest allowed distance."""
+    """The distance of an output from the recorded one, and the largest allowed distance.
+
+    `numbers` is how many numbers were compared; `nonfinite` more are NaN or Inf, at the same places as recorded.
+    """
 
     output: str
     found: float
     allowed: float
+    numbers: int = 0
+    nonfinite: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +115,8 @@ def _compare_outputs(
     """Return the distance of each output from the recorded one. Raises SpecError A612 for each beyond its tolerance."""
     allowed = artifact.manifest.tolerances
     distances = tuple(
-        Distance(name, distance(got[name], array), allowed.get(name, 0.0)) for name, array in expected.items()
+        Distance(name, distance(got[name], array), allowed.get(name, 0.0), *_counts(array))
+        for name, array in expected.items()
     )
 
     diagnostics = Collector()
@@ -119,3 +127,9 @@ def _compare_outputs(
             diagnostics.error("A612", f"the output '{each.output}' is {off}", hint=hint)
     diagnostics.raise_if_any()
     return distances
+
+
+def _counts(recorded: Array) -> tuple[int, int]:
+    """Return how many numbers are finite, and how many are not."""
+    finite = int(np.count_nonzero(np.isfinite(recorded)))
+    return finite, recorded.size - finite

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Set
 from inspect import getdoc
 from typing import Any
 
-from stackc.authoring.reference.keys import BLOCK, CUSTOM, DIM, INPUT, NODE, PARAM, SPEC, STACK, WEIGHTS, Key
+from stackc.authoring.reference.keys import BLOCK, CUSTOM, DIM, INPUT, NODE, OUTPUT, PARAM, SPEC, STACK, WEIGHTS, Key
 from stackc.components import REGISTRY
 from stackc.components.base import Component
 from stackc.components.families.merge import MERGES
@@ -150,7 +150,7 @@ def _name(reserved: Set[str], pattern: str) -> Json:
 
 
 def _outputs() -> Json:
-    named = {"type": "object", "additionalProperties": {"type": "string"}}
+    named = {"type": "object", "additionalProperties": {"anyOf": [{"type": "string"}, _mapping(OUTPUT)]}}
     return {
         "anyOf": [
             {"type": ["string", "null"]},

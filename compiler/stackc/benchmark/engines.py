@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from stackc.benchmark.job import WorkerTask
 from stackc.benchmark.stopwatch import Stopwatch, stopwatch
+from stackc.components.custom.trusted_imports import TrustedImports
 from stackc.core.torch_internals import import_inductor
 from stackc.frontend import Checked, Overrides, check_spec
 from stackc.runtime import Array, Feeds, off_provider_lines, open_session
@@ -58,9 +58,8 @@ def _module(task: WorkerTask, feeds: Feeds, watch: Stopwatch) -> Load:
         import_inductor()
 
     torch.backends.cudnn.allow_tf32 = False  # compute in true float32, as the sessions do
-    if task.trust:
-        sys.path.append(task.beside)
-    checked = check_spec(Path(task.source), Overrides(trust=task.trust))
+    with TrustedImports(task.trust, (task.beside,)):
+        checked = check_spec(Path(task.source), Overrides(trust=task.trust))
     tensors = _tensors(task, checked)
 
     def load() -> LoadedCandidate:

@@ -28,6 +28,7 @@ from stackc.benchmark.memory import peak_resident, reset_peak, resident, used_on
 from stackc.benchmark.stopwatch import Stopwatch
 from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.runtime import read_npz, write_npz
+from stackc.timing import wait_for_rest
 
 Answer = dict[str, Any]
 
@@ -39,6 +40,7 @@ def main() -> None:
     threading.Thread(target=_listen, args=(sys.stdin, orders), daemon=True).start()
     try:
         for answer in _answers(orders):
+            wait_for_rest()  # the next candidate has its turn as soon as the parent has this answer
             print(json.dumps(answer), file=pipe, flush=True)
     except SpecError as error:
         print(json.dumps(error_answer(error.diagnostics)), file=pipe, flush=True)

@@ -36,7 +36,7 @@ class Worker:
         """Start a process that prepares for a task; it may write anything to the folder."""
         log = folder / "log"
         environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "PYTHONPATH": os.pathsep.join(_search_path()),
             # the cache of torch.compile, empty at first: otherwise loading would skip the compilation
             "TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor"),
         }
@@ -132,3 +132,10 @@ class Worker:
             with contextlib.suppress(BrokenPipeError):
                 assert pipe is not None
                 pipe.close()
+
+
+def _search_path() -> list[str]:
+    """Return where a worker finds modules: as this process does, but not in the working directory."""
+    here = Path.cwd()
+    elsewhere = [path for path in sys.path if path and Path(path).absolute() != here]
+    return list(dict.fromkeys([*elsewhere, str(Path(__file__).parents[2])]))

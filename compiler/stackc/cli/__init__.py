@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -32,6 +33,7 @@ COMMANDS = {
     "run": "Run an artifact on inputs from an .npz file.",
     "bench": "Compare the speed of specs, artifacts and ONNX files.",
     "verify": "Verify an artifact: hashes, ONNX validity, recorded outputs.",
+    "reduce": "Reduce a spec that fails to the smallest one that still does.",
     "schema": "Print the JSON Schema of specs, for editors.",
     "ops": "List the components, or describe one: formula, ports, fields, an example.",
     "explain": "Explain a diagnostic code: meaning, example, what to write instead.",
@@ -42,9 +44,19 @@ COMMANDS = {
 }
 """Every command and its line in the help; the module `stackc.cli.NAME` defines it as `command`."""
 
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Characters that steer a terminal or reverse a line."""
+
 
 class LazyGroup(click.Group):
     """A group that imports a command only when it is needed."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse as click does. Arguments, which are printed as they are, may not steer the terminal."""
+        for argument in args:
+            if control := _CONTROL.search(argument):
+                ctx.fail(f"the argument '{_CONTROL.sub('�', argument)}' contains the character U+{ord(control[0]):04X}")
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, in the order in which one uses the commands."""

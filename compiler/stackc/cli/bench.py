@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 ENGINES = ("eager", "compile", "onnx", "openvino")
 PLOTS = (".svg", ".png")
-DISTURBED = 0.15
-"""Cores kept busy by other programs, above which timings with several threads are not reliable."""
 
 
 def _plot_path(ctx: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
@@ -181,7 +179,7 @@ def _notes(result: Result) -> Iterator[str]:
     others = result.comparison.others
     busy = "" if others is None else f", while other programs kept {others:.1f} of {os.cpu_count()} cores busy"
     yield f"at {_sizes(result)}: {counted(len(result.entries[0].timing.seconds), 'round')}{busy}"
-    if others is not None and others > DISTURBED and any(entry.candidate.threads > 1 for entry in result.entries):
+    if result.comparison.disturbed and any(entry.candidate.threads > 1 for entry in result.entries):
         yield "  a thread that waits for a core delays all others of its run: measure again on an idle machine"
 
     for weights in dict.fromkeys(entry.weights for entry in result.entries if entry.weights):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -135,8 +136,13 @@ def _print_parity(parity: Parity | None, file: Path | None) -> None:
     """Print the table of the proof, and that of its components if there are any; `file` has all rows."""
     if parity is None:
         return
-    rows = [[row.output, str(row.point), *_distances(row.verdict), Path(row.place).name] for row in parity.rows]
-    columns = [Column(title) for title in ("output", "sizes", "PyTorch", "ONNX", "allowed", "made by")]
+    from stackc.proof.report import numbers_text
+
+    rows = [
+        [row.output, str(row.point), numbers_text(row.verdict), *_distances(row.verdict), Path(row.place).name]
+        for row in parity.rows
+    ]
+    columns = [Column(title) for title in ("output", "sizes", "numbers", "PyTorch", "ONNX", "allowed", "made by")]
     print_table(columns, rows, caption="Largest distance from the truth, the module in float64:")
     _print_components(parity, file)
 
@@ -151,6 +157,9 @@ def _print_speed(speed: Comparison | None, measured: Point | None) -> None:
     print_table([Column(title) for title in ("", "p50 ms", "p90 ms", "p99 ms")], rows, caption=f"Speed at {measured}:")
     for ratio in speed.ratios:
         click.echo(str(ratio))
+    if speed.disturbed:
+        busy = f"{speed.others:.1f} of {os.cpu_count()} cores"
+        click.echo(f"  other programs kept {busy} busy meanwhile: measure again on an idle machine")
 
 
 SHOWN = 20
@@ -178,4 +187,9 @@ def _print_components(parity: Parity, file: Path | None) -> None:
 
 
 def _distances(verdict: Verdict) -> list[str]:
-    return [f"{number:.1e}" for number in (verdict.torch, verdict.onnx, verdict.allowed)]
+    from stackc.proof.report import determined_text
+
+    torch, onnx, allowed = (f"{number:.1e}" for number in (verdict.torch, verdict.onnx, verdict.allowed))
+    if verdict.determined is not None:
+        allowed = f"{allowed}: {determined_text(verdict.determined)}"
+    return [torch, onnx, allowed]

@@ -36,6 +36,13 @@ def command(artifact: Path, provider: str, threads: int | None, as_json: bool) -
     click.echo(f"{tick} model    valid ONNX, opset {manifest.opset}")
     for distance in verified.distances:
         difference = f"differs from the recorded one by {distance.found:.1e}, of {distance.allowed:.1e} allowed"
-        click.echo(f"{tick} output   {distance.output}: {difference}, on {verified.provider}")
+        if not distance.numbers:
+            difference = f"nothing is verified: none of its {distance.nonfinite:,} recorded numbers is finite"
+        elif distance.nonfinite:
+            difference += f", in {distance.numbers:,} numbers; {distance.nonfinite:,} are not finite, as recorded"
+        else:
+            difference += f", in {distance.numbers:,} numbers"
+        mark = tick if distance.numbers else "-"
+        click.echo(f"{mark} output   {distance.output}: {difference}, on {verified.provider}")
     if not verified.distances:
         click.echo(f"- outputs  none recorded: built without a proof (opened on {verified.provider})")

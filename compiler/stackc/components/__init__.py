@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 
 from stackc.components.base import Component, Port, Signature, SignatureError
 from stackc.components.construction import construct
-from stackc.components.deprecated import install, renamed
+from stackc.components.deprecated import install, moved_names
 from stackc.components.registry import REGISTRY, component
 
 __all__ = ["REGISTRY", "Component", "Port", "Signature", "SignatureError", "component", "construct"]
 
 install()
 if not TYPE_CHECKING:
-    __getattr__ = renamed(__name__, Misfit="stackc.components.SignatureError")
+    __getattr__ = moved_names(__name__, Misfit="stackc.components.SignatureError")

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from stackc.components.construction import ConstructorCall
-from stackc.components.deprecated import renamed, warn
+from stackc.components.deprecated import moved_names, warn
 from stackc.core.types import Dim, TensorType
 
 if TYPE_CHECKING:
@@ -155,15 +155,34 @@ def fixed(dim: Dim, what: str, *, port: str | None = None) -> int:
     return dim.constant
 
 
-def require_float(x: TensorType, port: str = "x") -> None:
-    """Raise SignatureError (T203) unless the elements are floating-point numbers."""
+def channels_of(x: TensorType) -> int:
+    """Return the size of axis 1 as a number. Raises SignatureError if it is known only at run time.
+
+    If another axis has a size that is a number, as the features of an embedding, they are probably the channels.
+    """
+    try:
+        return fixed(x.shape[1], "the channel axis", port="x")
+    except SignatureError as error:
+        features = x.shape[-1].constant
+        if x.rank < 3 or features is None:
+            raise
+        op = "`transpose`" if x.rank == 3 else f"`permute`, with `order: {[0, x.rank - 1, *range(1, x.rank - 1)]}`,"
+        hint = f"the channels must be axis 1: put {op} before it if they are the {features} of the last axis"
+        raise SignatureError(error.message, port="x", hint=hint) from None
+
+
+NO_CAST = "integers stay integers, since stackc has no cast: an input of numbers is declared with `dtype: float32`"
+
+
+def require_float(x: TensorType, port: str = "x", *, is_arithmetic: bool = False) -> None:
+    """Raise SignatureError (T203) unless the elements are floating-point numbers.
+
+    Arithmetic takes integers as numbers, which an embedding does not turn into floats.
+    """
     if not x.is_float:
-        raise SignatureError(
-            f"expects floating-point numbers, got {x}",
-            code="T203",
-            port=port,
-            hint="use an embedding to turn ids into vectors" if x.dtype.startswith("int") else None,
-        )
+        ids = NO_CAST if is_arithmetic else "use an embedding to turn ids into vectors"
+        hint = ids if x.dtype.startswith("int") else None
+        raise SignatureError(f"expects floating-point numbers, got {x}", code="T203", port=port, hint=hint)
 
 
 def require_integer(x: TensorType, port: str = "x") -> None:
@@ -242,7 +261,7 @@ def require_divisor(divisor: int, size: int, *, field: str, of: str) -> None:
 
 
 if not TYPE_CHECKING:
-    __getattr__ = renamed(
+    __getattr__ = moved_names(
         __name__,
         component="stackc.components.registry.component",
         KeepsType="stackc.components.base.TypePreserving",

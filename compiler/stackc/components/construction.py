@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar, cast
 
-from stackc.components.deprecated import renamed
+from stackc.components.deprecated import moved_names
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -44,4 +44,4 @@ def _built(value: object) -> object:
 
 
 if not TYPE_CHECKING:
-    __getattr__ = renamed(__name__, Construction="stackc.components.construction.ConstructorCall")
+    __getattr__ = moved_names(__name__, Construction="stackc.components.construction.ConstructorCall")

@@ -27,7 +27,7 @@ def warn(old: str, new: str, *, stacklevel: int) -> None:
     warnings.warn(f"{old} is deprecated: use {new}", DeprecationWarning, stacklevel=stacklevel + 1)
 
 
-def renamed(module: str, **names: str) -> Callable[[str], Any]:
+def moved_names(module: str, **names: str) -> Callable[[str], Any]:
     """Return a module's `__getattr__`, which finds old `names` elsewhere, each at "package.module.name"."""
 
     def __getattr__(name: str) -> Any:

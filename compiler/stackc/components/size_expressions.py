@@ -13,7 +13,7 @@ from typing import Annotated, NamedTuple, TypeVar
 
 from stackc.components.base import Component, SignatureError
 from stackc.components.fields import Range
-from stackc.core.types import Atom, Dim, Monomial, Symbol, TensorType
+from stackc.core.types import Atom, Dim, Floor, Monomial, Symbol, TensorType
 
 Extent = Annotated[int | Dim, Range(minimum=1)]
 """The type of a field: a size that is a number, or an expression over dims."""
@@ -174,3 +174,12 @@ def with_dims(component: C, renamed: Mapping[Dim, Dim]) -> C:
     names = [field.name for field in dataclasses.fields(component)]  # type: ignore[arg-type]  # as above
     values = {name: replaced(getattr(component, name)) for name in names}
     return dataclasses.replace(component, **values)  # type: ignore[type-var]  # as above
+
+
+def without_floors(dim: Dim) -> Dim:
+    """Return a dim that is at least 0 only if this one is: floor divisions that are subtracted become exact ones."""
+    for monomial, coefficient in dim.terms:
+        if coefficient < 0 and len(monomial) == 1 and isinstance(floor := monomial[0], Floor):
+            rest = dim - Dim(((monomial, coefficient),))
+            return without_floors(rest * floor.divisor + floor.numerator * coefficient)
+    return dim

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from unicodedata import category, combining, east_asian_width
 
 from stackc.core.suggestions import likeliest
@@ -147,6 +148,8 @@ LONGEST_LINE = 160
 """Columns of a source line that are shown; a longer line is cut to the part around the caret."""
 
 LONGEST_MESSAGE = 600
+MOST_NOTES = 20
+"""How many notes of a diagnostic are shown; the rest are only counted."""
 
 
 def render(diagnostic: Diagnostic, sources: Mapping[str, str]) -> str:
@@ -159,8 +162,10 @@ def render(diagnostic: Diagnostic, sources: Mapping[str, str]) -> str:
     lines = [f"error[{diagnostic.code}]: {_safe_message(diagnostic.message)}"]
     if diagnostic.span:
         lines += _excerpt(diagnostic.span, sources)
-    for note in diagnostic.notes:
+    for note in diagnostic.notes[:MOST_NOTES]:
         lines += [f"note: {_safe_message(note.message)}", *_excerpt(note.span, sources)]
+    if (omitted := len(diagnostic.notes) - MOST_NOTES) > 0:
+        lines.append(f"note: and {omitted:,} more")
     if diagnostic.hint:
         lines.append(f"help: {_safe_message(diagnostic.hint)}")
     return "\n".join(lines)
@@ -168,18 +173,25 @@ def render(diagnostic: Diagnostic, sources: Mapping[str, str]) -> str:
 
 def _excerpt(span: Span, sources: Mapping[str, str]) -> list[str]:
     rows = [f"  --> {_safe_message(_position(span))}"]
-    source = sources[span.file].split("\n") if span.file in sources else []
+    source = _lines(sources[span.file]) if span.file in sources else []
     if not span.column or not 0 < span.line <= len(source):
         return rows
 
     start, end = span.column - 1, max(span.column, span.end - 1)
-    text, shift = _clip(_printable(source[span.line - 1].removesuffix("\r")), start)
+    text, shift = _clip(source[span.line - 1].removesuffix("\r"), start)
+    text = _printable(text)
 
     # The caret stands at a terminal column, which wide characters make larger than the column in the text.
     lead, marked = _columns(text[: start + shift]), _columns(text[start + shift : end + shift])
     gutter = " " * len(str(span.line))
     rows += [f"{gutter} |", f"{span.line} | {text}".rstrip(), f"{gutter} | {' ' * lead}{'^' * max(1, marked)}"]
     return rows
+
+
+@lru_cache(maxsize=4)
+def _lines(text: str) -> list[str]:
+    """Return the lines of a source, split once for all the excerpts from it."""
+    return text.split("\n")
 
 
 def _position(span: Span) -> str:

@@ -6,7 +6,9 @@ In this order: the same name in another spelling, the word of another library, a
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
     # components
@@ -42,16 +44,38 @@ SHORTEST_PART = 3
 """Fewest letters that a prefix must have to suggest the longer name, unless only one letter is missing."""
 
 
+MOST_COMPARED = 75_000
+"""Pairs of names that `bounded_suggestions` compares: about half a second."""
+
+_compared: ContextVar[list[int] | None] = ContextVar("compared", default=None)
+
+
 def folded(name: str) -> str:
     """Remove case and separators, so that `LayerNorm`, `layer-norm` and `layer_norm` are the same."""
     return name.casefold().replace("_", "").replace("-", "").replace(" ", "")
+
+
+@contextmanager
+def bounded_suggestions() -> Iterator[None]:
+    """Compare at most `MOST_COMPARED` pairs of names inside, so that many mistakes beside many names stay cheap.
+
+    Those after that get no suggestion: many more are collected than a person reads.
+    """
+    if _compared.get() is not None:
+        yield  # the one around counts
+        return
+    token = _compared.set([0])
+    try:
+        yield
+    finally:
+        _compared.reset(token)
 
 
 def likeliest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that `name` most likely means, or None if none is similar."""
     names = sorted(set(known))
     word = folded(name)
-    if not word:
+    if not word or not _may_compare(len(names)):
         return None
 
     if same := next((candidate for candidate in names if folded(candidate) == word), None):
@@ -59,6 +83,15 @@ def likeliest(name: str, known: Iterable[str]) -> str | None:
     if synonym := next((candidate for candidate in SYNONYMS.get(word, ()) if candidate in names), None):
         return synonym
     return _fewest_edits(name, names) or _longest_overlap(word, names)
+
+
+def _may_compare(count: int) -> bool:
+    """Return whether one more name may be compared with `count` others, and count them."""
+    compared = _compared.get()
+    if compared is None:
+        return True
+    compared[0] += count
+    return compared[0] <= MOST_COMPARED
 
 
 def _fewest_edits(name: str, names: list[str]) -> str | None:

@@ -38,7 +38,7 @@ class LinkedProgram:
     """
 
     program: Program
-    linked: LinkedGraph
+    graph: LinkedGraph
     units: int
     recalled: int
     opset: int
@@ -96,7 +96,7 @@ def write_model(linked: LinkedProgram, weights: Mapping[str, np.ndarray[Any, Any
     """
     clock = _Clock(dict(linked.seconds))
     inline = weight_bytes(linked.program) <= INLINE_LIMIT
-    files = clock("write", lambda: write(linked.linked, weights, folder, inline=inline))
+    files = clock("write", lambda: write(linked.graph, weights, folder, inline=inline))
     return ExportedModel(linked, files, clock.seconds)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from stackc.ir.text import Line, attributes, braced, literal, repair_comments
+from stackc.ir.text import Line, attributes, braced, literal_text, repair_comments
 from stackc.spec.document import BlockDecl, Document, InputDecl, NodeEntry, PortDecl
 from stackc.spec.drawing import DrawnNode
 from stackc.spec.yaml.tree import Entry, Value
@@ -75,7 +75,7 @@ def _input_line(decl: InputDecl) -> Line:
 
 def _node_line(node: DrawnNode, entry: NodeEntry | None, operands: Sequence[str], blocks: Collection[str]) -> Line:
     op = _text(entry.op) if entry and entry.op else node.label or node.id
-    label = f" label {literal(node.label)}" if node.label and node.label != op else ""
+    label = f" label {literal_text(node.label)}" if node.label and node.label != op else ""
     symbol = f"@{op}" if op in blocks else op
     return Line(f"%{node.id} = {symbol}({', '.join(operands)}){_entry_text(entry)}{label}", node.span)
 
@@ -114,7 +114,7 @@ def _text(value: Value | None) -> str:
         return f"{{{', '.join(_pairs(value.data))}}}"
     if isinstance(value.data, tuple):
         return f"[{', '.join(map(_text, value.data))}]"
-    return value.data if isinstance(value.data, str) else literal(value.data)
+    return value.data if isinstance(value.data, str) else literal_text(value.data)
 
 
 def _step(multiple: Value | None) -> str:

@@ -52,7 +52,7 @@ from stackc.ir.text import (
     Line,
     braced,
     fields_text,
-    literal,
+    literal_text,
     operands_text,
     range_text,
     repair_comments,
@@ -142,7 +142,7 @@ def _header(graph: Graph, kind: str) -> str:
         f"{kind} {document.name}",
         document.span,
         (Line(f"dim {name} : {range_text(sizes)}", dims.get(name)) for name, sizes in graph.contract.items()),
-        (Line(f"param {name} = {literal(value)}", params.get(name)) for name, value in graph.params.items()),
+        (Line(f"param {name} = {literal_text(value)}", params.get(name)) for name, value in graph.params.items()),
         (Line(f"include {source.file}") for source in graph.includes),
         (Line(f"unused block {name}") for name in graph.unused),
     )
@@ -164,7 +164,7 @@ class _RegionPrinter:
         return braced(
             f"{region.kind} {self.symbol}",
             region.span,
-            (Line(f"param {name} = {literal(value)}") for name, value in region.params.items()),
+            (Line(f"param {name} = {literal_text(value)}") for name, value in region.params.items()),
             (self.input_line(name) for name in region.inputs),
             (line for node in region.nodes.values() for line in self.node_lines(node)),
             (self.output_line(name, ref) for name, ref in region.outputs.items()),
@@ -213,7 +213,7 @@ class _RegionPrinter:
 def _node_attributes(node: Node) -> str:
     same_as = f" same_as %{node.same_as}" if node.same_as else ""
     ties = ", ".join(f"{name} = {tie.path}" for name, tie in node.ties.items())
-    label = f" label {literal(node.label)}" if node.label and node.label != node.op else ""
+    label = f" label {literal_text(node.label)}" if node.label and node.label != node.op else ""
     implied = " implied" * node.implied
     return f"{same_as}{f' tie({ties})' if ties else ''}{reparams_text(node.reparams)}{implied}{label}"
 

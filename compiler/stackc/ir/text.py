@@ -78,10 +78,10 @@ def range_text(sizes: DimRange) -> str:
     return f"{sizes.minimum}..{end}" + (f" step {sizes.multiple_of}" if sizes.multiple_of > 1 else "")
 
 
-def literal(value: object) -> str:
+def literal_text(value: object) -> str:
     """Return a value as JSON writes it; a dim as its expression."""
     if isinstance(value, (tuple, list)):
-        return f"[{', '.join(map(literal, value))}]"
+        return f"[{', '.join(map(literal_text, value))}]"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str | bool | None) else str(value)
 
 
@@ -107,7 +107,7 @@ def operands_text(operands: Iterable[tuple[str, str]], first_port: str) -> str:
 def fields_text(component: Component) -> str:
     """Return the fields of a component as attributes, but for those at their defaults."""
     values = dict(component.arguments) if isinstance(component, CustomModule) else _changed_fields(component)
-    return attributes({name: literal(value) for name, value in values.items()})
+    return attributes({name: literal_text(value) for name, value in values.items()})
 
 
 def reparams_text(reparams: Iterable[tuple[str, Reparam]]) -> str:
@@ -115,7 +115,7 @@ def reparams_text(reparams: Iterable[tuple[str, Reparam]]) -> str:
     words = {kind: name for name, kind in REPARAMS.items()}
     entries = []
     for parameter, reparam in reparams:
-        options = {name: literal(value) for name, value in _changed_fields(reparam).items()}
+        options = {name: literal_text(value) for name, value in _changed_fields(reparam).items()}
         entries.append(f"{parameter} = {words[type(reparam)]}{attributes(options)}")
     return f" reparam({', '.join(entries)})" if entries else ""
 

@@ -8,8 +8,10 @@ component_subgraph.py  the nodes of one component, run on their own and judged
 components.py          every component proven on its own
 sections.py            the file cut at discrete choices, such as an argmax
 shapes.py              names, types and shapes of the file against those of the program
+jitter.py              how far the truth moves with the roundings of float32, by Monte Carlo arithmetic
 tolerance.py           how far an output may be from the truth
 parity.py              the proof: all of these in order
 report.py              what a proof found, as data
+undefined.py           NaN and Inf of the truth itself, at the components from which they come
 blame.py               a failed proof, reported at the component that introduces the error
 """

@@ -99,6 +99,8 @@ def component_errors(failing: Iterable[ComponentRow], notes: tuple[Note, ...]) -
         message = f"'{first.path}' ({first.op}) differs from PyTorch: at {first.point} it {first.verdict.problem}"
         others = [path for path in rows if path != first.path]
         hint = f"so does {_listed(others)}" if len(others) == 1 else f"so do {_listed(others)}" if others else None
+        if hint is None and first.verdict.nonfinite.torch > first.verdict.nonfinite.truth:
+            hint = "float32 ends at 3.4e38: scale its inputs down, or take an op that does so itself, as softmax does"
         diagnostics.append(Diagnostic("P701", message, span, hint, notes))
     return diagnostics
 

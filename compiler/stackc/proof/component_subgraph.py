@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from stackc.core.diagnostics import SpecError
@@ -10,7 +10,7 @@ from stackc.ir.program import Call, Program
 from stackc.proof.eager import Values
 from stackc.proof.shapes import frozen_dims, shape_problem
 from stackc.proof.stamped_model import StampedModel, Submodel, output_tensors
-from stackc.proof.tolerance import Verdict, judge
+from stackc.proof.tolerance import WORDS, Verdict, judge
 from stackc.runtime import Array, Session, open_session
 
 
@@ -68,16 +68,20 @@ class ComponentSubgraph:
         fault, remark = _frozen_problem(subgraph, session), _foreign_input(stamped, call, submodel)
         return replace(subgraph, session=session, fault=fault, remark=remark)
 
-    def verdicts(self, values: Values, truth: Values) -> dict[str, Verdict]:
+    def verdicts(self, values: Values, truth: Values, spread: Callable[[], Mapping[str, Array]]) -> dict[str, Verdict]:
         """Run the subgraph on the reference's values and judge each value that the call computes.
 
         `values` has what the module computes in float32, the outputs of the call included; `truth` has the outputs of
-        its float64 copy on the very same inputs.
+        its float64 copy on the very same inputs. `spread` measures how far those move, and is called if it may decide.
         """
         results = self.fault or self._run(values)
+        judgement = [self._judge(results, value, tensor, values, truth, None) for value, tensor in self.outputs]
+        if any(verdict.too_far for verdict in judgement):
+            spreads = spread()
+            judgement = [self._judge(results, *output, values, truth, spreads[output[0]]) for output in self.outputs]
+
         verdicts: dict[str, Verdict] = {}
-        for value, tensor in self.outputs:
-            verdict = self._judge(results, value, tensor, values, truth)
+        for (value, _), verdict in zip(self.outputs, judgement, strict=True):
             if verdict.problem and self.remark:
                 verdict = replace(verdict, problem=f"{verdict.problem}; {self.remark}")
             # an output of the model may be a copy of the value: the worse of the two counts
@@ -85,13 +89,22 @@ class ComponentSubgraph:
         return verdicts
 
     def _judge(
-        self, results: Mapping[str, Array] | str, value: str, tensor: str, values: Values, truth: Values
+        self,
+        results: Mapping[str, Array] | str,
+        value: str,
+        tensor: str,
+        values: Values,
+        truth: Values,
+        spread: Array | None,
     ) -> Verdict:
         if isinstance(results, str):
             return Verdict.wrong(results)
         single = values[value].numpy()
         problem = shape_problem(results[tensor].shape, single.shape, self.stamped.program.types[value])
-        return Verdict.wrong(problem) if problem else judge(results[tensor], single, truth[value].numpy())
+        if problem:
+            return Verdict.wrong(problem)
+        # inside of a model any number may be infinite, a mask for instance: what comes of it is judged at the outputs
+        return judge(results[tensor], single, truth[value].numpy(), frozenset(WORDS), spread)
 
     def _run(self, values: Values) -> dict[str, Array] | str:
         """Return what the file computes, by tensor, or the reason why it computes nothing."""

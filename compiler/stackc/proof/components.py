@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from stackc.core.diagnostics import SpecError
 from stackc.ir.program import Call
 from stackc.proof.component_subgraph import ComponentSubgraph, ModelUnderTest
 from stackc.proof.eager import Values, in_double, run_call, run_eager
+from stackc.proof.jitter import call_spread
 from stackc.proof.points import Point
 from stackc.proof.report import ComponentRow
 from stackc.proof.tolerance import largest_difference
@@ -100,7 +102,8 @@ def _rows(
     subgraph = ComponentSubgraph.of(under_test, call)
     for at in points:
         truth = run_call(reference.double, call, at.values, torch.float64)
-        verdicts = subgraph.verdicts(at.values, dict(zip(call.outputs, truth, strict=True)))
+        spread = partial(call_spread, reference.double, call, at.values)
+        verdicts = subgraph.verdicts(at.values, dict(zip(call.outputs, truth, strict=True)), spread)
         inherited = _inherited_errors(reference.double, call, at)
         for value, verdict in verdicts.items():
             yield ComponentRow(call.path, call.component.op, value, at.point, verdict, call.span, inherited.get(value))

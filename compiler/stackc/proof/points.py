@@ -16,6 +16,7 @@ from stackc.ir.program import Program
 Array = npt.NDArray[np.generic]
 
 FLOP_BUDGET = 12e9  # of one forward pass: less than a second of eager float64 on two cores
+REPEATED_BUDGET = 3e8  # of one that is run nine times, for the spread: bert_base at 1×1 is
 PRIME_BUDGET = 3e9  # of one at primes: there are two of them
 MEMORY_BUDGET = 1 << 30  # bytes of all values of a forward pass in float64, which the proof by components holds at once
 SIZE_BUDGET = 64  # the largest size of a dim whose contract names none
@@ -76,6 +77,11 @@ class _Cost:
         kept = sum(product(t.shape).evaluate(sizes) * count for t, count in self.outputs.items())
         widest = max((dim.evaluate(sizes) for dim in self.workspaces), default=0)
         return 8 * (kept + widest) <= MEMORY_BUDGET
+
+
+def is_cheap(program: Program, point: Point) -> bool:
+    """Return whether a forward pass at a point may be repeated several times without being asked for."""
+    return _Cost.of(program).within(point.sizes, REPEATED_BUDGET)
 
 
 def _primes(contract: DimContract, primes: Sequence[int]) -> dict[str, int]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from stackc.core.diagnostics import Span
+from stackc.core.plurals import counted
 from stackc.proof.points import Point
 from stackc.proof.tolerance import RULE, Verdict
 from stackc.runtime import Array
@@ -72,12 +75,24 @@ class Parity:
         return worst_first(self.rows)[0]
 
     @property
+    def numbers(self) -> int:
+        """How many numbers of the outputs were compared."""
+        return sum(row.verdict.numbers for row in self.rows)
+
+    @property
+    def uncompared(self) -> tuple[str, ...]:
+        """The outputs of which no number was compared at any point: nothing is proven of them."""
+        compared = {row.output for row in self.rows if row.verdict.numbers}
+        return tuple(dict.fromkeys(row.output for row in self.rows if row.output not in compared))
+
+    @property
     def tolerances(self) -> dict[str, float]:
         """The distance from PyTorch's own that each output may have wherever the file is run: the most of any point."""
         most: dict[str, float] = {}
         for row in self.rows:
             if row.output in self.outputs:
-                most[row.output] = max(most.get(row.output, 0.0), row.verdict.allowed + row.verdict.torch)
+                distance = min(row.verdict.allowed + row.verdict.torch, sys.float_info.max)  # JSON has no infinity
+                most[row.output] = max(most.get(row.output, 0.0), distance)
         return most
 
     def by_component(self) -> tuple[ComponentRow, ...]:
@@ -87,15 +102,36 @@ class Parity:
             worst.setdefault(row.path, row)
         return tuple(worst.values())
 
+    def describe(self, *, random_weights: bool) -> str:
+        """Say how far the file is from the truth at most, what was not compared, and whether weights are random."""
+        weights = ", with random weights" if random_weights else ""
+        if self.uncompared:
+            names = ", ".join(f"'{name}'" for name in self.uncompared)
+            return f"nothing is proven of {names}: no finite number to compare{weights}"
+
+        comparisons = counted(len(self.rows), "comparison")
+        undetermined = [row for row in self.rows if row.verdict.determined is not None]
+        if undetermined:
+            worst = max(undetermined, key=lambda row: row.verdict.determined or 0.0)
+            determined = determined_text(worst.verdict.determined or 0.0)
+            components = f"its {counted(len(self.components), 'comparison')} by component decide"
+            return f"{comparisons}, '{worst.output}' is {determined}: {components}{weights}"
+
+        ratio = max(row.verdict.ratio for row in self.rows if row.verdict.numbers)
+        distance = "as exact as PyTorch" if ratio <= 1 else f"at most {ratio:.1f}× as far from the truth as PyTorch"
+        return f"{comparisons}, ONNX Runtime {distance}{weights}"
+
     def summary(self) -> dict[str, Any]:
         """Return the rule and the rows of the outputs, for the manifest."""
-        return {"rule": RULE, "rows": [row.to_json() for row in self.rows]}
+        return {"rule": RULE, "numbers": self.numbers, "rows": [row.to_json() for row in self.rows]}
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of parity.json: `rule` as text, `outputs` in their order, `components` worst first.
 
         Every row has `sizes` (of the dims) and `draw` (of the inputs), `torch` and `onnx` (the largest distances from
         the truth), `allowed`, `problem` (null if it passes) and `source`, which leads back to a line of the spec.
+        `numbers` counts the numbers that were compared, `nonfinite` those that are NaN or Inf on each side.
+        `spread` is null if it was not needed; `determined` says so if float32 leaves more than 1e-3 of an output open.
         `components` is empty unless it was asked for.
         """
         components = [row.to_json() for row in worst_first(self.components)]
@@ -115,8 +151,25 @@ def _point_keys(point: Point) -> dict[str, Any]:
 
 
 def _distances(verdict: Verdict) -> dict[str, Any]:
-    numbers = {"torch": verdict.torch, "onnx": verdict.onnx, "allowed": verdict.allowed}
-    return {name: _finite(number) for name, number in numbers.items()} | {"problem": verdict.problem}
+    distances = {"torch": verdict.torch, "onnx": verdict.onnx, "allowed": verdict.allowed, "spread": verdict.spread}
+    counts = {"numbers": verdict.numbers, "nonfinite": dataclasses.asdict(verdict.nonfinite)}
+    counts["determined"] = None if verdict.determined is None else determined_text(verdict.determined)
+    return {name: _finite(number) for name, number in distances.items()} | {"problem": verdict.problem, **counts}
+
+
+def numbers_text(verdict: Verdict) -> str:
+    """Return how many numbers were compared, and how many are not finite on which side."""
+    counts = verdict.nonfinite
+    sides = {"truth": counts.truth, "PyTorch": counts.torch, "ONNX": counts.onnx}
+    if not any(sides.values()):
+        return f"{verdict.numbers:,}" if verdict.numbers else "0: nothing compared"
+    listed = ", ".join(f"{side} {count:,}" for side, count in sides.items())
+    return f"{verdict.numbers:,}{'' if verdict.numbers else ': nothing compared'} (not finite: {listed})"
+
+
+def determined_text(share: float) -> str:
+    """Return `determined to 5e-03 only`: the share of the output's largest number that is allowed."""
+    return f"determined to {share:.0e} only" if math.isfinite(share) else "not determined in float32"
 
 
 def _finite(number: float | None) -> float | None:

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from stackc.components.custom.module import CustomModule, Unfit, custom_module
+from stackc.components.custom.trusted_imports import TrustedImports, missing_trust
 from stackc.core.diagnostics import did_you_mean
 from stackc.resolve.scope import Scope
 from stackc.spec.yaml.tree import Entry, Value
@@ -32,7 +33,8 @@ def arguments_of(fields: Mapping[str, Entry]) -> dict[str, Entry]:
 def custom_operator(fields: Mapping[str, Entry], op: Value, scope: Scope) -> type[CustomModule] | None:
     """Return the component of an entry with `op: torch`.
 
-    Returns None, reported: N311 without a class, N316 if it is not trusted, N317 if it cannot be loaded.
+    Returns None, reported: N311 without a class, N316 if it or a module that it imports is not trusted, N317 if it
+    cannot be loaded.
     """
     if "of" not in fields:
         hint = "write the dotted name of its class, for example `of: my_layers.Swish`"
@@ -48,10 +50,11 @@ def custom_operator(fields: Mapping[str, Entry], op: Value, scope: Scope) -> typ
         message = f"'{name}' is code that is not trusted to run, so its inputs and outputs are unknown"
         scope.diagnostics.error("N316", message, of.span, f"`--trust {module}` lets it run")
         return None
+    imports = TrustedImports(tuple(scope.trust), (str(_folder(scope)), str(Path.cwd())))
     try:
-        return custom_module(_class_of(name, scope), name, outputs)
+        return custom_module(_class_of(name, scope, imports), name, outputs, imports)
     except Unfit as error:
-        scope.diagnostics.error("N317", str(error), of.span, error.hint)
+        scope.diagnostics.error(error.code, str(error), of.span, error.hint)
         return None
 
 
@@ -75,22 +78,26 @@ def _is_trusted(module: str, trust: Sequence[str]) -> bool:
     return any(f"{module}.".startswith(f"{trusted}.") for trusted in trust)
 
 
-def _class_of(name: str, scope: Scope) -> type[nn.Module]:
+def _folder(scope: Scope) -> Path:
+    return Path(scope.file).resolve().parent
+
+
+def _class_of(name: str, scope: Scope, imports: TrustedImports) -> type[nn.Module]:
     """Return the class of that dotted name. Raises Unfit."""
     if "." not in name:
         raise Unfit(f"'{name}' is not the dotted name of a class", "include its module: `of: my_layers.Swish`")
-    folder = Path(scope.file).resolve().parent
-    _add_to_path(folder, Path.cwd())
-    module, attributes = _import_module(name, scope.trust)
-    _require_not_shadowed(module, folder)
+
+    from torch import nn  # before the folders are searched for anything
+
+    with imports:
+        module, attributes = _import_module(name, scope.trust)
+    _require_not_shadowed(module, _folder(scope))
 
     value: Any = module
     for attribute in attributes:
         if not hasattr(value, attribute):
             raise Unfit(f"{module.__name__} has no class '{'.'.join(attributes)}'", _near(attribute, value))
         value = getattr(value, attribute)
-
-    from torch import nn
 
     if not (isinstance(value, type) and issubclass(value, nn.Module)):
         hint = _near(attributes[-1], module) if attributes else None
@@ -111,6 +118,8 @@ def _import_module(name: str, trust: Sequence[str]) -> tuple[ModuleType, list[st
         try:
             return importlib.import_module(module), parts[end:]
         except ModuleNotFoundError as error:
+            if problem := missing_trust(error):
+                raise Unfit(f"{module} cannot be imported: {problem[0]}", problem[1], code="N316") from error
             # If another module is missing, this one exists and needs it; else a shorter part of the name may exist.
             if error.name is None or not f"{module}.".startswith(f"{error.name}."):
                 raise Unfit(f"{module} cannot be imported: {error}", "install the missing module") from error
@@ -118,12 +127,6 @@ def _import_module(name: str, trust: Sequence[str]) -> tuple[ModuleType, list[st
         except RAISED as error:
             raise Unfit(f"{module} cannot be imported: {describe(error)}") from error
     raise Unfit(f"there is no module '{missing}'", "install it, or put it beside the spec")
-
-
-def _add_to_path(*folders: Path) -> None:
-    """Let Python find modules in these folders, after installed ones, now and when those modules import others."""
-    sys.path += [path for path in map(str, folders) if path not in sys.path]
-    importlib.invalidate_caches()
 
 
 def _require_not_shadowed(module: ModuleType, folder: Path) -> None:

@@ -107,6 +107,17 @@ class _StackBuilder:
         assert norm is not None
         return self._node(name, norm.operator, norm.fields, norm.scope, [ref], norm.span)
 
+    def _report_missing(self, name: str, op: str, port: str, span: Span) -> None:
+        """Report N307 for a sub-model or norm with a required port that no input of the stack feeds."""
+        what = "norm" if name.startswith("norm") else f"sub-model {name}"
+        message = f"no arrow enters the port '{port}' of {op}, the {what} of {self.site.what}"
+        if what == "norm":
+            hint = "a norm takes a single value: write for example `norm: layer_norm`"
+        else:
+            hint = f"the input of the stack enters its first port: put it in a block whose port is not called '{port}'"
+        self.context.diagnostics.error("N307", message, span, hint)
+        self.broken.add(span)
+
     def _node(
         self,
         name: str,
@@ -126,6 +137,11 @@ class _StackBuilder:
             if is_fed or not isinstance(operator, (BlockDecl, StackOf)):
                 operands.append(Operand(port.name, ValueRef(port.name) if is_fed else None, span))
 
+        # the combining component gets its other operands afterwards
+        missing = [port.name for port in rest if not port.optional and port.name not in self.inputs[1:]]
+        if missing and name != self.plan.mode:
+            self._report_missing(name, op_name(operator), missing[0], span)
+            return None
         connected = frozenset(operand.port for operand in operands if operand.value)
         site = CallSite(connected, self.inner_taps.get(name, {}), f"{self.site.path}.{name}", span)
         body = self.instantiate(self.context, operator, fields, scope, site)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -86,6 +87,8 @@ class OperandMerger:
             notes = [Note(f"the one from '{feed.source}'", feed.span) for feed in others]
             message = f"{len(feeds)} arrows meet at the port '{port.name}' of '{name}'"
             hint = f"say how they merge: `{name}: {{merge: sum}}` (or mean, concat, mul, weighted)"
+            if meant := self._port_meant(name, feeds):
+                hint = f"'{meant[0]}' probably means the port '{meant[1]}': `{meant[0]} -->|{meant[1]}| {name}`"
             self.scope.diagnostics.error("N306", message, last.span, hint, *notes)
             return None
 
@@ -98,6 +101,15 @@ class OperandMerger:
         id = self._free_id(name if port == ports_of(self.operators[name])[0] else f"{name}_{port.name}")
         self.nodes[id] = Node(id, merge, valid, entry.merge.span, op=merge.op, implied=True)
         return Operand(port.name, ValueRef(id), entry.merge.span)
+
+    def _port_meant(self, name: str, feeds: Sequence[Feed]) -> tuple[str, str] | None:
+        """Return a source whose name is or contains that of a port without an arrow (`key_mask`), and that port."""
+        entered = {feed.port for feed in self.feeds[name]}
+        for port in ports_of(self.operators[name]):
+            for feed in feeds:
+                if port.name not in entered and port.name in re.split(r"[^a-z]+", feed.source.lower()):
+                    return feed.source, port.name
+        return None
 
     def _free_id(self, name: str) -> str:
         id = f"{name}_merge"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stackc.core.diagnostics import Collector, Span, SpecError
+from stackc.core.suggestions import bounded_suggestions
 from stackc.core.types import INT64, Bounds, Dim, DimContract, TensorType
 from stackc.ir.model import Graph, Region
 from stackc.resolve.context import Context
@@ -34,6 +35,7 @@ class Spelling:
 DEFAULT_SPELLING = Spelling()
 
 
+@bounded_suggestions()
 def resolve(
     document: Document,
     set_params: Mapping[str, str] | None = None,

@@ -97,13 +97,14 @@ def open_session(
     deterministic: bool = False,
     tensors: Feeds | None = None,
     stream: int | None = None,
+    optimize: bool = True,
 ) -> Session:
     """Open a model, from its file or serialized, on a provider: "cpu", "cuda", "tensorrt", or "auto".
 
     `threads` is the number for one operation, None for all cores; `deterministic` forbids kernels whose result changes
     from run to run; `tensors` are the initializers that a serialized model does not contain; `stream` is the CUDA
-    stream to run on, as a number. Raises SpecError: R400 to R404 if the provider does not open, R405 if the model does
-    not.
+    stream to run on, as a number; `optimize=False` runs the graph as it is written. Raises SpecError: R400 to R404 if
+    the provider does not open, R405 if the model does not.
     """
     chosen, reason = choose(provider)
     if isinstance(model, Path) and not os.path.isfile(model):
@@ -111,6 +112,8 @@ def open_session(
 
     try:
         options = _options(threads, deterministic, tensors or {})
+        if not optimize:
+            options.graph_optimization_level = onnxruntime().GraphOptimizationLevel.ORT_DISABLE_ALL
         session = open_with(chosen, model if isinstance(model, bytes) else str(model), options, stream)
     except error_types() as error:
         subject = "the model" if isinstance(model, bytes) else str(model)

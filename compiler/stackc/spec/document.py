@@ -16,6 +16,7 @@ from stackc.spec.source import Source
 from stackc.spec.yaml.tree import Entry, Value
 
 LANGUAGE_VERSION = 1
+NONFINITE = ("nan", "inf", "-inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +82,15 @@ class NodeEntry:
 
 @dataclass(frozen=True, slots=True)
 class OutputDecl:
-    """An output: `source` is a node id, or the path of a tap (`encoder.3`)."""
+    """An output: `source` is a node id, or the path of a tap (`encoder.3`).
+
+    `nonfinite` has those of "nan", "inf" and "-inf" that the output is meant to hold.
+    """
 
     name: str
     source: str
     span: Span = field(compare=False)
+    nonfinite: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +128,16 @@ class BlockDecl:
 
 @dataclass(frozen=True, slots=True)
 class WeightsDecl:
-    """The weight file of a spec. `names` maps patterns of stackc's parameter names to patterns of the file's names."""
+    """The weight file of a spec. `names` maps patterns of stackc's parameter names to patterns of the file's names.
+
+    `ignore` are patterns of tensors of the file that are not used, `nonfinite` of those that may hold NaN and Inf.
+    """
 
     file: Value | None
     names: Mapping[str, Entry]
     ignore: tuple[Value, ...]
     span: Span = field(compare=False)
+    nonfinite: tuple[Value, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,3 +74,39 @@ def is_symbol(name: str) -> bool:
 
 def _unreserved(name: str) -> str:
     return f"'{name.strip('_')}_'"
+
+
+# -- names of files
+
+LONGEST_NAME = 100
+_LONGEST_IN_BYTES = 200
+_FILE_NAME = re.compile(r"[\w-][\w.-]*")
+_DEVICES = frozenset({"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))})
+
+
+def why_no_file_name(name: str) -> str | None:
+    """Return why `name` cannot be the name of a file on every system; None if it can."""
+    if not _FILE_NAME.fullmatch(name) or len(name) > LONGEST_NAME:
+        return f"so use at most {LONGEST_NAME} letters, digits, '_', '.' and '-'"
+    if len(name.encode()) > _LONGEST_IN_BYTES:
+        return f"so use at most {_LONGEST_IN_BYTES} bytes of UTF-8"
+    if name.startswith("-"):
+        return "which every command would read as an option"
+    if name.endswith("."):
+        return "and Windows drops the dot at its end"
+    if _is_device(name):
+        return "and Windows reserves it for a device"
+    return None
+
+
+def as_file_name(name: str) -> str:
+    """Return a name like this one that `why_no_file_name` accepts."""
+    plain = re.sub(r"[^\w.-]+", "_", name).lstrip("-")[: LONGEST_NAME - 1].strip("._")
+    plain = plain.encode()[:_LONGEST_IN_BYTES].decode(errors="ignore").lstrip("-").rstrip(".") or "model"
+    stem, dot, rest = plain.partition(".")
+    return f"{stem}_{dot}{rest}" if _is_device(plain) else plain
+
+
+def _is_device(name: str) -> bool:
+    """Return whether Windows takes a name for a device, in any case, with any suffix, or with a superscript digit."""
+    return unicodedata.normalize("NFKC", name.partition(".")[0]).casefold() in _DEVICES

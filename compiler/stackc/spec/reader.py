@@ -11,6 +11,7 @@ from stackc.core.diagnostics import Collector, Diagnostic, Note, Span, SpecError
 from stackc.core.types import INPUT_DTYPES
 from stackc.spec.document import (
     LANGUAGE_VERSION,
+    NONFINITE,
     BlockDecl,
     Body,
     DimDecl,
@@ -20,19 +21,17 @@ from stackc.spec.document import (
     OutputDecl,
     ParamDecl,
     PortDecl,
-    WeightsDecl,
 )
 from stackc.spec.drawing import Drawing
 from stackc.spec.mermaid.mermaid_reader import read_drawing
 from stackc.spec.mermaid.mermaid_source import DRAWN
-from stackc.spec.names import check_name, check_symbol
+from stackc.spec.names import as_file_name, check_name, check_symbol, why_no_file_name
 from stackc.spec.params import plain_param, read_param
 from stackc.spec.source import Source, checked_source
+from stackc.spec.weights_key import read_weights
 from stackc.spec.yaml.getters import Getter
 from stackc.spec.yaml.tree import Value
 from stackc.spec.yaml.yaml_reader import read_yaml
-
-LONGEST_NAME = 100
 
 _DOCUMENT_KEYS = (
     "stackc", "name", "dims", "params", "inputs", "graph", "nodes", "blocks", "outputs", "weights", "description",
@@ -140,7 +139,7 @@ class _Reader:
             inputs=inputs,
             body=self.body(name, root, drawing),
             blocks={key: self.block(key, getter) for key, _, getter in root.inner("blocks").each()},
-            weights=self.weights(root.inner("weights")) if "weights" in root.entries else None,
+            weights=read_weights(root.inner("weights")) if "weights" in root.entries else None,
             span=root.span,
             description=root.entries["description"].value.written if "description" in root.entries else None,
         )
@@ -176,14 +175,10 @@ class _Reader:
     def name(self, root: Getter) -> str:
         value = root.value("name")
         name = root.text("name") if value else Path(self.source.file).stem
-        if name is not None and not (re.fullmatch(r"[\w-][\w.-]*", name) and len(name) <= LONGEST_NAME):
-            reason = (
-                "it is also the name of the artifact's folder, "
-                f"so use at most {LONGEST_NAME} letters, digits, '_', '.' and '-'"
-            )
-            message = f"'{name}' is not a valid name for a spec: {reason}"
-            proposal = re.sub(r"[^\w.-]+", "_", name).strip("._")[:LONGEST_NAME] or "model"
-            self.diagnostics.error("S008", message, value.span if value else root.span, f"write `name: {proposal}`")
+        if name is not None and (reason := why_no_file_name(name)):
+            message = f"'{name}' is not a valid name for a spec: it is also the name of the artifact's folder, {reason}"
+            span, hint = value.span if value else root.span, f"write `name: {as_file_name(name)}`"
+            self.diagnostics.error("S008", message, span, hint)
         return name or ""
 
     def check_names(self, document: Document) -> None:
@@ -310,15 +305,15 @@ class _Reader:
         )
 
     def outputs(self, getter: Getter) -> tuple[OutputDecl, ...]:
-        """Read `outputs: head`, `outputs: [head, encoder.3]` or `outputs: {logits: head}`."""
+        """Read `outputs: head`, `outputs: [head, encoder.3]`, `outputs: {logits: head}` or `{logits: {of: head}}`."""
         value = getter.value("outputs")
         if value is not None and isinstance(value.data, dict):
-            named = [(key, entry.value, entry.key) for key, entry in value.data.items()]
+            named = [(key, *self._output_source(key, entry.value), entry.key) for key, entry in value.data.items()]
         else:
-            named = [(v.written, v, v.span) for v in getter.values("outputs") or ()]
+            named = [(v.written, v, (), v.span) for v in getter.values("outputs") or ()]
 
         outputs: dict[str, OutputDecl] = {}
-        for name, source, span in named:
+        for name, source, nonfinite, span in named:
             if not isinstance(source.data, str):
                 message = f"an output must name a node, but is {source.kind}"
                 hint = "write the id of a node, or the path of a tap: `encoder.3`"
@@ -329,8 +324,24 @@ class _Reader:
                 hint = "use letters (of any script), digits, '_', '.' and '-'"
                 self.diagnostics.error("S008", f"'{name}' is not a valid name for an output", span, hint)
             else:
-                outputs[name] = OutputDecl(name, source.data, source.span)
+                outputs[name] = OutputDecl(name, source.data, source.span, nonfinite)
         return tuple(outputs.values())
+
+    def _output_source(self, name: str, written: Value) -> tuple[Value, tuple[str, ...]]:
+        """Return the value that names the node of an output, and what besides numbers it is meant to hold.
+
+        Reports S004 and S005 for a mapping that is not `{of: NODE, nonfinite: [nan, inf, -inf]}`.
+        """
+        if not isinstance(written.data, dict):
+            return written, ()
+        getter = Getter.of(written, f"outputs.{name}", self.diagnostics).only("of", "nonfinite")
+        wanted = f"a list of {', '.join(NONFINITE)}"
+        kinds = getter.texts("nonfinite", wanted, "write for example `nonfinite: [-inf]`")
+        for kind in kinds:
+            if kind.data not in NONFINITE:
+                message = f"{getter.at('nonfinite')} must be {wanted}, but has '{kind.data}'"
+                self.diagnostics.error("S005", message, kind.span, did_you_mean(str(kind.data), NONFINITE))
+        return getter.value("of") or Value(None, written.span), tuple(str(kind.data) for kind in kinds)
 
     def block(self, name: str, getter: Getter) -> BlockDecl:
         getter = getter.only("params", "inputs", "graph", "nodes", "outputs", "description")
@@ -338,7 +349,13 @@ class _Reader:
         if not getter.values("inputs"):
             hint = "for example `inputs: [x]`"
             self.diagnostics.error("S006", f"the block '{name}' has no inputs", getter.span, hint)
-        return BlockDecl(self.body(name, getter, self.graph(getter)), self.params(getter), ports)
+        body = self.body(name, getter, self.graph(getter))
+        for output in body.outputs:
+            if output.nonfinite:
+                message = f"the output '{output.name}' of the block '{name}' has 'nonfinite'"
+                hint = "it is for the outputs of the model, which are proven: write it there"
+                self.diagnostics.error("S004", message, output.span, hint)
+        return BlockDecl(body, self.params(getter), ports)
 
     def ports(self, getter: Getter) -> tuple[PortDecl, ...]:
         """Read the inputs of a block, a list of names; `name?` is optional."""
@@ -363,18 +380,6 @@ class _Reader:
     def report_duplicate(self, what: str, name: str, span: Span, first: Span) -> None:
         note = Note("first written here", first)
         self.diagnostics.error("S002", f"the {what} '{name}' is listed twice", span, "keep one of the two", note)
-
-    # -- weights
-
-    def weights(self, getter: Getter) -> WeightsDecl:
-        getter = getter.only("file", "map", "ignore")
-        names = getter.inner("map").entries
-        for key, entry in names.items():
-            if not isinstance(entry.value.data, str):
-                getter.inner("map").wrong(key, "the pattern of a name in the file", entry.value)
-        getter.text("file")  # reports another type
-        ignored = getter.texts("ignore", "a list of patterns of names in the file")
-        return WeightsDecl(getter.value("file"), names, ignored, getter.span)
 
 
 def _parse_location(text: str | None) -> Span | None:

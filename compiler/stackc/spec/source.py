@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stackc.core.diagnostics import Diagnostic, Span, SpecError, did_you_mean, is_invisible
+from stackc.core.diagnostics import Diagnostic, Span, SpecError, did_you_mean
+from stackc.spec.characters import FORBIDDEN, forbidden_character
 
 if TYPE_CHECKING:
     from stackc.spec.markdown import Syntax
@@ -21,11 +22,6 @@ LOCK = "spec.lock.yaml"
 """The file in an artifact with the spec that it was built from, after resolution."""
 
 MARKDOWN = re.compile(r"(?P<file>.+?\.(?:md|markdown))(?:#(?P<name>[^#]*))?", re.IGNORECASE)
-
-# Control characters, and characters that are invisible or show a line in another order than it is parsed.
-_FORBIDDEN_CHARACTER = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u200b\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
-)
 
 
 @dataclass(frozen=True)
@@ -132,11 +128,9 @@ def checked_source(source: Source) -> Source:
         hint = "begin with `stackc: 1`, then write `inputs:` and `graph:`"
         raise SpecError(Diagnostic("S006", "the spec is empty", Span(source.file, 1), hint))
 
-    if match := _FORBIDDEN_CHARACTER.search(text):
+    if match := FORBIDDEN.search(text):
         line, column = text.count("\n", 0, match.start()) + 1, match.start() - text.rfind("\n", 0, match.start())
-        message = f"the character U+{ord(match[0]):04X} is not allowed in a spec"
-        hint = "remove it: it is invisible" if is_invisible(match[0]) else "remove it"
-        raise SpecError(Diagnostic("S001", message, Span(source.file, line, column), hint))
+        raise SpecError(forbidden_character(match[0], Span(source.file, line, column)))
     return replace(source, text=text)
 
 

@@ -49,9 +49,10 @@ def convert_syntax(source: Source, syntax: Syntax) -> str:
 
 
 def without_indent(text: str) -> str:
-    """Remove the indent that a spec has inside of a list in Markdown."""
+    """Remove the indent that a spec has inside of a list in Markdown: that of its first line besides comments."""
     text = text.lstrip("\n")
-    indent = len(text) - len(text.lstrip(" "))
+    first = re.search(r"^( *)(?![ #\n])", text, re.MULTILINE)
+    indent = len(first[1]) if first else 0
     return re.sub(rf"^ {{1,{indent}}}", "", text, flags=re.MULTILINE) if indent else text
 
 

@@ -2,12 +2,14 @@
 
 candidates.py   a module and a session as candidates
 interleave.py   warm-up and rounds
+rest.py         a wait until threads no longer spin
 statistics.py   percentiles, ratios and their intervals
 system_load.py  how many cores other programs kept busy
 """
 
 from stackc.timing.candidates import eager_candidate, session_candidate
-from stackc.timing.interleave import Candidate, interleave, measure
+from stackc.timing.interleave import Candidate, interleave, measure, measure_briefly
+from stackc.timing.rest import wait_for_rest
 from stackc.timing.statistics import Comparison, Ratio, Repetition, Timing, compare_candidates
 
 __all__ = [
@@ -20,5 +22,7 @@ __all__ = [
     "eager_candidate",
     "interleave",
     "measure",
+    "measure_briefly",
     "session_candidate",
+    "wait_for_rest",
 ]

@@ -10,13 +10,15 @@ from functools import partial
 
 import numpy as np
 
-from stackc.timing.statistics import Comparison, Repetition, Seconds, compare_candidates
+from stackc.timing.rest import wait_for_rest
+from stackc.timing.statistics import OPENING_SPREAD, Comparison, Repetition, Seconds, compare_candidates
 from stackc.timing.system_load import busy_cores, usage
 
 Candidate = Callable[[], object]
 Timed = Callable[[], float]
 """Runs a candidate once and returns the seconds that it took."""
 Clock = Callable[[], float]
+Rest = Callable[[], None]
 
 WINDOW = 5  # rounds whose medians are compared to see whether a candidate still becomes faster
 STABLE = 0.95  # of the median of the previous window: below it a candidate is still warming up
@@ -30,12 +32,33 @@ def measure(
     seed: int = 0,
     window: int = WINDOW,
     clock: Clock = time.perf_counter,
+    rest: Rest = wait_for_rest,
+    opening_spread: float = 0.0,
 ) -> Comparison:
-    """Time candidates of this process in one repetition; the first is the baseline of the others."""
-    runs = {name: partial(_time, candidate, clock) for name, candidate in candidates.items()}
+    """Time candidates of this process in one repetition; the first is the baseline of the others.
+
+    After each run, `rest` waits until its threads have left the cores to the next candidate. The intervals allow for
+    `opening_spread`, by which the speed of a candidate differs each time it is opened.
+    """
+    runs = {name: partial(_time, candidate, clock, rest) for name, candidate in candidates.items()}
     with _without_garbage_collection():
         repetition = interleave(runs, seconds=seconds, rounds=rounds, window=window, clock=clock)
-    return compare_candidates(list(runs), [repetition], seed=seed)
+    return compare_candidates(list(runs), [repetition], seed=seed, opening_spread=opening_spread)
+
+
+def measure_briefly(
+    candidates: Mapping[str, Candidate], *, clock: Clock = time.perf_counter, rest: Rest = wait_for_rest
+) -> Comparison:
+    """Time candidates as a build does: 2.5 s in all for two that take a tenth of a second, warming up included."""
+    return measure(
+        candidates,
+        seconds=1.6,
+        rounds=(10, 1000),
+        window=2,
+        clock=clock,
+        rest=rest,
+        opening_spread=OPENING_SPREAD,
+    )
 
 
 def interleave(
@@ -92,7 +115,10 @@ def _rounds(runs: Mapping[str, Timed], seconds: float, rounds: tuple[int, int], 
     return np.array(rows)
 
 
-def _time(candidate: Candidate, clock: Clock) -> float:
+def _time(candidate: Candidate, clock: Clock, rest: Rest) -> float:
     start = clock()
     candidate()
-    return clock() - start
+    seconds = clock() - start
+
+    rest()
+    return seconds

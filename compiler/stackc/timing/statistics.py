@@ -8,7 +8,8 @@ are resampled
   file on a busy machine "differed" in 36 % of the comparisons instead of the nominal 5 %, in blocks in 11 %,
 - and by repetition, if candidates were opened several times: two processes of the very same file differ by half a
   percent in every round, by where their memory happens to be. With one process each, half of the comparisons of a file
-  with itself found a difference; with three, one in ten.
+  with itself found a difference; with three, one in ten. A single opening cannot show by how much the next would
+  differ: there each resample draws it, from the spread seen here.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ Seconds = NDArray[np.float64]
 
 RESAMPLES = 2000
 BLOCKS = 10  # in each resampled repetition
+OPENING_SPREAD = 0.005  # standard deviation of the speed of one file, opened again and again, relative to the mean
+DISTURBED = 0.15  # cores kept busy by other programs, above which times of several threads are not reliable
 PERCENTILES = (50, 90, 99)
 
 
@@ -81,6 +84,11 @@ class Comparison:
     ratios: tuple[Ratio, ...]
     others: float | None
 
+    @property
+    def disturbed(self) -> bool:
+        """Whether other programs kept so much of the machine busy that the figures should be measured again."""
+        return self.others is not None and self.others > DISTURBED
+
     def to_json(self) -> dict[str, Any]:
         """Return the figures for a report, times in milliseconds."""
         rows = {
@@ -104,14 +112,23 @@ class Repetition:
 
 
 def compare_candidates(
-    names: Sequence[str], repetitions: Sequence[Repetition], *, baseline: str | None = None, seed: int = 0
+    names: Sequence[str],
+    repetitions: Sequence[Repetition],
+    *,
+    baseline: str | None = None,
+    seed: int = 0,
+    opening_spread: float = 0.0,
 ) -> Comparison:
-    """Compare candidates over all repetitions, each with the baseline; that is the first if none is named."""
+    """Compare candidates over all repetitions, each with the baseline; that is the first if none is named.
+
+    `opening_spread` is the standard deviation between openings that the repetitions do not show, relative to the mean.
+    """
     columns = np.concatenate([repetition.seconds for repetition in repetitions]).T
     timings = {name: Timing(column) for name, column in zip(names, columns, strict=True)}
 
     base = names.index(baseline) if baseline is not None else 0
     medians, resampled = np.median(columns, axis=1), _resampled_medians(repetitions, seed)
+    resampled *= np.random.default_rng([seed, 1]).normal(1.0, opening_spread, resampled.shape)
     low, high = np.percentile(resampled / resampled[:, [base]], (2.5, 97.5), axis=0)
     ratios = tuple(
         Ratio(name, names[base], float(medians[i] / medians[base]), float(low[i]), float(high[i]))

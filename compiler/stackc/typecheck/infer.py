@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from stackc.components.base import Limit, Signature, SignatureError
 from stackc.core.diagnostics import Collector, Diagnostic, Note, Span, SpecError, closest
+from stackc.core.suggestions import bounded_suggestions
 from stackc.core.types import INT64, Bounds, Dim, TensorType, product
 from stackc.ir.model import Graph, Node, Region, ValueRef
 from stackc.ir.typed import TypedGraph, TypedRegion
@@ -23,6 +24,7 @@ MOST_PARAMS = 4
 """Params of a block that a message names."""
 
 
+@bounded_suggestions()
 def infer_types(graph: Graph) -> TypedGraph:
     """Return the graph with the type of every value and the signature of every component.
 

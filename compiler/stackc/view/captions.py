@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Mapping, Sequence
 
@@ -10,18 +9,17 @@ from stackc.components.custom.module import CustomModule
 from stackc.components.reparam import Reparam
 from stackc.ir.model import Node, Operand, Region
 from stackc.ir.typed import TypedRegion
+from stackc.spec.characters import without_entities
 from stackc.typecheck.cost import Cost, cost_of_node
 from stackc.view.figures import flops_text, parameters_text, type_text
 from stackc.view.picture import PictureArrow
 
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
-_ENTITY = re.compile(r"#(\w+);")
 
 
 def plain_label(label: str) -> str:
     """Return a label of a drawing as Mermaid shows it: entity codes decoded, breaks as line ends."""
-    text = _BREAK.sub("\n", label.strip("`"))
-    return _ENTITY.sub(lambda code: html.unescape(f"&#{code[1]};" if code[1].isdecimal() else f"&{code[1]};"), text)
+    return without_entities(_BREAK.sub("\n", label.strip("`")))
 
 
 def title_of(node: Node, region: Region) -> str:

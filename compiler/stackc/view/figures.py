@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 
-from stackc.core.plurals import counted as counted
 from stackc.core.types import Dim, Monomial, Symbol, TensorType
 
 _UNITS = ("", "k", "M", "G", "T", "P", "E")

@@ -3,4 +3,5 @@
 files/    files of named tensors
 rules.py  `weights: {map: …}`: the names that parameters have in a file
 match.py  match every tensor of a program with a tensor of the file
+finite.py tensors that hold NaN or Inf
 """

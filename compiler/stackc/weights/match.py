@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from stackc.core.diagnostics import Collector, Diagnostic, Span, did_you_mean
+from stackc.core.suggestions import bounded_suggestions
 from stackc.core.types import FLOATS, TensorType
 from stackc.spec.document import Document, WeightsDecl
 from stackc.weights.files import Array, TensorFile
-from stackc.weights.rules import Rule, plain_file_name, wildcards
+from stackc.weights.rules import Rule, older_name, plain_file_name, wildcards
 
 
 def weights_path(document: Document, override: Path | None) -> tuple[Path | None, Span | None]:
@@ -85,6 +86,7 @@ class Weights(Mapping[str, Array]):
         return len(self.names)
 
 
+@bounded_suggestions()
 def match_weights(
     file: TensorFile,
     types: Mapping[str, TensorType],
@@ -128,8 +130,7 @@ class _Matcher:
         source = TensorSource.of(wanted, self.file.shapes)
         if source.name not in self.file.shapes:
             mapped_to = f" ('{wanted}')" if wanted != name else ""
-            used = self._used()
-            hint = did_you_mean(wanted, [candidate for candidate in self.file.shapes if candidate not in used])
+            hint = self._missing_hint(name, wanted)
             self._error("W801", f"{self.file_name} has no tensor for '{name}'{mapped_to}", hint)
             return
 
@@ -145,6 +146,13 @@ class _Matcher:
         if file_shape != shape:
             message = f"'{name}' has shape {list(shape)} in the spec but {list(file_shape)} in {self.file_name}"
             self._error("W803", message, _transposed_hint(shape, file_shape, wanted))
+
+    def _missing_hint(self, name: str, wanted: str) -> str | None:
+        """Return a hint for a parameter without a tensor: its older name in PyTorch, or else the nearest unused one."""
+        older, used = older_name(name), self._used()
+        if older in self.file.shapes:
+            return f"'{older}' is its older name in PyTorch: write `weights: {{map: {{{name}: {older}}}}}`"
+        return did_you_mean(wanted, [candidate for candidate in self.file.shapes if candidate not in used])
 
     def require_all_used(self, ignored: list[re.Pattern[str]]) -> None:
         """Report W802 for every tensor of the file that is neither used nor ignored."""

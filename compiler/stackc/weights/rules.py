@@ -42,6 +42,18 @@ def plain_file_name(name: str) -> str:
     return plain_name(name) if name.endswith(".original") else name
 
 
+_OLDER_ENDINGS = {"original": "_orig", "original0": "_g", "original1": "_v", "0._u": "_u", "0._v": "_v"}
+
+
+def older_name(name: str) -> str | None:
+    """Return the name that torch.nn.utils.spectral_norm and weight_norm, which came before parametrizations, store.
+
+    `b.parametrizations.weight.original` is `b.weight_orig` there.
+    """
+    match = re.fullmatch(r"((?:.+\.)?)parametrizations\.([^.]+)\.(original[01]?|0\._[uv])", name)
+    return f"{match[1]}{match[2]}{_OLDER_ENDINGS[match[3]]}" if match else None
+
+
 def wildcards(pattern: str) -> re.Pattern[str]:
     """Compile a pattern: `*` matches one part of a dotted name or a piece of it, `**` any number of parts."""
     return re.compile(re.escape(pattern).replace(r"\*\*", "(.+)").replace(r"\*", "([^.]+)"))

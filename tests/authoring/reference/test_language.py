@@ -25,6 +25,7 @@ def test_there_are_examples_of_both_syntaxes_and_nothing_else_is_fenced() -> Non
     assert TEXT.count("```") == 2 * len(EXAMPLES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("syntax", "text"), EXAMPLES)
 def test_every_example_builds(syntax: str, text: str, tmp_path: Path) -> None:
     path = tmp_path / ("example.mmd" if syntax == "mermaid" else "example.yaml")

@@ -77,6 +77,7 @@ def test_error_unknown_name() -> None:
     assert "no component is called 'linaer'; did you mean 'linear'?" in done.output
 
 
+@pytest.mark.slow
 def test_it_needs_no_torch() -> None:
     run = "import sys; from stackc.cli import cli; cli(['ops', 'attention'], standalone_mode=False)"
     subprocess.run([sys.executable, "-c", f"{run}; assert 'torch' not in sys.modules"], check=True, capture_output=True)

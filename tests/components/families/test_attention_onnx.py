@@ -11,6 +11,7 @@ BATCH, SEQ = Dim.symbol("batch"), Dim.symbol("seq")
 X, MASK = TensorType("float32", shape(BATCH, SEQ, 16)), TensorType("int64", shape(BATCH, SEQ))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opset", [23, 18])
 @pytest.mark.parametrize("causal", [False, True])
 def test_query_without_any_key(opset: int, causal: bool) -> None:

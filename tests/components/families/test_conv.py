@@ -91,8 +91,12 @@ def test_patches_go_row_by_row() -> None:
 
 def test_error_no_padding_keeps_the_sizes(refused: Refused) -> None:
     error = refused(Conv2d(out=3, kernel=4, padding="same"), IMAGE)
-    assert (error.message, error.field) == ("no padding keeps the sizes with a kernel of 4", "padding")
-    assert error.hint == "use an odd kernel: 3 or 5 would work"
+    assert (error.message, error.field) == (
+        "no equal padding on both sides keeps the sizes with a kernel of 4",
+        "padding",
+    )
+    pad = "`pad` before it, with `axis: [2, 3], before: [1, 1], after: [2, 2]`"
+    assert error.hint == f"put {pad}, and write `padding: 0`; or use an odd kernel"
     error = refused(Conv2d(out=3, kernel=3, stride=2, padding="same"), IMAGE)
     assert error.message == "padding same needs stride 1, but stride is 2"
 

@@ -86,18 +86,21 @@ def written_charts() -> Iterator[tuple[str, str]]:
         yield f"init {path}", scaffold(mermaid.rpartition("---\n")[2], path.name, "bare").text
 
 
+@pytest.mark.slow
 def test_mermaid_accepts_what_the_project_shows(judge: Judge) -> None:
     charts = dict(project_charts())
     assert {"specs/seed.mmd", "README.md"} <= {name.partition(":")[0] for name in charts}
     assert not refused(charts, judge)
 
 
+@pytest.mark.slow
 def test_mermaid_accepts_what_stackc_writes(judge: Judge) -> None:
     charts = dict(written_charts())
     assert len(charts) == 5 * len(SPECS)
     assert not refused(charts, judge)
 
 
+@pytest.mark.slow
 def test_the_corpus_has_mermaids_answers(judge: Judge) -> None:
     """test_mermaid_corpus.py compares our reader with the corpus where Mermaid is not installed."""
     corpus = json.loads(CORPUS.read_text(encoding="utf-8"))["flowcharts"]
@@ -109,6 +112,7 @@ def test_the_corpus_has_mermaids_answers(judge: Judge) -> None:
             assert answer == expected
 
 
+@pytest.mark.slow
 def test_mermaid_reads_what_is_generated(judge: Judge) -> None:
     drawn: list[Drawing] = []
 
@@ -133,6 +137,7 @@ def test_the_reserved_words_are_mermaids(judge: Judge) -> None:
     assert refused(charts, judge).keys() == MERMAID_WORDS
 
 
+@pytest.mark.slow
 def test_no_word_of_mermaids_grammars_is_overlooked(judge: Judge) -> None:
     """Words in the rules of all its lexers, including those of other diagrams."""
     assert FOLDER is not None

@@ -142,6 +142,7 @@ def test_nothing_is_a_drawing(text: str) -> None:
     assert read(text) == Drawing()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     ["-", "=", ".", "-.", "(", "[", "<", ">", "|", '"', " & ", "%%{", "@{", "~", " ", ";", "-- a;", "-. a;", "A>a\n",

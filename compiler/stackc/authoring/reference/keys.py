@@ -13,7 +13,7 @@ from typing import Any, get_args
 from stackc.components.families.merge import MERGES
 from stackc.core.types import INPUT_DTYPES
 from stackc.resolve.stacks import Mode
-from stackc.spec.document import LANGUAGE_VERSION
+from stackc.spec.document import LANGUAGE_VERSION, NONFINITE
 from stackc.spec.params import KINDS
 
 Schema = Mapping[str, Any]
@@ -42,7 +42,11 @@ def _one_or_list(item: Schema, *, empty: bool = False, unique: bool = False) -> 
 
 
 TEXT: Schema = {"type": "string"}
-_NAME: Schema = {"type": "string", "pattern": r"^[^\s/\\:]+$", "maxLength": 100}
+# the devices of Windows in any case: patterns of JSON Schema have no flags
+_DEVICE = r"(?:[cC][oO][nN]|[pP][rR][nN]|[aA][uU][xX]|[nN][uU][lL]|(?:[cC][oO][mM]|[lL][pP][tT])[0-9])"
+_NAME: Schema = {
+    "type": "string", "pattern": rf"^(?!-)(?!{_DEVICE}(?:\.|$))[^\s/\\:]*[^\s/\\:.]$", "maxLength": 100,
+}  # fmt: skip
 _COUNT: Schema = {"anyOf": [_ref("size"), {"type": "null"}]}
 _WHOLE: Schema = {"anyOf": [{"type": "integer"}, _ref("expression")]}
 _PLAIN: Schema = {"type": ["string", "number", "boolean", "null"]}
@@ -178,6 +182,18 @@ WEIGHTS: Mapping[str, Key] = {
     "file": Key("path", "a file of tensors: .safetensors, .npz, .pt, or the .index.json of several", TEXT),
     "map": Key("mapping", "patterns of stackc's names, and the names in the file", _ref("texts")),
     "ignore": Key("list", "patterns of names in the file that the model does not use", _one_or_list(TEXT, empty=True)),
+    "nonfinite": Key(
+        "list", "patterns of names in the file whose tensors may hold NaN or Inf", _one_or_list(TEXT, empty=True)
+    ),
+}
+
+OUTPUT: Mapping[str, Key] = {
+    "of": Key("node", "the node whose value it is, or a path into one: `encoder.3`", TEXT, required=True),
+    "nonfinite": Key(
+        "list",
+        f"what it is meant to hold besides numbers: {', '.join(NONFINITE)}; the proof fails on others",
+        _one_or_list({"enum": [*NONFINITE]}, empty=True, unique=True),
+    ),
 }
 
 KEYS: Mapping[str, Mapping[str, Key]] = MappingProxyType(
@@ -190,6 +206,7 @@ KEYS: Mapping[str, Mapping[str, Key]] = MappingProxyType(
         "stack": STACK,
         "torch": CUSTOM,
         "block": BLOCK,
+        "output": OUTPUT,
         "weights": WEIGHTS,
     }
 )

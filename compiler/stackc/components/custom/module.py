@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, Union, get_args,
 
 from stackc.components.base import Component, Port, Signature
 from stackc.components.construction import ConstructorCall, construct
+from stackc.components.custom.trusted_imports import NOTHING_TRUSTED, TrustedImports
 from stackc.components.fields import FieldSpec, field_of
 from stackc.core.types import TensorType
 
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
 class Unfit(Exception):
     """A class cannot be a component; the message says why, `hint` how to fix it, if that is known."""
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
+    def __init__(self, message: str, hint: str | None = None, code: str = "N317") -> None:
         super().__init__(message)
         self.hint = hint
+        self.code = code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,7 @@ class CustomModule(Component):
     """
 
     make: ClassVar[type[nn.Module]]
+    imports: ClassVar[TrustedImports]
     arguments: tuple[tuple[str, object], ...] = ()
 
     @classmethod
@@ -67,19 +70,22 @@ class CustomModule(Component):
 def _signature(module: CustomModule, inputs: tuple[TensorType | None, ...]) -> Signature:
     from stackc.components.custom.symbolic import traced
 
-    return traced(lambda: module.construction().build(), inputs, module.outputs)
+    with module.imports:
+        return traced(lambda: module.construction().build(), inputs, module.outputs)
 
 
-_CLASSES: dict[tuple[type[nn.Module], str, tuple[str, ...]], type[CustomModule]] = {}
+_CLASSES: dict[tuple[type[nn.Module], str, tuple[str, ...], TrustedImports], type[CustomModule]] = {}
 
 
-def custom_module(make: type[nn.Module], name: str, outputs: tuple[str, ...]) -> type[CustomModule]:
+def custom_module(
+    make: type[nn.Module], name: str, outputs: tuple[str, ...], imports: TrustedImports = NOTHING_TRUSTED
+) -> type[CustomModule]:
     """Return the component class for modules of the class `make`, which the spec calls `name`.
 
-    Equal arguments give the same class, since components are equal only if their classes are. Raises Unfit if the class
-    cannot be a component.
+    `imports` are open while its code runs for the first time. Equal arguments give the same class, since components are
+    equal only if their classes are. Raises Unfit if the class cannot be a component.
     """
-    key = make, name, outputs
+    key = make, name, outputs, imports
     if key not in _CLASSES:
         ports, fields = tuple(_ports(make, name)), {field.name: field for field in _fields(make, name)}
         attributes = {
@@ -89,6 +95,7 @@ def custom_module(make: type[nn.Module], name: str, outputs: tuple[str, ...]) ->
             "outputs": outputs,
             "described": fields,
             "make": make,
+            "imports": imports,
         }
         documentation = {"__doc__": inspect.getdoc(make), "__module__": __name__}
         _CLASSES[key] = type(make.__name__, (CustomModule,), attributes | documentation)

@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from stackc.components.base import Signature, SignatureError
 from stackc.components.custom.foreign_errors import RAISED, describe, raised_at
+from stackc.components.custom.trusted_imports import missing_trust
 from stackc.core.torch_internals import (
     CleanDiv,
     ConstantSource,
@@ -44,7 +45,8 @@ def traced(make: Callable[[], nn.Module], inputs: Sequence[TensorType | None], o
     """Return the signature of a module on inputs of these types, None at an unconnected port.
 
     Raises SignatureError: T210 if the module cannot be constructed or run on them, or does not return one tensor for
-    each of `outputs`; T211 if its output sizes depend on values, or if it works for one size only.
+    each of `outputs`; T211 if its output sizes depend on values, or if it works for one size only;
+    N316 if it imports a module that is not trusted.
     """
     sizes = _Sizes(inputs)
     with sizes.fake, torch.no_grad(), _quiet():
@@ -154,6 +156,8 @@ def _signature_errors(failure: str, sizes: _Sizes) -> Iterator[None]:
         if "UninitializedParameter" in str(error):
             message, hint = "its parameters have no shape before the first run", "write their sizes: not LazyLinear"
             raise SignatureError(message, code="T210", hint=hint) from None
+        if problem := missing_trust(error):
+            raise SignatureError(problem[0], code="N316", hint=problem[1]) from None
         raise SignatureError(f"it {failure}: {sizes.with_dims(describe(error))}", code="T210") from None
 
 

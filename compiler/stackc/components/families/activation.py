@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from stackc.components.base import Component, Signature, SignatureError, TypePreserving, axis_of, fixed, require_float
+from stackc.components.base import (
+    Component,
+    Signature,
+    SignatureError,
+    TypePreserving,
+    axis_of,
+    channels_of,
+    require_float,
+)
 from stackc.components.construction import ConstructorCall, construct
 from stackc.components.fields import Probability, Range
 from stackc.components.registry import component
@@ -19,7 +27,7 @@ class Elementwise(Component):
 
     def signature(self, x: TensorType) -> Signature:
         """Return the same type."""
-        require_float(x)
+        require_float(x, is_arithmetic=True)
         return Signature((x,))
 
 
@@ -197,7 +205,7 @@ class Prelu(TypePreserving):
 
     def signature(self, x: TensorType) -> Signature:
         """Return the same type; weight [1], or [channels]."""
-        require_float(x)
+        require_float(x, is_arithmetic=True)
         return Signature((x,), {"weight": x.with_shape(self._slopes(x))})
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
@@ -209,7 +217,7 @@ class Prelu(TypePreserving):
     def _slopes(self, x: TensorType) -> int:
         if self.per_channel and x.rank < 2:
             raise SignatureError(f"expects [batch, channels, ...], got {x}", port="x")
-        return fixed(x.shape[1], "the channel axis", port="x") if self.per_channel else 1
+        return channels_of(x) if self.per_channel else 1
 
 
 @component("glu", "x")
@@ -249,7 +257,7 @@ class Softmax(TypePreserving):
 
     def signature(self, x: TensorType) -> Signature:
         """Return the same type."""
-        require_float(x)
+        require_float(x, is_arithmetic=True)
         axis_of(self.axis, x)
         return Signature((x,))
 
@@ -271,7 +279,7 @@ class LogSoftmax(Component):
 
     def signature(self, x: TensorType) -> Signature:
         """Return the same type."""
-        require_float(x)
+        require_float(x, is_arithmetic=True)
         axis_of(self.axis, x)
         return Signature((x,))
 

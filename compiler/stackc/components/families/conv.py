@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from stackc.components.base import Component, Limit, Signature, SignatureError, fixed, require_divisor, require_float
+from stackc.components.base import (
+    Component,
+    Limit,
+    Signature,
+    SignatureError,
+    channels_of,
+    require_divisor,
+    require_float,
+)
 from stackc.components.construction import ConstructorCall, construct
 from stackc.components.fields import Size
 from stackc.components.registry import component
@@ -38,7 +47,7 @@ Bias = Annotated[bool, "learn a bias for each channel of y"]
 
 
 def _channels(x: TensorType, groups: int, out: int) -> int:
-    channels = fixed(x.shape[1], "the channel axis", port="x")
+    channels = channels_of(x)
     require_divisor(groups, channels, field="groups", of="channels")
     require_divisor(groups, out, field="groups", of="out")
     return channels
@@ -98,13 +107,20 @@ class Convolution(Component):
 
         for kernel, dilation in zip(kernels, dilations, strict=True):
             if dilation * (kernel - 1) % 2:
-                odd = f"{kernel - 1} or {kernel + 1}" if kernel > 2 else "3"
-                raise SignatureError(
-                    f"no padding keeps the sizes with a kernel of {kernel}",
-                    field="padding",
-                    hint=f"use an odd kernel: {odd} would work",
-                )
+                message = f"no equal padding on both sides keeps the sizes with a kernel of {kernel}"
+                raise SignatureError(message, field="padding", hint=_uneven_padding(kernels, dilations))
         return halves
+
+
+def _uneven_padding(kernels: Sequence[int], dilations: Sequence[int]) -> str:
+    """Return the hint how to keep the sizes with an even kernel: as PyTorch, with one more zero behind than before."""
+    totals = [dilation * (kernel - 1) for kernel, dilation in zip(kernels, dilations, strict=True)]
+    axes, before, after = (
+        values[0] if len(values) == 1 else values
+        for values in ([*range(2, 2 + len(totals))], [n // 2 for n in totals], [n - n // 2 for n in totals])
+    )
+    pad = f"`pad` before it, with `axis: {axes}, before: {before}, after: {after}`"
+    return f"put {pad}, and write `padding: 0`; or use an odd kernel"
 
 
 @component("conv1d", "x")
@@ -304,7 +320,7 @@ class PatchEmbed(Component):
         """Return one vector per patch; `proj` has the parameters of a conv2d."""
         require_float(x)
         require_channels_first(x, 4)
-        channels = fixed(x.shape[1], "the channel axis", port="x")
+        channels = channels_of(x)
         y = x.with_shape(x.shape[0], product(self._patches(x)), self.dim)
         weight = x.with_shape(self.dim, channels, *per_axis(self.patch, x, "patch"))
         bias = {"proj.bias": x.with_shape(self.dim)} if self.bias else {}
@@ -315,7 +331,7 @@ class PatchEmbed(Component):
         """Return a torch.nn.Conv2d, `proj`, with kernels side by side, and its positions as a sequence."""
         from stackc.modules.conv import PatchEmbed
 
-        channels, patch = fixed(x.shape[1], "the channel axis", port="x"), plain(self.patch, x, "patch")
+        channels, patch = channels_of(x), plain(self.patch, x, "patch")
         return construct(PatchEmbed, channels, self.dim, patch, self.bias)
 
     def _patches(self, x: TensorType) -> list[Dim]:

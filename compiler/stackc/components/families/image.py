@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from stackc.components.base import Component, Signature, SignatureError, fixed, require_float
+from stackc.components.base import Component, Signature, SignatureError, channels_of, require_float
 from stackc.components.construction import ConstructorCall, construct
 from stackc.components.fields import Size
 from stackc.components.registry import component
@@ -258,7 +258,7 @@ class PixelShuffle(Component):
     def signature(self, x: TensorType) -> Signature:
         """Return the type with fewer channels and more positions."""
         require_channels_first(x, 4)
-        channels = fixed(x.shape[1], "the channel axis", port="x")
+        channels = channels_of(x)
         if channels % self.factor**2:
             message = f"factor² = {self.factor**2} does not divide channels {channels}"
             raise SignatureError(message, code="T202", field="factor")

@@ -9,8 +9,8 @@ from stackc.components.base import Component, Limit, Port, Signature, SignatureE
 from stackc.components.construction import ConstructorCall, construct
 from stackc.components.fields import Range, Size
 from stackc.components.registry import component
-from stackc.components.size_expressions import Extent, SizeExpression, read_off, written
-from stackc.core.types import Dim, Floor, TensorType, product
+from stackc.components.size_expressions import Extent, SizeExpression, read_off, without_floors, written
+from stackc.core.types import Dim, TensorType, product
 
 if TYPE_CHECKING:
     from torch import nn
@@ -335,7 +335,7 @@ class Slice(Component):
 
         Raises SignatureError unless their number is a constant or grows with the dims.
         """
-        rest = _without_floors(entries - self.start - size if self.start >= 0 else Dim.of(-self.start) - size)
+        rest = without_floors(entries - self.start - size if self.start >= 0 else Dim.of(-self.start) - size)
         if any(monomial and coefficient < 0 for monomial, coefficient in rest.terms) or (rest.constant or 0) < 0:
             message = f"{size} entries from {self.start} on may exceed the {entries} of axis {self.axis} of {x}"
             raise SignatureError(message, field="size")
@@ -376,15 +376,6 @@ def _read_off_all(
         message = "like is unused: all sizes are numbers"
         raise SignatureError(message, code="T208", port="like", hint="remove the arrow into it")
     return tuple(read_off(size, (x, like), field) for size in sizes)
-
-
-def _without_floors(dim: Dim) -> Dim:
-    """Return a dim that is at least 0 only if this one is: floor divisions that are subtracted become exact ones."""
-    for monomial, coefficient in dim.terms:
-        if coefficient < 0 and len(monomial) == 1 and isinstance(floor := monomial[0], Floor):
-            rest = dim - Dim(((monomial, coefficient),))
-            return _without_floors(rest * floor.divisor + floor.numerator * coefficient)
-    return dim
 
 
 def _at_least_one(sizes: Sequence[int | Dim]) -> tuple[Limit, ...]:

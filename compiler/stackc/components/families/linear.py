@@ -62,7 +62,7 @@ class Scale(Component):
 
     def signature(self, x: TensorType) -> Signature:
         """Return the same type."""
-        require_float(x)
+        require_float(x, is_arithmetic=True)
         return Signature((x,))
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
@@ -93,7 +93,7 @@ class LearnedScale(Component):
 
     def signature(self, x: TensorType) -> Signature:
         """Return the same type; weight [features], or []."""
-        require_float(x)
+        require_float(x, is_arithmetic=True)
         if self.exponential and self.initial <= 0:
             raise SignatureError(
                 f"initial {self.initial:g} has no logarithm", field="initial", hint="exponential needs a number above 0"

@@ -9,7 +9,16 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated
 
-from stackc.components.base import Component, Port, Signature, SignatureError, axis_of, features_of, require_float
+from stackc.components.base import (
+    NO_CAST,
+    Component,
+    Port,
+    Signature,
+    SignatureError,
+    axis_of,
+    features_of,
+    require_float,
+)
 from stackc.components.construction import ConstructorCall, construct
 from stackc.components.families.linear import linear_flops, linear_parameters
 from stackc.components.fields import Size
@@ -241,7 +250,7 @@ def _without(axis: int, x: TensorType) -> Shape:
 def require_floats(x: tuple[TensorType, ...]) -> None:
     """Raise SignatureError unless the elements of each are floating-point numbers."""
     for t in x:
-        require_float(t)
+        require_float(t, is_arithmetic=True)
 
 
 def require_numbers(x: tuple[TensorType, ...]) -> None:
@@ -254,7 +263,9 @@ def require_numbers(x: tuple[TensorType, ...]) -> None:
 def _require_same_dtype(x: tuple[TensorType, ...]) -> None:
     for other in x[1:]:
         if other.dtype != x[0].dtype:
-            raise SignatureError(f"expects a single element type, got {x[0]} and {other}", code="T203", port="x")
+            hint = NO_CAST if {x[0].is_float, other.is_float} == {True, False} else None
+            message = f"expects a single element type, got {x[0]} and {other}"
+            raise SignatureError(message, code="T203", port="x", hint=hint)
 
 
 def broadcast(x: tuple[TensorType, ...]) -> TensorType:

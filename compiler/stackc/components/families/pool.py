@@ -141,7 +141,7 @@ class Reduction(Component):
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type without the axes, or with size 1 there."""
-        require_float(x)
+        require_float(x, is_arithmetic=True)
         axes = axes_of(self.axis, x)
         reduced = (1,) if self.keepdim else ()
         sizes = [new for i, size in enumerate(x.shape) for new in (reduced if i in axes else (size,))]

@@ -21,6 +21,7 @@ import re
 from dataclasses import dataclass
 
 from stackc.core.diagnostics import Collector, Span, SpecError, did_you_mean
+from stackc.spec.characters import forbidden_character, forbidden_entity
 from stackc.spec.drawing import Drawing, StyleLine
 from stackc.spec.mermaid.drawing_builder import DrawingBuilder, OpenGroup
 from stackc.spec.mermaid.labels import read_bracketed, read_properties
@@ -40,12 +41,17 @@ def read_drawing(text: str, *, file: str, line: int = 1, column: int = 1, header
     """Parse a diagram whose first character is at `line` and `column` of `file`.
 
     `column` is the indent of an embedded diagram, the same for all of its lines. With `header` it must begin with
-    `graph LR` or the like. Raises SpecError with every problem, at most the first thousand: S101 to S113, and S008 for
-    names.
+    `graph LR` or the like. Raises SpecError with every problem, at most the first thousand: S101 to S113, S001 for an
+    entity code of a control character, and S008 for names.
     """
     source = preprocess_mermaid(text, Tokenizer(text, file, line, column).span)
+    tokens = Tokenizer(source.text, file, line, column)
     builder = DrawingBuilder(Collector([*source.problems]), styling=[*source.directives])
-    reader = _Reader(Tokenizer(source.text, file, line, column), builder)
+    if entity := forbidden_entity(source.text):
+        character, code = entity
+        builder.diagnostics.extend(SpecError(forbidden_character(character, tokens.span(*code.span()), code[0])))
+
+    reader = _Reader(tokens, builder)
     direction = reader.header(required=header)
     reader.statements()
     return builder.drawing(direction, source.comments)

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from stackc.core.diagnostics import Collector, Diagnostic, Note, Span, SpecError
+from stackc.spec.characters import FORBIDDEN, forbidden_character, forbidden_escape
 from stackc.spec.yaml.tree import Entry, Scalar, Value
 from stackc.spec.yaml.yaml_lines import YamlLines
 from stackc.spec.yaml.yaml_mistakes import (
@@ -152,6 +153,7 @@ class _Reader:
             if not isinstance(event, yaml.ScalarEvent):
                 raise SpecError(Diagnostic("S001", "a key must be plain text", span))
 
+            self.check_escapes(event)
             entry = Entry(span, self.value(next(events), events, depth + 1))
             if not event.style:
                 self.check_plain_key(event.value, entry, entries)
@@ -174,6 +176,18 @@ class _Reader:
             message = f"'{key}' is the rest of a text that YAML splits at its comma"
             self.diagnostics.error("S001", message, span, unsplit_hint(entries_before, key))
 
+    def check_escapes(self, scalar: Any) -> None:
+        """Report S001 for a double-quoted text or key with an escape of a character that is not allowed raw."""
+        if scalar.style != '"' or not FORBIDDEN.search(scalar.value):
+            return
+        text = "\n".join(self.lines.lines)
+        start = scalar.start_mark.index
+        if escape := forbidden_escape(text[start : scalar.end_mark.index]):
+            character, offset, written = escape
+            at = self.lines.at_index(text, start + offset)
+            span = replace(at, end=at.column + len(written))
+            self.diagnostics.extend(SpecError(forbidden_character(character, span, written)))
+
     def alias(self, event: Any) -> Value:
         """Return the anchored value. Its size counts again, so that aliases of aliases run into MAX_VALUES."""
         value = self.anchors.get(event.anchor)
@@ -189,6 +203,7 @@ class _Reader:
 
     def scalar(self, event: Any) -> Value:
         span = self.lines.span(event)
+        self.check_escapes(event)
         if event.style == "|":
             return Value(event.value, span, self.lines.block_start(event))
 
