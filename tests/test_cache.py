@@ -1,4 +1,4 @@
-"""The cache: what is torn or foreign counts as none, nothing that goes wrong is raised, and it does not grow."""
+"""The cache: damaged or foreign entries count as missing, no failure is raised, and its size is bounded."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_what_was_written_is_read(cache: Cache) -> None:
     assert sorted(path.name for path in cache.folder.iterdir()) == [A, B]
 
 
-def test_torn_flipped_and_foreign_entries_are_none_and_written_anew(cache: Cache) -> None:
+def test_torn_flipped_and_foreign_entries_are_missing_and_can_be_rewritten(cache: Cache) -> None:
     cache.write(A, b"content")
     cache.write(B, b"content")
     whole = (cache.folder / A).read_bytes()
@@ -46,7 +46,7 @@ def test_torn_flipped_and_foreign_entries_are_none_and_written_anew(cache: Cache
     assert cache.read(A) == b"content"
 
 
-def test_a_folder_that_cannot_be_written_is_as_good_as_none(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_like_no_cache(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     cache = Cache(tmp_path / "file" / "cache")
     cache.write(A, b"content")
@@ -66,7 +66,7 @@ def test_a_full_disk_leaves_nothing_behind(cache: Cache, monkeypatch: pytest.Mon
     assert [path.name for path in cache.folder.iterdir()] == [A]
 
 
-def test_a_folder_in_the_place_of_an_entry(cache: Cache) -> None:
+def test_a_folder_in_place_of_an_entry(cache: Cache) -> None:
     (cache.folder / A).mkdir(parents=True)
     cache.write(A, b"content")
     assert cache.read(A) is None
@@ -90,7 +90,7 @@ def test_what_is_long_unused_goes(cache: Cache) -> None:
     assert kept(cache) == "a"
 
 
-def test_the_longest_unused_go_where_it_is_too_large_and_reading_is_using(cache: Cache) -> None:
+def test_the_longest_unused_go_if_it_is_too_large_and_reading_is_use(cache: Cache) -> None:
     for key, days in ((A, 3), (B, 2), (C, 1)):
         aged(cache, key, 1000, days)
     assert cache.read(A)
@@ -114,7 +114,7 @@ def test_what_a_killed_build_left_goes_but_not_what_another_is_writing(cache: Ca
 
 @pytest.mark.slow
 def test_two_processes_at_once_never_read_half_an_entry(cache: Cache) -> None:
-    """Each writes the same few keys over and over and reads them: every time all of one of the two contents."""
+    """Each writes the same few keys repeatedly and reads them: every time the whole of one of the two contents."""
     code = """
 import sys
 from pathlib import Path
@@ -123,9 +123,10 @@ cache, mine = Cache(Path(sys.argv[1])), sys.argv[2].encode() * 50_000
 for turn in range(300):
     key = "abc"[turn % 3] * 64
     cache.write(key, mine)
-    found = cache.read(key)
-    assert found is not None and len(found) == 50_000 and len(set(found)) == 1, found and found[:10]
+    content = cache.read(key)
+    assert content is not None and len(content) == 50_000 and len(set(content)) == 1, content and content[:10]
 """
+
     processes = [subprocess.Popen([sys.executable, "-c", code, str(cache.folder), letter]) for letter in "xy"]
     assert [process.wait(timeout=60) for process in processes] == [0, 0]
     assert kept(cache) in ("abc", "acb", "bac", "bca", "cab", "cba")
@@ -141,7 +142,7 @@ def test_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
     monkeypatch.setenv("XDG_CACHE_HOME", "/var/cache/ada")
     assert user_cache() == Cache(Path("/var/cache/ada/stackc"))
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # which the standard says is to be ignored
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # the standard says to ignore it
     assert user_cache() == Cache(Path("/home/ada/.cache/stackc"))
     monkeypatch.setattr(sys, "platform", "darwin")
     assert user_cache() == Cache(Path("/home/ada/Library/Caches/stackc"))
@@ -168,7 +169,7 @@ def test_the_command(cache: Cache) -> None:
     assert not list(cache.folder.iterdir())
 
 
-def test_the_help_tells_the_bounds() -> None:
-    said = " ".join(command(Path("unused"), "--help").stdout.split())
-    assert f"for {UNUSED_SECONDS // (24 * 3600)} days" in said
-    assert f"{MOST_BYTES >> 20} MiB" in said
+def test_the_help_states_the_bounds() -> None:
+    text = " ".join(command(Path("unused"), "--help").stdout.split())
+    assert f"for {UNUSED_SECONDS // (24 * 3600)} days" in text
+    assert f"{MOST_BYTES >> 20} MiB" in text

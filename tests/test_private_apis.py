@@ -29,7 +29,7 @@ TORCH_ATTRIBUTES = {"_version", "_flat_weights", "_flat_weights_names", "shape_e
 """Attributes of PyTorch's objects that its documentation does not have; `expr` is one on a `.node` alone."""
 ORT_ATTRIBUTES = {"_sess", "capi", "onnxruntime_pybind11_state"}
 PUBLIC = {"torch._check"}
-"""Names that look private, and that PyTorch's documentation of dynamic shapes tells users to call."""
+"""Names that look private, and that PyTorch's documentation of dynamic shapes asks users to call."""
 
 
 def is_private(name: str) -> bool:

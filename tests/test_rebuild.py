@@ -1,6 +1,6 @@
 """A second build: with weights from a file, compiled components in the cache and nothing to run, it needs no PyTorch.
 
-The model of the weights as they lie in a file has to be that of the same weights out of the module, byte for byte.
+Weights from a file must give the same model, byte for byte, as the same weights of the module.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ TINY = {
     "two_tower.yaml": {"users": "50", "catalogue": "40", "genres": "5", "dim": "16", "hidden": "24"},
     "unet.yaml": {"width0": "4"},
 }
-CALCULATED = {"ensemble.yaml"}  # a weight is standardized as it is written, which ONNX Runtime does
+CALCULATED = {"ensemble.yaml"}  # a weight is standardized when it is written, by ONNX Runtime
 REBUILD = """
 import json, sys
 from pathlib import Path
@@ -51,11 +51,11 @@ from typing import Any
 from stackc.pipeline import Options, build
 from stackc.frontend import Overrides
 for spec, params, weights, out in json.loads(sys.argv[1]):
-    messages = []
+    progress = []
     options = Options(Overrides(params), Path(weights), Path(out), verify=False)
-    build(Path(spec), options, lambda stage, result: messages.append(f"{stage}: {result}"))
+    build(Path(spec), options, lambda stage, result: progress.append(f"{stage}: {result}"))
     heavy = {"torch", "onnxruntime", "onnxscript", "onnx_ir"} & sys.modules.keys()
-    print(json.dumps([Path(spec).name, sorted(heavy), messages]))
+    print(json.dumps([Path(spec).name, sorted(heavy), progress]))
     for name in [name for name in sys.modules if name.partition(".")[0] == "onnxruntime"]:
         del sys.modules[name]
 """
@@ -63,17 +63,17 @@ for spec, params, weights, out in json.loads(sys.argv[1]):
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """The model of a first build, of random weights, and of a second one with the same weights from a file."""
+    """The model of a first build, with random weights, and the result of a second one with the same from a file."""
 
     first: bytes
     again: Path
     heavy: list[str]
-    messages: list[str]
+    progress: list[str]
     weights: Path
 
 
 def plain(spec: Path, folder: Path) -> Path:
-    """A copy of the spec without its map of names: here the file has the names of the model."""
+    """Copy the spec without its map of names: the file of weights has the names of the model."""
     text = re.sub(r"^weights:\n(?:[ ].*\n)*", "", spec.read_text(encoding="utf-8"), flags=re.MULTILINE)
     (folder / spec.name).write_text(text, encoding="utf-8")
     return folder / spec.name
@@ -87,17 +87,19 @@ def save_state(spec: Path, params: Mapping[str, str], path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rebuilt]:
-    """Every spec: their components compiled in one go, and all second builds in one new process."""
+    """Build every spec: all components compiled in one batch, and all second builds in one new process."""
     folder = tmp_path_factory.mktemp("specs")
     specs = [(plain(source, folder), TINY.get(source.name, {})) for source in sorted(SPECS.iterdir())]
     programs = [check_spec(spec, Overrides(params)).program for spec, params in specs]
     compile_cached({unit: Span("", 1) for program in programs for unit in units_of(program, 23)}, user_cache())
+
     firsts, jobs = {}, []
     for spec, params in specs:
         options = Options(Overrides(params), out=folder / "first", verify=False)
-        firsts[spec.name] = build(spec, options, lambda stage, found: None).folder
+        firsts[spec.name] = build(spec, options).folder
         save_state(spec, params, spec.with_suffix(".safetensors"))
         jobs.append((str(spec), params, str(spec.with_suffix(".safetensors")), str(folder / "again")))
+
     command = [sys.executable, "-c", REBUILD, json.dumps(jobs)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return {
@@ -105,42 +107,42 @@ def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rebuilt]:
             (firsts[name] / "model.onnx").read_bytes(),
             folder / "again" / firsts[name].name,
             heavy,
-            messages,
+            progress,
             (folder / name).with_suffix(".safetensors"),
         )
-        for name, heavy, messages in map(json.loads, done.stdout.splitlines())
+        for name, heavy, progress in map(json.loads, done.stdout.splitlines())
     }
 
 
 @pytest.mark.parametrize("spec", sorted(path.name for path in SPECS.iterdir()))
 def test_without_pytorch_it_is_the_same_model(rebuilt: dict[str, Rebuilt], spec: str) -> None:
-    made = rebuilt[spec]
-    assert made.heavy == (["onnxruntime"] if spec in CALCULATED else [])
-    assert (made.again / "model.onnx").read_bytes() == made.first
-    assert [line.partition(":")[0] for line in made.messages] == ["check", "weights", "export", "write"]
-    count, recalled = re.findall(r"(\d+) distinct components?, (\d+) from the cache", made.messages[-2])[0]
+    second = rebuilt[spec]
+    assert second.heavy == (["onnxruntime"] if spec in CALCULATED else [])
+    assert (second.again / "model.onnx").read_bytes() == second.first
+    assert [line.partition(":")[0] for line in second.progress] == ["check", "weights", "export", "write"]
+    count, recalled = re.findall(r"(\d+) distinct components?, (\d+) from the cache", second.progress[-2])[0]
     assert count == recalled
 
 
-def test_the_manifest_says_what_was_not_done_and_what_it_was_made_of(rebuilt: dict[str, Rebuilt]) -> None:
-    made = rebuilt["seed.mmd"]
-    verify_files(load_artifact(made.again))
-    assert {path.name for path in made.again.iterdir()} == {
+def test_the_manifest_has_the_skipped_stages_and_the_sources(rebuilt: dict[str, Rebuilt]) -> None:
+    second = rebuilt["seed.mmd"]
+    verify_files(load_artifact(second.again))
+    assert {path.name for path in second.again.iterdir()} == {
         "model.onnx", "manifest.json", "spec.lock.yaml", "graph.svg", "report.html",
     }  # fmt: skip
-    manifest = json.loads((made.again / "manifest.json").read_text(encoding="utf-8"))
+    manifest = json.loads((second.again / "manifest.json").read_text(encoding="utf-8"))
     assert (manifest["provider"], manifest["parity"]) == (None, None)
     assert manifest["reason"] == "not opened: built without its proof"
-    assert manifest["weights"] == {"seed.safetensors": sha256(made.weights.read_bytes()).hexdigest()}
+    assert manifest["weights"] == {"seed.safetensors": sha256(second.weights.read_bytes()).hexdigest()}
     assert manifest["spec"] == {"seed.mmd": sha256((SPECS / "seed.mmd").read_bytes()).hexdigest()}
 
 
 def test_without_the_cache_everything_is_compiled(tmp_path: Path) -> None:
-    messages: list[str] = []
+    results: list[str] = []
     for cache in (True, False):
         options = Options(out=tmp_path, verify=False, cache=cache)
-        build(SPECS / "normalized.yaml", options, lambda stage, result: messages.append(result))
-    assert "from the cache" not in messages[-1]
+        build(SPECS / "normalized.yaml", options, lambda stage, result: results.append(result))
+    assert "from the cache" not in results[-1]
 
 
 def test_included_files_and_weights_that_the_spec_names_are_hashed(tmp_path: Path) -> None:
@@ -155,7 +157,8 @@ def test_included_files_and_weights_that_the_spec_names_are_hashed(tmp_path: Pat
     )
     tensors: dict[str, Any] = {"y.fc.weight": np.eye(4, dtype="f4"), "y.fc.bias": np.ones(4, "f4")}
     np.savez(tmp_path / "w.npz", **tensors)
-    folder = build(spec, Options(out=tmp_path / "out", verify=False), lambda stage, found: None).folder
+
+    folder = build(spec, Options(out=tmp_path / "out", verify=False)).folder
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     files = {name: sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("model.yaml", "parts/block.yaml")}
     assert manifest["spec"] == files
@@ -175,28 +178,32 @@ def test_a_lock_gives_the_same_bytes_in_another_folder(tmp_path: Path, monkeypat
         "nodes: {s: {of: parts/block.yaml, repeat: layers, with: {width: width}}, y: {out: 3}}\n",
         encoding="utf-8",
     )
+
     monkeypatch.chdir(first)
     options = Options(Overrides({"width": "8", "layers": "3"}), out=Path("out"), verify=False)
-    one = build(Path("model.yaml"), options, lambda stage, found: None).folder.resolve()
-    (other / "taken.yaml").write_bytes((one / "spec.lock.yaml").read_bytes())
+    first_folder = build(Path("model.yaml"), options).folder.resolve()
+    (other / "locked.yaml").write_bytes((first_folder / "spec.lock.yaml").read_bytes())
+
     monkeypatch.chdir(other)
-    two = build(Path("taken.yaml"), Options(out=Path("out"), verify=False), lambda stage, found: None).folder
+    locked_folder = build(Path("locked.yaml"), Options(out=Path("out"), verify=False)).folder
     for name in ("model.onnx", "spec.lock.yaml"):
-        assert (one / name).read_bytes() == (two / name).read_bytes(), name
-    assert b"parts/block.yaml:4" in (two / "model.onnx").read_bytes()
+        assert (first_folder / name).read_bytes() == (locked_folder / name).read_bytes(), name
+    assert b"parts/block.yaml:4" in (locked_folder / "model.onnx").read_bytes()
 
 
 def test_shards_are_one_file_of_weights(tmp_path: Path) -> None:
-    """The index of Hugging Face, of safetensors or of what torch.save wrote; the model is that of one file."""
+    """An index as Hugging Face writes it, of shards of safetensors or torch.save; the model is that of one file."""
     spec = SPECS / "stacked.yaml"
     save_state(spec, {}, tmp_path / "whole.safetensors")
     state = safetensors.torch.load_file(tmp_path / "whole.safetensors")
     models = [build_model(spec, tmp_path / "whole.safetensors", tmp_path / "whole")]
+
     for kind in ("safetensors", "bin"):
         names = {name: f"model-{number % 2 + 1}-of-2.{kind}" for number, name in enumerate(state)}
         for file in set(names.values()):
             part = {name: tensor for name, tensor in state.items() if names[name] == file}
             (torch.save if kind == "bin" else safetensors.torch.save_file)(part, tmp_path / file)
+
         index = tmp_path / f"model.{kind}.index.json"
         index.write_text(json.dumps({"metadata": {"total_size": 0}, "weight_map": names}), encoding="utf-8")
         models.append(build_model(spec, index, tmp_path / kind))
@@ -206,5 +213,5 @@ def test_shards_are_one_file_of_weights(tmp_path: Path) -> None:
 
 
 def build_model(spec: Path, weights: Path, out: Path) -> bytes:
-    folder = build(spec, Options(weights=weights, out=out, verify=False), lambda stage, found: None).folder
+    folder = build(spec, Options(weights=weights, out=out, verify=False)).folder
     return (folder / "model.onnx").read_bytes()

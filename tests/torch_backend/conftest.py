@@ -21,24 +21,24 @@ import torch
 
 torch.set_num_threads(1)
 
-class Refusal:
+class RefuseStackc:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] == "stackc":
             raise ImportError("a printed file needs no stackc")
 
-sys.meta_path.insert(0, Refusal())
+sys.meta_path.insert(0, RefuseStackc())
 for path in sorted(pathlib.Path(sys.argv[1]).glob("*.py")):
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     *_, model = (value for value in vars(module).values() if getattr(value, "__module__", None) == path.stem)
-    given = torch.load(path.with_suffix(".given"))
+    saved = torch.load(path.with_suffix(".saved"))
     printed = model().eval()
-    printed.load_state_dict(given["state"], strict=True)
-    assert list(printed.state_dict()) == list(given["state"])
+    printed.load_state_dict(saved["state"], strict=True)
+    assert list(printed.state_dict()) == list(saved["state"])
     with torch.no_grad():
-        outputs = printed(*given["inputs"])
-    torch.save(outputs if isinstance(outputs, tuple) else (outputs,), path.with_suffix(".made"))
+        outputs = printed(*saved["inputs"])
+    torch.save(outputs if isinstance(outputs, tuple) else (outputs,), path.with_suffix(".outputs"))
 """
 
 
@@ -48,7 +48,7 @@ Compare = Callable[[Mapping[str, Checked], Path], Pairs]
 
 @pytest.fixture(scope="session")
 def compare() -> Compare:
-    """Gives the outputs of each model twice, of its printed file and of its lowered module."""
+    """Return the outputs of each model twice, of its printed file and of its lowered module."""
     return _compare
 
 
@@ -61,14 +61,16 @@ def _compare(models: Mapping[str, Checked], folder: Path) -> Pairs:
         with torch.no_grad():
             for parameter in module.parameters():  # biases start as zeros
                 parameter.add_(torch.randn_like(parameter), alpha=0.05)
+
         inputs = _inputs(checked)
-        torch.save({"state": module.state_dict(), "inputs": inputs}, folder / f"{name}.given")
+        torch.save({"state": module.state_dict(), "inputs": inputs}, folder / f"{name}.saved")
         outputs = _on_one_thread(module, inputs)
         expected[name] = outputs if isinstance(outputs, tuple) else (outputs,)
+
     done = subprocess.run([sys.executable, "-W", "error", "-c", RUN, folder], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    made = {name: torch.load(folder / f"{name}.made") for name in models}
-    return {name: list(zip(made[name], expected[name], strict=True)) for name in models}
+    printed = {name: torch.load(folder / f"{name}.outputs") for name in models}
+    return {name: list(zip(printed[name], expected[name], strict=True)) for name in models}
 
 
 def _on_one_thread(module: torch.nn.Module, inputs: list[Tensor]) -> Tensor | tuple[Tensor, ...]:
@@ -84,7 +86,7 @@ def _on_one_thread(module: torch.nn.Module, inputs: list[Tensor]) -> Tensor | tu
 
 
 def _inputs(checked: Checked) -> list[Tensor]:
-    """Random inputs at small sizes that the contract allows."""
+    """Return random inputs at small sizes that the contract allows."""
     contract = checked.typed.graph.contract
     sizes = {name: size.least * (1 if size.least > 3 else 4) for name, size in contract.items()}
     sizes = {name: min(n, contract[name].maximum or n) for name, n in sizes.items()}

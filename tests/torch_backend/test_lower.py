@@ -41,7 +41,7 @@ def test_the_state_dict_has_the_program_s_names_and_shapes(path: Path) -> None:
     assert all(any(tensor is state[name] for name in expected) for tensor in tied)
 
 
-def test_weights_depend_on_seed_and_path_not_on_what_stands_beside() -> None:
+def test_weights_depend_on_seed_and_path_not_on_other_nodes() -> None:
     small = lower(typed("graph: x --> a[linear]\nnodes: {a: {out: 8}}\n"), seed=1)
     large = lower(typed("graph: x --> b[mlp] --> a[linear]\nnodes: {a: {out: 8}, b: {hidden: 5}}\n"), seed=1)
     assert torch.equal(small.get_parameter("a.weight"), large.get_parameter("a.weight"))
@@ -67,7 +67,7 @@ def test_ties_are_one_parameter_and_survive_loading_and_copying() -> None:
     assert torch.equal(loaded(x), expected(x))
 
 
-def test_ties_that_lead_on_to_ties_end_at_one_parameter() -> None:
+def test_ties_that_lead_to_ties_end_at_one_parameter() -> None:
     text = """\
         graph: x --> a[linear] --> b[linear] --> p[pair] --> c[linear]
         nodes:
@@ -81,6 +81,7 @@ def test_ties_that_lead_on_to_ties_end_at_one_parameter() -> None:
             graph: x --> u[linear] --> v[linear]
             nodes: {u: {out: 8, tie: {weight: v.weight}}, v: {out: 8}}
         """
+
     module = lower(typed(text))
     for path in ("a", "b", "p.u", "p.v"):
         assert module.get_parameter(f"{path}.weight") is module.get_parameter("c.weight")
@@ -107,7 +108,7 @@ def test_a_reparametrized_weight_is_made_of_its_original() -> None:
     assert "a.parametrizations.weight.original" in dict(module.named_parameters())
 
 
-def test_ids_that_python_cannot_bear_as_names() -> None:
+def test_ids_that_are_not_valid_names_in_python() -> None:
     text = "graph: |\n  x --> a-b[gelu] --> ﬁne[relu] --> 子模型[tanh] --> lambda[gelu] --> 3[relu]\n"
     module = lower(typed(text))
     assert [name for name, _ in module.named_children()] == ["a-b", "ﬁne", "子模型", "lambda", "3"]

@@ -169,8 +169,8 @@ def compared(compare: Compare, folder: Path) -> Pairs:
 
 @pytest.mark.parametrize("name", [*(name.partition(".")[0] for name in SPECS), *AWKWARD])
 def test_it_gives_the_same_outputs_with_the_same_state_dict(name: str, compared: Pairs) -> None:
-    for made, expected in compared[name]:
-        torch.testing.assert_close(made, expected, rtol=0, atol=0)
+    for printed, lowered in compared[name]:
+        torch.testing.assert_close(printed, lowered, rtol=0, atol=0)
 
 
 def test_ties_are_one_parameter() -> None:
@@ -181,19 +181,19 @@ def test_ties_are_one_parameter() -> None:
         assert module.get_parameter(f"{path}.weight") is module.get_parameter("c.weight")
 
 
-def test_a_class_of_somebody_else_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_class_of_the_user_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = (
         "from torch import nn\nclass Mine(nn.Tanh):\n    def __init__(self, *sizes: int, gain: float = 1) -> None:\n"
     )
-    (tmp_path / "somebody_s.py").write_text(
+    (tmp_path / "user_code.py").write_text(
         source + "        super().__init__()\n        self.sizes, self.gain = sizes, gain\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    make = importlib.import_module("somebody_s").Mine
+    make = importlib.import_module("user_code").Mine
     monkeypatch.setattr(Relu, "construction", lambda self, x: construct(make, 3, 4, gain=2.0))
     printed = write_torch(checked("graph: x --> mine[relu]\n").typed)
-    assert "import somebody_s\nfrom torch import Tensor, nn\n" in printed
-    assert "        self.mine = somebody_s.Mine(3, 4, gain=2.0)\n" in printed
+    assert "import user_code\nfrom torch import Tensor, nn\n" in printed
+    assert "        self.mine = user_code.Mine(3, 4, gain=2.0)\n" in printed
 
 
 @pytest.mark.parametrize("arguments", [["format", "--check", "--diff"], ["check", "--extend-select", "A"]])

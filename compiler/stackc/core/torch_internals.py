@@ -53,8 +53,8 @@ MODULES = {
     # Tensors with shapes and no numbers: layers of any size are built and run without allocating them. Public code
     # reaches them only by way of torch.export, which has no mode to build a module under.
     "FakeTensorMode": "torch._subclasses.fake_tensor",
-    # What running on such tensors raises if a shape or a branch depends on values: told apart from other errors, so
-    # that the diagnostic can say so.
+    # Errors of a run on such tensors if a shape or a branch depends on values: the diagnostic for them differs from
+    # that for any other error.
     "DataDependentOutputException": "torch._subclasses.fake_tensor",
     "DynamicOutputShapeException": "torch._subclasses.fake_tensor",
     "GuardOnDataDependentSymNode": "torch.fx.experimental.symbolic_shapes",

@@ -45,7 +45,7 @@ def keys_of(units: Iterable[Unit]) -> dict[Unit, str]:
 
 
 def _recall(cache: Cache, key: str) -> Object | None:
-    """Return the stored object; None if there is none, or what is stored is not one."""
+    """Return the stored object; None if there is none, or the entry cannot be read."""
     content = cache.read(key)
     try:
         return Object.from_bytes(content) if content is not None else None
