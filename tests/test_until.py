@@ -43,6 +43,7 @@ def until(stage: str, *options: str) -> Result:
     return CliRunner().invoke(cli, ["build", str(SPEC), "--until", stage, *options])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_it_stops_after_any_stage_and_writes_what_that_made(stage: str, tmp_path: Path) -> None:
     result = until(stage, "-o", "made")
@@ -61,6 +62,7 @@ def test_without_a_folder_nothing_is_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_files_are_those_of_the_model(tmp_path: Path) -> None:
     module = lower(check_spec(SPEC).typed).eval()
     for stage in ("lower", "export", "prove"):

@@ -47,6 +47,7 @@ def two(folder: Path) -> Path:
     return folder / "two.yaml"
 
 
+@pytest.mark.slow
 def test_a_command_of_ones_own(tmp_path: Path) -> None:
     out = tmp_path / "small.yaml"
     command = judge(tmp_path, "'[relu]' in text or ' relu' in text")
@@ -60,6 +61,7 @@ def test_a_command_of_ones_own(tmp_path: Path) -> None:
     assert "fails with command: it fails" in printed
 
 
+@pytest.mark.slow
 def test_json(tmp_path: Path) -> None:
     command = judge(tmp_path, "text.count('linear') >= 2")
     status, printed = run(two(tmp_path), "--command", command, "--json")
@@ -69,6 +71,7 @@ def test_json(tmp_path: Path) -> None:
     assert (facts["code"], facts["message"], facts["finished"]) == ("command", "it fails", True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("least", "seed"), [(0, 0), (2, 2), (5, 7)])
 def test_the_smallest_seed_of_the_first_few(least: int, seed: int, tmp_path: Path) -> None:
     """Seven stays where none of 0, 1 and 2 fails."""
@@ -77,12 +80,14 @@ def test_the_smallest_seed_of_the_first_few(least: int, seed: int, tmp_path: Pat
     assert facts["seed"] == seed
 
 
+@pytest.mark.slow
 def test_dims_stay_open_where_that_is_the_failure(tmp_path: Path) -> None:
     facts = json.loads(run(two(tmp_path), "--command", judge(tmp_path, "'batch' in text"), "--json")[1])
     assert "x: {shape: [batch, 1]}" in facts["spec"]
     assert "batch: {max: 2}" in facts["spec"]
 
 
+@pytest.mark.slow
 def test_weights_that_the_failure_needs_come_with_it(tmp_path: Path) -> None:
     """The number 1234 is in one row of one matrix; the matrix is cut down to its corner, which has it."""
     random = np.random.default_rng(0)
@@ -107,12 +112,14 @@ def test_weights_that_the_failure_needs_come_with_it(tmp_path: Path) -> None:
     assert str(check_spec(out).program.calls[0].signature.parameters["weight"]) == "float32[1, 2]"
 
 
+@pytest.mark.slow
 def test_an_artifact(tmp_path: Path) -> None:
     folder = build(two(tmp_path), Options(out=tmp_path / "built", verify=False, measure=False)).folder
     facts = json.loads(run(folder, "--command", judge(tmp_path, "'tanh' in text"), "--json")[1])
     assert (facts["components"], facts["components_before"]) == (1, 4)
 
 
+@pytest.mark.slow
 def test_a_spec_that_does_not_check_is_reduced_as_text(tmp_path: Path) -> None:
     """Its operators are no words, so that all around the word goes."""
     (tmp_path / "bad.yaml").write_text(TWO_LAYERS.replace("second[linear]", "second[conv1d]"), encoding="utf-8")
@@ -124,6 +131,7 @@ def test_a_spec_that_does_not_check_is_reduced_as_text(tmp_path: Path) -> None:
 # -- refusals
 
 
+@pytest.mark.slow
 def test_nothing_to_reduce(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["reduce", str(two(tmp_path)), "--command", judge(tmp_path, "False")])
     assert "P720" in str(done.exception)
@@ -131,12 +139,14 @@ def test_nothing_to_reduce(tmp_path: Path) -> None:
     assert "the command exits with status 0" in str(done.exception)
 
 
+@pytest.mark.slow
 def test_a_spec_with_a_mistake_is_not_reduced(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text(TWO_LAYERS.replace("[linear] --> relu", "[linaer] --> relu"), encoding="utf-8")
     done = CliRunner().invoke(cli, ["reduce", str(tmp_path / "bad.yaml")])
     assert "N301" in str(done.exception)
 
 
+@pytest.mark.slow
 def test_the_spec_itself_is_not_overwritten(tmp_path: Path) -> None:
     status, printed = run(two(tmp_path), "--command", "false", "-o", tmp_path / "two.yaml")
     assert status == 2
@@ -144,6 +154,7 @@ def test_the_spec_itself_is_not_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "two.yaml").read_text(encoding="utf-8") == TWO_LAYERS
 
 
+@pytest.mark.slow
 def test_time_that_is_over_ends_it_with_what_there_is(tmp_path: Path) -> None:
     status, printed = run(two(tmp_path), "--command", judge(tmp_path, "'relu' in text"), "--seconds", "0")
     assert status == 0
@@ -151,6 +162,7 @@ def test_time_that_is_over_ends_it_with_what_there_is(tmp_path: Path) -> None:
     assert "the search was not finished" in printed
 
 
+@pytest.mark.slow
 def test_the_lock_and_the_options_come_to_the_same(tmp_path: Path) -> None:
     """What `--set` and `--dims` say is in the reduced spec, which needs neither."""
     overrides = Overrides({"wide": "3"}, {"batch": 2})

@@ -106,6 +106,7 @@ def test_signature_is_what_the_module_does(op: str, data: st.DataObject) -> None
         assert flops == signature.flops.evaluate(sizes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("op", sorted(REGISTRY))
 @settings(max_examples=10, deadline=None)
 @given(data=st.data())
@@ -134,6 +135,7 @@ def test_every_parameter_takes_part(op: str, data: st.DataObject) -> None:
         assert [name for name, p in module.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("op", sorted(REGISTRY))
 @settings(max_examples=10, deadline=None)
 @given(data=st.data())

@@ -78,6 +78,7 @@ def test_a_dim_has_sympy_s_value_at_every_size(seed: int) -> None:
         assert dim.evaluate(sizes) == value, (str(dim), sizes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_a_dim_has_one_form_and_it_is_sympy_s(seed: int) -> None:
     """Two dims, and their hashes, are equal exactly if their polynomials are, whatever operations they come from."""

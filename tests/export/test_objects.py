@@ -42,6 +42,7 @@ def test_bytes_of_something_else() -> None:
         Object.from_bytes(onnx.ModelProto(producer_name="pytorch").SerializeToString())
 
 
+@pytest.mark.slow
 def test_linking_stored_objects_imports_no_torch(tmp_path: Path, typed: Any) -> None:
     x = typed("d0", 4)
     (linear,) = compile_units({Unit(Linear(out=4), (), (x,), 23): Span("", 1)}).values()

@@ -53,6 +53,7 @@ def refused(folder: Path, text: str) -> Diagnostic:
     return diagnostic
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "code", "message", "line", "hint"),
     [

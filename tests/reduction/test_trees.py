@@ -94,6 +94,7 @@ def test_each_component_alone_is_a_spec(spec: Path) -> None:
         assert [str(t) for t in again.signature.outputs] == [str(t) for t in call.signature.outputs]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.name)
 def test_edits_give_specs_or_mistakes_but_never_a_crash(spec: Path) -> None:
     checked = check_spec(spec)

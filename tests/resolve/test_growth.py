@@ -141,6 +141,7 @@ WRONG = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", WRONG.values(), ids=WRONG.keys())
 def test_wrong_specs_are_refused_in_proportion_to_their_size(text: str) -> None:
     """Time of the processor, checking and printing: seconds to minutes when each mistake costs the whole spec."""

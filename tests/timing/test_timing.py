@@ -99,6 +99,7 @@ def test_percentiles_are_the_order_statistics() -> None:
     assert [timing.percentile(p) for p in (50, 90, 99)] == [51, 91, 100]
 
 
+@pytest.mark.slow
 def test_warming_up_is_not_measured() -> None:
     clock = Clock()
     cold = iter([100.0, 90.0, 80.0, 70.0, 60.0, 50.0, 40.0, 30.0, 20.0, 10.0])
@@ -114,6 +115,7 @@ def test_whole_processes_need_a_single_round_to_be_warm() -> None:
     assert len(comparison.timings["A"].seconds) == 3
 
 
+@pytest.mark.slow
 def test_the_interval_is_as_wide_as_theory_has_it() -> None:
     """The median of n normal draws has standard error √(π/2)·σ/√n, and the ratio of two of equal mean √2 times that."""
     clock, n, spread = Clock(), 400, 0.05
@@ -177,6 +179,7 @@ def test_what_slows_the_machine_slows_both_and_cancels() -> None:
     assert str(ratio) == "B / A = 0.90 (0.90 to 0.90): faster"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("factor", "verdict"), [(1.0, "noise"), (1.2, "slower"), (0.8, "faster")])
 def test_the_verdict(factor: float, verdict: str) -> None:
     clock = Clock()
@@ -238,6 +241,7 @@ def test_a_single_opening_allows_for_what_the_next_would_differ_by() -> None:
     assert (ratio.value, ratio.low, ratio.high) == pytest.approx((0.9, 0.9 - half, 0.9 + half), abs=0.002)
 
 
+@pytest.mark.slow
 def test_a_brief_measurement_of_two_openings_of_one_file_is_noise() -> None:
     """Openings differ by half a percent in every round; the rounds themselves hardly differ."""
     random, verdicts = np.random.default_rng(0), []

@@ -75,6 +75,7 @@ BUILD = ("build", "spec.yaml", "-o", "out", "--no-bench", "--trust", "torch")
 BENCH = ("bench", "spec.yaml", "--trust", "torch", "--only", "eager,onnx", "--seconds", "0", "--sittings", "1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("check", "spec.yaml", "--trust", "torch"), BUILD, BENCH], ids=lambda c: str(c[0]))
 def test_no_file_named_like_a_package_runs(traps: Path, command: Sequence[str]) -> None:
     assert len(list(traps.glob("*.py"))) > 500
@@ -83,6 +84,7 @@ def test_no_file_named_like_a_package_runs(traps: Path, command: Sequence[str]) 
     assert run(traps, "-P", "-c", "from stackc.cli import main; main()", *command) == set()
 
 
+@pytest.mark.slow
 def test_the_module_stackc_does_not_search_the_working_directory(traps: Path, tmp_path: Path) -> None:
     before = imported_by_python_itself(tmp_path)
     assert {"__future__", "click", "typing", "pathlib", "dill"}.isdisjoint(before)
@@ -94,6 +96,7 @@ def test_the_module_stackc_does_not_search_the_working_directory(traps: Path, tm
     assert run(tmp_path, "-m", "stackc", *BENCH) == set()
 
 
+@pytest.mark.slow
 def test_a_trusted_file_is_found_although_nothing_else_is(tmp_path: Path) -> None:
     layers = f"{MARK}from torch import nn\nclass Layer(nn.Softsign): pass\n"
     (tmp_path / "layers_there.py").write_text(layers, encoding="utf-8")

@@ -199,6 +199,7 @@ def random_size(draw: random.Random, depth: int) -> str:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("random_text", [random_number, random_size])
 def test_an_expression_has_sympy_s_value(random_text: Callable[[random.Random, int], str], seed: int) -> None:
