@@ -81,7 +81,7 @@ def functions() -> Iterator[tuple[str, ast.FunctionDef, list[str]]]:
 
 
 def test_functions_are_of_a_size_to_read() -> None:
-    """Shorter than 40 lines, but for signatures and options of a command, which are lists."""
+    """Fewer than 48 lines after the signature: 40 are the aim, and a few tables and docstrings need more."""
     long = [place for place, node, _ in functions() if (node.end_lineno or 0) - node.body[0].lineno >= 48]
     assert long == []
 
