@@ -22,6 +22,7 @@ from stackc.export.guards import guards_of
 from stackc.export.prepare import PreparedUnit, prepare
 from stackc.export.shape_sources import Axis, choose_source, shared_sizes
 from stackc.export.split import UnitInterface
+from stackc.export.translations import TRANSLATIONS
 from stackc.export.units import Unit
 
 
@@ -55,7 +56,14 @@ def _export(units: Sequence[PreparedUnit], opset: int) -> tuple[onnx.ModelProto,
     with size_one_is_ordinary(), torch.no_grad():
         program = torch.export.export(UnitBatch(units).eval(), (tensors,), dynamic_shapes=(dynamic,))
     constraints = guards_of(program, units)
-    exported = torch.onnx.export(program, opset_version=opset, dynamo=True, optimize=True, verbose=False)
+    exported = torch.onnx.export(
+        program,
+        opset_version=opset,
+        dynamo=True,
+        optimize=True,
+        verbose=False,
+        custom_translation_table=TRANSLATIONS,
+    )
     assert exported is not None
 
     model = exported.model_proto

@@ -1,0 +1,102 @@
+"""Translate normalizations and variances into ONNX that is as exact as PyTorch where the mean is large.
+
+The exporter's own forms are not: GroupNormalization is E[x²] − E[x]² in single precision, and the means of
+InstanceNormalization and ReduceMean are sums of one number after the other. Here each row is shifted by the mean of its
+first numbers before it enters a kernel. The difference is as exact as the numbers themselves, and what is left of the
+mean is about as large as the standard deviation. A table by operators of PyTorch gives a custom module the same form as
+a component.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from onnxscript import opset18 as op
+from onnxscript.onnx_types import TensorType
+
+SHIFT = 32
+"""How many numbers at the start of a row make the mean that it is shifted by."""
+
+
+def group_norm(
+    x: TensorType,
+    num_groups: int,
+    weight: TensorType | None = None,
+    bias: TensorType | None = None,
+    eps: float = 1e-5,
+    cudnn_enabled: bool = True,
+) -> TensorType:
+    """x [batch, features, ...], weight and bias [features] → y like x, with statistics over groups of features."""
+    rows = op.Reshape(x, op.Constant(value_ints=[0, num_groups, -1]))
+    normalized = op.Reshape(_normalize_rows(rows, None, None, eps), op.Shape(x))
+    if weight is None and bias is None:
+        return normalized
+
+    # with statistics of 0 and 1, BatchNormalization is weight and bias in one pass; Mul and Add are two
+    zeros, ones = _for_each_feature(0.0, x), _for_each_feature(1.0, x)
+    weight, bias = ones if weight is None else weight, zeros if bias is None else bias
+    return op.BatchNormalization(normalized, weight, bias, zeros, ones, epsilon=0.0)
+
+
+def instance_norm(
+    x: TensorType,
+    weight: TensorType | None = None,
+    bias: TensorType | None = None,
+    running_mean: TensorType | None = None,
+    running_var: TensorType | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    cudnn_enabled: bool = False,
+) -> TensorType:
+    """x [batch, features, ...], all others [features] → y like x, with statistics over positions, or running ones."""
+    if not use_input_stats:
+        weight = _for_each_feature(1.0, x) if weight is None else weight
+        bias = _for_each_feature(0.0, x) if bias is None else bias
+        return op.BatchNormalization(x, weight, bias, running_mean, running_var, epsilon=eps)
+
+    rows = op.Reshape(x, op.Constant(value_ints=[0, 0, -1]))
+    return op.Reshape(_normalize_rows(rows, weight, bias, eps), op.Shape(x))
+
+
+def variance(
+    x: TensorType, dims: Sequence[int] | None, correction: float = 1.0, output_dtype: int = -1
+) -> TensorType:
+    """x → its variance over the axes `dims`, as E[(x − m)²] − E[x − m]²: m, the mean as computed, is a little off."""
+    axes = op.Constant(value_ints=list(dims)) if dims else None
+    centred = op.Sub(x, op.ReduceMean(x, axes, keepdims=True))
+    error = op.ReduceMean(centred, axes, keepdims=False)
+    squares = op.ReduceMean(op.Mul(centred, centred), axes, keepdims=False)
+    result = op.Relu(op.Sub(squares, op.Mul(error, error)))
+
+    if correction:
+        sizes = op.Shape(x) if axes is None else op.Gather(op.Shape(x), axes)
+        count = op.CastLike(op.ReduceProd(sizes, keepdims=False), x)
+        result = op.Div(op.Mul(result, count), op.Sub(count, op.CastLike(correction, x)))
+    return result if output_dtype == -1 else op.Cast(result, to=output_dtype)
+
+
+def _normalize_rows(rows: TensorType, weight: TensorType | None, bias: TensorType | None, eps: float) -> TensorType:
+    """rows [batch, n, numbers], weight and bias [n] → (rows − mean) / √(variance + eps) · weight + bias."""
+    last = op.Constant(value_ints=[2])
+    first = op.Slice(rows, op.Constant(value_ints=[0]), op.Constant(value_ints=[SHIFT]), last)
+    shifted = op.Sub(rows, op.ReduceMean(first, last, keepdims=True))
+
+    weight = _for_each_feature(1.0, rows) if weight is None else weight
+    bias = _for_each_feature(0.0, rows) if bias is None else bias
+    return op.InstanceNormalization(shifted, weight, bias, epsilon=eps)
+
+
+def _for_each_feature(value: float, x: TensorType) -> TensorType:
+    """A vector of one value for each entry of axis 1 of x; a constant where that is a number."""
+    return op.Expand(op.CastLike(op.Constant(value_floats=[value]), x), op.Shape(x, start=1, end=2))
+
+
+TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
+    torch.ops.aten.group_norm.default: group_norm,
+    torch.ops.aten.instance_norm.default: instance_norm,
+    torch.ops.prims.var.default: variance,  # var, std, var_mean and std_mean are decomposed to it
+}
+"""What the exporter takes in place of its own translations, by operator."""
