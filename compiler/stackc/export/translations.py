@@ -61,21 +61,26 @@ def instance_norm(
     return op.Reshape(_normalize_rows(rows, weight, bias, eps), op.Shape(x))
 
 
-def variance(
-    x: TensorType, dims: Sequence[int] | None, correction: float = 1.0, output_dtype: int = -1
-) -> TensorType:
+def variance(x: TensorType, dims: Sequence[int] | None, correction: float = 1.0, output_dtype: int = -1) -> TensorType:
     """x → its variance over the axes `dims`, as E[(x − m)²] − E[x − m]²: m, the mean as computed, is a little off."""
-    axes = op.Constant(value_ints=list(dims)) if dims else None
-    centred = op.Sub(x, op.ReduceMean(x, axes, keepdims=True))
-    error = op.ReduceMean(centred, axes, keepdims=False)
-    squares = op.ReduceMean(op.Mul(centred, centred), axes, keepdims=False)
+    axes = sorted((axis % len(x.shape) for axis in dims or range(len(x.shape))), reverse=True)
+    centred = op.Sub(x, _mean(x, axes, keepdims=True))
+    error = _mean(centred, axes)
+    squares = _mean(op.Mul(centred, centred), axes)
     result = op.Relu(op.Sub(squares, op.Mul(error, error)))
 
     if correction:
-        sizes = op.Shape(x) if axes is None else op.Gather(op.Shape(x), axes)
+        sizes = op.Gather(op.Shape(x), op.Constant(value_ints=axes))
         count = op.CastLike(op.ReduceProd(sizes, keepdims=False), x)
         result = op.Div(op.Mul(result, count), op.Sub(count, op.CastLike(correction, x)))
     return result if output_dtype == -1 else op.Cast(result, to=output_dtype)
+
+
+def _mean(x: TensorType, axes: Sequence[int], keepdims: bool = False) -> TensorType:
+    """x → its mean over axes that are sorted from the last, one after another: ONNX Runtime adds one by one."""
+    for axis in axes:
+        x = op.ReduceMean(x, op.Constant(value_ints=[axis]), keepdims=keepdims)
+    return x
 
 
 def _normalize_rows(rows: TensorType, weight: TensorType | None, bias: TensorType | None, eps: float) -> TensorType:

@@ -1,5 +1,8 @@
 """The normalizations of torch.nn, with features on any axis or axes."""
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor, nn
 
 
@@ -50,6 +53,26 @@ class BatchNormAlong(nn.BatchNorm1d):
         channels_first = x.movedim(self.axis, 1)  # [batch, features, ...]
         y = super().forward(channels_first.flatten(2))  # [batch, features, positions]
         return y.view(channels_first.shape).movedim(1, self.axis)
+
+    def export_forward(self, opset: int, target: str) -> Callable[[Tensor], Tensor]:
+        """Return the formula in evaluation, which transposes nothing.
+
+        PyTorch subtracts the running mean first too where `axis` is the last; ONNX Runtime's BatchNormalization does so
+        last, and loses the digits that a large mean takes.
+        """
+        return self._by_formula
+
+    def _by_formula(self, x: Tensor) -> Tensor:
+        mean, variance = self.running_mean, self.running_var
+        assert mean is not None
+        assert variance is not None
+        aligned = [1] * x.dim()
+        aligned[self.axis] = -1
+
+        scale = torch.rsqrt(variance + self.eps)
+        scale = scale * self.weight if self.affine else scale
+        y = (x - mean.view(aligned)) * scale.view(aligned)
+        return y + self.bias.view(aligned) if self.affine else y
 
 
 class InstanceNormAlong(nn.InstanceNorm1d):

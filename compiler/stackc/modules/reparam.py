@@ -16,9 +16,15 @@ class Standardized(nn.Module):
     def forward(self, w: Tensor) -> Tensor:
         """(w − mean(w)) / (std(w) + eps) with the population's std."""
         axes = tuple(range(w.dim())) if self.axes is None else self.axes
-        mean = w.mean(dim=axes, keepdim=True)
-        std = w.std(dim=axes, correction=0, keepdim=True)
-        return (w - mean) / (std + self.eps)
+        centred = w - self.mean(w, axes)
+        centred = centred - self.mean(centred, axes)  # what rounding has left of a large mean
+        return centred / (centred.std(dim=axes, correction=0, keepdim=True) + self.eps)
+
+    def mean(self, w: Tensor, axes: tuple[int, ...]) -> Tensor:
+        """The mean over one axis after another: the fewer numbers a sum has, the fewer digits it loses."""
+        for axis in axes:
+            w = w.mean(dim=axis, keepdim=True)
+        return w
 
 
 class MinMaxScaled(nn.Module):
