@@ -178,13 +178,16 @@ def build_until(
     return stages, tuple(options.out / name for name in names) if options.out else ()
 
 
-def run_stages(stages: Stages, options: Options, folder: Path, progress: Progress, last: Stage = "measure") -> None:
-    """Run the stages that write files: those after check and weights, up to `last`.
+def run_stages(
+    stages: Stages, options: Options, folder: Path, progress: Progress, last: Stage | None = None
+) -> None:
+    """Run the stages that write files: those after check and weights, up to `last`; all of them if it is None.
 
-    Requires what check and weights made, and an empty `folder`; ensures that `stages` has what each stage made.
+    Requires what check and weights made, and an empty `folder`; ensures that `stages` has what each stage made, and
+    with all stages the hashes of the weights, which only the manifest of an artifact has.
     """
     with ThreadPoolExecutor(2) as background:
-        hashes = background.submit(weight_hashes, stages.weights)
+        hashes = background.submit(weight_hashes, stages.weights) if last is None else None
 
         # lower: random weights are the module's own, so it comes first. With weights from a file only the proof needs
         # a module: it is made beside `write`, and PyTorch is imported beside `export`, which may not need it.
@@ -203,7 +206,7 @@ def run_stages(stages: Stages, options: Options, folder: Path, progress: Progres
 
         # write: the file, with its weights.
         reference = _write_beside_lowering(stages, options, folder, progress, background)
-        stages.weight_hashes = hashes.result()
+        stages.weight_hashes = hashes.result() if hashes else None
     if last == "write" or reference is None:
         return
 

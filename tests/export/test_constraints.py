@@ -58,7 +58,8 @@ def test_forms_that_the_exporter_writes(constraint: str, implied: bool) -> None:
 
 def test_size_one_is_left_to_the_proof(typed: Any) -> None:
     assert counterexample("x0_0 != 1", (typed("n"),), {}) is None
-    assert counterexample("x0_0 != 1", (typed("n"),), {"n": DimRange(1, 1)}) == {"n": 1}
+    assert counterexample("x0_0 != 1", (typed("n"),), {"n": DimRange(1, 1)}) is None
+    assert counterexample("x0_0 == 2", (typed("n"),), {"n": DimRange(1, 1)}) == {"n": 1}
 
 
 def test_the_largest_size_is_tried_though_no_number_is_near(typed: Any) -> None:
@@ -74,3 +75,12 @@ def test_spelled_in_the_names_of_the_contract(typed: Any) -> None:
 def test_nothing_but_arithmetic_of_sizes(constraint: str) -> None:
     with pytest.raises(UncheckableConstraint):
         holds(constraint, {"x0_0": 3})
+
+
+def test_a_derived_size_of_one_is_left_to_the_proof_at_its_smallest_point(typed: Any) -> None:
+    """Behind a window of 3 positions one is left at the smallest sizes, which the proof runs."""
+    constraint = "Max(1, x0_0 - 2)*Max(1, x0_1 - 2) != 1"
+    least = {name: DimRange(3) for name in ("n", "m")}
+    assert counterexample(constraint, (typed("n", "m"),), least) is None
+    assert counterexample(constraint, (typed("n", "m"),), {"n": DimRange(2), "m": DimRange(2)}) is not None
+    assert counterexample("x0_0 - 2 == 1", (typed("n"),), least) is not None

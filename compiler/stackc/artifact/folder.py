@@ -13,12 +13,12 @@ from stackc.artifact.atomic import MANIFEST as MANIFEST
 from stackc.artifact.atomic import recover
 from stackc.artifact.manifest import Manifest, ManifestError, parse_manifest, write_manifest
 from stackc.core.diagnostics import Collector, Diagnostic, SpecError
+from stackc.onnx_format.files import MODEL as MODEL
 from stackc.onnx_format.files import leads_out, read_model
 from stackc.runtime import Array, Feeds, check_feeds, open_session, require_placed
 from stackc.spec.source import LOCK as LOCK
 
-# The files of an artifact, with MANIFEST and LOCK; external data of the model lies beside it in model.onnx.data.
-MODEL = "model.onnx"
+# The files of an artifact, with MANIFEST, LOCK, and MODEL, whose external data lies beside it.
 VECTORS = "testvectors.npz"
 """The inputs of the proof, and what PyTorch computes from them."""
 DRAWING = "graph.svg"

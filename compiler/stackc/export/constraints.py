@@ -2,8 +2,9 @@
 
 A constraint is a text over `x0_1`, the size of axis 1 of input 0. It is tried at many sizes that the contract allows,
 including the smallest, the largest and those around every number in its text: a branch on a size, or an equality of
-two polynomials, that holds at all of them is taken to hold. Size 1 is left to the proof, which always runs it: an
-exporter's assumptions about it (`x0_1 != 1`) say nothing about what is calculated.
+two polynomials, that holds at all of them is taken to hold. Sizes that are 1 at the smallest point of the contract are
+left to the proof, which always runs it: an exporter's assumptions about them (`x0_1 != 1`, or `x0_1 - 2 != 1` behind a
+window of 3) say nothing about what is calculated.
 """
 
 from __future__ import annotations
@@ -52,8 +53,9 @@ def counterexample(
     symbols = {name: contract.get(name, DimRange(multiple_of=multiple)) for name, multiple in multiples.items()}
     numbers = [int(number) for number in re.findall(r"(?<![\w])\d+", constraint)]
 
+    proven = {name: limits.least for name, limits in symbols.items()} if constraint.endswith(" != 1") else None
     for sizes in _sample_sizes(symbols, axes.values(), numbers):
-        if not holds(constraint, {name: dim.evaluate(sizes) for name, dim in axes.items()}):
+        if sizes != proven and not holds(constraint, {name: dim.evaluate(sizes) for name, dim in axes.items()}):
             return sizes
     return None
 

@@ -21,10 +21,10 @@ from onnx import numpy_helper
 from stackc.export.link import LinkedGraph
 from stackc.export.weight_folding import run_subgraph
 from stackc.onnx_format.checker import require_valid
+from stackc.onnx_format.files import DATA, MODEL
 
 Array = np.ndarray[Any, Any]
 
-MODEL, DATA = "model.onnx", "model.onnx.data"
 INLINE_LIMIT = 100_000_000
 # Large tensors start where every system can map them into memory (Windows in steps of 64 KiB).
 LARGE, LARGE_ALIGNMENT, SMALL_ALIGNMENT = 1 << 20, 1 << 16, 64

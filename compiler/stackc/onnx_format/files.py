@@ -1,4 +1,5 @@
-"""Read an ONNX file of any origin: without its data, and not at all if the data lies outside the file's folder."""
+"""The names of a built model's files; reading an ONNX file of any origin: without its data, and not at all if the data
+lies outside the file's folder."""
 
 from __future__ import annotations
 
@@ -12,6 +13,9 @@ from stackc.runtime import ValueInfo
 
 if TYPE_CHECKING:
     from onnx import ModelProto
+
+MODEL, DATA = "model.onnx", "model.onnx.data"
+"""A model that stackc writes, and its external data, if it has any, beside it."""
 
 
 def read_model(path: Path, hint: str | None = None) -> ModelProto:

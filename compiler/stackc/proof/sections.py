@@ -32,11 +32,11 @@ class Sections:
     """The file as it is run for the proof.
 
     `choices` are the values that it is fed with instead of computing them, `judged` the values to judge by the rule,
-    under the names of their tensors.
+    under the names of their tensors. `session` is None if there is nothing to compute: a model may be a choice alone.
     """
 
     stamped: StampedModel
-    session: Session
+    session: Session | None
     choices: frozenset[str]
     judged: Mapping[str, str]
 
@@ -55,8 +55,9 @@ class Sections:
         judged |= {stamped.tensors[name]: name for name in floats - program.inputs.keys()}
 
         ends = {stamped.tensors[name] for name in choices} | program.inputs.keys()
-        submodel = stamped.extract((name for name in judged if name not in ends), ends.__contains__)
-        return Sections(stamped, under_test.open(submodel), choices, judged)
+        computed = [name for name in judged if name not in ends]
+        opened = under_test.open(stamped.extract(computed, ends.__contains__)) if computed else None
+        return Sections(stamped, opened, choices, judged)
 
     def run(self, feeds: Mapping[str, Array], choices: Mapping[str, Array]) -> dict[str, Array] | str:
         """Return the judged values as the file computes them, by tensor, or the reason why it computes none.
@@ -64,6 +65,8 @@ class Sections:
         `choices` are the reference's.
         """
         results = {**feeds, **{self.stamped.tensors[name]: choices[name] for name in self.choices}}
+        if self.session is None:
+            return {name: results[name] for name in self.judged}
         try:
             results |= self.session.run({x.name: results[x.name] for x in self.session.inputs})
         except SpecError as error:

@@ -257,6 +257,7 @@ class PixelShuffle(Component):
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type with fewer channels and more positions."""
+        require_float(x)  # ONNX Runtime has no DepthToSpace for integers
         require_channels_first(x, 4)
         channels = channels_of(x)
         if channels % self.factor**2:
