@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -174,8 +173,8 @@ def _print_components(parity: Parity, file: Path | None) -> None:
 
     rows = []
     for row in components[:SHOWN]:
-        inherited = math.nan if row.inherited is None else row.inherited
-        numbers = [*_distances(row.verdict), f"{inherited:.1e}"]
+        inherited = "–" if row.inherited is None else f"{row.inherited:.1e}"
+        numbers = [*_distances(row.verdict), inherited]
         rows.append([f"{row.path} ({row.op})", Path(str(row.span)).name, *numbers])
 
     titles = ("line", "PyTorch", "ONNX", "allowed", "inherited")
