@@ -126,7 +126,7 @@ def _checked(document: Document, overrides: Overrides) -> Checked:
     program = flatten(typed)
     require_own_names(document, program)
     if document.weights and not overrides.params:  # other params may remove the parameters that a rule names
-        check_names(document.weights, program.tensors())
+        check_names(document.weights, program.tensors(), graph.params, program.aliases())
     ranges = value_ranges(document, graph.params, program)
     return Checked(document.source, document, graph, typed, program, ranges)
 

@@ -40,7 +40,8 @@ from stackc.runtime import Array, Session, off_provider_lines, open_session, req
 from stackc.runtime.providers import choose
 from stackc.weights.files import open_weights
 from stackc.weights.finite import require_finite
-from stackc.weights.match import Weights, match_weights, weights_path
+from stackc.weights.match import match_program, weights_path
+from stackc.weights.sources import Weights
 
 if TYPE_CHECKING:
     from torch import nn
@@ -261,9 +262,8 @@ def _open_weights(checked: Checked, options: Options, progress: Progress, *, say
             progress("weights", f"no file: random weights are drawn by lower, seed {options.seed}")
         return None
 
-    weights = match_weights(
-        open_weights(path, span), checked.program.tensors(), checked.document.weights, path.name, span
-    )
+    file, decl = open_weights(path, span), checked.document.weights
+    weights = match_program(file, checked.program, decl, checked.graph.params, path.name, span)
     require_finite(weights, checked.document.weights, path.name, span)
     progress("weights", counted(len(weights), "tensor"))
     return weights

@@ -20,12 +20,16 @@ import safetensors.numpy
 import safetensors.torch
 import torch
 
-from stackc.core.diagnostics import SpecError
+from stackc.core.diagnostics import Span, SpecError
 from stackc.core.types import Dim, TensorType
 from stackc.frontend import check_source
 from stackc.spec.source import Source
 from stackc.weights.files import open_weights
-from stackc.weights.match import TensorSource, Weights, match_weights, weights_path
+from stackc.weights.match import match_program, match_weights, weights_path
+from stackc.weights.sources import Weights
+from stackc.weights.tensor_expressions.parser import parse_expression
+from stackc.weights.tensor_expressions.template import Binding, bind
+from stackc.weights.tensor_expressions.tree import value_of
 
 HEAD = "stackc: 1\ninputs: {x: {shape: [batch, 3]}}\n"
 LINEAR = "graph: x --> y[linear]\nnodes: {y: {out: 2}}\n"
@@ -37,7 +41,7 @@ def matched(folder: Path, tensors: Mapping[str, Any], spec: str = LINEAR) -> Wei
     path = folder / "w.safetensors"
     safetensors.numpy.save_file({name: np.ascontiguousarray(t) for name, t in tensors.items()}, path)
     checked = check_source(Source("spec.yaml", HEAD + spec))
-    return match_weights(open_weights(path), checked.program.tensors(), checked.document.weights, path.name)
+    return match_program(open_weights(path), checked.program, checked.document.weights, checked.graph.params, path.name)
 
 
 def refused(run: Callable[[], object]) -> list[str]:
@@ -135,12 +139,29 @@ def test_a_parameter_of_two_originals_is_not_its_plain_name(tmp_path: Path) -> N
     assert [message[:4] for message in messages] == ["W801", "W801", "W802"]
 
 
-def test_a_tied_parameter_is_looked_for_under_its_owner_s_name_alone(tmp_path: Path) -> None:
-    spec = "graph: x --> a[linear] --> b[linear]\nnodes: {a: {out: 3}, b: {out: 3, tie: {weight: a.weight}}}\n"
+TIED = "graph: x --> a[linear] --> b[linear]\nnodes: {a: {out: 3}, b: {out: 3, tie: {weight: a.weight}}}\n"
+
+
+@pytest.mark.parametrize("stored", [["a"], ["b"], ["a", "b"]])
+def test_a_tied_parameter_may_be_stored_under_either_name_or_both(stored: list[str], tmp_path: Path) -> None:
+    square, bias = np.arange(9, dtype=np.float32).reshape(3, 3), np.ones(3, np.float32)
+    tensors = {"a.bias": bias, "b.bias": bias} | {f"{name}.weight": square for name in stored}
+    weights = matched(tmp_path, tensors, TIED)
+    assert list(weights) == ["a.weight", "a.bias", "b.bias"]
+    np.testing.assert_array_equal(weights["a.weight"], square)
+
+
+@pytest.mark.parametrize("other", ["one number", "shape"])
+def test_two_different_tensors_are_no_tied_one(other: str, tmp_path: Path) -> None:
     square, bias = np.eye(3, dtype=np.float32), np.ones(3, np.float32)
-    tensors = {"a.weight": square, "a.bias": bias, "b.bias": bias}
-    assert list(matched(tmp_path, tensors, spec)) == ["a.weight", "a.bias", "b.bias"]
-    assert refused(lambda: matched(tmp_path, tensors | {"b.weight": square}, spec))[0].startswith("W802")
+    changed = square[:2] if other == "shape" else square + np.float32(1e-7)
+    tensors = {"a.weight": square, "b.weight": changed, "a.bias": bias, "b.bias": bias}
+    assert refused(lambda: matched(tmp_path, tensors, TIED)) == [
+        "W808 'b.weight' is tied to 'a.weight', but w.safetensors has other values for it, in 'b.weight'"
+        " | drop the tie, or list the tensor under `weights: {ignore: […]}`"
+    ]
+    ignored = f"{TIED}weights: {{ignore: [b.weight]}}\n"
+    np.testing.assert_array_equal(matched(tmp_path, tensors, ignored)["a.weight"], square)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
@@ -336,7 +357,9 @@ def test_a_tensor_is_a_view_of_the_file(name: str, tmp_path: Path) -> None:
         safetensors.numpy.save_file(tensors, tmp_path / name)
     file = open_weights(tmp_path / name)
     assert not file.read("y.weight").flags.owndata
-    third = TensorSource.of("y.weight.T[1/3]", file.shapes).take(file.read("y.weight"))
+    at = Span("s.yaml", 1)
+    expression = bind(parse_expression("y.weight.T[1/3]", at), Binding((), {}, {}, "", at))
+    third = value_of(expression, file.read, (2, 2))
     assert not third.flags.owndata
     np.testing.assert_array_equal(third, whole.T[2:4])
     spec = check_source(Source("s.yaml", HEAD.replace("3]", "6]") + LINEAR)).program.tensors()

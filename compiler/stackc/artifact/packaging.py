@@ -26,7 +26,7 @@ from stackc.frontend import Checked
 from stackc.ir.program import Program
 from stackc.runtime import Session, ValueInfo
 from stackc.view.svg import draw_svg
-from stackc.weights.match import Weights
+from stackc.weights.sources import Weights
 
 if TYPE_CHECKING:
     from stackc.export import ExportedModel

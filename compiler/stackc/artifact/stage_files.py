@@ -26,7 +26,7 @@ from stackc.artifact.lock import write_lock
 from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.frontend import Checked
 from stackc.view.svg import draw_svg
-from stackc.weights.match import Weights
+from stackc.weights.sources import Weights
 
 if TYPE_CHECKING:
     from torch import nn
@@ -91,12 +91,11 @@ def weights_table(weights: Weights) -> dict[str, dict[str, object]]:
     """Return the name in the file, element type and shape of every parameter and buffer."""
     return {
         name: {
-            "tensor": str(source.name) + (".T" if source.transposed else "")
-            + (f"[{source.piece}/{source.pieces}]" if source.pieces > 1 else ""),
+            "tensor": str(source),
             "dtype": weights.types[name].dtype,
             "shape": [dim.evaluate({}) for dim in weights.types[name].shape],
         }
-        for name, source in weights.names.items()
+        for name, source in weights.sources.items()
     }  # fmt: skip
 
 

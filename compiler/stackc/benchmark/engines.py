@@ -20,7 +20,7 @@ from stackc.runtime.providers import choose
 from stackc.timing.candidates import eager_candidate
 from stackc.timing.interleave import Candidate
 from stackc.weights.files import open_weights
-from stackc.weights.match import match_weights
+from stackc.weights.match import match_program
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ def _tensors(task: WorkerTask, checked: Checked) -> Mapping[str, Array]:
 
     if task.weights is not None:
         file = Path(task.weights)
-        return match_weights(open_weights(file), checked.program.tensors(), checked.document.weights, file.name)
+        decl = checked.document.weights
+        return match_program(open_weights(file), checked.program, decl, checked.graph.params, file.name)
     drawn = lower(checked.typed, seed=task.seed).state_dict()
     return {name: tensor.detach().numpy() for name, tensor in drawn.items()}
 

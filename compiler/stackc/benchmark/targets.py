@@ -20,7 +20,7 @@ from stackc.pipeline import build
 from stackc.runtime import ValueInfo
 from stackc.spec.source import LOCK
 from stackc.weights.files import open_weights
-from stackc.weights.match import match_weights, weights_path
+from stackc.weights.match import match_program, weights_path
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def _read_artifact(label: str, artifact: Artifact, trust: tuple[str, ...], weigh
     if manifest.seed is not None:
         seed = manifest.seed
     if weights is not None:
-        match_weights(open_weights(weights), checked.program.tensors(), checked.document.weights, weights.name)
+        decl = checked.document.weights
+        match_program(open_weights(weights), checked.program, decl, checked.graph.params, weights.name)
 
     module = TargetModule(
         checked,

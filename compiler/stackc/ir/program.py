@@ -77,3 +77,12 @@ class Program:
             for local, name in call.buffers.items():
                 tensors.setdefault(name, call.signature.buffers[local])
         return tensors
+
+    def aliases(self) -> dict[str, str]:
+        """Return the other names of tied and shared tensors, each with the name in `tensors` that owns it."""
+        return {
+            alias: name
+            for call in self.calls
+            for local, name in {**call.parameters, **call.buffers}.items()
+            if (alias := f"{call.path}.{local}") != name
+        }

@@ -32,7 +32,7 @@ from stackc.reduction.weight_source import WEIGHTS, WeightSource
 from stackc.reduction.write import write_tree
 from stackc.spec.source import load_source
 from stackc.weights.files import open_weights
-from stackc.weights.match import match_weights
+from stackc.weights.match import match_program
 
 MOST_SEEDS = 3
 """Seeds, from 0, that are tried in the place of a larger one."""
@@ -160,7 +160,8 @@ class _Case:
             path = Path(checked.source.file).parent / str(decl.file.data)
         if path is None:
             return None
-        return WeightSource.of(checked, match_weights(open_weights(path), checked.program.tensors(), decl, path.name))
+        weights = match_program(open_weights(path), checked.program, decl, checked.graph.params, path.name)
+        return WeightSource.of(checked, weights)
 
     # -- specs that do not
 

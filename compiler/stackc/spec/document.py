@@ -128,16 +128,26 @@ class BlockDecl:
 
 @dataclass(frozen=True, slots=True)
 class WeightsDecl:
-    """The weight file of a spec. `names` maps patterns of stackc's parameter names to patterns of the file's names.
+    """The weight files of a spec. `names` maps patterns of stackc's parameter names to expressions over the tensors of
+    the files.
 
-    `ignore` are patterns of tensors of the file that are not used, `nonfinite` of those that may hold NaN and Inf.
+    `files` are several files together. `ignore` are patterns of tensors of the file that are not used, `nonfinite` of
+    those that may hold NaN and Inf. `prefix` begins names that the file may have or lack. `reference` is a file of
+    inputs and outputs of the original.
     """
 
-    file: Value | None
+    files: tuple[Value, ...]
     names: Mapping[str, Entry]
     ignore: tuple[Value, ...]
     span: Span = field(compare=False)
     nonfinite: tuple[Value, ...] = ()
+    prefix: Value | None = None
+    reference: Value | None = None
+
+    @property
+    def file(self) -> Value | None:
+        """The first file."""
+        return self.files[0] if self.files else None
 
 
 @dataclass(frozen=True, slots=True)

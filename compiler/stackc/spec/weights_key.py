@@ -5,7 +5,7 @@ from __future__ import annotations
 from stackc.spec.document import WeightsDecl
 from stackc.spec.yaml.getters import Getter
 
-KEYS = ("file", "map", "ignore", "nonfinite")
+KEYS = ("file", "map", "ignore", "nonfinite", "prefix", "reference")
 
 
 def read_weights(getter: Getter) -> WeightsDecl:
@@ -14,9 +14,12 @@ def read_weights(getter: Getter) -> WeightsDecl:
     names = getter.inner("map").entries
     for key, entry in names.items():
         if not isinstance(entry.value.data, str):
-            getter.inner("map").wrong(key, "the pattern of a name in the file", entry.value)
+            getter.inner("map").wrong(key, "a name in the file, or an expression over its tensors", entry.value)
 
-    getter.text("file")  # reports another type
+    files = getter.texts("file", "a path, or a list of paths")
+    for key in ("prefix", "reference"):
+        getter.text(key)  # reports another type
     ignored = getter.texts("ignore", "a list of patterns of names in the file")
     nonfinite = getter.texts("nonfinite", "a list of patterns of names in the file")
-    return WeightsDecl(getter.value("file"), names, ignored, getter.span, nonfinite)
+    prefix, reference = getter.value("prefix"), getter.value("reference")
+    return WeightsDecl(files, names, ignored, getter.span, nonfinite, prefix, reference)

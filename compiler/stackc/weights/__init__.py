@@ -1,7 +1,10 @@
 """Weights from files. This module imports nothing, so that checking a spec loads no NumPy.
 
-files/    files of named tensors
-rules.py  `weights: {map: …}`: the names that parameters have in a file
-match.py  match every tensor of a program with a tensor of the file
-finite.py tensors that hold NaN or Inf
+files/        files of named tensors
+tensor_expressions/  what a parameter is read from: `h.{i}.qkv.weight[0:dim].T`
+rules.py      `weights: {map: …}`: from patterns of names to expressions
+sources.py    the tensors of a model, each read when it is needed
+match.py      match every tensor of a program with tensors of the file
+mismatch.py   report what does not fit
+finite.py     tensors that hold NaN or Inf
 """

@@ -9,8 +9,8 @@ import numpy as np
 from stackc.core.diagnostics import Collector, Span
 from stackc.spec.document import WeightsDecl
 from stackc.weights.files import Array
-from stackc.weights.match import Weights
 from stackc.weights.rules import wildcards
+from stackc.weights.sources import Weights
 
 MOST = 12  # tensors that are named
 
@@ -24,16 +24,16 @@ def require_finite(weights: Weights, decl: WeightsDecl | None, file_name: str, s
     place = span or (decl.span if decl else None)
 
     diagnostics, rest = Collector(), 0
-    for name, source in weights.names.items():
-        if any(pattern.fullmatch(source.name) for pattern in allowed):
+    for name, source in weights.sources.items():
+        if any(pattern.fullmatch(read) for pattern in allowed for read in source.names):
             continue
         if not (problem := _problem(weights[name])):
             continue
         if len(diagnostics.diagnostics) == MOST:
             rest += 1
             continue
-        in_file = f" ('{source.name}' in {file_name})" if source.name != name else f" in {file_name}"
-        hint = f"fix the file, or allow it: `weights: {{nonfinite: [{source.name}]}}`"
+        in_file = f" ('{source}' in {file_name})" if str(source) != name else f" in {file_name}"
+        hint = f"fix the file, or allow it: `weights: {{nonfinite: [{', '.join(dict.fromkeys(source.names))}]}}`"
         diagnostics.error("W806", f"'{name}'{in_file} has {problem}", place, hint)
 
     if rest:

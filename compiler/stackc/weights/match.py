@@ -1,24 +1,41 @@
 """Match the parameters of a model with the tensors of a file.
 
 Requires the tensor types of a program and an open file; ensures that every tensor of the program has exactly one source
-of its shape in the file, and that no tensor of the file is left over.
+of its shape in the file, and that no tensor of the file is left over. A parameter is read from the first of these that
+the file has: what the map says of its name, the same for its name without a reparametrization, its own name, and the
+names of parameters that are tied to it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from stackc.core.diagnostics import Collector, Diagnostic, Span, did_you_mean
+from stackc.core.diagnostics import Collector, Span, SpecError
 from stackc.core.suggestions import bounded_suggestions
 from stackc.core.types import FLOATS, TensorType
+from stackc.ir.program import Program
 from stackc.spec.document import Document, WeightsDecl
-from stackc.weights.files import Array, TensorFile
-from stackc.weights.rules import Rule, older_name, plain_file_name, wildcards
+from stackc.spec.expressions.expressions import Scope
+from stackc.weights.files import TensorFile
+from stackc.weights.files.prefix import without_prefix
+from stackc.weights.mismatch import Misfit, Missing, report_mismatches, shortened
+from stackc.weights.rules import UNREAD_BUFFERS, Rule, plain_file_name, read_rules, wildcards
+from stackc.weights.sources import TensorSource, Weights, sizes_of
+from stackc.weights.tensor_expressions.tree import (
+    Constant,
+    NamedTensor,
+    TensorExpression,
+    dtype_of,
+    renamed,
+    shape_of,
+    tensor_names,
+)
 
 
 def weights_path(document: Document, override: Path | None) -> tuple[Path | None, Span | None]:
@@ -32,58 +49,16 @@ def weights_path(document: Document, override: Path | None) -> tuple[Path | None
     return (Path(document.file).parent / str(file.data), file.span) if file else (None, None)
 
 
-@dataclass(frozen=True, slots=True)
-class TensorSource:
-    """A tensor of a file, or the part of it that a parameter is: `NAME.T` transposed, `NAME[1/3]` its second third.
-
-    `NAME.T[1/3]` is first transposed, then cut along axis 0. GPT-2 stores its matrices so: queries, keys and values
-    in one.
-    """
-
-    name: str
-    transposed: bool = False
-    piece: int = 0
-    pieces: int = 1
-
-    @staticmethod
-    def of(text: str, names: Container[str]) -> TensorSource:
-        """Parse the text; a name that the file has is taken literally."""
-        match = re.fullmatch(r"(.+?)(\.T)?(?:\[(\d{1,4})/(\d{1,4})\])?", text)
-        if text in names or match is None or int(match[3] or 0) >= int(match[4] or 1):
-            return TensorSource(text)
-        return TensorSource(match[1], match[2] is not None, int(match[3] or 0), int(match[4] or 1))
-
-    def shape(self, whole: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of the part of a tensor of shape `whole`; `whole` itself if it cannot be cut so."""
-        shape = whole[::-1] if self.transposed else whole
-        return (shape[0] // self.pieces, *shape[1:]) if shape and shape[0] % self.pieces == 0 else whole
-
-    def take(self, whole: Array) -> Array:
-        """Return the part of a tensor, as a view."""
-        array = whole.T if self.transposed else whole
-        return np.split(array, self.pieces)[self.piece] if self.pieces > 1 else array
-
-
-@dataclass(frozen=True)
-class Weights(Mapping[str, Array]):
-    """The tensors of a model by their names in its state_dict, each read from the file when it is accessed.
-
-    A tensor that the file stores as the model needs it is a view of the file, not a copy.
-    """
-
-    file: TensorFile
-    names: Mapping[str, TensorSource]
-    types: Mapping[str, TensorType]
-
-    def __getitem__(self, name: str) -> Array:
-        source = self.names[name]
-        return np.asarray(source.take(self.file.read(source.name)), dtype=self.types[name].dtype, order="C")
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.names)
-
-    def __len__(self) -> int:
-        return len(self.names)
+def match_program(
+    file: TensorFile,
+    program: Program,
+    decl: WeightsDecl | None,
+    params: Scope,
+    file_name: str,
+    span: Span | None = None,
+) -> Weights:
+    """Find the tensor of the file for every tensor of a program; see `match_weights`."""
+    return match_weights(file, program.tensors(), decl, file_name, span, params=params, aliases=program.aliases())
 
 
 @bounded_suggestions()
@@ -93,24 +68,32 @@ def match_weights(
     decl: WeightsDecl | None,
     file_name: str,
     span: Span | None = None,
+    *,
+    params: Scope | None = None,
+    aliases: Mapping[str, str] | None = None,
 ) -> Weights:
     """Find the tensor of the file for every tensor of the model, by `weights: {map: …, ignore: …}` of the spec.
 
-    `types` are the model's tensors, `file_name` is for messages. Raises SpecError with all problems:
-    W801 for a tensor that the file lacks, W802 for one of the file that no parameter uses, W803 for one of another
-    shape or type.
+    `types` are the model's tensors, `params` its params, `aliases` the other names of tied tensors; `file_name` is for
+    messages. Raises SpecError with all problems: W801 for a tensor that the file lacks, W802 for one of the file that
+    no parameter uses, W803 for one of another shape or type, W808 for one that two parameters claim.
     """
-    rules = [Rule.of(key, str(entry.value.data)) for key, entry in decl.names.items()] if decl else []
-    matcher = _Matcher(file, file_name, span or (decl.span if decl else None), rules)
+    prefix = str(decl.prefix.data) if decl and decl.prefix else ""
+    matcher = _Matcher(
+        without_prefix(file, prefix), prefix, file_name, span or (decl.span if decl else None), read_rules(decl),
+        params or {}, aliases or {}, [wildcards(str(pattern.data)) for pattern in (decl.ignore if decl else ())],
+    )  # fmt: skip
     for name, type_ in types.items():
         matcher.match(name, type_)
+    matcher.compare_tied(types)
 
-    ignored = [wildcards(str(pattern.data)) for pattern in (decl.ignore if decl else ())]
-    matcher.require_all_used(ignored)
-
-    matcher.diagnostics.diagnostics[:] = _shortened(matcher.diagnostics.diagnostics)
+    report_mismatches(
+        matcher.diagnostics, matcher.file, file_name, matcher.span, matcher.missing, matcher.misfits,
+        matcher.unused(),
+    )  # fmt: skip
+    matcher.diagnostics.diagnostics[:] = shortened(matcher.diagnostics.diagnostics)
     matcher.diagnostics.raise_if_any()
-    return Weights(file, matcher.sources, types)
+    return Weights(matcher.file, matcher.sources, types, tuple(matcher.compared))
 
 
 @dataclass
@@ -118,66 +101,159 @@ class _Matcher:
     """Finds the source of each parameter; `file_name` and `span` are for messages."""
 
     file: TensorFile
+    prefix: str
     file_name: str
     span: Span | None
     rules: list[Rule]
+    params: Scope
+    aliases: Mapping[str, str]
+    ignored: list[re.Pattern[str]]
     sources: dict[str, TensorSource] = field(default_factory=dict)
+    missing: list[Missing] = field(default_factory=list)
+    misfits: list[Misfit] = field(default_factory=list)
+    compared: list[str] = field(default_factory=list)
     diagnostics: Collector = field(default_factory=Collector)
 
     def match(self, name: str, type_: TensorType) -> None:
-        """Find the source of a parameter and compare its type and shape. Reports W801 and W803."""
-        wanted = self._name_in_file(name)
-        source = TensorSource.of(wanted, self.file.shapes)
-        if source.name not in self.file.shapes:
-            mapped_to = f" ('{wanted}')" if wanted != name else ""
-            hint = self._missing_hint(name, wanted)
-            self._error("W801", f"{self.file_name} has no tensor for '{name}'{mapped_to}", hint)
+        """Find the source of a parameter and compare its type and shape."""
+        candidates: list[TensorSource] = []
+        try:
+            for source in self.candidates(name):
+                if self.has(source):
+                    self.accept(name, type_, source)
+                    return
+                candidates.append(source)
+        except SpecError as error:
+            self.diagnostics.extend(error)
             return
 
-        self.sources[name] = source
-        dtype = self.file.dtypes[source.name]
-        if not _is_readable_as(dtype, type_):
-            message = f"'{name}' is {type_.dtype} in the spec but {dtype} in {self.file_name}"
-            self._error("W803", message, _readable_hint(type_))
-            return
+        if name.rpartition(".")[2] in UNREAD_BUFFERS and not type_.shape:
+            self.sources[name] = TensorSource(Constant(0, ()))
+        else:
+            # a reparametrized parameter is asked for by its plain name
+            wanted = candidates[1] if plain_file_name(name) != name else candidates[0]
+            self.missing.append(Missing(name, wanted, type_))
 
-        shape = tuple(dim.evaluate({}) for dim in type_.shape)
-        file_shape = source.shape(self.file.shapes[source.name])
-        if file_shape != shape:
-            message = f"'{name}' has shape {list(shape)} in the spec but {list(file_shape)} in {self.file_name}"
-            self._error("W803", message, _transposed_hint(shape, file_shape, wanted))
-
-    def _missing_hint(self, name: str, wanted: str) -> str | None:
-        """Return a hint for a parameter without a tensor: its older name in PyTorch, or else the nearest unused one."""
-        older, used = older_name(name), self._used()
-        if older in self.file.shapes:
-            return f"'{older}' is its older name in PyTorch: write `weights: {{map: {{{name}: {older}}}}}`"
-        return did_you_mean(wanted, [candidate for candidate in self.file.shapes if candidate not in used])
-
-    def require_all_used(self, ignored: list[re.Pattern[str]]) -> None:
-        """Report W802 for every tensor of the file that is neither used nor ignored."""
-        used = self._used()
-        for name in self.file.shapes:
-            if name not in used and not any(pattern.fullmatch(name) for pattern in ignored):
-                hint = "map it to a parameter, or list it under `weights: {ignore: […]}`"
-                self._error("W802", f"{self.file_name} has '{name}', which no parameter uses", hint)
-
-    def _name_in_file(self, name: str) -> str:
-        """Return the name in the file; a reparametrized parameter has its plain name if the file has no original."""
-        mapped = _map_name(name, self.rules)
+    def candidates(self, name: str) -> Iterator[TensorSource]:
+        """Yield what the parameter may be read from, in the order of the module's docstring."""
         plain = plain_file_name(name)
-        has_original = TensorSource.of(mapped, self.file.shapes).name in self.file.shapes
-        return mapped if plain == name or has_original else _map_name(plain, self.rules)
+        names = dict.fromkeys([name, plain])
+        yield from map(self.by_map, names)
+        yield from (TensorSource(NamedTensor(own)) for own in names)
+        for alias in self.aliases_of.get(name, ()):
+            yield self.by_map(alias)
+            yield TensorSource(NamedTensor(alias))
 
-    def _used(self) -> Collection[str]:
-        return {source.name for source in self.sources.values()}
+    @cached_property
+    def aliases_of(self) -> Mapping[str, list[str]]:
+        """The names that are tied to each parameter."""
+        aliases: dict[str, list[str]] = {}
+        for alias, owner in self.aliases.items():
+            aliases.setdefault(owner, []).append(alias)
+        return aliases
 
-    def _error(self, code: str, message: str, hint: str | None) -> None:
-        self.diagnostics.error(code, message, self.span, hint)
+    def by_map(self, name: str) -> TensorSource:
+        """Return what the map says of a name. Raises SpecError (W807, X001, X002, X003)."""
+        for rule in self.rules:
+            if (expression := rule.apply(name, self.params, self.file.shapes)) is not None:
+                if self.prefix:
+                    expression = renamed(expression, lambda read: read.removeprefix(self.prefix))
+                return TensorSource(expression, rule)
+        return TensorSource(NamedTensor(name))
+
+    def has(self, source: TensorSource) -> bool:
+        """Return whether the file has every tensor of a source."""
+        return all(name in self.file.shapes for name in source.names)
+
+    def accept(self, name: str, type_: TensorType, source: TensorSource) -> None:
+        """Take the source if its type and shape are the parameter's; note axes of size 1 that differ."""
+        dtype, wanted = dtype_of(source.expression, self.file.dtypes), sizes_of(type_)
+        self.sources[name] = source
+        if dtype is not None and not _is_readable_as(dtype, type_):
+            message = f"'{name}' is {type_.dtype} in the spec but {dtype} in {self.file_name}"
+            self.misfits.append(Misfit(message, _readable_hint(type_), source.rule))
+            return
+
+        try:
+            shape = shape_of(source.expression, self.file.shapes, wanted)
+        except ValueError as error:
+            self.misfits.append(Misfit(f"'{name}' cannot be read from {self.file_name}: {error}", None, source.rule))
+            return
+        if shape == wanted:
+            return
+        if [size for size in shape if size != 1] == [size for size in wanted if size != 1]:
+            note = f"{name} {list(wanted)} is read from {source} {list(shape)}"
+            self.sources[name] = TensorSource(source.expression, source.rule, note)
+            return
+        message = f"'{name}' has shape {list(wanted)} in the spec but {list(shape)} in {self.file_name}"
+        self.misfits.append(Misfit(message, _transposed_hint(wanted, shape, source), source.rule))
+
+    def compare_tied(self, types: Mapping[str, TensorType]) -> None:
+        """Compare tensors that the file has for tied parameters with those of their owners. Reports W808."""
+        used = self.used()
+        for alias, owner in self.aliases.items():
+            if owner not in self.sources or self.misfits or self.missing:
+                continue
+            try:
+                candidates = [self.by_map(alias), TensorSource(NamedTensor(alias))]
+            except SpecError:
+                continue  # reported where it is the owner's
+            other = next((c for c in candidates if self.has(c) and not used.issuperset(c.names)), None)
+            if other is None or any(map(self.is_ignored, other.names)):
+                continue
+
+            pair = {owner: self.sources[owner], alias: other}
+            weights = Weights(self.file, pair, {owner: types[owner], alias: types[owner]})
+            self.compared += other.names
+            if not _are_equal(weights, owner, alias):
+                message = f"'{alias}' is tied to '{owner}', but {self.file_name} has other values for it, in '{other}'"
+                hint = "drop the tie, or list the tensor under `weights: {ignore: […]}`"
+                self.diagnostics.error("W808", message, other.rule.span if other.rule else self.span, hint)
+
+    def unused(self) -> list[str]:
+        """Return the tensors of the file that are neither used nor ignored, and report W808 for those used twice.
+
+        A tensor is used twice if a parameter that the map leads elsewhere falls back to it, and another reads it too.
+        """
+        by_map: dict[str, str] = {}
+        for name, source in self.sources.items():
+            for read in source.names if source.rule or name == str(source) else ():
+                by_map.setdefault(read, name)
+        for name, source in self.sources.items():
+            other = next((by_map[read] for read in source.names if by_map.get(read, name) != name), None)
+            if other and source.rule is None and self.is_mapped(name):
+                message = f"'{name}' and '{other}' are both read from '{source}' of {self.file_name}"
+                hint = f"the file lacks what the map says of '{name}', and has its own name for another parameter"
+                self.diagnostics.error("W808", message, self.span, hint)
+
+        used = self.used() | {*self.compared}
+        return [name for name in self.file.shapes if name not in used and not self.is_ignored(name)]
+
+    def is_ignored(self, name: str) -> bool:
+        """Return whether the spec lists a tensor of the file as unused, or nothing reads it in evaluation."""
+        return name.rpartition(".")[2] in UNREAD_BUFFERS or any(pattern.fullmatch(name) for pattern in self.ignored)
+
+    def is_mapped(self, name: str) -> bool:
+        """Return whether an entry of the map leads from a name to another."""
+        source = self.by_map(name)
+        return source.rule is not None and str(source) != name
+
+    def used(self) -> set[str]:
+        """Return the tensors of the file that parameters are read from."""
+        return {name for source in self.sources.values() for name in tensor_names(source.expression)}
 
 
-def _map_name(name: str, rules: list[Rule]) -> str:
-    return next((mapped for rule in rules if (mapped := rule.apply(name)) is not None), name)
+def _are_equal(weights: Weights, owner: str, alias: str) -> bool:
+    """Compare two tensors, a few megabytes at a time; those that cannot be read as the same parameter differ."""
+    try:
+        ours, theirs = weights[owner].reshape(-1), weights[alias].reshape(-1)
+    except ValueError:
+        return False
+    step = 1 << 20
+    pieces = range(0, max(len(ours), len(theirs)), step)
+    return len(ours) == len(theirs) and all(
+        np.array_equal(ours[at : at + step], theirs[at : at + step], equal_nan=True) for at in pieces
+    )
 
 
 def _is_readable_as(dtype: str, type_: TensorType) -> bool:
@@ -191,16 +267,6 @@ def _readable_hint(type_: TensorType) -> str:
     return "a parameter of whole numbers is read from integers"
 
 
-def _transposed_hint(shape: tuple[int, ...], file_shape: tuple[int, ...], wanted: str) -> str | None:
-    return f"`{wanted}.T` takes it transposed" if len(shape) > 1 and file_shape[::-1] == shape else None
-
-
-def _shortened(diagnostics: list[Diagnostic], most: int = 12) -> list[Diagnostic]:
-    """Keep the first few of each code, and count the others: a wrong file misses hundreds of tensors at once."""
-    kept: list[Diagnostic] = []
-    for code in dict.fromkeys(d.code for d in diagnostics):
-        group = [d for d in diagnostics if d.code == code]
-        kept += group[:most]
-        if len(group) > most:
-            kept.append(Diagnostic(code, f"… and {len(group) - most} more of this kind", group[0].span))
-    return kept
+def _transposed_hint(shape: tuple[int, ...], file_shape: tuple[int, ...], source: TensorSource) -> str | None:
+    text: TensorExpression = source.expression
+    return f"`{text}.T` takes it transposed" if len(shape) > 1 and file_shape[::-1] == shape else None

@@ -1,37 +1,81 @@
-"""The names that parameters have in a file: rules of `weights: {map: …}`, each from a pattern of stackc's names to one
-of the file's."""
+"""The entries of `weights: {map: …}`: each leads from a pattern of names to an expression over the file's tensors.
+
+Entries are tried in the order of the file, and the first whose pattern matches decides; a name that none matches is
+looked for as it is. One that can never match is an error.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from stackc.core.diagnostics import MOST_GUESSED, Collector, did_you_mean
+from stackc.core.diagnostics import MOST_GUESSED, Collector, Note, Span, SpecError, did_you_mean
 from stackc.spec.document import WeightsDecl
+from stackc.spec.expressions.expressions import Scope
 from stackc.typecheck.output_names import plain_name
+from stackc.weights.tensor_expressions.parser import parse_expression
+from stackc.weights.tensor_expressions.template import Binding, Template, bind
+from stackc.weights.tensor_expressions.tree import NamedTensor, TensorExpression
+
+UNREAD_BUFFERS = frozenset({"num_batches_tracked"})
+"""Buffers that PyTorch reads in training only: a file need not have them."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """`encoder.*.attn.**` → `layer.*.attention.**`: the first `*` of one side is the first of the other, and so on."""
+    """An entry: `encoder.{i}.attn.*` → `layer.{i}.attention.*`.
 
-    source: re.Pattern[str]
-    target: str
+    The first `*` of one side is the first of the other, and so on; a name in braces is a whole number.
+    """
 
-    @staticmethod
-    def of(source: str, target: str) -> Rule:
-        """Return the rule of an entry `source: target`."""
-        return Rule(wildcards(source), target)
+    key: str
+    pattern: re.Pattern[str]
+    text: str
+    template: Template
+    span: Span
+    key_span: Span
 
-    def apply(self, name: str) -> str | None:
-        """Return the name in the file; None if the rule does not match."""
-        match = self.source.fullmatch(name)
+    def apply(self, name: str, params: Scope, known: Container[str] = ()) -> TensorExpression | None:
+        """Return what the name is read from; None if the pattern does not match.
+
+        A text that is a name of the file, one of `known`, is taken literally. Raises SpecError (W807, X001, X002,
+        X003) if a size has no value.
+        """
+        match = self.pattern.fullmatch(name)
         if match is None:
             return None
-        parts = iter(match.groups())
-        return re.sub(r"\*\*?", lambda star: next(parts, star[0]), self.target)
+        named = {number: capture for capture, number in self.pattern.groupindex.items()}
+        stars = tuple(text for number, text in enumerate(match.groups(), 1) if number not in named)
+        captures = {capture: int(match[number]) for number, capture in named.items()}
+        binding = Binding(stars, captures, params, self.text, self.span)
+        if known and (literal := _literal(binding)) in known:
+            return NamedTensor(literal)
+        return bind(self.template, binding)
+
+
+def _literal(binding: Binding) -> str:
+    """Return the whole text as a name; an empty one if its braces have no value."""
+    try:
+        return binding.name(binding.text)
+    except SpecError:
+        return ""
+
+
+def read_rules(decl: WeightsDecl | None) -> list[Rule]:
+    """Parse the map of a spec. Raises SpecError (W807) with every entry that is no expression."""
+    rules, diagnostics = [], Collector()
+    for key, entry in (decl.names if decl else {}).items():
+        text = str(entry.value.data)
+        try:
+            template = parse_expression(text, entry.value.span)
+        except SpecError as error:
+            diagnostics.extend(error)
+            continue
+        rules.append(Rule(key, wildcards(key), text, template, entry.value.span, entry.key))
+    diagnostics.raise_if_any()
+    return rules
 
 
 def plain_file_name(name: str) -> str:
@@ -55,17 +99,59 @@ def older_name(name: str) -> str | None:
 
 
 def wildcards(pattern: str) -> re.Pattern[str]:
-    """Compile a pattern: `*` matches one part of a dotted name or a piece of it, `**` any number of parts."""
-    return re.compile(re.escape(pattern).replace(r"\*\*", "(.+)").replace(r"\*", "([^.]+)"))
+    """Compile a pattern: `*` matches one part of a dotted name or a piece of it, `**` any number of parts.
+
+    `{i}` matches a whole number, the same wherever `{i}` stands.
+    """
+    parts, captures = [], set[str]()
+    for text in re.split(r"(\*\*?|\{[^\W\d]\w*\})", pattern):
+        if text in ("*", "**"):
+            parts.append("([^.]+)" if text == "*" else "(.+)")
+        elif not text.startswith("{") or not text[1:-1].isidentifier():
+            parts.append(re.escape(text))
+        else:
+            name = text[1:-1]
+            parts.append(f"(?P={name})" if name in captures else rf"(?P<{name}>0|[1-9]\d{{0,8}})")
+            captures.add(name)
+    return re.compile("".join(parts))
 
 
-def check_names(decl: WeightsDecl, tensors: Iterable[str]) -> None:
-    """Raise SpecError (W805) with every rule that matches no tensor of the model."""
-    diagnostics, names = Collector(), [*tensors]
-    candidates = dict.fromkeys([*names, *map(plain_file_name, names)])
-    for key, entry in decl.names.items():
-        pattern = wildcards(key)
-        if not any(map(pattern.fullmatch, candidates)):
-            hint = did_you_mean(key, islice(candidates, MOST_GUESSED)) if candidates else "the model has no parameters"
-            diagnostics.error("W805", f"'{key}' matches no parameter", entry.key, hint)
+def check_names(decl: WeightsDecl, tensors: Iterable[str], params: Scope, aliases: Iterable[str] = ()) -> None:
+    """Check the entries of a map against the names of a model, `aliases` being those of tied parameters.
+
+    Raises SpecError: W805 with every entry that matches none, or none that an earlier one does not match; W807, X001,
+    X002 and X003 with every entry that has no value.
+    """
+    rules, names = read_rules(decl), [*tensors]
+    candidates = dict.fromkeys([*names, *map(plain_file_name, names), *aliases])
+    deciding, diagnostics = _deciding(rules, candidates), Collector()
+
+    for rule in rules:
+        if name := deciding.get(rule.key):
+            try:
+                rule.apply(name, params)
+            except SpecError as error:
+                diagnostics.extend(error)
+            continue
+
+        if taken := next((other for other in candidates if rule.pattern.fullmatch(other)), None):
+            earlier = next(other for other in rules if other.pattern.fullmatch(taken))
+            message = f"'{rule.key}' is never reached: '{earlier.key}' above it matches the same names first"
+            note = Note("this one decides", earlier.key_span)
+            diagnostics.error("W805", message, rule.key_span, "write the more special pattern first", note)
+            continue
+        hint = did_you_mean(rule.key, islice(candidates, MOST_GUESSED)) if candidates else "the model has no parameters"
+        diagnostics.error("W805", f"'{rule.key}' matches no parameter", rule.key_span, hint)
     diagnostics.raise_if_any()
+
+
+def _deciding(rules: list[Rule], names: Iterable[str]) -> Mapping[str, str]:
+    """Return, by the key of each entry that decides about a name, the first such name."""
+    deciding: dict[str, str] = {}
+    for name in names:
+        rule = next((rule for rule in rules if rule.pattern.fullmatch(name)), None)
+        if rule is not None:
+            deciding.setdefault(rule.key, name)
+        if len(deciding) == len(rules):
+            break
+    return deciding

@@ -118,7 +118,7 @@ def interpolate(text: str, scope: Scope, span: Span) -> ParamValue:
     """Replace every `${expression}` in a text. A text that is a single `${…}` gives the value with its type."""
 
     def value(match: re.Match[str]) -> ParamValue:
-        return evaluate(match[1], scope, _span_of_part(span, text, *match.span(1)))
+        return evaluate(match[1], scope, span_of_part(span, text, *match.span(1)))
 
     if whole := _INTERPOLATED.fullmatch(text):
         return value(whole)
@@ -127,10 +127,10 @@ def interpolate(text: str, scope: Scope, span: Span) -> ParamValue:
 
 def _span_of_word(span: Span, text: str, word: str) -> Span:
     match = re.search(rf"\b{re.escape(word)}\b", text)
-    return _span_of_part(span, text, *match.span()) if match else span
+    return span_of_part(span, text, *match.span()) if match else span
 
 
-def _span_of_part(span: Span, text: str, start: int, end: int) -> Span:
+def span_of_part(span: Span, text: str, start: int, end: int) -> Span:
     """Return the span of text[start:end], or of the whole text unless it is in the file as it is, perhaps in quotes."""
     quotes = span.end - span.column - len(text)
     if quotes not in (0, 2):

@@ -4,6 +4,7 @@ nothing in a file is ever run.
 base.py              what every format offers, and how read errors become diagnostics
 opening.py           choose the format by the suffix
 safetensors_file.py  safetensors
+prefix.py            a file whose names begin with a prefix
 shards.py            several files with an index, as Hugging Face writes them
 npz_file.py          NumPy's .npz
 torch_file.py        what torch.save writes
