@@ -38,7 +38,7 @@ from stackc.frontend import Checked, Overrides, check_spec
 from stackc.out_of_memory import report_out_of_memory
 from stackc.runtime import Array, Session, off_provider_lines, open_session, require_placed, write_npz
 from stackc.runtime.providers import choose
-from stackc.weights.files import open_weights
+from stackc.weights.files import Paths, describe_paths, open_weights
 from stackc.weights.finite import require_finite
 from stackc.weights.match import match_program, weights_path
 from stackc.weights.sources import Weights
@@ -61,7 +61,7 @@ class Options:
     """The options of a build.
 
     overrides         values of params, sizes of dims, trusted Python modules
-    weights           a file of tensors; by default the one that the spec names, or else random weights
+    weights           a file or folder of tensors, or several; by default the one that the spec names, or else random weights
     out               the folder that NAME/ is written to: `exported` by default
     seed              for random weights and for the inputs of the proof
     opset, target     the ONNX opset, and whether operators of ONNX Runtime may be used ("ort") or not ("portable")
@@ -74,7 +74,7 @@ class Options:
     """
 
     overrides: Overrides = field(default_factory=Overrides)
-    weights: Path | None = None
+    weights: Paths | None = None
     out: Path | None = None
     seed: int = 0
     opset: int = 23
@@ -231,7 +231,7 @@ def run_stages(
 # -- the stages
 
 
-def lower_with_weights(checked: Checked, path: Path | None, seed: int) -> nn.Module:
+def lower_with_weights(checked: Checked, path: Paths | None, seed: int) -> nn.Module:
     """Return the module of a checked spec, with the weights of a file, of the file that the spec names, or random ones.
 
     Raises SpecError if the file does not fit, E504 if the module does not fit in memory.
@@ -263,9 +263,10 @@ def _open_weights(checked: Checked, options: Options, progress: Progress, *, say
         return None
 
     file, decl = open_weights(path, span), checked.document.weights
-    weights = match_program(file, checked.program, decl, checked.graph.params, path.name, span)
-    require_finite(weights, checked.document.weights, path.name, span)
-    progress("weights", counted(len(weights), "tensor"))
+    weights = match_program(file, checked.program, decl, checked.graph.params, describe_paths(path), span)
+    require_finite(weights, decl, describe_paths(path), span)
+    notes = "".join(f"\n  note: {note}" for note in weights.notes)
+    progress("weights", f"{counted(len(weights), 'tensor')}{notes}")
     return weights
 
 

@@ -14,7 +14,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import gguf
 import numpy as np
+import onnx
 import pytest
 import safetensors.numpy
 import safetensors.torch
@@ -218,13 +220,25 @@ def saved(path: Path) -> Path:
         safetensors.numpy.save_file(dict(TENSORS), path)
     elif path.suffix == ".npz":
         np.savez(path, **TENSORS)
+    elif path.suffix == ".onnx":
+        initializers = [onnx.numpy_helper.from_array(tensor, name) for name, tensor in TENSORS.items()]
+        output = onnx.helper.make_tensor_value_info("y.bias", onnx.TensorProto.FLOAT, [2])
+        onnx.save(onnx.helper.make_model(onnx.helper.make_graph([], "w", [], [output], initializers)), path)
+    elif path.suffix == ".gguf":
+        writer = gguf.GGUFWriter(path, "test")
+        for name, tensor in TENSORS.items():
+            writer.add_tensor(name, tensor)
+        for step in ("header_to_file", "kv_data_to_file", "tensors_to_file"):
+            getattr(writer, f"write_{step}")()
+        writer.close()
+        path.write_bytes(path.read_bytes().rstrip(b"\0"))  # padding at the end, which nobody misses
     else:
         tensors = {name: torch.from_numpy(t) for name, t in TENSORS.items()}
         torch.save(tensors, path, _use_new_zipfile_serialization=path.suffix != ".bin")
     return path
 
 
-KINDS = ["w.safetensors", "w.npz", "w.pt", "w.bin"]
+KINDS = ["w.safetensors", "w.npz", "w.pt", "w.bin", "w.onnx", "w.gguf"]
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -319,7 +333,12 @@ def header_that_lies(path: Path) -> None:
         ("w.npz", npy, "File is not a zip file"),
         ("w.safetensors", header_that_lies, "invalid shape, data type, or offset"),
         ("w.pt", lambda path: torch.save([torch.ones(2)], path), "it does not hold a state_dict"),
-        ("w.pt", lambda path: torch.save({"model": {"a": torch.ones(2)}}, path), "'model' in it is not a tensor"),
+        ("w.pt", lambda path: torch.save({"epoch": 1, "model": {"a": "text"}}, path), "'epoch' in it is not a tensor"),
+        (
+            "w.pt",
+            lambda path: torch.save({"a": {"w": torch.ones(2)}, "b": {"w": torch.ones(2)}}, path),
+            "it holds several state_dicts: a, b",
+        ),
         ("w.pt", lambda path: torch.save({"a": torch.ones(2, device="meta")}, path), "'a' in it is sparse, quantized"),
         ("w.pt", lambda path: path.write_text("hello"), "it was not written by torch.save"),
         ("w.pt", packed, "bytes, but torch.save compresses nothing"),
@@ -336,10 +355,11 @@ def test_no_file_and_no_known_kind(tmp_path: Path) -> None:
     (tmp_path / "w.h5").write_text("x")
     assert refused(lambda: open_weights(tmp_path / "gone.pt"))[0].startswith(f"W804 no weights at {tmp_path}/gone.pt |")
     assert refused(lambda: open_weights(tmp_path)) == [
-        f"W804 no weights at {tmp_path} | name a file with --weights or under `weights: {{file: …}}`"
+        f"W804 no weights in the folder {tmp_path}"
+        " | stackc reads .safetensors, .npz, .pt, .pth, .bin, .onnx, .gguf, .index.json"
     ]
     assert refused(lambda: open_weights(tmp_path / "w.h5")) == [
-        "W804 w.h5: unknown kind of weights | stackc reads .safetensors, .npz, .pt, .pth, .bin, .index.json"
+        "W804 w.h5: unknown kind of weights | stackc reads .safetensors, .npz, .pt, .pth, .bin, .onnx, .gguf, .index.json"
     ]
 
 

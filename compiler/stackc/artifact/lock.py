@@ -21,6 +21,8 @@ from stackc.core.types import DimRange, TensorType, ValueRange
 from stackc.frontend import Checked
 from stackc.ir.model import Node, Region, ValueRef
 from stackc.spec.document import LANGUAGE_VERSION, WeightsDecl
+from stackc.spec.expressions.expressions import ParamValue
+from stackc.weights.rules import read_rules
 
 
 def write_lock(checked: Checked) -> str:
@@ -37,7 +39,7 @@ def write_lock(checked: Checked) -> str:
         *_section("inputs", {n: _input(t, checked.ranges.get(n)) for n, t in checked.program.inputs.items()}),
         *body,
         *(["blocks:", *writer.lines] if writer.lines else []),
-        *_weights(checked.document.weights),
+        *_weights(checked.document.weights, checked.graph.params),
     ]
     return "\n".join(lines) + "\n"
 
@@ -173,14 +175,16 @@ def _reparam(reparam: Reparam) -> str:
     return _flow({name: _flow(values)})
 
 
-def _weights(decl: WeightsDecl | None) -> list[str]:
+def _weights(decl: WeightsDecl | None, params: Mapping[str, ParamValue]) -> list[str]:
     """Return the section that maps names of parameters to names in the file; the manifest identifies the file."""
     if decl is None:
         return []
-    names = {key: _text(str(entry.value.data)) for key, entry in decl.names.items()}
+    names = {rule.key: _text(rule.resolved(params)) for rule in read_rules(decl)}
     ignore = [f"  ignore: [{', '.join(_text(str(value.data)) for value in decl.ignore)}]"] if decl.ignore else []
     if decl.nonfinite:
         ignore += [f"  nonfinite: [{', '.join(_text(str(value.data)) for value in decl.nonfinite)}]"]
+    if decl.prefix:
+        ignore.append(f"  prefix: {_text(str(decl.prefix.data))}")
     lines = [f"  {line}" for line in _section("map", names)] + ignore
     return ["weights:", *lines] if lines else []
 

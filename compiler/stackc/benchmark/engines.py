@@ -19,7 +19,7 @@ from stackc.runtime.openvino import open_request, openvino
 from stackc.runtime.providers import choose
 from stackc.timing.candidates import eager_candidate
 from stackc.timing.interleave import Candidate
-from stackc.weights.files import open_weights
+from stackc.weights.files import describe_paths, open_weights
 from stackc.weights.match import match_program
 
 
@@ -77,10 +77,10 @@ def _tensors(task: WorkerTask, checked: Checked) -> Mapping[str, Array]:
     """Return the weights of a module: of the file of the task, or drawn from its seed."""
     from stackc.torch_backend.lower import lower
 
-    if task.weights is not None:
-        file = Path(task.weights)
+    if task.weights:
+        paths = tuple(map(Path, task.weights))
         decl = checked.document.weights
-        return match_program(open_weights(file), checked.program, decl, checked.graph.params, file.name)
+        return match_program(open_weights(paths), checked.program, decl, checked.graph.params, describe_paths(paths))
     drawn = lower(checked.typed, seed=task.seed).state_dict()
     return {name: tensor.detach().numpy() for name, tensor in drawn.items()}
 

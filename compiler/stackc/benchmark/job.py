@@ -20,7 +20,7 @@ MODULES: tuple[Engine, ...] = ("eager", "compile")
 class WorkerTask:
     """One candidate to time: `source` is the spec of a module, or an ONNX file.
 
-    `inputs` is an .npz to read, `outputs` one to write. A module without `weights`, a file of tensors, draws them from
+    `inputs` is an .npz to read, `outputs` one to write. A module without `weights`, files of tensors, draws them from
     `seed`. `trust` names the Python modules whose code may run; they may be in the folder `beside`.
     """
 
@@ -30,7 +30,7 @@ class WorkerTask:
     threads: int
     inputs: str
     outputs: str
-    weights: str | None = None
+    weights: tuple[str, ...] = ()
     seed: int = 0
     trust: tuple[str, ...] = ()
     beside: str = "."

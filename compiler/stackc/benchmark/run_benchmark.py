@@ -131,7 +131,8 @@ def _job(index: int, candidate: BenchmarkCandidate, targets: Sequence[Target], f
         outputs=str(job_folder / "outputs.npz"),
     )
     if module:
-        weights = str(module.weights.absolute()) if module.weights else None
+        paths = (module.weights,) if isinstance(module.weights, Path) else module.weights or ()
+        weights = tuple(str(path.absolute()) for path in paths)
         task = replace(task, weights=weights, seed=module.seed, trust=module.trust, beside=str(module.beside))
     return BenchmarkJob(candidate, task, job_folder)
 

@@ -19,7 +19,7 @@ from stackc.pipeline import Options as BuildOptions
 from stackc.pipeline import build
 from stackc.runtime import ValueInfo
 from stackc.spec.source import LOCK
-from stackc.weights.files import open_weights
+from stackc.weights.files import Paths, describe_paths, open_weights
 from stackc.weights.match import match_program, weights_path
 
 
@@ -35,7 +35,7 @@ class TargetModule:
     spec: Path
     trust: tuple[str, ...]
     beside: Path
-    weights: Path | None
+    weights: Paths | None
     seed: int
     weights_note: str
     mismatch: str | None = None
@@ -94,7 +94,7 @@ def _read_artifact(label: str, artifact: Artifact, trust: tuple[str, ...], weigh
         seed = manifest.seed
     if weights is not None:
         decl = checked.document.weights
-        match_program(open_weights(weights), checked.program, decl, checked.graph.params, weights.name)
+        match_program(open_weights(weights), checked.program, decl, checked.graph.params, describe_paths(weights))
 
     module = TargetModule(
         checked,
@@ -116,11 +116,11 @@ def _identity(artifact: Artifact) -> str | None:
     return None if weights is None else f"{sha256(artifact.folder / LOCK)} {weights}"
 
 
-def _weights_note(weights: Path | None, seed: int) -> str:
-    return f"random weights, seed {seed}" if weights is None else f"the weights of {weights.name}"
+def _weights_note(weights: Paths | None, seed: int) -> str:
+    return f"random weights, seed {seed}" if weights is None else f"the weights of {describe_paths(weights)}"
 
 
-def _weights_mismatch(artifact: Artifact, weights: Path | None) -> str | None:
+def _weights_mismatch(artifact: Artifact, weights: Paths | None) -> str | None:
     """Say why the weights of the module are not those of the artifact; None if they are."""
     manifest = artifact.manifest
     if manifest.weights is not None:

@@ -30,6 +30,7 @@ COMMANDS = {
     "watch": "Check and redraw a spec whenever it is saved.",
     "diff": "Compare two specs.",
     "plan": "Report parameters, FLOPs and memory by block, and what fits in a given memory.",
+    "weights": "List the parameters of a spec, or compare them with a file of weights.",
     "run": "Run an artifact on inputs from an .npz file.",
     "bench": "Compare the speed of specs, artifacts and ONNX files.",
     "verify": "Verify an artifact: hashes, ONNX validity, recorded outputs.",

@@ -35,7 +35,10 @@ if TYPE_CHECKING:
 @spec_argument
 @override_options
 @click.option(
-    "--weights", type=click.Path(path_type=Path), help="A file of tensors: .safetensors, .npz, .pt, .index.json."
+    "--weights",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A file of tensors (.safetensors, .npz, .pt, .onnx, .gguf, .index.json), or a folder; may be repeated.",
 )
 @click.option(
     "-o", "--out", type=click.Path(path_type=Path), show_default="exported",
@@ -63,7 +66,7 @@ if TYPE_CHECKING:
 @click.option("--no-cache", is_flag=True, help="Compile every component again and keep none; see `stackc cache`.")
 @json_option
 def command(
-    spec: Path, overrides: Overrides, weights: Path | None, out: Path | None, opset: int, target: str, functions: bool,
+    spec: Path, overrides: Overrides, weights: tuple[Path, ...], out: Path | None, opset: int, target: str, functions: bool,
     seed: int, provider: str, require_provider: bool, threads: int | None, until: Stage | None, no_verify: bool,
     per_component: bool, no_bench: bool, no_cache: bool, as_json: bool,
 ) -> None:  # fmt: skip
@@ -77,7 +80,7 @@ def command(
     from stackc.pipeline import Options, build, build_until
 
     options = Options(
-        overrides=overrides, weights=weights, out=out, seed=seed, opset=opset, target=target, functions=functions,
+        overrides=overrides, weights=weights or None, out=out, seed=seed, opset=opset, target=target, functions=functions,
         provider=provider, verify=not no_verify, measure=not no_bench, threads=threads, cache=not no_cache,
         per_component=per_component, require_provider=require_provider,
     )  # fmt: skip

@@ -94,6 +94,11 @@ class Collector:
         """The repaired problems, in the order of the file."""
         return tuple(sorted(self._repaired, key=_sort_key))
 
+    @property
+    def in_order(self) -> list[Diagnostic]:
+        """All problems, repaired ones too, in the order of the file."""
+        return sorted([*self.diagnostics, *self._repaired], key=_sort_key)
+
     def extend(self, error: SpecError) -> None:
         """Add the diagnostics of another stage, or of a part of this one."""
         for diagnostic in error.diagnostics:
@@ -102,7 +107,7 @@ class Collector:
     def raise_if_any(self) -> None:
         """Raise SpecError, in the order of the file, if any problem was not repaired."""
         if self.diagnostics:
-            raise SpecError(*sorted([*self.diagnostics, *self._repaired], key=_sort_key))
+            raise SpecError(*self.in_order)
 
     def _add(self, diagnostic: Diagnostic) -> None:
         problem = diagnostic.code, diagnostic.message, diagnostic.span

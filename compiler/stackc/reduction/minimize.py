@@ -31,8 +31,8 @@ from stackc.reduction.tree import SpecTree, spec_tree, with_plain_shapes
 from stackc.reduction.weight_source import WEIGHTS, WeightSource
 from stackc.reduction.write import write_tree
 from stackc.spec.source import load_source
-from stackc.weights.files import open_weights
-from stackc.weights.match import match_program
+from stackc.weights.files import describe_paths, open_weights
+from stackc.weights.match import match_program, weights_path
 
 MOST_SEEDS = 3
 """Seeds, from 0, that are tried in the place of a larger one."""
@@ -155,12 +155,11 @@ class _Case:
 
     def weight_source(self, checked: Checked) -> WeightSource | None:
         """Return the weights of the file that the options name, or else the spec."""
-        path, decl = self.options.weights, checked.document.weights
-        if path is None and decl is not None and decl.file is not None:
-            path = Path(checked.source.file).parent / str(decl.file.data)
+        path, _ = weights_path(checked.document, self.options.weights)
         if path is None:
             return None
-        weights = match_program(open_weights(path), checked.program, decl, checked.graph.params, path.name)
+        decl, name = checked.document.weights, describe_paths(path)
+        weights = match_program(open_weights(path), checked.program, decl, checked.graph.params, name)
         return WeightSource.of(checked, weights)
 
     # -- specs that do not

@@ -62,8 +62,9 @@ def _of_declarations(document: Document) -> Iterator[Value]:
     for decl in document.inputs.values():
         yield from (*decl.shape, *decl.values, *decl.to)
         yield from [decl.below] if decl.below else []
-    if document.weights and document.weights.file:
-        yield document.weights.file
+    if document.weights:
+        yield from document.weights.files
+        yield from (entry.value for entry in document.weights.names.values())
 
 
 def _of_params(params: Iterable[ParamDecl]) -> Iterator[Value]:

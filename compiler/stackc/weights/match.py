@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from stackc.core.diagnostics import Collector, Span, SpecError
+from stackc.core.diagnostics import Collector, Diagnostic, Span, SpecError
 from stackc.core.suggestions import bounded_suggestions
 from stackc.core.types import FLOATS, TensorType
 from stackc.ir.program import Program
 from stackc.spec.document import Document, WeightsDecl
 from stackc.spec.expressions.expressions import Scope
-from stackc.weights.files import TensorFile
+from stackc.weights.files import Paths, TensorFile
 from stackc.weights.files.prefix import without_prefix
 from stackc.weights.mismatch import Misfit, Missing, report_mismatches, shortened
 from stackc.weights.rules import UNREAD_BUFFERS, Rule, plain_file_name, read_rules, wildcards
@@ -38,15 +38,18 @@ from stackc.weights.tensor_expressions.tree import (
 )
 
 
-def weights_path(document: Document, override: Path | None) -> tuple[Path | None, Span | None]:
-    """Return the file of weights and the span that names it: the override of the command line, or the spec's file.
+def weights_path(document: Document, override: Paths | None) -> tuple[Paths | None, Span | None]:
+    """Return the files of weights and the span that names them: those of the command line, or else of the spec.
 
     A path in a spec is relative to the folder of the spec. The path is None if neither names a file.
     """
     if override is not None:
         return override, None
-    file = document.weights.file if document.weights else None
-    return (Path(document.file).parent / str(file.data), file.span) if file else (None, None)
+    files = document.weights.files if document.weights else ()
+    paths = tuple(Path(document.file).parent / str(file.data) for file in files)
+    if not paths:
+        return None, None
+    return paths[0] if len(paths) == 1 else paths, files[0].span
 
 
 def match_program(
@@ -61,7 +64,6 @@ def match_program(
     return match_weights(file, program.tensors(), decl, file_name, span, params=params, aliases=program.aliases())
 
 
-@bounded_suggestions()
 def match_weights(
     file: TensorFile,
     types: Mapping[str, TensorType],
@@ -78,6 +80,24 @@ def match_weights(
     messages. Raises SpecError with all problems: W801 for a tensor that the file lacks, W802 for one of the file that
     no parameter uses, W803 for one of another shape or type, W808 for one that two parameters claim.
     """
+    comparison = compare_weights(file, types, decl, file_name, span, params=params, aliases=aliases)
+    if comparison.diagnostics:
+        raise SpecError(*comparison.diagnostics)
+    return comparison.weights
+
+
+@bounded_suggestions()
+def compare_weights(
+    file: TensorFile,
+    types: Mapping[str, TensorType],
+    decl: WeightsDecl | None,
+    file_name: str,
+    span: Span | None = None,
+    *,
+    params: Scope | None = None,
+    aliases: Mapping[str, str] | None = None,
+) -> WeightComparison:
+    """Return what fits and what does not; see `match_weights`. Raises SpecError if the map itself is wrong."""
     prefix = str(decl.prefix.data) if decl and decl.prefix else ""
     matcher = _Matcher(
         without_prefix(file, prefix), prefix, file_name, span or (decl.span if decl else None), read_rules(decl),
@@ -87,13 +107,24 @@ def match_weights(
         matcher.match(name, type_)
     matcher.compare_tied(types)
 
+    unused = matcher.unused()
     report_mismatches(
-        matcher.diagnostics, matcher.file, file_name, matcher.span, matcher.missing, matcher.misfits,
-        matcher.unused(),
-    )  # fmt: skip
-    matcher.diagnostics.diagnostics[:] = shortened(matcher.diagnostics.diagnostics)
-    matcher.diagnostics.raise_if_any()
-    return Weights(matcher.file, matcher.sources, types, tuple(matcher.compared))
+        matcher.diagnostics, matcher.file, file_name, matcher.span, matcher.missing, matcher.misfits, unused
+    )
+    weights = Weights(matcher.file, matcher.sources, types, tuple(matcher.compared))
+    diagnostics = shortened(matcher.diagnostics.in_order)
+    return WeightComparison(weights, tuple(matcher.missing), tuple(unused), tuple(diagnostics))
+
+
+@dataclass(frozen=True)
+class WeightComparison:
+    """What a file has for a model: the `weights` that were found, the parameters and tensors that are left, and all
+    problems."""
+
+    weights: Weights
+    missing: tuple[Missing, ...]
+    unused: tuple[str, ...]
+    diagnostics: tuple[Diagnostic, ...]
 
 
 @dataclass

@@ -16,7 +16,7 @@ from stackc.spec.document import WeightsDecl
 from stackc.spec.expressions.expressions import Scope
 from stackc.typecheck.output_names import plain_name
 from stackc.weights.tensor_expressions.parser import parse_expression
-from stackc.weights.tensor_expressions.template import Binding, Template, bind
+from stackc.weights.tensor_expressions.template import Binding, Template, bind, snippets_of
 from stackc.weights.tensor_expressions.tree import NamedTensor, TensorExpression
 
 UNREAD_BUFFERS = frozenset({"num_batches_tracked"})
@@ -53,6 +53,19 @@ class Rule:
         if known and (literal := _literal(binding)) in known:
             return NamedTensor(literal)
         return bind(self.template, binding)
+
+    def resolved(self, params: Scope) -> str:
+        """Return the text with the values of params in place of their names, for a spec that has no params."""
+        text = self.text
+
+        def value(match: re.Match[str]) -> str:
+            is_param = match[0] in params and match[0] not in self.pattern.groupindex
+            return f"({params[match[0]]})" if is_param else match[0]
+
+        for snippet in sorted(snippets_of(self.template), key=lambda snippet: -snippet.start):
+            inner = re.sub(r"[^\W\d]\w*", value, snippet.text)
+            text = text[: snippet.start] + inner + text[snippet.start + len(snippet.text) :]
+        return text
 
 
 def _literal(binding: Binding) -> str:

@@ -200,6 +200,8 @@ def _weight_entries(decl: WeightsDecl | None, *, with_file: bool) -> dict[str, s
     """Return what a `weights:` section declares, by key, with an entry for each name of its map."""
     if decl is None:
         return {}
-    entries = {"file": decl.file.written} if decl.file and with_file else {}
+    entries = {"file": ", ".join(file.written for file in decl.files)} if decl.files and with_file else {}
+    entries |= {"reference": decl.reference.written} if decl.reference and with_file else {}
+    entries |= {"prefix": decl.prefix.written} if decl.prefix else {}
     entries |= {f"map of {name}": entry.value.written for name, entry in decl.names.items()}
     return entries | ({"ignore": ", ".join(value.written for value in decl.ignore)} if decl.ignore else {})

@@ -12,7 +12,7 @@ import numpy as np
 
 from stackc.weights.files.base import Array, ReadError, report_broken_file
 
-_TYPES = {
+SAFETENSORS_TYPES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64", "I32": "int32",
     "I16": "int16", "I8": "int8", "U64": "uint64", "U32": "uint32", "U16": "uint16", "U8": "uint8", "BOOL": "bool",
 }  # fmt: skip
@@ -41,7 +41,7 @@ class SafetensorsFile:
             header = {name: entry for name, entry in json.loads(file.read(size)).items() if name != "__metadata__"}
 
         shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
-        dtypes = {name: _TYPES.get(entry["dtype"], entry["dtype"]) for name, entry in header.items()}
+        dtypes = {name: SAFETENSORS_TYPES.get(entry["dtype"], entry["dtype"]) for name, entry in header.items()}
         offsets = {name: 8 + size + entry["data_offsets"][0] for name, entry in header.items()}
         return SafetensorsFile(path, shapes, dtypes, offsets)
 

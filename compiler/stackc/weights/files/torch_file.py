@@ -43,7 +43,7 @@ class TorchFile:
     @staticmethod
     def open(path: Path) -> TorchFile:
         """Unpickle tensors and nothing else. Raises ReadError if the file holds anything else, or no state_dict."""
-        state = _unpickle(path)
+        state = _state_dict(_unpickle(path))
         _require_tensors(state)
         shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
         dtypes = {name: str(tensor.dtype).removeprefix("torch.") for name, tensor in state.items()}
@@ -76,6 +76,35 @@ def _unpickle(path: Path) -> Any:
         raise _unpickling_error(str(error)) from None
     except _NO_PICKLE:
         raise _unpickling_error("") from None
+
+
+_NAMES_OF_STATE = ("state_dict", "model_state_dict", "model", "module", "net", "network", "params", "weights")
+
+
+def _state_dict(content: Any) -> Any:
+    """Return the state_dict in what a training script saved: under its usual name, or the only one there is."""
+    if not isinstance(content, Mapping) or any(_is_tensor(value) for value in content.values()):
+        return content
+    states = {
+        name: value
+        for name, value in content.items()
+        if isinstance(value, Mapping) and value and all(isinstance(key, str) for key in value)
+        and any(_is_tensor(tensor) for tensor in value.values())
+    }  # fmt: skip
+
+    for name in _NAMES_OF_STATE:
+        if name in states:
+            return states[name]
+    if len(states) > 1:
+        names = ", ".join(map(str, states))
+        raise ReadError(f"it holds several state_dicts: {names}", "save one of them: `torch.save(content[NAME], …)`")
+    return next(iter(states.values()), content)
+
+
+def _is_tensor(value: object) -> bool:
+    import torch
+
+    return isinstance(value, torch.Tensor)
 
 
 def _require_tensors(state: Any) -> None:

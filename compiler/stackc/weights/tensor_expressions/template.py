@@ -6,7 +6,7 @@ Sizes and indices are the bare expressions of a spec, `2*dim` or `i + 1`; names 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -129,6 +129,19 @@ class Binding:
     def problem(self, snippet: Snippet, message: str, hint: str | None = None) -> Diagnostic:
         """Return a W807 at a part of the text."""
         return Diagnostic("W807", message, self.part(snippet), hint)
+
+
+def snippets_of(template: Template) -> Iterator[Snippet]:
+    """Yield every part of the text that is evaluated over captures and params."""
+    if isinstance(template, (NameTemplate, NumberTemplate)):
+        for match in re.finditer(r"\{([^{}]*)\}", template.snippet.text):
+            yield Snippet(match[1], template.snippet.start + match.start(1))
+    elif isinstance(template, FillTemplate):
+        yield from template.sizes
+    else:
+        yield from template.arguments if template.kind != "to" else ()
+        for operand in template.operands:
+            yield from snippets_of(operand)
 
 
 def bind(template: Template, binding: Binding) -> TensorExpression:
