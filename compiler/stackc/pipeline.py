@@ -38,9 +38,8 @@ from stackc.frontend import Checked, Overrides, check_spec
 from stackc.out_of_memory import report_out_of_memory
 from stackc.runtime import Array, Session, off_provider_lines, open_session, require_placed, write_npz
 from stackc.runtime.providers import choose
-from stackc.weights.files import Paths, describe_paths, open_weights
-from stackc.weights.finite import require_finite
-from stackc.weights.match import match_program, weights_path
+from stackc.weights.files import Paths
+from stackc.weights.loading import find_weights
 from stackc.weights.sources import Weights
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ class Options:
     """The options of a build.
 
     overrides         values of params, sizes of dims, trusted Python modules
-    weights           a file or folder of tensors, or several; by default the one that the spec names, or else random weights
+    weights           a file or folder of tensors, or several; by default those of the spec, or else random ones
     out               the folder that NAME/ is written to: `exported` by default
     seed              for random weights and for the inputs of the proof
     opset, target     the ONNX opset, and whether operators of ONNX Runtime may be used ("ort") or not ("portable")
@@ -71,6 +70,7 @@ class Options:
     threads           of ONNX Runtime and PyTorch; by default all cores
     cache             keep compiled components for later builds
     per_component     prove every component by itself as well
+    reference         an .npz of numbers recorded from the original, which the module has to compute
     """
 
     overrides: Overrides = field(default_factory=Overrides)
@@ -87,6 +87,7 @@ class Options:
     threads: int | None = None
     cache: bool = True
     per_component: bool = False
+    reference: Path | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -217,8 +218,9 @@ def run_stages(
     if last == "open":
         return
 
-    # prove: the outputs of the session against those of the module, by the module in float64.
-    stages.parity = _prove(stages.checked, reference, stages.session, folder, options)
+    # prove: the module against what was recorded from the original, if anything was; then the outputs of the session
+    # against those of the module, by the module in float64
+    stages.parity = _prove(stages, reference, folder, options, progress)
     progress("prove", stages.parity.describe(random_weights=stages.weights is None))
     if last == "prove" or not options.measure:
         return
@@ -256,17 +258,12 @@ def _open_weights(checked: Checked, options: Options, progress: Progress, *, say
 
     They are matched by name now, and read later, one tensor at a time.
     """
-    path, span = weights_path(checked.document, options.weights)
-    if path is None:
-        if say_none:
-            progress("weights", f"no file: random weights are drawn by lower, seed {options.seed}")
-        return None
-
-    file, decl = open_weights(path, span), checked.document.weights
-    weights = match_program(file, checked.program, decl, checked.graph.params, describe_paths(path), span)
-    require_finite(weights, decl, describe_paths(path), span)
-    notes = "".join(f"\n  note: {note}" for note in weights.notes)
-    progress("weights", f"{counted(len(weights), 'tensor')}{notes}")
+    weights = find_weights(checked.document, checked.program, checked.graph.params, options.weights)
+    if weights is not None:
+        notes = "".join(f"\n  note: {note}" for note in weights.notes)
+        progress("weights", f"{counted(len(weights), 'tensor')}{notes}")
+    elif say_none:
+        progress("weights", f"no file: random weights are drawn by lower, seed {options.seed}")
     return weights
 
 
@@ -329,17 +326,22 @@ def _state(module: nn.Module) -> Mapping[str, Array]:
     return {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
 
 
-def _prove(checked: Checked, reference: Reference, session: Session, folder: Path, options: Options) -> Parity:
+def _prove(stages: Stages, reference: Reference, folder: Path, options: Options, progress: Progress) -> Parity:
     """Prove the file in `folder`, and write the parity report and the test vectors beside it."""
     from stackc.proof.parity import prove
+    from stackc.proof.reference_vectors import hold_to_original
 
+    checked, session = stages.checked, stages.session
+    assert session is not None, "prove comes after open"
+    held = hold_to_original(checked, reference, options.reference, progress, random_weights=stages.weights is None)
     parity = prove(
         checked.program, reference, session, folder / MODEL, checked.ranges,
         nonfinite={output.name: frozenset(output.nonfinite) for output in checked.document.body.outputs},
         seed=options.seed, threads=options.threads, per_component=options.per_component,
     )  # fmt: skip
 
-    (folder / PARITY).write_text(json.dumps(parity.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    facts = parity.to_json() | {"reference": [row.to_json() for row in held]}
+    (folder / PARITY).write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     inputs = {f"input.{name}": array for name, array in parity.inputs.items()}
     outputs = {f"output.{name}": array for name, array in parity.outputs.items()}
     write_npz(folder / VECTORS, inputs | outputs)

@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     help="A file of tensors (.safetensors, .npz, .pt, .onnx, .gguf, .index.json), or a folder; may be repeated.",
 )
 @click.option(
+    "--reference", type=click.Path(path_type=Path), metavar="FILE.npz",
+    help="Inputs and outputs recorded from the original model, which the module has to compute.",
+)  # fmt: skip
+@click.option(
     "-o", "--out", type=click.Path(path_type=Path), show_default="exported",
     help="The folder to write NAME/ to; with --until, the folder for the files of that stage.",
 )  # fmt: skip
@@ -66,21 +70,22 @@ if TYPE_CHECKING:
 @click.option("--no-cache", is_flag=True, help="Compile every component again and keep none; see `stackc cache`.")
 @json_option
 def command(
-    spec: Path, overrides: Overrides, weights: tuple[Path, ...], out: Path | None, opset: int, target: str, functions: bool,
-    seed: int, provider: str, require_provider: bool, threads: int | None, until: Stage | None, no_verify: bool,
-    per_component: bool, no_bench: bool, no_cache: bool, as_json: bool,
+    spec: Path, overrides: Overrides, weights: tuple[Path, ...], reference: Path | None, out: Path | None, opset: int,
+    target: str, functions: bool, seed: int, provider: str, require_provider: bool, threads: int | None,
+    until: Stage | None, no_verify: bool, per_component: bool, no_bench: bool, no_cache: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Build SPEC into OUT/NAME: an ONNX model, proven equal to its PyTorch module, and measured.
 
     The artifact is written whole or not at all: if a stage fails, the earlier one stays.
     """
     _check_usage(until, no_verify=no_verify, no_bench=no_bench, require_provider=require_provider,
-                 per_component=per_component)  # fmt: skip
+                 per_component=per_component, reference=reference)  # fmt: skip
     from stackc.artifact.folder import MANIFEST, PARITY
     from stackc.pipeline import Options, build, build_until
 
     options = Options(
-        overrides=overrides, weights=weights or None, out=out, seed=seed, opset=opset, target=target, functions=functions,
+        overrides=overrides, weights=weights or None, reference=reference, out=out, seed=seed, opset=opset,
+        target=target, functions=functions,
         provider=provider, verify=not no_verify, measure=not no_bench, threads=threads, cache=not no_cache,
         per_component=per_component, require_provider=require_provider,
     )  # fmt: skip
@@ -101,7 +106,13 @@ def command(
 
 
 def _check_usage(
-    until: Stage | None, *, no_verify: bool, no_bench: bool, require_provider: bool, per_component: bool
+    until: Stage | None,
+    *,
+    no_verify: bool,
+    no_bench: bool,
+    require_provider: bool,
+    per_component: bool,
+    reference: Path | None,
 ) -> None:
     """Raise UsageError for options that contradict each other."""
     stops_at = STAGES.index(until) if until else len(STAGES)
@@ -109,6 +120,10 @@ def _check_usage(
         raise click.UsageError("--require-provider is checked when the model is opened, which --no-verify skips")
     if no_verify and per_component:
         raise click.UsageError("--per-component is a part of the proof, which --no-verify skips")
+    if no_verify and reference is not None:
+        raise click.UsageError("--reference is a part of the proof, which --no-verify skips")
+    if reference is not None and stops_at < STAGES.index("prove"):
+        raise click.UsageError(f"--reference is a part of the proof, which comes after --until {until}")
     if no_verify and until in ("open", "prove", "measure"):
         raise click.UsageError(f"--until {until} runs the model, which --no-verify skips")
     if no_bench and until == "measure":

@@ -10,6 +10,7 @@ sections.py            the file cut at discrete choices, such as an argmax
 shapes.py              names, types and shapes of the file against those of the program
 jitter.py              how far the truth moves with the roundings of float32, by Monte Carlo arithmetic
 tolerance.py           how far an output may be from the truth
+reference_vectors.py   the module against numbers recorded from the original
 parity.py              the proof: all of these in order
 report.py              what a proof found, as data
 undefined.py           NaN and Inf of the truth itself, at the components from which they come

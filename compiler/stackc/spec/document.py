@@ -127,6 +127,18 @@ class BlockDecl:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferenceDecl:
+    """A file of inputs and outputs that were recorded from the original model.
+
+    `budget` is the share of an output's largest number by which it may differ; None for the rule of the proof.
+    """
+
+    file: Value
+    budget: float | None
+    span: Span = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class WeightsDecl:
     """The weight files of a spec. `names` maps patterns of stackc's parameter names to expressions over the tensors of
     the files.
@@ -142,7 +154,7 @@ class WeightsDecl:
     span: Span = field(compare=False)
     nonfinite: tuple[Value, ...] = ()
     prefix: Value | None = None
-    reference: Value | None = None
+    reference: ReferenceDecl | None = None
 
     @property
     def file(self) -> Value | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from stackc.spec.document import WeightsDecl
+from stackc.spec.document import ReferenceDecl, WeightsDecl
 from stackc.spec.yaml.getters import Getter
 
 KEYS = ("file", "map", "ignore", "nonfinite", "prefix", "reference")
+REFERENCE_KEYS = ("file", "budget")
 
 
 def read_weights(getter: Getter) -> WeightsDecl:
@@ -17,9 +18,26 @@ def read_weights(getter: Getter) -> WeightsDecl:
             getter.inner("map").wrong(key, "a name in the file, or an expression over its tensors", entry.value)
 
     files = getter.texts("file", "a path, or a list of paths")
-    for key in ("prefix", "reference"):
-        getter.text(key)  # reports another type
+    getter.text("prefix")  # reports another type
     ignored = getter.texts("ignore", "a list of patterns of names in the file")
     nonfinite = getter.texts("nonfinite", "a list of patterns of names in the file")
-    prefix, reference = getter.value("prefix"), getter.value("reference")
-    return WeightsDecl(files, names, ignored, getter.span, nonfinite, prefix, reference)
+    return WeightsDecl(files, names, ignored, getter.span, nonfinite, getter.value("prefix"), _read_reference(getter))
+
+
+def _read_reference(getter: Getter) -> ReferenceDecl | None:
+    """Return `reference: FILE`, or `reference: {file: FILE, budget: SHARE}`."""
+    value = getter.value("reference")
+    if value is None or isinstance(value.data, str):
+        return ReferenceDecl(value, None, value.span) if value else None
+
+    inner = getter.inner("reference").only(*REFERENCE_KEYS)
+    inner.text("file")
+    file, budget = inner.value("file"), inner.value("budget")
+    share = budget.data if budget else None
+    if budget and (isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1):
+        inner.wrong("budget", "a number between 0 and 1", budget)
+        share = None
+    if file is None:
+        getter.diagnostics.error("S006", "weights.reference has no file", value.span, "write `reference: vectors.npz`")
+        return None
+    return ReferenceDecl(file, float(share) if isinstance(share, (int, float)) else None, value.span)

@@ -6,5 +6,7 @@ rules.py      `weights: {map: …}`: from patterns of names to expressions
 sources.py    the tensors of a model, each read when it is needed
 match.py      match every tensor of a program with tensors of the file
 mismatch.py   report what does not fit
+loading.py    open, match and check the weights of a spec
+proposals.py  propose entries of a map
 finite.py     tensors that hold NaN or Inf
 """

@@ -29,7 +29,8 @@ _SAME_WORDS = (
     {"down", "fc2", "w2", "dense2", "linear2", "downproj", "4hh"}, {"gate", "w3", "gateproj"},
     {"norm1", "ln1", "inputlayernorm", "attentionnorm"}, {"norm2", "ln2", "postattentionlayernorm", "ffnnorm"},
     {"norm", "layernorm", "ln", "rmsnorm", "lnf"}, {"attn", "attention", "selfattn", "selfattention", "att"},
-    {"mlp", "ffn", "feedforward", "ff"}, {"word", "wte", "embed", "tokemb", "wordembeddings", "embedtokens", "tokenembd"},
+    {"mlp", "ffn", "feedforward", "ff"},
+    {"word", "wte", "embed", "tokemb", "wordembeddings", "embedtokens", "tokenembd"},
     {"position", "wpe", "posemb", "positionembeddings"}, {"layers", "layer", "blocks", "block", "blk", "h", "encoder"},
     {"head", "classifier", "fc", "lmhead"}, {"weight", "gamma", "kernel"}, {"bias", "beta"},
 )  # fmt: skip

@@ -201,7 +201,7 @@ def _weight_entries(decl: WeightsDecl | None, *, with_file: bool) -> dict[str, s
     if decl is None:
         return {}
     entries = {"file": ", ".join(file.written for file in decl.files)} if decl.files and with_file else {}
-    entries |= {"reference": decl.reference.written} if decl.reference and with_file else {}
+    entries |= {"reference": decl.reference.file.written} if decl.reference and with_file else {}
     entries |= {"prefix": decl.prefix.written} if decl.prefix else {}
     entries |= {f"map of {name}": entry.value.written for name, entry in decl.names.items()}
     return entries | ({"ignore": ", ".join(value.written for value in decl.ignore)} if decl.ignore else {})

@@ -67,7 +67,8 @@ class GgufFile:
             if tensor.tensor_type.name in _NUMPY_TYPES:
                 return np.asarray(tensor.data).reshape(shape)
             try:
-                return np.asarray(dequantize(tensor.data, tensor.tensor_type)).reshape(shape)
+                plain: Array = dequantize(tensor.data, tensor.tensor_type).reshape(shape)
+                return plain
             except NotImplementedError:
                 message = f"'{name}' is {tensor.tensor_type.name}, which the package gguf does not dequantize"
                 raise ReadError(message, "update gguf, or convert the file") from None
