@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from stackc.components.axes import Axes
 from stackc.components.construction import ConstructorCall
 from stackc.components.deprecated import moved_names, warn
 from stackc.core.types import Dim, TensorType
@@ -115,6 +116,18 @@ class Component:
     def fallback_outputs(self, *inputs: Any) -> tuple[TensorType, ...]:
         """Return output types to continue checking with after `signature` has failed; () if they are unknown."""
         return ()
+
+    def pointwise_axes(self, *inputs: Any) -> tuple[Axes, ...]:
+        """Return the axes along which it is pointwise for each of these inputs, in port order; see axes.py.
+
+        `signature` accepts the inputs. By default none: any position may depend on all others.
+        """
+        return ({},) * len(inputs)
+
+    @property
+    def reach(self) -> int:
+        """The largest distance between positions that a field names: a window, the span of a kernel; 0 without one."""
+        return 0
 
     def construction(self, *inputs: Any, **named: Any) -> ConstructorCall[nn.Module]:
         """Return the constructor call of the PyTorch module for these inputs, which `show --as torch` prints.

@@ -76,6 +76,12 @@ def output_sizes(
     return tuple((size + 2 * margin - window + (step - 1) * ceil) // step + 1 for size, window, step, margin in steps)
 
 
+def largest_span(kernel: Sizes, dilation: Sizes = 1) -> int:
+    """Return dilation·(kernel − 1) + 1, the largest of any axis."""
+    kernels, dilations = (value if isinstance(value, tuple) else (value,) for value in (kernel, dilation))
+    return max(dilations) * (max(kernels) - 1) + 1
+
+
 def window_limits(x: TensorType, span: Sequence[int], padding: Sequence[int]) -> tuple[Limit, ...]:
     """Return the limits by which every axis is at least as long as the window."""
     windows = zip(x.shape[2:], span, padding, strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from stackc.components.axes import everywhere, except_along
 from stackc.components.base import (
     Component,
     Signature,
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 class Elementwise(Component):
     """The base class of components that take floating-point numbers and keep their type."""
+
+    pointwise_axes = everywhere
 
     def signature(self, x: TensorType) -> Signature:
         """Return the same type."""
@@ -203,6 +206,8 @@ class Prelu(TypePreserving):
 
     per_channel: Annotated[bool, "learn one slope per entry of axis 1 instead of one for all"] = False
 
+    pointwise_axes = except_along(lambda self, x: (1,) if self.per_channel else ())
+
     def signature(self, x: TensorType) -> Signature:
         """Return the same type; weight [1], or [channels]."""
         require_float(x, is_arithmetic=True)
@@ -228,6 +233,8 @@ class Glu(Component):
     """
 
     axis: Annotated[int, "the axis to split in half, counted from 0, or from the end if negative"] = -1
+
+    pointwise_axes = except_along(lambda self, x: (axis_of(self.axis, x),))
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type with half the size along the axis."""
@@ -255,6 +262,8 @@ class Softmax(TypePreserving):
 
     axis: Annotated[int, "the axis to sum over, counted from 0, or from the end if negative"] = -1
 
+    pointwise_axes = except_along(lambda self, x: (axis_of(self.axis, x),))
+
     def signature(self, x: TensorType) -> Signature:
         """Return the same type."""
         require_float(x, is_arithmetic=True)
@@ -276,6 +285,8 @@ class LogSoftmax(Component):
     """
 
     axis: Annotated[int, "the axis to sum over, counted from 0, or from the end if negative"] = -1
+
+    pointwise_axes = except_along(lambda self, x: (axis_of(self.axis, x),))
 
     def signature(self, x: TensorType) -> Signature:
         """Return the same type."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from stackc.components.axes import Axes
 from stackc.components.base import (
     Component,
     Port,
@@ -123,6 +124,24 @@ class Attention(Component):
             qk_norm=self.eps if self.qk_norm else None,
         )
 
+    def pointwise_axes(self, x: TensorType, *others: TensorType | None) -> tuple[Axes, ...]:
+        """Return the batch of all inputs, and the queries of those that have no keys along the same axis."""
+        context, mask, bias, value = (*others, *(None,) * 4)[:4]
+        batch: dict[int, tuple[int, ...]] = {0: (0,)}
+        axes = (
+            batch | ({1: (1,)} if context else {}),
+            batch if context else {},
+            _score_axes(mask),
+            _score_axes(bias),
+            batch if value else {},
+        )
+        return axes[: 1 + len(others)]
+
+    @property
+    def reach(self) -> int:
+        """The window."""
+        return self.window or 0
+
     @property
     def _kv_heads(self) -> int:
         if self.kv_heads is None:
@@ -229,3 +248,11 @@ class Attention(Component):
         if any(size not in allowed for size, allowed in zip(mask.shape, layouts[mask.rank], strict=True)):
             expected = ", ".join(str(allowed[-1]) for allowed in layouts[mask.rank])
             raise SignatureError(f"expects a mask [{expected}], got {mask}", port="mask")
+
+
+def _score_axes(scores: TensorType | None) -> Axes:
+    """Return batch and queries of a mask or bias, unless they are 1 and repeated."""
+    if scores is None:
+        return {}
+    places = {0: (0,)} | ({scores.rank - 2: (1,)} if scores.rank > 2 else {})
+    return {axis: place for axis, place in places.items() if scores.shape[axis] != 1}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from stackc.components.axes import leading
 from stackc.components.base import (
     Component,
     Limit,
@@ -22,6 +23,7 @@ from stackc.components.windows import (
     AXES,
     Naturals,
     Sizes,
+    largest_span,
     output_sizes,
     per_axis,
     plain,
@@ -65,6 +67,8 @@ class Convolution(Component):
     groups: Groups = 1
     bias: Bias = True
 
+    pointwise_axes = leading(1)
+
     def convolved(self, x: TensorType, rank: int) -> Signature:
         """Return y [batch, out, positions, …]; weight [out, channels / groups, kernel, …], bias [out]."""
         require_float(x)
@@ -80,6 +84,11 @@ class Convolution(Component):
         bias = {"bias": x.with_shape(self.out)} if self.bias else {}
         flops = 2 * product(y.shape) * product(weight.shape[1:])
         return Signature((y,), {"weight": weight} | bias, flops=flops, limits=window_limits(x, span, padding))
+
+    @property
+    def reach(self) -> int:
+        """The span of the largest kernel, dilated."""
+        return largest_span(self.kernel, self.dilation)
 
     def padded(self, x: TensorType) -> TensorType:
         """Return x with the zeros that are added on one side only."""
@@ -229,6 +238,8 @@ class TransposedConvolution(Component):
     groups: Groups = 1
     bias: Bias = True
 
+    pointwise_axes = leading(1)
+
     def transposed(self, x: TensorType, rank: int) -> Signature:
         """Return y with every axis longer by the stride; weight [channels, out / groups, kernel, …], bias [out]."""
         require_float(x)
@@ -315,6 +326,8 @@ class PatchEmbed(Component):
     patch: Annotated[Sizes, "height and width of each patch, divisors of those of the image"]
     dim: Annotated[Size, "features of each vector"]
     bias: Annotated[bool, "learn the bias b"] = True
+
+    pointwise_axes = leading(1)
 
     def signature(self, x: TensorType) -> Signature:
         """Return one vector per patch; `proj` has the parameters of a conv2d."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import reduce
 from typing import TYPE_CHECKING, Annotated
 
+from stackc.components.axes import everywhere
 from stackc.components.base import Component, Port, Signature, SignatureError
 from stackc.components.construction import ConstructorCall, construct
 from stackc.components.families.activation import Elementwise
@@ -146,6 +147,8 @@ class Sub(Component):
     x: [...], other: [...] → y: their shapes broadcast.
     """
 
+    pointwise_axes = everywhere
+
     def signature(self, x: TensorType, other: TensorType) -> Signature:
         """Return the broadcast type."""
         require_numbers((x, other))
@@ -168,6 +171,8 @@ class Div(Component):
 
     x: [...], other: [...] → y: their shapes broadcast.
     """
+
+    pointwise_axes = everywhere
 
     def signature(self, x: TensorType, other: TensorType) -> Signature:
         """Return the broadcast type."""
@@ -192,6 +197,8 @@ class Maximum(Component):
     x: [...] each → y: their shapes broadcast.
     """
 
+    pointwise_axes = everywhere
+
     def signature(self, *x: TensorType) -> Signature:
         """Return the broadcast type."""
         require_numbers(x)
@@ -214,6 +221,8 @@ class Minimum(Component):
 
     x: [...] each → y: their shapes broadcast.
     """
+
+    pointwise_axes = everywhere
 
     def signature(self, *x: TensorType) -> Signature:
         """Return the broadcast type."""

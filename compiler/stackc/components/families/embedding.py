@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
+from stackc.components.axes import everywhere, leading
 from stackc.components.base import (
     Component,
     Limit,
@@ -33,6 +34,8 @@ class Embedding(Component):
 
     vocab: Annotated[Size, "the number of ids"]
     dim: Annotated[Size, "features of each vector"]
+
+    pointwise_axes = everywhere
 
     def signature(self, x: TensorType) -> Signature:
         """Return x with an additional last axis of `dim`; weight [vocab, dim]."""
@@ -174,6 +177,11 @@ class RelativePositionBias(Component):
         )
 
     @property
+    def reach(self) -> int:
+        """The distance from which all share the last bucket."""
+        return self.max_distance
+
+    @property
     def _buckets_per_direction(self) -> int:
         """The number of buckets of one direction."""
         return self.buckets // 2 if self.bidirectional else self.buckets
@@ -194,6 +202,8 @@ class LearnedQuery(Component):
 
     count: Annotated[Size, "the number of vectors"]
     dim: Annotated[Size, "features of each vector"]
+
+    pointwise_axes = leading(1)
 
     def signature(self, x: TensorType) -> Signature:
         """Return weight [count, dim] for every sample; in the element type of x if that is a float."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
+from stackc.components.axes import leading
 from stackc.components.base import Component, Signature, SignatureError, channels_of, require_float
 from stackc.components.construction import ConstructorCall, construct
 from stackc.components.fields import Size
@@ -13,6 +14,7 @@ from stackc.components.windows import (
     AXES,
     Naturals,
     Sizes,
+    largest_span,
     output_sizes,
     pair,
     per_axis,
@@ -39,6 +41,8 @@ class WindowPool(Component):
     stride: Stride = None
     padding: Annotated[Naturals, "positions added on each side of an axis, at most half a window"] = 0
 
+    pointwise_axes = leading(2)
+
     def signature(self, x: TensorType) -> Signature:
         """Return the type with one position per window."""
         require_float(x)
@@ -50,6 +54,11 @@ class WindowPool(Component):
 
         sizes = output_sizes(x, kernel, stride, padding, ceil=self.ceil(x))
         return Signature((x.with_shape(*x.shape[:2], *sizes),), limits=window_limits(x, kernel, padding))
+
+    @property
+    def reach(self) -> int:
+        """The largest kernel."""
+        return largest_span(self.kernel)
 
     def windows(self, x: TensorType) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
         """Return kernel, stride and padding along every axis."""
@@ -154,6 +163,8 @@ class AdaptiveAvgPool2d(Component):
 
     size: Annotated[Sizes, "the number of parts along each axis"]
 
+    pointwise_axes = leading(2)
+
     def signature(self, x: TensorType) -> Signature:
         """Return the type with one position per part."""
         require_float(x)
@@ -184,6 +195,8 @@ class AdaptiveAvgPool2d(Component):
 
 class GlobalPool(Component):
     """The base class of pooling over all positions."""
+
+    pointwise_axes = leading(2)
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type without the axes of positions."""
@@ -231,6 +244,8 @@ class Upsample(Component):
     scale: Annotated[Sizes, "the factor by which each axis grows"]
     mode: Annotated[Literal["nearest", "bilinear"], "the nearest position, or the four around interpolated"] = "nearest"
 
+    pointwise_axes = leading(2)
+
     def signature(self, x: TensorType) -> Signature:
         """Return the type with height and width times `scale`."""
         require_float(x)
@@ -254,6 +269,8 @@ class PixelShuffle(Component):
     """
 
     factor: Annotated[Size, "the factor by which height and width grow"]
+
+    pointwise_axes = leading(1)
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type with fewer channels and more positions."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Annotated
 
+from stackc.components.axes import exchanged, inserted, moved, replaced
 from stackc.components.base import Component, Limit, Port, Signature, SignatureError, axis_of
 from stackc.components.construction import ConstructorCall, construct
+from stackc.components.extents import at_least_one, read_off_all, require_entries, sizes_text
 from stackc.components.fields import Range, Size
 from stackc.components.registry import component
-from stackc.components.size_expressions import Extent, SizeExpression, read_off, without_floors, written
+from stackc.components.size_expressions import Extent, without_floors, written
 from stackc.core.types import Dim, TensorType, product
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ class Flatten(Component):
 
     start: Annotated[int, "the first axis to join, counted from 0, or from the end if negative"] = 1
     end: Annotated[int, "the last axis to join"] = -1
+
+    pointwise_axes = moved(lambda self, x: replaced(x, self.start, 1, end=self.end))
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type with the product of the sizes in place of the axes."""
@@ -57,23 +61,25 @@ class Unflatten(Component):
     axis: Axis = -1
     size: Annotated[Extent | tuple[Extent, ...], "the size of each new axis except the first, divisors of that of x"]
 
+    pointwise_axes = moved(lambda self, x: replaced(x, self.axis, 1 + len(self._sizes())))
+
     def signature(self, x: TensorType, like: TensorType | None = None) -> Signature:
         """Return the type with several axes in place of one."""
         axis, sizes = axis_of(self.axis, x), self._sizes()
         count = x.shape[axis].exactly(product(sizes))
         if count is None:
-            message = f"size {_shown(self.size)} does not divide {x.shape[axis]}, axis {self.axis} of {x}"
+            message = f"size {sizes_text(self.size)} does not divide {x.shape[axis]}, axis {self.axis} of {x}"
             raise SignatureError(message, code="T202", field="size")
 
-        _read_off_all(sizes, x, like, "size")
+        read_off_all(sizes, x, like, "size")
         y = x.with_shape(*x.shape[:axis], count, *sizes, *x.shape[axis + 1 :])
-        return Signature((y,), limits=_at_least_one(sizes))
+        return Signature((y,), limits=at_least_one(sizes))
 
     def construction(self, x: TensorType, like: TensorType | None = None) -> ConstructorCall[nn.Module]:
         """Return torch.unflatten as a module."""
         from stackc.modules.layout import Unflatten
 
-        return construct(Unflatten, self.axis, _read_off_all(self._sizes(), x, like, "size"))
+        return construct(Unflatten, self.axis, read_off_all(self._sizes(), x, like, "size"))
 
     def expression(self, x: str, like: str | None = None) -> str:
         """Return a call of Tensor.unflatten."""
@@ -95,35 +101,41 @@ class Reshape(Component):
 
     shape: Annotated[tuple[Annotated[int | Dim, Range(minimum=-1)], ...], "the size of each axis of y"]
 
+    pointwise_axes = moved(lambda self, x: self._copied())
+
     def signature(self, x: TensorType, like: TensorType | None = None) -> Signature:
         """Return the type with the sizes of `shape`, with 0 and -1 resolved."""
         if self.shape.count(-1) > 1:
-            raise SignatureError(f"shape {_shown(self.shape)} has more than one -1", field="shape")
+            raise SignatureError(f"shape {sizes_text(self.shape)} has more than one -1", field="shape")
         if any(size == 0 and i >= x.rank for i, size in enumerate(self.shape)):
-            raise SignatureError(f"shape {_shown(self.shape)} copies a size that {x} does not have", field="shape")
+            raise SignatureError(f"shape {sizes_text(self.shape)} copies a size that {x} does not have", field="shape")
 
         copied = {i for i, size in enumerate(self.shape) if size == 0}
         before = product(size for i, size in enumerate(x.shape) if i not in copied)
         sizes = [size for size in self.shape if size not in (0, -1)]
         remaining = before.exactly(product(sizes))
         if remaining is None or (-1 not in self.shape and remaining != 1):
-            raise SignatureError(f"cannot reshape {x} to {_shown(self.shape)}", code="T202", field="shape")
+            raise SignatureError(f"cannot reshape {x} to {sizes_text(self.shape)}", code="T202", field="shape")
 
-        _read_off_all(self.shape, x, like, "shape")
+        read_off_all(self.shape, x, like, "shape")
         resolved = [x.shape[i] if size == 0 else remaining if size == -1 else size for i, size in enumerate(self.shape)]
-        return Signature((x.with_shape(*resolved),), limits=_at_least_one(sizes))
+        return Signature((x.with_shape(*resolved),), limits=at_least_one(sizes))
 
     def construction(self, x: TensorType, like: TensorType | None = None) -> ConstructorCall[nn.Module]:
         """Return torch.reshape as a module."""
         from stackc.modules.layout import Reshape
 
-        return construct(Reshape, _read_off_all(self.shape, x, like, "shape"))
+        return construct(Reshape, read_off_all(self.shape, x, like, "shape"))
 
     def expression(self, x: str, like: str | None = None) -> str:
         """Return a call of Tensor.reshape."""
         inputs = [*filter(None, (x, like))]
         sizes = (f"{x}.shape[{i}]" if size == 0 else written(size, *inputs) for i, size in enumerate(self.shape))
         return f"{x}.reshape({', '.join(sizes)})"
+
+    def _copied(self) -> list[int]:
+        """Return the leading axes that y has from x."""
+        return [*takewhile(lambda axis: self.shape[axis] == 0, range(len(self.shape)))]
 
 
 @component("squeeze", "x")
@@ -134,6 +146,8 @@ class Squeeze(Component):
     """
 
     axis: Axis = -1
+
+    pointwise_axes = moved(lambda self, x: replaced(x, self.axis, 0))
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type without the axis."""
@@ -163,6 +177,8 @@ class Unsqueeze(Component):
 
     axis: Annotated[int, "the position of the new axis in y, counted from 0, or from the end if negative"] = -1
 
+    pointwise_axes = moved(lambda self, x: inserted(x, self.axis))
+
     def signature(self, x: TensorType) -> Signature:
         """Return the type with one more axis of size 1."""
         axis = axis_of(self.axis, x.with_shape(*x.shape, 1))
@@ -188,6 +204,8 @@ class Transpose(Component):
 
     axis0: Annotated[int, "one of the axes, counted from 0, or from the end if negative"] = 1
     axis1: Annotated[int, "the other axis"] = 2
+
+    pointwise_axes = moved(lambda self, x: exchanged(x, self.axis0, self.axis1))
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type with two sizes exchanged."""
@@ -216,6 +234,8 @@ class Permute(Component):
     """
 
     order: Annotated[tuple[int, ...], "for each axis of y the axis of x, counted from 0, or from the end if negative"]
+
+    pointwise_axes = moved(lambda self, x: self._axes(x))
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type with its sizes in that order."""
@@ -249,11 +269,13 @@ class Select(Component):
     axis: Axis = 1
     index: Annotated[int, "the entry, counted from 0, or from the end if negative"] = 0
 
+    pointwise_axes = moved(lambda self, x: replaced(x, self.axis, 0))
+
     def signature(self, x: TensorType) -> Signature:
         """Return the type without the axis."""
         axis = axis_of(self.axis, x)
         needed = self.index + 1 if self.index >= 0 else -self.index
-        _require_entries(x.shape[axis], needed, x, "index")
+        require_entries(x.shape[axis], needed, x, "index")
         limits = (Limit(x.shape[axis], f"it takes entry {self.index}", minimum=needed),)
         return Signature((x.with_shape(*x.shape[:axis], *x.shape[axis + 1 :]),), limits=limits)
 
@@ -281,6 +303,8 @@ class Slice(Component):
     start: Annotated[int, "the first entry, counted from 0, or from the end if negative"] = 0
     size: Annotated[Extent | None, "the number of entries; by default all from start on"] = None
 
+    pointwise_axes = moved(lambda self, x: replaced(x, self.axis, 1))
+
     def signature(self, x: TensorType, like: TensorType | None = None) -> Signature:
         """Return the type with `size` in place of the size of the axis."""
         axis, size = axis_of(self.axis, x), self._size(x)
@@ -288,20 +312,20 @@ class Slice(Component):
         if self.size is None:
             needed = self.start + 1 if self.start >= 0 else -self.start
             limits = [Limit(x.shape[axis], f"it takes the entries from {self.start} on", minimum=needed)]
-            _require_entries(x.shape[axis], needed, x, "start")
+            require_entries(x.shape[axis], needed, x, "start")
         elif size.constant is not None:
             limits = self._enough_entries(size.constant, x.shape[axis], x)
         else:
-            limits = [*_at_least_one([size]), self._remaining_entries(size, x.shape[axis], x)]
+            limits = [*at_least_one([size]), self._remaining_entries(size, x.shape[axis], x)]
 
-        _read_off_all((self._requested(x),), x, like, "size")
+        read_off_all((self._requested(x),), x, like, "size")
         return Signature((x.with_shape(*x.shape[:axis], size, *x.shape[axis + 1 :]),), limits=tuple(limits))
 
     def construction(self, x: TensorType, like: TensorType | None = None) -> ConstructorCall[nn.Module]:
         """Return torch.narrow as a module."""
         from stackc.modules.layout import Slice
 
-        (size,) = _read_off_all((self._requested(x),), x, like, "size")
+        (size,) = read_off_all((self._requested(x),), x, like, "size")
         return construct(Slice, self.axis, self.start, size)
 
     def expression(self, x: str, like: str | None = None) -> str:
@@ -327,7 +351,7 @@ class Slice(Component):
         if self.start < 0 < self.start + size:
             raise SignatureError(f"{size} entries from {self.start} on extend beyond the end", field="size")
         needed = self.start + size if self.start >= 0 else -self.start
-        _require_entries(entries, needed, x, "size")
+        require_entries(entries, needed, x, "size")
         return [Limit(entries, f"it takes {size} entries from {self.start} on", minimum=needed)]
 
     def _remaining_entries(self, size: Dim, entries: Dim, x: TensorType) -> Limit:
@@ -352,10 +376,12 @@ class Split(Component):
     axis: Axis = -1
     size: Annotated[Size, "the number of entries in y"]
 
+    pointwise_axes = moved(lambda self, x: replaced(x, self.axis, 1), outputs=2)
+
     def signature(self, x: TensorType) -> Signature:
         """Return the types of both parts."""
         axis = axis_of(self.axis, x)
-        _require_entries(x.shape[axis], self.size + 1, x, "size")
+        require_entries(x.shape[axis], self.size + 1, x, "size")
         limits = (Limit(x.shape[axis], f"it needs an entry after the first {self.size}", minimum=self.size + 1),)
         sizes = (Dim.of(self.size), x.shape[axis] - self.size)
         parts = (x.with_shape(*x.shape[:axis], size, *x.shape[axis + 1 :]) for size in sizes)
@@ -366,28 +392,3 @@ class Split(Component):
         from stackc.modules.layout import Split
 
         return construct(Split, self.axis, self.size)
-
-
-def _read_off_all(
-    sizes: tuple[int | Dim, ...], x: TensorType, like: TensorType | None, field: str
-) -> tuple[int | SizeExpression, ...]:
-    """Return the sizes for a module to compute. Raises SignatureError if it cannot, or (T208) if `like` is unused."""
-    if like is not None and not any(isinstance(size, Dim) for size in sizes):
-        message = "like is unused: all sizes are numbers"
-        raise SignatureError(message, code="T208", port="like", hint="remove the arrow into it")
-    return tuple(read_off(size, (x, like), field) for size in sizes)
-
-
-def _at_least_one(sizes: Sequence[int | Dim]) -> tuple[Limit, ...]:
-    """Return the limit of each size with dims: at least 1."""
-    return tuple(Limit(size, "it makes an axis of that size") for size in sizes if isinstance(size, Dim))
-
-
-def _shown(size: int | Dim | tuple[int | Dim, ...]) -> str:
-    """Return a field as the spec writes it."""
-    return f"[{', '.join(map(str, size))}]" if isinstance(size, tuple) else str(size)
-
-
-def _require_entries(size: Dim, needed: int, x: TensorType, field: str) -> None:
-    if size.constant is not None and size.constant < needed:
-        raise SignatureError(f"an axis of {size} entries in {x} has no entry {needed - 1}", field=field)

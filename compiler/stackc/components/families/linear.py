@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from stackc.components.axes import everywhere, except_along, last
 from stackc.components.base import Component, Signature, SignatureError, axis_of, features_of, fixed, require_float
 from stackc.components.construction import ConstructorCall, construct, nested
 from stackc.components.fields import Probability, Size
@@ -37,6 +38,8 @@ class Linear(Component):
     out: Annotated[Size, "features of y"]
     bias: Annotated[bool, "learn a bias b"] = True
 
+    pointwise_axes = except_along(last)
+
     def signature(self, x: TensorType) -> Signature:
         """Return the type with `out` as its last axis; weight [out, features], bias [out]."""
         require_float(x)
@@ -59,6 +62,8 @@ class Scale(Component):
 
     factor: Annotated[float, "the factor of every element"]
     offset: Annotated[float, "the number added to every element"] = 0.0
+
+    pointwise_axes = everywhere
 
     def signature(self, x: TensorType) -> Signature:
         """Return the same type."""
@@ -90,6 +95,8 @@ class LearnedScale(Component):
     axis: Annotated[int, "the feature axis, counted from 0, or from the end if negative"] = -1
     initial: Annotated[float, "the initial factor"] = 1.0
     exponential: Annotated[bool, "learn the logarithm of the factor"] = False
+
+    pointwise_axes = except_along(lambda self, x: (axis_of(self.axis, x),) if self.per == "feature" else ())
 
     def signature(self, x: TensorType) -> Signature:
         """Return the same type; weight [features], or []."""
@@ -130,6 +137,8 @@ class Mlp(Component):
     dropout: Annotated[Probability, "the dropout probability after the activation, in training"] = 0.0
     bias: Annotated[bool, "learn biases"] = True
     gated: Annotated[bool, "multiply by a third layer, which takes over the activation"] = False
+
+    pointwise_axes = except_along(last)
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type with `out` as its last axis; `up`, `down` and, if gated, `gate` are linear layers."""

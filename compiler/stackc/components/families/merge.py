@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated
 
+from stackc.components.axes import everywhere, except_along, last
 from stackc.components.base import (
     NO_CAST,
     Component,
@@ -44,6 +45,8 @@ class Identity(Component):
     x: [...] → y: the same.
     """
 
+    pointwise_axes = everywhere
+
     def signature(self, x: TensorType) -> Signature:
         """Return the same type."""
         return Signature((x,))
@@ -66,6 +69,8 @@ class Add(Component):
     x: [...] each → y: their shapes broadcast. With sub-models as inputs, it is the residual connection of
     He et al. 2015, arXiv:1512.03385, and the stacking component h = h₁ + h₂ + … + h_N.
     """
+
+    pointwise_axes = everywhere
 
     def signature(self, *x: TensorType) -> Signature:
         """Return the broadcast type."""
@@ -90,6 +95,8 @@ class Mul(Component):
     x: [...] each → y: their shapes broadcast.
     """
 
+    pointwise_axes = everywhere
+
     def signature(self, *x: TensorType) -> Signature:
         """Return the broadcast type."""
         require_numbers(x)
@@ -113,6 +120,8 @@ class Mean(Component):
     x: [...] each → y: their shapes broadcast.
     """
 
+    pointwise_axes = everywhere
+
     def signature(self, *x: TensorType) -> Signature:
         """Return the broadcast type."""
         require_floats(x)
@@ -135,6 +144,8 @@ class WeightedSum(Component):
 
     x: [...] each → y: their shapes broadcast. The scalar mix of ELMo, Peters et al. 2018, arXiv:1802.05365, equation 1.
     """
+
+    pointwise_axes = everywhere
 
     def signature(self, *x: TensorType) -> Signature:
         """Return the broadcast type; weight [inputs], gamma []."""
@@ -160,6 +171,8 @@ class GatedSum(Component):
 
     bias: Annotated[bool, "learn the bias b"] = True
     top_k: Annotated[Size | None, "the number of branches that each position uses; by default all"] = None
+
+    pointwise_axes = except_along(last)
 
     def signature(self, x: TensorType, *branch: TensorType) -> Signature:
         """Return the type that the branches share; `gate` has the parameters of a linear from features to branches."""
@@ -194,6 +207,8 @@ class Concat(Component):
     """
 
     axis: Annotated[int, "the axis to concatenate along, counted from 0, or from the end if negative"] = -1
+
+    pointwise_axes = except_along(lambda self, x: (axis_of(self.axis, x),))
 
     def signature(self, *x: TensorType) -> Signature:
         """Return the type with the sum of the sizes along the axis."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
+from stackc.components.axes import except_along, leading
 from stackc.components.base import (
     Limit,
     Signature,
@@ -97,6 +98,8 @@ class LayerNorm(TypePreserving):
     affine: Annotated[bool, "learn weight and bias"] = True
     bias: Annotated[bool, "learn a bias in addition to the weight"] = True
 
+    pointwise_axes = except_along(lambda self, x: _feature_axes(self.axis, x))
+
     def signature(self, x: TensorType) -> Signature:
         """Return the same type; weight and bias [features], or [f₁, f₂, …]."""
         require_float(x)
@@ -127,6 +130,8 @@ class RmsNorm(TypePreserving):
     axis: Axes = None
     eps: Annotated[Epsilon, "added to the mean square before the root"] = 1e-6
     affine: Annotated[bool, "learn the weight"] = True
+
+    pointwise_axes = except_along(lambda self, x: _feature_axes(self.axis, x))
 
     def signature(self, x: TensorType) -> Signature:
         """Return the same type; weight [features], or [f₁, f₂, …]."""
@@ -159,6 +164,8 @@ class BatchNorm(TypePreserving):
     eps: Eps = 1e-5
     momentum: Momentum = 0.1
     affine: Annotated[bool, "learn weight and bias"] = True
+
+    pointwise_axes = except_along(lambda self, x: (_channel_axis(self.axis, x),))
 
     def signature(self, x: TensorType) -> Signature:
         """Return the same type; weight and bias [features]; the running statistics as buffers."""
@@ -193,6 +200,8 @@ class InstanceNorm(TypePreserving):
     axis: Axis = None
     eps: Eps = 1e-5
     affine: Annotated[bool, "learn weight and bias"] = False
+
+    pointwise_axes = leading(1)
 
     def signature(self, x: TensorType) -> Signature:
         """Return the same type; weight and bias [features] if affine."""
@@ -233,6 +242,8 @@ class GroupNorm(TypePreserving):
     axis: Axis = None
     eps: Eps = 1e-5
     affine: Annotated[bool, "learn weight and bias"] = True
+
+    pointwise_axes = leading(1)
 
     def signature(self, x: TensorType) -> Signature:
         """Return the same type; weight and bias [features]."""

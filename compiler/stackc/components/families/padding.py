@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from stackc.components.axes import except_along
 from stackc.components.base import Component, Limit, Signature, SignatureError, axis_of, require_float
 from stackc.components.construction import ConstructorCall, construct
 from stackc.components.registry import component
@@ -31,6 +32,8 @@ class Pad(Component):
     after: Annotated[Naturals, "entries after those of x"] = 0
     mode: Annotated[Mode, "how the added entries are chosen"] = "constant"
     value: Annotated[float, "the value of the added entries, with mode constant"] = 0.0
+
+    pointwise_axes = except_along(lambda self, x: self._margins(x))
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type with the padded sizes."""

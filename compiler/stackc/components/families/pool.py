@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
+from stackc.components.axes import Axes, except_along, without
 from stackc.components.base import (
     Component,
     Port,
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 SEQUENCE = "[batch, seq, dim]"
 
 
+def _all_but_positions(component: Component, x: TensorType, mask: TensorType | None = None) -> tuple[Axes, ...]:
+    """Return batch and features of x, and the batch of the mask."""
+    return {0: (0,), 2: (1,)}, {0: (0,)} if mask else {}
+
+
 @component("mean_pool", "x", Port("mask", optional=True))
 class MeanPool(Component):
     """y = Σᵢ mᵢ·xᵢ / max(Σᵢ mᵢ, 1) with mᵢ = 1 if mask[i] is nonzero, else 0: the masked mean over the positions.
@@ -33,6 +39,8 @@ class MeanPool(Component):
     x: [batch, seq, dim], mask: [batch, seq] → y: [batch, dim]; without a mask every position counts; y is zero if the
     mask is all zero. Reimers, Gurevych 2019, arXiv:1908.10084.
     """
+
+    pointwise_axes = _all_but_positions
 
     def signature(self, x: TensorType, mask: TensorType | None = None) -> Signature:
         """Return the type without the sequence axis."""
@@ -52,6 +60,8 @@ class MaxPool(Component):
     x: [batch, seq, dim], mask: [batch, seq] → y: [batch, dim]; without a mask every position counts; y is zero if the
     mask is all zero. Collobert et al. 2011, arXiv:1103.0398.
     """
+
+    pointwise_axes = _all_but_positions
 
     def signature(self, x: TensorType, mask: TensorType | None = None) -> Signature:
         """Return the type without the sequence axis."""
@@ -83,6 +93,8 @@ class ClsPool(Component):
     x: [batch, seq, dim] → y: [batch, dim]. Devlin et al. 2018, arXiv:1810.04805.
     """
 
+    pointwise_axes = without(lambda self, x: (1,))
+
     def signature(self, x: TensorType) -> Signature:
         """Return the type without the sequence axis."""
         require_layout(x, SEQUENCE)
@@ -111,6 +123,8 @@ class L2Normalize(Component):
     ] = -1
     eps: Annotated[Epsilon, "the smallest norm to divide by"] = 1e-12
 
+    pointwise_axes = except_along(lambda self, x: axes_of(self.axis, x))
+
     def signature(self, x: TensorType) -> Signature:
         """Return the same type."""
         require_float(x)
@@ -138,6 +152,11 @@ class Reduction(Component):
         int | tuple[int, ...], "the axis to reduce, or a list of axes, counted from 0, or from the end if negative"
     ] = -1
     keepdim: Annotated[bool, "keep the reduced axes with size 1"] = False
+
+    def pointwise_axes(self, x: TensorType) -> tuple[Axes, ...]:
+        """Return the axes that stay."""
+        declared = except_along if self.keepdim else without
+        return declared(lambda self, x: axes_of(self.axis, x))(self, x)
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type without the axes, or with size 1 there."""

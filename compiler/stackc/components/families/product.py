@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
+from stackc.components.axes import Axes, everywhere
 from stackc.components.base import Component, Port, Signature, SignatureError, axis_of
 from stackc.components.construction import ConstructorCall, construct
 from stackc.components.families.merge import SEVERAL, broadcast, require_floats
@@ -32,6 +33,15 @@ def _pair(x: tuple[TensorType, ...], axis: int) -> Signature:
     return Signature((both.with_shape(*both.shape[:vector_axis], *both.shape[vector_axis + 1 :]),))
 
 
+def _without_vectors(component: Dot | CosineSimilarity, *x: TensorType) -> tuple[Axes, ...]:
+    """Return the axes that the inputs share, except for that of the vectors."""
+    vectors = axis_of(component.axis, max(x, key=lambda t: t.rank))
+    return tuple(
+        {axis: (place - (place > vectors),) for axis, (place,) in axes.items() if place != vectors}
+        for axes in everywhere(component, *x)
+    )
+
+
 @component("dot", SEVERAL)
 class Dot(Component):
     """y = Σᵢ aᵢ·bᵢ along an axis, for two arrows into x, a and b.
@@ -41,6 +51,8 @@ class Dot(Component):
     """
 
     axis: Axis = -1
+
+    pointwise_axes = _without_vectors
 
     def signature(self, *x: TensorType) -> Signature:
         """Return the type without the axis."""
@@ -67,6 +79,8 @@ class CosineSimilarity(Component):
     axis: Axis = -1
     eps: Annotated[Epsilon, "the smallest norm to divide by"] = 1e-8
 
+    pointwise_axes = _without_vectors
+
     def signature(self, *x: TensorType) -> Signature:
         """Return the type without the axis."""
         return _pair(x, self.axis)
@@ -86,6 +100,16 @@ class Matmul(Component):
     """
 
     transposed: Annotated[bool, "exchange the last two axes of `other`"] = False
+
+    def pointwise_axes(self, x: TensorType, other: TensorType) -> tuple[Axes, ...]:
+        """Return the rows of x, the columns of `other`, and the axes of the pairs of matrices."""
+        rows, columns = everywhere(self, x, other)
+        last = max(x.rank, other.rank) - 1
+        inner = other.rank - 1 if self.transposed else other.rank - 2
+        return (
+            {axis: place for axis, place in rows.items() if axis != x.rank - 1},
+            {axis: place if axis < other.rank - 2 else (last,) for axis, place in columns.items() if axis != inner},
+        )
 
     def signature(self, x: TensorType, other: TensorType) -> Signature:
         """Return the type without the inner axis."""

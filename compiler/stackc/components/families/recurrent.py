@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypedDict
 
+from stackc.components.axes import Axes
 from stackc.components.base import (
     Component,
     Port,
@@ -43,6 +44,11 @@ class Recurrent(Component):
     bidirectional: Annotated[bool, "read the sequence in both directions and concatenate the outputs"] = False
     bias: Annotated[bool, "learn two biases per gate, as PyTorch does"] = True
     dropout: Annotated[Probability, "the dropout probability between layers, in training"] = 0.0
+
+    def pointwise_axes(self, x: TensorType, *states: TensorType | None) -> tuple[Axes, ...]:
+        """Return the batch, which is axis 1 of states."""
+        batch = (0, *(1 for _ in self.outputs[1:]))
+        return ({0: batch}, *({1: batch} if state else {} for state in states))
 
     @property
     def directions(self) -> int:
