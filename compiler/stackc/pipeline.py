@@ -352,11 +352,11 @@ def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options
     """Time the module and a session of the file in turns, both with the same number of threads, at one point."""
     import torch
 
-    from stackc.proof.points import draw_feeds, points_of
+    from stackc.proof.points import draw_feeds, timing_point
     from stackc.timing import eager_candidate, measure_briefly, session_candidate
 
     threads = options.threads or os.cpu_count() or 1
-    point = points_of(checked.program, budget=MEASURED_FLOPS)[-1]
+    point = timing_point(checked.program, MEASURED_FLOPS)
     feeds = draw_feeds(checked.program, checked.ranges, point, seed=options.seed)
 
     inputs = [torch.from_numpy(feeds[name]) for name in checked.program.inputs]

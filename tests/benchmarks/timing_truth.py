@@ -25,7 +25,7 @@ import torch
 from stackc.core.versions import tool_versions
 from stackc.frontend import Checked, check_spec
 from stackc.pipeline import MEASURED_FLOPS
-from stackc.proof.points import draw_feeds, points_of
+from stackc.proof.points import draw_feeds, timing_point
 from stackc.runtime import open_session
 from stackc.timing import Candidate, Comparison, eager_candidate, measure_briefly, session_candidate
 from stackc.timing.statistics import DISTURBED
@@ -119,7 +119,7 @@ def _selves(kind: str, threads: int, options: argparse.Namespace) -> list[bool]:
 
 def _self(kind: str, checked: Checked, model: Path, threads: int) -> Figure:
     start = time.perf_counter()
-    point = points_of(checked.program, budget=MEASURED_FLOPS)[-1]
+    point = timing_point(checked.program, MEASURED_FLOPS)
     feeds = draw_feeds(checked.program, checked.ranges, point, seed=0)
 
     def opened() -> Candidate:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -12,7 +11,8 @@ import numpy as np
 from stackc.benchmark.targets import Target
 from stackc.core.diagnostics import Collector, Diagnostic, SpecError, did_you_mean
 from stackc.pipeline import MEASURED_FLOPS
-from stackc.proof.points import Point, draw_feeds, points_of
+from stackc.proof.points import Point, draw_feeds, timing_point
+from stackc.proof.sizes import machine_memory
 from stackc.runtime import Array, Feeds, ValueInfo, check_feeds
 
 Sizes = Mapping[str, int]
@@ -59,7 +59,7 @@ def _default_sizes(lead: Target) -> dict[str, int]:
     """Return the sizes at which a build measures, so that figures can be compared; none for an ONNX file."""
     if lead.module is None:
         return {}
-    return dict(points_of(lead.module.checked.program, budget=MEASURED_FLOPS)[-1].sizes)
+    return dict(timing_point(lead.module.checked.program, MEASURED_FLOPS).sizes)
 
 
 def _open_dims(inputs: Sequence[ValueInfo]) -> dict[str, None]:
@@ -119,17 +119,10 @@ def _require_drawable(lead: Target, sizes: Sizes) -> None:
             raise SpecError(Diagnostic("R437", message, hint=f"types that can be drawn: {', '.join(_DRAWN)}"))
         total += math.prod(shape) * np.dtype(value.dtype).itemsize
 
-    if total > _machine_memory() // 2:
+    if total > machine_memory() // 2:
         point = ", ".join(f"{name}={size}" for name, size in sizes.items())
         message = f"at {point} the inputs of {lead.label} alone take {total:,} bytes"
         raise SpecError(Diagnostic("R437", message, hint="choose smaller sizes with `--dims`"))
-
-
-def _machine_memory() -> int:
-    """Return the bytes of memory of this machine, or 64 GiB if the system does not report it."""
-    if not hasattr(os, "sysconf"):
-        return 64 << 30
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _draw(value: ValueInfo, shape: tuple[int, ...], seed: int) -> Array:

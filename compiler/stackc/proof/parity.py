@@ -25,6 +25,7 @@ from stackc.proof.points import draws, is_cheap
 from stackc.proof.report import ComponentRow, Parity, ParityRow
 from stackc.proof.sections import Sections, choosing_calls
 from stackc.proof.shapes import interface_problems, shape_problem
+from stackc.proof.size_proof import prove_sizes
 from stackc.proof.stamped_model import StampedModel
 from stackc.proof.tolerance import WORDS, Verdict, judge
 from stackc.proof.undefined import undefined_failures
@@ -42,6 +43,7 @@ def prove(
     seed: int = 0,
     threads: int | None = None,
     per_component: bool = False,
+    thorough: bool = False,
 ) -> Parity:
     """Run the reference and the file at every point of the contract; `session` is the file `model`, opened with
     `threads`. `nonfinite` has those of "nan", "inf" and "-inf" that each output is meant to hold.
@@ -52,7 +54,7 @@ def prove(
     P706 if an output is not finite in float64, at the component where that begins.
     """
     under_test = ModelUnderTest(StampedModel.load(model, program), session.provider, threads)
-    all_draws = list(draws(program, ranges, seed=seed))
+    all_draws = list(draws(program, ranges, seed=seed, thorough=thorough))
     _require_interface(under_test, reference, session, all_draws)
 
     sections = Sections.of(under_test, session)
@@ -62,7 +64,7 @@ def prove(
     components = _prove_by_component(under_test, reference, all_draws, parity, per_component)
     parity = replace(parity, rows=(*parity.rows, *_choice_rows(sections, components)), components=components)
     _require_passed(under_test, reference, all_draws, parity)
-    return parity
+    return prove_sizes(under_test, reference, parity, ranges, seed=seed, thorough=thorough)
 
 
 def _prove_by_component(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,14 +12,15 @@ import numpy.typing as npt
 
 from stackc.core.types import Dim, DimContract, DimRange, TensorType, ValueRange, product
 from stackc.ir.program import Program
+from stackc.proof.sizes import fair_sizes, largest_sizes, ordered_sizes, single_sizes
 
 Array = npt.NDArray[np.generic]
 
 FLOP_BUDGET = 12e9  # of one forward pass: less than a second of eager float64 on two cores
 REPEATED_BUDGET = 3e8  # of one that is run nine times, for the spread: bert_base at 1×1 is
+THOROUGH = 8  # times these budgets if a proof is to be thorough
 PRIME_BUDGET = 3e9  # of one at primes: there are two of them
 MEMORY_BUDGET = 1 << 30  # bytes of all values of a forward pass in float64, which the proof by components holds at once
-SIZE_BUDGET = 64  # the largest size of a dim whose contract names none
 # distinct sizes, so that two dims that are mixed up do not agree by chance; smaller ones for larger models
 _PRIMES = ((3, 13, 7, 11, 5, 17, 19, 23), (3, 5, 7, 11, 13, 17, 19, 23), (2, 3, 5, 7, 11, 13, 17, 19))
 
@@ -37,20 +38,39 @@ class Point:
         return f"{sizes} ({self.draw})"
 
 
-def points_of(program: Program, *, budget: float = FLOP_BUDGET) -> list[Point]:
+def points_of(program: Program, *, thorough: bool = False) -> list[Point]:
     """Return the smallest sizes, primes, and the largest sizes within the budgets of FLOPs and memory.
 
-    The smallest point has size 1 wherever the contract allows it: the exporter assumes sizes of 2 and more.
+    The smallest point has size 1 wherever the contract allows it: the exporter assumes sizes of 2 and more. The largest
+    sizes are those of all dims together, and of each dim that is larger by itself. `thorough` has larger budgets.
     """
     contract, cost = program.contract, _Cost.of(program)
     least = {name: limits.least for name, limits in contract.items()}
 
     candidates = [_primes(contract, primes) for primes in _PRIMES]
-    primes = next((sizes for sizes in candidates if cost.within(sizes, min(budget, PRIME_BUDGET))), candidates[-1])
+    primes = next((sizes for sizes in candidates if cost.within(sizes, PRIME_BUDGET)), candidates[-1])
     points = [Point("smallest", least, "full"), Point("prime", primes), Point("prime", primes, "empty")]
 
-    largest = _largest(contract, least, lambda sizes: cost.within(sizes, budget))
-    return points + ([Point("largest", largest)] if contract and largest != primes else [])
+    def within(sizes: Mapping[str, int]) -> bool:
+        return cost.within(sizes, FLOP_BUDGET * (THOROUGH if thorough else 1), thorough=thorough)
+
+    tops = largest_sizes(program)
+    together = fair_sizes(contract, tops, within, least=least)
+    points += [Point("largest", together)] if contract and together != primes else []
+    for name in contract:
+        alone = single_sizes(contract, tops, within, least=least, name=name)
+        if alone[name] > together[name]:
+            points.append(Point(f"largest {name}", alone))
+    return points
+
+
+def timing_point(program: Program, budget: float) -> Point:
+    """Return the sizes at which a model is timed: the largest within a budget of FLOPs, with the batch halved first."""
+    contract, cost = program.contract, _Cost.of(program)
+    least = {name: limits.least for name, limits in contract.items()}
+    tops = largest_sizes(program)
+    sizes = ordered_sizes(contract, tops, lambda sizes: cost.within(sizes, budget), least=least)
+    return Point("largest", sizes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +90,13 @@ class _Cost:
             frozenset(call.signature.workspace for call in program.calls),
         )
 
-    def within(self, sizes: Mapping[str, int], flops: float) -> bool:
+    def within(self, sizes: Mapping[str, int], flops: float, *, thorough: bool = False) -> bool:
         """Return whether a proof at these sizes stays within a budget of FLOPs, and of memory in float64."""
         if self.flops.evaluate(sizes) > flops:
             return False
         kept = sum(product(t.shape).evaluate(sizes) * count for t, count in self.outputs.items())
         widest = max((dim.evaluate(sizes) for dim in self.workspaces), default=0)
-        return 8 * (kept + widest) <= MEMORY_BUDGET
+        return 8 * (kept + widest) <= MEMORY_BUDGET * (THOROUGH if thorough else 1)
 
 
 def is_cheap(program: Program, point: Point) -> bool:
@@ -92,21 +112,6 @@ def _prime(limits: DimRange, prime: int) -> int:
     """Return the prime, times `multiple_of` of the contract, clipped to its range."""
     highest = (limits.maximum or prime * limits.multiple_of) // limits.multiple_of * limits.multiple_of
     return max(limits.least, min(prime * limits.multiple_of, highest))
-
-
-def _largest(
-    contract: DimContract, least: Mapping[str, int], within: Callable[[Mapping[str, int]], bool]
-) -> dict[str, int]:
-    """Return the largest sizes within the budget; dims are halved in the order of the spec, usually the batch first."""
-    sizes = {}
-    for name, limits in contract.items():
-        top = limits.maximum or max(SIZE_BUDGET, limits.least)
-        sizes[name] = top // limits.multiple_of * limits.multiple_of
-
-    for name, limits in contract.items():
-        while not within(sizes) and sizes[name] > least[name]:
-            sizes[name] = max(least[name], sizes[name] // 2 // limits.multiple_of * limits.multiple_of)
-    return sizes
 
 
 def draw_feeds(program: Program, ranges: Mapping[str, ValueRange], point: Point, *, seed: int = 0) -> dict[str, Array]:
@@ -141,10 +146,10 @@ def _choices(allowed: ValueRange) -> tuple[int, ...]:
 
 
 def draws(
-    program: Program, ranges: Mapping[str, ValueRange], *, seed: int = 0
+    program: Program, ranges: Mapping[str, ValueRange], *, seed: int = 0, thorough: bool = False
 ) -> Iterator[tuple[Point, dict[str, Array]]]:
     """Yield every point with its inputs; the empty draw only if an input has choices, as a mask does."""
     has_choices = any(_choices(allowed) for allowed in ranges.values())
-    for point in points_of(program):
+    for point in points_of(program, thorough=thorough):
         if has_choices or point.draw != "empty":
             yield point, draw_feeds(program, ranges, point, seed=seed)

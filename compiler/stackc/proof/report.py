@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from stackc.core.diagnostics import Span
 from stackc.core.plurals import counted
+from stackc.proof.coverage import DimCoverage, coverage_text
 from stackc.proof.points import Point
 from stackc.proof.tolerance import RULE, Verdict
 from stackc.runtime import Array
@@ -57,12 +58,17 @@ class ComponentRow:
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """The rows of a proof, and the inputs and PyTorch's outputs at one point, to verify the file with later."""
+    """The rows of a proof, and the inputs and PyTorch's outputs at one point, to verify the file with later.
+
+    `probes` are components at sizes that no whole pass reaches; `coverage` is up to which size each dim is proven.
+    """
 
     rows: tuple[ParityRow, ...]
     components: tuple[ComponentRow, ...]
     inputs: Mapping[str, Array]
     outputs: Mapping[str, Array]
+    probes: tuple[ComponentRow, ...] = ()
+    coverage: tuple[DimCoverage, ...] = ()
 
     @property
     def failures(self) -> tuple[ParityRow, ...]:
@@ -123,7 +129,8 @@ class Parity:
 
     def summary(self) -> dict[str, Any]:
         """Return the rule and the rows of the outputs, for the manifest."""
-        return {"rule": RULE, "numbers": self.numbers, "rows": [row.to_json() for row in self.rows]}
+        rows = [row.to_json() for row in self.rows]
+        return {"rule": RULE, "numbers": self.numbers, "rows": rows, **self._coverage_json()}
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of parity.json: `rule` as text, `outputs` in their order, `components` worst first.
@@ -132,10 +139,15 @@ class Parity:
         the truth), `allowed`, `problem` (null if it passes) and `source`, which leads back to a line of the spec.
         `numbers` counts the numbers that were compared, `nonfinite` those that are NaN or Inf on each side.
         `spread` is null if it was not needed; `determined` says so if float32 leaves more than 1e-3 of an output open.
-        `components` is empty unless it was asked for.
+        `components` is empty unless it was asked for. `probes` are rows of components at sizes that no whole pass
+        reaches; `proven` says up to which size each dim is proven, and `sizes` has it as data.
         """
         components = [row.to_json() for row in worst_first(self.components)]
-        return {"rule": RULE, "outputs": [row.to_json() for row in self.rows], "components": components}
+        rows = {"outputs": [row.to_json() for row in self.rows], "components": components}
+        return {"rule": RULE, **rows, "probes": [row.to_json() for row in self.probes], **self._coverage_json()}
+
+    def _coverage_json(self) -> dict[str, Any]:
+        return {"proven": coverage_text(self.coverage), "sizes": [dim.to_json() for dim in self.coverage]}
 
 
 R = TypeVar("R", ParityRow, ComponentRow)

@@ -84,9 +84,7 @@ class StampedModel:
         that ONNX Runtime says what it infers.
         """
         wanted = tuple(dict.fromkeys(outputs))
-        search = _BackwardSearch(self, frozenset(wanted), is_end)
-        for tensor in wanted:
-            search.follow(tensor)
+        search = self.parts(wanted, is_end)
 
         model = onnx.ModelProto(ir_version=self.model.ir_version, producer_name=self.model.producer_name)
         model.opset_import.extend(self.model.opset_import)
@@ -100,6 +98,14 @@ class StampedModel:
         external = [t for t in graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
         weights = {tensor.name: _mapped(tensor, self.folder) for tensor in external}
         return Submodel(model.SerializeToString(), tuple(search.inputs), wanted, weights)
+
+    def parts(self, outputs: Iterable[str], is_end: Callable[[str], bool]) -> BackwardSearch:
+        """Return the nodes, inputs and initializers that `extract` extracts."""
+        wanted = tuple(dict.fromkeys(outputs))
+        search = BackwardSearch(self, frozenset(wanted), is_end)
+        for tensor in wanted:
+            search.follow(tensor)
+        return search
 
     def initializer(self, name: str) -> Array | None:
         """Return the numbers of an initializer; None if there is no initializer of that name."""
@@ -140,7 +146,7 @@ def output_tensors(stamped: StampedModel, call: Call) -> Iterator[tuple[str, str
 
 
 @dataclass
-class _BackwardSearch:
+class BackwardSearch:
     """A walk back from the outputs: `nodes` by index, and the tensors that they read but none of them computes."""
 
     stamped: StampedModel
@@ -153,6 +159,7 @@ class _BackwardSearch:
         self.initializers: dict[str, None] = {}
 
     def follow(self, tensor: str) -> None:
+        """Walk back from a tensor to the ends, the initializers, and the inputs of the model."""
         pending = [tensor]
         while pending:
             name = pending.pop()
