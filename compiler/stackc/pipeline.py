@@ -71,6 +71,7 @@ class Options:
     cache             keep compiled components for later builds
     per_component     prove every component by itself as well
     reference         an .npz of numbers recorded from the original, which the module has to compute
+    thorough          prove larger sizes: whatever fits in half of this machine's memory, however long it takes
     """
 
     overrides: Overrides = field(default_factory=Overrides)
@@ -88,6 +89,7 @@ class Options:
     cache: bool = True
     per_component: bool = False
     reference: Path | None = None
+    thorough: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -337,7 +339,7 @@ def _prove(stages: Stages, reference: Reference, folder: Path, options: Options,
     parity = prove(
         checked.program, reference, session, folder / MODEL, checked.ranges,
         nonfinite={output.name: frozenset(output.nonfinite) for output in checked.document.body.outputs},
-        seed=options.seed, threads=options.threads, per_component=options.per_component,
+        seed=options.seed, threads=options.threads, per_component=options.per_component, thorough=options.thorough,
     )  # fmt: skip
 
     facts = parity.to_json() | {"reference": [row.to_json() for row in held]}

@@ -86,7 +86,7 @@ class Small:
             onnx.save(model, path)
         return path
 
-    def prove(self, path: Path, *, per_component: bool = False) -> Parity:
+    def prove(self, path: Path, *, per_component: bool = False, thorough: bool = False) -> Parity:
         session = open_session(path, "cpu", threads=1)
         checked = self.checked
         return prove(
@@ -97,6 +97,7 @@ class Small:
             checked.ranges,
             threads=1,
             per_component=per_component,
+            thorough=thorough,
         )
 
     def with_unit(self, path: str, component: Component) -> dict[Unit, Object]:
@@ -110,6 +111,11 @@ class Small:
 
 @pytest.fixture(scope="package")
 def small() -> Small:
-    checked = check_source(Source("small.yaml", SPEC))
+    return compiled(SPEC)
+
+
+def compiled(text: str) -> Small:
+    """Return the model of a spec in all stages."""
+    checked = check_source(Source("small.yaml", text))
     units = units_of(checked.program, 23)
     return Small(checked, lower(checked.typed), units, compile_units(spans_of(checked.program, units)))

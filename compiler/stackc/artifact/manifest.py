@@ -50,6 +50,12 @@ class Manifest:
     files: Mapping[str, str] = field(default_factory=dict)
     code: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def proven_sizes(self) -> str:
+        """Up to which size each dim is proven, as text; "" without a proof, without dims, or of an earlier version."""
+        text = self.parity.get("proven") if isinstance(self.parity, dict) else None
+        return text if isinstance(text, str) else ""
+
 
 class ManifestError(Exception):
     """The text is not a valid manifest; the message says where and why."""

@@ -61,6 +61,7 @@ def _proof_section(parity: Parity | None, *, random: bool) -> dict[str, Any] | N
     """Return the tables of the proof, worst rows first; None if the build left it out."""
     if parity is None:
         return None
+    from stackc.proof.coverage import coverage_text, gap_lines
     from stackc.proof.report import worst_first
 
     rows, components = worst_first(parity.rows), parity.by_component()
@@ -71,7 +72,10 @@ def _proof_section(parity: Parity | None, *, random: bool) -> dict[str, Any] | N
         "uncompared": ", ".join(parity.uncompared),
         "rows": [_output_row(row) for row in rows[:MOST_ROWS]],
         "components": [_component_row(row) for row in components[:MOST_ROWS]],
-        "hidden": max(0, len(rows) - MOST_ROWS) + max(0, len(components) - MOST_ROWS),
+        "sizes": coverage_text(parity.coverage),
+        "gaps": gap_lines(parity.coverage),
+        "probes": [_component_row(row) for row in worst_first(parity.probes)[:MOST_ROWS]],
+        "hidden": sum(max(0, len(each) - MOST_ROWS) for each in (rows, components, parity.probes)),
     }
 
 

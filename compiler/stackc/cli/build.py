@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,20 +66,26 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--no-verify", is_flag=True, help="Skip the proof and the timing, and load PyTorch only if needed.")
 @click.option("--per-component", is_flag=True, help="Prove every component by itself as well, and print the worst.")
+@click.option(
+    "--thorough", is_flag=True,
+    help="Prove the largest sizes of the dims however long it takes, with up to half of this machine's memory.",
+)
 @click.option("--no-bench", is_flag=True, help="Skip the timing.")
 @click.option("--no-cache", is_flag=True, help="Compile every component again and keep none; see `stackc cache`.")
 @json_option
 def command(
     spec: Path, overrides: Overrides, weights: tuple[Path, ...], reference: Path | None, out: Path | None, opset: int,
     target: str, functions: bool, seed: int, provider: str, require_provider: bool, threads: int | None,
-    until: Stage | None, no_verify: bool, per_component: bool, no_bench: bool, no_cache: bool, as_json: bool,
+    until: Stage | None, no_verify: bool, per_component: bool, thorough: bool, no_bench: bool, no_cache: bool,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Build SPEC into OUT/NAME: an ONNX model, proven equal to its PyTorch module, and measured.
 
     The artifact is written whole or not at all: if a stage fails, the earlier one stays.
     """
     _check_usage(until, no_verify=no_verify, no_bench=no_bench, require_provider=require_provider,
-                 per_component=per_component, reference=reference)  # fmt: skip
+                 proof_options={"--per-component": per_component, "--thorough": thorough,
+                                "--reference": reference is not None})  # fmt: skip
     from stackc.artifact.folder import MANIFEST, PARITY
     from stackc.pipeline import Options, build, build_until
 
@@ -87,7 +93,7 @@ def command(
         overrides=overrides, weights=weights or None, reference=reference, out=out, seed=seed, opset=opset,
         target=target, functions=functions,
         provider=provider, verify=not no_verify, measure=not no_bench, threads=threads, cache=not no_cache,
-        per_component=per_component, require_provider=require_provider,
+        per_component=per_component, thorough=thorough, require_provider=require_provider,
     )  # fmt: skip
     progress = stage_report(quiet=as_json)
 
@@ -106,30 +112,21 @@ def command(
 
 
 def _check_usage(
-    until: Stage | None,
-    *,
-    no_verify: bool,
-    no_bench: bool,
-    require_provider: bool,
-    per_component: bool,
-    reference: Path | None,
+    until: Stage | None, *, no_verify: bool, no_bench: bool, require_provider: bool, proof_options: Mapping[str, bool]
 ) -> None:
     """Raise UsageError for options that contradict each other."""
     stops_at = STAGES.index(until) if until else len(STAGES)
+    proof_option = next((name for name, is_set in proof_options.items() if is_set), None)
     if no_verify and require_provider:
         raise click.UsageError("--require-provider is checked when the model is opened, which --no-verify skips")
-    if no_verify and per_component:
-        raise click.UsageError("--per-component is a part of the proof, which --no-verify skips")
-    if no_verify and reference is not None:
-        raise click.UsageError("--reference is a part of the proof, which --no-verify skips")
-    if reference is not None and stops_at < STAGES.index("prove"):
-        raise click.UsageError(f"--reference is a part of the proof, which comes after --until {until}")
+    if no_verify and proof_option:
+        raise click.UsageError(f"{proof_option} is a part of the proof, which --no-verify skips")
     if no_verify and until in ("open", "prove", "measure"):
         raise click.UsageError(f"--until {until} runs the model, which --no-verify skips")
     if no_bench and until == "measure":
         raise click.UsageError("--until measure is the timing, which --no-bench skips")
-    if per_component and stops_at < STAGES.index("prove"):
-        raise click.UsageError(f"--per-component is a part of the proof, which comes after --until {until}")
+    if proof_option and stops_at < STAGES.index("prove"):
+        raise click.UsageError(f"{proof_option} is a part of the proof, which comes after --until {until}")
     if require_provider and stops_at < STAGES.index("open"):
         raise click.UsageError(f"--require-provider is checked when the model is opened, after --until {until}")
 
@@ -161,7 +158,24 @@ def _print_parity(parity: Parity | None, file: Path | None) -> None:
     ]
     columns = [Column(title) for title in ("output", "sizes", "numbers", "PyTorch", "ONNX", "allowed", "made by")]
     print_table(columns, rows, caption="Largest distance from the truth, the module in float64:")
+    _print_coverage(parity)
     _print_components(parity, file)
+
+
+def _print_coverage(parity: Parity) -> None:
+    """Print up to which size each dim is proven, and the components that were not run at its largest size."""
+    from stackc.proof.coverage import coverage_text, gap_lines
+
+    if not parity.coverage:
+        return
+    click.echo(coverage_text(parity.coverage))
+    gaps = gap_lines(parity.coverage)
+    for line in gaps[:SHOWN]:
+        click.echo(f"  {line}")
+    if len(gaps) > SHOWN:
+        click.echo(f"  {len(gaps) - SHOWN} more, in parity.json")
+    if gaps:
+        click.echo("  `--thorough` proves what this machine can run")
 
 
 def _print_speed(speed: Comparison | None, measured: Point | None) -> None:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 @provider_option
 @threads_option
 @click.option("--per-component", is_flag=True, help="Prove every component by itself as well.")
+@click.option("--thorough", is_flag=True, help="Prove the largest sizes of the dims however long it takes.")
 @click.option(
     "--seconds", type=click.FloatRange(min=0), default=300, show_default=True,
     help="Stop after about this long with the smallest spec found by then; Ctrl-C does the same.",
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 @json_option
 def command(
     spec: Path, overrides: Overrides, weights: Path | None, out: Path | None, judge: str | None, opset: int,
-    target: str, functions: bool, seed: int, provider: str, threads: int | None, per_component: bool, seconds: float,
+    target: str, functions: bool, seed: int, provider: str, threads: int | None, per_component: bool, thorough: bool, seconds: float,
     as_json: bool,
 ) -> None:  # fmt: skip
     """Reduce SPEC to the smallest spec, sizes and seed that fail in the same way, and print it with how to repeat it.
@@ -64,7 +65,7 @@ def command(
     _refuse_to_overwrite(spec, out)
     options = Options(
         overrides=overrides, weights=weights, seed=seed, opset=opset, target=target, functions=functions,
-        provider=provider, threads=threads, per_component=per_component,
+        provider=provider, threads=threads, per_component=per_component, thorough=thorough,
     )  # fmt: skip
     progress = stage_report(quiet=as_json)
     reduced = reduce_spec(spec, options, command=judge, seconds=seconds, progress=progress)
@@ -108,6 +109,7 @@ def _repeat(judge: str | None, file: Path, reduced: Reduced, options: Options, w
     words += ["--opset", str(options.opset)] if options.opset != 23 else []
     words += ["--target", options.target] if options.target != "portable" else []
     words += ["--functions"] * options.functions + ["--per-component"] * options.per_component
+    words += ["--thorough"] * options.thorough
     words += ["--provider", options.provider] if options.provider != "auto" else []
     words += ["--threads", str(options.threads)] if options.threads else []
     return shlex.join(words)

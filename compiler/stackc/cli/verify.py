@@ -28,7 +28,8 @@ def command(artifact: Path, provider: str, threads: int | None, as_json: bool) -
     if as_json:
         facts = {"artifact": str(artifact), "files": len(manifest.files), "bytes": verified.bytes}
         rows = [dataclasses.asdict(distance) for distance in verified.distances]
-        click.echo(json.dumps(facts | {"provider": verified.provider, "outputs": rows}, indent=2))
+        proven = {"proven": manifest.proven_sizes}
+        click.echo(json.dumps(facts | {"provider": verified.provider, "outputs": rows} | proven, indent=2))
         return
 
     tick = click.style("✓", fg="green")
@@ -44,5 +45,7 @@ def command(artifact: Path, provider: str, threads: int | None, as_json: bool) -
             difference += f", in {distance.numbers:,} numbers"
         mark = tick if distance.numbers else "-"
         click.echo(f"{mark} output   {distance.output}: {difference}, on {verified.provider}")
+    if manifest.proven_sizes:
+        click.echo(f"{tick} sizes    {manifest.proven_sizes}")
     if not verified.distances:
         click.echo(f"- outputs  none recorded: built without a proof (opened on {verified.provider})")

@@ -17,11 +17,12 @@ from stackc.core.types import Dim, product
 from stackc.export.units import units_of
 from stackc.ir.program import Call, Program
 from stackc.proof.coverage import SizeGap
-from stackc.proof.dependence import dependent_calls
+from stackc.proof.dependence import dependent_calls, positional_calls
 from stackc.proof.sections import choosing_calls
 from stackc.proof.sizes import Sizes, largest_fitting, machine_memory
 from stackc.proof.stamped_model import StampedModel
 from stackc.proof.structure import structure_of
+from stackc.view.figures import bytes_text
 
 WORK = 2.4e11  # of all probes: 20 s on two cores, PyTorch in both precisions and ONNX Runtime together
 MEMORY = 4e9  # bytes of one probe
@@ -100,7 +101,10 @@ def probes_of(stamped: StampedModel, largest: Sizes, whole: Sizes) -> list[Probe
     units = dict(zip((call.path for call in program.calls), units_of(program, opset=23), strict=True))
     structures: dict[str, Hashable] = {}
     probes: dict[Hashable, Probe] = {}
-    for call, sizes in dependent_calls(program):
+    dependent = {call.path: sizes for call, sizes in dependent_calls(program)}
+    positional = positional_calls(stamped)
+    for call in program.calls:
+        sizes = dependent.get(call.path, frozenset()) | positional.get(call.path, frozenset())
         symbols = {name for size in sizes for name in size.symbols()}
         for name in open_dims:
             if name not in symbols:
@@ -162,5 +166,5 @@ def _fitting(program: Program, probe: Probe, budget: ProbeBudget) -> Probe | Non
 
 def _reason(probe: Probe, budget: ProbeBudget) -> str:
     if probe.memory > budget.memory:
-        return f"at {probe.size:,} it takes about {probe.memory / 1e9:,.1f} GB, of {budget.memory / 1e9:,.1f} GB"
+        return f"at {probe.size:,} it takes about {bytes_text(int(probe.memory))}, of {bytes_text(int(budget.memory))}"
     return f"at {probe.size:,} it takes too long, about {probe.work / WORK:,.1f} times the budget of all components"

@@ -34,10 +34,11 @@ def largest_sizes(program: Program) -> dict[str, int]:
 
 
 def _reaches(program: Program, name: str) -> Iterator[tuple[Dim, int]]:
-    """Yield the sizes of axes with a dim, each with the distance that a component reaches along it."""
+    """Yield the sizes of axes of outputs with a dim, each with the distance that a component reaches along it."""
     for call, sizes in dependent_calls(program):
         if call.component.reach:
-            yield from ((size, call.component.reach) for size in sizes if name in size.symbols())
+            symbols = {symbol for type in call.signature.outputs for size in type.shape for symbol in size.symbols()}
+            yield from ((size, call.component.reach) for size in sizes if name in symbols & size.symbols().keys())
 
 
 def _beyond(name: str, limits: DimRange, axis: Dim, reach: int) -> int:
