@@ -67,7 +67,8 @@ if TYPE_CHECKING:
 @click.option("--no-verify", is_flag=True, help="Skip the proof and the timing, and load PyTorch only if needed.")
 @click.option("--per-component", is_flag=True, help="Prove every component by itself as well, and print the worst.")
 @click.option(
-    "--thorough", is_flag=True,
+    "--thorough",
+    is_flag=True,
     help="Prove the largest sizes of the dims however long it takes, with up to half of this machine's memory.",
 )
 @click.option("--no-bench", is_flag=True, help="Skip the timing.")

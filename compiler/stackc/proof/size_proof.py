@@ -102,17 +102,19 @@ def _drawn_values(
 ) -> dict[str, torch.Tensor]:
     """Draw the values that a call reads, in the module and in the file, as if they were inputs of the model.
 
-    Whole numbers of unknown range, as those of a mask that a component computes, are 0 or 1.
+    Values that are one tensor in the file, since components between them pass it on, are drawn as one. Whole numbers of
+    unknown range, as those of a mask that a component computes, are 0 or 1.
     """
     stamped = subgraph.stamped
     read = [stamped.values[x.name] for x in subgraph.session.inputs] if subgraph.session else []
     read += [stamped.values[tensor] for _, tensor in subgraph.outputs if tensor not in stamped.producers]
     names = dict.fromkeys([*(name for name in inputs if name is not None), *read])
-    types = {name: program.types[name] for name in names}
+    drawn = {name: stamped.values[stamped.tensors[name]] for name in names}
+    types = {name: program.types[name] for name in drawn.values()}
 
     assumed = {name: ValueRange(2, assumed=True) for name in types if name not in ranges}
     feeds = draw_feeds(replace(program, inputs=types), {**ranges, **assumed}, point, seed=seed)
-    return {name: torch.from_numpy(array) for name, array in feeds.items()}
+    return {name: torch.from_numpy(feeds[source]) for name, source in drawn.items()}
 
 
 def _coverage(program: Program, largest: Sizes, whole: Sizes, gaps: Sequence[SizeGap]) -> Iterable[DimCoverage]:
