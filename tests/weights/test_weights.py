@@ -359,7 +359,8 @@ def test_no_file_and_no_known_kind(tmp_path: Path) -> None:
         " | stackc reads .safetensors, .npz, .pt, .pth, .bin, .onnx, .gguf, .index.json"
     ]
     assert refused(lambda: open_weights(tmp_path / "w.h5")) == [
-        "W804 w.h5: unknown kind of weights | stackc reads .safetensors, .npz, .pt, .pth, .bin, .onnx, .gguf, .index.json"
+        "W804 w.h5: unknown kind of weights"
+        " | stackc reads .safetensors, .npz, .pt, .pth, .bin, .onnx, .gguf, .index.json"
     ]
 
 

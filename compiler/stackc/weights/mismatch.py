@@ -11,7 +11,7 @@ from stackc.core.diagnostics import Collector, Diagnostic, Span, did_you_mean
 from stackc.core.types import TensorType
 from stackc.weights.files import TensorFile
 from stackc.weights.rules import Rule, older_name
-from stackc.weights.sources import TensorSource
+from stackc.weights.sources import TensorSource, sizes_of
 
 T = TypeVar("T")
 
@@ -103,7 +103,10 @@ def _missing_hint(item: Missing, lacking: str, file: TensorFile, unused: Sequenc
     older = older_name(item.name)
     if older in file.shapes:
         return f"'{older}' is its older name in PyTorch: write `weights: {{map: {{{item.name}: {older}}}}}`"
-    return did_you_mean(lacking, unused)
+
+    # of similar names those of its shape are meant
+    fitting = [name for name in unused if file.shapes[name] == sizes_of(item.type_)]
+    return did_you_mean(lacking, fitting or unused)
 
 
 def _others(count: int) -> str:

@@ -49,6 +49,10 @@ class GgufFile:
                 reader = gguf.GGUFReader(path)
         except _BROKEN:
             raise ReadError("its header is not complete") from None
+        except ValueError as error:
+            if "reshape" in str(error):
+                raise ReadError("a tensor does not lie where the header says") from None
+            raise
         _require_apart(reader.tensors, path.stat().st_size)
 
         tensors = {tensor.name: tensor for tensor in reader.tensors}
@@ -61,14 +65,13 @@ class GgufFile:
         from gguf.quants import dequantize
 
         tensor, shape = self.tensors[name], self.shapes[name]
+        stored: Array = np.asarray(tensor.data)
         with report_broken_file(self.path):
-            if tensor.tensor_type.name == "BF16":
-                return np.asarray(tensor.data).view(ml_dtypes.bfloat16).reshape(shape)
             if tensor.tensor_type.name in _NUMPY_TYPES:
-                return np.asarray(tensor.data).reshape(shape)
+                plain = stored.view(ml_dtypes.bfloat16) if tensor.tensor_type.name == "BF16" else stored
+                return plain.reshape(shape)
             try:
-                plain: Array = dequantize(tensor.data, tensor.tensor_type).reshape(shape)
-                return plain
+                return np.asarray(dequantize(stored, tensor.tensor_type).reshape(shape))
             except NotImplementedError:
                 message = f"'{name}' is {tensor.tensor_type.name}, which the package gguf does not dequantize"
                 raise ReadError(message, "update gguf, or convert the file") from None
