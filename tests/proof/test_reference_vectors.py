@@ -27,9 +27,9 @@ inputs:
   x: {shape: [batch, seq, 8]}
   mask: {dtype: int64, shape: [batch, seq], values: [0, 1]}
 graph: |
-  x --> up[linear] --> act[gelu_tanh] --> norm[layer_norm] --> pool[mean_pool] --> y[linear]
+  x --> up[linear] --> act[gelu] --> norm[layer_norm] --> pool[mean_pool] --> y[linear]
   mask -->|mask| pool
-nodes: {up: {out: 16}, norm: {eps: 1e-5}, y: {out: 3}}
+nodes: {up: {out: 16}, act: {approximate: tanh}, norm: {eps: 1e-5}, y: {out: 3}}
 weights: {file: w.safetensors, reference: vectors.npz}
 """
 
@@ -108,7 +108,7 @@ def test_bare_names_and_labels(original: Original, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("right", "wrong", "lines"),
     [
-        ("act[gelu_tanh]", "act[gelu]", [("8", "act"), ("8", "y")]),
+        ("approximate: tanh", "approximate: none", [("8", "act"), ("8", "y")]),
         ("norm: {eps: 1e-5}", "norm: {eps: 1e-4}", [("8", "y")]),
         ("[layer_norm]", "[rms_norm]", None),
     ],
@@ -189,7 +189,7 @@ def test_a_build_is_held_to_it(original: Original, tmp_path: Path) -> None:
     assert [row["output"] for row in rows] == ["act", "y"]
 
     # another function is refused, and the artifact stays
-    (tmp_path / "small.yaml").write_text(SPEC.replace("gelu_tanh", "gelu"), encoding="utf-8")
+    (tmp_path / "small.yaml").write_text(SPEC.replace("tanh}", "none}"), encoding="utf-8")
     before = (built.folder / "manifest.json").read_bytes()
     with pytest.raises(SpecError, match="P710"):
         build(tmp_path / "small.yaml", options)
