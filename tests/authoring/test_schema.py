@@ -208,6 +208,7 @@ def test_the_keys_are_those_of_the_reader(name: str) -> None:
 def test_the_keys_are_those_of_document_node_param_and_stack() -> None:
     assert set(KEYS["param"]) == set(params.KEYS)
     assert set(KEYS["weights"]) == set(weights_key.KEYS)
+    assert set(KEYS["reference"]) == set(weights_key.REFERENCE_KEYS)
     assert set(KEYS["spec"]) == set(reader._DOCUMENT_KEYS)
     assert set(KEYS["node"]) == set(reader._NODE_KEYS)
     assert set(KEYS["stack"]) == set(stacks._FIELDS)

@@ -19,7 +19,7 @@ from stackc.weights.files import open_weights
 from stackc.weights.match import match_program
 from stackc.weights.sources import Weights
 from stackc.weights.tensor_expressions.parser import parse_expression
-from stackc.weights.tensor_expressions.template import Binding, bind
+from stackc.weights.tensor_expressions.template import CaptureBinding, bind
 from stackc.weights.tensor_expressions.tree import shape_of, value_of
 
 AT = Span("spec.yaml", 1)
@@ -27,7 +27,7 @@ AT = Span("spec.yaml", 1)
 
 def evaluated(text: str, tensors: dict[str, np.ndarray[Any, Any]], **params: int) -> np.ndarray[Any, Any]:
     """Evaluate an expression over arrays, and hold its shape to the one that is known beforehand."""
-    tree = bind(parse_expression(text, AT), Binding((), {}, params, text, AT))
+    tree = bind(parse_expression(text, AT), CaptureBinding((), {}, params, text, AT))
     value = value_of(tree, tensors.__getitem__, (2, 3))
     assert value.shape == shape_of(tree, {name: array.shape for name, array in tensors.items()}, (2, 3))
     return value
@@ -166,7 +166,7 @@ def test_arithmetic_is_made_in_float32() -> None:
     ],
 )
 def test_what_does_not_fit_is_said_before_anything_is_read(text: str, message: str) -> None:
-    tree = bind(parse_expression(text, AT), Binding((), {}, {}, text, AT))
+    tree = bind(parse_expression(text, AT), CaptureBinding((), {}, {}, text, AT))
     with pytest.raises(ValueError, match=r"the|axis|equal|cat|beyond|parts") as caught:
         shape_of(tree, {"a": A.shape, "b": B.shape}, ())
     assert message in str(caught.value)
@@ -177,7 +177,7 @@ def test_what_does_not_fit_is_said_before_anything_is_read(text: str, message: s
     [
         ("", "a tensor is missing", "write a name of the file"),
         ("a.view(2, 3)", "tensors have no method 'view'", "write `reshape`; methods are"),
-        ("a.transpose(0, 1)", "tensors have no method 'transpose'", "write `permute`"),
+        ("a.transpose(0, 1)", "tensors have no method 'transpose'", "`swapaxes` swaps two axes"),
         ("a[0].t", "'.t' is not a method", "write `T`"),
         ("rows(a, 0, 2)", "unknown function 'rows'", "write `[a:b]`"),
         ("exec(a)", "unknown function 'exec'", ""),

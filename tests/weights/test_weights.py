@@ -30,7 +30,7 @@ from stackc.weights.files import open_weights
 from stackc.weights.match import match_program, match_weights, weights_path
 from stackc.weights.sources import Weights
 from stackc.weights.tensor_expressions.parser import parse_expression
-from stackc.weights.tensor_expressions.template import Binding, bind
+from stackc.weights.tensor_expressions.template import CaptureBinding, bind
 from stackc.weights.tensor_expressions.tree import value_of
 
 HEAD = "stackc: 1\ninputs: {x: {shape: [batch, 3]}}\n"
@@ -379,7 +379,7 @@ def test_a_tensor_is_a_view_of_the_file(name: str, tmp_path: Path) -> None:
     file = open_weights(tmp_path / name)
     assert not file.read("y.weight").flags.owndata
     at = Span("s.yaml", 1)
-    expression = bind(parse_expression("y.weight.T[1/3]", at), Binding((), {}, {}, "", at))
+    expression = bind(parse_expression("y.weight.T[1/3]", at), CaptureBinding((), {}, {}, "", at))
     third = value_of(expression, file.read, (2, 2))
     assert not third.flags.owndata
     np.testing.assert_array_equal(third, whole.T[2:4])

@@ -12,7 +12,20 @@ from collections.abc import Mapping, Set
 from inspect import getdoc
 from typing import Any
 
-from stackc.authoring.reference.keys import BLOCK, CUSTOM, DIM, INPUT, NODE, OUTPUT, PARAM, SPEC, STACK, WEIGHTS, Key
+from stackc.authoring.reference.keys import (
+    BLOCK,
+    CUSTOM,
+    DIM,
+    INPUT,
+    NODE,
+    OUTPUT,
+    PARAM,
+    REFERENCE,
+    SPEC,
+    STACK,
+    WEIGHTS,
+    Key,
+)
 from stackc.components import REGISTRY
 from stackc.components.base import Component
 from stackc.components.families.merge import MERGES
@@ -74,6 +87,7 @@ def _sections() -> Json:
         "nodes": _named(_ref("node")),
         "outputs": _outputs(),
         "weights": {**_mapping(WEIGHTS), "type": ["object", "null"]},
+        "reference": _mapping(REFERENCE),
     }
 
 

@@ -26,15 +26,15 @@ from stackc.weights.files import Paths, TensorFile
 from stackc.weights.files.prefix import without_prefix
 from stackc.weights.mismatch import Misfit, Missing, report_mismatches, shortened
 from stackc.weights.rules import UNREAD_BUFFERS, Rule, plain_file_name, read_rules, wildcards
-from stackc.weights.sources import TensorSource, Weights, sizes_of
+from stackc.weights.sources import TensorSource, Weights, tensor_shape
 from stackc.weights.tensor_expressions.tree import (
     Constant,
     NamedTensor,
     TensorExpression,
     dtype_of,
-    renamed,
     shape_of,
     tensor_names,
+    with_names,
 )
 
 
@@ -188,7 +188,7 @@ class _Matcher:
         for rule in self.rules:
             if (expression := rule.apply(name, self.params, self.file.shapes)) is not None:
                 if self.prefix:
-                    expression = renamed(expression, lambda read: read.removeprefix(self.prefix))
+                    expression = with_names(expression, lambda read: read.removeprefix(self.prefix))
                 return TensorSource(expression, rule)
         return TensorSource(NamedTensor(name))
 
@@ -198,7 +198,7 @@ class _Matcher:
 
     def accept(self, name: str, type_: TensorType, source: TensorSource) -> None:
         """Take the source if its type and shape are the parameter's; note axes of size 1 that differ."""
-        dtype, wanted = dtype_of(source.expression, self.file.dtypes), sizes_of(type_)
+        dtype, wanted = dtype_of(source.expression, self.file.dtypes), tensor_shape(type_)
         self.sources[name] = source
         if dtype is not None and not _is_readable_as(dtype, type_):
             message = f"'{name}' is {type_.dtype} in the spec but {dtype} in {self.file_name}"

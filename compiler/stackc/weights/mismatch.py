@@ -11,7 +11,7 @@ from stackc.core.diagnostics import Collector, Diagnostic, Span, did_you_mean
 from stackc.core.types import TensorType
 from stackc.weights.files import TensorFile
 from stackc.weights.rules import Rule, older_name
-from stackc.weights.sources import TensorSource, sizes_of
+from stackc.weights.sources import TensorSource, tensor_shape
 
 T = TypeVar("T")
 
@@ -105,7 +105,7 @@ def _missing_hint(item: Missing, lacking: str, file: TensorFile, unused: Sequenc
         return f"'{older}' is its older name in PyTorch: write `weights: {{map: {{{item.name}: {older}}}}}`"
 
     # of similar names those of its shape are meant
-    fitting = [name for name in unused if file.shapes[name] == sizes_of(item.type_)]
+    fitting = [name for name in unused if file.shapes[name] == tensor_shape(item.type_)]
     return did_you_mean(lacking, fitting or unused)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from stackc.weights.mismatch import Missing
-from stackc.weights.sources import sizes_of
+from stackc.weights.sources import tensor_shape
 
 Shape = tuple[int, ...]
 MOST_FAMILIES = 300
@@ -60,7 +60,7 @@ def propose_entries(
     missing: Sequence[Missing], unused: Sequence[str], shapes: Mapping[str, Shape]
 ) -> tuple[Proposal, ...]:
     """Return entries that would lead missing parameters to unused tensors of the file, in the order of parameters."""
-    wanted = _families({item.name: sizes_of(item.type_) for item in missing})
+    wanted = _families({item.name: tensor_shape(item.type_) for item in missing})
     stored = _families({name: shapes[name] for name in unused})
     if max(len(wanted), len(stored)) > MOST_FAMILIES:
         return ()

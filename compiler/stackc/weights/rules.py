@@ -16,7 +16,7 @@ from stackc.spec.document import WeightsDecl
 from stackc.spec.expressions.expressions import Scope
 from stackc.typecheck.output_names import plain_name
 from stackc.weights.tensor_expressions.parser import parse_expression
-from stackc.weights.tensor_expressions.template import Binding, Template, bind, snippets_of
+from stackc.weights.tensor_expressions.template import CaptureBinding, Template, bind, snippets_of
 from stackc.weights.tensor_expressions.tree import NamedTensor, TensorExpression
 
 UNREAD_BUFFERS = frozenset({"num_batches_tracked"})
@@ -49,7 +49,7 @@ class Rule:
         named = {number: capture for capture, number in self.pattern.groupindex.items()}
         stars = tuple(text for number, text in enumerate(match.groups(), 1) if number not in named)
         captures = {capture: int(match[number]) for number, capture in named.items()}
-        binding = Binding(stars, captures, params, self.text, self.span)
+        binding = CaptureBinding(stars, captures, params, self.text, self.span)
         if known and (literal := _literal(binding)) in known:
             return NamedTensor(literal)
         return bind(self.template, binding)
@@ -68,7 +68,7 @@ class Rule:
         return text
 
 
-def _literal(binding: Binding) -> str:
+def _literal(binding: CaptureBinding) -> str:
     """Return the whole text as a name; an empty one if its braces have no value."""
     try:
         return binding.name(binding.text)

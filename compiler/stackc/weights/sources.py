@@ -48,7 +48,7 @@ class Weights(Mapping[str, Array]):
 
     def __getitem__(self, name: str) -> Array:
         type_, source = self.types[name], self.sources[name]
-        shape = sizes_of(type_)
+        shape = tensor_shape(type_)
         if isinstance(source.expression, NamedTensor):
             array = self.file.read(source.expression.name)
         else:
@@ -67,6 +67,6 @@ class Weights(Mapping[str, Array]):
         return tuple(source.note for source in self.sources.values() if source.note)
 
 
-def sizes_of(type_: TensorType) -> tuple[int, ...]:
+def tensor_shape(type_: TensorType) -> tuple[int, ...]:
     """Return the shape of a parameter, whose sizes are known."""
     return tuple(dim.evaluate({}) for dim in type_.shape)

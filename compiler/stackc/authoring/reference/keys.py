@@ -179,11 +179,33 @@ BLOCK: Mapping[str, Key] = {
 }
 
 WEIGHTS: Mapping[str, Key] = {
-    "file": Key("path", "a file of tensors: .safetensors, .npz, .pt, or the .index.json of several", TEXT),
-    "map": Key("mapping", "patterns of stackc's names, and the names in the file", _ref("texts")),
+    "file": Key(
+        "path or list",
+        "files of tensors, or folders: .safetensors, .npz, .pt, .onnx, .gguf, or the .index.json of several",
+        _one_or_list(TEXT),
+    ),
+    "map": Key(
+        "mapping", "patterns of stackc's names, and names in the file or expressions over its tensors", _ref("texts")
+    ),
+    "prefix": Key("text", "a beginning of names that those in the file may have or lack: `module.`", TEXT),
     "ignore": Key("list", "patterns of names in the file that the model does not use", _one_or_list(TEXT, empty=True)),
     "nonfinite": Key(
         "list", "patterns of names in the file whose tensors may hold NaN or Inf", _one_or_list(TEXT, empty=True)
+    ),
+    "reference": Key(
+        "path or mapping",
+        "an .npz of inputs and outputs recorded from the original, which the module has to compute",
+        {"anyOf": [TEXT, _ref("reference")]},
+    ),
+}
+
+REFERENCE: Mapping[str, Key] = {
+    "file": Key("path", "an .npz with `input.NAME` and `output.NAME`", TEXT, required=True),
+    "budget": Key(
+        "number 0 < · < 1",
+        "the share of an output's largest number by which it may differ; needed for half precision",
+        {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+        "the rule of the proof",
     ),
 }
 
@@ -208,6 +230,7 @@ KEYS: Mapping[str, Mapping[str, Key]] = MappingProxyType(
         "block": BLOCK,
         "output": OUTPUT,
         "weights": WEIGHTS,
+        "reference": REFERENCE,
     }
 )
 """The mappings of a spec, by what they describe."""

@@ -22,8 +22,8 @@ from stackc.weights.tensor_expressions.template import (
     FillTemplate,
     NameTemplate,
     NumberTemplate,
-    Snippet,
     Template,
+    TextPart,
 )
 
 LONGEST_EXPRESSION = 1000
@@ -38,7 +38,7 @@ METHODS = {
 FUNCTIONS_OF_TENSORS = ("cat", "stack", "zeros", "ones")
 CASTS = (*FLOATS, "int64", "int32", "int8", "uint8")
 _OTHER_WORDS = {
-    "view": "reshape", "transpose": "permute", "t": "T", "astype": "to", "type": "to", "concat": "cat",
+    "view": "reshape", "t": "T", "astype": "to", "type": "to", "concat": "cat",
     "concatenate": "cat", "hstack": "cat", "vstack": "cat", "expand_dims": "unsqueeze", "movedim": "permute",
     "moveaxis": "permute", "flatten": "reshape", "ravel": "reshape", "zeros_like": "zeros", "ones_like": "ones",
     "chunk": "[1/3]", "split": "[1/3]", "rows": "[a:b]", "float": "to", "half": "to", "flipud": "flip",
@@ -127,7 +127,7 @@ class _Parser:
         end = self.text.find(self.text[self.at], self.at + 1)
         if end < 0:
             raise self.problem("a quote is not closed", self.at, len(self.text))
-        snippet = Snippet(self.text[self.at + 1 : end], self.at + 1)
+        snippet = TextPart(self.text[self.at + 1 : end], self.at + 1)
         self.at = end + 1
         return NameTemplate(snippet)
 
@@ -137,7 +137,7 @@ class _Parser:
         self.at = match.end()
         is_call = self.text[self.at : self.at + 1] == "("
         if _NUMBER.fullmatch(word) or re.fullmatch(r"\{[^{}]*\}", word):
-            return NumberTemplate(Snippet(word, start))
+            return NumberTemplate(TextPart(word, start))
 
         parts = re.split(r"\.(?![^{}]*\})", word)
         if is_call and len(parts) == 1:
@@ -147,7 +147,7 @@ class _Parser:
         count = len(parts) - is_call
         while count > 1 and parts[count - 1] == "T":
             count -= 1
-        value: Template = NameTemplate(Snippet(".".join(parts[:count]), start))
+        value: Template = NameTemplate(TextPart(".".join(parts[:count]), start))
         return self.members(value, parts[count:], is_call=is_call)
 
     def members(self, value: Template, parts: list[str], *, is_call: bool) -> Template:
@@ -200,12 +200,12 @@ class _Parser:
             hint = _method_hint(name) or did_you_mean(name, (*FUNCTIONS_OF_TENSORS, *METHODS))
             raise self.problem(f"unknown function '{name}'", start, self.at, hint)
 
-        opened, operands, axis = self.at, list[Template](), Snippet("0", start)
+        opened, operands, axis = self.at, list[Template](), TextPart("0", start)
         self.at += 1
         while True:
             self.skip_spaces()
             if keyword := re.compile(r"(?:axis|dim)\s*=\s*([^,()\[\]]+)").match(self.text, self.at):
-                axis, self.at = Snippet(keyword[1], keyword.start(1)), keyword.end()
+                axis, self.at = TextPart(keyword[1], keyword.start(1)), keyword.end()
                 break
             operands.append(self.sum(depth + 1))
             self.skip_spaces()
@@ -225,7 +225,7 @@ class _Parser:
             raise self.problem(f"a '{closing}' is missing", opened, opened + 1)
         self.at += 1
 
-    def snippets(self) -> tuple[Snippet, ...]:
+    def snippets(self) -> tuple[TextPart, ...]:
         """Read a list in brackets, separated by commas: sizes or indices."""
         opened, depth, starts = self.at, 0, [self.at + 1]
         for at in range(opened, len(self.text)):
@@ -239,7 +239,7 @@ class _Parser:
             if depth == 0:
                 self.at = at + 1
                 ends = [start - 1 for start in starts[1:]] + [at]
-                pieces = [Snippet(self.text[a:b], a) for a, b in zip(starts, ends, strict=True)]
+                pieces = [TextPart(self.text[a:b], a) for a, b in zip(starts, ends, strict=True)]
                 return tuple(pieces) if len(pieces) > 1 or pieces[0].text.strip() else ()
         raise self.problem(f"a '{_CLOSING[self.text[opened]]}' is missing", opened, opened + 1)
 
@@ -247,6 +247,8 @@ class _Parser:
 def _method_hint(name: str) -> str | None:
     """Name the method that is meant by one of another library, or by a misspelt one."""
     known = ("T", *METHODS)
+    if name == "transpose":
+        return "`swapaxes` swaps two axes, as PyTorch's transpose does, and `permute` orders all, as NumPy's does"
     if name in _OTHER_WORDS:
         return f"write `{_OTHER_WORDS[name]}`; methods are {', '.join(known)}"
     return did_you_mean(name, known)

@@ -32,7 +32,7 @@ from stackc.weights.tensor_expressions.tree import Applied, Constant, NamedTenso
 
 
 @dataclass(frozen=True, slots=True)
-class Snippet:
+class TextPart:
     """A part of the text of an entry, and where in the text it starts."""
 
     text: str
@@ -43,14 +43,14 @@ class Snippet:
 class NameTemplate:
     """The name of a tensor, with `*`, `**` and `{…}` in it."""
 
-    snippet: Snippet
+    snippet: TextPart
 
 
 @dataclass(frozen=True, slots=True)
 class NumberTemplate:
     """A number, or `{…}` by itself."""
 
-    snippet: Snippet
+    snippet: TextPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class FillTemplate:
     """`zeros(3, dim)`, `ones()`."""
 
     value: float
-    sizes: tuple[Snippet, ...]
+    sizes: tuple[TextPart, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class ApplyTemplate:
     """An operation by its `kind`: a method, "T", "[]", "cat", "stack", or a symbol of arithmetic."""
 
     kind: str
-    arguments: tuple[Snippet, ...]
+    arguments: tuple[TextPart, ...]
     operands: tuple[Template, ...]
 
 
@@ -74,7 +74,7 @@ Template: TypeAlias = NameTemplate | NumberTemplate | FillTemplate | ApplyTempla
 
 
 @dataclass(frozen=True)
-class Binding:
+class CaptureBinding:
     """What the pattern of an entry matched in one name: its `stars` in order, and the numbers of its `captures`.
 
     `params` are those of the spec; a capture hides a param of its name. `text` is the whole expression at `span`.
@@ -98,11 +98,11 @@ class Binding:
         def replaced(match: re.Match[str]) -> str:
             if match[0].startswith("*"):
                 return next(stars, match[0])
-            return str(self.integer(Snippet(match[0][1:-1], start + match.start() + 1)))
+            return str(self.integer(TextPart(match[0][1:-1], start + match.start() + 1)))
 
         return re.sub(r"\*\*?|\{[^{}]*\}", replaced, text)
 
-    def number(self, snippet: Snippet) -> int | float:
+    def number(self, snippet: TextPart) -> int | float:
         """Evaluate an expression. Raises SpecError (X001, X002, X003)."""
         lead = len(snippet.text) - len(snippet.text.lstrip())
         text = snippet.text.strip()
@@ -110,32 +110,32 @@ class Binding:
             return int(text)
         if text.startswith("{") and text.endswith("}"):
             text = text[1:-1]
-        value = evaluate(text, self.scope, self.part(Snippet(snippet.text.strip(), snippet.start + lead)))
+        value = evaluate(text, self.scope, self.part(TextPart(snippet.text.strip(), snippet.start + lead)))
         if not isinstance(value, (int, float)):
             raise SpecError(self.problem(snippet, f"'{text}' is not a number"))
         return value
 
-    def integer(self, snippet: Snippet) -> int:
+    def integer(self, snippet: TextPart) -> int:
         """Evaluate a size or an index. Raises SpecError, W807 for what is not a whole number."""
         value = self.number(snippet)
         if isinstance(value, bool) or not isinstance(value, int):
             raise SpecError(self.problem(snippet, f"'{snippet.text.strip()}' is {value:g}, not a whole number"))
         return value
 
-    def part(self, snippet: Snippet) -> Span:
+    def part(self, snippet: TextPart) -> Span:
         """Return the span of a part of the text."""
         return span_of_part(self.span, self.text, snippet.start, snippet.start + len(snippet.text))
 
-    def problem(self, snippet: Snippet, message: str, hint: str | None = None) -> Diagnostic:
+    def problem(self, snippet: TextPart, message: str, hint: str | None = None) -> Diagnostic:
         """Return a W807 at a part of the text."""
         return Diagnostic("W807", message, self.part(snippet), hint)
 
 
-def snippets_of(template: Template) -> Iterator[Snippet]:
+def snippets_of(template: Template) -> Iterator[TextPart]:
     """Yield every part of the text that is evaluated over captures and params."""
     if isinstance(template, (NameTemplate, NumberTemplate)):
         for match in re.finditer(r"\{([^{}]*)\}", template.snippet.text):
-            yield Snippet(match[1], template.snippet.start + match.start(1))
+            yield TextPart(match[1], template.snippet.start + match.start(1))
     elif isinstance(template, FillTemplate):
         yield from template.sizes
     else:
@@ -144,7 +144,7 @@ def snippets_of(template: Template) -> Iterator[Snippet]:
             yield from snippets_of(operand)
 
 
-def bind(template: Template, binding: Binding) -> TensorExpression:
+def bind(template: Template, binding: CaptureBinding) -> TensorExpression:
     """Return the expression for one parameter. Raises SpecError (W807, X001, X002, X003)."""
     if isinstance(template, NameTemplate):
         return NamedTensor(binding.name(template.snippet.text, template.snippet.start))
@@ -156,11 +156,11 @@ def bind(template: Template, binding: Binding) -> TensorExpression:
     return Applied(_operation(template, binding), operands)
 
 
-def _literal(snippet: Snippet, binding: Binding) -> float:
+def _literal(snippet: TextPart, binding: CaptureBinding) -> float:
     return binding.number(snippet) if snippet.text.startswith("{") else float(snippet.text)
 
 
-def _operation(template: ApplyTemplate, binding: Binding) -> Operation:
+def _operation(template: ApplyTemplate, binding: CaptureBinding) -> Operation:
     """Return the operation of a template, its sizes evaluated."""
     kind, arguments = template.kind, template.arguments
     if kind == "[]":
@@ -188,7 +188,7 @@ _MAKERS: Mapping[str, Callable[[tuple[int, ...]], Operation]] = {
 }
 
 
-def _item(snippet: Snippet, binding: Binding) -> Any:
+def _item(snippet: TextPart, binding: CaptureBinding) -> Any:
     """Return one item of an index: a number, a slice, `...`, or `1/3` for the second of three equal parts."""
     text = snippet.text.strip()
     if text == "...":
@@ -205,7 +205,7 @@ def _item(snippet: Snippet, binding: Binding) -> Any:
     bounds: list[int | None] = []
     start = snippet.start
     for bound in snippet.text.split(":"):
-        bounds.append(binding.integer(Snippet(bound, start)) if bound.strip() else None)
+        bounds.append(binding.integer(TextPart(bound, start)) if bound.strip() else None)
         start += len(bound) + 1
     if len(bounds) > 3 or (len(bounds) == 3 and bounds[2] == 0):
         raise SpecError(binding.problem(snippet, f"'{text}' is not START:STOP or START:STOP:STEP"))

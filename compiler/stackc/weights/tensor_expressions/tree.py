@@ -69,13 +69,13 @@ def tensor_names(tree: TensorExpression) -> Iterator[str]:
             yield from tensor_names(operand)
 
 
-def renamed(tree: TensorExpression, rename: Callable[[str], str]) -> TensorExpression:
+def with_names(tree: TensorExpression, rename: Callable[[str], str]) -> TensorExpression:
     """Return the expression with other names of tensors."""
     if isinstance(tree, NamedTensor):
         return NamedTensor(rename(tree.name))
     if isinstance(tree, Constant):
         return tree
-    return Applied(tree.operation, tuple(renamed(operand, rename) for operand in tree.operands))
+    return Applied(tree.operation, tuple(with_names(operand, rename) for operand in tree.operands))
 
 
 def shape_of(tree: TensorExpression, shapes: Mapping[str, Shape], whole: Shape) -> Shape:
