@@ -10,7 +10,7 @@ from pathlib import Path
 
 from stackc.core.diagnostics import Note, Span, SpecError
 from stackc.core.plurals import counted
-from stackc.core.types import ValueRange
+from stackc.core.value_range import ValueRange
 from stackc.ir.model import Graph
 from stackc.ir.program import Program
 from stackc.ir.typed import TypedGraph
@@ -76,6 +76,11 @@ class Checked:
     def cost(self) -> Cost:
         """Parameters and FLOPs of the whole model."""
         return cost_of(self.typed.root)[self.typed.root]
+
+    @property
+    def assumptions(self) -> dict[str, str]:
+        """What is assumed of the values of inputs, by input, in words: what the spec does not declare."""
+        return {name: allowed.assumption for name, allowed in self.ranges.items() if allowed.assumption}
 
     @cached_property
     def unused_params(self) -> tuple[str, ...]:

@@ -251,7 +251,8 @@ def _check(path: Path, options: Options, progress: Progress) -> Checked:
 
     checked = check_spec(path, options.overrides)
     components, parameters = len(checked.program.calls), checked.cost.parameters
-    progress("check", f"{counted(components, 'component')}, {counted(parameters, 'parameter')}")
+    assumed = "".join(f"\n  note: {assumption}" for assumption in checked.assumptions.values())
+    progress("check", f"{counted(components, 'component')}, {counted(parameters, 'parameter')}{assumed}")
     return checked
 
 

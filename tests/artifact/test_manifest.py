@@ -7,7 +7,8 @@ import json
 import pytest
 
 from stackc.artifact.manifest import Manifest, ManifestError, parse_manifest, write_manifest
-from stackc.core.types import DimRange, ValueRange
+from stackc.core.types import DimRange
+from stackc.core.value_range import ValueRange
 from stackc.runtime import ValueInfo
 
 MANIFEST = Manifest(
@@ -18,8 +19,8 @@ MANIFEST = Manifest(
     dims={"seq": DimRange(2, None, 4), "batch": DimRange(1, 64)},
     inputs=(
         ValueInfo("x", "float32", ("batch", "seq", 128)),
-        ValueInfo("ids", "int64", ("batch",), ValueRange(500)),
-        ValueInfo("mask", "int64", (), ValueRange(2, (0, 1))),
+        ValueInfo("ids", "int64", ("batch",), ValueRange.ids(500)),
+        ValueInfo("mask", "int64", (), ValueRange(0, 1, (0, 1))),
     ),
     outputs=(ValueInfo("和", "float32", (None, 128)),),
     opset=23,
@@ -31,9 +32,13 @@ MANIFEST = Manifest(
     parity={"passed": True, "ratio": 1.1},
     tolerances={"和": 2.5e-06},
     files={"model.onnx": "cd" * 32},
+    assumptions={"ids": "none"},
 )
 
 UNSEALED = """{
+  "assumptions": {
+    "ids": "none"
+  },
   "code": {},
   "digest": "",
   "dims": {
@@ -138,7 +143,7 @@ def test_the_text_leads_back() -> None:
         ('"name": "x"', '"label": "x"', "inputs[0].name must be text"),
         ("        128\n      ]\n    },", "[]]},", "inputs[0].shape[2] must be"),
         ('"below": 500', '"below": "500"', "inputs[1].below must be a whole number"),
-        ('"values": [\n        0,', '"values": [\n        0.5,', "inputs[2].values[0] must be a whole number"),
+        ('"values": [\n        0,', '"values": [\n        "0",', "inputs[2].values[0] must be a whole number"),
         ('"provider": "cpu"', '"provider": 1', "provider must be text"),
         ('"format": 1', '"format": 2', "it has format 2, and this version of stackc reads 1: update stackc"),
     ],

@@ -19,7 +19,7 @@ import pytest
 from stackc.artifact.folder import load_artifact, run_artifact, seal, verify_files
 from stackc.artifact.verify import verify
 from stackc.core.diagnostics import SpecError
-from stackc.core.types import ValueRange
+from stackc.core.value_range import ValueRange
 from stackc.pipeline import Options, build
 from stackc.runtime import read_npz, write_npz
 
@@ -100,8 +100,8 @@ def test_error_a_model_that_the_checker_refuses(artifact: Path) -> None:
 
 def test_what_an_input_may_hold_is_in_the_artifact(artifact: Path) -> None:
     inputs = {value.name: value.allowed for value in load_artifact(artifact).manifest.inputs}
-    assert inputs["genre"] == ValueRange(32)
-    assert inputs["mask"] == ValueRange(2, (0, 1))
+    assert inputs["genre"] == ValueRange.ids(32)
+    assert inputs["mask"] == ValueRange(0, 1, (0, 1))
     arrays = read_npz(artifact / "testvectors.npz")
     feeds = {name.removeprefix("input."): array for name, array in arrays.items() if name.startswith("input.")}
     feeds["genre"] = feeds["genre"] + 32

@@ -20,7 +20,7 @@ from stackc.components.reparam import REPARAMS
 from stackc.core.diagnostics import SpecError
 from stackc.frontend import Overrides, check_source
 from stackc.resolve import custom, stacks
-from stackc.spec import params, reader, weights_key
+from stackc.spec import input_key, params, reader, weights_key
 from stackc.spec.source import Source
 from stackc.spec.yaml.tree import Value
 from stackc.spec.yaml.yaml_reader import read_yaml
@@ -62,7 +62,7 @@ params: {dim: 16, kind: {type: text, default: layer_norm, choices: [layer_norm, 
 inputs:
   x: {shape: [batch, seq, dim], dtype: float32}
   m: {shape: [batch, seq], dtype: int64, values: [0, 1], to: [a.mask]}
-  p: {shape: [batch, h, 3]}
+  p: {shape: [batch, h, 3], min: -0.5, max: 2*dim}
   c: {shape: [batch], dtype: int64, values: [0, dim - 1]}
 graph: |
   p --> turned --> pixels --> flat[flatten]
@@ -109,6 +109,14 @@ WRONG = [
     ("[batch, seq, dim]", "[batch, 0, dim]"),
     ("[batch, seq, dim]", "[batch, 1.5, dim]"),
     ("values: [0, 1]", "values: [0, 1.5]"),
+    ("values: [0, 1]", "values: [0, true]"),
+    ("values: [0, 1]", "values: []"),
+    ("values: [0, 1]", "min: 0.5"),
+    ("values: [0, 1]", "values: [0, 1], min: 0"),
+    ("values: [0, 1]", "max: 3, below: 4"),
+    ("dtype: float32", "dtype: float32, below: 3"),
+    ("dtype: float32", "min: true"),
+    ("dtype: float32", "dtype: bool, min: 0"),
     ("dim: 16,", "dim: {type: integer},"),
     ("dim: 16,", "dim: {type: int, default: 16, maximum: 64},"),
     ("dim: 16,", "dim: {default: 16, min: low},"),
@@ -200,13 +208,14 @@ def keys_in_source(name: str) -> set[str]:
     return {a.value for call in only for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)}
 
 
-@pytest.mark.parametrize("name", ["dim", "input", "block"])
+@pytest.mark.parametrize("name", ["dim", "block"])
 def test_the_keys_are_those_of_the_reader(name: str) -> None:
     assert set(KEYS[name]) == keys_in_source(name)
 
 
 def test_the_keys_are_those_of_document_node_param_and_stack() -> None:
     assert set(KEYS["param"]) == set(params.KEYS)
+    assert set(KEYS["input"]) == set(input_key.KEYS)
     assert set(KEYS["weights"]) == set(weights_key.KEYS)
     assert set(KEYS["reference"]) == set(weights_key.REFERENCE_KEYS)
     assert set(KEYS["spec"]) == set(reader._DOCUMENT_KEYS)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from stackc.core.diagnostics import SpecError
-from stackc.core.types import DimRange, ValueRange
+from stackc.core.types import DimRange
+from stackc.core.value_range import ValueRange
 from stackc.runtime import Feeds, ValueInfo, check_feeds
 
 INPUTS = (ValueInfo("ids", "int64", ("batch", "seq")), ValueInfo("mask", "int64", ("batch", "seq")))
@@ -80,9 +81,9 @@ def test_error_outside_the_contract_is_reported_once(sizes: tuple[int, int], mes
     assert problems(INPUTS, feeds) == [("R417", message, "the spec limits it under `dims:`")]
 
 
-IDS = (ValueInfo("ids", "int64", ("batch", "seq"), ValueRange(10)),)
-MASK = (ValueInfo("mask", "int64", ("seq",), ValueRange(2, (-1, 1))),)
-SCALAR = (ValueInfo("index", "int64", (), ValueRange(3)),)
+IDS = (ValueInfo("ids", "int64", ("batch", "seq"), ValueRange.ids(10)),)
+MASK = (ValueInfo("mask", "int64", ("seq",), ValueRange(-1, 1, (-1, 1))),)
+SCALAR = (ValueInfo("index", "int64", (), ValueRange.ids(3)),)
 
 
 def test_numbers_up_to_the_bound_and_those_of_the_list_are_taken() -> None:

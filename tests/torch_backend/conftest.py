@@ -93,7 +93,10 @@ def _inputs(checked: Checked) -> list[Tensor]:
     inputs = []
     for name, type_ in checked.program.inputs.items():
         shape = [dim.evaluate(sizes) for dim in type_.shape]
-        below = checked.ranges[name].below if name in checked.ranges else 0
-        dtype = getattr(torch, type_.dtype)
-        inputs.append(torch.randn(shape) if type_.is_float else torch.randint(below, shape).to(dtype))
+        if type_.is_float:
+            inputs.append(torch.randn(shape))
+            continue
+        allowed = checked.ranges[name]
+        low, high = int(allowed.minimum or 0), int(allowed.maximum or 0)
+        inputs.append(torch.randint(low, high + 1, shape).to(getattr(torch, type_.dtype)))
     return inputs

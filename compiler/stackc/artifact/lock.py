@@ -17,7 +17,8 @@ from stackc.components.base import Component
 from stackc.components.custom.module import CustomModule
 from stackc.components.registry import SPECIAL_OPS
 from stackc.components.reparam import REPARAMS, MinMax, Reparam, Standardize
-from stackc.core.types import DimRange, TensorType, ValueRange
+from stackc.core.types import DimRange, TensorType
+from stackc.core.value_range import ValueRange
 from stackc.frontend import Checked
 from stackc.ir.model import Node, Region, ValueRef
 from stackc.spec.document import LANGUAGE_VERSION, WeightsDecl
@@ -156,10 +157,9 @@ def _dim(limits: DimRange) -> str:
 
 def _input(type_: TensorType, allowed: ValueRange | None) -> str:
     fields = {"dtype": type_.dtype, "shape": f"[{', '.join(map(str, type_.shape))}]"}
-    if allowed and allowed.choices:
-        fields["values"] = f"[{', '.join(map(str, allowed.choices))}]"
-    elif allowed and not allowed.assumed:
-        fields["below"] = str(allowed.below)
+    binding = allowed.binding if allowed else None
+    if binding:
+        fields |= {key: _scalar(value) for key, value in binding.declaration().items()}
     return _flow(fields)
 
 

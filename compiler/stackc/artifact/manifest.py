@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from stackc.core.types import DimRange, ValueRange
+from stackc.core.types import DimRange
+from stackc.core.value_range import ValueRange
 from stackc.runtime import ValueInfo
 
 FORMAT = 1
@@ -29,6 +30,7 @@ class Manifest:
     provider    what the proof ran on, and the `reason` for it; None if nothing was run
     parity      the summary of the proof, any JSON value
     tolerances  the largest allowed distance of each output from the recorded one
+    assumptions what the proof assumed of the values of inputs without a range, by input
     files       hashes of every other file of the folder
     """
 
@@ -49,6 +51,7 @@ class Manifest:
     tolerances: Mapping[str, float] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     code: Mapping[str, str] = field(default_factory=dict)
+    assumptions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def proven_sizes(self) -> str:
@@ -69,6 +72,7 @@ def write_manifest(manifest: Manifest) -> str:
         "versions": dict(manifest.versions),
         "spec": dict(manifest.spec),
         "code": dict(manifest.code),
+        "assumptions": dict(manifest.assumptions),
         "weights": None if manifest.weights is None else dict(manifest.weights),
         "files": dict(manifest.files),
         "tolerances": dict(manifest.tolerances),
@@ -96,9 +100,7 @@ def _dim_json(dim: DimRange) -> dict[str, int | None]:
 def _value_json(value: ValueInfo) -> dict[str, Any]:
     """Return name, dtype and shape, and the allowed values under the keys that a spec uses."""
     tree: dict[str, Any] = {"name": value.name, "dtype": value.dtype, "shape": list(value.shape)}
-    if value.allowed is not None:
-        tree |= {"values": list(value.allowed.choices)} if value.allowed.choices else {"below": value.allowed.below}
-    return tree
+    return tree | (value.allowed.declaration() if value.allowed is not None else {})
 
 
 def parse_manifest(text: str) -> Manifest:
@@ -134,6 +136,7 @@ def parse_manifest(text: str) -> Manifest:
         tolerances=root.mapping("tolerances", _number),
         files=root.mapping("files", _text),
         code=root.mapping("code", _text) if "code" in root.entries() else {},
+        assumptions=root.mapping("assumptions", _text) if "assumptions" in root.entries() else {},
     )
 
     digest = root.get("digest", str)
@@ -197,6 +200,11 @@ def _number(tree: _Tree) -> float:
     return float(tree.expect(float) if isinstance(tree.value, float) else tree.expect(int))
 
 
+def _whole_or_float(tree: _Tree) -> float:
+    """Return a number of the type it is written in: those of whole numbers have no point."""
+    return tree.value if isinstance(tree.value, float) else tree.expect(int)
+
+
 def _dim(tree: _Tree) -> DimRange:
     multiple_of = tree.get("multiple_of", int)
     if multiple_of < 1:
@@ -211,10 +219,13 @@ def _value(tree: _Tree) -> ValueInfo:
 def _allowed(tree: _Tree) -> ValueRange | None:
     """Parse the allowed values of an input; None if all are."""
     if "values" in tree.entries():
-        choices = tree.sequence("values", lambda item: item.expect(int))
-        return ValueRange(max(choices, default=0) + 1, choices)
-    below = tree.optional("below", int)
-    return None if below is None else ValueRange(below)
+        choices = tree.sequence("values", _whole_or_float)
+        return ValueRange(min(choices, default=None), max(choices, default=None), choices)
+    if (below := tree.optional("below", int)) is not None:
+        return ValueRange.ids(below)
+
+    ends = {key: _whole_or_float(tree.child(key)) for key in ("min", "max") if key in tree.entries()}
+    return ValueRange(ends.get("min"), ends.get("max")) if ends else None
 
 
 def _size(tree: _Tree) -> int | str | None:

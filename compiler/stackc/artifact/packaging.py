@@ -20,7 +20,8 @@ from stackc.artifact.lock import write_lock
 from stackc.artifact.manifest import Manifest
 from stackc.artifact.report_page import Findings, write_report
 from stackc.components.custom.module import CustomModule
-from stackc.core.types import TensorType, ValueRange
+from stackc.core.types import TensorType
+from stackc.core.value_range import ValueRange
 from stackc.core.versions import tool_versions
 from stackc.frontend import Checked
 from stackc.ir.program import Program
@@ -85,21 +86,22 @@ def make_manifest(facts: BuildFacts) -> Manifest:
         reason=session.reason if session else "not opened: built without its proof",
         parity=parity.summary() if parity else None,
         tolerances=parity.tolerances if parity else {},
+        assumptions=checked.assumptions,
     )
 
 
 def value_infos(types: Mapping[str, TensorType], ranges: Mapping[str, ValueRange]) -> tuple[ValueInfo, ...]:
     """Return names, element types and shapes as the manifest has them: each size a number or the name of a dim.
 
-    `ranges` has the integers that an input may hold; those that are only assumed are left out.
+    `ranges` has what inputs may hold; what is only assumed is left out.
     """
-    declared = {name: values for name, values in ranges.items() if not values.assumed}
+    binding = {name: allowed.binding for name, allowed in ranges.items()}
     return tuple(
         ValueInfo(
             name,
             type_.dtype,
             tuple(str(dim) if dim.constant is None else dim.constant for dim in type_.shape),
-            declared.get(name),
+            binding.get(name),
         )
         for name, type_ in types.items()
     )

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stackc.artifact.manifest import Manifest
-from stackc.core.types import DimRange, ValueRange
+from stackc.core.types import DimRange
+from stackc.core.value_range import ValueRange
 from stackc.frontend import Checked
 from stackc.view.figures import bytes_text, parameters_text, sum_text
 from stackc.view.html import page_data, render_page
@@ -51,7 +52,10 @@ def write_report(checked: Checked, manifest: Manifest, findings: Findings, folde
         flops=sum_text(checked.cost.flops),
         files=_files(folder),
         dims=[(name, *_range(limits)) for name, limits in manifest.dims.items()],
-        values=[("input", list(map(_value, manifest.inputs))), ("output", list(map(_value, manifest.outputs)))],
+        values=[
+            ("input", [_value(value, manifest.assumptions.get(value.name, "")) for value in manifest.inputs]),
+            ("output", [_value(value) for value in manifest.outputs]),
+        ],
         facts=_facts(manifest),
         sources=_sources(manifest),
     )
@@ -66,7 +70,7 @@ def _proof_section(parity: Parity | None, *, random: bool) -> dict[str, Any] | N
 
     rows, components = worst_first(parity.rows), parity.by_component()
     return {
-        "distance": _ratio(max((row.verdict for row in rows), key=lambda v: (v.determined or 0.0, v.ratio))),
+        "distance": _ratio(max((row.verdict for row in parity.declared), key=lambda v: (v.determined or 0.0, v.ratio))),
         "count": len(rows),
         "random": random,
         "uncompared": ", ".join(parity.uncompared),
@@ -155,15 +159,20 @@ def _range(limits: DimRange) -> tuple[str, str, str]:
     return str(limits.minimum), most, str(limits.multiple_of)
 
 
-def _value(value: ValueInfo) -> tuple[str, str, str, str]:
-    return value.name, value.dtype, f"[{_listed(value.shape)}]", _allowed(value.allowed)
+def _value(value: ValueInfo, assumption: str = "") -> tuple[str, str, str, str]:
+    allowed = "; ".join(filter(None, [_allowed(value.allowed), assumption]))
+    return value.name, value.dtype, f"[{_listed(value.shape)}]", allowed
 
 
 def _allowed(allowed: ValueRange | None) -> str:
-    """Describe the values that an integer input may hold; empty if it may hold any."""
+    """Describe the values that an input may hold; empty if it may hold any."""
     if allowed is None:
         return ""
-    return f"one of {_listed(allowed.choices)}" if allowed.choices else f"0 to {allowed.below - 1}"
+    if allowed.choices:
+        return f"one of {_listed(allowed.choices)}"
+    if allowed.minimum is None or allowed.maximum is None:
+        return f"at least {allowed.minimum}" if allowed.maximum is None else f"at most {allowed.maximum}"
+    return f"{allowed.minimum} to {allowed.maximum}"
 
 
 def _listed(items: Iterable[object]) -> str:

@@ -146,10 +146,29 @@ def _named(value: Json, names: str = "name") -> Json:
 
 
 def _input() -> Json:
-    """Return the schema of an input; `below` and `values` exclude each other and need an explicit integer dtype."""
+    """Return the schema of an input: which of its bounds exclude each other, and what they need of its dtype."""
     integer = {"required": ["dtype"], "properties": {"dtype": {"enum": [d for d in INPUT_DTYPES if d not in FLOATS]}}}
-    not_both = {"not": {"required": ["below", "values"]}}
-    return {**_mapping(INPUT), "dependentSchemas": {"below": integer, "values": integer}, **not_both}
+    unordered = {"if": _has_dtype("bool"), "then": {"not": {"anyOf": [{"required": ["min"]}, {"required": ["max"]}]}}}
+    clashes = [("min", "values"), ("max", "values"), ("below", "values"), ("max", "below")]
+    return {
+        **_mapping(INPUT),
+        "dependentSchemas": {"below": integer},
+        "not": {"anyOf": [{"required": [*clash]} for clash in clashes]},
+        "allOf": [unordered, *({"if": _has_dtype(dtype), "then": _bounds_of(dtype)} for dtype in INPUT_DTYPES)],
+    }
+
+
+def _has_dtype(dtype: str) -> Json:
+    """Return the schema of an input with this element type, which float32 is by default."""
+    written = {"properties": {"dtype": {"const": dtype}}}
+    return written if dtype in FLOATS else {"required": ["dtype"], **written}
+
+
+def _bounds_of(dtype: str) -> Json:
+    """Return the schema of the values and bounds that an input of this element type may have."""
+    types = ["number"] if dtype in FLOATS else ["boolean", "integer"] if dtype == "bool" else ["integer"]
+    number = {"anyOf": [{"type": [*types, "array", "null"], "items": {"type": [*types, "string"]}}, _ref("expression")]}
+    return {"properties": dict.fromkeys(("min", "max", "values"), number)}
 
 
 def _param() -> Json:

@@ -41,6 +41,7 @@ def _facts(checked: Checked) -> dict[str, Any]:
         "unused_blocks": list(checked.graph.unused),
         "unread_outputs": [f"{block}.{name}" for block, name in unread_outputs(checked.graph.root)],
         "unused_params": list(checked.unused_params),
+        "assumptions": checked.assumptions,
         "diagnostics": [],
     }
 
@@ -59,8 +60,10 @@ def _print_summary(checked: Checked) -> None:
 
 
 def _print_notes(checked: Checked) -> None:
-    """Print what the spec declares or computes without using it."""
+    """Print what is assumed of inputs, and what the spec declares or computes without using it."""
     document, graph = checked.document, checked.graph
+    for name, assumption in checked.assumptions.items():
+        click.echo(f"  note: {assumption} ({document.inputs[name].span})")
     for name in checked.unused_params:
         click.echo(f"  note: the param '{name}' is unused ({document.params[name].span})")
     for name in graph.unused:

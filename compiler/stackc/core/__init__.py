@@ -2,6 +2,7 @@
 
 diagnostics.py  spans, diagnostics, the collector of a stage, SpecError, rendering
 types.py        dims as polynomials, tensor types, dim contracts
+value_range.py  what an input may hold
 suggestions.py  near names for "did you mean"
 confusables.py  characters that look like ASCII but are not
 plurals.py      counts with their noun in the right number

@@ -328,24 +328,6 @@ class DimRange:
 DimContract = Mapping[str, DimRange]
 
 
-@dataclass(frozen=True, slots=True)
-class ValueRange:
-    """The values that an integer input may hold: 0 to `below` − 1, or only `choices` if there are any.
-
-    An `assumed` range comes from neither the spec nor an embedding table: random inputs are drawn from it, but other
-    values may work too.
-    """
-
-    below: int
-    choices: tuple[int, ...] = ()
-    assumed: bool = False
-
-    def __str__(self) -> str:
-        if not self.choices:
-            return f"whole numbers from 0 to {self.below - 1}"
-        return ", ".join(map(str, self.choices[:10])) + (", …" if len(self.choices) > 10 else "")
-
-
 @dataclass(frozen=True)
 class Bounds:
     """The smallest and the largest value that a dim can take under a contract."""

@@ -1,6 +1,7 @@
 """Parity: the ONNX file is run against the eager PyTorch module, in float32 and in float64.
 
 points.py              sizes of the dims to prove at, and the inputs drawn there
+value_draws.py         the values of inputs: within their ranges, at their ends, and beyond where none is declared
 eager.py               the reference: the module run eagerly, with every value that its components compute
 promotion.py           float64 for custom code that names float32
 stamped_model.py       the ONNX file taken apart by the stamps of its nodes

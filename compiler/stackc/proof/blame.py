@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 from stackc.components.custom.foreign_errors import RAISED
 from stackc.components.custom.foreign_errors import describe as describe_error
 from stackc.core.diagnostics import Diagnostic, Note, Span, SpecError
+from stackc.core.value_range import ValueRange
 from stackc.ir.program import Program
 from stackc.proof.component_subgraph import ModelUnderTest
 from stackc.proof.components import Draw, Reference, prove_components
@@ -80,11 +82,26 @@ def eager_failure(
             values |= zip(call.outputs, run_call(module, call, values, torch.float32), strict=True)
         except RAISED as cause:
             message = f"'{call.path}' ({call.component.op}) fails at {point}, in PyTorch: {describe_error(cause)}"
-            hint = "inputs are drawn as the spec declares them: restrict whole numbers with `below` or `values`"
+            hint = "inputs are drawn as the spec declares them: restrict them with `min`, `max`, `below` or `values`"
             return SpecError(Diagnostic("P705", message, call.span, hint))
 
     # every component ran on its own: nothing but the whole module fails
     return SpecError(Diagnostic("P705", f"the module fails at {point}, in PyTorch: {describe_error(error)}"))
+
+
+def with_assumptions(error: SpecError, ranges: Mapping[str, ValueRange]) -> SpecError:
+    """Add what was assumed of inputs to the help of every P705 and P706: a range may be all that is missing."""
+    assumptions = [allowed.assumption for allowed in ranges.values() if allowed.assumption]
+    if not assumptions:
+        return error
+    return SpecError(
+        *(
+            replace(each, hint="; ".join([*assumptions, *([each.hint] if each.code == "P706" and each.hint else [])]))
+            if each.code in ("P705", "P706")
+            else each
+            for each in error.diagnostics
+        )
+    )
 
 
 def component_errors(failing: Iterable[ComponentRow], notes: tuple[Note, ...]) -> list[Diagnostic]:

@@ -68,17 +68,26 @@ class ComponentSubgraph:
         fault, remark = _frozen_problem(subgraph, session), _foreign_input(stamped, call, submodel)
         return replace(subgraph, session=session, fault=fault, remark=remark)
 
-    def verdicts(self, values: Values, truth: Values, spread: Callable[[], Mapping[str, Array]]) -> dict[str, Verdict]:
+    def verdicts(
+        self, values: Values, truth: Values, spread: Callable[[], Mapping[str, Array]], *, extreme: bool = False
+    ) -> dict[str, Verdict]:
         """Run the subgraph on the reference's values and judge each value that the call computes.
 
         `values` has what the module computes in float32, the outputs of the call included; `truth` has the outputs of
         its float64 copy on the very same inputs. `spread` measures how far those move, and is called if it may decide.
+        `extreme` is as for `judge`; choices made from numbers that are not finite are not judged then either.
         """
         results = self.fault or self._run(values)
-        judgement = [self._judge(results, value, tensor, values, truth, None) for value, tensor in self.outputs]
+
+        def judged(spreads: Mapping[str, Array]) -> list[Verdict]:
+            return [
+                self._judge(results, value, tensor, values, truth, spreads.get(value), extreme)
+                for value, tensor in self.outputs
+            ]
+
+        judgement = judged({})
         if any(verdict.too_far for verdict in judgement):
-            spreads = spread()
-            judgement = [self._judge(results, *output, values, truth, spreads[output[0]]) for output in self.outputs]
+            judgement = judged(spread())
 
         verdicts: dict[str, Verdict] = {}
         for (value, _), verdict in zip(self.outputs, judgement, strict=True):
@@ -96,15 +105,22 @@ class ComponentSubgraph:
         values: Values,
         truth: Values,
         spread: Array | None,
+        extreme: bool,
     ) -> Verdict:
         if isinstance(results, str):
             return Verdict.wrong(results)
         single = values[value].numpy()
+        if extreme and not values[value].is_floating_point() and not self._has_finite_inputs(values):
+            return Verdict(0.0, 0.0, 0.0)
         problem = shape_problem(results[tensor].shape, single.shape, self.stamped.program.types[value])
         if problem:
             return Verdict.wrong(problem)
         # inside of a model any number may be infinite, a mask for instance: what comes of it is judged at the outputs
-        return judge(results[tensor], single, truth[value].numpy(), frozenset(WORDS), spread)
+        return judge(results[tensor], single, truth[value].numpy(), frozenset(WORDS), spread, extreme=extreme)
+
+    def _has_finite_inputs(self, values: Values) -> bool:
+        inputs = [values[self.stamped.values[x.name]] for x in self.session.inputs] if self.session else []
+        return all(bool(x.isfinite().all()) for x in inputs)
 
     def _run(self, values: Values) -> dict[str, Array] | str:
         """Return what the file computes, by tensor, or the reason why it computes nothing."""

@@ -25,6 +25,7 @@ from stackc.proof.jitter import call_spread
 from stackc.proof.points import Point
 from stackc.proof.report import ComponentRow
 from stackc.proof.tolerance import largest_difference
+from stackc.proof.value_draws import is_extreme
 from stackc.runtime import Array
 
 Draw = tuple[Point, Mapping[str, Array]]
@@ -105,7 +106,8 @@ def _rows(
     for at in points:
         truth = run_call(reference.double, call, at.values, torch.float64)
         spread = partial(call_spread, reference.double, call, at.values)
-        verdicts = subgraph.verdicts(at.values, dict(zip(call.outputs, truth, strict=True)), spread)
+        extreme = is_extreme(at.point.draw)
+        verdicts = subgraph.verdicts(at.values, dict(zip(call.outputs, truth, strict=True)), spread, extreme=extreme)
         inherited = _inherited_errors(reference.double, call, at)
         for value, verdict in verdicts.items():
             yield ComponentRow(call.path, call.component.op, value, at.point, verdict, call.span, inherited.get(value))

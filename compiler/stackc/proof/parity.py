@@ -14,9 +14,17 @@ import torch
 
 from stackc.components.custom.foreign_errors import RAISED
 from stackc.core.diagnostics import Diagnostic, SpecError
-from stackc.core.types import TensorType, ValueRange
+from stackc.core.types import TensorType
+from stackc.core.value_range import ValueRange
 from stackc.ir.program import Program
-from stackc.proof.blame import eager_failure, failing_components, interface_failure, parity_failure, producer_span
+from stackc.proof.blame import (
+    eager_failure,
+    failing_components,
+    interface_failure,
+    parity_failure,
+    producer_span,
+    with_assumptions,
+)
 from stackc.proof.component_subgraph import ModelUnderTest
 from stackc.proof.components import Draw, Reference, prove_components
 from stackc.proof.eager import run_eager
@@ -29,6 +37,7 @@ from stackc.proof.size_proof import prove_sizes
 from stackc.proof.stamped_model import StampedModel
 from stackc.proof.tolerance import WORDS, Verdict, judge
 from stackc.proof.undefined import undefined_failures
+from stackc.proof.value_draws import is_extreme
 from stackc.runtime import Array, Session
 
 
@@ -54,17 +63,20 @@ def prove(
     P706 if an output is not finite in float64, at the component where that begins.
     """
     under_test = ModelUnderTest(StampedModel.load(model, program), session.provider, threads)
-    all_draws = list(draws(program, ranges, seed=seed, thorough=thorough))
+    all_draws: list[Draw] = list(draws(program, ranges, seed=seed, thorough=thorough))
     _require_interface(under_test, reference, session, all_draws)
 
     sections = Sections.of(under_test, session)
-    parity = _prove_outputs(sections, reference, all_draws, nonfinite or {})
-    _require_unchanged(reference)
+    try:
+        parity, all_draws = _prove_outputs(sections, reference, all_draws, nonfinite or {})
+        _require_unchanged(reference)
 
-    components = _prove_by_component(under_test, reference, all_draws, parity, per_component)
-    parity = replace(parity, rows=(*parity.rows, *_choice_rows(sections, components)), components=components)
-    _require_passed(under_test, reference, all_draws, parity)
-    return prove_sizes(under_test, reference, parity, ranges, seed=seed, thorough=thorough)
+        components = _prove_by_component(under_test, reference, all_draws, parity, per_component)
+        parity = replace(parity, rows=(*parity.rows, *_choice_rows(sections, components)), components=components)
+        _require_passed(under_test, reference, all_draws, parity)
+        return prove_sizes(under_test, reference, parity, ranges, seed=seed, thorough=thorough)
+    except SpecError as error:
+        raise with_assumptions(error, ranges) from error
 
 
 def _prove_by_component(
@@ -122,18 +134,28 @@ def _require_interface(
 
 def _prove_outputs(
     sections: Sections, reference: Reference, all_draws: Sequence[Draw], nonfinite: Mapping[str, Set[str]]
-) -> Parity:
-    """Judge every output at every point; the random draw at the primes gives the test vectors."""
+) -> tuple[Parity, list[Draw]]:
+    """Judge every output at every point; the random draw at the primes gives the test vectors.
+
+    Returns the draws that were judged as well: all but extreme ones at which the module raises an exception.
+    """
     rows: list[ParityRow] = []
+    judged: list[Draw] = []
     vectors: tuple[Mapping[str, Array], Mapping[str, Array]] | None = None
     for point, feeds in all_draws:
-        point_rows, outputs = _prove_point(sections, reference, (point, feeds), nonfinite)
+        try:
+            point_rows, outputs = _prove_point(sections, reference, (point, feeds), nonfinite)
+        except SpecError:
+            if is_extreme(point.draw):
+                continue  # no spec asked for these numbers
+            raise
+        judged.append((point, feeds))
         rows += point_rows
         if vectors is None or (point.name, point.draw) == ("prime", "random"):
             vectors = feeds, outputs
 
     assert vectors is not None, "every contract has a point"
-    return Parity(tuple(rows), (), *vectors)
+    return Parity(tuple(rows), (), *vectors), judged
 
 
 def _prove_point(
@@ -158,7 +180,9 @@ def _prove_point(
         for name, value in judged.items():
             meant = nonfinite.get(name, frozenset()) if name in program.outputs else frozenset(WORDS)
             arrays = single.named(name, value), truth.named(name, value)
-            verdicts[name] = _judge(results, name, *arrays, program.types[value], meant, spreads.get(name))
+            verdicts[name] = _judge(
+                results, name, *arrays, program.types[value], meant, spreads.get(name), extreme=is_extreme(point.draw)
+            )
         return verdicts
 
     # the spread costs nine passes: it is measured where it may decide, and for the smallest sizes and the test vectors
@@ -180,11 +204,13 @@ def _judge(
     type: TensorType,
     meant: Set[str],
     spread: Array | None,
+    *,
+    extreme: bool,
 ) -> Verdict:
     if isinstance(results, str):
         return Verdict.wrong(results)
     problem = shape_problem(results[name].shape, single.shape, type)
-    return Verdict.wrong(problem) if problem else judge(results[name], single, truth, meant, spread)
+    return Verdict.wrong(problem) if problem else judge(results[name], single, truth, meant, spread, extreme=extreme)
 
 
 def _choice_rows(sections: Sections, components: Sequence[ComponentRow]) -> list[ParityRow]:

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
-import numpy.typing as npt
-
-from stackc.core.types import Dim, DimContract, DimRange, TensorType, ValueRange, product
+from stackc.core.types import Dim, DimContract, DimRange, TensorType, product
+from stackc.core.value_range import ValueRange
 from stackc.ir.program import Program
 from stackc.proof.sizes import fair_sizes, largest_sizes, ordered_sizes, single_sizes
-
-Array = npt.NDArray[np.generic]
+from stackc.proof.value_draws import Array, IdDraws, choices_of, draw_values, random_generator, value_draws
 
 FLOP_BUDGET = 12e9  # of one forward pass: less than a second of eager float64 on two cores
 REPEATED_BUDGET = 3e8  # of one that is run nine times, for the spread: bert_base at 1×1 is
 THOROUGH = 8  # times these budgets if a proof is to be thorough
 PRIME_BUDGET = 3e9  # of one at primes: there are two of them
 MEMORY_BUDGET = 1 << 30  # bytes of all values of a forward pass in float64, which the proof by components holds at once
+VALUE_BUDGET = 6e9  # of all passes at small sizes that draw other values
+ID_DRAWS = 4  # at most, for ids that no other draw has room for
 # distinct sizes, so that two dims that are mixed up do not agree by chance; smaller ones for larger models
 _PRIMES = ((3, 13, 7, 11, 5, 17, 19, 23), (3, 5, 7, 11, 13, 17, 19, 23), (2, 3, 5, 7, 11, 13, 17, 19))
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Sizes of the dims, and how inputs are drawn there: masks at random, `full` or `empty`."""
+    """Sizes of the dims, and how inputs are drawn there, by a name of value_draws.py."""
 
     name: str
     sizes: Mapping[str, int]
@@ -115,41 +113,53 @@ def _prime(limits: DimRange, prime: int) -> int:
 
 
 def draw_feeds(program: Program, ranges: Mapping[str, ValueRange], point: Point, *, seed: int = 0) -> dict[str, Array]:
-    """Draw inputs at a point: normal numbers, and ids within their range.
+    """Draw inputs at a point, within their ranges (value_draws.py).
 
     An input depends only on the seed, the point and its own name, so it stays the same if others change.
     """
-    feeds = {}
-    for name, type_ in program.inputs.items():
-        digest = hashlib.sha256(f"{seed}:{point}:{name}".encode()).digest()
-        random = np.random.default_rng(list(digest))
-        shape = tuple(dim.evaluate(point.sizes) for dim in type_.shape)
-        if type_.is_float:
-            feeds[name] = random.standard_normal(shape).astype(type_.dtype)
-        else:
-            feeds[name] = _whole_numbers(random, ranges[name], shape, point.draw).astype(type_.dtype)
-    return feeds
-
-
-def _whole_numbers(random: np.random.Generator, allowed: ValueRange, shape: tuple[int, ...], kind: str) -> Array:
-    choices = _choices(allowed)
-    if not choices:
-        return random.integers(0, allowed.below, shape)
-    if kind in ("full", "empty"):
-        return np.full(shape, max(choices) if kind == "full" else min(choices))
-    return random.choice(np.array(choices), shape)
-
-
-def _choices(allowed: ValueRange) -> tuple[int, ...]:
-    """Return the values of an input that may be a mask: those that the spec lists, or 0 and 1 if it has no others."""
-    return allowed.choices or ((0, 1) if allowed.below == 2 else ())
+    return {
+        name: draw_values(
+            random_generator(f"{seed}:{point}:{name}"), type_, ranges.get(name, ValueRange()),
+            tuple(dim.evaluate(point.sizes) for dim in type_.shape), point.draw,
+        )
+        for name, type_ in program.inputs.items()
+    }  # fmt: skip
 
 
 def draws(
     program: Program, ranges: Mapping[str, ValueRange], *, seed: int = 0, thorough: bool = False
 ) -> Iterator[tuple[Point, dict[str, Array]]]:
-    """Yield every point with its inputs; the empty draw only if an input has choices, as a mask does."""
-    has_choices = any(_choices(allowed) for allowed in ranges.values())
-    for point in points_of(program, thorough=thorough):
-        if has_choices or point.draw != "empty":
-            yield point, draw_feeds(program, ranges, point, seed=seed)
+    """Yield every point with its inputs; the empty draw only if an input has choices, as a mask does.
+
+    The points of `points_of` come first, then draws of other values at small sizes, which cost little.
+    """
+    ids = IdDraws(program, ranges, seed)
+    has_choices = any(choices_of(allowed) for allowed in ranges.values())
+    points = [point for point in points_of(program, thorough=thorough) if has_choices or point.draw != "empty"]
+
+    for point in [*points, *_value_points(program, ranges)]:
+        feeds = draw_feeds(program, ranges, point, seed=seed)
+        ids.place(feeds, random_generator(f"{seed}:{point}:places"))
+        yield point, feeds
+
+    small = _small_point(program)
+    for number in range(ID_DRAWS):
+        if ids.unread and small.name == "prime":
+            point = replace(small, draw=f"ids {number + 1}")
+            feeds = draw_feeds(program, ranges, point, seed=seed)
+            ids.place(feeds, random_generator(f"{seed}:{point}:places"))
+            yield point, feeds
+
+
+def _small_point(program: Program) -> Point:
+    """Return the point at primes if a pass there is cheap, else the one at the smallest sizes."""
+    points = points_of(program)
+    return next((point for point in points if point.name == "prime" and is_cheap(program, point)), points[0])
+
+
+def _value_points(program: Program, ranges: Mapping[str, ValueRange]) -> list[Point]:
+    """Return a small point for each draw of other values, as many as are within their budget."""
+    small = _small_point(program)
+    cost = _Cost.of(program).flops.evaluate(small.sizes)
+    number = int(VALUE_BUDGET // max(1, cost))
+    return [replace(small, draw=draw) for draw in value_draws(program, ranges)[:number]]

@@ -14,6 +14,7 @@ from stackc.core.plurals import counted
 from stackc.proof.coverage import DimCoverage, coverage_text
 from stackc.proof.points import Point
 from stackc.proof.tolerance import RULE, Verdict
+from stackc.proof.value_draws import is_extreme
 from stackc.runtime import Array
 
 
@@ -81,21 +82,29 @@ class Parity:
         return worst_first(self.rows)[0]
 
     @property
+    def declared(self) -> tuple[ParityRow, ...]:
+        """The rows at draws within what the spec declares: all but the extreme ones."""
+        return tuple(row for row in self.rows if not is_extreme(row.point.draw))
+
+    @property
     def numbers(self) -> int:
         """How many numbers of the outputs were compared."""
         return sum(row.verdict.numbers for row in self.rows)
 
     @property
     def uncompared(self) -> tuple[str, ...]:
-        """The outputs of which no number was compared at any point: nothing is proven of them."""
-        compared = {row.output for row in self.rows if row.verdict.numbers}
+        """The outputs of which no number was compared but at extreme draws: nothing is proven of them."""
+        compared = {row.output for row in self.declared if row.verdict.numbers}
         return tuple(dict.fromkeys(row.output for row in self.rows if row.output not in compared))
 
     @property
     def tolerances(self) -> dict[str, float]:
-        """The distance from PyTorch's own that each output may have wherever the file is run: the most of any point."""
+        """The distance from PyTorch's own that each output may have wherever the file is run: the most of any point.
+
+        Extreme draws do not count: outputs are larger there, and what is recorded are others.
+        """
         most: dict[str, float] = {}
-        for row in self.rows:
+        for row in self.declared:
             if row.output in self.outputs:
                 distance = min(row.verdict.allowed + row.verdict.torch, sys.float_info.max)  # JSON has no infinity
                 most[row.output] = max(most.get(row.output, 0.0), distance)
@@ -116,7 +125,7 @@ class Parity:
             return f"nothing is proven of {names}: no finite number to compare{weights}"
 
         comparisons = counted(len(self.rows), "comparison")
-        undetermined = [row for row in self.rows if row.verdict.determined is not None]
+        undetermined = [row for row in self.declared if row.verdict.determined is not None]
         if undetermined:
             worst = max(undetermined, key=lambda row: row.verdict.determined or 0.0)
             determined = determined_text(worst.verdict.determined or 0.0)
@@ -125,7 +134,15 @@ class Parity:
 
         ratio = max(row.verdict.ratio for row in self.rows if row.verdict.numbers)
         distance = "as exact as PyTorch" if ratio <= 1 else f"at most {ratio:.1f}× as far from the truth as PyTorch"
-        return f"{comparisons}, ONNX Runtime {distance}{weights}"
+        return f"{comparisons}, ONNX Runtime {distance}{self._at_extremes()}{weights}"
+
+    def _at_extremes(self) -> str:
+        """Say that float32 leaves outputs open at extreme draws, if it does."""
+        open_rows = [row for row in self.rows if row.verdict.determined is not None and is_extreme(row.point.draw)]
+        if not open_rows:
+            return ""
+        worst = max(open_rows, key=lambda row: row.verdict.determined or 0.0)
+        return f", at inputs {worst.point.draw} {determined_text(worst.verdict.determined or 0.0)}"
 
     def summary(self) -> dict[str, Any]:
         """Return the rule and the rows of the outputs, for the manifest."""

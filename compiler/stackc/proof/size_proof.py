@@ -11,7 +11,7 @@ import torch
 
 from stackc.components.custom.foreign_errors import RAISED, describe
 from stackc.core.diagnostics import Diagnostic, SpecError
-from stackc.core.types import ValueRange
+from stackc.core.value_range import ValueRange
 from stackc.ir.program import Program
 from stackc.proof.blame import component_errors
 from stackc.proof.component_subgraph import ComponentSubgraph, ModelUnderTest

@@ -89,12 +89,19 @@ class Verdict:
 
 
 def judge(
-    output: Array, single: Array, truth: Array, meant: Set[str] = frozenset(), spread: Array | None = None
+    output: Array,
+    single: Array,
+    truth: Array,
+    meant: Set[str] = frozenset(),
+    spread: Array | None = None,
+    *,
+    extreme: bool = False,
 ) -> Verdict:
     """Judge an output of ONNX Runtime by PyTorch's in float32 and in float64; whole numbers must be equal.
 
     `meant` has those of "nan", "inf" and "-inf" that the truth may hold in any number. `spread` has the spread of each
-    number; it counts as 0 if it was not measured.
+    number; it counts as 0 if it was not measured. At an `extreme` draw only those numbers are judged that are finite
+    in the truth and in PyTorch; the others are counted.
     """
     if output.shape != single.shape:
         return Verdict.wrong(f"has shape {list(output.shape)} instead of PyTorch's {list(single.shape)}")
@@ -106,14 +113,16 @@ def judge(
         return Verdict.wrong(f"has {differing} of {output.size} whole numbers wrong") if differing else exact
 
     finite = np.isfinite(truth)
+    if extreme:
+        finite &= np.isfinite(single)
     counted = Verdict(
         *(math.nan, math.nan, 0.0),
         numbers=int(np.count_nonzero(finite)),
         nonfinite=NonFinite(*(int(np.count_nonzero(~np.isfinite(x))) for x in (truth, single, output))),
     )
-    if problem := _undefined(truth, meant):
+    if not extreme and (problem := _undefined(truth, meant)):
         return replace(counted, problem=problem, undefined=True)
-    if problem := _nonfinite_problem(output, single, truth):
+    if problem := _nonfinite_problem(output, single, truth, finite if extreme else np.ones_like(finite)):
         return replace(counted, problem=problem)
 
     spreads = np.zeros(truth.shape) if spread is None else spread
@@ -160,9 +169,9 @@ def _undefined(truth: Array, meant: Set[str]) -> str | None:
     return f"has {kinds_text(kinds)} among {truth.size:,} numbers in the truth itself: nothing there can be compared"
 
 
-def _nonfinite_problem(output: Array, single: Array, truth: Array) -> str | None:
+def _nonfinite_problem(output: Array, single: Array, truth: Array, judged: Mask) -> str | None:
     """Describe NaN and Inf of an output that neither the truth nor, where the truth has one too, PyTorch has."""
-    lost = np.isfinite(truth) & ~np.isfinite(output)
+    lost = judged & np.isfinite(truth) & ~np.isfinite(output)
     if lost.any():
         where = f"at {np.count_nonzero(lost):,} of {truth.size:,} numbers"
         if np.isfinite(single[lost]).any():
@@ -170,7 +179,7 @@ def _nonfinite_problem(output: Array, single: Array, truth: Array) -> str | None
         return f"has NaN or Inf where the truth is finite, {where}; PyTorch in float32 has them too"
 
     # of what the truth has no number for, an output may have what the truth or PyTorch has
-    undefined = ~np.isfinite(truth)
+    undefined = judged & ~np.isfinite(truth)
     there = output[undefined]
     both_finite = np.isfinite(there) & np.isfinite(single[undefined])
     allowed = both_finite | _same(there, truth[undefined]) | _same(there, single[undefined])

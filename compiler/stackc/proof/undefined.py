@@ -80,8 +80,9 @@ def _at_component(program: Program, reference: Reference, row: ParityRow, call: 
         meant = ", ".join(kinds_of(values[program.outputs.get(row.output, row.output)].numpy()))
         written = f"{{of: {program.outputs[row.output]}, nonfinite: [{meant}]}}"
         hint = (
-            "inputs are drawn as the spec declares them, floats from N(0, 1): keep them where the component is "
-            f"defined, or say that it is meant: `outputs: {{{row.output}: {written}}}`"
+            "inputs are drawn as the spec declares them, floats without a range from N(0, 1): keep them where the "
+            "component is defined, with `min` and `max` of the input, or say that it is meant: "
+            f"`outputs: {{{row.output}: {written}}}`"
         )
     note = Note(f"so the output '{row.output}' {row.verdict.problem}", call.span)
     return Diagnostic("P706", message, call.span, hint, (note,))

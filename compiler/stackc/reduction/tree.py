@@ -109,7 +109,7 @@ def _tree(document: Document) -> SpecTree:
 
 def _input(decl: InputDecl) -> dict[str, Plain]:
     shape: list[Any] = [_plain(size) for size in decl.shape]
-    fields: dict[str, Plain] = {"dtype": decl.dtype, "shape": shape, **_present(below=decl.below)}
+    fields: dict[str, Plain] = {"dtype": decl.dtype, "shape": shape, **_present(**decl.bounds())}
     if decl.values:
         fields["values"] = [_plain(value) for value in decl.values]
     return fields

@@ -60,8 +60,7 @@ def _of_declarations(document: Document) -> Iterator[Value]:
     for dim in document.dims.values():
         yield from (value for value in (dim.minimum, dim.maximum, dim.multiple_of) if value)
     for decl in document.inputs.values():
-        yield from (*decl.shape, *decl.values, *decl.to)
-        yield from [decl.below] if decl.below else []
+        yield from (*decl.shape, *decl.values, *decl.to, *decl.bounds().values())
     if document.weights:
         yield from document.weights.files
         yield from (entry.value for entry in document.weights.names.values())

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stackc.core.diagnostics import Collector, did_you_mean
-from stackc.core.types import DimContract, DimRange, ValueRange
+from stackc.core.types import DimContract, DimRange
+from stackc.core.value_range import ValueRange
 
 Array = NDArray[Any]
 Feeds = Mapping[str, Array]
@@ -20,7 +21,7 @@ Feeds = Mapping[str, Array]
 class ValueInfo:
     """An input or output of a model; a size in `shape` is a number, the name of a dim, or None if unknown.
 
-    `allowed` are the values that an input of whole numbers may hold; None if they are not known.
+    `allowed` are the values that an input may hold; None if it may hold any, or they are not known.
     """
 
     name: str
@@ -102,16 +103,32 @@ def _check_named_dim(location: str, dim: str, size: int, sizes: _Sizes, diagnost
 
 def _check_values(value: ValueInfo, array: Array, diagnostics: Collector) -> None:
     """Report the first number that the input may not hold, and how many more there are."""
-    if value.allowed is None or not np.issubdtype(array.dtype, np.integer):
+    if value.allowed is None or str(array.dtype) != value.dtype:
         return
-    choices = value.allowed.choices
-    wrong = ~np.isin(array, choices) if choices else (array < 0) | (array >= value.allowed.below)
+    wrong = ~_allowed(value.allowed, array)
     if count := int(np.count_nonzero(wrong)):
         index = tuple(int(indices[0]) for indices in np.nonzero(np.atleast_1d(wrong)))[: array.ndim]
         location = f" at [{', '.join(map(str, index))}]" if index else ""
         more = f", and {count - 1:,} more {'is' if count == 2 else 'are'} wrong" if count > 1 else ""
         message = f"input '{value.name}' holds {array[index]}{location}{more}"
         diagnostics.error("R418", message, hint=f"it takes {value.allowed}")
+
+
+def _allowed(allowed: ValueRange, array: Array) -> NDArray[np.bool_]:
+    """Return where an array holds what it may; NaN is in no range."""
+    if allowed.choices:
+        return np.isin(array, np.array(allowed.choices).astype(array.dtype))
+    inside = np.ones(array.shape, np.bool_)
+    if allowed.minimum is not None:
+        inside &= array >= _element(allowed.minimum, array)
+    if allowed.maximum is not None:
+        inside &= array <= _element(allowed.maximum, array)
+    return inside
+
+
+def _element(number: float, array: Array) -> Any:
+    """Return a number as an element of a float array has it: an input that is set to 0.1 is within `max: 0.1`."""
+    return array.dtype.type(number) if np.issubdtype(array.dtype, np.floating) else number
 
 
 def _broken_limit(size: int, limits: DimRange) -> str | None:

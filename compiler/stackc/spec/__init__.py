@@ -5,6 +5,7 @@ source.py      loading the text of a spec, and checking that it is text
 document.py    a spec as data
 drawing.py     the drawing in it as data
 params.py      declarations of params
+input_key.py   declarations of inputs
 weights_key.py the key `weights`
 characters.py  characters that no text of a spec may have, raw or escaped
 names.py       which names nodes, inputs, blocks, params and dims may have

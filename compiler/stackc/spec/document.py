@@ -51,7 +51,11 @@ class ParamDecl:
 
 @dataclass(frozen=True, slots=True)
 class InputDecl:
-    """An input of the model. `to` names nodes that it feeds in addition to the arrows of the drawing."""
+    """An input of the model. `to` names nodes that it feeds in addition to the arrows of the drawing.
+
+    `minimum` and `maximum`, both included, `below` and `values` declare what it may hold: numbers, or expressions over
+    params. `below` excludes `maximum`, and `values` all others.
+    """
 
     name: str
     dtype: str
@@ -60,6 +64,13 @@ class InputDecl:
     below: Value | None
     values: tuple[Value, ...]
     span: Span = field(compare=False)
+    minimum: Value | None = None
+    maximum: Value | None = None
+
+    def bounds(self) -> dict[str, Value]:
+        """Return the written ones of `min`, `max` and `below`; one that is empty is not written."""
+        bounds = {"min": self.minimum, "max": self.maximum, "below": self.below}
+        return {key: value for key, value in bounds.items() if value is not None and value.data is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
-from stackc.core.diagnostics import Collector, Diagnostic, Note, Span, SpecError, closest, did_you_mean
-from stackc.core.types import INPUT_DTYPES
+from stackc.core.diagnostics import Collector, Diagnostic, Note, Span, SpecError, did_you_mean
 from stackc.spec.document import (
     LANGUAGE_VERSION,
     NONFINITE,
@@ -16,13 +15,13 @@ from stackc.spec.document import (
     Body,
     DimDecl,
     Document,
-    InputDecl,
     NodeEntry,
     OutputDecl,
     ParamDecl,
     PortDecl,
 )
 from stackc.spec.drawing import Drawing
+from stackc.spec.input_key import read_input
 from stackc.spec.mermaid.mermaid_reader import read_drawing
 from stackc.spec.mermaid.mermaid_source import DRAWN
 from stackc.spec.names import as_file_name, check_name, check_symbol, why_no_file_name
@@ -127,7 +126,7 @@ class _Reader:
         name = self.name(root)
         dims = {key: self.dim(key, getter) for key, _, getter in root.inner("dims").each()}
         params = self.params(root)
-        inputs = {key: self.input(key, getter) for key, _, getter in root.inner("inputs").each()}
+        inputs = {key: read_input(key, getter) for key, _, getter in root.inner("inputs").each()}
         # After these, since an empty drawing is reported only if nothing else is wrong.
         drawing = self.graph(root) if drawing is None else self.check_not_empty(drawing, "the spec", root.span)
 
@@ -210,40 +209,6 @@ class _Reader:
             else:
                 params[key] = plain_param(key, entry)
         return params
-
-    def input(self, name: str, getter: Getter) -> InputDecl:
-        getter = getter.only("dtype", "shape", "to", "below", "values", "description")
-        dtype = self.dtype(getter)
-
-        shape = getter.values("shape")
-        if shape is None:
-            hint = "for example `shape: [batch, 128]`, or `shape: []` for a single number"
-            self.diagnostics.error("S006", f"the input '{name}' has no shape", getter.span, hint)
-
-        numbers = self.allowed_values(name, dtype, getter)
-        targets = getter.texts("to", "a node, or a list of nodes")
-        return InputDecl(name, dtype, shape or (), targets, getter.value("below"), numbers, getter.span)
-
-    def dtype(self, getter: Getter) -> str:
-        written = getter.text("dtype") or "float32"
-        if written in INPUT_DTYPES:
-            return written
-        span, intended = getter.entries["dtype"].value.span, closest(written, INPUT_DTYPES)
-        report = self.diagnostics.repair if intended else self.diagnostics.error
-        report("S005", f"'{written}' is not a valid dtype of an input", span, did_you_mean(written, INPUT_DTYPES))
-        return intended or written
-
-    def allowed_values(self, name: str, dtype: str, getter: Getter) -> tuple[Value, ...]:
-        """Return the entries of `values`. An input of whole numbers may have `below` or `values`, but not both."""
-        keys = [key for key in ("below", "values") if key in getter.entries]
-        if keys and dtype == "float32":
-            span = getter.entries[keys[0]].key
-            message = f"{getter.at(keys[0])} limits whole numbers, but '{name}' is {dtype}"
-            self.diagnostics.error("S005", message, span, f"write `dtype: int64`, or remove `{keys[0]}`")
-        elif len(keys) == 2:
-            span = getter.entries["values"].key
-            self.diagnostics.error("S005", f"'{name}' has both `below` and `values`", span, "keep one of the two")
-        return getter.values("values") or ()
 
     # -- the drawing
 

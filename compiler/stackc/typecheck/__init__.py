@@ -1,9 +1,10 @@
 """Graph → TypedGraph → Program: the type of every value, costs, value ranges and names of outputs.
 
-infer.py         types and signatures, region by region
-parameters.py    tied, shared and reparametrized parameters
-flatten.py       the typed graph as a flat program
-cost.py          parameters and FLOPs
-ranges.py        value ranges of integer inputs
-output_names.py  outputs that share a name with an input or parameter
+infer.py           types and signatures, region by region
+parameters.py      tied, shared and reparametrized parameters
+flatten.py         the typed graph as a flat program
+cost.py            parameters and FLOPs
+declared_ranges.py the range that a spec declares for an input
+ranges.py          value ranges of inputs: declared, of tables, assumed
+output_names.py    outputs that share a name with an input or parameter
 """

@@ -93,22 +93,31 @@ def _type_change(old: TensorType, new: TensorType) -> list[str]:
 
 
 def _range_changes(before: TypedGraph, old: InputDecl, after: TypedGraph, new: InputDecl) -> list[str]:
-    """Compare the integers that an input may hold. A lock may leave the declaration out."""
+    """Compare the numbers that an input may hold. A lock may leave the declaration out, or write it with other keys."""
     left, right = _declared_range(old, before), _declared_range(new, after)
     if _with_a_lock(before, after) and not (left and right):
         return []
-    return [change for key in ("below", "values") for change in describe_change(key, left.get(key), right.get(key))]
+    if left.keys() != right.keys():
+        left, right = _with_both_ends(left), _with_both_ends(right)
+    keys = ("min", "max", "below", "values")
+    return [change for key in keys for change in describe_change(key, left.get(key), right.get(key))]
 
 
 def _declared_range(decl: InputDecl, typed: TypedGraph) -> dict[str, str]:
-    """Return the declared `below` and `values` of an input with params evaluated; empty if it declares neither."""
+    """Return the declared bounds and `values` of an input with params evaluated; empty if it declares none."""
     names = {**{name: Dim.symbol(name) for name in typed.graph.contract}, **typed.graph.params}
-    declared: dict[str, str] = {}
-    if decl.below and decl.below.data is not None:
-        declared["below"] = _number(decl.below, names)
+    declared = {key: _number(value, names) for key, value in decl.bounds().items()}
     if decl.values:
         declared["values"] = ", ".join(_number(value, names) for value in decl.values)
     return declared
+
+
+def _with_both_ends(declared: Mapping[str, str]) -> dict[str, str]:
+    """Return `{min: 0, max: 9}` for `{below: 10}`, and anything else as it is."""
+    if not declared.get("below", "").isdecimal():
+        return dict(declared)
+    ends = {key: text for key, text in declared.items() if key != "below"}
+    return {"min": "0", **ends, "max": str(int(declared["below"]) - 1)}
 
 
 def _number(value: Value, names: Mapping[str, ParamValue]) -> str:

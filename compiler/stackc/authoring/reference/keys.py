@@ -48,7 +48,9 @@ _NAME: Schema = {
     "type": "string", "pattern": rf"^(?!-)(?!{_DEVICE}(?:\.|$))[^\s/\\:]*[^\s/\\:.]$", "maxLength": 100,
 }  # fmt: skip
 _COUNT: Schema = {"anyOf": [_ref("size"), {"type": "null"}]}
-_WHOLE: Schema = {"anyOf": [{"type": "integer"}, _ref("expression")]}
+_END: Schema = {"anyOf": [{"type": "number"}, _ref("expression"), {"type": "null"}]}
+_ONE_VALUE: Schema = {"anyOf": [{"type": ["number", "boolean"]}, _ref("expression")]}
+_VALUES: Schema = {"anyOf": [_ONE_VALUE, {"type": "array", "items": _ONE_VALUE, "minItems": 1}, {"type": "null"}]}
 _PLAIN: Schema = {"type": ["string", "number", "boolean", "null"]}
 _NUMBER: Schema = {"type": "number"}
 _DESCRIPTION = Key("text", "a description for people", TEXT)
@@ -110,12 +112,14 @@ INPUT: Mapping[str, Key] = {
         "nodes it feeds in addition to the arrows of the drawing; `NODE.PORT` names a port",
         _one_or_list(TEXT, empty=True),
     ),
+    "min": Key("number or expression over params", "the smallest number it may hold, inclusive", _END, "no bound"),
+    "max": Key("number or expression over params", "the largest number it may hold, inclusive", _END, "no bound"),
     "below": Key(
-        "number or expression", "the ids are whole numbers from 0 up to, but not including, this", _ref("size")
+        "number or expression over params",
+        "the first whole number it may not hold; without `min`, those below 0 are not allowed either, as for ids",
+        _COUNT,
     ),
-    "values": Key(
-        "list of numbers and expressions", "the only values it may contain", _one_or_list(_WHOLE, empty=True)
-    ),
+    "values": Key("list of numbers and expressions over params", "the only values it may hold", _VALUES),
     "description": _DESCRIPTION,
 }
 
