@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackc.artifact.atomic import atomic_folder, check_place
-from stackc.artifact.folder import MODEL, PARITY, VECTORS
+from stackc.artifact.folder import MODEL, PARITY, VECTORS, named_vectors
 from stackc.artifact.packaging import BuildFacts, package, weight_hashes
 from stackc.artifact.report_page import Findings
 from stackc.artifact.stage_files import stage_folder, write_stage_files
@@ -345,9 +345,10 @@ def _prove(stages: Stages, reference: Reference, folder: Path, options: Options,
 
     facts = parity.to_json() | {"reference": [row.to_json() for row in held]}
     (folder / PARITY).write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    inputs = {f"input.{name}": array for name, array in parity.inputs.items()}
-    outputs = {f"output.{name}": array for name, array in parity.outputs.items()}
-    write_npz(folder / VECTORS, inputs | outputs)
+    vectors = named_vectors(parity.inputs, parity.outputs)
+    for draw, (inputs, outputs) in parity.masked.items():
+        vectors |= named_vectors(inputs, outputs, f"{draw}.")
+    write_npz(folder / VECTORS, vectors)
     return parity
 
 

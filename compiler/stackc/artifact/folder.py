@@ -13,6 +13,7 @@ from stackc.artifact.atomic import MANIFEST as MANIFEST
 from stackc.artifact.atomic import recover
 from stackc.artifact.manifest import Manifest, ManifestError, parse_manifest, write_manifest
 from stackc.core.diagnostics import Collector, Diagnostic, SpecError
+from stackc.core.special_files import special_kind
 from stackc.onnx_format.files import MODEL as MODEL
 from stackc.onnx_format.files import leads_out, read_model
 from stackc.runtime import Array, Feeds, check_feeds, open_session, require_placed
@@ -20,7 +21,9 @@ from stackc.spec.source import LOCK as LOCK
 
 # The files of an artifact, with MANIFEST, LOCK, and MODEL, whose external data lies beside it.
 VECTORS = "testvectors.npz"
-"""The inputs of the proof, and what PyTorch computes from them."""
+"""The inputs of the proof, and what PyTorch computes from them: `input.NAME`, `output.NAME`, `full.input.NAME`, …"""
+MASKED = ("full", "empty")
+"""The draws of masks that are recorded besides the random one."""
 DRAWING = "graph.svg"
 PARITY = "parity.json"
 REPORT = "report.json"
@@ -43,6 +46,12 @@ class Artifact:
         return self.folder / MODEL
 
 
+def named_vectors(inputs: Feeds, outputs: Feeds, prefix: str = "") -> dict[str, Array]:
+    """Return recorded inputs and outputs by the names that they have in VECTORS."""
+    named = {f"{prefix}input.{name}": array for name, array in inputs.items()}
+    return named | {f"{prefix}output.{name}": array for name, array in outputs.items()}
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 hash of a file, in hexadecimal."""
     with path.open("rb") as file:
@@ -52,8 +61,10 @@ def sha256(path: Path) -> str:
 def seal(folder: Path, manifest: Manifest, hashes: Mapping[Path, str] | None = None) -> Manifest:
     """Write the manifest, with the hash of every file, to a folder that is otherwise complete.
 
-    `hashes` has those that were computed while the files were written.
+    `hashes` has those that were computed while the files were written. Raises SpecError A614 if the folder holds what
+    is not a file.
     """
+    require_plain_files(folder)
     hashes = hashes or {}
     files = {path.relative_to(folder).as_posix(): hashes.get(path) or sha256(path) for path in _files(folder)}
     sealed = dataclasses.replace(manifest, files=files)
@@ -66,11 +77,28 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
 
 
+def require_plain_files(folder: Path) -> None:
+    """Refuse a folder with a pipe, a socket or a device anywhere in it, unopened. Raises SpecError A614."""
+    diagnostics = Collector()
+    for path in sorted(folder.rglob("*")):
+        _refuse_special(folder, path.relative_to(folder).as_posix(), diagnostics)
+    diagnostics.raise_if_any()
+
+
+def _refuse_special(folder: Path, name: str, diagnostics: Collector) -> bool:
+    """Report A614 for a name that is a pipe, a socket or a device, and return whether it is."""
+    kind = special_kind(folder / name)
+    if kind:
+        diagnostics.error("A614", f"{folder}: '{name}' is {kind}, not a file", hint="remove it, or build it again")
+    return kind is not None
+
+
 def load_artifact(path: Path) -> Artifact:
     """Load an artifact, restoring it first if a build was killed while replacing it.
 
     Raises SpecError: A601 the folder does not exist, A602 it is not an artifact, A603 its manifest is broken, A604 a
-    file is missing, A605 a file or the model's data lies outside the folder, A610 the model cannot be read.
+    file is missing, A605 a file or the model's data lies outside the folder, A610 the model cannot be read, A614 a file
+    is a pipe, a socket or a device.
     `verify_files` checks that the files are the ones that were built.
     """
     recover(path)
@@ -83,6 +111,8 @@ def load_artifact(path: Path) -> Artifact:
     for name in (MODEL, *artifact.manifest.files):
         if leads_out(path, name):
             diagnostics.error("A605", f"{path}: '{name}' lies outside the artifact")
+        elif _refuse_special(path, name, diagnostics):
+            continue
         elif not os.path.isfile(path / name):  # also False for a name that no file can have
             diagnostics.error("A604", f"{path}: '{name}' is missing", hint="build it again")
     diagnostics.raise_if_any()
@@ -92,7 +122,10 @@ def load_artifact(path: Path) -> Artifact:
 
 
 def _read_manifest(path: Path) -> Manifest:
-    """Read the manifest of a folder. Raises SpecError A602 if there is none, A603 if it is broken."""
+    """Read the manifest of a folder. Raises SpecError A602 if there is none, A603 if it is broken, A614 if no file."""
+    diagnostics = Collector()
+    _refuse_special(path, MANIFEST, diagnostics)
+    diagnostics.raise_if_any()
     try:
         if (path / MANIFEST).stat().st_size > LARGEST_MANIFEST:
             raise ManifestError(f"it is larger than {LARGEST_MANIFEST:,} bytes")
@@ -105,7 +138,11 @@ def _read_manifest(path: Path) -> Manifest:
 
 
 def verify_files(artifact: Artifact) -> None:
-    """Check every file against the manifest. Raises SpecError A606 for a changed file, A609 for an unlisted one."""
+    """Check every file against the manifest.
+
+    Raises SpecError A606 for a changed file, A609 for an unlisted one, A614 for a pipe, a socket or a device.
+    """
+    require_plain_files(artifact.folder)
     diagnostics = Collector()
     hashes = artifact.manifest.files
     for path in _files(artifact.folder):

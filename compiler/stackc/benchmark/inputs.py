@@ -10,10 +10,14 @@ import numpy as np
 
 from stackc.benchmark.targets import Target
 from stackc.core.diagnostics import Collector, Diagnostic, SpecError, did_you_mean
+from stackc.core.value_range import ValueRange
 from stackc.pipeline import MEASURED_FLOPS
 from stackc.proof.points import Point, draw_feeds, timing_point
 from stackc.proof.sizes import machine_memory
+from stackc.proof.value_draws import draw_values
 from stackc.runtime import Array, Feeds, ValueInfo, check_feeds
+from stackc.typecheck.declared_ranges import LIMITS
+from stackc.typecheck.ranges import whole_ends
 
 Sizes = Mapping[str, int]
 
@@ -128,6 +132,11 @@ def _require_drawable(lead: Target, sizes: Sizes) -> None:
 def _draw(value: ValueInfo, shape: tuple[int, ...], seed: int) -> Array:
     digest = hashlib.sha256(f"{seed}:{value.name}".encode()).digest()
     random = np.random.default_rng(list(digest))
+    if value.allowed is not None:
+        allowed = value.allowed
+        if not allowed.choices and value.dtype in LIMITS:
+            allowed = ValueRange(*whole_ends(value.dtype, allowed))
+        return draw_values(random, value.dtype, allowed, shape, "random")
     if np.issubdtype(np.dtype(value.dtype), np.floating):
         return random.standard_normal(shape).astype(value.dtype)
     return random.integers(0, _BELOW, shape).astype(value.dtype)

@@ -8,6 +8,7 @@ confusables.py  characters that look like ASCII but are not
 plurals.py      counts with their noun in the right number
 progress.py     the stages of a build by name, and the callback that reports progress
 torch_internals.py  the private and experimental APIs of PyTorch, in one place
+special_files.py  pipes, sockets and devices where a file is expected
 archives.py     zip archives that unpack to more than their own size
 versions.py     the versions of stackc and of the libraries it runs on
 """

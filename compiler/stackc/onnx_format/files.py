@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stackc.core.diagnostics import Collector, Diagnostic, SpecError
+from stackc.core.special_files import special_kind
 from stackc.runtime import ValueInfo
 
 if TYPE_CHECKING:
@@ -21,12 +22,14 @@ MODEL, DATA = "model.onnx", "model.onnx.data"
 def read_model(path: Path, hint: str | None = None) -> ModelProto:
     """Return the model without its external data.
 
-    Raises SpecError A610, with `hint`, if the file cannot be read, and A605 if its data lies outside its folder:
-    ONNX Runtime must not open that.
+    Raises SpecError A610, with `hint`, if the file cannot be read, and A605 if its data lies outside its folder or is
+    no file: ONNX Runtime must not open that.
     """
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
 
+    if kind := special_kind(path):
+        raise SpecError(Diagnostic("A610", f"{path} cannot be read: it is {kind}", hint=hint))
     try:
         model = onnx.load(path, load_external_data=False)
     except (DecodeError, OSError) as error:
@@ -36,8 +39,12 @@ def read_model(path: Path, hint: str | None = None) -> ModelProto:
     diagnostics = Collector()
     for tensor in _tensors(model):
         for entry in tensor.external_data:
-            if entry.key == "location" and leads_out(path.parent, entry.value):
+            if entry.key != "location":
+                continue
+            if leads_out(path.parent, entry.value):
                 diagnostics.error("A605", f"{path}: the data of '{tensor.name}' lies outside, at {entry.value}")
+            elif kind := special_kind(path.parent / os.fsdecode(entry.value)):
+                diagnostics.error("A605", f"{path}: the data of '{tensor.name}' is {kind}, at {entry.value}")
     diagnostics.raise_if_any()
     return model
 

@@ -30,7 +30,7 @@ from stackc.proof.components import Draw, Reference, prove_components
 from stackc.proof.eager import run_eager
 from stackc.proof.jitter import model_spread
 from stackc.proof.points import draws, is_cheap
-from stackc.proof.report import ComponentRow, Parity, ParityRow
+from stackc.proof.report import ComponentRow, Parity, ParityRow, Vectors
 from stackc.proof.sections import Sections, choosing_calls
 from stackc.proof.shapes import interface_problems, shape_problem
 from stackc.proof.size_proof import prove_sizes
@@ -135,13 +135,13 @@ def _require_interface(
 def _prove_outputs(
     sections: Sections, reference: Reference, all_draws: Sequence[Draw], nonfinite: Mapping[str, Set[str]]
 ) -> tuple[Parity, list[Draw]]:
-    """Judge every output at every point; the random draw at the primes gives the test vectors.
+    """Judge every output at every point; the draws at the primes give the test vectors.
 
     Returns the draws that were judged as well: all but extreme ones at which the module raises an exception.
     """
     rows: list[ParityRow] = []
     judged: list[Draw] = []
-    vectors: tuple[Mapping[str, Array], Mapping[str, Array]] | None = None
+    vectors: dict[str, Vectors] = {}
     for point, feeds in all_draws:
         try:
             point_rows, outputs = _prove_point(sections, reference, (point, feeds), nonfinite)
@@ -151,11 +151,13 @@ def _prove_outputs(
             raise
         judged.append((point, feeds))
         rows += point_rows
-        if vectors is None or (point.name, point.draw) == ("prime", "random"):
-            vectors = feeds, outputs
+        if point.draw not in vectors or point.name == "prime":
+            vectors[point.draw] = feeds, outputs
 
-    assert vectors is not None, "every contract has a point"
-    return Parity(tuple(rows), (), *vectors), judged
+    # without masks, all draws of one kind are alike
+    masked = {draw: vectors[draw] for draw in ("full", "empty") if "empty" in vectors}
+    main = vectors["random"] if "random" in vectors else next(iter(vectors.values()))
+    return Parity(tuple(rows), (), *main, masked), judged
 
 
 def _prove_point(

@@ -119,7 +119,7 @@ def draw_feeds(program: Program, ranges: Mapping[str, ValueRange], point: Point,
     """
     return {
         name: draw_values(
-            random_generator(f"{seed}:{point}:{name}"), type_, ranges.get(name, ValueRange()),
+            random_generator(f"{seed}:{point}:{name}"), type_.dtype, ranges.get(name, ValueRange()),
             tuple(dim.evaluate(point.sizes) for dim in type_.shape), point.draw,
         )
         for name, type_ in program.inputs.items()
@@ -134,32 +134,28 @@ def draws(
     The points of `points_of` come first, then draws of other values at small sizes, which cost little.
     """
     ids = IdDraws(program, ranges, seed)
-    has_choices = any(choices_of(allowed) for allowed in ranges.values())
-    points = [point for point in points_of(program, thorough=thorough) if has_choices or point.draw != "empty"]
+    has_masks = any(choices_of(allowed) for allowed in ranges.values())
+    points = points_of(program, thorough=thorough)
+    small = next((point for point in points if point.name == "prime" and is_cheap(program, point)), points[0])
 
-    for point in [*points, *_value_points(program, ranges)]:
+    def drawn(point: Point) -> tuple[Point, dict[str, Array]]:
         feeds = draw_feeds(program, ranges, point, seed=seed)
         ids.place(feeds, random_generator(f"{seed}:{point}:places"))
-        yield point, feeds
+        return point, feeds
 
-    small = _small_point(program)
+    yield from (drawn(point) for point in points if has_masks or point.draw != "empty")
+    if has_masks:
+        yield from (drawn(point) for point in _full_primes(points))
+
+    number = int(VALUE_BUDGET // max(1, _Cost.of(program).flops.evaluate(small.sizes)))
+    yield from (drawn(replace(small, draw=draw)) for draw in value_draws(program, ranges)[:number])
+
     for number in range(ID_DRAWS):
         if ids.unread and small.name == "prime":
-            point = replace(small, draw=f"ids {number + 1}")
-            feeds = draw_feeds(program, ranges, point, seed=seed)
-            ids.place(feeds, random_generator(f"{seed}:{point}:places"))
-            yield point, feeds
+            yield drawn(replace(small, draw=f"ids {number + 1}"))
 
 
-def _small_point(program: Program) -> Point:
-    """Return the point at primes if a pass there is cheap, else the one at the smallest sizes."""
-    points = points_of(program)
-    return next((point for point in points if point.name == "prime" and is_cheap(program, point)), points[0])
-
-
-def _value_points(program: Program, ranges: Mapping[str, ValueRange]) -> list[Point]:
-    """Return a small point for each draw of other values, as many as are within their budget."""
-    small = _small_point(program)
-    cost = _Cost.of(program).flops.evaluate(small.sizes)
-    number = int(VALUE_BUDGET // max(1, cost))
-    return [replace(small, draw=draw) for draw in value_draws(program, ranges)[:number]]
+def _full_primes(points: Sequence[Point]) -> list[Point]:
+    """Return the primes with all masks full, a test vector; nothing if they are the smallest sizes."""
+    smallest, prime = points[0], next(point for point in points if point.name == "prime")
+    return [] if prime.sizes == smallest.sizes else [replace(prime, draw="full")]

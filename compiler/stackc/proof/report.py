@@ -6,7 +6,7 @@ import dataclasses
 import math
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from stackc.core.diagnostics import Span
@@ -57,11 +57,16 @@ class ComponentRow:
         return {**named, **_point_keys(self.point), **_distances(self.verdict), "inherited": _finite(self.inherited)}
 
 
+Vectors = tuple[Mapping[str, Array], Mapping[str, Array]]
+"""The inputs of a forward pass and PyTorch's outputs, by name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parity:
     """The rows of a proof, and the inputs and PyTorch's outputs at one point, to verify the file with later.
 
     `probes` are components at sizes that no whole pass reaches; `coverage` is up to which size each dim is proven.
+    `masked` has more of them, by draw: with every mask full and with every mask empty, if there are masks.
     """
 
     rows: tuple[ParityRow, ...]
@@ -70,6 +75,7 @@ class Parity:
     outputs: Mapping[str, Array]
     probes: tuple[ComponentRow, ...] = ()
     coverage: tuple[DimCoverage, ...] = ()
+    masked: Mapping[str, Vectors] = field(default_factory=dict)
 
     @property
     def failures(self) -> tuple[ParityRow, ...]:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from stackc.core.types import TensorType
+from stackc.core.types import FLOATS
 from stackc.core.value_range import ValueRange
 from stackc.ir.program import Program
 from stackc.typecheck.ranges import read_by_masks
@@ -63,20 +63,20 @@ def choices_of(allowed: ValueRange) -> tuple[float, ...]:
 
 
 def draw_values(
-    random: np.random.Generator, type_: TensorType, allowed: ValueRange, shape: tuple[int, ...], draw: str
+    random: np.random.Generator, dtype: str, allowed: ValueRange, shape: tuple[int, ...], draw: str
 ) -> Array:
-    """Draw an input of this type and shape within what is allowed."""
+    """Draw an input of this element type and shape within what is allowed."""
     if choices := choices_of(allowed):
         if draw == "random":
-            return random.choice(np.array(choices), shape).astype(type_.dtype)
-        at_least = draw == "empty" or (draw == "at min" and type_.is_float)
-        return np.full(shape, min(choices) if at_least else max(choices)).astype(type_.dtype)
+            return random.choice(np.array(choices), shape).astype(dtype)
+        at_least = draw == "empty" or (draw == "at min" and dtype in FLOATS)
+        return np.full(shape, min(choices) if at_least else max(choices)).astype(dtype)
 
-    if type_.is_float:
-        return _floats(random, allowed, shape, draw).astype(type_.dtype)
+    if dtype in FLOATS:
+        return _floats(random, allowed, shape, draw).astype(dtype)
     assert allowed.minimum is not None, "whole numbers have both ends"
     assert allowed.maximum is not None, "whole numbers have both ends"
-    return random.integers(int(allowed.minimum), int(allowed.maximum), shape, endpoint=True).astype(type_.dtype)
+    return random.integers(int(allowed.minimum), int(allowed.maximum), shape, endpoint=True).astype(dtype)
 
 
 def _floats(random: np.random.Generator, allowed: ValueRange, shape: tuple[int, ...], draw: str) -> Floats:
@@ -102,7 +102,8 @@ def _within(allowed: ValueRange, drawn: Floats) -> Floats:
     largest = float(np.finfo(np.float32).max)
     low = -largest if allowed.minimum is None else allowed.minimum
     high = largest if allowed.maximum is None else allowed.maximum
-    return np.clip(drawn.astype(np.float32), np.float32(low), np.float32(high)).astype(np.float64)
+    rounded = np.clip(drawn, low, high).astype(np.float32)
+    return np.clip(rounded, np.float32(low), np.float32(high)).astype(np.float64)
 
 
 class IdDraws:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackc.core.diagnostics import Diagnostic, Span, SpecError, did_you_mean
+from stackc.core.special_files import special_kind
 from stackc.spec.characters import FORBIDDEN, forbidden_character
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def _lock_of(artifact: Path) -> Path:
     lock = artifact / LOCK
     if not lock.resolve().is_relative_to(artifact.resolve()):
         raise SpecError(Diagnostic("S009", f"{lock} lies outside the artifact", hint="build it again"))
+    if kind := special_kind(lock):
+        raise SpecError(Diagnostic("S009", f"{lock} cannot be read: it is {kind}", hint="build it again"))
     return lock
 
 

@@ -161,13 +161,21 @@ def _drawn(name: str, type_: TensorType, declared: ValueRange, readers: _Readers
     return _wide(name, type_, declared)
 
 
-def _wide(name: str, type_: TensorType, declared: ValueRange) -> ValueRange:
-    """Return a range with the ends that are declared, and wide beyond those."""
-    least, largest = LIMITS[type_.dtype]
+def whole_ends(dtype: str, declared: ValueRange) -> tuple[int, int]:
+    """Return the ends of a range of whole numbers, from −WIDE to WIDE or beyond where it is open."""
+    least, largest = LIMITS[dtype]
     minimum, maximum = declared.minimum, declared.maximum
-    assumed = tuple(key for key, end in (("min", minimum), ("max", maximum)) if end is None)
-    low = max(least, min(-WIDE, WIDE if maximum is None else maximum - WIDE)) if minimum is None else minimum
-    high = min(largest, max(WIDE, low + WIDE)) if maximum is None else maximum
+    if minimum is None:
+        minimum = max(least, -WIDE if maximum is None else min(-WIDE, maximum - WIDE))
+    if maximum is None:
+        maximum = min(largest, max(WIDE, minimum + WIDE))
+    return int(minimum), int(maximum)
+
+
+def _wide(name: str, type_: TensorType, declared: ValueRange) -> ValueRange:
+    """Return a range with the ends that are declared, and wide beyond those, and say so."""
+    low, high = whole_ends(type_.dtype, declared)
+    assumed = tuple(key for key, end in (("min", declared.minimum), ("max", declared.maximum)) if end is None)
 
     lacks = {("min", "max"): "range", ("min",): "`min`", ("max",): "`max`"}[assumed]
     write = {("min", "max"): "`min` and `max`, `below` or `values`", ("min",): "`min`", ("max",): "`max` or `below`"}
