@@ -66,7 +66,7 @@ class Parity:
     """The rows of a proof, and the inputs and PyTorch's outputs at one point, to verify the file with later.
 
     `probes` are components at sizes that no whole pass reaches; `coverage` is up to which size each dim is proven.
-    `masked` has more of them, by draw: with every mask full and with every mask empty, if there are masks.
+    `masked` has more such inputs and outputs, by draw: with every mask full and with every mask empty, if there are masks.
     """
 
     rows: tuple[ParityRow, ...]
