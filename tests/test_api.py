@@ -252,3 +252,19 @@ def test_every_public_name_is_documented() -> None:
     for name in stackc.__all__:
         if name != "__version__":
             assert inspect.getdoc(getattr(stackc, name)), name
+
+
+@pytest.mark.slow
+def test_reduce_takes_a_command(tmp_path: Path) -> None:
+    command = f"{sys.executable} -c 'import sys; sys.exit(\"relu\" in open(sys.argv[1]).read())' {{}}"
+    reduced = stackc.reduce(SPECS / "stacked.yaml", command=command)
+    assert isinstance(reduced, stackc.Reduced)
+    assert (reduced.components, reduced.failure.code) == (1, "command")
+    assert stackc.load(_written(tmp_path, reduced.text)).body.drawing.arrows[0].target == "relu"
+    with pytest.raises(stackc.SpecError, match="P720"):
+        stackc.reduce(SPECS / "stacked.yaml", stackc.Options(verify=False))
+
+
+def _written(folder: Path, text: str) -> Path:
+    (folder / "reduced.yaml").write_text(text, encoding="utf-8")
+    return folder / "reduced.yaml"

@@ -13,10 +13,11 @@ One function for each stage, as far as its command goes and without printing any
     built = stackc.build("specs/seed.mmd")                 # exported/seed/, with its proof
     outputs = stackc.run(built.folder, {"x": array})       # without PyTorch
     stackc.verify(built.folder)
+    print(stackc.reduce("broken.yaml").text)               # the smallest spec that still fails
 
 Everything that is wrong with a spec is raised together, as one `SpecError`. Importing stackc loads none of the stages:
-each function loads what it needs when it is first called, and only `module`, `build`, `bench` and `show(…, "torch")`
-need PyTorch.
+each function loads what it needs when it is first called, and only `module`, `build`, `bench`, `reduce` and
+`show(…, "torch")` need PyTorch.
 """
 
 import sys
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from stackc.core.progress import Progress
     from stackc.frontend import Checked, Overrides
     from stackc.pipeline import Built, Options
+    from stackc.reduction.search import Reduced
     from stackc.spec.document import Document
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "Document",
     "Options",
     "Plan",
+    "Reduced",
     "Result",
     "SpecError",
     "Verified",
@@ -66,6 +69,7 @@ __all__ = [
     "load",
     "module",
     "plan",
+    "reduce",
     "run",
     "show",
     "verify",
@@ -82,6 +86,7 @@ _TYPES = {
     "Document": "stackc.spec.document",
     "Options": "stackc.pipeline",
     "Plan": "stackc.analysis.plan.planning",
+    "Reduced": "stackc.reduction.search",
     "Result": "stackc.benchmark",
     "SpecError": "stackc.core.diagnostics",
     "Verified": "stackc.artifact.verify",
@@ -302,6 +307,34 @@ def bench(
     candidates = plan_benchmark(paths, known, providers, threads or (os.cpu_count() or 1,))
     options = BenchmarkOptions(dims=_sizes(dims or {}), seconds=seconds)
     return run_benchmark(paths, candidates, options, progress or no_progress)
+
+
+def reduce(
+    spec: SpecPath,
+    options: "Options | None" = None,
+    *,
+    command: str | None = None,
+    seconds: float = 300.0,
+    progress: "Progress | None" = None,
+) -> "Reduced":
+    """Reduce a spec or an artifact that fails to the smallest spec, sizes and seed that fail in the same way.
+
+    It fails if its build does: its proof, its export, or by a crash of stackc; or, with a `command` (as in
+    `"python judge.py {}"`), if that exits non-zero for the path of a spec. `options` are those of `build`, by default
+    those that an artifact was built with. The search ends after about `seconds`, or on Ctrl-C, with the smallest spec
+    so far: its `text` is that of a YAML spec. Raises SpecError P720 if the spec does not fail, and what `check` raises
+    for one with mistakes.
+    """
+    from pathlib import Path
+
+    from stackc.core.progress import no_progress
+    from stackc.pipeline import Options
+    from stackc.reduction.minimize import reduce_spec
+    from stackc.reduction.recorded import recorded_options
+
+    path = Path(spec)
+    options = options or Options(**recorded_options(path))
+    return reduce_spec(path, options, command=command, seconds=seconds, progress=progress or no_progress)
 
 
 def compile(spec: SpecPath, options: "Options | None" = None) -> "Built":

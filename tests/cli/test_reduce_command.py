@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from stackc.artifact.lock import write_lock
 from stackc.cli import cli
 from stackc.frontend import Overrides, check_spec
 from stackc.pipeline import Options, build
+from stackc.reduction.minimize import reduce_spec
+from stackc.reduction.oracle import Failure, Failures, Judge
 
 SPECS = Path(__file__).parents[2] / "specs"
 
@@ -53,11 +57,14 @@ def test_a_command_of_ones_own(tmp_path: Path) -> None:
     command = judge(tmp_path, "'[relu]' in text or ' relu' in text")
     status, printed = run(two(tmp_path), "--command", command, "-o", out)
     assert status == 0
+    repeat = command.replace("{}", str(out)).replace("{seed}", "0")
     assert out.read_text(encoding="utf-8") == (
+        f"# fails with command: it fails\n# {repeat}\n"
         "stackc: 1\nname: reduced\ninputs:\n  x: {shape: [1, 1]}\ngraph: |\n  x --> relu\noutputs: {y: relu}\n"
     )
+    assert subprocess.run(shlex.split(repeat), capture_output=True, check=False).returncode == 1
     assert "1 component of 4, seed 0" in printed
-    assert f"repeat it: {command.replace('{}', str(out)).replace('{seed}', '0')}" in printed
+    assert f"repeat it: {repeat}" in printed
     assert "fails with command: it fails" in printed
 
 
@@ -120,12 +127,57 @@ def test_an_artifact(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_spec_that_does_not_check_is_reduced_as_text(tmp_path: Path) -> None:
-    """Its operators are no words, so that all around the word goes."""
+def test_an_artifact_knows_its_seed(tmp_path: Path) -> None:
+    """The judge fails at no other seed; one that is given counts."""
+    folder = build(two(tmp_path), Options(out=tmp_path / "built", verify=False, seed=7)).folder
+    command = judge(tmp_path, "seed == 7")
+    assert json.loads(run(folder, "--command", command, "--json")[1])["seed"] == 7
+    done = CliRunner().invoke(cli, ["reduce", str(folder), "--command", command, "--seed", "0"])
+    assert "P720" in str(done.exception)
+
+
+@pytest.mark.slow
+def test_a_spec_with_mistakes_is_reduced_by_its_nodes(tmp_path: Path) -> None:
+    """Three arrows are needed; nothing about them checks, so that there are no types to go by."""
     (tmp_path / "bad.yaml").write_text(TWO_LAYERS.replace("second[linear]", "second[conv1d]"), encoding="utf-8")
     facts = json.loads(run(tmp_path / "bad.yaml", "--command", judge(tmp_path, "'conv1d' in text"), "--json")[1])
-    assert facts["spec"].strip() == "second[conv1d"[-len(facts["spec"].strip()) :]
+    assert facts["spec"].splitlines()[-3:] == ["graph: |", "  x --> second[conv1d]", "outputs: {y: second}"]
+    assert (facts["components"], facts["components_before"]) == (1, 4)
+
+
+@pytest.mark.slow
+def test_a_text_that_does_not_parse_is_reduced_by_words(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(TWO_LAYERS.replace("-->", "-=>", 1), encoding="utf-8")
+    facts = json.loads(run(tmp_path / "bad.yaml", "--command", judge(tmp_path, "'-=>' in text"), "--json")[1])
+    assert facts["spec"].splitlines()[-1].strip() == "-=>"
     assert facts["components"] is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arrow", ["-->", "-=>"], ids=["tree", "text"])
+@pytest.mark.parametrize("calls", [4, 9])
+def test_an_interrupt_leaves_the_smallest_so_far(
+    arrow: str, calls: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "two.yaml").write_text(TWO_LAYERS.replace("-->", arrow, 1), encoding="utf-8")
+    failing: list[str] = []
+    left = iter(range(calls))
+
+    def interrupted(_: str) -> Judge:
+        def judge(path: Path, seed: int) -> Failures:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            text = path.read_text(encoding="utf-8")
+            fails = arrow in text and "first" in text
+            failing.extend([text] * fails)
+            return (Failure("command"),) * fails
+
+        return judge
+
+    monkeypatch.setattr("stackc.reduction.minimize.command_judge", interrupted)
+    reduced = reduce_spec(tmp_path / "two.yaml", command="any")
+    assert reduced.text == failing[-1]
+    assert not reduced.finished
 
 
 # -- refusals

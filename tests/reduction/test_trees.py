@@ -13,7 +13,8 @@ from stackc.reduction import structure
 from stackc.reduction.inline import inline_all
 from stackc.reduction.raw import reduce_text
 from stackc.reduction.sizes import short_names, smaller_numbers, trees_with_fixed_dims
-from stackc.reduction.tree import SpecTree, spec_tree
+from stackc.reduction.tree import SpecTree, resolved_tree
+from stackc.reduction.tree_types import TreeTypes
 from stackc.reduction.write import plain_text, write_tree
 from stackc.spec.source import Source
 from stackc.spec.yaml.yaml_reader import read_yaml
@@ -33,6 +34,10 @@ blocks:
   part: {inputs: [x], graph: "x --> up[linear] --> gelu", nodes: {up: {out: 6}}}
 outputs: {scores: head}
 """
+
+
+def spec_tree(checked: Checked) -> SpecTree:
+    return resolved_tree(checked.graph, checked.ranges)
 
 
 def checked_again(tree: SpecTree) -> Checked:
@@ -75,7 +80,7 @@ def test_shared_modules_and_ties_survive_inlining() -> None:
 def test_of_a_shared_module_that_goes_the_next_one_gets_its_own() -> None:
     checked = check_source(Source("shared.yaml", SHARED))
     flat = inline_all(spec_tree(checked))
-    cut = checked_again(structure.cut(flat, checked_again(flat), {"two_up", "two_gelu", "head"}))
+    cut = checked_again(structure.cut(flat, TreeTypes.of(checked_again(flat).typed), {"two_up", "two_gelu", "head"}))
     assert {name: str(type_) for name, type_ in cut.program.tensors().items()} == {
         "two_up.weight": "float32[6, 6]", "two_up.bias": "float32[6]", "head.weight": "float32[9, 6]",
     }  # fmt: skip
@@ -86,9 +91,10 @@ def test_each_component_alone_is_a_spec(spec: Path) -> None:
     """Its inputs have the types that its operands had, and its parameters their shapes."""
     checked = checked_again(inline_all(spec_tree(check_spec(spec))))
     flat = spec_tree(checked)
+    types = TreeTypes.of(checked.typed)
     distinct = {(call.component, *map(str, call.signature.outputs)): call for call in checked.program.calls}
     for call in distinct.values():
-        alone = checked_again(structure.cut(flat, checked, {call.path}))
+        alone = checked_again(structure.cut(flat, types, {call.path}))
         (again,) = alone.program.calls
         assert again.component == call.component
         assert [str(t) for t in again.signature.outputs] == [str(t) for t in call.signature.outputs]
@@ -105,7 +111,7 @@ def test_edits_give_specs_or_mistakes_but_never_a_crash(spec: Path) -> None:
         *structure.fewer_outputs(tree),
         *structure.merged_inputs(tree),
         *list(smaller_numbers(tree))[:20],
-        *trees_with_fixed_dims(tree, checked),
+        *trees_with_fixed_dims(tree, checked.program.contract),
     ]
     sound = 0
     for edited in edits:

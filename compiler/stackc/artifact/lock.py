@@ -20,27 +20,33 @@ from stackc.components.reparam import REPARAMS, MinMax, Reparam, Standardize
 from stackc.core.types import DimRange, TensorType
 from stackc.core.value_range import ValueRange
 from stackc.frontend import Checked
-from stackc.ir.model import Node, Region, ValueRef
+from stackc.ir.model import Graph, Node, Region, ValueRef
 from stackc.spec.document import LANGUAGE_VERSION, WeightsDecl
 from stackc.spec.expressions.expressions import ParamValue
+from stackc.spec.source import Source
 from stackc.weights.rules import read_rules
 
 
 def write_lock(checked: Checked) -> str:
     """Return the text of the lock; parsed again, it gives the same program."""
-    writer = _BlockWriter()
-    nonfinite = {output.name: output.nonfinite for output in checked.document.body.outputs}
-    body = writer.body(checked.typed.root.region, "", nonfinite)  # first: it fills `writer.lines` with the blocks
+    return write_graph(checked.graph, checked.ranges)
+
+
+def write_graph(graph: Graph, ranges: Mapping[str, ValueRange]) -> str:
+    """Return the lock of a graph, whose types need not be known; inputs hold what `ranges` says, if anything."""
+    writer, document = _BlockWriter(), graph.document
+    nonfinite = {output.name: output.nonfinite for output in document.body.outputs}
+    body = writer.body(graph.root, "", nonfinite)  # first: it fills `writer.lines` with the blocks
 
     lines = [
-        _HEAD.format(_origin(checked)),
+        _HEAD.format(_origin(document.source)),
         f"stackc: {LANGUAGE_VERSION}",
-        f"name: {_text(checked.document.name)}",
-        *_section("dims", {name: _dim(limits) for name, limits in checked.program.contract.items()}),
-        *_section("inputs", {n: _input(t, checked.ranges.get(n)) for n, t in checked.program.inputs.items()}),
+        f"name: {_text(document.name)}",
+        *_section("dims", {name: _dim(limits) for name, limits in graph.contract.items()}),
+        *_section("inputs", {name: _input(type_, ranges.get(name)) for name, type_ in graph.inputs.items()}),
         *body,
         *(["blocks:", *writer.lines] if writer.lines else []),
-        *_weights(checked.document.weights, checked.graph.params),
+        *_weights(document.weights, graph.params),
     ]
     return "\n".join(lines) + "\n"
 
@@ -49,13 +55,13 @@ def write_lock(checked: Checked) -> str:
 _HEAD = "# Resolved from {} by stackc; each node's source is its place there."
 
 
-def _origin(checked: Checked) -> str:
+def _origin(source: Source) -> str:
     """Return the file that the spans of the nodes refer to; for a lock, the file it was resolved from."""
     before, after = _HEAD.split("{}")
-    first = checked.source.text.split("\n", 1)[0]
+    first = source.text.split("\n", 1)[0]
     if first.startswith(before) and first.endswith(after):
         return first.removeprefix(before).removesuffix(after)
-    return _one_line(checked.source.file)
+    return _one_line(source.file)
 
 
 class _BlockWriter:

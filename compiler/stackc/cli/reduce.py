@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,7 @@ from stackc.core.plurals import counted
 from stackc.frontend import Overrides
 
 if TYPE_CHECKING:
-    from stackc.pipeline import Options
-    from stackc.reduction.minimize import Reduced
+    from stackc.reduction.search import Reduced
 
 
 @click.command("reduce")
@@ -33,13 +31,18 @@ if TYPE_CHECKING:
     "--command", "judge", metavar="COMMAND",
     help="What failing means: this command exits non-zero; {} is the path of a candidate, {seed} the seed.",
 )  # fmt: skip
-@click.option("--opset", type=click.IntRange(18, 23), default=23, show_default=True, help="As for `stackc build`.")
 @click.option(
-    "--target", type=click.Choice(["portable", "ort"]), default="portable", show_default=True,
+    "--opset", type=click.IntRange(18, 23), show_default="the artifact's, or 23", help="As for `stackc build`."
+)
+@click.option(
+    "--target", type=click.Choice(["portable", "ort"]), show_default="the artifact's, or portable",
     help="As for `stackc build`.",
 )  # fmt: skip
-@click.option("--functions", is_flag=True, help="As for `stackc build`.")
-@click.option("--seed", type=int, default=0, show_default=True, help="The seed under which the spec fails.")
+@click.option(
+    "--functions/--no-functions", default=None, show_default="the artifact's, or --no-functions",
+    help="As for `stackc build`.",
+)  # fmt: skip
+@click.option("--seed", type=int, show_default="the artifact's, or 0", help="The seed under which the spec fails.")
 @provider_option
 @threads_option
 @click.option("--per-component", is_flag=True, help="Prove every component by itself as well.")
@@ -50,34 +53,37 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @json_option
 def command(
-    spec: Path, overrides: Overrides, weights: Path | None, out: Path | None, judge: str | None, opset: int,
-    target: str, functions: bool, seed: int, provider: str, threads: int | None, per_component: bool, thorough: bool, seconds: float,
-    as_json: bool,
+    spec: Path, overrides: Overrides, weights: Path | None, out: Path | None, judge: str | None, provider: str,
+    threads: int | None, per_component: bool, thorough: bool, seconds: float, as_json: bool, **as_built: Any,
 ) -> None:  # fmt: skip
     """Reduce SPEC to the smallest spec, sizes and seed that fail in the same way, and print it with how to repeat it.
 
-    Without --command a spec fails if its build does: a proof (P7xx), an export (E5xx) or a crash of stackc. Candidates
-    are built in this process, without timing. If the process itself dies, use `--command 'stackc build {}'`.
+    SPEC may be an artifact. Without --command a spec fails if its build does: a proof (P7xx), an export (E5xx) or a
+    crash of stackc. Candidates are built in this process, without timing. If the process itself dies, use
+    `--command 'stackc build {}'`.
     """
     from stackc.pipeline import Options
     from stackc.reduction.minimize import reduce_spec
+    from stackc.reduction.recorded import recorded_options
+    from stackc.reduction.repeat import repeat_command, with_comment
 
     _refuse_to_overwrite(spec, out)
+    given = {name: value for name, value in as_built.items() if value is not None}
     options = Options(
-        overrides=overrides, weights=weights, seed=seed, opset=opset, target=target, functions=functions,
-        provider=provider, threads=threads, per_component=per_component, thorough=thorough,
+        overrides=overrides, weights=weights, provider=provider, threads=threads, per_component=per_component,
+        thorough=thorough, **{**recorded_options(spec), **given},
     )  # fmt: skip
-    progress = stage_report(quiet=as_json)
-    reduced = reduce_spec(spec, options, command=judge, seconds=seconds, progress=progress)
+    reduced = reduce_spec(spec, options, command=judge, seconds=seconds, progress=stage_report(quiet=as_json))
 
     file = out or Path("reduced.mmd" if reduced.syntax == "mermaid" else "reduced.yaml")
     weight_file = file.with_suffix(".safetensors") if reduced.weights is not None else None
+    repeat = repeat_command(reduced, options, file, weight_file, judge)
+    reduced = with_comment(reduced, repeat)
     if out is not None:
         out.write_text(reduced.text, encoding="utf-8")
         if weight_file is not None and reduced.weights is not None:
             weight_file.write_bytes(reduced.weights)
 
-    repeat = _repeat(judge, file, reduced, options, weight_file)
     if as_json:
         click.echo(json.dumps(_facts(reduced, out, repeat), indent=2, ensure_ascii=False))
     else:
@@ -92,27 +98,6 @@ def _refuse_to_overwrite(spec: Path, out: Path | None) -> None:
         raise click.UsageError(f"{out} is the spec to reduce, and would be lost; name another file")
     if not out.parent.is_dir():
         raise click.UsageError(f"{out.parent} is not a folder")
-
-
-def _repeat(judge: str | None, file: Path, reduced: Reduced, options: Options, weights: Path | None) -> str:
-    """Return the command that shows the failure again."""
-    if judge is not None:
-        filled = judge if "{}" in judge else f"{judge} {{}}"
-        return filled.replace("{}", shlex.quote(str(file))).replace("{seed}", str(reduced.seed))
-
-    words = ["stackc", "build", str(file), "--seed", str(reduced.seed), "--no-bench"]
-    if reduced.components is None:  # the text was reduced, and what was set is still set
-        words += [word for name, value in options.overrides.params.items() for word in ("--set", f"{name}={value}")]
-        words += [word for name, size in options.overrides.dims.items() for word in ("--dims", f"{name}={size}")]
-    words += [word for name in options.overrides.trust for word in ("--trust", name)]
-    words += ["--weights", str(weights)] if weights is not None else []
-    words += ["--opset", str(options.opset)] if options.opset != 23 else []
-    words += ["--target", options.target] if options.target != "portable" else []
-    words += ["--functions"] * options.functions + ["--per-component"] * options.per_component
-    words += ["--thorough"] * options.thorough
-    words += ["--provider", options.provider] if options.provider != "auto" else []
-    words += ["--threads", str(options.threads)] if options.threads else []
-    return shlex.join(words)
 
 
 def _print(reduced: Reduced, out: Path | None, repeat: str) -> None:

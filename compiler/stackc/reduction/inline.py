@@ -10,15 +10,19 @@ from stackc.reduction.tree import Plain, SpecTree, TreeBlock, TreeBody, TreeNode
 
 
 def inline_all(tree: SpecTree) -> SpecTree:
-    """Return the tree without blocks."""
+    """Return the tree without the blocks that can be inlined."""
     while calls := block_calls(tree):
         tree = inline(tree, calls)
     return tree
 
 
 def block_calls(tree: SpecTree) -> dict[str, str]:
-    """Return the calls of blocks at the top of the spec, by node, with the block; calls of the same module too."""
-    ops = {id: node.op for id, node in tree.body.nodes.items() if node.op in tree.blocks}
+    """Return the calls of blocks at the top of the spec, by node, with the block; calls of the same module too.
+
+    Calls of blocks with params are left out: what they are bound to is not in the block.
+    """
+    bare = {name for name, block in tree.blocks.items() if not block.params and block.inputs == block.ports}
+    ops = {id: node.op for id, node in tree.body.nodes.items() if node.op in bare}
     for id, node in tree.body.nodes.items():
         if (owner := node.fields.get("same_as")) in ops:
             ops[id] = ops[str(owner)]
@@ -103,7 +107,7 @@ class _Inlined:
         """Return an arrow inside the block as arrows at the top; none if it comes from an input that is open."""
         if operand.source in self.ids:
             return [replace(operand, source=self.ids[operand.source])]
-        first = self.block.inputs[0]
+        first = self.block.ports[0]
         outer = [each for each in self.call.operands if (each.port or first) == operand.source]
         return [replace(each, port=operand.port) for each in outer]
 

@@ -1,21 +1,21 @@
-"""`reduce_spec`: every pass of the reduction in order, until none makes the spec smaller."""
+"""`reduce_spec`: find a start that fails like the spec, as small as can be had at once, and search from there."""
 
 from __future__ import annotations
 
+import re
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from stackc.core.diagnostics import Diagnostic, SpecError
-from stackc.core.plurals import counted
 from stackc.core.progress import Progress, no_progress
-from stackc.frontend import Checked, check_spec
+from stackc.frontend import Checked, Overrides, check_spec
 from stackc.pipeline import Options
-from stackc.reduction import sizes, structure
-from stackc.reduction.ddmin import ddmin
-from stackc.reduction.inline import block_calls, inline, inline_all
+from stackc.reduction import structure
+from stackc.reduction.inline import inline_all
 from stackc.reduction.oracle import (
     Failure,
     Failures,
@@ -23,38 +23,27 @@ from stackc.reduction.oracle import (
     Oracle,
     Trial,
     build_judge,
+    check_judge,
     command_judge,
     package_judge,
 )
 from stackc.reduction.raw import reduce_text
-from stackc.reduction.tree import SpecTree, spec_tree, with_plain_shapes
+from stackc.reduction.search import Reduced, Search, neighbourhoods
+from stackc.reduction.sizes import distinct_sizes, shrunk, with_sizes
+from stackc.reduction.tree import Plain, SpecTree, document_tree, resolved_tree
+from stackc.reduction.tree_types import TreeTypes
 from stackc.reduction.weight_source import WEIGHTS, WeightSource
 from stackc.reduction.write import write_tree
+from stackc.resolve.resolve import resolve
+from stackc.spec.reader import parse
 from stackc.spec.source import load_source
+from stackc.spec.yaml.yaml_reader import parse_scalar
 from stackc.weights.files import describe_paths, open_weights
 from stackc.weights.match import match_program, weights_path
 
-MOST_SEEDS = 3
-"""Seeds, from 0, that are tried in the place of a larger one."""
-
-
-@dataclass(frozen=True)
-class Reduced:
-    """The smallest spec that was found. `weights` are the bytes of its weight file, None if random ones fail too.
-
-    `components` and `before` are None for a spec that does not check. `finished` is False if the time was over first.
-    """
-
-    text: str
-    syntax: str
-    seed: int
-    failure: Failure
-    components: int | None
-    before: int | None
-    weights: bytes | None
-    tried: int
-    seconds: float
-    finished: bool
+CANDIDATE = "reduced.yaml"
+MOST_SHRUNK = 2
+"""Starts with smaller numbers that are built before the whole is."""
 
 
 def reduce_spec(
@@ -74,9 +63,23 @@ def reduce_spec(
     with tempfile.TemporaryDirectory(prefix="stackc-reduce-") as name:
         case = _Case(path, options, command, Path(name), start + seconds, progress)
         checked = case.check()
-        reduced = None if checked is None else case.reduce_tree(checked)
-        reduced = reduced or case.reduce_text()
+        original = case.original(checked)
+        search = case.search_resolved(checked, original) if checked else None
+        search = search or case.search_unchecked(original)
+        reduced = search.run() if search else case.reduce_text(original)
     return replace(reduced, seconds=time.monotonic() - start)
+
+
+@dataclass(frozen=True)
+class _Original:
+    """How a spec fails, first that which has to stay, and the sizes of open dims at which it does.
+
+    `in_check` says that it crashes the checker: then nothing is built.
+    """
+
+    failures: Failures
+    sizes: dict[str, int]
+    in_check: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,57 +104,104 @@ class _Case:
             self.progress("check", f"crashes: {type(error).__name__}")
         return None
 
-    def judges(self, options: Options) -> list[Judge]:
-        """Return the judges to ask, in order, until the spec fails under one."""
+    def original(self, checked: Checked | None) -> _Original:
+        """Judge the spec, at small sizes of its dims first. Raises SpecError P720 if its build succeeds.
+
+        A command is not asked about the spec itself, which may have includes, but about a start that stands alone.
+        """
         if self.command is not None:
-            return [command_judge(self.command)]
-        return [build_judge(options), package_judge(options)]
+            return _Original((Failure("command"),), {})
+
+        overrides = self.options.overrides
+        at_sizes: list[dict[str, int]] = [{}]
+        if checked is not None and (small := distinct_sizes(checked.program.contract)):
+            at_sizes.insert(0, small)
+        for sizes in at_sizes:
+            options = replace(self.options, overrides=replace(overrides, dims={**overrides.dims, **sizes}))
+            if sizes and self.try_check(self.path, options.overrides) is None:
+                continue
+            judge = package_judge(options) if checked is not None else check_judge(options.overrides)
+            if failures := judge(self.path, options.seed):
+                self.progress("fails", f"{failures[0]}: {failures[0].message}")
+                return _Original(failures, sizes, in_check=checked is None)
+        raise self.nothing_to_reduce("its build succeeds")
+
+    def nothing_to_reduce(self, why: str) -> SpecError:
+        """Return the error about a spec that does not fail."""
+        hint = "try another `--seed`, or say what failing means: `--command 'python judge.py {}'`"
+        return SpecError(Diagnostic("P720", f"there is nothing to reduce in {self.path}: {why}", hint=hint))
+
+    def try_check(self, path: Path, overrides: Overrides | None = None) -> Checked | None:
+        """Check a spec that may be wrong, or crash the checker: then None."""
+        try:
+            return check_spec(path, overrides or self.alone)
+        except Exception:
+            return None
+
+    @property
+    def alone(self) -> Overrides:
+        """The overrides of a spec that has those of the options in its text."""
+        return Overrides(trust=self.options.overrides.trust)
 
     # -- specs that check
 
-    def reduce_tree(self, checked: Checked) -> Reduced | None:
-        """Reduce a spec that checks; None if its resolved form does not fail, as for faults of what resolves it."""
-        original = self.fail(self.path)[1] if self.command is None else None
-        tree, bare = spec_tree(checked), replace(self.options.overrides, params={}, dims={})
+    def search_resolved(self, checked: Checked, original: _Original) -> Search | None:
+        """Return the search from a start that checks; None if there is none, as for faults of what resolves a spec."""
+        tree = with_sizes(resolved_tree(checked.graph, checked.ranges), original.sizes)
         source = self.weight_source(checked)
 
         # Random weights and no blocks first: then the reduced spec needs no file, and every node can be cut out.
         for weights in (None, source) if source else (None,):
-            options = replace(self.options, overrides=bare, weights=self.folder / WEIGHTS if weights else None)
-            for candidate in (inline_all(tree), tree) if tree.blocks else (tree,):
-                search = self.search(candidate, options, weights, original)
+            options = replace(self.options, overrides=self.alone, weights=self.folder / WEIGHTS if weights else None)
+            for start in self.starts(tree, original.failures[0]):
+                search = self.start(start, options, weights, original.failures)
                 if search is not None:
-                    return search.run()
+                    return replace(search, before=tree.components())
         return None
 
-    def search(
-        self, tree: SpecTree, options: Options, weights: WeightSource | None, original: Failures | None
-    ) -> _Search | None:
-        """Return the search from a resolved spec; None if it does not fail like the original."""
-        resolved = self.folder / "reduced.yaml"
-        resolved.write_text(write_tree(tree), encoding="utf-8")
-        checked = check_spec(resolved, options.overrides)
-        if weights is not None and not weights.write(tree, checked, self.folder):
+    def starts(self, tree: SpecTree, failure: Failure) -> Iterator[SpecTree]:
+        """Yield trees to start from, those that are cheap to build first: a part or smaller numbers, then the whole."""
+        flat = inline_all(tree)
+        blamed = next((id for id, node in flat.body.nodes.items() if node.origin == failure.path), "")
+        checked = self.written(flat) if blamed else None
+        if checked is not None:
+            yield structure.cut(flat, TreeTypes.of(checked.typed), neighbourhoods(flat, blamed)[0])
+
+        whole = (flat, tree) if tree.blocks else (tree,)
+        for form in whole:
+            small = (smaller for smaller in shrunk(form) if self.written(smaller) is not None)
+            yield from islice(small, MOST_SHRUNK)
+        yield from whole
+
+    def written(self, tree: SpecTree) -> Checked | None:
+        """Write a tree as the candidate, and check it."""
+        (self.folder / CANDIDATE).write_text(write_tree(tree), encoding="utf-8")
+        return self.try_check(self.folder / CANDIDATE)
+
+    def start(
+        self, tree: SpecTree, options: Options, weights: WeightSource | None, original: Failures
+    ) -> Search | None:
+        """Return the search from a tree; None if it does not fail like the original."""
+        checked, seed = self.written(tree), options.seed
+        if checked is None or (weights is not None and not weights.write(tree, checked, self.folder)):
             return None
 
-        for judge in self.judges(options):
-            failures = judge(resolved, options.seed)
-            target = next((failure for failure in original or failures if failure in failures), None)
+        for judge in self.judges(options, original[0]):
+            failures = judge(self.folder / CANDIDATE, seed)
+            target = next((failure for failure in original if failure in failures), None)
             if target is not None:
-                oracle = self.oracle(judge, target, failures)
-                oracle.remember(write_tree(tree), options.seed, failures, checked)
-                return _Search(oracle, weights, self.progress, tree, checked, options.seed, tree.components())
+                oracle = self.oracle(judge, target, (*original, *failures))
+                oracle.remember(write_tree(tree), seed, failures, checked)
+                types = TreeTypes.of(checked.typed)
+                return Search(oracle, weights, self.progress, tree, types, seed, tree.components())
         return None
 
-    def fail(self, path: Path) -> tuple[Judge, Failures]:
-        """Return how the spec fails, and the judge that says so. Raises SpecError P720 if it does not."""
-        for judge in self.judges(self.options):
-            if failures := judge(path, self.options.seed):
-                self.progress("fails", f"{failures[0]}: {failures[0].message}")
-                return judge, failures
-        what = "its build succeeds" if self.command is None else "the command exits with status 0"
-        hint = "try another `--seed`, or say what failing means: `--command 'python judge.py {}'`"
-        raise SpecError(Diagnostic("P720", f"there is nothing to reduce in {self.path}: {what}", hint=hint))
+    def judges(self, options: Options, failure: Failure) -> list[Judge]:
+        """Return the judges to ask, in order, until a start fails under one: to package takes time."""
+        if self.command is not None:
+            return [command_judge(self.command)]
+        in_packaging = not re.fullmatch(r"[EP]\d+", failure.code)
+        return [build_judge(options), package_judge(options)] if in_packaging else [build_judge(options)]
 
     def weight_source(self, checked: Checked) -> WeightSource | None:
         """Return the weights of the file that the options name, or else the spec."""
@@ -164,148 +214,82 @@ class _Case:
 
     # -- specs that do not
 
-    def reduce_text(self) -> Reduced:
+    def search_unchecked(self, original: _Original) -> Search | None:
+        """Return the search from a tree of a spec that need not check; None if no tree fails like it."""
+        options = replace(self.options, overrides=self.alone, weights=None)
+        judge, seed = self.unchecked_judge(original, options), options.seed
+        for tree in self.unchecked_trees():
+            text = write_tree(tree)
+            (self.folder / CANDIDATE).write_text(text, encoding="utf-8")
+            failures = judge(self.folder / CANDIDATE, seed)
+            target = next((failure for failure in original.failures if failure in failures), None)
+            if target is not None:
+                oracle = replace(self.oracle(judge, target, failures), must_check=False)
+                checked = oracle.check(text)
+                oracle.remember(text, seed, failures, checked)
+                search = Search(oracle, None, self.progress, tree, TreeTypes(), seed, tree.components())
+                return replace(search, types=search.types_of(tree, Trial(failures, checked)))
+        return None
+
+    def unchecked_judge(self, original: _Original, options: Options) -> Judge:
+        """Return the judge of candidates of which none has to check."""
+        if self.command is not None:
+            return command_judge(self.command)
+        return check_judge(options.overrides) if original.in_check else package_judge(options)
+
+    def unchecked_trees(self) -> Iterator[SpecTree]:
+        """Yield the trees of the resolved spec, if the checker comes so far, and that of the text, if it parses."""
+        overrides = self.options.overrides
+        try:
+            document = parse(load_source(self.path), recover=True)
+        except Exception:  # mistakes of the text, or the crash itself
+            return
+        written = document_tree(document)
+        params = {name: parse_scalar(text) for name, text in overrides.params.items()}
+        written = with_sizes(replace(written, params={**written.params, **params}), overrides.dims)
+
+        try:
+            graph = resolve(document, overrides.params, overrides.dims, overrides.trust)
+            tree = resolved_tree(graph, {})
+        except Exception:
+            yield written
+            return
+        # The resolved spec has no ranges yet: those of the text, without its params.
+        numbers: dict[str, Plain] = {n: v for n, v in graph.params.items() if isinstance(v, (int, float, str))}
+        bound = with_sizes(written, numbers)
+        ranges = {name: {k: v for k, v in decl.items() if k != "shape"} for name, decl in bound.inputs.items()}
+        tree = replace(tree, inputs={name: {**decl, **ranges[name]} for name, decl in tree.inputs.items()})
+        yield from (inline_all(tree), tree) if tree.blocks else (tree,)
+        yield written
+
+    def reduce_text(self, original: _Original) -> Reduced:
         """Reduce the text of a spec, whatever it is."""
-        source = load_source(self.path)
-        file = "reduced.mmd" if source.syntax == "mermaid" else "reduced.yaml"
-        copy = self.folder / file
-        copy.write_text(source.text, encoding="utf-8")
-        judge, failures = self.fail(copy)
+        source, seed = load_source(self.path), self.options.seed
+        file = "reduced.mmd" if source.syntax == "mermaid" else CANDIDATE
+        (self.folder / file).write_text(source.text, encoding="utf-8")
+        judge = self.unchecked_judge(original, self.options)
+        failures = judge(self.folder / file, seed)
+        if original.failures[0] not in failures:
+            raise self.nothing_to_reduce("the command exits with status 0" if self.command else "alone it builds")
         oracle = replace(self.oracle(judge, failures[0], failures), must_check=False, file=file)
 
-        seed = self.options.seed
-        text = reduce_text(source.text, lambda candidate: oracle.fails(candidate, seed) is not None)
-        return Reduced(text, source.syntax, seed, failures[0], None, None, None, oracle.tried, 0.0, not oracle.late)
+        text, finished = source.text, True
+
+        def fails(candidate: str) -> bool:
+            nonlocal text
+            failed = oracle.fails(candidate, seed) is not None
+            text = candidate if failed else text
+            return failed
+
+        try:
+            reduce_text(source.text, fails)
+        except KeyboardInterrupt:
+            finished = False
+        return Reduced(
+            text, source.syntax, seed, failures[0], None, None, None, oracle.tried, 0.0, finished and not oracle.late
+        )  # fmt: skip
 
     def oracle(self, judge: Judge, target: Failure, failures: Failures) -> Oracle:
         """Return the oracle for one failure of the spec."""
         trust = self.options.overrides.trust
         return Oracle(judge, target, frozenset(failures), self.folder, trust, deadline=self.deadline)
-
-
-@dataclass
-class _Search:
-    """The smallest tree so far, and its spec."""
-
-    oracle: Oracle
-    weights: WeightSource | None
-    progress: Progress
-    tree: SpecTree
-    checked: Checked
-    seed: int
-    before: int
-
-    def run(self) -> Reduced:
-        """Run every pass until none makes the spec smaller, and return what is left. Ctrl-C ends the search early."""
-        finished = True
-        try:
-            self.inline()
-            self.isolate()
-            while self.passes() and not self.oracle.late:
-                pass
-            self.shorten()
-        except KeyboardInterrupt:
-            finished = False
-
-        text = write_tree(self.tree)
-        trial = self.oracle.answers.get(self.oracle.key(text, self.seed))
-        failure = next(each for each in trial.failures if each == self.oracle.target) if trial else self.oracle.target
-        return Reduced(
-            text, "yaml", self.seed, failure, self.tree.components(), self.before, self.weight_bytes(),
-            self.oracle.tried, 0.0, finished and not self.oracle.late,
-        )  # fmt: skip
-
-    def passes(self) -> bool:
-        """Run each pass once; return whether any made the spec smaller."""
-        before = write_tree(self.tree)
-        self.cut()
-        self.greedy(lambda: sizes.trees_with_fixed_dims(self.tree, self.checked))
-        self.greedy(lambda: structure.fewer_outputs(self.tree))
-        self.greedy(lambda: structure.bypasses(self.tree))
-        self.greedy(lambda: structure.fewer_operands(self.tree))
-        self.greedy(lambda: structure.merged_inputs(self.tree))
-        self.greedy(lambda: sizes.smaller_numbers(self.tree))
-        self.greedy(lambda: sizes.fewer_fields(self.tree))
-        self.greedy(lambda: sizes.single_numbers(self.tree))
-        self.greedy(lambda: sizes.narrowed_dims(self.tree, self.checked))
-        return write_tree(self.tree) != before
-
-    # -- trying
-
-    def trial(self, tree: SpecTree, seed: int | None = None) -> Trial | None:
-        """Return the trial of a tree if it fails in the same way, under the seed of the search or another."""
-        prepare = None
-        if self.weights is not None:
-            weights = self.weights
-
-            def prepare(checked: Checked, folder: Path) -> bool:
-                return weights.write(tree, checked, folder)
-
-        return self.oracle.fails(write_tree(tree), self.seed if seed is None else seed, prepare)
-
-    def accept(self, tree: SpecTree) -> bool:
-        """Go on from a tree if it fails in the same way."""
-        trial = self.trial(tree)
-        if trial is None or trial.checked is None:
-            return False
-        plain = with_plain_shapes(tree, trial.checked)
-        if plain != tree and (again := self.trial(plain)) is not None and again.checked is not None:
-            tree, trial = plain, again
-        if tree.components() != self.tree.components():
-            self.progress("reduce", f"{counted(tree.components(), 'component')}, {self.oracle.tried} tried")
-        assert trial.checked is not None, "an accepted tree checks"
-        self.tree, self.checked = tree, trial.checked
-        return True
-
-    def greedy(self, candidates: Callable[[], Iterable[SpecTree]]) -> None:
-        """Accept candidates, and propose anew after each, until none is accepted."""
-        while any(tree != self.tree and self.accept(tree) for tree in candidates()):
-            pass
-
-    # -- passes
-
-    def inline(self) -> None:
-        """Inline the blocks that can be inlined; all of them together have been tried."""
-        self.greedy(lambda: (inline(self.tree, {id: block}) for id, block in block_calls(self.tree).items()))
-
-    def isolate(self) -> None:
-        """Try the component that is blamed alone, then with those before it, then with those after it."""
-        trial = self.trial(self.tree)
-        path = next((each.path for each in trial.failures if each == self.oracle.target), "") if trial else ""
-        blamed = path.partition(".")[0]
-        if blamed not in self.tree.body.nodes:
-            return
-        nodes = self.tree.body.nodes
-        before = {operand.source for operand in nodes[blamed].operands} & nodes.keys()
-        after = {id for id, node in nodes.items() if any(operand.source == blamed for operand in node.operands)}
-        for kept in ({blamed}, {blamed, *before}, {blamed, *after}, {blamed, *before, *after}):
-            if self.accept(structure.cut(self.tree, self.checked, kept)):
-                return
-
-    def cut(self) -> None:
-        """Cut nodes out of the top of the spec by delta debugging."""
-        tree, checked = self.tree, self.checked
-
-        def fails(kept: Sequence[str]) -> bool:
-            return bool(kept) and self.trial(structure.cut(tree, checked, set(kept))) is not None
-
-        kept = ddmin(list(tree.body.nodes), fails)
-        if len(kept) < len(tree.body.nodes):
-            self.accept(structure.cut(tree, checked, set(kept)))
-
-    def shorten(self) -> None:
-        """Try smaller seeds and shorter names."""
-        for seed in range(min(self.seed, MOST_SEEDS)):
-            if self.trial(self.tree, seed):
-                self.seed = seed
-                break
-        self.accept(replace(self.tree, name="reduced"))
-        for tree in sizes.short_names(self.tree):
-            self.accept(tree)
-
-    def weight_bytes(self) -> bytes | None:
-        """Return the weight file of the smallest spec."""
-        if self.weights is None:
-            return None
-        self.weights.write(self.tree, self.checked, self.oracle.folder)
-        return (self.oracle.folder / WEIGHTS).read_bytes()

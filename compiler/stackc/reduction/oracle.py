@@ -42,6 +42,15 @@ Judge: TypeAlias = Callable[[Path, int], Failures]
 """Judges a spec file under a seed; the empty tuple means that it passes."""
 
 
+def check_judge(overrides: Overrides) -> Judge:
+    """Return a judge that checks a spec, and builds nothing: for crashes of the checker."""
+
+    def judge(path: Path, seed: int) -> Failures:
+        return _failures(path, Options(overrides), lambda: check_spec(path, overrides))
+
+    return judge
+
+
 def build_judge(options: Options) -> Judge:
     """Return a judge that builds a spec without timing, up to the proof."""
 
@@ -183,7 +192,7 @@ class Oracle:
             self.answers[key] = self._try(text, seed, prepare)
         return self.answers[key]
 
-    def remember(self, text: str, seed: int, failures: Failures, checked: Checked) -> None:
+    def remember(self, text: str, seed: int, failures: Failures, checked: Checked | None) -> None:
         """Keep the answer about a text that was judged already."""
         self.answers[self.key(text, seed)] = Trial(failures, checked)
 
@@ -198,6 +207,12 @@ class Oracle:
         failures = self.judge(path, seed)
         same = self.target in failures and self.allowed.issuperset(failures)
         return Trial(failures, checked) if same else None
+
+    def check(self, text: str) -> Checked | None:
+        """Check a text; None if it is no spec, has mistakes, or crashes the checker."""
+        path = self.folder / self.file
+        path.write_text(text, encoding="utf-8")
+        return self._check(path)
 
     def _check(self, path: Path) -> Checked | None:
         try:

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from itertools import count
+from itertools import count, cycle
 from typing import Any
 
-from stackc.frontend import Checked
+from stackc.core.types import DimContract
 from stackc.reduction.tree import Plain, SpecTree, TreeBody, TreeNode
 
 SMALL = (1, 2, 3, 4)
@@ -21,55 +21,81 @@ _PRIMES = (2, 3, 5, 7, 11, 13)
 # -- dims
 
 
-def trees_with_fixed_dims(tree: SpecTree, checked: Checked) -> Iterator[SpecTree]:
-    """Yield the trees with all dims fixed: at their smallest sizes, and at small sizes that differ; then each alone."""
-    contract = {
-        name: limits for name, limits in checked.program.contract.items() if name in tree.dims or _in(tree, name)
-    }
+def trees_with_fixed_dims(tree: SpecTree, contract: DimContract) -> Iterator[SpecTree]:
+    """Yield the trees with all dims fixed: at their smallest sizes, and at small sizes that differ; then each alone.
+
+    `contract` has the dims that are open.
+    """
+    contract = {name: limits for name, limits in contract.items() if name in tree.dims or _in(tree, name)}
     least = {name: limits.least for name, limits in contract.items()}
     steps = {name: limits.multiple_of for name, limits in contract.items()}
     if not least:
         return
 
-    yield _at(tree, least)
-    yield _at(tree, {name: max(size, 2 * steps[name]) for name, size in least.items()})
-    primes = zip(least.items(), count(), strict=False)
-    yield _at(tree, {name: max(size, _PRIMES[i % len(_PRIMES)] * steps[name]) for (name, size), i in primes})
+    yield with_sizes(tree, least)
+    yield with_sizes(tree, {name: max(size, 2 * steps[name]) for name, size in least.items()})
+    yield with_sizes(tree, distinct_sizes(contract))
     for name, size in least.items():
         for factor in SMALL:
             if factor * steps[name] >= size:
-                yield _at(tree, {name: factor * steps[name]})
+                yield with_sizes(tree, {name: factor * steps[name]})
 
 
-def narrowed_dims(tree: SpecTree, checked: Checked) -> Iterator[SpecTree]:
+def distinct_sizes(contract: DimContract) -> dict[str, int]:
+    """Return a small size for each open dim, above 1 and different where the contract allows it."""
+    sizes = {}
+    for (name, limits), prime in zip(contract.items(), cycle(_PRIMES), strict=False):
+        step = limits.multiple_of
+        most = prime * step if limits.maximum is None else limits.maximum // step * step
+        sizes[name] = max(limits.least, min(prime * step, most))
+    return sizes
+
+
+def narrowed_dims(tree: SpecTree, contract: DimContract) -> Iterator[SpecTree]:
     """Yield the trees in which a dim that stays open has a smaller maximum."""
-    for name, limits in checked.program.contract.items():
+    for name, limits in contract.items():
         for factor in (2, 3, 8):
             most = max(limits.least, factor * limits.multiple_of)
             if limits.maximum is None or most < limits.maximum:
-                contract: dict[str, Plain] = {"max": most}
-                contract |= {"min": limits.minimum} if limits.minimum > 1 else {}
-                contract |= {"multiple_of": limits.multiple_of} if limits.multiple_of > 1 else {}
-                yield replace(tree, dims={**tree.dims, name: contract})
+                decl: dict[str, Plain] = {"max": most}
+                decl |= {"min": limits.minimum} if limits.minimum > 1 else {}
+                decl |= {"multiple_of": limits.multiple_of} if limits.multiple_of > 1 else {}
+                yield replace(tree, dims={**tree.dims, name: decl})
 
 
 def _in(tree: SpecTree, name: str) -> bool:
     return re.search(rf"\b{re.escape(name)}\b", repr([decl["shape"] for decl in tree.inputs.values()])) is not None
 
 
-def _at(tree: SpecTree, sizes: Mapping[str, int]) -> SpecTree:
-    """Return the tree with dims replaced by numbers, in expressions too."""
+def with_sizes(tree: SpecTree, sizes: Mapping[str, Plain]) -> SpecTree:
+    """Return the tree with names of dims and params replaced by numbers, in expressions too."""
+    if not sizes:
+        return tree
     pattern = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in sizes))
 
     def change(value: Plain) -> Plain:
         if not isinstance(value, str):
             return value
+        if value in sizes:
+            return sizes[value]
         text = pattern.sub(lambda match: str(sizes[match[0]]), value)
         return int(text) if text.isdecimal() and text != value else text
 
-    dims = {name: contract for name, contract in tree.dims.items() if name not in sizes}
+    dims = {name: _mapped(limits, change) for name, limits in tree.dims.items() if name not in sizes}
+    params = {name: _changed(value, change) for name, value in tree.params.items() if name not in sizes}
     inputs = {name: _mapped(decl, change) for name, decl in tree.inputs.items()}
-    return replace(_with_fields(tree, lambda node: _mapped(node.fields, change)), dims=dims, inputs=inputs)
+    return replace(
+        _with_fields(tree, lambda node: _mapped(node.fields, change)), dims=dims, inputs=inputs, params=params
+    )
+
+
+def trees_with_bound_params(tree: SpecTree) -> Iterator[SpecTree]:
+    """Yield the tree with the defaults of all params in their places, then those with one of them in its places."""
+    defaults = {name: value for name, value in tree.params.items() if not isinstance(value, (dict, list, str))}
+    if len(defaults) > 1:
+        yield with_sizes(tree, defaults)
+    for name, value in defaults.items():
+        yield with_sizes(tree, {name: value})
 
 
 # -- numbers
@@ -81,6 +107,25 @@ def smaller_numbers(tree: SpecTree) -> Iterator[SpecTree]:
         for small in (*SMALL, *([number // 2] if number > 2 * SMALL[-1] else [])):
             if small < number:
                 yield _map_numbers(tree, lambda x, n=number, m=small: m if type(x) is int and x == n else x)  # type: ignore[misc]
+
+
+def shrunk(tree: SpecTree) -> Iterator[SpecTree]:
+    """Yield the trees with all large numbers divided by the same power of two, the smallest tree first.
+
+    Sizes that depend on each other, as a width and that of its heads, often still fit then.
+    """
+    largest = max(_numbers(tree), default=0)
+    for power in range(10, 1, -1):
+        factor = 2**power
+        if factor * SMALL[-1] <= largest:
+            yield _map_numbers(tree, partial(_divided, factor=factor))
+
+
+def _divided(value: Plain, factor: int) -> Plain:
+    """Return a number divided by the factor if it is a multiple, else by as much of the factor as it is larger."""
+    if type(value) is not int or value <= 2 * SMALL[-1]:
+        return value
+    return value // factor if value % factor == 0 else max(value // factor, SMALL[-1])
 
 
 def single_numbers(tree: SpecTree) -> Iterator[SpecTree]:
@@ -119,7 +164,8 @@ def _at_place(tree: SpecTree, place: int, small: int) -> SpecTree:
 
 def _map_numbers(tree: SpecTree, change: Callable[[Plain], Plain]) -> SpecTree:
     inputs = {name: _mapped(decl, change) for name, decl in tree.inputs.items()}
-    return replace(_with_fields(tree, lambda node: _mapped(node.fields, change)), inputs=inputs)
+    params = _mapped(tree.params, change)
+    return replace(_with_fields(tree, lambda node: _mapped(node.fields, change)), inputs=inputs, params=params)
 
 
 # -- fields

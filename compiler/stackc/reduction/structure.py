@@ -9,15 +9,15 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
-from stackc.frontend import Checked
-from stackc.ir.model import ValueRef
-from stackc.reduction.tree import Plain, SpecTree, TreeBlock, TreeBody, TreeNode, TreeOperand
+from stackc.reduction.tree import Plain, SpecTree, TreeBlock, TreeBody, TreeNode, TreeOperand, plain_shape
+from stackc.reduction.tree_types import TreeTypes
 
 
-def cut(tree: SpecTree, checked: Checked, kept: Collection[str]) -> SpecTree:
+def cut(tree: SpecTree, types: TreeTypes, kept: Collection[str]) -> SpecTree:
     """Keep only these nodes of the spec; a value that they read from another node becomes an input of its type.
 
-    `checked` is the tree's spec. Values that nothing reads any more become outputs.
+    Where `types`, those of the tree, do not have it, the input is like the first one. Values that nothing reads any
+    more become outputs.
     """
     inputs, nodes = dict(tree.inputs), {}
     for id, node in _without_references(tree.body.nodes, kept).items():
@@ -27,7 +27,7 @@ def cut(tree: SpecTree, checked: Checked, kept: Collection[str]) -> SpecTree:
                 operands.append(operand)
                 continue
             name = f"{operand.source}_{operand.out}" if operand.out else operand.source
-            inputs.setdefault(name, _input_like(checked, operand))
+            inputs.setdefault(name, _input_like(tree, types, operand))
             operands.append(TreeOperand(name, port=operand.port))
         nodes[id] = replace(node, operands=tuple(operands))
 
@@ -38,13 +38,12 @@ def cut(tree: SpecTree, checked: Checked, kept: Collection[str]) -> SpecTree:
     return prune(replace(tree, inputs=inputs, body=TreeBody(nodes, outputs)))
 
 
-def _input_like(checked: Checked, operand: TreeOperand) -> dict[str, Plain]:
+def _input_like(tree: SpecTree, types: TreeTypes, operand: TreeOperand) -> Mapping[str, Plain]:
     """Return the declaration of an input with the type of a value at the top of the spec."""
-    region = checked.typed.root.region
-    number = list(region.nodes[operand.source].body.outputs).index(operand.out) if operand.out else 0
-    type_ = checked.typed.root.type_of(ValueRef(operand.source, number))
-    shape: list[Plain] = [dim.constant if dim.constant is not None else str(dim) for dim in type_.shape]
-    return {"dtype": type_.dtype, "shape": shape}
+    type_ = types.values.get((operand.source, operand.out))
+    if type_ is None:
+        return next(iter(tree.inputs.values()))
+    return {"dtype": type_.dtype, "shape": plain_shape(type_)}
 
 
 def _without_references(nodes: Mapping[str, TreeNode], kept: Collection[str]) -> dict[str, TreeNode]:
@@ -160,17 +159,36 @@ def prune(tree: SpecTree) -> SpecTree:
 def _pruned(tree: SpecTree) -> SpecTree:
     body = _reachable(tree.body)
     blocks = {name: replace(block, body=_reachable(block.body)) for name, block in tree.blocks.items()}
-    ops = {node.op for each in (body, *(block.body for block in blocks.values())) for node in each.nodes.values()}
-    blocks = {name: block for name, block in blocks.items() if name in ops}
+    called = set().union(*map(_called, (body, *(block.body for block in blocks.values()))))
+    blocks = {name: block for name, block in blocks.items() if name in called}
     narrowed = {name: _with_used_inputs(block) for name, block in blocks.items()}
     body = _without_ports(body, blocks, narrowed)
     narrowed = {n: replace(b, body=_without_ports(b.body, blocks, narrowed)) for n, b in narrowed.items()}
 
     used = _used_names(body)
     inputs = {name: decl for name, decl in tree.inputs.items() if name in used}
-    words = set(re.findall(r"[^\W\d]\w*", repr([decl["shape"] for decl in inputs.values()])))
-    dims = {name: contract for name, contract in tree.dims.items() if name in words}
-    return replace(tree, dims=dims, inputs=inputs, body=body, blocks=narrowed)
+    nodes = [node.fields for each in (body, *(b.body for b in narrowed.values())) for node in each.nodes.values()]
+    said = [inputs, nodes, *(block.params for block in narrowed.values())]
+    words = {name: _words([said, tree.dims, _without(tree.params, name)]) for name in tree.params}
+    params = {name: value for name, value in tree.params.items() if name in words[name]}
+    shapes = _words([[decl["shape"] for decl in inputs.values()], params])
+    dims = {name: contract for name, contract in tree.dims.items() if name in shapes}
+    nonfinite = {name: kinds for name, kinds in tree.nonfinite.items() if name in body.outputs}
+    return SpecTree(tree.name, dims, inputs, body, narrowed, params, nonfinite)
+
+
+def _called(body: TreeBody) -> set[str]:
+    """Return the names of the blocks that a body may call: its ops, and those of its stacks."""
+    return {node.op for node in body.nodes.values()}.union(*(_words(n.fields.get("of")) for n in body.nodes.values()))
+
+
+def _words(said: object) -> set[str]:
+    """Return every word of the values of a spec, those of expressions too."""
+    return set(re.findall(r"[^\W\d]\w*", repr(said)))
+
+
+def _without(values: Mapping[str, Plain], name: str) -> dict[str, Plain]:
+    return {other: value for other, value in values.items() if other != name}
 
 
 def _reachable(body: TreeBody) -> TreeBody:
@@ -192,7 +210,7 @@ def _used_names(body: TreeBody) -> set[str]:
 
 def _with_used_inputs(block: TreeBlock) -> TreeBlock:
     used = _used_names(block.body)
-    return replace(block, inputs=tuple(name for name in block.inputs if name in used))
+    return replace(block, inputs=tuple(name for name in block.inputs if name.removesuffix("?") in used))
 
 
 def _without_ports(body: TreeBody, before: Mapping[str, TreeBlock], after: Mapping[str, TreeBlock]) -> TreeBody:
@@ -200,7 +218,7 @@ def _without_ports(body: TreeBody, before: Mapping[str, TreeBlock], after: Mappi
     nodes = {}
     for id, node in body.nodes.items():
         if node.op in after and before[node.op].inputs != after[node.op].inputs:
-            named = [replace(o, port=o.port or before[node.op].inputs[0]) for o in node.operands]
-            node = replace(node, operands=tuple(o for o in named if o.port in after[node.op].inputs))
+            named = [replace(o, port=o.port or before[node.op].ports[0]) for o in node.operands]
+            node = replace(node, operands=tuple(o for o in named if o.port in after[node.op].ports))
         nodes[id] = node
     return replace(body, nodes=nodes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from stackc.reduction.tree import Plain, SpecTree, TreeBody, TreeNode
 from stackc.spec.document import LANGUAGE_VERSION
@@ -19,13 +19,16 @@ def write_tree(tree: SpecTree) -> str:
         f"stackc: {LANGUAGE_VERSION}",
         f"name: {plain_text(tree.name)}",
         *_section("dims", {name: dict(contract) for name, contract in tree.dims.items() if contract}),
+        *_section("params", tree.params),
         *_section("inputs", {name: _input(decl) for name, decl in tree.inputs.items()}),
-        *_body(tree.body, ""),
+        *_body(tree.body, "", tree.nonfinite),
     ]
     if tree.blocks:
         lines.append("blocks:")
     for name, block in tree.blocks.items():
-        lines += [f"  {plain_text(name)}:", f"    inputs: {plain_text(list(block.inputs))}", *_body(block.body, "    ")]
+        params = [f"    params: {plain_text(dict(block.params))}"] * bool(block.params)
+        inputs = f"    inputs: {plain_text(list(block.inputs))}"
+        lines += [f"  {plain_text(name)}:", *params, inputs, *_body(block.body, "    ", {})]
     return "\n".join(lines) + "\n"
 
 
@@ -51,15 +54,23 @@ def _input(decl: Mapping[str, Plain]) -> Plain:
     return {name: value for name, value in decl.items() if (name, value) != ("dtype", "float32")}
 
 
-def _body(body: TreeBody, indent: str) -> list[str]:
+def _body(body: TreeBody, indent: str, nonfinite: Mapping[str, Sequence[str]]) -> list[str]:
     entries = {id: _entry(id, node) for id, node in body.nodes.items()}
-    outputs: Plain = dict(body.outputs)
-    if all(name == source for name, source in body.outputs.items()):
-        outputs = list(body.outputs)
     lines = ["graph: |", *(f"  {line}" for line in _arrows(body))]
     lines += _section("nodes", {id: entry for id, entry in entries.items() if entry})
-    lines += [f"outputs: {plain_text(outputs)}"]
+    lines += [f"outputs: {plain_text(_outputs(body, nonfinite))}"] * bool(body.outputs)
     return [indent + line for line in lines]
+
+
+def _outputs(body: TreeBody, nonfinite: Mapping[str, Sequence[str]]) -> Plain:
+    """Return the outputs as a list of nodes where that says all."""
+    kinds = {name: list(nonfinite[name]) for name in body.outputs if name in nonfinite}
+    if not kinds and all(name == source for name, source in body.outputs.items()):
+        return list(body.outputs)
+    return {
+        name: {"of": source, "nonfinite": kinds[name]} if name in kinds else source
+        for name, source in body.outputs.items()
+    }
 
 
 def _arrows(body: TreeBody) -> list[str]:
