@@ -1,0 +1,145 @@
+"""The models that faults are planted in: the specs of specs/ at small sizes, in settings of opset, target and form."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import onnx
+import torch
+from tests.benchmarks.mutants.graph import Graph
+from torch import nn
+
+from stackc.cache import user_cache
+from stackc.export import link_program
+from stackc.export.functions import fold_functions
+from stackc.export.pipeline import LinkedProgram
+from stackc.export.write import write
+from stackc.frontend import Checked, Overrides, check_source
+from stackc.proof.components import Reference
+from stackc.spec.source import load_source
+from stackc.torch_backend.lower import lower
+
+SPECS = Path(__file__).parents[3] / "specs"
+
+
+@dataclass(frozen=True)
+class SmallSpec:
+    """A spec of specs/ with params that make it small, and texts to replace, for sizes that the dims may have."""
+
+    file: str
+    params: Mapping[str, str]
+    edits: Mapping[str, str]
+
+
+def _small(file: str, params: str, **edits: str) -> SmallSpec:
+    return SmallSpec(file, dict(pair.split("=") for pair in params.split()), edits)
+
+
+_TEXT = {"max: 64}": "max: 3}", "max: 16}": "max: 3}", "seq: {min: 1, max: 512}": "seq: {min: 1, max: 40}"}
+SMALL = {
+    "bert_base": SmallSpec("bert_base.yaml", {"vocab": "64", "dim": "32", "layers": "2", "heads": "4", "hidden": "48", "positions": "40"}, _TEXT),
+    "deep_bert": SmallSpec("deep_bert.yaml", {"vocab": "64", "dim": "32", "encoders": "2", "layers": "2"}, _TEXT),
+    "detr": SmallSpec(
+        "detr.yaml",
+        {"channels": "4", "dim": "32", "heads": "4", "hidden": "48", "layers": "1", "queries": "5", "classes": "6"},
+        {"max: 8}": "max: 2}", "max: 640": "max: 96"},
+    ),
+    "ensemble": SmallSpec("ensemble.yaml", {"vocab": "64", "dim": "32"}, _TEXT),
+    "gpt2": SmallSpec(
+        "gpt2.yaml", {"vocab": "64", "dim": "32", "layers": "2", "heads": "4", "positions": "40"},
+        {**_TEXT, "max: 1024}": "max: 40}"},
+    ),
+    "llama": SmallSpec(
+        "llama.yaml", {"vocab": "64", "dim": "48", "layers": "2", "heads": "6", "kv_heads": "3", "hidden": "40"},
+        {**_TEXT, "max: 8192}": "max: 40}"},
+    ),
+    "mistral": SmallSpec(
+        "llama.yaml", {"vocab": "64", "dim": "48", "layers": "1", "heads": "6", "kv_heads": "3", "hidden": "40"},
+        {**_TEXT, "max: 8192}": "max: 40}", "bias: false}\n      mlp": "bias: false, window: 12}\n      mlp"},
+    ),
+    "minilm": SmallSpec("minilm.yaml", {"vocab": "64", "dim": "32", "layers": "2", "heads": "4"}, _TEXT),
+    "normalized": SmallSpec("normalized.yaml", {"hidden_size": "32"}, {}),
+    "seed": SmallSpec("seed.mmd", {"dim": "32"}, {"max: 512}": "max: 40}"}),
+    "stacked": SmallSpec("stacked.yaml", {"hidden_size": "32"}, {}),
+    "t5": SmallSpec(
+        "t5.yaml", {"vocab": "64", "dim": "32", "heads": "4", "head_dim": "8", "hidden": "48", "layers": "2"},
+        {**_TEXT, "max: 512}": "max: 40}"},
+    ),
+    "two_tower": SmallSpec(
+        "two_tower.yaml", {"users": "70", "catalogue": "60", "genres": "8", "dim": "16", "hidden": "24"},
+        {"max: 256}": "max: 3}", "max: 200}": "max: 40}", "max: 1000}": "max: 40}"},
+    ),
+    "unet": SmallSpec("unet.yaml", {"width0": "4"}, {"max: 8}": "max: 2}", "max: 512": "max: 48"}),
+}  # fmt: skip
+FORMS = ((23, "portable", False), (18, "portable", False), (18, "ort", False), (23, "ort", False), (23, "portable", True))
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A linked model with weights, and the module that it is proven against; `functions` as `--functions`."""
+
+    name: str
+    checked: Checked
+    linked: LinkedProgram
+    module: nn.Module
+    functions: bool
+
+    @staticmethod
+    def of(spec: str, opset: int, target: str, functions: bool) -> Subject:
+        """Check, link and lower a small spec."""
+        small = SMALL[spec]
+        source = load_source(SPECS / small.file)
+        text = source.text
+        for old, new in small.edits.items():
+            text = text.replace(old, new)
+        checked = check_source(replace(source, text=text), Overrides(params=small.params))
+
+        linked = link_program(checked.program, opset=opset, target=target, cache=user_cache())
+        name = f"{spec} {opset} {target}{' functions' if functions else ''}"
+        return Subject(name, checked, linked, _trained(lower(checked.typed)), functions)
+
+    @cached_property
+    def reference(self) -> Reference:
+        """The module in both precisions."""
+        return Reference.of(self.module)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The flat model with its weights inside, as a build writes it."""
+        tensors = {name: tensor.detach().numpy() for name, tensor in self.module.state_dict().items()}
+        with tempfile.TemporaryDirectory() as folder:
+            (path,) = write(self.linked.graph, tensors, Path(folder), inline=True)
+            model = onnx.load(path)
+        types, ranks = _types(model)
+        return Graph(model, {call.path: call.component.op for call in self.checked.program.calls}, types, ranks)
+
+    def save(self, model: onnx.ModelProto, path: Path) -> Path:
+        """Write a model in the form of this subject, and return its path."""
+        if self.functions:
+            model = fold_functions(model, self.linked.graph.block_calls, self.linked.graph.exposed)
+        onnx.save(model, path)
+        return path
+
+
+def _trained(module: nn.Module) -> nn.Module:
+    """Give parameters and buffers that start constant other numbers, as training does: norms, biases, statistics."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for name, tensor in module.state_dict().items():
+            if tensor.is_floating_point() and tensor.numel() > 1 and tensor.unique().numel() == 1:
+                noise = torch.randn(tensor.shape, generator=generator)
+                tensor.add_(0.2 * (noise.abs() if "var" in name else noise))
+    return module
+
+
+def _types(model: onnx.ModelProto) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the element type and the rank of every tensor, as far as onnx infers them."""
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    infos = {info.name: info.type.tensor_type for info in (*inferred.value_info, *inferred.input, *inferred.output)}
+    types = {name: type_.elem_type for name, type_ in infos.items()}
+    ranks = {name: len(type_.shape.dim) for name, type_ in infos.items() if type_.HasField("shape")}
+    return types | {tensor.name: tensor.data_type for tensor in inferred.initializer}, ranks

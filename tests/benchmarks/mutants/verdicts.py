@@ -1,0 +1,67 @@
+"""What the proof says of a mutant, by the rule of today and by that of 0.1.0, and which components it blames."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from tests.benchmarks.mutants.settings import Subject
+
+from stackc.core.diagnostics import SpecError
+from stackc.proof import parity, tolerance
+from stackc.proof.report import Parity
+from stackc.runtime import open_session
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Whether a proof refuses a model, which components it names, and whether the rule of 0.1.0 refuses its outputs."""
+
+    refused: bool
+    blamed: frozenset[str]
+    before: bool
+    message: str
+
+
+def prove_mutant(subject: Subject, path: Path, *, per_component: bool = False) -> Judgement:
+    """Prove a model file against the module of its subject."""
+    rows: list[Parity] = []
+    require_passed = parity._require_passed
+
+    def record(*arguments: Any) -> None:
+        rows.append(arguments[-1])
+        require_passed(*arguments)
+
+    checked = subject.checked
+    try:
+        with mock.patch.object(parity, "_require_passed", record):
+            session = open_session(path, "cpu", threads=1)
+            parity.prove(
+                checked.program, subject.reference, session, path, checked.ranges,
+                threads=1, per_component=per_component,
+            )  # fmt: skip
+    except SpecError as error:
+        blamed = frozenset(name for diagnostic in error.diagnostics for name in _paths(diagnostic, subject))
+        before = not rows or refused_without_spread(rows[0])
+        return Judgement(True, blamed, before, error.diagnostics[0].message)
+    return Judgement(False, frozenset(), refused_without_spread(rows[0]), "")
+
+
+def refused_without_spread(found: Parity) -> bool:
+    """Return whether the rule of 0.1.0, twice PyTorch's error and 8 ulp, refuses the outputs of a proof."""
+    verdicts = [row.verdict for row in found.rows]
+    return any(
+        bool(verdict.problem) or verdict.onnx > verdict.allowed - tolerance.SPREADS * (verdict.spread or 0.0)
+        for verdict in verdicts
+    )
+
+
+def _paths(diagnostic: Any, subject: Subject) -> list[str]:
+    """Return the components that a diagnostic names as the cause."""
+    known = {call.path for call in subject.checked.program.calls}
+    message = diagnostic.message.partition("; in the file it reads")[0]
+    named = re.findall(r"'([^']+)' \(", message) + re.findall(r"'([^']+)'", diagnostic.hint or "")
+    return [name for name in named if name in known]
