@@ -1,194 +1,138 @@
 """Plant faults in linked models, and count which of them the proof finds and blames rightly, beside two peers.
 
-    python -m tests.benchmarks.mutants [--specs ...] [--classes ...] [--limit N] [--seed N]
+    python -m tests.benchmarks.mutants [--specs ...] [--classes ...] [--each N] [--limit N] [--seed N]
 
-Every kind of fault (weight_faults.py, wiring_faults.py, value_faults.py) is planted at some of the nodes that it fits,
-in the specs of specs/ at small sizes, in several settings of opset, target and form. A mutant that computes what the
-original does at all probes is equivalent, and is not counted. Exit status 1 if a fault whose effect is at least four
-times what is allowed is missed or blamed wrongly, if less than 90 % of those are found that only rare inputs show, if
-the rule of 0.1.0 finds one that today's misses, or if an unchanged model is refused.
+Every kind of fault (weight_faults.py, wiring_faults.py, value_faults.py) is planted at nodes that it fits, in the specs
+of specs/ at small sizes, each in two settings of opset, target and form. Its effect is its largest distance from the
+truth, as a multiple of what is allowed, at many inputs (effects.py): 0 if it changes nothing. Exit status 1 if a fault
+with an effect of at least four is missed or blamed wrongly, if less than 90 % of those are found that only rare inputs
+show, if the rule of 0.1.0 finds one that today's misses, or if a model without a fault is refused.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import random
 import sys
 import tempfile
 import time
-from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
+import torch
 from tests.benchmarks.mutants import value_faults, weight_faults, wiring_faults  # noqa: F401  # they fill the table
-from tests.benchmarks.mutants.effects import Effect, measure, probes
-from tests.benchmarks.mutants.faults import FAULTS, Fault, planted, sites
-from tests.benchmarks.mutants.graph import Graph, changed_components
+from tests.benchmarks.mutants.effects import Probe, measure, probes
+from tests.benchmarks.mutants.faults import FAULTS, planted, sites
+from tests.benchmarks.mutants.graph import changed_components
 from tests.benchmarks.mutants.peers import ATOLS, Peers
-from tests.benchmarks.mutants.settings import FORMS, SMALL, Subject
-from tests.benchmarks.mutants.verdicts import Judgement, prove_mutant
+from tests.benchmarks.mutants.settings import SMALL, Setting, Subject, settings
+from tests.benchmarks.mutants.table import Outcome, print_outcomes
+from tests.benchmarks.mutants.verdicts import prove_mutant
 
 from stackc.core.versions import tool_versions
 
-REACH = 4.0  # times what is allowed: the effect from which on every fault has to be found
-RARE = 0.9  # the share to be found of faults that only rare inputs show
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A fault at a node of a subject, and what became of it; `paths` are the components that it changes."""
-
-    fault: Fault
-    subject: str
-    node: str
-    paths: frozenset[str]
-    effect: Effect
-    default: Judgement
-    by_component: Judgement
-    peers: tuple[bool, ...]
-
-    @property
-    def name(self) -> str:
-        return f"{self.fault.kind}: {self.fault.name}, {self.subject}, {self.node}, effect {self.effect.output:.3g} at an output, {self.effect.component:.3g} at the component"
-
-    @property
-    def rightly_blamed(self) -> bool:
-        """Whether the default proof names a changed component, and no other."""
-        return bool(self.default.blamed) and self.default.blamed <= self.paths
+Plan = list[tuple[int, str]]  # faults by their number in the table, and the nodes to plant them at
 
 
 def main() -> None:
     """Print a table by class, and every fault that was missed; see the module for the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    kinds = sorted({fault.kind for fault in FAULTS})
     parser.add_argument("--specs", nargs="*", default=list(SMALL), choices=list(SMALL), help="specs (default: all)")
-    parser.add_argument("--classes", nargs="*", help="classes of faults (default: all)")
+    parser.add_argument("--classes", nargs="*", default=kinds, choices=kinds, help="classes of faults (default: all)")
     parser.add_argument("--each", type=int, default=6, help="mutants of each kind of fault (default: 6)")
-    parser.add_argument("--limit", type=int, default=1000, help="mutants at most")
+    parser.add_argument("--limit", type=int, default=1000, help="mutants at most (default: 1000)")
     parser.add_argument("--seed", type=int, default=0, help="determines which nodes are taken (default: 0)")
-    parser.add_argument("--verbose", action="store_true", help="a line for each mutant")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (default: one for each core)")
+    parser.add_argument("--verbose", action="store_true", help="print every mutant as it is done")
     options = parser.parse_args()
 
     start = time.perf_counter()
     print(f"{os.cpu_count()} cores, {tool_versions()}, seed {options.seed}")
-    subjects = _subjects(options.specs)
-    plan = _plan(subjects, options)
-    print(f"{len(plan)} faults in {len(subjects)} settings, planned in {time.perf_counter() - start:.0f} s", flush=True)
-    outcomes, refused = [], 0
-    for subject in subjects:
-        chosen = [(fault, node) for fault, owner, node in plan if owner is subject]
-        if chosen:
-            done, sound = _run(subject, chosen, options.verbose)
-            outcomes += done
-            refused += not sound
-    missed = _print_outcomes(outcomes)
-    print(f"unchanged models refused: {refused} of {len(subjects)}; {time.perf_counter() - start:.0f} s")
-    sys.exit(1 if missed or refused else 0)
+    with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn"), initializer=_start_worker) as pool:
+        chosen = settings(options.specs)
+        offered = dict(zip(chosen, pool.map(partial(_offers, options.seed), chosen), strict=True))
+        plans = _plans(offered, options)
+        planned = sum(len(plan) for plan in plans.values())
+        print(f"{planned} faults in {len(plans)} settings, planned in {time.perf_counter() - start:.0f} s", flush=True)
+
+        results = list(pool.map(partial(_run, options.verbose), plans, plans.values()))
+    outcomes = [outcome for done, _ in results for outcome in done]
+    refused = [message for _, messages in results for message in messages]
+    met = print_outcomes(outcomes)
+    print(f"models without a fault refused: {len(refused)} of {len(plans)}", *refused, sep="\n  ")
+    print(f"{time.perf_counter() - start:.0f} s with {options.jobs} processes")
+    sys.exit(0 if met and not refused else 1)
 
 
-def _subjects(specs: list[str]) -> list[Subject]:
-    """Link every spec in two of the forms, by turns."""
-    subjects = []
-    for index, spec in enumerate(specs):
-        for turn in (0, 1):
-            form = FORMS[(2 * index + turn) % len(FORMS)]
-            subjects.append(Subject.of(spec, *form))
-    return subjects
+def _start_worker() -> None:
+    torch.set_num_threads(1)
 
 
-def _plan(subjects: list[Subject], options: argparse.Namespace) -> list[tuple[Fault, Subject, str]]:
-    """Choose nodes for each kind of fault: one of each subject, in an order that the seed determines."""
-    plan: list[tuple[Fault, Subject, str]] = []
+def _offers(seed: int, setting: Setting) -> dict[int, str]:
+    """Return a node for each fault that fits any, in an order that the seed determines."""
+    graph = Subject.of(setting).graph
+    offers = {}
     for number, fault in enumerate(FAULTS):
-        if options.classes and fault.kind not in options.classes:
-            continue
-        rng = random.Random(f"{options.seed}:{number}")
-        shuffled = rng.sample(subjects, len(subjects))
-        taken = 0
-        for subject in shuffled:
-            names = list(sites(fault, subject.graph))
-            for name in rng.sample(names, len(names)):
-                if taken < options.each and planted(fault, subject.graph, name) is not None:
-                    plan.append((fault, subject, name))
-                    taken += 1
-                    break
-    return plan[: options.limit]
+        names = list(sites(fault, graph))
+        shuffled = random.Random(f"{seed}:{setting}:{fault.name}").sample(names, len(names))
+        name = next((name for name in shuffled if planted(fault, graph, name)), None)
+        if name is not None:
+            offers[number] = name
+    return offers
 
 
-def _run(subject: Subject, chosen: list[tuple[Fault, str]], verbose: bool) -> tuple[list[Outcome], bool]:
-    """Prove the unchanged model, and every mutant of it."""
-    outcomes = []
+def _plans(offered: dict[Setting, dict[int, str]], options: argparse.Namespace) -> dict[Setting, Plan]:
+    """Choose settings for each kind of fault."""
+    plans: dict[Setting, Plan] = {setting: [] for setting in offered}
+    count = 0
+    for number, fault in enumerate(FAULTS):
+        fitting = [setting for setting, offers in offered.items() if number in offers]
+        shuffled = random.Random(f"{options.seed}:{fault.name}").sample(fitting, len(fitting))
+        for setting in shuffled[: options.each] if fault.kind in options.classes else ():
+            if count < options.limit:
+                plans[setting].append((number, offered[setting][number]))
+                count += 1
+    return plans
+
+
+def _run(verbose: bool, setting: Setting, plan: Plan) -> tuple[list[Outcome], list[str]]:
+    """Prove a model and every mutant of it that is planned; return the mutants, and what is said against the model."""
+    subject = Subject.of(setting)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         original = subject.save(subject.graph.model, folder / "original.onnx")
-        sound = [prove_mutant(subject, original, per_component=both) for both in (False, True)]
-        for judgement in sound:
-            if judgement.refused:
-                print(f"refused: {subject.name}: {judgement.message}", flush=True)
-        probed = probes(subject, original)
-        peers = Peers.of(subject)
-        for fault, node in chosen:
-            mutant = planted(fault, subject.graph, node)
-            assert mutant is not None, "it was planned"
-            outcome = _outcome(subject, fault, node, mutant, probed, peers, folder, original)
-            outcomes.append(outcome)
-            if verbose:
-                print(f"{outcome.name}: {'found' if outcome.default.refused else 'MISSED'} {set(outcome.default.blamed)} of {set(outcome.paths)}", flush=True)
-    return outcomes, not any(judgement.refused for judgement in sound)
+        proofs = [prove_mutant(subject, original, per_component=both) for both in (False, True)]
+        refusals = [f"{setting}: {proof.message}" for proof in proofs if proof.refused]
+
+        outcomes = list(_outcomes(subject, plan, original, folder / "mutant.onnx")) if plan else []
+    if verbose:
+        print("\n".join(str(outcome) for outcome in outcomes), flush=True)
+    return outcomes, refusals
 
 
-def _outcome(subject, fault, node, mutant: Graph, probed, peers: Peers, folder: Path, original: Path) -> Outcome:
-    path = subject.save(mutant.model, folder / "mutant.onnx")
-    paths = changed_components(subject.graph.model, mutant.model)
-    effect = measure(subject, original, path, paths, probed)
-    default = prove_mutant(subject, path)
-    by_component = prove_mutant(subject, path, per_component=True)
-    judged = (peers.torch_refuses(mutant.model), *(peers.optimum_refuses(path, atol) for atol in ATOLS))
-    return Outcome(fault, subject.name, node, paths, effect, default, by_component, judged)
+def _outcomes(subject: Subject, plan: Plan, original: Path, path: Path) -> Iterator[Outcome]:
+    """Yield what becomes of each planned mutant; its file is at `path` meanwhile."""
+    probed: list[Probe] = probes(subject, original)
+    peers = Peers.of(subject)
+    for number, node in plan:
+        fault = FAULTS[number]
+        mutant = planted(fault, subject.graph, node)
+        assert mutant is not None, "it was offered"
+        subject.save(mutant.model, path)
+        paths = changed_components(subject.graph.model, mutant.model)
 
-
-def _print_outcomes(outcomes: list[Outcome]) -> bool:
-    """Print the table and the lists; return whether the reach is missed."""
-    by_class: dict[str, list[Outcome]] = defaultdict(list)
-    for outcome in outcomes:
-        by_class[outcome.fault.kind].append(outcome)
-        by_class["all"].append(outcome)
-    by_class["all"] = by_class.pop("all", [])
-
-    print(f"{'class':12} planted equivalent below | found  by component  blamed  0.1.0 | torch.onnx  optimum at {ATOLS}")
-    for kind, group in by_class.items():
-        equivalent = [o for o in group if o.effect.equal]
-        below = [o for o in group if not o.effect.equal and o.effect.largest <= 1]
-        real = [o for o in group if o.effect.largest > 1]
-        counts = [
-            len(group), len(equivalent), len(below), len(real),
-            sum(o.default.refused for o in real), sum(o.by_component.refused for o in real),
-            sum(o.rightly_blamed for o in real), sum(o.default.before for o in real),
-            *(sum(o.peers[i] for o in real) for i in range(1 + len(ATOLS))),
-        ]  # fmt: skip
-        print(f"{kind:12} " + " ".join(f"{count:6}" for count in counts))
-
-    strong = [o for o in outcomes if o.effect.largest >= REACH and not o.fault.rare]
-    rare = [o for o in outcomes if o.effect.largest >= REACH and o.fault.rare]
-    weak = [o for o in outcomes if 1 < o.effect.largest < REACH]
-    lists = {
-        "missed": [o for o in strong if not o.default.refused],
-        "missed by component as well": [o for o in strong if not o.by_component.refused],
-        "blamed wrongly": [o for o in strong + rare if o.default.refused and not o.rightly_blamed],
-        "missed, shown by rare inputs only": [o for o in rare if not o.default.refused],
-        "missed, found by the rule of 0.1.0": [o for o in outcomes if o.default.before and not o.default.refused and not o.effect.equal],
-        "weak and missed": [o for o in weak if not o.default.refused],
-        "weak and found": [o for o in weak if o.default.refused],
-        "equal, but refused": [o for o in outcomes if o.effect.equal and (o.default.refused or o.by_component.refused)],
-    }
-    for title, group in lists.items():
-        print(f"{title}: {len(group)}")
-        for o in group:
-            blame = f"; blamed {sorted(o.default.blamed)} of {sorted(o.paths)}" if o.default.refused else ""
-            print(f"  {o.name}{blame}")
-    found = sum(o.default.refused for o in rare)
-    print(f"of {len(strong)} strong faults {len(strong) - len(lists['missed'])} found; of {len(rare)} rare ones {found}")
-    return bool(lists["missed"] or lists["blamed wrongly"] or found < RARE * len(rare))
+        yield Outcome(
+            *(fault.kind, fault.name, fault.rare, str(subject.setting), node, paths),
+            effect=measure(subject, original, path, paths, probed),
+            default=prove_mutant(subject, path),
+            by_component=prove_mutant(subject, path, per_component=True),
+            peers=(peers.torch_refuses(mutant.model), *(peers.optimum_refuses(path, atol) for atol in ATOLS)),
+        )
 
 
 if __name__ == "__main__":

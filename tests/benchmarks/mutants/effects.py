@@ -110,7 +110,9 @@ def _feeds(subject: Subject) -> Iterator[dict[str, Array]]:
     """Yield inputs: small and largest sizes, all ids, masks of each kind, floats of several scales and shifts."""
     contract = subject.checked.program.contract
     least = {name: limits.least for name, limits in contract.items()}
-    most = {name: (limits.maximum or 40) // limits.multiple_of * limits.multiple_of for name, limits in contract.items()}
+    most = {
+        name: (limits.maximum or 40) // limits.multiple_of * limits.multiple_of for name, limits in contract.items()
+    }
     middle = {name: max(least[name], min(most[name], 5 * limits.multiple_of)) for name, limits in contract.items()}
     seven = {name: max(least[name], min(most[name], 7 * limits.multiple_of)) for name, limits in contract.items()}
     wide = {**most, **{name: least[name] for name in list(contract)[:1] if len(contract) > 1}}

@@ -43,16 +43,16 @@ class Graph:
 
     @property
     def opset(self) -> int:
-        return next(entry.version for entry in self.model.opset_import if entry.domain == "")
+        return next(int(entry.version) for entry in self.model.opset_import if entry.domain == "")
 
     # -- nodes
 
     def node(self, name: str) -> onnx.NodeProto:
         """Return the node of a name. Raises NotHere."""
-        for node in self.proto.node:
-            if node.name == name:
-                return node
-        raise NotHere
+        found: onnx.NodeProto | None = next((node for node in self.proto.node if node.name == name), None)
+        if found is None:
+            raise NotHere
+        return found
 
     def op(self, node: onnx.NodeProto) -> str:
         """Return the op of the component that a node belongs to."""
@@ -82,10 +82,10 @@ class Graph:
 
     def attribute(self, node: onnx.NodeProto, name: str) -> onnx.AttributeProto:
         """Return an attribute. Raises NotHere if the node has none of that name."""
-        for attribute in node.attribute:
-            if attribute.name == name:
-                return attribute
-        raise NotHere
+        found: onnx.AttributeProto | None = next((a for a in node.attribute if a.name == name), None)
+        if found is None:
+            raise NotHere
+        return found
 
     def set_attribute(self, node: onnx.NodeProto, name: str, value: object) -> None:
         for index, attribute in enumerate(node.attribute):
@@ -151,9 +151,7 @@ class Graph:
         """Return a name for a new tensor of the component that a node belongs to."""
         return f"{stamp_of(node)}/fault{self._number()}"
 
-    def replace_node(
-        self, node: onnx.NodeProto, op_type: str, inputs: list[str], **attributes: object
-    ) -> None:
+    def replace_node(self, node: onnx.NodeProto, op_type: str, inputs: list[str], **attributes: object) -> None:
         """Make another node of a node, with the same output."""
         node.op_type = op_type
         node.domain = ""

@@ -66,7 +66,9 @@ def _example(subject: Subject, *, padded: bool) -> dict[str, Array]:
     sizes = {}
     for name, limits in subject.checked.program.contract.items():
         wanted = 2 if name == "batch" else 64 if name in ("height", "width") else 16
-        sizes[name] = max(limits.least, min(wanted, limits.maximum or wanted) // limits.multiple_of * limits.multiple_of)
+        sizes[name] = max(
+            limits.least, min(wanted, limits.maximum or wanted) // limits.multiple_of * limits.multiple_of
+        )
 
     random = np.random.default_rng(0)
     feeds: dict[str, Array] = {}

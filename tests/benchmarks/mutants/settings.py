@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -35,13 +35,12 @@ class SmallSpec:
     edits: Mapping[str, str]
 
 
-def _small(file: str, params: str, **edits: str) -> SmallSpec:
-    return SmallSpec(file, dict(pair.split("=") for pair in params.split()), edits)
-
-
 _TEXT = {"max: 64}": "max: 3}", "max: 16}": "max: 3}", "seq: {min: 1, max: 512}": "seq: {min: 1, max: 40}"}
 SMALL = {
-    "bert_base": SmallSpec("bert_base.yaml", {"vocab": "64", "dim": "32", "layers": "2", "heads": "4", "hidden": "48", "positions": "40"}, _TEXT),
+    "bert_base": SmallSpec(
+        "bert_base.yaml",
+        {"vocab": "64", "dim": "32", "layers": "2", "heads": "4", "hidden": "48", "positions": "40"}, _TEXT,
+    ),
     "deep_bert": SmallSpec("deep_bert.yaml", {"vocab": "64", "dim": "32", "encoders": "2", "layers": "2"}, _TEXT),
     "detr": SmallSpec(
         "detr.yaml",
@@ -75,32 +74,50 @@ SMALL = {
     ),
     "unet": SmallSpec("unet.yaml", {"width0": "4"}, {"max: 8}": "max: 2}", "max: 512": "max: 48"}),
 }  # fmt: skip
-FORMS = ((23, "portable", False), (18, "portable", False), (18, "ort", False), (23, "ort", False), (23, "portable", True))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A small spec by its name, with the opset, the target and whether blocks become functions of the file."""
+
+    spec: str
+    opset: int
+    target: str
+    functions: bool
+
+    def __str__(self) -> str:
+        return f"{self.spec} at {self.opset}, {self.target}{', functions' if self.functions else ''}"
+
+
+def settings(specs: Sequence[str]) -> list[Setting]:
+    """Return two settings for each spec, all forms by turns."""
+    forms = [(23, "portable", False), (18, "portable", False), (18, "ort", False), (23, "ort", False)]
+    forms.append((23, "portable", True))
+    numbers = [(spec, 2 * list(SMALL).index(spec)) for spec in specs]
+    return [Setting(spec, *forms[(number + turn) % len(forms)]) for spec, number in numbers for turn in (0, 1)]
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A linked model with weights, and the module that it is proven against; `functions` as `--functions`."""
+    """A linked model with weights, and the module that it is proven against."""
 
-    name: str
+    setting: Setting
     checked: Checked
     linked: LinkedProgram
     module: nn.Module
-    functions: bool
 
     @staticmethod
-    def of(spec: str, opset: int, target: str, functions: bool) -> Subject:
+    def of(setting: Setting) -> Subject:
         """Check, link and lower a small spec."""
-        small = SMALL[spec]
+        small = SMALL[setting.spec]
         source = load_source(SPECS / small.file)
         text = source.text
         for old, new in small.edits.items():
             text = text.replace(old, new)
         checked = check_source(replace(source, text=text), Overrides(params=small.params))
 
-        linked = link_program(checked.program, opset=opset, target=target, cache=user_cache())
-        name = f"{spec} {opset} {target}{' functions' if functions else ''}"
-        return Subject(name, checked, linked, _trained(lower(checked.typed)), functions)
+        linked = link_program(checked.program, opset=setting.opset, target=setting.target, cache=user_cache())
+        return Subject(setting, checked, linked, _trained(lower(checked.typed)))
 
     @cached_property
     def reference(self) -> Reference:
@@ -119,7 +136,7 @@ class Subject:
 
     def save(self, model: onnx.ModelProto, path: Path) -> Path:
         """Write a model in the form of this subject, and return its path."""
-        if self.functions:
+        if self.setting.functions:
             model = fold_functions(model, self.linked.graph.block_calls, self.linked.graph.exposed)
         onnx.save(model, path)
         return path

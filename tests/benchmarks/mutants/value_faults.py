@@ -147,7 +147,9 @@ def freeze_dim(graph: Graph, node: onnx.NodeProto) -> None:
     if not graph.is_last(node) or graph.ranks.get(node.output[0]) != 3:
         raise NotHere
     inner, output = graph.take_output(node)
-    graph.insert(node, "Reshape", [inner, graph.constant([-1, 7, graph.array(name).shape[-1]], "int64")], output, after=True)
+    graph.insert(
+        node, "Reshape", [inner, graph.constant([-1, 7, graph.array(name).shape[-1]], "int64")], output, after=True
+    )
 
 
 @fault("sizes", "a slice off by one", "Slice")
@@ -226,7 +228,9 @@ def negate_last_row(graph: Graph, node: onnx.NodeProto) -> None:
     _read(graph, node, name, array)
 
 
-def _read(graph: Graph, node: onnx.NodeProto, name: str, array: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> None:
+def _read(
+    graph: Graph, node: onnx.NodeProto, name: str, array: np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+) -> None:
     node.input[list(node.input).index(name)] = graph.constant(array)
 
 

@@ -10,7 +10,7 @@ from unittest import mock
 
 from tests.benchmarks.mutants.settings import Subject
 
-from stackc.core.diagnostics import SpecError
+from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.proof import parity, tolerance
 from stackc.proof.report import Parity
 from stackc.runtime import open_session
@@ -59,9 +59,12 @@ def refused_without_spread(found: Parity) -> bool:
     )
 
 
-def _paths(diagnostic: Any, subject: Subject) -> list[str]:
-    """Return the components that a diagnostic names as the cause."""
-    known = {call.path for call in subject.checked.program.calls}
+def _paths(diagnostic: Diagnostic, subject: Subject) -> list[str]:
+    """Return the components that a diagnostic names as the cause; those of outputs if it is about outputs alone."""
+    program = subject.checked.program
+    makers = {value: call.path for call in program.calls for value in call.outputs}
     message = diagnostic.message.partition("; in the file it reads")[0]
     named = re.findall(r"'([^']+)' \(", message) + re.findall(r"'([^']+)'", diagnostic.hint or "")
-    return [name for name in named if name in known]
+    paths = [name for name in named if name in makers.values()]
+    outputs = [makers.get(program.outputs.get(name, "")) for name in re.findall(r"the output '([^']+)'", message)]
+    return paths or [path for path in outputs if path]

@@ -39,7 +39,16 @@ def skip_branch(graph: Graph, node: onnx.NodeProto) -> None:
     graph.replace_node(node, "Identity", [node.input[1]])
 
 
-@fault("wiring", "component skipped", "LayerNormalization", "RMSNormalization", "BatchNormalization", "Relu", "Gelu", "Tanh")
+@fault(
+    "wiring",
+    "component skipped",
+    "LayerNormalization",
+    "RMSNormalization",
+    "BatchNormalization",
+    "Relu",
+    "Gelu",
+    "Tanh",
+)
 def skip_component(graph: Graph, node: onnx.NodeProto) -> None:
     """What the component reads is passed on."""
     if len(graph.component(node)) != 1:
@@ -70,7 +79,9 @@ def skip_layer(graph: Graph, node: onnx.NodeProto) -> None:
     before = next((n for n in graph.proto.node if stamp_of(n) == earlier and graph.is_last(n)), None)
     if earlier == path or before is None or not graph.is_last(node):
         raise NotHere
-    readers = [n for n in graph.readers(node.output[0]) if not (stamp_of(n) or "").startswith(path.split(".1.")[0] + ".1.")]
+    readers = [
+        n for n in graph.readers(node.output[0]) if not (stamp_of(n) or "").startswith(path.split(".1.")[0] + ".1.")
+    ]
     if not readers or len(readers) < len(graph.readers(node.output[0])):
         raise NotHere
     for reader in readers:
