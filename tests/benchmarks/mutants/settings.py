@@ -131,7 +131,7 @@ class Subject:
         with tempfile.TemporaryDirectory() as folder:
             (path,) = write(self.linked.graph, tensors, Path(folder), inline=True)
             model = onnx.load(path)
-        types, ranks = _types(model)
+        types, ranks = inferred_types(model)
         return Graph(model, {call.path: call.component.op for call in self.checked.program.calls}, types, ranks)
 
     def save(self, model: onnx.ModelProto, path: Path) -> Path:
@@ -153,7 +153,7 @@ def _trained(module: nn.Module) -> nn.Module:
     return module
 
 
-def _types(model: onnx.ModelProto) -> tuple[dict[str, int], dict[str, int]]:
+def inferred_types(model: onnx.ModelProto) -> tuple[dict[str, int], dict[str, int]]:
     """Return the element type and the rank of every tensor, as far as onnx infers them."""
     inferred = onnx.shape_inference.infer_shapes(model).graph
     infos = {info.name: info.type.tensor_type for info in (*inferred.value_info, *inferred.input, *inferred.output)}

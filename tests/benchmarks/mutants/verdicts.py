@@ -11,6 +11,7 @@ from unittest import mock
 from tests.benchmarks.mutants.settings import Subject
 
 from stackc.core.diagnostics import Diagnostic, SpecError
+from stackc.ir.program import Program
 from stackc.proof import parity, tolerance
 from stackc.proof.report import Parity
 from stackc.runtime import open_session
@@ -44,7 +45,7 @@ def prove_mutant(subject: Subject, path: Path, *, per_component: bool = False) -
                 threads=1, per_component=per_component,
             )  # fmt: skip
     except SpecError as error:
-        blamed = frozenset(name for diagnostic in error.diagnostics for name in _paths(diagnostic, subject))
+        blamed = frozenset(name for diagnostic in error.diagnostics for name in named_causes(diagnostic, checked.program))
         before = not rows or refused_without_spread(rows[0])
         return Judgement(True, blamed, before, error.diagnostics[0].message)
     return Judgement(False, frozenset(), refused_without_spread(rows[0]), "")
@@ -59,9 +60,8 @@ def refused_without_spread(found: Parity) -> bool:
     )
 
 
-def _paths(diagnostic: Diagnostic, subject: Subject) -> list[str]:
+def named_causes(diagnostic: Diagnostic, program: Program) -> list[str]:
     """Return the components that a diagnostic names as the cause; those of outputs if it is about outputs alone."""
-    program = subject.checked.program
     makers = {value: call.path for call in program.calls for value in call.outputs}
     message = diagnostic.message.partition("; in the file it reads")[0]
     named = re.findall(r"'([^']+)' \(", message) + re.findall(r"'([^']+)'", diagnostic.hint or "")

@@ -1,0 +1,61 @@
+"""Faults of every class of the mutants benchmark, in one small model: the default proof blames each on its component."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+from tests.benchmarks.mutants.faults import planted
+from tests.benchmarks.mutants.graph import Graph, changed_components
+from tests.benchmarks.mutants.planting import FAULTS
+from tests.benchmarks.mutants.settings import inferred_types
+from tests.benchmarks.mutants.verdicts import named_causes
+from tests.proof.conftest import Small
+
+from stackc.core.diagnostics import SpecError
+
+pytestmark = pytest.mark.slow
+
+PLANTED = [
+    ("weights", "one row negated", "encoder.0.mlp/MatMul"),
+    ("weights", "the weights of another layer", "encoder.1.mlp/MatMul_1"),
+    ("wiring", "two inputs swapped", "both/Concat"),
+    ("wiring", "layer skipped", "encoder.1.norm2/LayerNormalization"),
+    ("attention", "causal off by one", "encoder.0.attn/Trilu"),
+    ("attention", "heads in another order", "encoder.1.attn/Attention"),
+    ("masks", "the mask of position 4 ignored", "encoder.0.attn/Cast"),
+    ("norms", "wrong axis", "encoder.1.norm1/LayerNormalization"),
+    ("activations", "gelu of tanh in place of erf", "encoder.0.mlp/Gelu"),
+    ("sizes", "a dim frozen at 7", "encoder.1.mlp/Add_1"),
+    ("precision", "a result rounded to bfloat16", "square/MatMul"),
+    ("values", "wrong for id 7 only", "left/Gather"),
+]
+
+
+@pytest.fixture(scope="module")
+def graph(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Graph:
+    model = onnx.load(small.file(tmp_path_factory.mktemp("mutants")))
+    ops = {call.path: call.component.op for call in small.checked.program.calls}
+    return Graph(model, ops, *inferred_types(model))
+
+
+@pytest.mark.parametrize(("kind", "name", "node"), PLANTED)
+def test_a_mutant_is_blamed_on_what_was_changed(
+    kind: str, name: str, node: str, small: Small, graph: Graph, tmp_path: Path
+) -> None:
+    named = [fault for fault in FAULTS if (fault.kind, fault.name) == (kind, name)]
+    (fault,) = (fault for fault in named if graph.node(node).op_type in (fault.op_types or [graph.node(node).op_type]))
+    mutant = planted(fault, graph, node)
+    assert mutant is not None, "the fault does not fit the node"
+    onnx.save(mutant.model, tmp_path / "model.onnx")
+
+    with pytest.raises(SpecError) as caught:
+        small.prove(tmp_path / "model.onnx")
+    program = small.checked.program
+    blamed = {path for diagnostic in caught.value.diagnostics for path in named_causes(diagnostic, program)}
+    assert blamed == changed_components(graph.model, mutant.model)
+
+
+def test_every_class_of_faults_is_planted() -> None:
+    assert {kind for kind, _, _ in PLANTED} == {fault.kind for fault in FAULTS}
