@@ -47,7 +47,7 @@ def sites(fault: Fault, graph: Graph) -> Iterator[str]:
 
 def planted(fault: Fault, graph: Graph, name: str) -> Graph | None:
     """Return a copy of a graph with the fault at a node; None if it does not apply there."""
-    copy = Graph(graph.model, graph.ops, graph.types, graph.ranks)
+    copy = Graph(graph.model, graph.ops, graph.types, graph.ranks, graph.largest)
     try:
         fault.plant(copy, copy.node(name))
     except NotHere:

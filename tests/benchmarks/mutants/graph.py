@@ -24,17 +24,20 @@ class NotHere(Exception):
 class Graph:
     """A flat model with its weights inside.
 
-    `ops` has the op of every component by its path, `types` and `ranks` what onnx infers of its tensors.
+    `ops` has the op of every component by its path, `types` and `ranks` what onnx infers of its tensors; `largest` is
+    the largest size that a dim may have.
     """
 
     def __init__(
-        self, model: onnx.ModelProto, ops: Mapping[str, str], types: Mapping[str, int], ranks: Mapping[str, int]
-    ) -> None:
+        self, model: onnx.ModelProto, ops: Mapping[str, str], types: Mapping[str, int], ranks: Mapping[str, int],
+        largest: int,
+    ) -> None:  # fmt: skip
         self.model = onnx.ModelProto()
         self.model.CopyFrom(model)
         self.ops = ops
         self.types = types
         self.ranks = ranks
+        self.largest = largest
         self.count = 0
 
     @property

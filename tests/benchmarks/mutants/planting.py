@@ -13,7 +13,7 @@ from tests.benchmarks.mutants.faults import FAULTS as FAULTS
 from tests.benchmarks.mutants.faults import planted, sites
 from tests.benchmarks.mutants.graph import changed_components
 from tests.benchmarks.mutants.peers import ATOLS, Peers
-from tests.benchmarks.mutants.settings import Setting, Subject
+from tests.benchmarks.mutants.settings import SMALL, Setting, Subject
 from tests.benchmarks.mutants.table import Outcome
 from tests.benchmarks.mutants.verdicts import prove_mutant
 
@@ -25,7 +25,10 @@ def offers(seed: int, setting: Setting) -> dict[int, str]:
     """Return a node for each fault that fits any, in an order that the seed determines."""
     graph = Subject.of(setting).graph
     nodes = {}
+    only = SMALL[setting.spec].only
     for number, fault in enumerate(FAULTS):
+        if only and fault.name not in only:
+            continue
         names = list(sites(fault, graph))
         shuffled = random.Random(f"{seed}:{setting}:{fault.name}").sample(names, len(names))
         name = next((name for name in shuffled if planted(fault, graph, name)), None)

@@ -160,12 +160,12 @@ def shift_slice(graph: Graph, node: onnx.NodeProto) -> None:
     node.input[1], node.input[2] = one, graph.insert(node, "Add", [node.input[2], one])
 
 
-@fault("sizes", "positions clipped at 20", "Slice", rare=True)
+@fault("sizes", "positions of a table clipped", "Slice", rare=True)
 def clip_positions(graph: Graph, node: onnx.NodeProto) -> None:
-    """From position 20 on every position has the vector of the twentieth."""
+    """From half of the table on every position has the vector of the one in the middle."""
     in_op(graph, node, "learned_position")
     numbers = _numbers(graph, node, node.input[2])
-    clipped = graph.insert(node, "Min", [numbers, graph.constant(19, "int64")])
+    clipped = graph.insert(node, "Min", [numbers, graph.constant(graph.largest // 2, "int64")])
     graph.replace_node(node, "Gather", [node.input[0], clipped], axis=0)
 
 
@@ -174,13 +174,18 @@ def _numbers(graph: Graph, node: onnx.NodeProto, length: str) -> str:
     return graph.insert(node, "Range", [zero, graph.insert(node, "Squeeze", [length]), one])
 
 
-@fault("sizes", "wrong beyond position 24", "Add", "MatMul", "LayerNormalization", "RMSNormalization", rare=True)
+@fault("sizes", "rotary positions clipped", "Range", rare=True)
+def clip_rotary(graph: Graph, node: onnx.NodeProto) -> None:
+    """Positions beyond three quarters of the largest size are that number."""
+    in_op(graph, node, "attention", "sinusoidal_position")
+    inner, output = graph.take_output(node)
+    dtype = "float32" if graph.types.get(output) == onnx.TensorProto.FLOAT else "int64"
+    graph.insert(node, "Min", [inner, graph.constant(graph.largest * 3 // 4, dtype)], output, after=True)
+
+
+@fault("sizes", "wrong beyond three quarters of the positions", "Add", "MatMul", "LayerNormalization", rare=True)
 def wrong_beyond(graph: Graph, node: onnx.NodeProto) -> None:
-    """What is computed at positions from 24 on is a thousandth too large."""
-    _wrong_from(graph, node, 24)
-
-
-def _wrong_from(graph: Graph, node: onnx.NodeProto, position: int) -> None:
+    """What is computed there is a thousandth too large."""
     in_op(graph, node, "mlp", "attention", "layer_norm", "rms_norm")
     if not graph.is_last(node) or graph.ranks.get(node.output[0]) != 3:
         raise NotHere
@@ -188,7 +193,7 @@ def _wrong_from(graph: Graph, node: onnx.NodeProto, position: int) -> None:
     length = graph.insert(node, "Shape", [inner], start=1, end=2, after=True)
     last = graph.producer(length)
     assert last is not None, "it was just inserted"
-    zero, one, start = (graph.constant(x, "int64") for x in (0, 1, position))
+    zero, one, start = (graph.constant(x, "int64") for x in (0, 1, graph.largest * 3 // 4))
     scalar, numbers, beyond, column, factor = (graph.fresh(node) for _ in range(5))
 
     # inserted in reverse: each is put right behind the node that computes the length

@@ -45,7 +45,9 @@ def prove_mutant(subject: Subject, path: Path, *, per_component: bool = False) -
                 threads=1, per_component=per_component,
             )  # fmt: skip
     except SpecError as error:
-        blamed = frozenset(name for diagnostic in error.diagnostics for name in named_causes(diagnostic, checked.program))
+        blamed = frozenset(
+            name for diagnostic in error.diagnostics for name in named_causes(diagnostic, checked.program)
+        )
         before = not rows or refused_without_spread(rows[0])
         return Judgement(True, blamed, before, error.diagnostics[0].message)
     return Judgement(False, frozenset(), refused_without_spread(rows[0]), "")

@@ -127,6 +127,8 @@ def swap_keys_and_values(graph: Graph, node: onnx.NodeProto) -> None:
 @fault("attention", "causal dropped", "Trilu")
 def drop_causal(graph: Graph, node: onnx.NodeProto) -> None:
     in_op(graph, node, "attention")
+    if graph.attribute(node, "upper").i:
+        raise NotHere
     graph.replace_node(node, "Identity", [node.input[0]])
 
 
@@ -147,6 +149,15 @@ def drop_first_condition(graph: Graph, node: onnx.NodeProto) -> None:
 @fault("attention", "the other condition of a mask dropped", "And")
 def drop_second_condition(graph: Graph, node: onnx.NodeProto) -> None:
     in_op(graph, node, "attention")
+    graph.replace_node(node, "Identity", [node.input[0]])
+
+
+@fault("attention", "window dropped", "Trilu")
+def drop_window(graph: Graph, node: onnx.NodeProto) -> None:
+    """Keep positions however far back they are: a window is an upper triangle."""
+    in_op(graph, node, "attention")
+    if not graph.attribute(node, "upper").i:
+        raise NotHere
     graph.replace_node(node, "Identity", [node.input[0]])
 
 
@@ -223,7 +234,7 @@ def shift_queries(graph: Graph, node: onnx.NodeProto) -> None:
 def shift_positions(graph: Graph, node: onnx.NodeProto) -> None:
     """Positions from one on; nothing changes where only their differences count."""
     inner, output = graph.take_output(node)
-    one = graph.constant(1, "float32" if graph.types.get(inner) == 1 or "Cast" in node.input[1] else "int64")
+    one = graph.constant(1, "float32" if graph.types.get(output) == onnx.TensorProto.FLOAT else "int64")
     graph.insert(node, "Add", [inner, one], output, after=True)
 
 
