@@ -17,7 +17,8 @@ One function for each stage, as far as its command goes and without printing any
 
 Everything that is wrong with a spec is raised together, as one `SpecError`. Importing stackc loads none of the stages:
 each function loads what it needs when it is first called, and only `module`, `build`, `bench`, `reduce` and
-`show(…, "torch")` need PyTorch.
+`show(…, "torch")` need PyTorch. An interrupt (Ctrl-C) waits for the end of an import, so that the next call finds
+nothing half imported.
 """
 
 import sys
@@ -32,6 +33,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from stackc._version import __version__
+from stackc.core.interrupts import whole_imports
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -104,6 +106,7 @@ if not TYPE_CHECKING:  # a type checker knows them from above, and with this it 
         return getattr(import_module(_TYPES[name]), name)
 
 
+@whole_imports()
 def load(spec: SpecPath) -> "Document":
     """Parse a spec as it is written: YAML, a Mermaid file, or a block of Markdown (`README.md#NAME`).
 
@@ -117,6 +120,7 @@ def load(spec: SpecPath) -> "Document":
     return parse(load_source(Path(spec)))
 
 
+@whole_imports()
 def check(
     spec: "SpecPath | Document",
     *,
@@ -143,6 +147,7 @@ def check(
 def show(spec: "SpecPath | Document | Checked", form: Text = "mermaid", *, depth: int = 1) -> str: ...
 @overload
 def show(spec: "SpecPath | Document | Checked", form: Literal["png"], *, depth: int = 1) -> bytes: ...
+@whole_imports()
 def show(
     spec: "SpecPath | Document | Checked", form: Text | Literal["png"] = "mermaid", *, depth: int = 1
 ) -> str | bytes:
@@ -165,6 +170,7 @@ def show(
     return render_picture(checked.typed, checked.sources, form, depth).data
 
 
+@whole_imports()
 def plan(
     spec: "SpecPath | Document | Checked",
     *,
@@ -185,6 +191,7 @@ def plan(
     return make_plan(_checked(spec, params, dims).typed, depth, size)
 
 
+@whole_imports()
 def diff(
     before: "SpecPath | Document | Checked",
     after: "SpecPath | Document | Checked",
@@ -198,6 +205,7 @@ def diff(
     return compare(_checked(before, params, dims).typed, _checked(after, params, dims).typed)
 
 
+@whole_imports()
 def module(
     spec: "SpecPath | Document | Checked",
     *,
@@ -232,6 +240,7 @@ def module(
     return lowered
 
 
+@whole_imports()
 def build(spec: SpecPath, options: "Options | None" = None, *, progress: "Progress | None" = None) -> "Built":
     """Build a spec into `exported/NAME/`: exported to ONNX, proven equal to its PyTorch module, and measured.
 
@@ -246,6 +255,7 @@ def build(spec: SpecPath, options: "Options | None" = None, *, progress: "Progre
     return build(Path(spec), options, progress or no_progress)
 
 
+@whole_imports()
 def run(
     artifact: SpecPath, inputs: "Mapping[str, ArrayLike]", *, provider: str = "auto", threads: int | None = None
 ) -> "dict[str, NDArray[Any]]":
@@ -264,6 +274,7 @@ def run(
     return run_artifact(Path(artifact), feeds, provider, threads=threads)
 
 
+@whole_imports()
 def verify(artifact: SpecPath, *, provider: str = "auto", threads: int | None = None) -> "Verified":
     """Verify the artifact of a build: every hash, the ONNX checker, and the recorded outputs; without PyTorch.
 
@@ -276,6 +287,7 @@ def verify(artifact: SpecPath, *, provider: str = "auto", threads: int | None = 
     return verify(Path(artifact), provider, threads=threads)
 
 
+@whole_imports()
 def bench(
     *targets: SpecPath,
     engines: Sequence[str] = (),

@@ -182,9 +182,7 @@ def build_until(
     return stages, tuple(options.out / name for name in names) if options.out else ()
 
 
-def run_stages(
-    stages: Stages, options: Options, folder: Path, progress: Progress, last: Stage | None = None
-) -> None:
+def run_stages(stages: Stages, options: Options, folder: Path, progress: Progress, last: Stage | None = None) -> None:
     """Run the stages that write files: those after check and weights, up to `last`; all of them if it is None.
 
     Requires what check and weights made, and an empty `folder`; ensures that `stages` has what each stage made, and

@@ -45,7 +45,10 @@ def _loaded(point: EntryPoint) -> type[Component]:
 
     try:
         loaded = point.load()
-    except Exception as error:  # code of another package, which may raise anything
+    except BaseException as error:  # code of another package, which may raise anything
+        REGISTRY.discard_unloaded()
+        if not isinstance(error, Exception):  # an interrupt
+            raise
         raise PluginError(f"{what} cannot be loaded: {type(error).__name__}: {error}") from error
 
     if REGISTRY.get(point.name) is not loaded:

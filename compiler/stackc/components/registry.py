@@ -7,6 +7,7 @@ off the text of the family files which of them declares which op, and no list ha
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,18 +37,27 @@ class Registry(MutableMapping[str, "type[Component]"]):
         }
 
     def __getitem__(self, op: str) -> type[Component]:
-        if op not in self._classes and op in self._modules:
-            import_module(self._modules[op])
+        if op in self._modules:
+            import_module(self._modules[op])  # again if an import was interrupted, which may have left some classes
         return self._classes[op]
 
     def __setitem__(self, op: str, component: type[Component]) -> None:
-        """Add a component. Raises ValueError if another class has the op."""
-        if op in self._classes or self._modules.get(op, component.__module__) != component.__module__:
+        """Add a component. Raises ValueError if another class has the op.
+
+        A class of the same name and module is no other: its module is imported anew, after an interrupted import.
+        """
+        earlier = self._classes.get(op, component)
+        is_other = (earlier.__module__, earlier.__qualname__) != (component.__module__, component.__qualname__)
+        if is_other or self._modules.get(op, component.__module__) != component.__module__:
             raise ValueError(f"two components have the op '{op}'")
         self._classes[op] = component
 
     def __delitem__(self, op: str) -> None:
         del self._classes[op]
+
+    def discard_unloaded(self) -> None:
+        """Drop the classes of modules that are not loaded: their import failed after they were declared."""
+        self._classes = {op: cls for op, cls in self._classes.items() if cls.__module__ in sys.modules}
 
     def __contains__(self, op: object) -> bool:
         return op in self._modules or op in self._classes

@@ -6,6 +6,7 @@ value_range.py  what an input may hold
 suggestions.py  near names for "did you mean"
 confusables.py  characters that look like ASCII but are not
 plurals.py      counts with their noun in the right number
+interrupts.py   interrupts that wait for the end of an import
 progress.py     the stages of a build by name, and the callback that reports progress
 torch_internals.py  the private and experimental APIs of PyTorch, in one place
 special_files.py  pipes, sockets and devices where a file is expected
