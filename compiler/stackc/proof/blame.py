@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from stackc.components.custom.foreign_errors import describe as describe_error
 from stackc.core.diagnostics import Diagnostic, Note, Span, SpecError
 from stackc.core.value_range import ValueRange
 from stackc.ir.program import Program
+from stackc.proof.component_batch import prove_together
 from stackc.proof.component_subgraph import ModelUnderTest
 from stackc.proof.components import Draw, Reference, prove_components
 from stackc.proof.eager import run_call
@@ -29,8 +31,10 @@ def failing_components(
     under_test: ModelUnderTest, reference: Reference, draws: Iterable[Draw]
 ) -> tuple[ComponentRow, ...]:
     """Return the rows of the components that fail on their own, at the first draw that has any."""
-    for draw in draws:
-        rows = prove_components(under_test, reference, [draw], calls=under_test.program.calls, inherited=False)
+    calls, tried = under_test.program.calls, list(draws)
+    one_by_one = (prove_components(under_test, reference, [draw], calls=calls, inherited=False) for draw in tried)
+    together = (prove_together(under_test, reference, draw, calls) for draw in tried)
+    for rows in chain(together, one_by_one):
         if failing := tuple(row for row in rows if row.verdict.problem):
             return failing
     return ()

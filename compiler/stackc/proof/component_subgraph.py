@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from stackc.core.diagnostics import SpecError
 from stackc.ir.program import Call, Program
@@ -11,7 +12,7 @@ from stackc.proof.eager import Values
 from stackc.proof.shapes import frozen_dims, shape_problem
 from stackc.proof.stamped_model import StampedModel, Submodel, output_tensors
 from stackc.proof.tolerance import WORDS, Verdict, judge
-from stackc.runtime import Array, Session, open_session
+from stackc.runtime import Array, Session, ValueInfo, open_session
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,9 +28,22 @@ class ModelUnderTest:
         """The program that it was linked from."""
         return self.stamped.program
 
-    def open(self, submodel: Submodel) -> Session:
-        """Open a part of it. Raises SpecError (R405) if ONNX Runtime refuses it."""
-        return open_session(submodel.model, self.provider, threads=self.threads, tensors=submodel.weights)
+    def open(self, submodel: Submodel, *, prepack: bool = True) -> Session:
+        """Open a part of it, without `prepack` to run it once. Raises SpecError (R405) if ONNX Runtime refuses it."""
+        return open_session(
+            submodel.model, self.provider, threads=self.threads, tensors=submodel.weights, prepack=prepack
+        )
+
+
+class Runnable(Protocol):
+    """What runs a subgraph: a session, or the finished run of a batch that it was part of."""
+
+    @property
+    def inputs(self) -> tuple[ValueInfo, ...]:
+        """The inputs to feed, named by tensor."""
+
+    def run(self, feeds: Mapping[str, Array], /) -> dict[str, Array]:
+        """Return the outputs by tensor. Raises SpecError if the run fails."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,20 +57,15 @@ class ComponentSubgraph:
 
     stamped: StampedModel
     outputs: tuple[tuple[str, str], ...]
-    session: Session | None = None
+    session: Runnable | None = None
     fault: str | None = None
     remark: str | None = None
 
     @staticmethod
     def of(under_test: ModelUnderTest, call: Call) -> ComponentSubgraph:
-        """Cut out the nodes stamped with the call's path, back to the values of other components."""
+        """Cut out the nodes stamped with the call's path, back to the values of other components, and open them."""
         stamped = under_test.stamped
-        subgraph = ComponentSubgraph(stamped, tuple(output_tensors(stamped, call)))
-        missing = [tensor for _, tensor in subgraph.outputs if not stamped.has(tensor)]
-        if missing:
-            return replace(subgraph, fault=f"has no node in the file that computes '{missing[0]}'")
-
-        computed = [tensor for _, tensor in subgraph.outputs if stamped.producer(tensor) == call.path]
+        subgraph, computed = ComponentSubgraph.outline(stamped, call)
         if not computed:
             return subgraph
 
@@ -65,8 +74,27 @@ class ComponentSubgraph:
             session = under_test.open(submodel)
         except SpecError as error:
             return replace(subgraph, fault=f"does not open: {error.diagnostics[0].message}")
-        fault, remark = _frozen_problem(subgraph, session), _foreign_input(stamped, call, submodel)
-        return replace(subgraph, session=session, fault=fault, remark=remark)
+        return subgraph.opened(call, session, submodel.inputs, session.outputs)
+
+    @staticmethod
+    def outline(stamped: StampedModel, call: Call) -> tuple[ComponentSubgraph, tuple[str, ...]]:
+        """Return the subgraph of a call without what runs it, and the tensors that its nodes compute."""
+        subgraph = ComponentSubgraph(stamped, tuple(output_tensors(stamped, call)))
+        missing = [tensor for _, tensor in subgraph.outputs if not stamped.has(tensor)]
+        if missing:
+            return replace(subgraph, fault=f"has no node in the file that computes '{missing[0]}'"), ()
+
+        computed = [tensor for _, tensor in subgraph.outputs if stamped.producer(tensor) == call.path]
+        return subgraph, tuple(dict.fromkeys(computed))
+
+    def opened(
+        self, call: Call, session: Runnable, inputs: Sequence[str], outputs: Sequence[ValueInfo]
+    ) -> ComponentSubgraph:
+        """Return the subgraph with what runs it; `inputs` are its tensors, `outputs` as ONNX Runtime declares them."""
+        unknown = [name for name in inputs if name not in self.stamped.values]
+        fault = f"reads '{unknown[0]}', which is inside of another component" if unknown else None
+        remark = _foreign_input(self.stamped, call, inputs)
+        return replace(self, session=session, fault=fault or self._frozen_problem(outputs), remark=remark)
 
     def verdicts(
         self, values: Values, truth: Values, spread: Callable[[], Mapping[str, Array]], *, extreme: bool = False
@@ -122,6 +150,14 @@ class ComponentSubgraph:
         inputs = [values[self.stamped.values[x.name]] for x in self.session.inputs] if self.session else []
         return all(bool(x.isfinite().all()) for x in inputs)
 
+    def _frozen_problem(self, outputs: Sequence[ValueInfo]) -> str | None:
+        """Describe the dims that ONNX Runtime infers to be constants."""
+        value_of = {tensor: value for value, tensor in self.outputs}
+        for output in outputs:
+            if frozen := frozen_dims(output, self.stamped.program.types[value_of[output.name]]):
+                return f"has {frozen}"
+        return None
+
     def _run(self, values: Values) -> dict[str, Array] | str:
         """Return what the file computes, by tensor, or the reason why it computes nothing."""
         results: dict[str, Array] = {}
@@ -140,17 +176,8 @@ class ComponentSubgraph:
         return results
 
 
-def _frozen_problem(subgraph: ComponentSubgraph, session: Session) -> str | None:
-    """Describe the dims that ONNX Runtime infers to be constants."""
-    value_of = {tensor: value for value, tensor in subgraph.outputs}
-    for output in session.outputs:
-        if frozen := frozen_dims(output, subgraph.stamped.program.types[value_of[output.name]]):
-            return f"has {frozen}"
-    return None
-
-
-def _foreign_input(stamped: StampedModel, call: Call, submodel: Submodel) -> str | None:
+def _foreign_input(stamped: StampedModel, call: Call, inputs: Sequence[str]) -> str | None:
     """Name an input of the nodes that the spec does not connect to the component."""
     operands = {stamped.tensors[value] for value in call.inputs if value is not None}
-    foreign = [stamped.values.get(name, name) for name in submodel.inputs if name not in operands]
+    foreign = [stamped.values.get(name, name) for name in inputs if name not in operands]
     return f"in the file it reads '{foreign[0]}', which the spec does not connect to it" if foreign else None

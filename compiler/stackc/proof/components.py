@@ -53,8 +53,8 @@ class PointValues:
 
     point: Point
     values: Values
-    truth: Values | None
-    file: Values | None
+    truth: Values | None = None
+    file: Values | None = None
 
 
 def prove_components(
@@ -62,7 +62,11 @@ def prove_components(
 ) -> tuple[ComponentRow, ...]:
     """Return a row for every output of the calls at every point. Problems are in the rows: nothing is raised."""
     points = [_point_values(under_test, reference, draw, inherited) for draw in draws]
-    return tuple(row for call in calls for row in _rows(under_test, reference, call, points))
+    return tuple(
+        row
+        for call in calls
+        for row in component_rows(ComponentSubgraph.of(under_test, call), reference.double, call, points)
+    )
 
 
 def _point_values(under_test: ModelUnderTest, reference: Reference, draw: Draw, inherited: bool) -> PointValues:
@@ -71,7 +75,7 @@ def _point_values(under_test: ModelUnderTest, reference: Reference, draw: Draw, 
     every_value = frozenset(program.types)
     values = run_eager(reference.single, feeds, program, keep=every_value).values
     if not inherited:
-        return PointValues(point, values, None, None)
+        return PointValues(point, values)
 
     truth = run_eager(reference.double, feeds, program, torch.float64, keep=every_value).values
     return PointValues(point, values, truth, _file_values(under_test, feeds, values))
@@ -99,16 +103,16 @@ def _file_values(under_test: ModelUnderTest, feeds: Mapping[str, Array], values:
     return file_values
 
 
-def _rows(
-    under_test: ModelUnderTest, reference: Reference, call: Call, points: Sequence[PointValues]
+def component_rows(
+    subgraph: ComponentSubgraph, double: nn.Module, call: Call, points: Iterable[PointValues]
 ) -> Iterator[ComponentRow]:
-    subgraph = ComponentSubgraph.of(under_test, call)
+    """Yield a row for every output of a call at every point."""
     for at in points:
-        truth = run_call(reference.double, call, at.values, torch.float64)
-        spread = partial(call_spread, reference.double, call, at.values)
+        truth = run_call(double, call, at.values, torch.float64)
+        spread = partial(call_spread, double, call, at.values)
         extreme = is_extreme(at.point.draw)
         verdicts = subgraph.verdicts(at.values, dict(zip(call.outputs, truth, strict=True)), spread, extreme=extreme)
-        inherited = _inherited_errors(reference.double, call, at)
+        inherited = _inherited_errors(double, call, at)
         for value, verdict in verdicts.items():
             yield ComponentRow(call.path, call.component.op, value, at.point, verdict, call.span, inherited.get(value))
 

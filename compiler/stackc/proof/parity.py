@@ -25,6 +25,7 @@ from stackc.proof.blame import (
     producer_span,
     with_assumptions,
 )
+from stackc.proof.component_batch import cheap_draw, prove_together
 from stackc.proof.component_subgraph import ModelUnderTest
 from stackc.proof.components import Draw, Reference, prove_components
 from stackc.proof.eager import run_eager
@@ -92,12 +93,13 @@ def _prove_by_component(
     if calls := choosing_calls(program):
         rows = prove_components(under_test, reference, all_draws, calls=calls, inherited=False)
 
-    # where float32 does not determine an output, every component has to be right by itself
-    open_points = {str(row.point) for row in parity.rows if row.verdict.determined is not None}
-    open_draws = [draw for draw in all_draws if str(draw[0]) in open_points]
-    if open_draws:
-        others = tuple(call for call in program.calls if call not in calls)
-        rows += prove_components(under_test, reference, open_draws, calls=others, inherited=False)
+    # every other component is judged by itself at one point, and where float32 does not determine an output
+    others = tuple(call for call in program.calls if call not in calls)
+    undetermined = {str(row.point) for row in parity.rows if row.verdict.determined is not None}
+    cheap = cheap_draw(all_draws)
+    for draw in all_draws:
+        if draw is cheap or str(draw[0]) in undetermined:
+            rows += prove_together(under_test, reference, draw, others)
     return rows
 
 

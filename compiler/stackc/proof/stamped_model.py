@@ -6,8 +6,8 @@ Any part of it can be extracted and run on its own, with the weights of the file
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -38,12 +38,25 @@ class Submodel:
 
 
 @dataclass(frozen=True, eq=False)
+class Cut:
+    """What computes some tensors: `nodes` by index in the graph, the tensors that enter, and the initializers read."""
+
+    nodes: tuple[int, ...]
+    inputs: tuple[str, ...]
+    initializers: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class StampedModel:
-    """An ONNX file that was linked from a program. `model` does not hold the weights that are stored outside it."""
+    """An ONNX file that was linked from a program. `model` does not hold the weights that are stored outside it.
+
+    `overrides` are arrays that take the place of initializers, by name, wherever a part of the file is run.
+    """
 
     model: onnx.ModelProto
     folder: Path
     program: Program
+    overrides: Mapping[str, Array] = field(default_factory=dict)
 
     @staticmethod
     def load(path: Path, program: Program) -> StampedModel:
@@ -84,34 +97,46 @@ class StampedModel:
         that ONNX Runtime says what it infers.
         """
         wanted = tuple(dict.fromkeys(outputs))
-        search = self.parts(wanted, is_end)
+        cut = self.cut(wanted, is_end)
+        graph = onnx.GraphProto(name=self.model.graph.name)
+        graph.node.extend(self.model.graph.node[index] for index in cut.nodes)
+        graph.input.extend(self.declare(name, shaped=True) for name in cut.inputs)
+        graph.output.extend(self.declare(name, shaped=False) for name in wanted)
+        return self.submodel(graph, cut.initializers)
 
-        model = onnx.ModelProto(ir_version=self.model.ir_version, producer_name=self.model.producer_name)
-        model.opset_import.extend(self.model.opset_import)
-        graph = model.graph
-        graph.name = self.model.graph.name
-        graph.node.extend(self.model.graph.node[index] for index in sorted(search.nodes))
-        graph.initializer.extend(self.initializers[name] for name in search.initializers)
-        graph.input.extend(self._declare(name, shaped=True) for name in search.inputs)
-        graph.output.extend(self._declare(name, shaped=False) for name in wanted)
-
-        external = [t for t in graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
-        weights = {tensor.name: _mapped(tensor, self.folder) for tensor in external}
-        return Submodel(model.SerializeToString(), tuple(search.inputs), wanted, weights)
-
-    def parts(self, outputs: Iterable[str], is_end: Callable[[str], bool]) -> BackwardSearch:
-        """Return the nodes, inputs and initializers that `extract` extracts."""
-        wanted = tuple(dict.fromkeys(outputs))
-        search = BackwardSearch(self, frozenset(wanted), is_end)
-        for tensor in wanted:
+    def cut(self, outputs: Sequence[str], is_end: Callable[[str], bool]) -> Cut:
+        """Find what computes `outputs`, back to tensors that are an end; an output is never an end itself."""
+        search = _BackwardSearch(self, frozenset(outputs), is_end)
+        for tensor in outputs:
             search.follow(tensor)
-        return search
+        return Cut(tuple(sorted(search.nodes)), tuple(search.inputs), tuple(search.initializers))
+
+    def submodel(self, graph: onnx.GraphProto, initializers: Iterable[str]) -> Submodel:
+        """Return a graph of nodes of the file as a model, with these initializers of the file."""
+        model = onnx.ModelProto(ir_version=self.model.ir_version, producer_name=self.model.producer_name, graph=graph)
+        model.opset_import.extend(self.model.opset_import)
+        weights = {}
+        for name in initializers:
+            tensor = self.initializers[name]
+            if name in self.overrides or tensor.data_location == onnx.TensorProto.EXTERNAL:
+                weights[name] = self.overrides[name] if name in self.overrides else _mapped(tensor, self.folder)
+                tensor = _elsewhere(tensor)
+            model.graph.initializer.append(tensor)
+
+        inputs, outputs = ([value.name for value in side] for side in (graph.input, graph.output))
+        return Submodel(model.SerializeToString(), tuple(inputs), tuple(outputs), weights)
+
+    def with_overrides(self, overrides: Mapping[str, Array]) -> StampedModel:
+        """Return the same file with arrays in the place of some initializers."""
+        return StampedModel(self.model, self.folder, self.program, overrides)
 
     def initializer(self, name: str) -> Array | None:
         """Return the numbers of an initializer; None if there is no initializer of that name."""
         tensor = self.initializers.get(name)
         if tensor is None:
             return None
+        if name in self.overrides:
+            return self.overrides[name]
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             return _mapped(tensor, self.folder)
         return onnx.numpy_helper.to_array(tensor)
@@ -126,7 +151,8 @@ class StampedModel:
         graph = self.model.graph
         return {info.name: info.type for group in (graph.value_info, graph.output, graph.input) for info in group}
 
-    def _declare(self, tensor: str, *, shaped: bool) -> onnx.ValueInfoProto:
+    def declare(self, tensor: str, *, shaped: bool) -> onnx.ValueInfoProto:
+        """Declare a tensor of the file, with its type or with its element type alone."""
         type = self._types.get(tensor) or type_proto(self.program.types[self.values[tensor]])
         return declare(tensor, type, shaped=shaped)
 
@@ -146,7 +172,7 @@ def output_tensors(stamped: StampedModel, call: Call) -> Iterator[tuple[str, str
 
 
 @dataclass
-class BackwardSearch:
+class _BackwardSearch:
     """A walk back from the outputs: `nodes` by index, and the tensors that they read but none of them computes."""
 
     stamped: StampedModel
@@ -174,6 +200,14 @@ class BackwardSearch:
                     pending.extend(reads(self.stamped.model.graph.node[index]))
             else:
                 self.inputs[name] = None
+
+
+def _elsewhere(tensor: onnx.TensorProto) -> onnx.TensorProto:
+    """Return an initializer without its bytes, which a session gets with the model."""
+    stub = onnx.TensorProto(name=tensor.name, dims=tensor.dims, data_type=tensor.data_type)
+    stub.data_location = onnx.TensorProto.EXTERNAL
+    stub.external_data.add(key="location", value="none")
+    return stub
 
 
 def _mapped(tensor: onnx.TensorProto, folder: Path) -> Array:

@@ -21,16 +21,16 @@ def structure_of(stamped: StampedModel, call: Call) -> Hashable:
     """
     outputs = [tensor for _, tensor in output_tensors(stamped, call)]
     computed = [tensor for tensor in outputs if stamped.producer(tensor) == call.path]
-    parts = stamped.parts(computed, stamped.values.__contains__)
+    cut = stamped.cut(computed, stamped.values.__contains__)
 
     ports = reversed([*enumerate(call.inputs)])
     names = {stamped.tensors[value]: f"port {port}" for port, value in ports if value is not None}
-    names |= {name: _initializer_text(stamped.initializers[name]) for name in parts.initializers}
+    names |= {name: _initializer_text(stamped.initializers[name]) for name in cut.initializers}
 
     def local(name: str) -> str:
         return names.setdefault(name, f"value {len(names)}")
 
-    nodes = [renamed(stamped.model.graph.node[index], local) for index in sorted(parts.nodes)]
+    nodes = [renamed(stamped.model.graph.node[index], local) for index in cut.nodes]
     texts = [node.SerializeToString(deterministic=True) for node in nodes]
     return tuple(texts), tuple(map(local, outputs))
 

@@ -98,12 +98,14 @@ def open_session(
     tensors: Feeds | None = None,
     stream: int | None = None,
     optimize: bool = True,
+    prepack: bool = True,
 ) -> Session:
     """Open a model, from its file or serialized, on a provider: "cpu", "cuda", "tensorrt", or "auto".
 
     `threads` is the number for one operation, None for all cores; `deterministic` forbids kernels whose result changes
     from run to run; `tensors` are the initializers that a serialized model does not contain; `stream` is the CUDA
-    stream to run on, as a number; `optimize=False` runs the graph as it is written. Raises SpecError: R400 to R404 if
+    stream to run on, as a number; `optimize=False` runs the graph as it is written; `prepack=False` opens without
+    copying matrices into the layout of the kernels, for a session that is run once. Raises SpecError: R400 to R404 if
     the provider does not open, R405 if the model does not.
     """
     chosen, reason = choose(provider)
@@ -114,6 +116,8 @@ def open_session(
         options = _options(threads, deterministic, tensors or {})
         if not optimize:
             options.graph_optimization_level = onnxruntime().GraphOptimizationLevel.ORT_DISABLE_ALL
+        if not prepack:
+            options.add_session_config_entry("session.disable_prepacking", "1")
         session = open_with(chosen, model if isinstance(model, bytes) else str(model), options, stream)
     except error_types() as error:
         subject = "the model" if isinstance(model, bytes) else str(model)
