@@ -93,7 +93,10 @@ def _prove_by_component(
     if calls := choosing_calls(program):
         rows = prove_components(under_test, reference, all_draws, calls=calls, inherited=False)
 
-    # every other component is judged by itself at one point, and where float32 does not determine an output
+    # every other component is judged by itself at one point, and where float32 does not determine an output; if an
+    # output is wrong already, it is looked for at the points that show it
+    if parity.failures:
+        return rows
     others = tuple(call for call in program.calls if call not in calls)
     undetermined = {str(row.point) for row in parity.rows if row.verdict.determined is not None}
     cheap = cheap_draw(all_draws)
