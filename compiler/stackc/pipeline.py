@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from stackc.export import ExportedModel, LinkedProgram
+    from stackc.export.link import LinkedGraph
     from stackc.proof.components import Reference
     from stackc.proof.points import Point
     from stackc.proof.report import Parity
@@ -332,11 +333,11 @@ def _prove(stages: Stages, reference: Reference, folder: Path, options: Options,
     from stackc.proof.parity import prove
     from stackc.proof.reference_vectors import hold_to_original
 
-    checked, session = stages.checked, stages.session
-    assert session is not None, "prove comes after open"
+    checked, session, linked = stages.checked, stages.session, stages.linked
+    assert session is not None and linked is not None, "prove comes after export and open"
     held = hold_to_original(checked, reference, options.reference, progress, random_weights=stages.weights is None)
     parity = prove(
-        checked.program, reference, session, folder / MODEL, checked.ranges,
+        checked.program, reference, session, folder / MODEL, checked.ranges, linked=linked.graph,
         nonfinite={output.name: frozenset(output.nonfinite) for output in checked.document.body.outputs},
         seed=options.seed, threads=options.threads, per_component=options.per_component, thorough=options.thorough,
     )  # fmt: skip

@@ -86,7 +86,10 @@ class Small:
             onnx.save(model, path)
         return path
 
-    def prove(self, path: Path, *, per_component: bool = False, thorough: bool = False) -> Parity:
+    def prove(
+        self, path: Path, *, per_component: bool = False, thorough: bool = False, compare: bool = True
+    ) -> Parity:
+        """Prove a file, its tensors compared with the parameters unless not `compare`."""
         session = open_session(path, "cpu", threads=1)
         checked = self.checked
         return prove(
@@ -95,6 +98,7 @@ class Small:
             session,
             path,
             checked.ranges,
+            linked=self.linked() if compare else None,
             threads=1,
             per_component=per_component,
             thorough=thorough,

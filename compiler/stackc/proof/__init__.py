@@ -8,6 +8,8 @@ stamped_model.py       the ONNX file taken apart by the stamps of its nodes
 component_subgraph.py  the nodes of one component, run on their own and judged
 components.py          every component proven on its own
 component_batch.py     many components in one run, each still on its own
+file_tensors.py        every tensor of the file against the parameters it comes from
+weight_subgraphs.py    what is calculated from parameters alone, calculated anew
 sections.py            the file cut at discrete choices, such as an argmax
 shapes.py              names, types and shapes of the file against those of the program
 jitter.py              how far the truth moves with the roundings of float32, by Monte Carlo arithmetic

@@ -19,6 +19,7 @@ from stackc.proof.component_batch import prove_together
 from stackc.proof.component_subgraph import ModelUnderTest
 from stackc.proof.components import Draw, Reference, prove_components
 from stackc.proof.eager import run_call
+from stackc.proof.file_tensors import FileTensors, TensorProblem
 from stackc.proof.points import Point
 from stackc.proof.report import ComponentRow, ParityRow
 from stackc.runtime import Array
@@ -40,17 +41,22 @@ def failing_components(
     return ()
 
 
-def parity_failure(program: Program, failed: Sequence[ParityRow], failing: Sequence[ComponentRow]) -> SpecError:
-    """Return a P701 for each line of the spec with a failing component, or for each output if no component fails
-    alone."""
+def parity_failure(
+    program: Program, failed: Sequence[ParityRow], failing: Sequence[ComponentRow], tensors: FileTensors
+) -> SpecError:
+    """Return a P701 for each line of the spec with a failing component, and each wrong tensor of other components; or
+    for each output if no component fails alone."""
     first_rows = _first_of_each_output(failed)
-    if failing:
-        notes = tuple(
-            Note(f"it shows in the output '{row.output}': at {row.point} it {row.verdict.problem}", span)
-            for row in first_rows
-            if (span := producer_span(program, row.output))
-        )
-        return SpecError(*component_errors(failing, notes))
+    notes = tuple(
+        Note(f"it shows in the output '{row.output}': at {row.point} it {row.verdict.problem}", span)
+        for row in first_rows
+        if (span := producer_span(program, row.output))
+    )
+    explained = {problem.tensor for row in failing for problem in tensors.of_component(row.path)}
+    others = [problem for problem in tensors.problems if problem.tensor not in explained]
+    if failing or others:
+        errors = component_errors([_with_tensors(row, tensors) for row in failing], notes)
+        return SpecError(*errors, *tensor_errors(others, () if failing else notes))
 
     hint = (
         "each component alone is within its tolerance: ONNX Runtime fuses nodes across components, or small errors "
@@ -59,6 +65,19 @@ def parity_failure(program: Program, failed: Sequence[ParityRow], failing: Seque
     return SpecError(
         *(Diagnostic("P701", _output_problem(row), producer_span(program, row.output), hint) for row in first_rows)
     )
+
+
+def _with_tensors(row: ComponentRow, tensors: FileTensors) -> ComponentRow:
+    """Return the row of a failing component with the first of its tensors that is wrong in its problem."""
+    problems = tensors.of_component(row.path)
+    if not problems:
+        return row
+    return replace(row, verdict=replace(row.verdict, problem=f"{row.verdict.problem}; {problems[0].remark}"))
+
+
+def tensor_errors(problems: Sequence[TensorProblem], notes: tuple[Note, ...] = ()) -> list[Diagnostic]:
+    """Return a P701 for each wrong tensor of the file, at most `MOST_LINES`."""
+    return [problem.diagnostic(notes) for problem in problems[:MOST_LINES]]
 
 
 def interface_failure(problems: Sequence[Diagnostic], failing: Sequence[ComponentRow]) -> SpecError:

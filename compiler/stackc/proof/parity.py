@@ -16,6 +16,7 @@ from stackc.components.custom.foreign_errors import RAISED
 from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.core.types import TensorType
 from stackc.core.value_range import ValueRange
+from stackc.export.link import LinkedGraph
 from stackc.ir.program import Program
 from stackc.proof.blame import (
     eager_failure,
@@ -23,12 +24,14 @@ from stackc.proof.blame import (
     interface_failure,
     parity_failure,
     producer_span,
+    tensor_errors,
     with_assumptions,
 )
 from stackc.proof.component_batch import cheap_draw, prove_together
 from stackc.proof.component_subgraph import ModelUnderTest
 from stackc.proof.components import Draw, Reference, prove_components
 from stackc.proof.eager import run_eager
+from stackc.proof.file_tensors import FileTensors, compare_tensors
 from stackc.proof.jitter import model_spread
 from stackc.proof.points import draws, is_cheap
 from stackc.proof.report import ComponentRow, Parity, ParityRow, Vectors
@@ -49,6 +52,7 @@ def prove(
     model: Path,
     ranges: Mapping[str, ValueRange],
     *,
+    linked: LinkedGraph | None = None,
     nonfinite: Mapping[str, Set[str]] | None = None,
     seed: int = 0,
     threads: int | None = None,
@@ -56,12 +60,13 @@ def prove(
     thorough: bool = False,
 ) -> Parity:
     """Run the reference and the file at every point of the contract; `session` is the file `model`, opened with
-    `threads`. `nonfinite` has those of "nan", "inf" and "-inf" that each output is meant to hold.
+    `threads`, and `linked` what it was written from: without it the tensors of the file are not compared with those of
+    the module. `nonfinite` has those of "nan", "inf" and "-inf" that each output is meant to hold.
 
-    Raises SpecError: P701 if an output, or a component on its own, is too far off, at the line of the component at
-    fault; P702 if the inputs or outputs of the file are not those of the spec, P704 if one of their dims has become a
-    number; P703 if the module changes its own state in eval mode; P705 if the module fails in PyTorch;
-    P706 if an output is not finite in float64, at the component where that begins.
+    Raises SpecError: P701 if an output, a component on its own, or a tensor of the file is too far off, at the line of
+    the component at fault; P702 if the inputs or outputs of the file are not those of the spec, P704 if one of their
+    dims has become a number; P703 if the module changes its own state in eval mode; P705 if the module fails in
+    PyTorch; P706 if an output is not finite in float64, at the component where that begins.
     """
     under_test = ModelUnderTest(StampedModel.load(model, program), session.provider, threads)
     all_draws: list[Draw] = list(draws(program, ranges, seed=seed, thorough=thorough))
@@ -72,9 +77,15 @@ def prove(
         parity, all_draws = _prove_outputs(sections, reference, all_draws, nonfinite or {})
         _require_unchanged(reference)
 
+        tensors = compare_tensors(under_test.stamped, linked, reference.module) if linked else FileTensors(0, ())
         components = _prove_by_component(under_test, reference, all_draws, parity, per_component)
-        parity = replace(parity, rows=(*parity.rows, *_choice_rows(sections, components)), components=components)
-        _require_passed(under_test, reference, all_draws, parity)
+        parity = replace(
+            parity,
+            rows=(*parity.rows, *_choice_rows(sections, components)),
+            components=components,
+            tensors=tensors.compared,
+        )
+        _require_passed(under_test, reference, all_draws, parity, tensors)
         return prove_sizes(under_test, reference, parity, ranges, seed=seed, thorough=thorough)
     except SpecError as error:
         raise with_assumptions(error, ranges) from error
@@ -107,7 +118,7 @@ def _prove_by_component(
 
 
 def _require_passed(
-    under_test: ModelUnderTest, reference: Reference, all_draws: Sequence[Draw], parity: Parity
+    under_test: ModelUnderTest, reference: Reference, all_draws: Sequence[Draw], parity: Parity, tensors: FileTensors
 ) -> None:
     """Raise SpecError with P706 for outputs that are not finite in float64, and P701 for those that are too far off."""
     program, failures = under_test.program, parity.failures
@@ -120,7 +131,9 @@ def _require_passed(
         failed_points = [str(row.point) for row in differing]
         failed = [(point, feeds) for point, feeds in all_draws if str(point) in failed_points]
         failing = failing or failing_components(under_test, reference, failed)
-        diagnostics += parity_failure(program, differing, failing).diagnostics
+        diagnostics += parity_failure(program, differing, failing, tensors).diagnostics
+    elif tensors.problems:
+        diagnostics += tensor_errors(tensors.problems)
     if diagnostics:
         raise SpecError(*diagnostics)
 

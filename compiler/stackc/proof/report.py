@@ -66,7 +66,8 @@ class Parity:
     """The rows of a proof, and the inputs and PyTorch's outputs at one point, to verify the file with later.
 
     `probes` are components at sizes that no whole pass reaches; `coverage` is up to which size each dim is proven.
-    `masked` has more such inputs and outputs, by draw: with every mask full and with every mask empty, if there are masks.
+    `masked` has more such inputs and outputs, by draw: with every mask full, and with every mask empty.
+    `tensors` is how many tensors of the file were compared with the parameters that they come from.
     """
 
     rows: tuple[ParityRow, ...]
@@ -76,6 +77,7 @@ class Parity:
     probes: tuple[ComponentRow, ...] = ()
     coverage: tuple[DimCoverage, ...] = ()
     masked: Mapping[str, Vectors] = field(default_factory=dict)
+    tensors: int = 0
 
     @property
     def failures(self) -> tuple[ParityRow, ...]:
