@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stackc.artifact.manifest import Manifest
+from stackc.core.plurals import counted
 from stackc.core.types import DimRange
 from stackc.core.value_range import ValueRange
 from stackc.frontend import Checked
@@ -80,6 +81,7 @@ def _proof_section(parity: Parity | None, *, random: bool) -> dict[str, Any] | N
         "gaps": gap_lines(parity.coverage),
         "probes": [_component_row(row) for row in worst_first(parity.probes)[:MOST_ROWS]],
         "hidden": sum(max(0, len(each) - MOST_ROWS) for each in (rows, components, parity.probes)),
+        "tensors": counted(parity.tensors, "tensor"),
     }
 
 

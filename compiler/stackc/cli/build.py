@@ -148,7 +148,7 @@ def _report_stop(until: Stage, stages: Stages, files: Sequence[Path], *, hint: s
 
 
 def _print_parity(parity: Parity | None, file: Path | None) -> None:
-    """Print the table of the proof, and that of its components if there are any; `file` has all rows."""
+    """Print the table of the proof, and that of its components if their errors were told apart; `file` has all rows."""
     if parity is None:
         return
     from stackc.proof.report import numbers_text
@@ -160,7 +160,8 @@ def _print_parity(parity: Parity | None, file: Path | None) -> None:
     columns = [Column(title) for title in ("output", "sizes", "numbers", "PyTorch", "ONNX", "allowed", "made by")]
     print_table(columns, rows, caption="Largest distance from the truth, the module in float64:")
     _print_coverage(parity)
-    _print_components(parity, file)
+    if any(row.inherited is not None for row in parity.components):
+        _print_components(parity, file)
 
 
 def _print_coverage(parity: Parity) -> None:
@@ -201,9 +202,6 @@ SHOWN = 20
 def _print_components(parity: Parity, file: Path | None) -> None:
     """Print every component at its worst point, the worst component first."""
     components = parity.by_component()
-    if not components:
-        return
-
     rows = []
     for row in components[:SHOWN]:
         inherited = "–" if row.inherited is None else f"{row.inherited:.1e}"

@@ -10,6 +10,7 @@ components.py          every component proven on its own
 component_batch.py     many components in one run, each still on its own
 file_tensors.py        every tensor of the file against the parameters it comes from
 weight_subgraphs.py    what is calculated from parameters alone, calculated anew
+jittered_parameters.py the model with other numbers in its constant parameters
 sections.py            the file cut at discrete choices, such as an argmax
 shapes.py              names, types and shapes of the file against those of the program
 jitter.py              how far the truth moves with the roundings of float32, by Monte Carlo arithmetic

@@ -33,13 +33,14 @@ from stackc.proof.components import Draw, Reference, prove_components
 from stackc.proof.eager import run_eager
 from stackc.proof.file_tensors import FileTensors, compare_tensors
 from stackc.proof.jitter import model_spread
+from stackc.proof.jittered_parameters import JitteredModel, jitter_constants, jittered_point
 from stackc.proof.points import draws, is_cheap
 from stackc.proof.report import ComponentRow, Parity, ParityRow, Vectors
 from stackc.proof.sections import Sections, choosing_calls
 from stackc.proof.shapes import interface_problems, shape_problem
 from stackc.proof.size_proof import prove_sizes
 from stackc.proof.stamped_model import StampedModel
-from stackc.proof.tolerance import WORDS, Verdict, judge
+from stackc.proof.tolerance import WORDS, Verdict, beyond_pytorch, judge
 from stackc.proof.undefined import undefined_failures
 from stackc.proof.value_draws import is_extreme
 from stackc.runtime import Array, Session
@@ -86,9 +87,35 @@ def prove(
             tensors=tensors.compared,
         )
         _require_passed(under_test, reference, all_draws, parity, tensors)
+
+        if linked and (jittered := jitter_constants(under_test, reference, linked)):
+            parity = _prove_jittered(jittered, cheap_draw(all_draws), parity, nonfinite or {})
         return prove_sizes(under_test, reference, parity, ranges, seed=seed, thorough=thorough)
     except SpecError as error:
         raise with_assumptions(error, ranges) from error
+
+
+def _prove_jittered(model: JitteredModel, draw: Draw, parity: Parity, nonfinite: Mapping[str, Set[str]]) -> Parity:
+    """Judge the outputs, and the components with jittered parameters, at one point; return the parity with these rows.
+
+    Numbers that PyTorch itself cannot compute there are left out. Raises SpecError (P701).
+    """
+    under_test, reference = model.under_test, model.reference
+    draw = (jittered_point(draw[0]), draw[1])
+    try:
+        components = prove_together(under_test, reference, draw, model.calls)
+    except RAISED:
+        return parity  # the module itself refuses such parameters
+    rows, _ = _prove_point(Sections.of(under_test, None), reference, draw, nonfinite)
+
+    rows = [row for row in rows if not beyond_pytorch(row.verdict)]
+    components = tuple(row for row in components if not beyond_pytorch(row.verdict))
+    differing = [row for row in rows if row.verdict.problem]
+    failing = tuple(row for row in components if row.verdict.problem)
+    if differing or failing:
+        failing = failing or failing_components(under_test, reference, [draw])
+        raise parity_failure(under_test.program, differing, failing, FileTensors(0, ()))
+    return replace(parity, rows=(*parity.rows, *rows), components=(*parity.components, *components))
 
 
 def _prove_by_component(

@@ -19,6 +19,7 @@ PRIME_BUDGET = 3e9  # of one at primes: there are two of them
 MEMORY_BUDGET = 1 << 30  # bytes of all values of a forward pass in float64, which the proof by components holds at once
 VALUE_BUDGET = 6e9  # of all passes at small sizes that draw other values
 ID_DRAWS = 4  # at most, for ids that no other draw has room for
+JITTERED = "jittered"  # the name of the point at which parameters that start constant hold other numbers
 # distinct sizes, so that two dims that are mixed up do not agree by chance; smaller ones for larger models
 _PRIMES = ((3, 13, 7, 11, 5, 17, 19, 23), (3, 5, 7, 11, 13, 17, 19, 23), (2, 3, 5, 7, 11, 13, 17, 19))
 

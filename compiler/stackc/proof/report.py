@@ -1,4 +1,4 @@
-"""What a proof found, as data: a row for each output and point, and on demand one for each component and point."""
+"""What a proof found, as data: rows of outputs and of components, each at one point."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from stackc.core.diagnostics import Span
 from stackc.core.plurals import counted
 from stackc.proof.coverage import DimCoverage, coverage_text
-from stackc.proof.points import Point
+from stackc.proof.points import JITTERED, Point
 from stackc.proof.tolerance import RULE, Verdict
 from stackc.proof.value_draws import is_extreme
 from stackc.runtime import Array
@@ -113,16 +113,17 @@ class Parity:
         """
         most: dict[str, float] = {}
         for row in self.declared:
-            if row.output in self.outputs:
+            if row.output in self.outputs and row.point.name != JITTERED:
                 distance = min(row.verdict.allowed + row.verdict.torch, sys.float_info.max)  # JSON has no infinity
                 most[row.output] = max(most.get(row.output, 0.0), distance)
         return most
 
     def by_component(self) -> tuple[ComponentRow, ...]:
-        """Return the worst row of every component, worst component first."""
+        """Return the worst row of every component with the weights of the file, worst component first."""
         worst: dict[str, ComponentRow] = {}
         for row in worst_first(self.components):
-            worst.setdefault(row.path, row)
+            if row.point.name != JITTERED:
+                worst.setdefault(row.path, row)
         return tuple(worst.values())
 
     def describe(self, *, random_weights: bool) -> str:
@@ -133,16 +134,16 @@ class Parity:
             return f"nothing is proven of {names}: no finite number to compare{weights}"
 
         comparisons = counted(len(self.rows), "comparison")
+        apart = counted(len({row.path for row in self.components}), "component")
         undetermined = [row for row in self.declared if row.verdict.determined is not None]
         if undetermined:
             worst = max(undetermined, key=lambda row: row.verdict.determined or 0.0)
             determined = determined_text(worst.verdict.determined or 0.0)
-            components = f"its {counted(len(self.components), 'comparison')} by component decide"
-            return f"{comparisons}, '{worst.output}' is {determined}: {components}{weights}"
+            return f"{comparisons}, '{worst.output}' is {determined}: {apart} by themselves decide{weights}"
 
         ratio = max(row.verdict.ratio for row in self.rows if row.verdict.numbers)
         distance = "as exact as PyTorch" if ratio <= 1 else f"at most {ratio:.1f}× as far from the truth as PyTorch"
-        return f"{comparisons}, ONNX Runtime {distance}{self._at_extremes()}{weights}"
+        return f"{comparisons} and {apart} alone, ONNX Runtime {distance}{self._at_extremes()}{weights}"
 
     def _at_extremes(self) -> str:
         """Say that float32 leaves outputs open at extreme draws, if it does."""
@@ -153,9 +154,10 @@ class Parity:
         return f", at inputs {worst.point.draw} {determined_text(worst.verdict.determined or 0.0)}"
 
     def summary(self) -> dict[str, Any]:
-        """Return the rule and the rows of the outputs, for the manifest."""
+        """Return the rule, how much was compared, up to which sizes, and the rows of the outputs, for the manifest."""
+        counts = {"numbers": self.numbers, "tensors": self.tensors, "components": len(self.by_component())}
         rows = [row.to_json() for row in self.rows]
-        return {"rule": RULE, "numbers": self.numbers, "rows": rows, **self._coverage_json()}
+        return {"rule": RULE, **counts, "rows": rows, **self._coverage_json()}
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of parity.json: `rule` as text, `outputs` in their order, `components` worst first.
@@ -164,12 +166,14 @@ class Parity:
         the truth), `allowed`, `problem` (null if it passes) and `source`, which leads back to a line of the spec.
         `numbers` counts the numbers that were compared, `nonfinite` those that are NaN or Inf on each side.
         `spread` is null if it was not needed; `determined` says so if float32 leaves more than 1e-3 of an output open.
-        `components` is empty unless it was asked for. `probes` are rows of components at sizes that no whole pass
-        reaches; `proven` says up to which size each dim is proven, and `sizes` has it as data.
+        `probes` are rows of components at sizes that no whole pass reaches; `proven` says up to which size each dim is
+        proven, and `sizes` has it as data. At the point `jittered`, parameters that start constant hold other numbers.
+        `tensors` counts the tensors of the file that equal the parameters they come from.
         """
         components = [row.to_json() for row in worst_first(self.components)]
         rows = {"outputs": [row.to_json() for row in self.rows], "components": components}
-        return {"rule": RULE, **rows, "probes": [row.to_json() for row in self.probes], **self._coverage_json()}
+        probes = [row.to_json() for row in self.probes]
+        return {"rule": RULE, "tensors": self.tensors, **rows, "probes": probes, **self._coverage_json()}
 
     def _coverage_json(self) -> dict[str, Any]:
         return {"proven": coverage_text(self.coverage), "sizes": [dim.to_json() for dim in self.coverage]}

@@ -41,13 +41,16 @@ class Sections:
     judged: Mapping[str, str]
 
     @staticmethod
-    def of(under_test: ModelUnderTest, session: Session) -> Sections:
-        """Return the whole file, which `session` has open, or the file cut at every choice if it has any."""
+    def of(under_test: ModelUnderTest, session: Session | None) -> Sections:
+        """Return the whole file, which `session` has open, or the file cut at every choice if it has any.
+
+        Without a session the file is opened to be run once.
+        """
         program, stamped = under_test.program, under_test.stamped
         calls = choosing_calls(program)
         choices = frozenset(name for call in calls for name in call.outputs if not program.types[name].is_float)
         judged = {name: value for name, value in program.outputs.items() if value not in choices}
-        if not choices:
+        if not choices and session is not None:
             return Sections(stamped, session, choices, judged)
 
         # the floats that a choice is made from are judged too, like outputs
@@ -56,7 +59,8 @@ class Sections:
 
         ends = {stamped.tensors[name] for name in choices} | program.inputs.keys()
         computed = [name for name in judged if name not in ends]
-        opened = under_test.open(stamped.extract(computed, ends.__contains__)) if computed else None
+        submodel = stamped.extract(computed, ends.__contains__) if computed else None
+        opened = under_test.open(submodel, prepack=session is not None) if submodel else None
         return Sections(stamped, opened, choices, judged)
 
     def run(self, feeds: Mapping[str, Array], choices: Mapping[str, Array]) -> dict[str, Array] | str:

@@ -140,6 +140,11 @@ def judge(
     )
 
 
+def beyond_pytorch(verdict: Verdict) -> bool:
+    """Return whether a verdict is about numbers that are not finite in the truth, or not in PyTorch's float32."""
+    return verdict.undefined or verdict.nonfinite.torch > verdict.nonfinite.truth
+
+
 def _determined(allowed: float, truth: Array, spread: Array) -> float | None:
     """Return the share of the largest number that is allowed, if it is large; None if the output is determined."""
     if not np.isfinite(spread).all():
