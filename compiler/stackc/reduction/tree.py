@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 from stackc.artifact.lock import write_graph
 from stackc.components import REGISTRY
 from stackc.components.registry import SPECIAL_OPS
-from stackc.core.types import TensorType, ValueRange
+from stackc.core.types import TensorType
+from stackc.core.value_range import ValueRange
 from stackc.ir.model import Graph
 from stackc.spec.document import BlockDecl, Body, DimDecl, Document, InputDecl, NodeEntry, ParamDecl
 from stackc.spec.reader import parse
