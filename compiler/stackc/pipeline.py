@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from stackc.export import ExportedModel, LinkedProgram
-    from stackc.export.link import LinkedGraph
     from stackc.proof.components import Reference
     from stackc.proof.points import Point
     from stackc.proof.report import Parity

@@ -86,9 +86,7 @@ class Small:
             onnx.save(model, path)
         return path
 
-    def prove(
-        self, path: Path, *, per_component: bool = False, thorough: bool = False, compare: bool = True
-    ) -> Parity:
+    def prove(self, path: Path, *, per_component: bool = False, thorough: bool = False, compare: bool = True) -> Parity:
         """Prove a file, its tensors compared with the parameters unless not `compare`."""
         session = open_session(path, "cpu", threads=1)
         checked = self.checked

@@ -20,7 +20,7 @@ from stackc.frontend import Overrides, check_source, check_spec
 from stackc.pipeline import Options, build_until
 from stackc.proof import points, probes
 from stackc.proof.points import points_of
-from stackc.proof.sizes import largest_sizes
+from stackc.proof.sizes import sizes_to_prove
 from stackc.spec.source import Source
 
 SPECS = Path(__file__).parents[2] / "specs"
@@ -190,7 +190,7 @@ def test_no_dim_starves_another(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_dim_without_maximum_goes_beyond_what_the_spec_names() -> None:
     text = LONG.replace("{max: 4}, seq: {max: 600}", ", seq: ").replace("x --> wpe[learned_position] --> e", "x --> e")
-    sizes = largest_sizes(check_source(Source("t.yaml", text.replace("  wpe: {max: 600, dim: 8}\n", ""))).program)
+    sizes = sizes_to_prove(check_source(Source("t.yaml", text.replace("  wpe: {max: 600, dim: 8}\n", ""))).program)
     assert sizes["batch"] == 64
     assert 402 <= sizes["seq"] <= 804
 
@@ -214,7 +214,8 @@ class ShortTable(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[seq, 8] → the same."""
-        return x + self.table(torch.arange(x.shape[0]))
+        positions: Tensor = self.table(torch.arange(x.shape[0]))
+        return x + positions
 
 
 @pytest.mark.slow
@@ -226,8 +227,6 @@ def test_error_a_module_that_fails_at_a_large_size(tmp_path: Path, monkeypatch: 
         build_until(spec, "prove", Options(Overrides(trust=(__name__,))))
     (diagnostic,) = caught.value.diagnostics
     assert diagnostic.code == "P705"
-    assert diagnostic.message.startswith(
-        f"'wpe' ({__name__}.ShortTable) fails at seq=600 (random), in PyTorch: IndexError: "
-    )
+    assert diagnostic.message.startswith(f"'wpe' ({__name__}.ShortTable) fails at seq=600 (random), in PyTorch: Index")
     assert diagnostic.span is not None
     assert diagnostic.span.line == 5

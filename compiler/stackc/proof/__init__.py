@@ -2,6 +2,7 @@
 
 points.py              sizes of the dims to prove at, and the inputs drawn there
 value_draws.py         the values of inputs: within their ranges, at their ends, and beyond where none is declared
+sizes.py               how large each dim is to be proven, and which sizes fit in a budget together
 eager.py               the reference: the module run eagerly, with every value that its components compute
 promotion.py           float64 for custom code that names float32
 stamped_model.py       the ONNX file taken apart by the stamps of its nodes
@@ -12,6 +13,11 @@ file_tensors.py        every tensor of the file against the parameters it comes 
 weight_subgraphs.py    what is calculated from parameters alone, calculated anew
 jittered_parameters.py the model with other numbers in its constant parameters
 sections.py            the file cut at discrete choices, such as an argmax
+dependence.py          along which dims a component depends on positions
+structure.py           the nodes of a call as a key, to find calls with the same nodes
+probes.py              the components to prove beyond the sizes that whole passes reach, within a budget
+size_proof.py          each dim proven up to its largest size: the probes, run and judged
+coverage.py            up to which size each dim is proven, as data and text
 shapes.py              names, types and shapes of the file against those of the program
 jitter.py              how far the truth moves with the roundings of float32, by Monte Carlo arithmetic
 tolerance.py           how far an output may be from the truth

@@ -11,14 +11,15 @@ from stackc.proof.stamped_model import StampedModel, stamp_of
 
 # operators that know no position: elementwise ones, products, norms over features, and those that move whole axes
 _POSITIONLESS = frozenset({
-    "Abs", "Add", "And", "BatchNormalization", "BiasGelu", "Cast", "CastLike", "Ceil", "Celu", "Clip", "Concat", "Constant", "Div",
-    "Einsum", "Elu", "Equal", "Erf", "Exp", "Expand", "FastGelu", "Flatten", "Floor", "FusedMatMul", "Gather", "Gelu", "Gemm",
-    "Greater", "GreaterOrEqual", "HardSigmoid", "HardSwish", "Identity", "IsInf", "IsNaN", "LayerNormalization", "LeakyRelu",
-    "Less", "LessOrEqual", "Log", "LogSoftmax", "LpNormalization", "MatMul", "Max", "Mean", "Min", "Mish", "Mod", "Mul", "Neg",
-    "Not", "Or", "PRelu", "Pow", "QuickGelu", "RMSNormalization", "Reciprocal", "ReduceL1", "ReduceL2", "ReduceMax",
-    "ReduceMean", "ReduceMin", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Round", "Selu", "Shape", "Sigmoid", "Sign",
-    "SimplifiedLayerNormalization", "Softmax", "Softplus", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Swish", "Tanh",
-    "ThresholdedRelu", "Transpose", "Unsqueeze", "Where", "Xor",
+    "Abs", "Add", "And", "BatchNormalization", "BiasGelu", "Cast", "CastLike", "Ceil", "Celu", "Clip", "Concat",
+    "Constant", "Div", "Einsum", "Elu", "Equal", "Erf", "Exp", "Expand", "FastGelu", "Flatten", "Floor",
+    "FusedMatMul", "Gather", "Gelu", "Gemm", "Greater", "GreaterOrEqual", "HardSigmoid", "HardSwish", "Identity",
+    "IsInf", "IsNaN", "LayerNormalization", "LeakyRelu", "Less", "LessOrEqual", "Log", "LogSoftmax",
+    "LpNormalization", "MatMul", "Max", "Mean", "Min", "Mish", "Mod", "Mul", "Neg", "Not", "Or", "PRelu", "Pow",
+    "QuickGelu", "RMSNormalization", "Reciprocal", "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin",
+    "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Round", "Selu", "Shape", "Sigmoid", "Sign",
+    "SimplifiedLayerNormalization", "Softmax", "Softplus", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Swish",
+    "Tanh", "ThresholdedRelu", "Transpose", "Unsqueeze", "Where", "Xor",
 })  # fmt: skip
 
 

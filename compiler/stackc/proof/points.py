@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from stackc.core.types import Dim, DimContract, DimRange, TensorType, product
 from stackc.core.value_range import ValueRange
 from stackc.ir.program import Program
-from stackc.proof.sizes import fair_sizes, largest_sizes, ordered_sizes, single_sizes
+from stackc.proof.sizes import largest_points, ordered_sizes, sizes_to_prove
 from stackc.proof.value_draws import Array, IdDraws, choices_of, draw_values, random_generator, value_draws
 
 FLOP_BUDGET = 12e9  # of one forward pass: less than a second of eager float64 on two cores
@@ -40,8 +40,9 @@ class Point:
 def points_of(program: Program, *, thorough: bool = False) -> list[Point]:
     """Return the smallest sizes, primes, and the largest sizes within the budgets of FLOPs and memory.
 
-    The smallest point has size 1 wherever the contract allows it: the exporter assumes sizes of 2 and more. The largest
-    sizes are those of all dims together, and of each dim that is larger by itself. `thorough` has larger budgets.
+    The smallest point has size 1 wherever the contract allows it: the exporter assumes sizes of 2 and more. If the
+    largest sizes of all dims do not fit, there is a point for each dim at which it is as large as it can be, and the
+    others share what it leaves. `thorough` has larger budgets.
     """
     contract, cost = program.contract, _Cost.of(program)
     least = {name: limits.least for name, limits in contract.items()}
@@ -53,13 +54,9 @@ def points_of(program: Program, *, thorough: bool = False) -> list[Point]:
     def within(sizes: Mapping[str, int]) -> bool:
         return cost.within(sizes, FLOP_BUDGET * (THOROUGH if thorough else 1), thorough=thorough)
 
-    tops = largest_sizes(program)
-    together = fair_sizes(contract, tops, within, least=least)
-    points += [Point("largest", together)] if contract and together != primes else []
-    for name in contract:
-        alone = single_sizes(contract, tops, within, least=least, name=name)
-        if alone[name] > together[name]:
-            points.append(Point(f"largest {name}", alone))
+    for sizes in largest_points(contract, sizes_to_prove(program), within):
+        if sizes not in [point.sizes for point in points]:
+            points.append(Point("largest", sizes))
     return points
 
 
@@ -67,7 +64,7 @@ def timing_point(program: Program, budget: float) -> Point:
     """Return the sizes at which a model is timed: the largest within a budget of FLOPs, with the batch halved first."""
     contract, cost = program.contract, _Cost.of(program)
     least = {name: limits.least for name, limits in contract.items()}
-    tops = largest_sizes(program)
+    tops = sizes_to_prove(program)
     sizes = ordered_sizes(contract, tops, lambda sizes: cost.within(sizes, budget), least=least)
     return Point("largest", sizes)
 

@@ -22,7 +22,7 @@ from stackc.proof.jitter import call_spread
 from stackc.proof.points import Point, draw_feeds
 from stackc.proof.probes import Probe, ProbeBudget, planned, probes_of
 from stackc.proof.report import ComponentRow, Parity
-from stackc.proof.sizes import Sizes, largest_sizes
+from stackc.proof.sizes import Sizes, sizes_to_prove
 
 _NO_MEMORY = re.compile(r"allocate|out of memory|bad_alloc|size calculation overflowed", re.IGNORECASE)
 
@@ -41,7 +41,7 @@ def prove_sizes(
     Raises SpecError: P701 for each component that is too far off there, P705 for one that fails in PyTorch.
     """
     program = under_test.program
-    largest = largest_sizes(program)
+    largest = sizes_to_prove(program)
     whole = {name: max(row.point.sizes[name] for row in parity.rows) for name in program.contract}
 
     rows: list[ComponentRow] = []
@@ -112,8 +112,8 @@ def _drawn_values(
     drawn = {name: stamped.values[stamped.tensors[name]] for name in names}
     types = {name: program.types[name] for name in drawn.values()}
 
-    assumed = {name: ValueRange(2, assumed=True) for name in types if name not in ranges}
-    feeds = draw_feeds(replace(program, inputs=types), {**ranges, **assumed}, point, seed=seed)
+    zeros_and_ones = {name: ValueRange.ids(2) for name, type_ in types.items() if not type_.is_float}
+    feeds = draw_feeds(replace(program, inputs=types), {**zeros_and_ones, **ranges}, point, seed=seed)
     return {name: torch.from_numpy(feeds[source]) for name, source in drawn.items()}
 
 

@@ -1,7 +1,7 @@
 """Choose the sizes of the dims: how large each is to be proven, and how large all of them fit in a budget together.
 
-No dim is shrunk to its smallest size while another keeps its largest: of a batch and a sequence that are too large
-together, both shrink alike, and each is large once while the other is small.
+No dim is shrunk to its smallest size so that another keeps its largest and that is all: each is large once, while the
+others are small.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SIZE_BUDGET = 64
 Sizes = Mapping[str, int]
 
 
-def largest_sizes(program: Program) -> dict[str, int]:
+def sizes_to_prove(program: Program) -> dict[str, int]:
     """Return the size up to which each dim is to be proven: the contract's maximum.
 
     Without a maximum it is a size at which every axis is longer than what its component reaches, and `SIZE_BUDGET`.
@@ -54,18 +54,25 @@ def _beyond(name: str, limits: DimRange, axis: Dim, reach: int) -> int:
     return size
 
 
-def fair_sizes(
-    contract: DimContract, largest: Sizes, within: Callable[[Sizes], bool], *, least: Sizes
-) -> dict[str, int]:
-    """Return the largest sizes within a budget: the dim that is most times its smallest size is halved first."""
-    sizes = dict(largest)
-    while not within(sizes):
-        open_dims = [name for name in sizes if sizes[name] > least[name]]
-        if not open_dims:
-            break
-        name = max(open_dims, key=lambda name: sizes[name] / least[name])
-        sizes[name] = _halved(sizes[name], contract[name])
-    return sizes
+def largest_points(contract: DimContract, largest: Sizes, within: Callable[[Sizes], bool]) -> Iterator[dict[str, int]]:
+    """Yield the largest sizes if all of them fit in a budget together, or else those of each dim with the others small.
+
+    What a dim leaves of the budget the others share: of those that are too large, the one is halved first that is most
+    times its smallest size.
+    """
+    if not contract or within(largest):
+        yield dict(largest)
+        return
+
+    least = {name: limits.least for name, limits in contract.items()}
+    for name, limits in contract.items():
+        alone = ordered_sizes({name: limits}, {**least, name: largest[name]}, within, least=least)
+        sizes = {**largest, name: alone[name]}
+        others = [other for other in contract if other != name]
+        while not within(sizes) and any(sizes[other] > least[other] for other in others):
+            widest = max(others, key=lambda other: sizes[other] / least[other])
+            sizes[widest] = _halved(sizes[widest], contract[widest])
+        yield sizes
 
 
 def ordered_sizes(
@@ -77,13 +84,6 @@ def ordered_sizes(
         while not within(sizes) and sizes[name] > least[name]:
             sizes[name] = _halved(sizes[name], limits)
     return sizes
-
-
-def single_sizes(
-    contract: DimContract, largest: Sizes, within: Callable[[Sizes], bool], *, least: Sizes, name: str
-) -> dict[str, int]:
-    """Return the smallest sizes with one dim as large as the budget allows."""
-    return ordered_sizes({name: contract[name]}, {**least, name: largest[name]}, within, least=least)
 
 
 def _halved(size: int, limits: DimRange) -> int:
