@@ -1,9 +1,9 @@
 """Up to which size each dim of every spec is proven, what that costs, and whether faults beyond whole passes are found.
 
 For each dim: the contract's maximum, the largest size of a whole pass, and the largest size at which every component
-that depends on positions is proven by itself. "Added" is what the proof takes more than one whose largest point halves the
-dims in the order of the spec and whose components are not run by themselves (0.1.0): seconds by the clock and of the
-processors, and memory at its peak. At most 20 s and 4 GB, 3 s for bert_base.
+that depends on positions is proven by itself. "Added" is what the proof takes more than one whose largest point halves
+the dims in the order of the spec and whose components are not run at larger sizes (0.1.0): seconds by the clock and of
+the processors, and memory at its peak. At most 20 s and 4 GB, 3 s for bert_base.
 
 Then faults are planted in the linked model, at a component of each op that was run by itself: its output grows by half
 from the middle between the largest whole pass and the maximum on. Each must be found, and blamed on that component.

@@ -1,4 +1,4 @@
-"""What a component declares to be pointwise: perturbing x at one index changes y at that index alone, wherever it is."""
+"""What a component declares to be pointwise: perturbing x at one index changes y at that index alone."""
 
 from __future__ import annotations
 
