@@ -105,6 +105,7 @@ def test_for_programs() -> None:
         ("open", "--no-verify", "--until open runs the model, which --no-verify skips"),
         ("measure", "--no-bench", "--until measure is the timing, which --no-bench skips"),
         ("write", "--per-component", "--per-component is a part of the proof, which comes after --until write"),
+        ("write", "--thorough", "--thorough is a part of the proof, which comes after --until write"),
         (
             "export",
             "--require-provider",
