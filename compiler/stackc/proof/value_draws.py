@@ -103,7 +103,8 @@ def _within(allowed: ValueRange, drawn: Floats) -> Floats:
     low = -largest if allowed.minimum is None else allowed.minimum
     high = largest if allowed.maximum is None else allowed.maximum
     rounded = np.clip(drawn, low, high).astype(np.float32)
-    return np.clip(rounded, np.float32(low), np.float32(high)).astype(np.float64)
+    # an array again: NumPy makes a number of an array without axes
+    return np.asarray(np.clip(rounded, np.float32(low), np.float32(high)), np.float64)
 
 
 class IdDraws:

@@ -39,11 +39,15 @@ def declared_range(name: str, decl: InputDecl, scope: Scope) -> ValueRange:
         minimum, maximum = bounds.get("min", 0), bounds["below"] - 1
     if minimum is not None and maximum is not None and minimum > maximum:
         end = "below" if "below" in bounds else "max"
-        reason = f"min is {minimum}, but {end} is {bounds[end]}"
+        reason = f"min is {_shown(minimum)}, but {end} is {_shown(bounds[end])}"
         hint = f"an input may hold min itself{', but not below' if end == 'below' else ' and max itself'}"
         scope.diagnostics.error("S006", f"inputs.{name} allows no value: {reason}", decl.bounds()[end].span, hint)
         return ValueRange()
     return ValueRange(minimum, maximum)
+
+
+def _shown(number: float) -> str:
+    return str(int(number) if float(number).is_integer() and abs(number) < 1e15 else number)
 
 
 def _number(value: Value, path: str, name: str, decl: InputDecl, scope: Scope) -> float:
