@@ -18,6 +18,7 @@ from stackc.artifact.manifest import Manifest, write_manifest
 from stackc.core.diagnostics import SpecError
 from stackc.core.types import DimRange
 from stackc.runtime import ValueInfo
+from stackc.spec.source import load_source
 
 WEIGHT = np.arange(12, dtype="float32").reshape(4, 3)
 
@@ -204,3 +205,39 @@ def test_error_a_file_that_came_later(artifact: Path) -> None:
         "A609",
         f"{artifact}: 'notes.txt' is not in the manifest",
     )
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes")
+@pytest.mark.parametrize("name", ["pipe", "sub/pipe", "model.onnx", "model.onnx.data", MANIFEST])
+def test_error_a_pipe_is_refused_and_never_opened(artifact: Path, name: str) -> None:
+    """To open a pipe that nobody writes to would wait for ever, and the test with it."""
+    (artifact / name).unlink(missing_ok=True)
+    (artifact / name).parent.mkdir(exist_ok=True)
+    os.mkfifo(artifact / name)
+    with pytest.raises(SpecError) as raised:
+        verify_files(load_artifact(artifact))
+    found = [(each.code, each.message) for each in raised.value.diagnostics]
+    assert found == [("A614", f"{artifact}: '{name}' is a pipe, not a file")]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes")
+def test_error_a_pipe_is_not_packaged(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SpecError, match="A614"):
+        seal(tmp_path, TINY)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes")
+def test_error_a_lock_that_is_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "spec.lock.yaml")
+    with pytest.raises(SpecError, match=r"S009.*it is a pipe"):
+        load_source(tmp_path)
+
+
+def test_error_a_link_to_a_device(artifact: Path) -> None:
+    if not os.path.exists("/dev/zero"):
+        pytest.skip("the system has no devices")
+    (artifact / MANIFEST).unlink()
+    (artifact / MANIFEST).symlink_to("/dev/zero")
+    with pytest.raises(SpecError, match=r"A614.*a device"):
+        load_artifact(artifact)

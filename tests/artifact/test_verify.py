@@ -116,6 +116,32 @@ def edit_vectors(artifact: Path, edit: Callable[[dict[str, np.ndarray]], object]
     reseal(artifact)
 
 
+def test_masks_are_recorded_full_and_empty_too(artifact: Path) -> None:
+    arrays = read_npz(artifact / "testvectors.npz")
+    masks = {draw: set(np.unique(arrays[f"{draw}input.mask"])) for draw in ("", "full.", "empty.")}
+    assert masks == {"": {0, 1}, "full.": {1}, "empty.": {0}}
+    assert {arrays[f"{draw}input.mask"].shape for draw in ("", "full.", "empty.")} == {(3, 13)}
+
+
+@pytest.mark.parametrize("draw", ["full.", "empty."])
+def test_error_an_output_that_differs_with_another_mask(artifact: Path, draw: str) -> None:
+    def edit(arrays: dict[str, np.ndarray]) -> None:
+        arrays[f"{draw}output.scores"].flat[0] += 1
+
+    edit_vectors(artifact, edit)
+    assert problem(artifact)[0] == "A612"
+
+
+def test_error_recorded_inputs_beyond_their_range(artifact: Path) -> None:
+    def edit(arrays: dict[str, np.ndarray]) -> None:
+        arrays["full.input.genre"].flat[0] = 32
+
+    edit_vectors(artifact, edit)
+    code, message = problem(artifact)
+    assert code == "A613"
+    assert message.endswith("does not fit the manifest: input 'genre' holds 32 at [0]")
+
+
 def test_error_recorded_arrays_of_another_model(artifact: Path) -> None:
     edit_vectors(artifact, lambda arrays: arrays.pop(next(name for name in arrays if name.startswith("input."))))
     code, message = problem(artifact)

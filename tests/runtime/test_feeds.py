@@ -84,6 +84,11 @@ def test_error_outside_the_contract_is_reported_once(sizes: tuple[int, int], mes
 IDS = (ValueInfo("ids", "int64", ("batch", "seq"), ValueRange.ids(10)),)
 MASK = (ValueInfo("mask", "int64", ("seq",), ValueRange(-1, 1, (-1, 1))),)
 SCALAR = (ValueInfo("index", "int64", (), ValueRange.ids(3)),)
+FLOATS = (ValueInfo("x", "float32", ("n",), ValueRange(0.1, 0.3)),)
+ABOVE = (ValueInfo("x", "float32", ("n",), ValueRange(0.0)),)
+BELOW = (ValueInfo("x", "int32", ("n", "m"), ValueRange(None, 2)),)
+LISTED = (ValueInfo("x", "float32", ("n",), ValueRange(0.1, 0.7, (0.1, 0.7))),)
+FLAGS = (ValueInfo("x", "bool", ("n",), ValueRange(1, 1, (1,))),)
 
 
 def test_numbers_up_to_the_bound_and_those_of_the_list_are_taken() -> None:
@@ -91,6 +96,9 @@ def test_numbers_up_to_the_bound_and_those_of_the_list_are_taken() -> None:
     check_feeds(MASK, {"mask": np.array([-1, 1, 1, -1])}, CONTRACT)
     check_feeds(SCALAR, {"index": np.array(2)}, CONTRACT)
     check_feeds(IDS, {"ids": ones(0, 2)})
+    check_feeds(FLOATS, {"x": np.array([0.1, 0.2, 0.3], np.float32)})
+    check_feeds(LISTED, {"x": np.array([0.1, 0.7, 0.1], np.float32)})
+    check_feeds(ABOVE, {"x": np.array([0, np.inf], np.float32)})
 
 
 @pytest.mark.parametrize(
@@ -101,9 +109,18 @@ def test_numbers_up_to_the_bound_and_those_of_the_list_are_taken() -> None:
         (MASK, [1, 0], "input 'mask' holds 0 at [1]", "-1, 1"),
         (IDS, [[-1, -1], [11, 4]], "input 'ids' holds -1 at [0, 0], and 2 more are wrong", "whole numbers from 0 to 9"),
         (SCALAR, 3, "input 'index' holds 3", "whole numbers from 0 to 2"),
+        (FLOATS, [0.1, 0.30001], "input 'x' holds 0.30001 at [1]", "numbers from 0.1 to 0.3"),
+        (FLOATS, [0.09999, 0.2], "input 'x' holds 0.09999 at [0]", "numbers from 0.1 to 0.3"),
+        (FLOATS, [0.2, np.nan], "input 'x' holds nan at [1]", "numbers from 0.1 to 0.3"),
+        (ABOVE, [-1.0, np.inf], "input 'x' holds -1.0 at [0]", "numbers of at least 0.0"),
+        (BELOW, [[3, -9]], "input 'x' holds 3 at [0, 0]", "whole numbers of at most 2"),
+        (LISTED, [0.1, 0.7, 0.2], "input 'x' holds 0.2 at [2]", "0.1, 0.7"),
+        (FLAGS, [True, False], "input 'x' holds False at [1]", "1"),
     ],
 )
 def test_error_a_number_that_the_input_may_not_hold(
     inputs: tuple[ValueInfo, ...], array: object, message: str, takes: str
 ) -> None:
-    assert problems(inputs, {inputs[0].name: np.array(array)}) == [("R418", message, f"it takes {takes}")]
+    assert problems(inputs, {inputs[0].name: np.array(array, inputs[0].dtype)}) == [
+        ("R418", message, f"it takes {takes}")
+    ]

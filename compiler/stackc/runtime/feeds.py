@@ -110,7 +110,7 @@ def _check_values(value: ValueInfo, array: Array, diagnostics: Collector) -> Non
         index = tuple(int(indices[0]) for indices in np.nonzero(np.atleast_1d(wrong)))[: array.ndim]
         location = f" at [{', '.join(map(str, index))}]" if index else ""
         more = f", and {count - 1:,} more {'is' if count == 2 else 'are'} wrong" if count > 1 else ""
-        message = f"input '{value.name}' holds {array[index]}{location}{more}"
+        message = f"input '{value.name}' holds {array[index]!s}{location}{more}"
         diagnostics.error("R418", message, hint=f"it takes {value.allowed}")
 
 
