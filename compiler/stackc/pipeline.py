@@ -69,7 +69,7 @@ class Options:
     verify, measure   prove the model, and compare its speed with eager PyTorch; without a proof nothing is run
     threads           of ONNX Runtime and PyTorch; by default all cores
     cache             keep compiled components for later builds
-    per_component     prove every component by itself as well
+    per_component     prove every component at all points, not at one
     reference         an .npz of numbers recorded from the original, which the module has to compute
     thorough          prove larger sizes: whatever fits in half of this machine's memory, however long it takes
     """

@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     help="Stop after this stage and say what it made. No artifact is written: files go to --out, if it is given.",
 )  # fmt: skip
 @click.option("--no-verify", is_flag=True, help="Skip the proof and the timing, and load PyTorch only if needed.")
-@click.option("--per-component", is_flag=True, help="Prove every component by itself as well, and print the worst.")
+@click.option("--per-component", is_flag=True, help="Prove every component at all points, and print the worst.")
 @click.option(
     "--thorough",
     is_flag=True,

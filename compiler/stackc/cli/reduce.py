@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, show_default="the artifact's, or 0", help="The seed under which the spec fails.")
 @provider_option
 @threads_option
-@click.option("--per-component", is_flag=True, help="Prove every component by itself as well.")
+@click.option("--per-component", is_flag=True, help="Prove every component at all points.")
 @click.option("--thorough", is_flag=True, help="Prove the largest sizes of the dims however long it takes.")
 @click.option(
     "--seconds", type=click.FloatRange(min=0), default=300, show_default=True,
