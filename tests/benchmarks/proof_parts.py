@@ -1,4 +1,4 @@
-"""What each part of a proof costs: outputs, tensors of the file, components by themselves, constant parameters jittered.
+"""What each part of a proof costs: outputs, tensors of the file, components by themselves, constants jittered.
 
 Processor time of this process, one thread, medians: wall time says little on a machine that others use. The three parts
 beside the outputs take at most 3 s for bert_base.

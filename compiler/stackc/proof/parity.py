@@ -202,7 +202,7 @@ def _prove_outputs(
     # without masks, all draws of one kind are alike
     masked = {draw: vectors[draw] for draw in ("full", "empty") if "empty" in vectors}
     main = vectors["random"] if "random" in vectors else next(iter(vectors.values()))
-    return Parity(tuple(rows), (), *main, masked), judged
+    return Parity(tuple(rows), (), *main, masked=masked), judged
 
 
 def _prove_point(
