@@ -4,7 +4,7 @@ The exporter's own forms are not: GroupNormalization is E[x²] − E[x]² in sin
 InstanceNormalization and ReduceMean are sums of one number after the other. Here each row is shifted by the mean of its
 first numbers before it enters a kernel. The difference is as exact as the numbers themselves, and what is left of the
 mean is about as large as the standard deviation. A table by operators of PyTorch gives a custom module the same form as
-a component.
+a component. Decision 042 has the measurements.
 """
 
 from __future__ import annotations
@@ -18,6 +18,43 @@ from onnxscript.onnx_types import TensorType
 
 SHIFT = 32
 """How many numbers at the start of a row make the mean that it is shifted by."""
+
+
+def batch_norm(
+    x: TensorType,
+    weight: TensorType | None,
+    bias: TensorType | None,
+    running_mean: TensorType,
+    running_var: TensorType,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> tuple[TensorType, TensorType, TensorType]:
+    """x [batch, features, ...], all others [features] → y like x, by running statistics, and what no export reads."""
+    # BatchNormalization adds bias − mean · scale last, which rounds more than PyTorch does. Of all forms that subtract
+    # the mean first, ONNX Runtime makes this one part of a convolution before it
+    aligned = op.Constant(value_ints=[-1, *[1] * (len(x.shape) - 2)])
+    centred = op.Add(x, op.Reshape(op.Neg(running_mean), aligned))
+
+    zeros, ones = _for_each_feature(0.0, x), _for_each_feature(1.0, x)
+    weight, bias = ones if weight is None else weight, zeros if bias is None else bias
+    y = op.BatchNormalization(centred, weight, bias, zeros, running_var, epsilon=eps)
+    return y, *_saved_statistics(x)
+
+
+def batch_norm_without_statistics(
+    x: TensorType,
+    weight: TensorType | None,
+    bias: TensorType | None,
+    training: bool,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> tuple[TensorType, TensorType, TensorType]:
+    """x [batch, features, ...], weight and bias [features] → y like x, by the batch's statistics; the rest as above."""
+    order = [1, 0, *range(2, len(x.shape))]
+    features_first = op.Transpose(x, perm=order)
+    rows = op.Reshape(features_first, op.Constant(value_ints=[1, x.shape[1], -1]))
+    normalized = op.Reshape(_normalize_rows(rows, weight, bias, eps), op.Shape(features_first))
+    return op.Transpose(normalized, perm=order), *_saved_statistics(x)
 
 
 def group_norm(
@@ -53,9 +90,7 @@ def instance_norm(
 ) -> TensorType:
     """x [batch, features, ...], all others [features] → y like x, with statistics over positions, or running ones."""
     if not use_input_stats:
-        weight = _for_each_feature(1.0, x) if weight is None else weight
-        bias = _for_each_feature(0.0, x) if bias is None else bias
-        return op.BatchNormalization(x, weight, bias, running_mean, running_var, epsilon=eps)
+        return batch_norm(x, weight, bias, running_mean, running_var, eps=eps)[0]
 
     rows = op.Reshape(x, op.Constant(value_ints=[0, 0, -1]))
     return op.Reshape(_normalize_rows(rows, weight, bias, eps), op.Shape(x))
@@ -94,12 +129,20 @@ def _normalize_rows(rows: TensorType, weight: TensorType | None, bias: TensorTyp
     return op.InstanceNormalization(shifted, weight, bias, epsilon=eps)
 
 
+def _saved_statistics(x: TensorType) -> tuple[TensorType, TensorType]:
+    """Two empty vectors: what an operator of PyTorch saves for its gradient."""
+    empty = op.CastLike(op.Constant(value_floats=[]), x)
+    return empty, empty
+
+
 def _for_each_feature(value: float, x: TensorType) -> TensorType:
     """A vector of one value for each entry of axis 1 of x; a constant where that is a number."""
     return op.Expand(op.CastLike(op.Constant(value_floats=[value]), x), op.Shape(x, start=1, end=2))
 
 
 TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
+    torch.ops.aten._native_batch_norm_legit_no_training.default: batch_norm,
+    torch.ops.aten._native_batch_norm_legit.no_stats: batch_norm_without_statistics,
     torch.ops.aten.group_norm.default: group_norm,
     torch.ops.aten.instance_norm.default: instance_norm,
     torch.ops.prims.var.default: variance,  # var, std, var_mean and std_mean are decomposed to it
