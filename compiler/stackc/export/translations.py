@@ -10,11 +10,17 @@ a component. Decision 042 has the measurements.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
-from onnxscript import opset18 as op
-from onnxscript.onnx_types import TensorType
+from onnxscript import onnx_types, opset18
+
+# annotations of onnxscript are for functions that it parses; those here are traced, which tells tensors from attributes
+op: Any = opset18
+if TYPE_CHECKING:
+    TensorType: TypeAlias = Any
+else:
+    TensorType = onnx_types.TensorType
 
 SHIFT = 32
 """How many numbers at the start of a row make the mean that it is shifted by."""
