@@ -305,7 +305,9 @@ class _Reader:
         for kind in kinds:
             if kind.data not in NONFINITE:
                 message = f"{getter.at('nonfinite')} must be {wanted}, but has '{kind.data}'"
-                self.diagnostics.error("S005", message, kind.span, did_you_mean(str(kind.data), NONFINITE))
+                word = str(kind.data)
+                same_sign = [known for known in NONFINITE if known.startswith("-") == word.startswith("-")]
+                self.diagnostics.error("S005", message, kind.span, did_you_mean(word, same_sign))
         return getter.value("of") or Value(None, written.span), tuple(str(kind.data) for kind in kinds)
 
     def block(self, name: str, getter: Getter) -> BlockDecl:
