@@ -1,9 +1,9 @@
 """Plant faults in linked models, and count which of them the proof finds and blames rightly, beside two peers.
 
-    python -m tests.benchmarks.mutants [--specs ...] [--classes ...] [--each N] [--limit N] [--seed N]
+    python -m tests.benchmarks.mutants [--specs ...] [--classes ...] [--each N] [--limit N] [--seed N] [--settings N]
 
 Every kind of fault (weight_faults.py, wiring_faults.py, value_faults.py) is planted at nodes that it fits, in the specs
-of specs/ at small sizes, each in two settings of opset, target and form. Its effect is its largest distance from the
+of specs/ at small sizes, each in two settings of opset, target, form and weights. Its effect is its largest distance from the
 truth, as a multiple of what is allowed, at many inputs (effects.py): 0 if it changes nothing. Exit status 1 if a fault
 with an effect of at least four is missed or blamed wrongly, if less than 90 % of those are found that only rare inputs
 show, if the rule of 0.1.0 finds one that today's misses, or if a model without a fault is refused.
@@ -37,6 +37,8 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=6, help="mutants of each kind of fault (default: 6)")
     parser.add_argument("--limit", type=int, default=1000, help="mutants at most (default: 1000)")
     parser.add_argument("--seed", type=int, default=0, help="determines which nodes are taken (default: 0)")
+    parser.add_argument("--settings", type=int, default=2, help="settings of each spec (default: 2)")
+    parser.add_argument("--minutes", type=float, default=1e6, help="prove no further mutant after that time")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (default: one for each core)")
     parser.add_argument("--verbose", action="store_true", help="print every mutant as it is done")
     options = parser.parse_args()
@@ -46,13 +48,14 @@ def main() -> None:
     with ProcessPoolExecutor(
         options.jobs, multiprocessing.get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
     ) as pool:
-        chosen = settings(options.specs)
+        chosen = settings(options.specs, options.settings)
         offered = dict(zip(chosen, pool.map(partial(offers, options.seed), chosen), strict=True))
         plans = _plans(offered, options)
         planned = sum(len(plan) for plan in plans.values())
         print(f"{planned} faults in {len(plans)} settings, planned in {time.perf_counter() - start:.0f} s", flush=True)
 
-        results = list(pool.map(partial(run_plan, options.verbose), plans, plans.values()))
+        run = partial(run_plan, options.verbose, time.time() + 60 * options.minutes)
+        results = list(pool.map(run, plans, plans.values()))
     outcomes = [outcome for done, _ in results for outcome in done]
     refused = [message for _, messages in results for message in messages]
     met = print_outcomes(outcomes)

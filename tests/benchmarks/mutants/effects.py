@@ -154,12 +154,13 @@ def _draw(subject: Subject, sizes: dict[str, int], seed: int, kind: str) -> dict
             feeds[name] = random.standard_normal(shape).astype(type_.dtype)
             continue
         allowed = subject.checked.ranges[name]
-        if allowed.choices or allowed.below == 2:
+        below = allowed.below or 2
+        if allowed.choices or below == 2:
             feeds[name] = _mask(shape, kind, random).astype(type_.dtype)
         elif kind == "all":
-            feeds[name] = (np.arange(int(np.prod(shape))).reshape(shape) % allowed.below).astype(type_.dtype)
+            feeds[name] = (np.arange(int(np.prod(shape))).reshape(shape) % below).astype(type_.dtype)
         else:
-            feeds[name] = random.integers(0, allowed.below, shape).astype(type_.dtype)
+            feeds[name] = random.integers(0, below, shape).astype(type_.dtype)
     return feeds
 
 

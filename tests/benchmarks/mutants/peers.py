@@ -81,5 +81,5 @@ def _example(subject: Subject, *, padded: bool) -> dict[str, Array]:
             if padded:
                 feeds[name][0, shape[1] // 2 :] = 0
         else:
-            feeds[name] = random.integers(0, subject.checked.ranges[name].below, shape)
+            feeds[name] = random.integers(0, subject.checked.ranges[name].below or 2, shape)
     return feeds

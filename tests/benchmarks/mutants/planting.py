@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.benchmarks.mutants.faults import FAULTS as FAULTS
 from tests.benchmarks.mutants.faults import planted, sites
 from tests.benchmarks.mutants.graph import changed_components
 from tests.benchmarks.mutants.peers import ATOLS, Peers
+from tests.benchmarks.mutants.reference_memory import remembered
 from tests.benchmarks.mutants.settings import SMALL, Setting, Subject
 from tests.benchmarks.mutants.table import Outcome
 from tests.benchmarks.mutants.verdicts import prove_mutant
@@ -37,35 +39,45 @@ def offers(seed: int, setting: Setting) -> dict[int, str]:
     return nodes
 
 
-def run_plan(verbose: bool, setting: Setting, plan: Plan) -> tuple[list[Outcome], list[str]]:
-    """Prove a model and every mutant of it that is planned; return the mutants, and what is said against the model."""
+def run_plan(verbose: bool, deadline: float, setting: Setting, plan: Plan) -> tuple[list[Outcome], list[str]]:
+    """Prove a model and every mutant of it that is planned; return the mutants, and what is said against the model.
+
+    No further mutant is proven after `deadline`, in seconds as of time.time().
+    """
     subject = Subject.of(setting)
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, remembered(subject.reference, subject.twin.reference):
         folder = Path(name)
         original = subject.save(subject.graph.model, folder / "original.onnx")
         proofs = [prove_mutant(subject, original, per_component=both) for both in (False, True)]
         refusals = [f"{setting}: {proof.message}" for proof in proofs if proof.refused]
 
-        outcomes = list(_outcomes(subject, plan, original, folder / "mutant.onnx")) if plan else []
-    if verbose:
-        print("\n".join(str(outcome) for outcome in outcomes), flush=True)
+        outcomes = []
+        for outcome in _outcomes(subject, plan, folder) if plan else ():
+            outcomes.append(outcome)
+            if verbose:
+                print(outcome, flush=True)
+            if time.time() > deadline:
+                break
     return outcomes, refusals
 
 
-def _outcomes(subject: Subject, plan: Plan, original: Path, path: Path) -> Iterator[Outcome]:
-    """Yield what becomes of each planned mutant; its file is at `path` meanwhile."""
-    probed: list[Probe] = probes(subject, original)
-    peers = Peers.of(subject)
+def _outcomes(subject: Subject, plan: Plan, folder: Path) -> Iterator[Outcome]:
+    """Yield what becomes of each planned mutant; the effect is that of the fault in the twin with trained weights."""
+    twin, peers = subject.twin, Peers.of(subject)
+    path, twin_path, twin_original = folder / "mutant.onnx", folder / "twin.onnx", folder / "twin_original.onnx"
+    probed: list[Probe] = probes(twin, twin.save(twin.graph.model, twin_original))
     for number, node in plan:
         fault = FAULTS[number]
-        mutant = planted(fault, subject.graph, node)
+        mutant, twin_mutant = planted(fault, subject.graph, node), planted(fault, twin.graph, node)
         assert mutant is not None, "it was offered"
+        assert twin_mutant is not None, "its twin has the same nodes"
         subject.save(mutant.model, path)
-        paths = changed_components(subject.graph.model, mutant.model)
+        twin.save(twin_mutant.model, twin_path)
+        paths = changed_components(twin.graph.model, twin_mutant.model)
 
         yield Outcome(
             *(fault.kind, fault.name, fault.rare, str(subject.setting), node, paths),
-            effect=measure(subject, original, path, paths, probed),
+            effect=measure(twin, twin_original, twin_path, paths, probed),
             default=prove_mutant(subject, path),
             by_component=prove_mutant(subject, path, per_component=True),
             peers=(peers.torch_refuses(mutant.model), *(peers.optimum_refuses(path, atol) for atol in ATOLS)),

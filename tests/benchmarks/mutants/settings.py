@@ -91,27 +91,33 @@ SMALL = {
 
 @dataclass(frozen=True)
 class Setting:
-    """A small spec by its name, with the opset, the target and whether blocks become functions of the file."""
+    """A small spec by its name, with the opset, the target and whether blocks become functions of the file.
+
+    Unless it is `trained`, weights are those of a build without a file: norms, biases and statistics are constant.
+    """
 
     spec: str
     opset: int
     target: str
     functions: bool
+    trained: bool
 
     def __str__(self) -> str:
-        return f"{self.spec} at {self.opset}, {self.target}{', functions' if self.functions else ''}"
+        form = f"{self.target}{', functions' if self.functions else ''}"
+        return f"{self.spec} at {self.opset}, {form}, {'trained' if self.trained else 'fresh'}"
 
 
-def settings(specs: Sequence[str]) -> list[Setting]:
-    """Return two settings for each spec, all forms by turns, and one for the specs of few faults."""
+def settings(specs: Sequence[str], count: int) -> list[Setting]:
+    """Return so many settings for each spec, all forms by turns, and one for the specs of few faults."""
     forms = [(23, "portable", False), (18, "portable", False), (18, "ort", False), (23, "ort", False)]
     forms.append((23, "portable", True))
-    numbers = [(spec, 2 * list(SMALL).index(spec)) for spec in specs]
-    return [
-        Setting(spec, *forms[(number + turn) % len(forms)])
-        for spec, number in numbers
-        for turn in range(1 if SMALL[spec].only else 2)
-    ]
+    chosen = []
+    for spec in specs:
+        first = list(SMALL).index(spec)
+        for turn in range(1 if SMALL[spec].only else count):
+            number = first + 3 * turn
+            chosen.append(Setting(spec, *forms[number % len(forms)], trained=number % 2 == 0))
+    return chosen
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +140,16 @@ class Subject:
         checked = check_source(replace(source, text=text), Overrides(params=small.params))
 
         linked = link_program(checked.program, opset=setting.opset, target=setting.target, cache=user_cache())
-        return Subject(setting, checked, linked, _trained(lower(checked.typed)))
+        module = lower(checked.typed)
+        return Subject(setting, checked, linked, _trained(module) if setting.trained else module)
+
+    @cached_property
+    def twin(self) -> Subject:
+        """The same model with weights as after training: a fault may show there alone."""
+        if self.setting.trained:
+            return self
+        module = _trained(lower(self.checked.typed))
+        return Subject(replace(self.setting, trained=True), self.checked, self.linked, module)
 
     @cached_property
     def reference(self) -> Reference:

@@ -35,7 +35,9 @@ class Outcome:
 
     def __str__(self) -> str:
         output, component = self.effect.output, self.effect.component
-        blamed = f"; blamed {_listed(self.default.blamed)} of {_listed(self.paths)}" if self.default.refused else ""
+        blamed = (
+            f"; blamed {_listed(self.default.blamed)} of {_listed(self.paths)}" if self.default.refused else "; missed"
+        )
         effect = f"{output:.2g} at an output, {component:.2g} at the component"
         return f"{self.kind}: {self.fault}; {self.setting}; {self.node}: {effect}{blamed}"
 

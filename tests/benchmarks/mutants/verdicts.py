@@ -33,7 +33,7 @@ def prove_mutant(subject: Subject, path: Path, *, per_component: bool = False) -
     require_passed = parity._require_passed
 
     def record(*arguments: Any) -> None:
-        rows.append(arguments[-1])
+        rows.extend(argument for argument in arguments if isinstance(argument, Parity))
         require_passed(*arguments)
 
     checked = subject.checked
@@ -42,7 +42,7 @@ def prove_mutant(subject: Subject, path: Path, *, per_component: bool = False) -
             session = open_session(path, "cpu", threads=1)
             parity.prove(
                 checked.program, subject.reference, session, path, checked.ranges,
-                threads=1, per_component=per_component,
+                linked=subject.linked.graph, threads=1, per_component=per_component,
             )  # fmt: skip
     except SpecError as error:
         blamed = frozenset(
