@@ -3,10 +3,10 @@
     python -m tests.benchmarks.mutants [--specs ...] [--classes ...] [--each N] [--limit N] [--seed N] [--settings N]
 
 Every kind of fault (weight_faults.py, wiring_faults.py, value_faults.py) is planted at nodes that it fits, in the specs
-of specs/ at small sizes, each in two settings of opset, target, form and weights. Its effect is its largest distance from the
-truth, as a multiple of what is allowed, at many inputs (effects.py): 0 if it changes nothing. Exit status 1 if a fault
-with an effect of at least four is missed or blamed wrongly, if less than 90 % of those are found that only rare inputs
-show, if the rule of 0.1.0 finds one that today's misses, or if a model without a fault is refused.
+of specs/ at small sizes, each in two settings of opset, target, form and weights. Its effect is its largest distance
+from the truth, as a multiple of what is allowed, at many inputs (effects.py): 0 if it changes nothing. Exit status 1 if
+a fault with an effect of at least four is missed or blamed wrongly, if less than 90 % of those are found that only rare
+inputs show, if the rule of 0.1.0 finds one that today's misses, or if a model without a fault is refused.
 """
 
 from __future__ import annotations
