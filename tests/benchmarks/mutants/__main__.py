@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--verbose", action="store_true", help="print every mutant as it is done")
     options = parser.parse_args()
 
-    start = time.perf_counter()
+    start, deadline = time.perf_counter(), time.time() + 60 * options.minutes
     print(f"{os.cpu_count()} cores, {tool_versions()}, seed {options.seed}")
     with ProcessPoolExecutor(
         options.jobs, multiprocessing.get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
@@ -54,8 +54,7 @@ def main() -> None:
         planned = sum(len(plan) for plan in plans.values())
         print(f"{planned} faults in {len(plans)} settings, planned in {time.perf_counter() - start:.0f} s", flush=True)
 
-        run = partial(run_plan, options.verbose, time.time() + 60 * options.minutes)
-        results = list(pool.map(run, plans, plans.values()))
+        results = list(pool.map(partial(run_plan, options.verbose, deadline), plans, plans.values()))
     outcomes = [outcome for done, _ in results for outcome in done]
     refused = [message for _, messages in results for message in messages]
     met = print_outcomes(outcomes)

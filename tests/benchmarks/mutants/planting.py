@@ -44,6 +44,8 @@ def run_plan(verbose: bool, deadline: float, setting: Setting, plan: Plan) -> tu
 
     No further mutant is proven after `deadline`, in seconds as of time.time().
     """
+    if time.time() > deadline:
+        return [], []
     subject = Subject.of(setting)
     with tempfile.TemporaryDirectory() as name, remembered(subject.reference, subject.twin.reference):
         folder = Path(name)
