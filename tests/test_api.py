@@ -257,13 +257,13 @@ def test_every_public_name_is_documented() -> None:
 
 @pytest.mark.slow
 def test_reduce_takes_a_command(tmp_path: Path) -> None:
-    command = f"{sys.executable} -c 'import sys; sys.exit(\"relu\" in open(sys.argv[1]).read())' {{}}"
+    command = f"{sys.executable} -c 'import sys; sys.exit(\"linear\" in open(sys.argv[1]).read())' {{}}"
     reduced = stackc.reduce(SPECS / "stacked.yaml", command=command)
     assert isinstance(reduced, stackc.Reduced)
-    assert (reduced.components, reduced.failure.code) == (1, "command")
-    assert stackc.load(_written(tmp_path, reduced.text)).body.drawing.arrows[0].target == "relu"
+    assert (reduced.components, reduced.before, reduced.failure.code) == (1, 3, "command")
+    assert stackc.check(_written(tmp_path, reduced.text)).program.calls[0].component.op == "linear"
     with pytest.raises(stackc.SpecError, match="P720"):
-        stackc.reduce(SPECS / "stacked.yaml", stackc.Options(verify=False))
+        stackc.reduce(SPECS / "stacked.yaml", command="true")
 
 
 def _written(folder: Path, text: str) -> Path:

@@ -32,7 +32,8 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="print the reduced specs too")
     options = parser.parse_args()
 
-    chosen = [fault for fault in FAULTS if not options.faults or fault.name in options.faults]
+    named = {fault.name: fault for fault in FAULTS}
+    chosen = [named[name] for name in options.faults or named]
     print(f"{os.cpu_count()} cores, {tool_versions()}")
     print("| fault | spec | components | lines | seconds | of CPU | candidates | blamed, before and after | others |")
     print("|---|---|---|---|---|---|---|---|---|")

@@ -112,14 +112,13 @@ class Search:
         trial = self.trial(tree)
         if trial is None:
             return False
-        types = self.types_of(tree, trial)
-        if trial.checked is not None:
-            plain = with_plain_shapes(tree, types.inputs)
-            tree = plain if plain != tree and self.trial(plain) is not None else tree
-
         if tree.components() != self.tree.components():
             self.progress("reduce", f"{counted(tree.components(), 'component')}, {self.oracle.tried} tried")
-        self.tree, self.types = tree, types
+        self.tree, self.types = tree, self.types_of(tree, trial)
+
+        if trial.checked is not None:
+            plain = with_plain_shapes(tree, self.types.inputs)
+            self.tree = plain if plain != tree and self.trial(plain) is not None else tree
         return True
 
     def types_of(self, tree: SpecTree, trial: Trial) -> TreeTypes:
