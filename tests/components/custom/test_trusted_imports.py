@@ -97,6 +97,18 @@ def test_the_module_stackc_does_not_search_the_working_directory(traps: Path, tm
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "start",
+    [["-m", "stackc"], ["-mstackc"], ["-Bm", "stackc"], ["-Bmstackc"], ["-um", "stackc.__main__"]],
+    ids=" ".join,
+)
+def test_however_python_is_told_to_run_it(start: list[str], tmp_path: Path) -> None:
+    for name in ("typing", "click", "yaml", "__future__"):
+        (tmp_path / f"{name}.py").write_text(MARK, encoding="utf-8")
+    assert run(tmp_path, *start, "--version") == set()
+
+
+@pytest.mark.slow
 def test_a_trusted_file_is_found_although_nothing_else_is(tmp_path: Path) -> None:
     layers = f"{MARK}from torch import nn\nclass Layer(nn.Softsign): pass\n"
     (tmp_path / "layers_there.py").write_text(layers, encoding="utf-8")
@@ -162,6 +174,17 @@ def test_the_api_leaves_the_import_path_alone(siblings: Path, trust: list[str]) 
     with contextlib.nullcontext() if sound else pytest.raises(SpecError):
         stackc.check(siblings / "spec.yaml", trust=trust)
     assert (list(sys.path), list(sys.meta_path)) == before
+
+
+@pytest.mark.parametrize("file", ["part.py", "inner/part.py", "part.abi3.so", "part.pyc"])
+def test_a_package_without_init_is_named_wherever_its_code_is(siblings: Path, file: str) -> None:
+    (siblings / "layers_sib.py").write_text("import spread_sib.inner.part\n", encoding="utf-8")
+    (siblings / "spread_sib" / "inner").mkdir(parents=True)
+    (siblings / "spread_sib" / file).touch()
+    with pytest.raises(SpecError) as caught:
+        stackc.check(siblings / "spec.yaml", trust=["layers_sib"])
+    (diagnostic,) = caught.value.diagnostics
+    assert (diagnostic.code, diagnostic.hint) == ("N316", "`--trust layers_sib,spread_sib` lets it run")
 
 
 def test_a_missing_package_stays_missing(siblings: Path) -> None:

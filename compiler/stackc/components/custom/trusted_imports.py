@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec, PathFinder, all_suffixes
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Self
@@ -40,8 +40,9 @@ class TrustedImports:
         spec = None if self.trusts(name) else PathFinder.find_spec(name, self.folders)
         if spec is None or spec.loader is not None:
             return spec is not None
-        packages = map(Path, spec.submodule_search_locations or ())
-        return any(any(package.glob("*.py")) for package in packages)
+        # a folder without __init__.py is a package, but a folder of data is no reason to propose trust
+        files = (file for folder in spec.submodule_search_locations or () for file in Path(folder).rglob("*"))
+        return any(file.name.endswith(tuple(all_suffixes())) for file in files)
 
     def __enter__(self) -> Self:
         importlib.invalidate_caches()
