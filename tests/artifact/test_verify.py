@@ -15,9 +15,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from click.testing import CliRunner
 
 from stackc.artifact.folder import load_artifact, run_artifact, seal, verify_files
 from stackc.artifact.verify import verify
+from stackc.cli import cli
 from stackc.core.diagnostics import SpecError
 from stackc.core.value_range import ValueRange
 from stackc.pipeline import Options, build
@@ -59,6 +61,16 @@ def test_a_sound_artifact_without_pytorch(artifact: Path) -> None:
     assert {row["output"] for row in report["outputs"]} == {o.name for o in load_artifact(artifact).manifest.outputs}
     assert all(row["found"] <= row["allowed"] < 1e-3 for row in report["outputs"])
     assert not [line for line in done.stderr.splitlines() if line.rpartition("|")[2].strip() == "torch"]
+
+
+def test_random_weights_are_said_to_be_random(artifact: Path) -> None:
+    said = CliRunner().invoke(cli, ["verify", str(artifact)]).output
+    assert "valid ONNX, opset 23, with random weights" in said
+    assert json.loads(CliRunner().invoke(cli, ["verify", str(artifact), "--json"]).output)["random_weights"] is True
+
+    manifest = load_artifact(artifact).manifest
+    seal(artifact, dataclasses.replace(manifest, weights={"a.safetensors": "0" * 64}))
+    assert "random" not in CliRunner().invoke(cli, ["verify", str(artifact)]).output
 
 
 def test_a_flipped_bit_anywhere_is_found(artifact: Path) -> None:

@@ -27,6 +27,7 @@ def command(artifact: Path, provider: str, threads: int | None, as_json: bool) -
     manifest = verified.artifact.manifest
     if as_json:
         facts = {"artifact": str(artifact), "files": len(manifest.files), "bytes": verified.bytes}
+        facts |= {"random_weights": manifest.weights is None}
         rows = [dataclasses.asdict(distance) for distance in verified.distances]
         proven = {"proven": manifest.proven_sizes}
         click.echo(json.dumps(facts | {"provider": verified.provider, "outputs": rows} | proven, indent=2))
@@ -34,7 +35,8 @@ def command(artifact: Path, provider: str, threads: int | None, as_json: bool) -
 
     tick = click.style("✓", fg="green")
     click.echo(f"{tick} files    {len(manifest.files)} unchanged since the build, {verified.bytes:,} bytes")
-    click.echo(f"{tick} model    valid ONNX, opset {manifest.opset}")
+    weights = "" if manifest.weights is not None else ", with random weights"
+    click.echo(f"{tick} model    valid ONNX, opset {manifest.opset}{weights}")
     for distance in verified.distances:
         difference = f"differs from the recorded one by {distance.found:.1e}, of {distance.allowed:.1e} allowed"
         if not distance.numbers:

@@ -27,14 +27,18 @@ def require_finite(weights: Weights, decl: WeightsDecl | None, file_name: str, s
     for name, source in weights.sources.items():
         if any(pattern.fullmatch(read) for pattern in allowed for read in source.names):
             continue
-        if not (problem := _problem(weights[name])):
+        beyond: list[object] = []  # has something if a number of the file is beyond the type that the model reads
+        with np.errstate(over="call", call=lambda *error, beyond=beyond: beyond.append(error)):
+            array = weights[name]
+        if not (problem := _problem(array)):
             continue
         if len(diagnostics.diagnostics) == MOST:
             rest += 1
             continue
         in_file = f" ('{source}' in {file_name})" if str(source) != name else f" in {file_name}"
         hint = f"fix the file, or allow it: `weights: {{nonfinite: [{', '.join(dict.fromkeys(source.names))}]}}`"
-        diagnostics.error("W806", f"'{name}'{in_file} has {problem}", place, hint)
+        reason = f": numbers beyond those of {array.dtype}" if beyond else ""
+        diagnostics.error("W806", f"'{name}'{in_file} has {problem}{reason}", place, hint)
 
     if rest:
         diagnostics.error("W806", f"… and {rest} more of this kind", place)
