@@ -127,6 +127,15 @@ OUTPUTS = (
         varies={"components[].spread": "float|null", "outputs[].spread": "float|null"},
     ),
     Output(
+        "weights",
+        (
+            f"weights tiny.yaml {OWN} --json",
+            f"weights tiny.yaml tiny.npz {OWN} --json",
+            f"weights after.yaml tiny.npz {OWN} --json",
+        ),
+        data=("proposals",),
+    ),
+    Output(
         "plan",
         (
             f"plan tiny.yaml {OWN} --depth 2 --json",
