@@ -31,6 +31,7 @@ from stackc.artifact.folder import MODEL, PARITY, VECTORS, named_vectors
 from stackc.artifact.packaging import BuildFacts, package, weight_hashes
 from stackc.artifact.report_page import Findings
 from stackc.artifact.stage_files import stage_folder, write_stage_files
+from stackc.artifact.stored_weights import open_all_weights
 from stackc.cache import user_cache
 from stackc.core.plurals import counted
 from stackc.core.progress import Progress, Stage, no_progress
@@ -259,7 +260,7 @@ def _open_weights(checked: Checked, options: Options, progress: Progress, *, say
 
     They are matched by name now, and read later, one tensor at a time.
     """
-    weights = find_weights(checked.document, checked.program, checked.graph.params, options.weights)
+    weights = find_weights(checked.document, checked.program, checked.graph.params, options.weights, open_all_weights)
     if weights is not None:
         notes = "".join(f"\n  note: {note}" for note in weights.notes)
         progress("weights", f"{counted(len(weights), 'tensor')}{notes}")

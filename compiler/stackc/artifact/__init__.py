@@ -8,4 +8,5 @@ verify.py       hashes, ONNX checker, recorded outputs
 report_page.py  report.html
 packaging.py    the last stage of a build: everything into the folder
 stage_files.py  the files of a build that stops early
+stored_weights.py  parameters read back from the model
 """

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from stackc.artifact.stored_weights import open_all_weights
 from stackc.benchmark.job import WorkerTask
 from stackc.benchmark.stopwatch import Stopwatch, stopwatch
 from stackc.components.custom.trusted_imports import TrustedImports
@@ -19,7 +20,7 @@ from stackc.runtime.openvino import open_request, openvino
 from stackc.runtime.providers import choose
 from stackc.timing.candidates import eager_candidate
 from stackc.timing.interleave import Candidate
-from stackc.weights.files import describe_paths, open_weights
+from stackc.weights.files import describe_paths
 from stackc.weights.match import match_program
 
 
@@ -80,7 +81,9 @@ def _tensors(task: WorkerTask, checked: Checked) -> Mapping[str, Array]:
     if task.weights:
         paths = tuple(map(Path, task.weights))
         decl = checked.document.weights
-        return match_program(open_weights(paths), checked.program, decl, checked.graph.params, describe_paths(paths))
+        return match_program(
+            open_all_weights(paths), checked.program, decl, checked.graph.params, describe_paths(paths)
+        )
     drawn = lower(checked.typed, seed=task.seed).state_dict()
     return {name: tensor.detach().numpy() for name, tensor in drawn.items()}
 

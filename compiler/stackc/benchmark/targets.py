@@ -9,6 +9,7 @@ from pathlib import Path
 from stackc.artifact.atomic import MANIFEST
 from stackc.artifact.folder import Artifact, load_artifact, sha256
 from stackc.artifact.packaging import value_infos
+from stackc.artifact.stored_weights import open_all_weights
 from stackc.benchmark.candidates import is_model_file
 from stackc.core.diagnostics import Diagnostic, SpecError, did_you_mean
 from stackc.core.types import DimContract
@@ -19,7 +20,7 @@ from stackc.pipeline import Options as BuildOptions
 from stackc.pipeline import build
 from stackc.runtime import ValueInfo
 from stackc.spec.source import LOCK
-from stackc.weights.files import Paths, describe_paths, open_weights
+from stackc.weights.files import Paths, describe_paths
 from stackc.weights.match import match_program, weights_path
 
 
@@ -94,7 +95,7 @@ def _read_artifact(label: str, artifact: Artifact, trust: tuple[str, ...], weigh
         seed = manifest.seed
     if weights is not None:
         decl = checked.document.weights
-        match_program(open_weights(weights), checked.program, decl, checked.graph.params, describe_paths(weights))
+        match_program(open_all_weights(weights), checked.program, decl, checked.graph.params, describe_paths(weights))
 
     module = TargetModule(
         checked,
@@ -127,7 +128,7 @@ def _weights_mismatch(artifact: Artifact, weights: Paths | None) -> str | None:
         files = ", ".join(manifest.weights)
         if weights is None:
             return f"the artifact has the weights of {files}, which --weights does not name"
-        hashes = sorted(sha256(path) for path in open_weights(weights).paths)
+        hashes = sorted(sha256(path) for path in open_all_weights(weights).paths)
         same = hashes == sorted(manifest.weights.values())
         return None if same else f"the artifact has the weights of another {files}"
 

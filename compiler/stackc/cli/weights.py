@@ -90,7 +90,8 @@ def list_tensors(program: Program) -> list[TensorRow]:
 
 def _compare(checked: Checked, files: Sequence[Path], *, required: bool) -> WeightComparison | None:
     """Compare the spec with the files, or, if they are `required`, with those that it names. None without any."""
-    from stackc.weights.files import describe_paths, open_weights
+    from stackc.artifact.stored_weights import open_all_weights
+    from stackc.weights.files import describe_paths
     from stackc.weights.match import compare_weights, weights_path
 
     paths, span = weights_path(checked.document, tuple(files) or None) if files or required else (None, None)
@@ -100,7 +101,7 @@ def _compare(checked: Checked, files: Sequence[Path], *, required: bool) -> Weig
         return None
     program, decl = checked.program, checked.document.weights
     return compare_weights(
-        open_weights(paths, span), program.tensors(), decl, describe_paths(paths), span,
+        open_all_weights(paths, span), program.tensors(), decl, describe_paths(paths), span,
         params=checked.graph.params, aliases=program.aliases(),
     )  # fmt: skip
 

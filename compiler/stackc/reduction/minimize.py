@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from stackc.artifact.stored_weights import open_all_weights
 from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.core.progress import Progress, no_progress
 from stackc.frontend import Checked, Overrides, check_spec
@@ -38,7 +39,7 @@ from stackc.resolve.resolve import resolve
 from stackc.spec.reader import parse
 from stackc.spec.source import load_source
 from stackc.spec.yaml.yaml_reader import parse_scalar
-from stackc.weights.files import describe_paths, open_weights
+from stackc.weights.files import describe_paths
 from stackc.weights.match import match_program, weights_path
 
 CANDIDATE = "reduced.yaml"
@@ -209,7 +210,7 @@ class _Case:
         if path is None:
             return None
         decl, name = checked.document.weights, describe_paths(path)
-        weights = match_program(open_weights(path), checked.program, decl, checked.graph.params, name)
+        weights = match_program(open_all_weights(path), checked.program, decl, checked.graph.params, name)
         return WeightSource.of(checked, weights)
 
     # -- specs that do not

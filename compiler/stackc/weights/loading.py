@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from stackc.core.diagnostics import Span
 from stackc.ir.program import Program
 from stackc.spec.document import Document
 from stackc.spec.expressions.expressions import Scope
-from stackc.weights.files import Paths, describe_paths, open_weights
+from stackc.weights.files import Paths, TensorFile, describe_paths, open_weights
 from stackc.weights.finite import require_finite
 from stackc.weights.match import match_program, weights_path
 from stackc.weights.sources import Weights
 
 
-def find_weights(document: Document, program: Program, params: Scope, override: Paths | None) -> Weights | None:
-    """Match the files of the command line, or else of the spec; None if neither names one.
+def find_weights(
+    document: Document,
+    program: Program,
+    params: Scope,
+    override: Paths | None,
+    open_files: Callable[[Paths, Span | None], TensorFile] = open_weights,
+) -> Weights | None:
+    """Match the files of the command line, or else of the spec, as `open_files` opens them; None if neither names one.
 
     Every tensor is read once for the check that it is finite, and later again where it is used. Raises SpecError: W801
     to W808 if the files do not fit.
@@ -21,6 +30,6 @@ def find_weights(document: Document, program: Program, params: Scope, override: 
     if paths is None:
         return None
     decl, name = document.weights, describe_paths(paths)
-    weights = match_program(open_weights(paths, span), program, decl, params, name, span)
+    weights = match_program(open_files(paths, span), program, decl, params, name, span)
     require_finite(weights, decl, name, span)
     return weights

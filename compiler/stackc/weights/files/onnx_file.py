@@ -32,8 +32,11 @@ class OnnxFile:
         return (self.path, *dict.fromkeys(place[0] for place in places if place))
 
     @staticmethod
-    def open(path: Path) -> OnnxFile:
-        """Read the model, but no tensors from other files. Raises ReadError if it is no model or not complete."""
+    def open(path: Path, *, of_artifact: bool = False) -> OnnxFile:
+        """Read the model, but no tensors from other files. Raises ReadError if it is no model or not complete.
+
+        A model of stackc is read only as a part `of_artifact`, which says how its parameters are stored.
+        """
         import onnx
         from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no types
 
@@ -44,6 +47,10 @@ class OnnxFile:
             raise ReadError("it is not an ONNX model") from None
         if not model.HasField("graph"):
             raise ReadError("it is not an ONNX model")
+
+        if model.producer_name == "stackc" and not of_artifact:
+            message = "it is a model of stackc, which stores parameters as its operators need them"
+            raise ReadError(message, "name the folder of its artifact, or the file of weights that it was built from")
 
         tensors = {tensor.name: tensor for tensor in model.graph.initializer}
         if not tensors:

@@ -1,0 +1,104 @@
+"""Read the parameters of an artifact back from its model, for a spec that continues with them.
+
+The model stores parameters as its operators need them: transposed, split, joined. The lock says how: the program is
+linked again, without weights, and what was only moved is moved back. What was calculated, as the weight of a
+weight_norm, cannot be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stackc.artifact.folder import MANIFEST, MODEL, load_artifact
+from stackc.cache import user_cache
+from stackc.core.diagnostics import Diagnostic, Span, SpecError
+from stackc.frontend import check_spec
+from stackc.weights.files import Array, Paths, TensorFile, open_weights
+from stackc.weights.files.base import report_broken_file
+from stackc.weights.files.onnx_file import OnnxFile
+from stackc.weights.files.several import SeveralFiles
+
+if TYPE_CHECKING:
+    from stackc.export.storage import Stored
+
+
+def open_all_weights(paths: Paths, span: Span | None = None) -> TensorFile:
+    """Open files and folders of tensors as `open_weights` does, and artifacts too."""
+    if not isinstance(paths, Path):
+        return SeveralFiles.of([open_all_weights(path, span) for path in paths], span)
+    if paths.name == MODEL and (paths.parent / MANIFEST).is_file():
+        paths = paths.parent
+    return ArtifactTensors.open(paths) if (paths / MANIFEST).is_file() else open_weights(paths, span)
+
+
+@dataclass(frozen=True)
+class ArtifactTensors:
+    """The parameters of an artifact by their names in the state_dict; `forms` has how the model stores each."""
+
+    model: TensorFile
+    forms: Mapping[str, Stored]
+    shapes: Mapping[str, tuple[int, ...]]
+    dtypes: Mapping[str, str]
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files of the model."""
+        return self.model.paths
+
+    @staticmethod
+    def open(folder: Path) -> ArtifactTensors:
+        """Link the program of an artifact again. Raises SpecError: W804 if a parameter cannot be read back, and those
+        of `load_artifact`, of checking the lock and of linking."""
+        from stackc.export import link_program
+        from stackc.export.weight_folding import only_moves
+
+        artifact = load_artifact(folder)
+        program = check_spec(folder).program
+        manifest = artifact.manifest
+        linked = link_program(program, opset=manifest.opset, target=manifest.target, cache=user_cache())
+
+        forms: dict[str, Stored] = {}
+        for stored in linked.graph.weights:
+            if stored.subgraph is None or only_moves(stored.subgraph):
+                forms |= {source: stored for source in stored.sources if source not in forms}
+        types = program.tensors()
+        if lost := [name for name in types if name not in forms and _is_stored(name, linked.graph.weights)]:
+            message = f"'{lost[0]}' cannot be read back from {folder}: its model has only what is calculated from it"
+            hint = "name the file of weights that the artifact was built from"
+            raise SpecError(Diagnostic("W804", message, hint=hint))
+
+        known = {name: type_ for name, type_ in types.items() if name in forms}
+        shapes = {name: tuple(dim.evaluate({}) for dim in type_.shape) for name, type_ in known.items()}
+        dtypes = {name: type_.dtype for name, type_ in known.items()}
+        with report_broken_file(artifact.model):
+            model = OnnxFile.open(artifact.model, of_artifact=True)
+        return ArtifactTensors(model, forms, shapes, dtypes)
+
+    def read(self, name: str) -> Array:
+        """Return one parameter, moved back to where it was."""
+        from stackc.export.weight_folding import run_subgraph
+
+        stored = self.forms[name]
+        if stored.subgraph is None:
+            return self.model.read(stored.names[0])
+
+        # move the numbers of the places in place of the parameters: that says where each ended
+        places, start = [], 0
+        for source in stored.sources:
+            size = int(np.prod(self.shapes[source], dtype=np.int64))
+            places.append(np.arange(start, start + size).reshape(self.shapes[source]))
+            start += size
+        joined = np.empty(start, self.dtypes[name])
+        for result, moved in zip(stored.names, run_subgraph(stored.subgraph, places), strict=True):
+            joined[moved.reshape(-1)] = self.model.read(result).reshape(-1)
+        return joined[places[stored.sources.index(name)]]
+
+
+def _is_stored(name: str, weights: tuple[Stored, ...]) -> bool:
+    """Return whether the model has a parameter in any form; it has none of those that evaluation never reads."""
+    return any(name in stored.sources for stored in weights)

@@ -1,0 +1,63 @@
+"""The parameters of an artifact, read back from its model, are those of the module, bit for bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import stackc
+from stackc.artifact.folder import MODEL
+from stackc.artifact.stored_weights import open_all_weights
+from stackc.core.diagnostics import SpecError
+from stackc.pipeline import Options, build
+from stackc.weights.files import open_weights
+
+SPEC = """\
+stackc: 1
+name: parts
+inputs: {ids: {dtype: int64, shape: [batch, seq], below: 11}}
+graph: ids --> embed[embedding] --> square[linear] --> attn[attention] --> norm[layer_norm] --> head[linear]
+nodes:
+  embed: {vocab: 11, dim: 8}
+  square: {out: 8}
+  attn: {heads: 2}
+  head: {out: 11, bias: false, tie: {weight: embed.weight}}
+"""
+
+
+def built(folder: Path, spec: str = SPEC) -> Path:
+    (folder / "spec.yaml").write_text(spec, encoding="utf-8")
+    return build(folder / "spec.yaml", Options(out=folder / "exported", verify=False, measure=False)).folder
+
+
+@pytest.mark.slow
+def test_what_was_moved_is_moved_back(tmp_path: Path) -> None:
+    artifact = built(tmp_path)
+    state = stackc.module(tmp_path / "spec.yaml", seed=0).state_dict()
+    for path in (artifact, artifact / MODEL):
+        file = open_all_weights(path)
+        assert {*file.shapes} == {*state} - {"head.weight"}
+        for name in file.shapes:
+            np.testing.assert_array_equal(file.read(name), state[name].numpy(), err_msg=name)
+
+    # a spec continues with them, and its own file is the same again
+    again = stackc.build(tmp_path / "spec.yaml", Options(weights=artifact, out=tmp_path / "again", verify=False))
+    assert (again.folder / MODEL).read_bytes() == (artifact / MODEL).read_bytes()
+
+    # its initializers are no parameters: the square matrix lies there transposed
+    with pytest.raises(SpecError, match="it is a model of stackc"):
+        open_weights(artifact / MODEL)
+    with pytest.raises(SpecError, match="it is a model of stackc"):
+        open_weights(artifact)
+
+
+@pytest.mark.slow
+def test_what_was_calculated_cannot_be_read_back(tmp_path: Path) -> None:
+    spec = "stackc: 1\nname: normed\ninputs: {x: {shape: [batch, 4]}}\ngraph: x --> y[linear]\n"
+    artifact = built(tmp_path, f"{spec}nodes: {{y: {{out: 3, reparam: {{weight: {{weight_norm: {{axis: 0}}}}}}}}}}\n")
+    with pytest.raises(SpecError, match="W804") as caught:
+        open_all_weights(artifact)
+    (problem,) = caught.value.diagnostics
+    assert problem.message.startswith("'y.parametrizations.weight.original0' cannot be read back from ")
