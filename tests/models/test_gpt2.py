@@ -33,7 +33,7 @@ def gpt2() -> GPT2LMHeadModel:
 
 
 def saved(model: GPT2LMHeadModel, folder: Path) -> Path:
-    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items() if name != "lm_head.weight"}
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     save_file(state, folder / "gpt2.safetensors")
     return folder / "gpt2.safetensors"
 

@@ -256,6 +256,8 @@ def test_a_capture_is_a_number_and_the_same_everywhere(tmp_path: Path) -> None:
         ("a[0:dom]", "8 X002 'dom' is neither a param nor a dim | did you mean 'dim'?"),
         ("a.{j}", "8 X002 'j' is neither a param nor a dim | known here: dim, i"),
         ("a[0:dim/3]", "8 W807 'dim/3' is 1.33333, not a whole number | None"),
+        ("zeros(10**6, 10**6)", "8 W807 a constant of 1000000 × 1000000 numbers | write the sizes of the parameter"),
+        ("ones(-3)", "8 W807 a constant of -3 numbers | write the sizes of the parameter"),
         ("a[3/3]", "8 W807 '3/3' is none of 3 parts, which count from 0 | the last is 2/3"),
         ("a[::0]", "8 W807 '::0' is not START:STOP or START:STOP:STEP | None"),
     ],

@@ -5,6 +5,7 @@ Sizes and indices are the bare expressions of a spec, `2*dim` or `i + 1`; names 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ from stackc.weights.tensor_expressions.operations import (
     Unsqueezed,
 )
 from stackc.weights.tensor_expressions.tree import Applied, Constant, NamedTensor, TensorExpression
+
+MOST_NUMBERS = 2**31
+"""How many numbers a constant may have: no spec fills the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +155,11 @@ def bind(template: Template, binding: CaptureBinding) -> TensorExpression:
     if isinstance(template, NumberTemplate):
         return Constant(_literal(template.snippet, binding))
     if isinstance(template, FillTemplate):
-        return Constant(template.value, tuple(map(binding.integer, template.sizes)) or None)
+        sizes = tuple(map(binding.integer, template.sizes))
+        if any(size < 0 for size in sizes) or math.prod(sizes) > MOST_NUMBERS:
+            message = f"a constant of {' × '.join(map(str, sizes))} numbers"
+            raise SpecError(binding.problem(template.sizes[0], message, "write the sizes of the parameter"))
+        return Constant(template.value, sizes or None)
     operands = tuple(bind(operand, binding) for operand in template.operands)
     return Applied(_operation(template, binding), operands)
 
