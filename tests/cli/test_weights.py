@@ -125,7 +125,8 @@ def test_wrong_usage(tmp_path: Path) -> None:
     path.write_text(SMALL, encoding="utf-8")
     assert run(path, "-o", tmp_path / "own.pt").exit_code == 2
     assert "name one" in run(path, "-o", tmp_path / "own.safetensors").output
-    np.savez(tmp_path / "w.npz", **{"a.weight": np.ones((1, 3, 3, 3), np.float32)})
+    arrays: dict[str, Any] = {"a.weight": np.ones((1, 3, 3, 3), np.float32)}
+    np.savez(tmp_path / "w.npz", **arrays)
     result = run(path, tmp_path / "w.npz", "-o", tmp_path / "own.safetensors")
     assert result.exit_code == 1
     assert not (tmp_path / "own.safetensors").exists()

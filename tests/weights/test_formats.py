@@ -83,7 +83,7 @@ def test_error_of_a_folder(files: list[str], message: str, tmp_path: Path) -> No
 
 def test_a_spec_may_name_several_files(tmp_path: Path) -> None:
     save_file({"y.weight": W}, tmp_path / "a.safetensors")
-    np.savez(tmp_path / "b.npz", **{"y.bias": B})
+    np.savez(tmp_path / "b.npz", **{"y.bias": B})  # type: ignore[arg-type]  # names are no options
     spec = "stackc: 1\ninputs: {x: {shape: [batch, 3]}}\ngraph: x --> y[linear]\nnodes: {y: {out: 2}}\n"
     document = check_source(
         Source(str(tmp_path / "s.yaml"), f"{spec}weights: {{file: [a.safetensors, b.npz]}}\n")

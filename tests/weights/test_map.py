@@ -233,7 +233,7 @@ def refused(folder: Path, tensors: dict[str, Any], weights: str) -> list[str]:
 
 
 def test_the_first_entry_that_matches_decides(tmp_path: Path) -> None:
-    tensors = {f"l.{i}": STATE[f"s.{i}.weight"] for i in range(3)} | {"last": STATE["s.0.weight"] + 7}
+    tensors: dict[str, Any] = {f"l.{i}": STATE[f"s.{i}.weight"] for i in range(3)} | {"last": STATE["s.0.weight"] + 7}
     tensors |= {name: array for name, array in STATE.items() if name.endswith("bias")} | HEAD
     weights = matched(tmp_path, tensors, "  map:\n    s.2.weight: last\n    s.{i}.weight: l.{i}\n  ignore: [l.2]\n")
     assert [int(weights[f"s.{i}.weight"][0, 0]) for i in range(3)] == [0, 1, 7]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import gguf
 import numpy as np
@@ -12,12 +13,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import GPTNeoXConfig, LlamaConfig, Phi3Config
-from transformers.models.gpt2.modeling_gpt2 import Conv1D
 from transformers.models.gpt_neox.modeling_gpt_neox import GPTNeoXAttention
 from transformers.models.llama.modeling_llama import LlamaAttention
 from transformers.models.llama4.configuration_llama4 import Llama4TextConfig
 from transformers.models.llama4.modeling_llama4 import Llama4TextExperts
 from transformers.models.phi3.modeling_phi3 import Phi3Attention
+from transformers.pytorch_utils import Conv1D
 
 import stackc
 
@@ -31,7 +32,10 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
-def drawn(module: nn.Module) -> nn.Module:
+M = TypeVar("M", bound=nn.Module)
+
+
+def drawn(module: M) -> M:
     """Draw every parameter, biases and norms too, and return the module in float64."""
     with torch.no_grad():
         for parameter in module.parameters():
@@ -50,7 +54,7 @@ def lowered(folder: Path, spec: str, weights: Path) -> nn.Module:
     return stackc.module(folder / "spec.yaml", weights=weights).double().eval()
 
 
-def rounded(module: nn.Module) -> nn.Module:
+def rounded(module: M) -> M:
     """Round the parameters of an original to those that its file has."""
     with torch.no_grad():
         for parameter in module.parameters():
@@ -128,8 +132,9 @@ NEOXKEY = "attn.{}.bias"
 
 
 def test_gpt_neox_interleaves_q_k_and_v_by_head(tmp_path: Path) -> None:
-    config = GPTNeoXConfig(hidden_size=DIM, num_attention_heads=HEADS, attn_implementation="sdpa")
-    config.rope_parameters["partial_rotary_factor"] = 1.0
+    rope = {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 1.0}
+    config = GPTNeoXConfig(hidden_size=DIM, num_attention_heads=HEADS, rope_parameters=rope)
+    config._attn_implementation = "sdpa"
     original = rounded(drawn(GPTNeoXAttention(config, layer_idx=0)))
     ours = built(tmp_path, ATTENTION % "" + neox_entries("qkv"), original.state_dict())
     theirs = original(X, None, position_embeddings=NO_ROTATION)[0]
@@ -142,10 +147,8 @@ def test_gpt_neox_interleaves_q_k_and_v_by_head(tmp_path: Path) -> None:
 
 
 def test_grouped_heads_are_cut_unevenly(tmp_path: Path) -> None:
-    config = Phi3Config(
-        hidden_size=DIM, num_attention_heads=HEADS, num_key_value_heads=KV_HEADS, attn_implementation="sdpa",
-        pad_token_id=0,
-    )  # fmt: skip
+    config = Phi3Config(hidden_size=DIM, num_attention_heads=HEADS, num_key_value_heads=KV_HEADS, pad_token_id=0)
+    config._attn_implementation = "sdpa"
     original = rounded(drawn(Phi3Attention(config, layer_idx=0)))
     rows = {
         "attn.q.weight": "qkv_proj.weight[:heads*size]",
@@ -248,9 +251,8 @@ def rotation() -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("stored", ["F32", "BF16", "Q8_0"])
 def test_a_gguf_permutes_q_and_k(stored: str, tmp_path: Path) -> None:
-    config = LlamaConfig(
-        hidden_size=DIM, num_attention_heads=HEADS, num_key_value_heads=KV_HEADS, attn_implementation="sdpa"
-    )
+    config = LlamaConfig(hidden_size=DIM, num_attention_heads=HEADS, num_key_value_heads=KV_HEADS)
+    config._attn_implementation = "sdpa"
     original = drawn(LlamaAttention(config, layer_idx=0))
     kind = gguf.GGMLQuantizationType[stored]
     writer = gguf.GGUFWriter(tmp_path / "w.gguf", "llama")
