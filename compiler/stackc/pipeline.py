@@ -31,7 +31,7 @@ from stackc.artifact.folder import MODEL, PARITY, VECTORS, named_vectors
 from stackc.artifact.packaging import BuildFacts, package, weight_hashes
 from stackc.artifact.report_page import Findings
 from stackc.artifact.stage_files import stage_folder, write_stage_files
-from stackc.artifact.stored_weights import open_all_weights
+from stackc.artifact.stored_weights import find_all_weights
 from stackc.cache import user_cache
 from stackc.core.plurals import counted
 from stackc.core.progress import Progress, Stage, no_progress
@@ -40,7 +40,6 @@ from stackc.out_of_memory import report_out_of_memory
 from stackc.runtime import Array, Session, off_provider_lines, open_session, require_placed, write_npz
 from stackc.runtime.providers import choose
 from stackc.weights.files import Paths
-from stackc.weights.loading import find_weights
 from stackc.weights.sources import Weights
 
 if TYPE_CHECKING:
@@ -256,14 +255,10 @@ def _check(path: Path, options: Options, progress: Progress) -> Checked:
 
 
 def _open_weights(checked: Checked, options: Options, progress: Progress, *, say_none: bool = False) -> Weights | None:
-    """Match the weights of the file that the options name, or else the spec; None if neither does.
-
-    They are matched by name now, and read later, one tensor at a time.
-    """
-    weights = find_weights(checked.document, checked.program, checked.graph.params, options.weights, open_all_weights)
+    """Match the weights that the options name, or else the spec, and read them later; None if neither names any."""
+    weights = find_all_weights(checked, options.weights)
     if weights is not None:
-        notes = "".join(f"\n  note: {note}" for note in weights.notes)
-        progress("weights", f"{counted(len(weights), 'tensor')}{notes}")
+        progress("weights", weights.describe())
     elif say_none:
         progress("weights", f"no file: random weights are drawn by lower, seed {options.seed}")
     return weights
@@ -334,7 +329,8 @@ def _prove(stages: Stages, reference: Reference, folder: Path, options: Options,
     from stackc.proof.reference_vectors import hold_to_original
 
     checked, session, linked = stages.checked, stages.session, stages.linked
-    assert session is not None and linked is not None, "prove comes after export and open"
+    assert linked is not None, "prove comes after export"
+    assert session is not None, "prove comes after open"
     held = hold_to_original(checked, reference, options.reference, progress, random_weights=stages.weights is None)
     parity = prove(
         checked.program, reference, session, folder / MODEL, checked.ranges, linked=linked.graph,

@@ -17,11 +17,13 @@ import numpy as np
 from stackc.artifact.folder import MANIFEST, MODEL, load_artifact
 from stackc.cache import user_cache
 from stackc.core.diagnostics import Diagnostic, Span, SpecError
-from stackc.frontend import check_spec
+from stackc.frontend import Checked, check_spec
 from stackc.weights.files import Array, Paths, TensorFile, open_weights
 from stackc.weights.files.base import report_broken_file
 from stackc.weights.files.onnx_file import OnnxFile
 from stackc.weights.files.several import SeveralFiles
+from stackc.weights.loading import find_weights
+from stackc.weights.sources import Weights
 
 if TYPE_CHECKING:
     from stackc.export.storage import Stored
@@ -34,6 +36,11 @@ def open_all_weights(paths: Paths, span: Span | None = None) -> TensorFile:
     if paths.name == MODEL and (paths.parent / MANIFEST).is_file():
         paths = paths.parent
     return ArtifactTensors.open(paths) if (paths / MANIFEST).is_file() else open_weights(paths, span)
+
+
+def find_all_weights(checked: Checked, override: Paths | None) -> Weights | None:
+    """Match the weights of the command line, or else of a spec, of any kind; see `find_weights`."""
+    return find_weights(checked.document, checked.program, checked.graph.params, override, open_all_weights)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stackc.core.plurals import counted
 from stackc.core.types import TensorType
 from stackc.weights.files import Array, TensorFile
 from stackc.weights.rules import Rule
@@ -60,6 +61,10 @@ class Weights(Mapping[str, Array]):
 
     def __len__(self) -> int:
         return len(self.sources)
+
+    def describe(self) -> str:
+        """Say how many tensors there are, with a line for each note."""
+        return "\n  note: ".join([counted(len(self), "tensor"), *self.notes])
 
     @property
     def notes(self) -> tuple[str, ...]:
