@@ -1,6 +1,6 @@
 """The command line: one module per command, imported only when the command runs.
 
-options, report, table, pictures   shared: options, printed diagnostics and numbers, tables, picture files
+options, screen, report, table, pictures   shared: options, printing, diagnostics and numbers, tables, picture files
 diagnose                           the findings that `stackc doctor` prints
 file_watch                         waiting for saved files, for `stackc watch`
 """

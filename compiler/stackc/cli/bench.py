@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterable, Iterator
@@ -14,6 +13,7 @@ import click
 
 from stackc.cli.options import SpecPath, comma_separated, json_option, override_options
 from stackc.cli.report import stage_report
+from stackc.cli.screen import echo, echo_json, echo_text
 from stackc.cli.table import print_table
 from stackc.frontend import Overrides
 
@@ -110,7 +110,7 @@ def command(
     result = run_benchmark(targets, plan, options, stage_report(quiet=as_json))
 
     if as_json:
-        click.echo(json.dumps(result.to_json(), indent=2, ensure_ascii=False, allow_nan=False))
+        echo_json(result.to_json(), indent=2, allow_nan=False)
     else:
         _print(result)
     if plot is not None:
@@ -150,9 +150,9 @@ def _print(result: Result) -> None:
     print_table([*columns, *["GPU memory"] * on_gpu], rows)
 
     for ratio in result.comparison.ratios:
-        click.echo(str(ratio))
+        echo_text(str(ratio))
     for note in _notes(result):
-        click.echo(note)
+        echo(note)
 
 
 def _cells(entry: BenchmarkEntry, result: Result, digits: int) -> list[str]:
@@ -211,4 +211,4 @@ def _draw(result: Result, path: Path, *, quiet: bool) -> None:
     title = f"{counted(len(result.entries), 'candidate')} at {_sizes(result)}"
     write_file(path, draw_plot(result.comparison, title, path.suffix.lower()))
     if not quiet:
-        click.echo(f"wrote {path}")
+        echo(f"wrote {path}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from stackc.cli.options import (
     threads_option,
 )
 from stackc.cli.report import stage_report
+from stackc.cli.screen import echo, echo_json, echo_text, safe_json, style
 from stackc.cli.table import Column, print_table
 from stackc.core.progress import STAGES, Stage
 from stackc.frontend import Overrides
@@ -105,11 +105,11 @@ def command(
 
     built = build(spec, options, progress)
     if as_json:
-        click.echo((built.folder / MANIFEST).read_text(encoding="utf-8"), nl=False)
+        click.echo(safe_json((built.folder / MANIFEST).read_text(encoding="utf-8")), nl=False)
     else:
         _print_parity(built.parity, built.folder / PARITY)
         _print_speed(built.speed, built.measured)
-        click.echo(f"{click.style('built', fg='green', bold=True)} {built.folder}/")
+        echo(style("built", fg="green", bold=True), f" {built.folder}/")
 
 
 def _check_usage(
@@ -135,7 +135,7 @@ def _check_usage(
 def _report_stop(until: Stage, stages: Stages, files: Sequence[Path], *, hint: str, as_json: bool) -> None:
     """Say what a build that stopped early has made, and the files it wrote."""
     if as_json:
-        click.echo(json.dumps({"until": until, "files": [str(file) for file in files]}, indent=2))
+        echo_json({"until": until, "files": [str(file) for file in files]}, indent=2)
         return
 
     from stackc.artifact.folder import PARITY
@@ -144,7 +144,7 @@ def _report_stop(until: Stage, stages: Stages, files: Sequence[Path], *, hint: s
     _print_parity(stages.parity, parity)
     _print_speed(stages.speed, stages.measured)
     wrote = f"wrote {', '.join(map(str, files))}" if files else f"nothing was written{hint}"
-    click.echo(f"{click.style('stopped', fg='green', bold=True)} after {until}: {wrote}")
+    echo(style("stopped", fg="green", bold=True), f" after {until}: {wrote}")
 
 
 def _print_parity(parity: Parity | None, file: Path | None) -> None:
@@ -189,10 +189,10 @@ def _print_speed(speed: Comparison | None, measured: Point | None) -> None:
     ]
     print_table([Column(title) for title in ("", "p50 ms", "p90 ms", "p99 ms")], rows, caption=f"Speed at {measured}:")
     for ratio in speed.ratios:
-        click.echo(str(ratio))
+        echo_text(str(ratio))
     if speed.disturbed:
         busy = f"{speed.others:.1f} of {os.cpu_count()} cores"
-        click.echo(f"  other programs kept {busy} busy meanwhile: measure again on an idle machine")
+        echo(f"  other programs kept {busy} busy meanwhile: measure again on an idle machine")
 
 
 SHOWN = 20
@@ -213,7 +213,7 @@ def _print_components(parity: Parity, file: Path | None) -> None:
     caption = "Error of each component on the reference's inputs, and error inherited from those before it:"
     print_table(columns, rows, caption=caption)
     if len(components) > SHOWN:
-        click.echo(f"{len(components) - SHOWN} more" + (f" in {file}" if file else ""))
+        echo(f"{len(components) - SHOWN} more" + (f" in {file}" if file else ""))
 
 
 def _distances(verdict: Verdict) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import click
 
 from stackc.cli.options import diagnostics_option, override_options, spec_argument
 from stackc.cli.report import rounded
+from stackc.cli.screen import echo, echo_json
 from stackc.core.plurals import counted
 from stackc.frontend import Checked, Overrides, check_spec
 from stackc.resolve.unused import unread_outputs
@@ -23,7 +23,7 @@ def command(spec: Path, overrides: Overrides, as_json: bool) -> None:
     """Check SPEC: names, arrows, shapes and types. Report its parameters and FLOPs. Does not import PyTorch."""
     checked = check_spec(spec, overrides)
     if as_json:
-        click.echo(json.dumps(_facts(checked), ensure_ascii=False))
+        echo_json(_facts(checked))
     else:
         _print_summary(checked)
         _print_notes(checked)
@@ -48,15 +48,15 @@ def _facts(checked: Checked) -> dict[str, Any]:
 
 def _print_summary(checked: Checked) -> None:
     program, cost = checked.program, checked.cost
-    click.echo(f"{program.name}: OK")
+    echo(f"{program.name}: OK")
     for name, type_ in program.inputs.items():
-        click.echo(f"  in   {name}: {type_}")
+        echo(f"  in   {name}: {type_}")
     for name, value in program.outputs.items():
-        click.echo(f"  out  {name}: {program.types[value]}")
+        echo(f"  out  {name}: {program.types[value]}")
 
     short = f" ({rounded(cost.parameters)})" if cost.parameters >= 1000 else ""
-    click.echo(f"  {counted(len(program.calls), 'component')}, {counted(cost.parameters, 'parameter')}{short}")
-    click.echo(f"  FLOPs: {cost.flops}")
+    echo(f"  {counted(len(program.calls), 'component')}, {counted(cost.parameters, 'parameter')}{short}")
+    echo(f"  FLOPs: {cost.flops}")
 
 
 def _print_notes(checked: Checked) -> None:
@@ -65,8 +65,8 @@ def _print_notes(checked: Checked) -> None:
     for name, assumption in checked.assumptions.items():
         click.echo(f"  note: {assumption} ({document.inputs[name].span})")
     for name in checked.unused_params:
-        click.echo(f"  note: the param '{name}' is unused ({document.params[name].span})")
+        echo(f"  note: the param '{name}' is unused ({document.params[name].span})")
     for name in graph.unused:
-        click.echo(f"  note: the block '{name}' is unused ({document.blocks[name].body.span})")
+        echo(f"  note: the block '{name}' is unused ({document.blocks[name].body.span})")
     for block, name in unread_outputs(graph.root):
-        click.echo(f"  note: the output '{name}' of the block '{block}' is unused, but computed nevertheless")
+        echo(f"  note: the output '{name}' of the block '{block}' is unused, but computed nevertheless")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from stackc.analysis.diff.comparison import Difference, compare
 from stackc.analysis.diff.report import write_markdown, write_page, write_text
 from stackc.cli.options import SpecPath, json_option, override_options
 from stackc.cli.pictures import picture_target, write_file
+from stackc.cli.screen import echo, echo_json, echo_text
 from stackc.frontend import Overrides, check_spec
 
 
@@ -47,13 +47,13 @@ def command(
         page = write_page(difference, (left.typed, left.sources), (right.typed, right.sources), depth)
         write_file(html, page)
     if as_json:
-        click.echo(json.dumps(_facts(difference), ensure_ascii=False))
+        echo_json(_facts(difference))
     elif markdown:
-        click.echo(write_markdown(difference), nl=False)
+        echo_text(write_markdown(difference), nl=False)
     elif html is None:
-        click.echo(write_text(difference), nl=False)
+        echo_text(write_text(difference), nl=False)
     else:
-        click.echo(f"wrote {html}")
+        echo(f"wrote {html}")
 
 
 def _change(change: Change) -> dict[str, Any]:

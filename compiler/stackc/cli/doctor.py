@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import click
 
 from stackc.cli.options import json_option
+from stackc.cli.screen import echo, echo_json, style
 
 _SIGNS = {"ok": ("✓", "green"), "missing": ("✗", "red"), "failed": ("✗", "red"), "untested": ("?", "yellow")}
 
@@ -20,12 +20,12 @@ def command(as_json: bool) -> None:
 
     rows = diagnose()
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(row) for row in rows], indent=2))
+        echo_json([dataclasses.asdict(row) for row in rows], indent=2)
         return
 
     width = max(len(row.subject) for row in rows)
     for row in rows:
         sign, colour = _SIGNS[row.state]
-        click.echo(f"{click.style(sign, fg=colour)} {row.subject:{width}}  {row.detail}")
+        echo(style(sign, fg=colour), f" {row.subject:{width}}  {row.detail}")
         if row.fix:
-            click.echo(f"  {'':{width}}  {click.style('help:', fg='cyan')} {row.fix}")
+            echo(" " * (width + 4), style("help:", fg="cyan"), f" {row.fix}")

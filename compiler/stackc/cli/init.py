@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from stackc.cli.options import completing
+from stackc.cli.screen import echo, style
 from stackc.core.diagnostics import Diagnostic, SpecError
 
 
@@ -57,7 +58,7 @@ def _list() -> None:
     templates = starters()
     width = max(map(len, templates))
     for name, starter in templates.items():
-        click.echo(f"{click.style(name.ljust(width), fg='cyan')}  {description_of(starter)}")
+        echo(style(name.ljust(width), fg="cyan"), f"  {description_of(starter)}")
 
 
 def _write_template(name: str, out: Path | None, force: bool) -> None:
@@ -70,7 +71,7 @@ def _write_template(name: str, out: Path | None, force: bool) -> None:
 
     target = out or Path(templates[name].name)
     _write(target, templates[name].read_text(encoding="utf-8"), force)
-    click.echo(f"wrote {target}; next: stackc build {target}")
+    echo(f"wrote {target}; next: stackc build {target}")
 
 
 def _write_scaffold(diagram: Path, out: Path | None, force: bool) -> None:
@@ -85,7 +86,7 @@ def _write_scaffold(diagram: Path, out: Path | None, force: bool) -> None:
     result = scaffold(source.text, source.file, target.name.partition(".")[0])
     _write(target, result.text, force)
     waiting = f"; fill in {', '.join(result.waiting)}" if result.waiting else ""
-    click.echo(f"wrote {target}{waiting}; then: stackc check {target}")
+    echo(f"wrote {target}{waiting}; then: stackc check {target}")
 
 
 def _check_kind(diagram: Path) -> None:

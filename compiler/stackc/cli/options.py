@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -129,6 +128,7 @@ def diagnostics_option(command: F) -> F:
     @wraps(command)
     def with_format(*args: Any, form: str, as_json: bool, **kwargs: Any) -> Any:
         from stackc.cli.report import diagnostics_as_json, github_annotation
+        from stackc.cli.screen import echo_json, echo_text
         from stackc.core.diagnostics import SpecError
 
         as_json = as_json or form == "json"
@@ -136,9 +136,9 @@ def diagnostics_option(command: F) -> F:
             return command(*args, as_json=as_json, **kwargs)
         except SpecError as error:
             if as_json:
-                click.echo(json.dumps({"diagnostics": diagnostics_as_json(error)}, ensure_ascii=False))
+                echo_json({"diagnostics": diagnostics_as_json(error)})
             elif form == "github":
-                click.echo("\n".join(map(github_annotation, error.diagnostics)))
+                echo_text("\n".join(map(github_annotation, error.diagnostics)))
             else:
                 raise
             sys.exit(1)

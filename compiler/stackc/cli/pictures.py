@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from stackc.cli.screen import echo, style
 from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.frontend import Checked
 from stackc.spec.source import is_spec_file
@@ -28,8 +29,8 @@ def draw_picture(checked: Checked, suffix: str, depth: int) -> str | bytes:
 def _warn_of_missing_glyphs(missing: str) -> None:
     characters = missing[:20] + "…" * (len(missing) > 20)
     message = f"no installed font has {characters}: the PNG shows empty boxes instead"
-    click.echo(f"{click.style('warning:', fg='yellow')} {message}", err=True)
-    click.echo("help: install a font that has them (for Chinese on Debian: fonts-noto-cjk), or write SVG", err=True)
+    echo(style("warning:", fg="yellow"), f" {message}", err=True)
+    echo("help: install a font that has them (for Chinese on Debian: fonts-noto-cjk), or write SVG", err=True)
 
 
 def picture_target(

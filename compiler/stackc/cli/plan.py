@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +13,7 @@ from stackc.analysis.plan.fit import memory_of, memory_text
 from stackc.analysis.plan.footprint import PRECISIONS, Footprint
 from stackc.analysis.plan.planning import Plan, make_plan
 from stackc.cli.options import json_option, override_options, spec_argument
+from stackc.cli.screen import echo_json
 from stackc.cli.table import print_table
 from stackc.frontend import Overrides, check_spec
 from stackc.view.figures import bytes_text, scaled, sum_text, type_text
@@ -53,7 +53,7 @@ def command(
     size, size_text = memory or (None, "")
     plan = make_plan(check_spec(spec, overrides).typed, depth, size)
     if as_json:
-        click.echo(json.dumps(_facts(plan), ensure_ascii=False))
+        echo_json(_facts(plan))
         return
 
     _print_blocks(plan, "float16" if dtype == "bfloat16" else dtype)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import click
 
 from stackc.cli.options import json_option, override_options, provider_option, spec_argument, threads_option
 from stackc.cli.report import stage_report
+from stackc.cli.screen import echo, echo_json, echo_text, style
 from stackc.core.plurals import counted
 from stackc.frontend import Overrides
 
@@ -85,7 +85,7 @@ def command(
             weight_file.write_bytes(reduced.weights)
 
     if as_json:
-        click.echo(json.dumps(_facts(reduced, out, repeat), indent=2, ensure_ascii=False))
+        echo_json(_facts(reduced, out, repeat), indent=2)
     else:
         _print(reduced, out, repeat)
 
@@ -101,21 +101,19 @@ def _refuse_to_overwrite(spec: Path, out: Path | None) -> None:
 
 
 def _print(reduced: Reduced, out: Path | None, repeat: str) -> None:
-    click.echo()
-    click.echo(reduced.text.rstrip("\n"))
-    click.echo()
+    echo()
+    echo_text(reduced.text.rstrip("\n"))
+    echo()
     if reduced.components is not None:
-        click.echo(f"{counted(reduced.components, 'component')} of {reduced.before}, seed {reduced.seed}")
-    click.echo(f"fails with {reduced.failure}: {reduced.failure.message}")
-    click.echo(f"repeat it: {repeat}")
+        echo(f"{counted(reduced.components, 'component')} of {reduced.before}, seed {reduced.seed}")
+    echo(f"fails with {reduced.failure}: {reduced.failure.message}")
+    echo(f"repeat it: {repeat}")
     if out is None and reduced.weights is not None:
-        click.echo("it needs weights: `-o FILE` writes them beside the spec")
+        echo("it needs weights: `-o FILE` writes them beside the spec")
     if not reduced.finished:
-        click.echo("the search was not finished: a smaller one may be found with more `--seconds`")
-    mark = click.style("reduced", fg="green", bold=True)
-    click.echo(
-        f"{mark} in {reduced.seconds:.0f} s, {counted(reduced.tried, 'candidate')} tried{f': {out}' if out else ''}"
-    )
+        echo("the search was not finished: a smaller one may be found with more `--seconds`")
+    what = f" in {reduced.seconds:.0f} s, {counted(reduced.tried, 'candidate')} tried{f': {out}' if out else ''}"
+    echo(style("reduced", fg="green", bold=True), what)
 
 
 def _facts(reduced: Reduced, out: Path | None, repeat: str) -> dict[str, Any]:

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import click
-
-from stackc.core.diagnostics import Diagnostic, SpecError, render
+from stackc.cli.screen import echo, echo_text, style
+from stackc.core.diagnostics import Diagnostic, SpecError, printable, render
 from stackc.core.plurals import counted
 
 MOST_SHOWN = 100
@@ -25,7 +24,7 @@ def stage_report(*, quiet: bool = False) -> Callable[[str, str], None]:
         nonlocal start
         end = time.perf_counter()
         if not quiet:
-            click.echo(f"{click.style('✓', fg='green')} {stage:8} {end - start:6.2f} s  {summary}")
+            echo_text(style("✓", fg="green"), f" {stage:8} {end - start:6.2f} s  {summary}")
         start = end
 
     return report
@@ -39,14 +38,14 @@ def report_diagnostics(error: SpecError) -> None:
 
     for diagnostic in error.diagnostics[:MOST_SHOWN]:
         first, *rest = render(diagnostic, sources).split("\n")
-        click.echo(click.style(first, fg="red", bold=True), err=True)
+        echo(style(first, fg="red", bold=True), err=True)
         for line in rest:
-            click.echo(click.style(line, fg="cyan") if line.startswith("help:") else line, err=True)
-        click.echo(err=True)
+            echo(style(line, fg="cyan") if line.startswith("help:") else line, err=True)
+        echo(err=True)
 
     number = len(error.diagnostics)
     omitted = f"; only the first {MOST_SHOWN} are shown" if number > MOST_SHOWN else ""
-    click.echo(f"{counted(number, 'error')}{omitted}", err=True)
+    echo(f"{counted(number, 'error')}{omitted}", err=True)
 
 
 def diagnostics_as_json(error: SpecError) -> list[dict[str, Any]]:
@@ -69,8 +68,8 @@ def github_annotation(diagnostic: Diagnostic) -> str:
 
 
 def _escape(text: str, special: str = "") -> str:
-    """Percent-encode %, line ends and `special` characters, as workflow commands require."""
-    return "".join(f"%{ord(c):02X}" if c in f"%\r\n{special}" else c for c in text)
+    """Percent-encode %, line ends and `special` characters, as workflow commands require; others must be printable."""
+    return "".join(f"%{ord(c):02X}" if c in f"%\r\n{special}" else printable(c) for c in text)
 
 
 def _read_text(file: str) -> str | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from stackc.cli.options import provider_option, require_option, threads_option
+from stackc.cli.screen import echo
 
 
 @click.command("run")
@@ -44,4 +45,4 @@ def command(
     outputs = run_artifact(artifact, read_npz(source), provider, threads=threads, require_provider=require_provider)
     write_npz(target, outputs)
     for name, array in outputs.items():
-        click.echo(f"{name}: {array.dtype}{list(array.shape)}")
+        echo(f"{name}: {array.dtype}{list(array.shape)}")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from stackc.cli.screen import echo, echo_text
+
 
 @click.command("schema")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The file to write. Default: the standard output.")
@@ -24,7 +26,7 @@ def command(out: Path | None) -> None:
 
     text = json.dumps(schema(), indent=2, ensure_ascii=False)
     if out is None:
-        click.echo(text)
+        echo_text(text)
         return
     write_file(out, f"{text}\n")
-    click.echo(f"wrote {out}")
+    echo(f"wrote {out}")

@@ -10,6 +10,7 @@ import click
 
 from stackc.cli.options import override_options, spec_argument
 from stackc.cli.pictures import SUFFIXES, draw_picture, picture_target, write_file
+from stackc.cli.screen import echo, echo_text
 from stackc.core.diagnostics import SpecError
 from stackc.frontend import Overrides, check_source, check_spec
 from stackc.ir.document_printer import print_document
@@ -140,10 +141,13 @@ def _draw(spec: Path, overrides: Overrides, out: Path | None, depth: int) -> str
 def _emit(shown: str | bytes, out: Path | None) -> None:
     """Print, or write to a file and say so."""
     if out is None:
-        click.echo(shown, nl=False)
+        if isinstance(shown, bytes):
+            click.echo(shown, nl=False)
+        else:
+            echo_text(shown, nl=False)
         return
     write_file(out, shown)
-    click.echo(f"wrote {out}")
+    echo(f"wrote {out}")
 
 
 def _print_tree(picture: Picture) -> None:

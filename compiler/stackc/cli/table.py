@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from stackc.cli.screen import echo
+from stackc.core.diagnostics import printable
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -46,9 +49,10 @@ def print_table(
     aligned as numbers.
     """
     if caption is not None:
-        click.echo(caption)
+        echo(caption)
 
     layout = _layout(columns)
+    rows = [[printable(cell) for cell in row] for row in rows]
     if len(rows) >= LONG:
         click.echo(long_table(layout, rows, total))
         return

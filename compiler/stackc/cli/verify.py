@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import click
 
 from stackc.cli.options import json_option, provider_option, threads_option
+from stackc.cli.screen import echo, echo_json, style
 
 
 @click.command("verify")
@@ -29,14 +29,13 @@ def command(artifact: Path, provider: str, threads: int | None, as_json: bool) -
         facts = {"artifact": str(artifact), "files": len(manifest.files), "bytes": verified.bytes}
         facts |= {"random_weights": manifest.weights is None}
         rows = [dataclasses.asdict(distance) for distance in verified.distances]
-        proven = {"proven": manifest.proven_sizes}
-        click.echo(json.dumps(facts | {"provider": verified.provider, "outputs": rows} | proven, indent=2))
+        echo_json(facts | {"provider": verified.provider, "outputs": rows, "proven": manifest.proven_sizes}, indent=2)
         return
 
-    tick = click.style("✓", fg="green")
-    click.echo(f"{tick} files    {len(manifest.files)} unchanged since the build, {verified.bytes:,} bytes")
+    tick = style("✓", fg="green")
+    echo(tick, f" files    {len(manifest.files)} unchanged since the build, {verified.bytes:,} bytes")
     weights = "" if manifest.weights is not None else ", with random weights"
-    click.echo(f"{tick} model    valid ONNX, opset {manifest.opset}{weights}")
+    echo(tick, f" model    valid ONNX, opset {manifest.opset}{weights}")
     for distance in verified.distances:
         difference = f"differs from the recorded one by {distance.found:.1e}, of {distance.allowed:.1e} allowed"
         if not distance.numbers:
@@ -46,8 +45,8 @@ def command(artifact: Path, provider: str, threads: int | None, as_json: bool) -
         else:
             difference += f", in {distance.numbers:,} numbers"
         mark = tick if distance.numbers else "-"
-        click.echo(f"{mark} output   {distance.output}: {difference}, on {verified.provider}")
+        echo(mark, f" output   {distance.output}: {difference}, on {verified.provider}")
     if manifest.proven_sizes:
-        click.echo(f"{tick} sizes    {manifest.proven_sizes}")
+        echo(tick, f" sizes    {manifest.proven_sizes}")
     if not verified.distances:
-        click.echo(f"- outputs  none recorded: built without a proof (opened on {verified.provider})")
+        echo(f"- outputs  none recorded: built without a proof (opened on {verified.provider})")

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from stackc.cli.options import override_options, spec_argument
+from stackc.cli.screen import echo, style
 from stackc.frontend import Checked, Overrides
 
 
@@ -35,7 +36,7 @@ def command(spec: Path, overrides: Overrides, out: Path | None, depth: int) -> N
             if checked := _check(spec, overrides, redraw):
                 files[:] = [first, *(Path(source.file) for source in checked.graph.includes)]
     except KeyboardInterrupt:
-        click.echo()
+        echo()
 
 
 def _drawer(out: Path, depth: int, spec: Path) -> Callable[[Checked], None]:
@@ -66,6 +67,5 @@ def _check(spec: Path, overrides: Overrides, redraw: Callable[[Checked], None] |
     number = checked.cost.parameters
     parameters = f"{rounded(number)} parameter{'' if number == 1 else 's'}"
     summary = f"{counted(len(checked.program.calls), 'component')}, {parameters} ({milliseconds:.0f} ms)"
-    tick = click.style("✓", fg="green")
-    click.echo(f"{tick} {time.strftime('%H:%M:%S')} {checked.program.name}: OK, {summary}")
+    echo(style("✓", fg="green"), f" {time.strftime('%H:%M:%S')} {checked.program.name}: OK, {summary}")
     return checked

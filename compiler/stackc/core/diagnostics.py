@@ -51,8 +51,8 @@ class Diagnostic:
     notes: tuple[Note, ...] = ()
 
     def __str__(self) -> str:
-        location = f"{_position(self.span)}: " if self.span else ""
-        return f"{location}error[{self.code}]: {self.message}"
+        location = f"{_visible(_position(self.span))}: " if self.span else ""
+        return f"{location}error[{self.code}]: {_visible(self.message)}"
 
 
 class SpecError(Exception):
@@ -184,7 +184,7 @@ def _excerpt(span: Span, sources: Mapping[str, str]) -> list[str]:
 
     start, end = span.column - 1, max(span.column, span.end - 1)
     text, shift = _clip(source[span.line - 1].removesuffix("\r"), start)
-    text = _printable(text)
+    text = printable(text)
 
     # The caret stands at a terminal column, which wide characters make larger than the column in the text.
     lead, marked = _columns(text[: start + shift]), _columns(text[start + shift : end + shift])
@@ -213,12 +213,16 @@ def _clip(text: str, start: int) -> tuple[str, int]:
     return f"{lead}{text[first : first + LONGEST_LINE]}{tail}", len(lead) - first
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Return `text` on one line: a tab becomes one space, control and invisible characters become `�`."""
-    return "".join(" " if c == "\t" else "�" if category(c) in _UNPRINTABLE or is_invisible(c) else c for c in text)
+    return "".join(" " if c == "\t" else "�" if is_unprintable(c) or is_invisible(c) else c for c in text)
 
 
-_UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
+def is_unprintable(character: str) -> bool:
+    """Return whether a character is no text: a control character, a line end, or half of a surrogate pair."""
+    return category(character) in ("Cc", "Cs", "Zl", "Zp")
+
+
 _JOINERS = "\u200c\u200d"
 
 
@@ -234,10 +238,14 @@ def character(c: str) -> str:
 
 
 def _safe_message(text: str) -> str:
-    text = text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}…"
+    return _visible(text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}…")
+
+
+def _visible(text: str) -> str:
+    """Return a message on one line; characters that are invisible or reverse the line appear as their code point."""
     if text.isprintable():
         return text
-    return _printable("".join(f"<U+{ord(c):04X}>" if is_invisible(c) else c for c in text))
+    return printable("".join(f"<U+{ord(c):04X}>" if is_invisible(c) else c for c in text))
 
 
 def _columns(text: str) -> int:
