@@ -19,6 +19,7 @@ from stackc.proof.component_batch import prove_together
 from stackc.proof.component_subgraph import ModelUnderTest
 from stackc.proof.components import Draw, Reference, prove_components
 from stackc.proof.eager import run_call
+from stackc.proof.failing_inputs import remedy
 from stackc.proof.file_tensors import FileTensors, TensorProblem
 from stackc.proof.points import Point
 from stackc.proof.report import ComponentRow, ParityRow
@@ -105,7 +106,7 @@ def eager_failure(
             values |= zip(call.outputs, run_call(module, call, values, torch.float32), strict=True)
         except RAISED as cause:
             message = f"'{call.path}' ({call.component.op}) fails at {point}, in PyTorch: {describe_error(cause)}"
-            hint = "inputs are drawn as the spec declares them: restrict them with `min`, `max`, `below` or `values`"
+            hint = remedy(program, module, point.sizes, feeds)
             return SpecError(Diagnostic("P705", message, call.span, hint))
 
     # every component ran on its own: nothing but the whole module fails
@@ -119,7 +120,7 @@ def with_assumptions(error: SpecError, ranges: Mapping[str, ValueRange]) -> Spec
         return error
     return SpecError(
         *(
-            replace(each, hint="; ".join([*assumptions, *([each.hint] if each.code == "P706" and each.hint else [])]))
+            replace(each, hint="; ".join([*assumptions, *([each.hint] if each.hint else [])]))
             if each.code in ("P705", "P706")
             else each
             for each in error.diagnostics
