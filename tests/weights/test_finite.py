@@ -67,7 +67,9 @@ def test_a_number_beyond_float32_counts_as_read(tmp_path: Path) -> None:
     tensors = weights()
     tensors["y.bias"] = np.array([1e300, 0.0])
     (problem,) = refused(tmp_path, tensors)
-    assert "'y.bias' in tiny.npz has 1 Inf among 2 numbers, the first at [0]: numbers beyond those of float32" in problem
+    assert (
+        "'y.bias' in tiny.npz has 1 Inf among 2 numbers, the first at [0]: numbers beyond those of float32" in problem
+    )
 
 
 @pytest.mark.parametrize("pattern", ["first.weight", "first.*"])
