@@ -56,7 +56,7 @@ def leading(count: int) -> Declared:
     return declared
 
 
-def moved(order: Callable[[Any, TensorType], Sequence[int | None]], *, outputs: int = 1) -> Declared:
+def rearranged(order: Callable[[Any, TensorType], Sequence[int | None]], *, outputs: int = 1) -> Declared:
     """Return the declaration of a component that moves axes: `order` has for each axis of y that of x, None if new."""
 
     def declared(component: Any, x: TensorType, *others: TensorType | None) -> tuple[Axes, ...]:

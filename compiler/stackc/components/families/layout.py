@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING, Annotated
 
-from stackc.components.axes import exchanged, inserted, moved, replaced
+from stackc.components.axes import exchanged, inserted, rearranged, replaced
 from stackc.components.base import Component, Limit, Port, Signature, SignatureError, axis_of
 from stackc.components.construction import ConstructorCall, construct
 from stackc.components.extents import at_least_one, read_off_all, require_entries, sizes_text
@@ -31,7 +31,7 @@ class Flatten(Component):
     start: Annotated[int, "the first axis to join, counted from 0, or from the end if negative"] = 1
     end: Annotated[int, "the last axis to join"] = -1
 
-    pointwise_axes = moved(lambda self, x: replaced(x, self.start, 1, end=self.end))
+    pointwise_axes = rearranged(lambda self, x: replaced(x, self.start, 1, end=self.end))
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type with the product of the sizes in place of the axes."""
@@ -61,7 +61,7 @@ class Unflatten(Component):
     axis: Axis = -1
     size: Annotated[Extent | tuple[Extent, ...], "the size of each new axis except the first, divisors of that of x"]
 
-    pointwise_axes = moved(lambda self, x: replaced(x, self.axis, 1 + len(self._sizes())))
+    pointwise_axes = rearranged(lambda self, x: replaced(x, self.axis, 1 + len(self._sizes())))
 
     def signature(self, x: TensorType, like: TensorType | None = None) -> Signature:
         """Return the type with several axes in place of one."""
@@ -101,7 +101,7 @@ class Reshape(Component):
 
     shape: Annotated[tuple[Annotated[int | Dim, Range(minimum=-1)], ...], "the size of each axis of y"]
 
-    pointwise_axes = moved(lambda self, x: self._copied())
+    pointwise_axes = rearranged(lambda self, x: self._copied())
 
     def signature(self, x: TensorType, like: TensorType | None = None) -> Signature:
         """Return the type with the sizes of `shape`, with 0 and -1 resolved."""
@@ -147,7 +147,7 @@ class Squeeze(Component):
 
     axis: Axis = -1
 
-    pointwise_axes = moved(lambda self, x: replaced(x, self.axis, 0))
+    pointwise_axes = rearranged(lambda self, x: replaced(x, self.axis, 0))
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type without the axis."""
@@ -177,7 +177,7 @@ class Unsqueeze(Component):
 
     axis: Annotated[int, "the position of the new axis in y, counted from 0, or from the end if negative"] = -1
 
-    pointwise_axes = moved(lambda self, x: inserted(x, self.axis))
+    pointwise_axes = rearranged(lambda self, x: inserted(x, self.axis))
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type with one more axis of size 1."""
@@ -205,7 +205,7 @@ class Transpose(Component):
     axis0: Annotated[int, "one of the axes, counted from 0, or from the end if negative"] = 1
     axis1: Annotated[int, "the other axis"] = 2
 
-    pointwise_axes = moved(lambda self, x: exchanged(x, self.axis0, self.axis1))
+    pointwise_axes = rearranged(lambda self, x: exchanged(x, self.axis0, self.axis1))
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type with two sizes exchanged."""
@@ -235,7 +235,7 @@ class Permute(Component):
 
     order: Annotated[tuple[int, ...], "for each axis of y the axis of x, counted from 0, or from the end if negative"]
 
-    pointwise_axes = moved(lambda self, x: self._axes(x))
+    pointwise_axes = rearranged(lambda self, x: self._axes(x))
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type with its sizes in that order."""
@@ -269,7 +269,7 @@ class Select(Component):
     axis: Axis = 1
     index: Annotated[int, "the entry, counted from 0, or from the end if negative"] = 0
 
-    pointwise_axes = moved(lambda self, x: replaced(x, self.axis, 0))
+    pointwise_axes = rearranged(lambda self, x: replaced(x, self.axis, 0))
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type without the axis."""
@@ -303,7 +303,7 @@ class Slice(Component):
     start: Annotated[int, "the first entry, counted from 0, or from the end if negative"] = 0
     size: Annotated[Extent | None, "the number of entries; by default all from start on"] = None
 
-    pointwise_axes = moved(lambda self, x: replaced(x, self.axis, 1))
+    pointwise_axes = rearranged(lambda self, x: replaced(x, self.axis, 1))
 
     def signature(self, x: TensorType, like: TensorType | None = None) -> Signature:
         """Return the type with `size` in place of the size of the axis."""
@@ -376,7 +376,7 @@ class Split(Component):
     axis: Axis = -1
     size: Annotated[Size, "the number of entries in y"]
 
-    pointwise_axes = moved(lambda self, x: replaced(x, self.axis, 1), outputs=2)
+    pointwise_axes = rearranged(lambda self, x: replaced(x, self.axis, 1), outputs=2)
 
     def signature(self, x: TensorType) -> Signature:
         """Return the types of both parts."""
