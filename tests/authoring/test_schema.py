@@ -247,7 +247,8 @@ BEYOND_A_SCHEMA = {
     "S005_contract_of_a_dim", "S005_contract_of_a_param_of_a_dim", "S005_size_below_one", "S006_contract_of_no_size",
     "S005_contract_beyond_64_bits", "S005_size_beyond_64_bits", "S005_value_that_no_bool_is",
     "S006_no_such_param", "S006_no_such_size", "S008_output_like_a_parameter", "S008_output_like_an_input",
-    "S008_param_and_dim",
+    "S008_param_and_dim", "S005_bound_beyond_float32", "S005_bound_of_a_dim", "S006_below_min",
+    "S006_range_without_a_number",
 }  # fmt: skip
 STRUCTURE = [path for path in sorted(BAD_SPECS.glob("S00[245678]*.yaml")) if path.stem != "S002_key_twice"]
 
