@@ -32,15 +32,17 @@ def cheap_draw(draws: Sequence[Draw]) -> Draw:
 
 
 def prove_together(
-    under_test: ModelUnderTest, reference: Reference, draw: Draw, calls: Sequence[Call]
+    under_test: ModelUnderTest, reference: Reference, draw: Draw, calls: Sequence[Call], values: Values | None = None
 ) -> tuple[ComponentRow, ...]:
     """Return a row for every output of the calls at one point, in the order of the calls.
 
     The rows are those of `prove_components`. Components that cannot be opened or run in one model are run one by one.
+    `values` are all values of the program in float32, computed here if they are not given.
     """
     point, feeds = draw
     program = under_test.program
-    values = run_eager(reference.single, feeds, program, keep=frozenset(program.types)).values
+    if values is None:
+        values = run_eager(reference.single, feeds, program, keep=frozenset(program.types)).values
 
     at = [PointValues(point, values)]
     rows: list[ComponentRow] = []

@@ -30,7 +30,7 @@ from stackc.proof.blame import (
 from stackc.proof.component_batch import cheap_draw, prove_together
 from stackc.proof.component_subgraph import ModelUnderTest
 from stackc.proof.components import Draw, Reference, prove_components
-from stackc.proof.eager import run_eager
+from stackc.proof.eager import ForwardPass, run_eager
 from stackc.proof.file_tensors import FileTensors, compare_tensors
 from stackc.proof.jitter import model_spread
 from stackc.proof.jittered_parameters import JitteredModel, jitter_constants, jittered_point
@@ -102,11 +102,13 @@ def _prove_jittered(model: JitteredModel, draw: Draw, parity: Parity, nonfinite:
     """
     under_test, reference = model.under_test, model.reference
     draw = (jittered_point(draw[0]), draw[1])
+    every_value = frozenset(under_test.program.types)
     try:
-        components = prove_together(under_test, reference, draw, model.calls)
+        single = run_eager(reference.single, draw[1], under_test.program, keep=every_value)
+        components = prove_together(under_test, reference, draw, model.calls, single.values)
+        rows, _ = _prove_point(Sections.of(under_test, None), reference, draw, nonfinite, single)
     except RAISED:
         return parity  # the module itself refuses such parameters
-    rows, _ = _prove_point(Sections.of(under_test, None), reference, draw, nonfinite)
 
     rows = [row for row in rows if not beyond_pytorch(row.verdict)]
     components = tuple(row for row in components if not beyond_pytorch(row.verdict))
@@ -206,14 +208,21 @@ def _prove_outputs(
 
 
 def _prove_point(
-    sections: Sections, reference: Reference, draw: Draw, nonfinite: Mapping[str, Set[str]]
+    sections: Sections,
+    reference: Reference,
+    draw: Draw,
+    nonfinite: Mapping[str, Set[str]],
+    single: ForwardPass | None = None,
 ) -> tuple[list[ParityRow], Mapping[str, Array]]:
-    """Return a row for each value that is judged at one point, and PyTorch's outputs there."""
+    """Return a row for each value that is judged at one point, and PyTorch's outputs there.
+
+    `single` is the pass in float32 with every value, if there has been one.
+    """
     program, judged = sections.stamped.program, sections.judged
     point, feeds = draw
     keep = sections.choices.union(value for name, value in judged.items() if name not in program.outputs)
     try:
-        single = run_eager(reference.single, feeds, program, keep=keep)
+        single = single or run_eager(reference.single, feeds, program, keep=keep)
     except RAISED as error:
         raise eager_failure(program, reference.single, point, feeds, error) from error
 
