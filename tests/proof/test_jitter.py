@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 from torch import Tensor, nn
 
+from stackc.core.diagnostics import SpecError
 from stackc.frontend import check_source
+from stackc.proof import jitter, parity
 from stackc.proof.jitter import ROUNDING, model_spread
 from stackc.proof.tolerance import judge
 from stackc.spec.source import Source
+
+if TYPE_CHECKING:
+    from tests.proof.conftest import Small
 
 PROGRAM = check_source(
     Source("s.yaml", "stackc: 1\ninputs: {x: {shape: [batch, 8]}}\ngraph: x --> y[identity]\n")
@@ -123,3 +132,28 @@ def test_an_output_that_float32_leaves_open_is_not_as_exact_as_pytorch(spread: f
     verdict = judge(truth.astype(np.float32), truth.astype(np.float32), truth, spread=np.array([spread]))
     assert verdict.problem is None
     assert verdict.determined == pytest.approx(determined, rel=1e-3)
+
+
+@pytest.mark.slow
+def test_a_hopeless_failure_at_a_large_point_takes_one_jittered_pass(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a pass is dear, one bounds the spread of many numbers; the few of the smallest point take all eight."""
+    passes: list[int] = []
+    measured = jitter._measured_spreads
+
+    def counted(run: Any, module: nn.Module, count: int) -> Any:
+        passes.append(count)
+        return measured(run, module, count)
+
+    def doubled(graph: onnx.GraphProto) -> None:
+        (tensor,) = (tensor for tensor in graph.initializer if tensor.name == "encoder.1.mlp.up.weight")
+        tensor.CopyFrom(numpy_helper.from_array(2 * numpy_helper.to_array(tensor), tensor.name))
+
+    monkeypatch.setattr(parity, "is_cheap", lambda program, point: False)
+    monkeypatch.setattr(parity, "failing_components", lambda *_: ())
+    monkeypatch.setattr(jitter, "_measured_spreads", counted)
+    with pytest.raises(SpecError, match="encoder.1.mlp"):
+        small.prove(small.file(tmp_path, doubled))
+    assert passes == [1, 8] + [1] * (len(passes) - 2)
+    assert len(passes) > 3

@@ -53,6 +53,7 @@ def model_spread(
     program: Program,
     judged: Mapping[str, str],
     substitutes: Values,
+    passes: int = PASSES,
 ) -> dict[str, Array]:
     """Return the spread of each judged value, by its name: an array of its shape, infinite where it is unknown.
 
@@ -64,7 +65,7 @@ def model_spread(
         done = run_eager(double, feeds, program, torch.float64, keep=keep, substitutes=substitutes)
         return [done.named(name, value) for name, value in judged.items()]
 
-    return dict(zip(judged, _spreads(run, double), strict=True))
+    return dict(zip(judged, _spreads(run, double, passes), strict=True))
 
 
 def call_spread(double: nn.Module, call: Call, values: Values) -> dict[str, Array]:
@@ -76,10 +77,10 @@ def call_spread(double: nn.Module, call: Call, values: Values) -> dict[str, Arra
     return dict(zip(call.outputs, _spreads(run, double.get_submodule(call.owner)), strict=True))
 
 
-def _spreads(run: Callable[[], Sequence[Array]], module: nn.Module) -> list[Array]:
+def _spreads(run: Callable[[], Sequence[Array]], module: nn.Module, passes: int = PASSES) -> list[Array]:
     """Return the largest distance of jittered results from the exact ones, element by element."""
     with _one_thread():
-        return _measured_spreads(run, module)
+        return _measured_spreads(run, module, passes)
 
 
 @contextmanager
@@ -93,13 +94,13 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _measured_spreads(run: Callable[[], Sequence[Array]], module: nn.Module) -> list[Array]:
+def _measured_spreads(run: Callable[[], Sequence[Array]], module: nn.Module, passes: int) -> list[Array]:
     tape: list[Any] = []
     with _Recording(tape):
         exact = [np.array(array) for array in run()]
 
     spreads = [np.zeros(array.shape) for array in exact]
-    for number in range(PASSES):
+    for number in range(passes):
         noise = _Noise(number)
         try:
             with _jittered_parameters(module, noise), _Jitter(tape, noise), np.errstate(invalid="ignore"):
