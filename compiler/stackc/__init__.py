@@ -23,13 +23,13 @@ nothing half imported.
 
 import sys
 
-# `python -m stackc`, or any module of it, starts with the working directory first on sys.path. Remove it before anything
-# is imported from there, even `__future__`: this module has no `from __future__`, and annotations in quotes instead.
+# `python -m stackc`, or any module of it, starts with the working directory first on sys.path. Remove it before
+# anything is imported from there, even `__future__`: this module has no `from __future__`, and annotations in quotes.
 # While it is looked for, sys.argv[0] is "-m"; its name is an argument of its own, or follows the m of `-Bmstackc`.
-_module = sys.orig_argv[-len(sys.argv)] if sys.argv[:1] == ["-m"] else ""
-_module = _module.partition("m")[2] if _module.startswith("-") else _module
-if _module.partition(".")[0] == "stackc" and not sys.flags.safe_path:
-    del sys.path[0]
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
+    _module = sys.orig_argv[-len(sys.argv)]
+    if (_module.partition("m")[2] if _module.startswith("-") else _module).partition(".")[0] == "stackc":
+        del sys.path[0]
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
