@@ -325,31 +325,22 @@ def bench(
 
 
 def reduce(
-    spec: SpecPath,
-    options: "Options | None" = None,
-    *,
-    command: str | None = None,
-    seconds: float = 300.0,
-    progress: "Progress | None" = None,
+    spec: SpecPath, options: "Options | None" = None, *, command: str | None = None, seconds: float = 300.0
 ) -> "Reduced":
     """Reduce a spec or an artifact that fails to the smallest spec, sizes and seed that fail in the same way.
 
-    It fails if its build does: its proof, its export, or by a crash of stackc; or, with a `command` (as in
-    `"python judge.py {}"`), if that exits non-zero for the path of a spec. `options` are those of `build`, by default
+    It fails if its build does, or if a `command` such as `"python judge.py {}"` exits non-zero. `options` are by default
     those that an artifact was built with. The search ends after about `seconds`, or on Ctrl-C, with the smallest spec
-    so far: its `text` is that of a YAML spec. Raises SpecError P720 if the spec does not fail, and what `check` raises
-    for one with mistakes.
+    so far. Raises SpecError P720 if the spec does not fail, and what `check` raises.
     """
     from pathlib import Path
 
-    from stackc.core.progress import no_progress
     from stackc.pipeline import Options
     from stackc.reduction.minimize import reduce_spec
     from stackc.reduction.recorded import recorded_options
 
-    path = Path(spec)
-    options = options or Options(**recorded_options(path))
-    return reduce_spec(path, options, command=command, seconds=seconds, progress=progress or no_progress)
+    options = options or Options(**recorded_options(Path(spec)))
+    return reduce_spec(Path(spec), options, command=command, seconds=seconds)
 
 
 def compile(spec: SpecPath, options: "Options | None" = None) -> "Built":
