@@ -329,9 +329,8 @@ def reduce(
 ) -> "Reduced":
     """Reduce a spec or an artifact that fails to the smallest spec, sizes and seed that fail in the same way.
 
-    It fails if its build does, or if a `command` such as `"python judge.py {}"` exits non-zero. `options` are by default
-    those that an artifact was built with. The search ends after about `seconds`, or on Ctrl-C, with the smallest spec
-    so far. Raises SpecError P720 if the spec does not fail, and what `check` raises.
+    It fails if its build does, or if a `command` such as `"python judge.py {}"` exits non-zero. `options` are those of
+    an artifact's build by default. Ends after `seconds`, or on Ctrl-C, with the smallest so far. Raises SpecError P720.
     """
     from pathlib import Path
 
