@@ -338,8 +338,7 @@ def reduce(
     from stackc.reduction.minimize import reduce_spec
     from stackc.reduction.recorded import recorded_options
 
-    options = options or Options(**recorded_options(Path(spec)))
-    return reduce_spec(Path(spec), options, command=command, seconds=seconds)
+    return reduce_spec(Path(spec), options or Options(**recorded_options(Path(spec))), command=command, seconds=seconds)
 
 
 def compile(spec: SpecPath, options: "Options | None" = None) -> "Built":

@@ -155,7 +155,7 @@ def test_a_text_that_does_not_parse_is_reduced_by_words(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arrow", ["-->", "-=>"], ids=["tree", "text"])
-@pytest.mark.parametrize("calls", [4, 9])
+@pytest.mark.parametrize("calls", [4, 6])
 def test_an_interrupt_leaves_the_smallest_so_far(
     arrow: str, calls: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
