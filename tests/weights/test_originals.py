@@ -203,12 +203,13 @@ class GemmaNorm(nn.Module):
         return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6) * (1 + self.weight)
 
 
-def test_gemma_adds_one_after_widening(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_gemma_adds_one_after_widening(dtype: torch.dtype, tmp_path: Path) -> None:
     """In bfloat16, 1 + 0.001 is 1: the sum has to be made in float32."""
     original = drawn(GemmaNorm())
     with torch.no_grad():
-        original.weight.copy_((original.weight * 0.01).bfloat16())
-    save_file({"norm.weight": original.weight.detach().bfloat16()}, tmp_path / "w.safetensors")
+        original.weight.copy_((original.weight * 0.01).to(dtype))
+    save_file({"norm.weight": original.weight.detach().to(dtype)}, tmp_path / "w.safetensors")
     spec = SPEC + "graph: x --> y[rms_norm]\nnodes: {y: {eps: 1e-6}}\nweights:\n  map:\n    y.weight: norm.weight + 1\n"
     ours = lowered(tmp_path, spec, tmp_path / "w.safetensors")
     rounding = torch.finfo(torch.float32).eps
