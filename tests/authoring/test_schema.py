@@ -250,7 +250,11 @@ BEYOND_A_SCHEMA = {
     "S008_param_and_dim", "S005_bound_beyond_float32", "S005_bound_of_a_dim", "S006_below_min",
     "S006_range_without_a_number",
 }  # fmt: skip
-STRUCTURE = [path for path in sorted(BAD_SPECS.glob("S00[245678]*.yaml")) if path.stem != "S002_key_twice"]
+STRUCTURE = [
+    path
+    for path in sorted(BAD_SPECS.glob("S00[245678]*.yaml"))
+    if path.stem != "S002_key_twice" and ".right." not in path.name
+]
 
 
 @pytest.mark.parametrize("path", STRUCTURE, ids=lambda path: path.stem)
