@@ -36,6 +36,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from stackc._version import __version__
+from stackc.core.arguments import checked_sizes, param_text
 from stackc.core.interrupts import whole_imports
 
 if TYPE_CHECKING:
@@ -320,7 +321,7 @@ def bench(
     paths = [Path(target) for target in targets]
     known = [engine for engine in ENGINES if engine in engines]
     candidates = plan_benchmark(paths, known, providers, threads or (os.cpu_count() or 1,))
-    options = BenchmarkOptions(dims=_sizes(dims or {}), seconds=seconds)
+    options = BenchmarkOptions(dims=checked_sizes(dims or {}), seconds=seconds)
     return run_benchmark(paths, candidates, options, progress or no_progress)
 
 
@@ -372,29 +373,6 @@ def _overrides(
     from stackc.frontend import Overrides
     from stackc.resolve.resolve import Spelling
 
-    written = {name: _written(value) for name, value in (params or {}).items()}
+    values = {name: param_text(value) for name, value in (params or {}).items()}
     spelling = Spelling("params['{name}']", "dims['{name}']")
-    return Overrides(written, _sizes(dims or {}), tuple(trust), spelling)
-
-
-def _sizes(dims: Mapping[str, int]) -> Mapping[str, int]:
-    """Return the sizes as integers. Raises TypeError for one that is not an integer, ValueError for one below 1."""
-    from operator import index
-
-    for name, size in dims.items():
-        try:
-            whole = index(size)
-        except TypeError:
-            whole = None
-        if whole is None or isinstance(size, bool):
-            raise TypeError(f"dims: the size of '{name}' must be an integer, not {size!r}")
-        if whole < 1:
-            raise ValueError(f"dims: the size of '{name}' must be at least 1, not {size!r}")
-    return {name: index(size) for name, size in dims.items()}
-
-
-def _written(value: object) -> str:
-    """Write a value as `--set` takes it."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return str(value)
+    return Overrides(values, checked_sizes(dims or {}), tuple(trust), spelling)

@@ -10,6 +10,7 @@ interrupts.py   interrupts that wait for the end of an import
 progress.py     the stages of a build by name, and the callback that reports progress
 torch_internals.py  the private and experimental APIs of PyTorch, in one place
 special_files.py  pipes, sockets and devices where a file is expected
+arguments.py    sizes and values of params, as the Python API takes them
 archives.py     zip archives that unpack to more than their own size
 versions.py     the versions of stackc and of the libraries it runs on
 """
