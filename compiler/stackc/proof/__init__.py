@@ -25,5 +25,6 @@ reference_vectors.py   the module against numbers recorded from the original
 parity.py              the proof: all of these in order
 report.py              what a proof found, as data
 undefined.py           NaN and Inf of the truth itself, at the components from which they come
+failing_inputs.py      sizes and whole numbers that a module fails on, and what keeps them out
 blame.py               a failed proof, reported at the component that introduces the error
 """
