@@ -50,6 +50,8 @@ def prove_mutant(subject: Subject, path: Path, *, per_component: bool = False) -
         )
         before = not rows or refused_without_spread(rows[0])
         return Judgement(True, blamed, before, error.diagnostics[0].message)
+    except Exception as error:  # a proof that crashes has found nothing
+        return Judgement(False, frozenset(), False, f"crashes: {error!r}")
     return Judgement(False, frozenset(), refused_without_spread(rows[0]), "")
 
 
