@@ -179,8 +179,8 @@ def _refused_by_factor() -> Iterator[set[float]]:
     refused: set[float] = set()
     measure = tolerance._measure
 
-    def watched(output: Array, single: Array, truth: Array, spread: Array) -> tolerance.Verdict:
-        verdict = measure(output, single, truth, spread)
+    def watched(output: Array, single: Array, truth: Array, spread: Array, ordinary: float) -> tolerance.Verdict:
+        verdict = measure(output, single, truth, spread, ordinary)
         largest = float(np.abs(spread).max(initial=0.0))
         if largest:
             without = verdict.allowed - tolerance.SPREADS * largest

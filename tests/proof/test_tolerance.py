@@ -129,3 +129,12 @@ def test_distance_is_the_largest_difference_in_float64() -> None:
 )
 def test_distance_is_infinite_if_arrays_are_not_comparable(other: np.ndarray) -> None:
     assert distance(single(1, 2, np.inf), other) == np.inf
+
+
+def test_a_saturated_output_is_as_exact_as_it_is_elsewhere() -> None:
+    """ONNX Runtime's sigmoid of −57 is 6e-21 from the truth, 1.7e-25; its numbers elsewhere are up to 1."""
+    truth = np.array([1.7e-25, 1.1e-25])
+    output, torch = single(6.1e-21, 1.1e-25), truth.astype(np.float32)
+    assert judge(output, torch, truth, extreme=True).problem is not None
+    assert judge(output, torch, truth, extreme=True, ordinary=0.9).problem is None
+    assert judge(output + np.float32(1e-6), torch, truth, extreme=True, ordinary=0.9).problem is not None

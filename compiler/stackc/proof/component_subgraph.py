@@ -97,19 +97,24 @@ class ComponentSubgraph:
         return replace(self, session=session, fault=fault or self._frozen_problem(outputs), remark=remark)
 
     def verdicts(
-        self, values: Values, truth: Values, spread: Callable[[], Mapping[str, Array]], *, extreme: bool = False
+        self,
+        values: Values,
+        truth: Values,
+        spread: Callable[[], Mapping[str, Array]],
+        ordinary: Mapping[str, float] | None = None,
     ) -> dict[str, Verdict]:
         """Run the subgraph on the reference's values and judge each value that the call computes.
 
         `values` has what the module computes in float32, the outputs of the call included; `truth` has the outputs of
         its float64 copy on the very same inputs. `spread` measures how far those move, and is called if it may decide.
-        `extreme` is as for `judge`; choices made from numbers that are not finite are not judged then either.
+        At an extreme draw `ordinary` has the largest number of each value at others, as for `judge`; choices made from
+        numbers that are not finite are not judged then either.
         """
         results = self.fault or self._run(values)
 
         def judged(spreads: Mapping[str, Array]) -> list[Verdict]:
             return [
-                self._judge(results, value, tensor, values, truth, spreads.get(value), extreme)
+                self._judge(results, value, tensor, values, truth, spreads.get(value), ordinary)
                 for value, tensor in self.outputs
             ]
 
@@ -133,18 +138,20 @@ class ComponentSubgraph:
         values: Values,
         truth: Values,
         spread: Array | None,
-        extreme: bool,
+        ordinary: Mapping[str, float] | None,
     ) -> Verdict:
         if isinstance(results, str):
             return Verdict.wrong(results)
-        single = values[value].numpy()
+        single, extreme = values[value].numpy(), ordinary is not None
         if extreme and not values[value].is_floating_point() and not self._has_finite_inputs(values):
             return Verdict(0.0, 0.0, 0.0)
         problem = shape_problem(results[tensor].shape, single.shape, self.stamped.program.types[value])
         if problem:
             return Verdict.wrong(problem)
         # inside of a model any number may be infinite, a mask for instance: what comes of it is judged at the outputs
-        return judge(results[tensor], single, truth[value].numpy(), frozenset(WORDS), spread, extreme=extreme)
+        scale = (ordinary or {}).get(value, 0.0)
+        exact, words = truth[value].numpy(), frozenset(WORDS)
+        return judge(results[tensor], single, exact, words, spread, extreme=extreme, ordinary=scale)
 
     def _has_finite_inputs(self, values: Values) -> bool:
         inputs = [values[self.stamped.values[x.name]] for x in self.session.inputs] if self.session else []

@@ -24,7 +24,7 @@ from stackc.proof.eager import Values, in_double, run_call, run_eager
 from stackc.proof.jitter import call_spread
 from stackc.proof.points import Point
 from stackc.proof.report import ComponentRow
-from stackc.proof.tolerance import largest_difference
+from stackc.proof.tolerance import largest_difference, largest_finite
 from stackc.proof.value_draws import is_extreme
 from stackc.runtime import Array
 
@@ -107,11 +107,14 @@ def component_rows(
     subgraph: ComponentSubgraph, double: nn.Module, call: Call, points: Iterable[PointValues]
 ) -> Iterator[ComponentRow]:
     """Yield a row for every output of a call at every point."""
+    ordinary: dict[str, float] = {}
     for at in points:
-        truth = run_call(double, call, at.values, torch.float64)
+        truth = dict(zip(call.outputs, run_call(double, call, at.values, torch.float64), strict=True))
         spread = partial(call_spread, double, call, at.values)
-        extreme = is_extreme(at.point.draw)
-        verdicts = subgraph.verdicts(at.values, dict(zip(call.outputs, truth, strict=True)), spread, extreme=extreme)
+        scales = ordinary if is_extreme(at.point.draw) else None
+        verdicts = subgraph.verdicts(at.values, truth, spread, scales)
+        if scales is None:  # extreme draws come after all others
+            ordinary |= {name: max(ordinary.get(name, 0.0), largest_finite(x.numpy())) for name, x in truth.items()}
         inherited = _inherited_errors(double, call, at)
         for value, verdict in verdicts.items():
             yield ComponentRow(call.path, call.component.op, value, at.point, verdict, call.span, inherited.get(value))

@@ -41,7 +41,7 @@ from stackc.proof.sections import Sections, choosing_calls
 from stackc.proof.shapes import interface_problems, shape_problem
 from stackc.proof.size_proof import prove_sizes
 from stackc.proof.stamped_model import StampedModel
-from stackc.proof.tolerance import CROWD, WORDS, Verdict, beyond_pytorch, judge
+from stackc.proof.tolerance import CROWD, WORDS, Verdict, beyond_pytorch, judge, largest_finite
 from stackc.proof.undefined import undefined_failures
 from stackc.proof.value_draws import is_extreme
 from stackc.runtime import Array, Session
@@ -193,15 +193,18 @@ def _prove_outputs(
     rows: list[ParityRow] = []
     judged: list[Draw] = []
     vectors: dict[str, Vectors] = {}
+    ordinary: dict[str, float] = {}
     for point, feeds in all_draws:
         try:
-            point_rows, outputs = _prove_point(sections, reference, (point, feeds), nonfinite)
+            point_rows, outputs = _prove_point(sections, reference, (point, feeds), nonfinite, ordinary=ordinary)
         except SpecError:
             if is_extreme(point.draw):
                 continue  # no spec asked for these numbers
             raise
         judged.append((point, feeds))
         rows += point_rows
+        if not is_extreme(point.draw):  # extreme draws come after all others
+            ordinary |= {name: max(ordinary.get(name, 0.0), largest_finite(x)) for name, x in outputs.items()}
         if point.draw not in vectors or point.name == "prime":
             vectors[point.draw] = feeds, outputs
 
@@ -217,10 +220,13 @@ def _prove_point(
     draw: Draw,
     nonfinite: Mapping[str, Set[str]],
     single: ForwardPass | None = None,
+    *,
+    ordinary: Mapping[str, float] | None = None,
 ) -> tuple[list[ParityRow], Mapping[str, Array]]:
     """Return a row for each value that is judged at one point, and PyTorch's outputs there.
 
-    `single` is the pass in float32 with every value, if there has been one.
+    `single` is the pass in float32 with every value, if there has been one. `ordinary` has the largest numbers of
+    outputs at draws that are not extreme.
     """
     program, judged = sections.stamped.program, sections.judged
     point, feeds = draw
@@ -240,8 +246,10 @@ def _prove_point(
         for name, value in judged.items():
             meant = nonfinite.get(name, frozenset()) if name in program.outputs else frozenset(WORDS)
             arrays = single.named(name, value), truth.named(name, value)
+            extreme = is_extreme(point.draw)
+            scale = (ordinary or {}).get(name, 0.0) if extreme else 0.0
             verdicts[name] = _judge(
-                results, name, *arrays, program.types[value], meant, spreads.get(name), extreme=is_extreme(point.draw)
+                results, name, *arrays, program.types[value], meant, spreads.get(name), extreme=extreme, ordinary=scale
             )
         return verdicts
 
@@ -281,11 +289,14 @@ def _judge(
     spread: Array | None,
     *,
     extreme: bool,
+    ordinary: float,
 ) -> Verdict:
     if isinstance(results, str):
         return Verdict.wrong(results)
     problem = shape_problem(results[name].shape, single.shape, type)
-    return Verdict.wrong(problem) if problem else judge(results[name], single, truth, meant, spread, extreme=extreme)
+    if problem:
+        return Verdict.wrong(problem)
+    return judge(results[name], single, truth, meant, spread, extreme=extreme, ordinary=ordinary)
 
 
 def _choice_rows(sections: Sections, components: Sequence[ComponentRow]) -> list[ParityRow]:

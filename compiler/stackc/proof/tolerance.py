@@ -96,12 +96,14 @@ def judge(
     spread: Array | None = None,
     *,
     extreme: bool = False,
+    ordinary: float = 0.0,
 ) -> Verdict:
     """Judge an output of ONNX Runtime by PyTorch's in float32 and in float64; whole numbers must be equal.
 
     `meant` has those of "nan", "inf" and "-inf" that the truth may hold in any number. `spread` has the spread of each
     number; it counts as 0 if it was not measured. At an `extreme` draw only those numbers are judged that are finite
-    in the truth and in PyTorch; the others are counted.
+    in the truth and in PyTorch; the others are counted. `ordinary` is the largest number of the output at draws that
+    are not extreme: where a gate is saturated, its output is as exact as elsewhere, not as exact as it is small.
     """
     if output.shape != single.shape:
         return Verdict.wrong(f"has shape {list(output.shape)} instead of PyTorch's {list(single.shape)}")
@@ -127,7 +129,7 @@ def judge(
 
     spreads = np.zeros(truth.shape) if spread is None else spread
     groups = [
-        _measure(output[group], single[group], truth[group], spreads[group])
+        _measure(output[group], single[group], truth[group], spreads[group], ordinary)
         for group in _scales(truth, finite & np.isfinite(spreads))
     ]
     worst = max(groups, key=lambda verdict: verdict.used)
@@ -136,7 +138,7 @@ def judge(
         numbers=counted.numbers,
         nonfinite=counted.nonfinite,
         spread=None if spread is None else float(spreads[finite].max(initial=0.0)),
-        determined=_determined(max(verdict.allowed for verdict in groups), truth[finite], spreads[finite]),
+        determined=_determined(max(verdict.allowed for verdict in groups), truth[finite], spreads[finite], ordinary),
     )
 
 
@@ -145,11 +147,11 @@ def beyond_pytorch(verdict: Verdict) -> bool:
     return verdict.undefined or verdict.nonfinite.torch > verdict.nonfinite.truth
 
 
-def _determined(allowed: float, truth: Array, spread: Array) -> float | None:
+def _determined(allowed: float, truth: Array, spread: Array, ordinary: float) -> float | None:
     """Return the share of the largest number that is allowed, if it is large; None if the output is determined."""
     if not np.isfinite(spread).all():
         return math.inf
-    largest = float(np.abs(truth.astype(np.float64)).max(initial=0.0))
+    largest = float(np.abs(truth.astype(np.float64)).max(initial=ordinary))
     if allowed <= DETERMINED * largest or allowed <= ULPS * float(np.spacing(np.float32(largest))):
         return None
     return allowed / largest if largest else math.inf
@@ -210,19 +212,24 @@ def largest_difference(left: Array, right: Array) -> float:
     return float(np.abs(left.astype(np.float64) - right.astype(np.float64)).max(initial=0.0))
 
 
+def largest_finite(x: Array) -> float:
+    """Return the largest finite number by its absolute value; 0 if there is none."""
+    return float(np.abs(x[np.isfinite(x)].astype(np.float64)).max(initial=0.0))
+
+
 def _same_nonfinite(left: Array, right: Array) -> bool:
     """Return whether NaN, Inf and -Inf are at the same positions in both arrays."""
     finite = np.isfinite(right)
     return np.array_equal(finite, np.isfinite(left)) and np.array_equal(left[~finite], right[~finite], equal_nan=True)
 
 
-def _measure(output: Array, single: Array, truth: Array, spread: Array) -> Verdict:
+def _measure(output: Array, single: Array, truth: Array, spread: Array, ordinary: float) -> Verdict:
     """Judge finite numbers of one scale; PyTorch counts where it is finite itself."""
     if not truth.size:
         return Verdict(0.0, 0.0, 0.0)
     computed = np.isfinite(single)
     torch, onnx = largest_difference(single[computed], truth[computed]), largest_difference(output, truth)
-    ulp = float(np.spacing(np.abs(truth.astype(np.float64)).max(initial=0.0).astype(single.dtype)))
+    ulp = float(np.spacing(np.abs(truth.astype(np.float64)).max(initial=ordinary).astype(single.dtype)))
     allowed = FACTOR * torch + SPREADS * largest_difference(spread, np.zeros_like(spread)) + ULPS * ulp
     problem = None if onnx <= allowed else f"is {onnx:.2e} from the truth; {allowed:.2e} is allowed"
     return Verdict(torch, onnx, allowed, problem)
