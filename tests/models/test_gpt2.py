@@ -66,7 +66,8 @@ def test_error_a_matrix_that_stands_transposed(gpt2: GPT2LMHeadModel, tmp_path: 
     first = caught.value.diagnostics[0]
     assert (first.code, first.message) == (
         "W803",
-        "'h.0.mlp.up.weight' has shape [128, 32] in the spec but [32, 128] in gpt2.safetensors",
+        "'h.0.mlp.up.weight' has shape [128, 32] in the spec but [32, 128] in gpt2.safetensors,"
+        " and so for 1 more of this entry",
     )
     assert first.hint == "`transformer.h.0.mlp.c_fc.weight.T` takes it transposed"
 
@@ -79,5 +80,7 @@ def test_error_a_part_that_the_file_lacks(gpt2: GPT2LMHeadModel, tmp_path: Path)
     with pytest.raises(SpecError) as caught:
         build(SPEC, Options(SMALL, weights, tmp_path))
     assert [d.message for d in caught.value.diagnostics] == [
-        f"'h.1.attn.{name}.weight' has shape [32, 32] in the spec but [32, 95] in gpt2.safetensors" for name in "qkv"
+        f"'h.1.attn.{name}.weight' cannot be read from gpt2.safetensors:"
+        f" `transformer.h.1.attn.c_attn.weight.T[{part}/3]`: an axis of 95 has no 3 equal parts"
+        for part, name in enumerate("qkv")
     ]

@@ -223,7 +223,7 @@ class _Matcher:
         """Compare tensors that the file has for tied parameters with those of their owners. Reports W808."""
         used = self.used()
         for alias, owner in self.aliases.items():
-            if owner not in self.sources or self.misfits or self.missing:
+            if owner not in self.sources:
                 continue
             try:
                 candidates = [self.by_map(alias), TensorSource(NamedTensor(alias))]
@@ -236,6 +236,8 @@ class _Matcher:
             pair = {owner: self.sources[owner], alias: other}
             weights = Weights(self.file, pair, {owner: types[owner], alias: types[owner]})
             self.compared += other.names
+            if self.misfits or self.missing:
+                continue  # the file does not fit in any case
             if not _are_equal(weights, owner, alias):
                 message = f"'{alias}' is tied to '{owner}', but {self.file_name} has other values for it, in '{other}'"
                 hint = "drop the tie, or list the tensor under `weights: {ignore: […]}`"
