@@ -2,10 +2,10 @@
 
 Every spec is linked once in each process; each seed draws other weights and inputs, and is proven whole for each
 setting of threads and of ONNX Runtime's optimizations. What the settings have in common is calculated once
-(shared_passes.py). None may be refused. `--tuning` takes the specs that the constants of the rule were chosen on. Beside
-the refusals stands how many runs the rule would have refused with other factors of the spread, by the distances of the
-same runs; a factor of 0 is the rule of 0.1.0. Last is the weakest relative perturbation of one weight matrix that is
-found, by either rule.
+(shared_passes.py). None may be refused. `--tuning` takes the specs that the constants of the rule were chosen on.
+Beside the refusals stands how many runs the rule would have refused with other factors of the spread, by the
+distances of the same runs; a factor of 0 is the rule of 0.1.0. Last is the weakest relative perturbation of one
+weight matrix that is found, by either rule.
 """
 
 from __future__ import annotations

@@ -153,7 +153,7 @@ def test_a_hopeless_failure_at_a_large_point_takes_one_jittered_pass(
     monkeypatch.setattr(parity, "is_cheap", lambda program, point: False)
     monkeypatch.setattr(parity, "failing_components", lambda *_: ())
     monkeypatch.setattr(jitter, "_measured_spreads", counted)
-    with pytest.raises(SpecError, match="encoder.1.mlp"):
+    with pytest.raises(SpecError, match=r"encoder\.1\.mlp"):
         small.prove(small.file(tmp_path, doubled))
     assert passes == [1, 8] + [1] * (len(passes) - 2)
     assert len(passes) > 3
