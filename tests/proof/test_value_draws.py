@@ -23,7 +23,7 @@ from stackc.runtime import Array
 from stackc.spec.source import Source
 from stackc.torch_backend.lower import lower
 
-EXTREMES = {"zeros", "plus 100", "minus 100", "times 1e3"}
+EXTREMES = {"zeros", "plus 100", "minus 100", "times 1e3", "times 1e-3"}
 
 
 def floats(declaration: str) -> Checked:
@@ -40,8 +40,8 @@ def test_floats_without_a_range_are_drawn_beyond_what_is_usual() -> None:
     found = drawn(floats(""))
     assert set(found) == {"full", "random"} | EXTREMES
     assert np.array_equal(found["zeros"], np.zeros((3, 40), np.float32))
-    centers = {"random": (0, 1), "plus 100": (100, 1), "minus 100": (-100, 1), "times 1e3": (0, 1e3)}
-    for draw, (center, scale) in centers.items():
+    for draw, center, scale in [("random", 0, 1), ("plus 100", 100, 1), ("minus 100", -100, 1), ("times 1e3", 0, 1e3),
+                                ("times 1e-3", 0, 1e-3)]:  # fmt: skip
         assert found[draw].dtype == np.float32
         assert abs(found[draw].mean() - center) < 0.4 * scale
         assert 0.7 * scale < found[draw].std() < 1.4 * scale

@@ -4,10 +4,10 @@ random          floats from N(0, 1), or uniform within their range; whole number
 full, empty     as random, but inputs with listed values, such as masks, hold the largest or the smallest everywhere
 ids             as full: more positions for the ids below
 at min, at max  floats hold the end of their range everywhere
-zeros, times 1e3, plus 100, minus 100
+zeros, times 1e-3, times 1e3, plus 100, minus 100
                 what is made of N(0, 1) for floats without a range, or beyond an end that it leaves open
 
-The last four are extreme: no spec asked for them, so a proof judges them only where PyTorch itself gives finite
+The last five are extreme: no spec asked for them, so a proof judges them only where PyTorch itself gives finite
 numbers. Masks are full at all draws but `random` and `empty`. Among the ids of an input are, over the draws of a proof,
 0, the last one, and one of every 64th of its range (`IdDraws`).
 """
@@ -34,6 +34,7 @@ _EXTREMES: Mapping[str, Callable[[Floats], Floats]] = {
     "plus 100": lambda z: z + 100,
     "times 1e3": lambda z: z * 1e3,
     "minus 100": lambda z: z - 100,
+    "times 1e-3": lambda z: z * 1e-3,
 }
 PARTS = 64  # of the range of an input of whole numbers: a number of each of them is drawn
 
