@@ -23,6 +23,7 @@ from stackc.proof.failing_inputs import remedy
 from stackc.proof.file_tensors import FileTensors, TensorProblem
 from stackc.proof.points import Point
 from stackc.proof.report import ComponentRow, ParityRow
+from stackc.proof.value_draws import is_extreme
 from stackc.runtime import Array
 
 MOST_LINES = 12
@@ -30,12 +31,26 @@ MOST_LINES = 12
 
 
 def failing_components(
-    under_test: ModelUnderTest, reference: Reference, draws: Iterable[Draw]
+    under_test: ModelUnderTest, reference: Reference, draws: Iterable[Draw], ordinary: Draw
 ) -> tuple[ComponentRow, ...]:
-    """Return the rows of the components that fail on their own, at the first draw that has any."""
+    """Return the rows of the components that fail on their own, at the first draw that has any.
+
+    At an extreme draw, an output counts as large as it is at the `ordinary` one.
+    """
     calls, tried = under_test.program.calls, list(draws)
-    one_by_one = (prove_components(under_test, reference, [draw], calls=calls, inherited=False) for draw in tried)
-    together = (prove_together(under_test, reference, draw, calls) for draw in tried)
+    together = (
+        prove_together(under_test, reference, draw, calls) for draw in tried if not is_extreme(draw[0].draw)
+    )
+    one_by_one = (
+        prove_components(
+            under_test,
+            reference,
+            [ordinary, draw] if is_extreme(draw[0].draw) else [draw],
+            calls=calls,
+            inherited=False,
+        )
+        for draw in tried
+    )
     for rows in chain(together, one_by_one):
         if failing := tuple(row for row in rows if row.verdict.problem):
             return failing

@@ -107,8 +107,8 @@ class ComponentSubgraph:
 
         `values` has what the module computes in float32, the outputs of the call included; `truth` has the outputs of
         its float64 copy on the very same inputs. `spread` measures how far those move, and is called if it may decide.
-        At an extreme draw `ordinary` has the largest number of each value at others, as for `judge`; choices made from
-        numbers that are not finite are not judged then either.
+        At an extreme draw `ordinary` has the largest number of each value at others, as for `judge`; choices among
+        numbers that are equal or not finite are not judged then.
         """
         results = self.fault or self._run(values)
 
@@ -143,7 +143,7 @@ class ComponentSubgraph:
         if isinstance(results, str):
             return Verdict.wrong(results)
         single, extreme = values[value].numpy(), ordinary is not None
-        if extreme and not values[value].is_floating_point() and not self._has_finite_inputs(values):
+        if extreme and not values[value].is_floating_point() and not self._settles_choices(values):
             return Verdict(0.0, 0.0, 0.0)
         problem = shape_problem(results[tensor].shape, single.shape, self.stamped.program.types[value])
         if problem:
@@ -153,9 +153,11 @@ class ComponentSubgraph:
         exact, words = truth[value].numpy(), frozenset(WORDS)
         return judge(results[tensor], single, exact, words, spread, extreme=extreme, ordinary=scale)
 
-    def _has_finite_inputs(self, values: Values) -> bool:
+    def _settles_choices(self, values: Values) -> bool:
+        """Return whether all inputs are finite and no two numbers of one are equal: which of them wins is left open."""
         inputs = [values[self.stamped.values[x.name]] for x in self.session.inputs] if self.session else []
-        return all(bool(x.isfinite().all()) for x in inputs)
+        floats = [x for x in inputs if x.is_floating_point()]
+        return all(bool(x.isfinite().all()) and x.unique().numel() == x.numel() for x in floats)
 
     def _frozen_problem(self, outputs: Sequence[ValueInfo]) -> str | None:
         """Describe the dims that ONNX Runtime infers to be constants."""

@@ -119,7 +119,7 @@ def _prove_jittered(model: JitteredModel, draw: Draw, parity: Parity, nonfinite:
     differing = [row for row in rows if row.verdict.problem]
     failing = tuple(row for row in components if row.verdict.problem)
     if differing or failing:
-        failing = failing or failing_components(under_test, reference, [draw])
+        failing = failing or failing_components(under_test, reference, [draw], draw)
         raise parity_failure(under_test.program, differing, failing, FileTensors(0, ()))
     return replace(parity, rows=(*parity.rows, *rows), components=(*parity.components, *components))
 
@@ -163,7 +163,7 @@ def _require_passed(
     if differing or failing:
         failed_points = [str(row.point) for row in differing]
         failed = [(point, feeds) for point, feeds in all_draws if str(point) in failed_points]
-        failing = failing or failing_components(under_test, reference, failed)
+        failing = failing or failing_components(under_test, reference, failed, cheap_draw(all_draws))
         diagnostics += parity_failure(program, differing, failing, tensors).diagnostics
     elif tensors.problems:
         diagnostics += tensor_errors(tensors.problems)
@@ -179,7 +179,7 @@ def _require_interface(
     if not problems:
         return
     frozen = any(problem.code == "P704" for problem in problems)
-    failing = failing_components(under_test, reference, all_draws[:1]) if frozen else ()
+    failing = failing_components(under_test, reference, all_draws[:1], all_draws[0]) if frozen else ()
     raise interface_failure(problems, failing)
 
 
