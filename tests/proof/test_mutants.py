@@ -59,3 +59,18 @@ def test_a_mutant_is_blamed_on_what_was_changed(
 
 def test_every_class_of_faults_is_planted() -> None:
     assert {kind for kind, _, _ in PLANTED} == {fault.kind for fault in FAULTS}
+
+
+def test_a_value_of_another_shape_is_blamed_by_component_too(small: Small, graph: Graph, tmp_path: Path) -> None:
+    """The errors that later components inherit from it have no number."""
+    mutant = Graph(graph.model, graph.ops, graph.types, graph.ranks, graph.largest)
+    node = mutant.node("encoder.1.norm2/LayerNormalization")
+    inner, output = mutant.take_output(node)
+    ends = [mutant.constant([number], "int64") for number in (0, -1, 1)]
+    mutant.insert(node, "Slice", [inner, *ends], output, after=True)
+    onnx.save(mutant.model, tmp_path / "model.onnx")
+
+    with pytest.raises(SpecError) as caught:
+        small.prove(tmp_path / "model.onnx", per_component=True)
+    (diagnostic,) = caught.value.diagnostics
+    assert named_causes(diagnostic, small.checked.program) == ["encoder.1.norm2"]

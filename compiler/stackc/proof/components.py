@@ -8,6 +8,7 @@ arrives.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from stackc.components.custom.foreign_errors import RAISED
 from stackc.core.diagnostics import SpecError
 from stackc.ir.program import Call
 from stackc.proof.component_subgraph import ComponentSubgraph, ModelUnderTest
@@ -121,15 +123,23 @@ def component_rows(
 
 
 def _inherited_errors(double: nn.Module, call: Call, at: PointValues) -> dict[str, float]:
-    """Return how far the exact component is from the truth on the file's own values, by the value it computes."""
+    """Return how far the exact component is from the truth on the file's own values, by the value it computes.
+
+    Infinite where the file's own values have a shape that the component does not take.
+    """
     if at.truth is None or at.file is None:
         return {}
-    results = run_call(double, call, at.file, torch.float64)
+    try:
+        results = run_call(double, call, at.file, torch.float64)
+    except RAISED:
+        return dict.fromkeys(call.outputs, math.inf)
     return {value: _error(x.numpy(), at.truth[value].numpy()) for value, x in zip(call.outputs, results, strict=True)}
 
 
 def _error(value: Array, truth: Array) -> float:
-    """Return the largest difference where both are finite; for whole numbers, how many differ."""
+    """Return the largest difference where both are finite; for whole numbers, how many differ; infinite for shapes."""
+    if value.shape != truth.shape:
+        return math.inf
     if not np.issubdtype(value.dtype, np.floating):
         return float(np.count_nonzero(value != truth))
     finite = np.isfinite(value) & np.isfinite(truth)

@@ -39,7 +39,7 @@ class Probe:
 class Effect:
     """The largest effect at an output, and at a component that the fault is planted in, in units of what is allowed.
 
-    Both are 0 if nothing differs from the original anywhere.
+    Both are 0 if nothing differs from the original at any probe.
     """
 
     output: float

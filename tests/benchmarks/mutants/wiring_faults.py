@@ -92,8 +92,11 @@ def skip_layer(graph: Graph, node: onnx.NodeProto) -> None:
 
 @fault("wiring", "two outputs of the model swapped")
 def swap_outputs(graph: Graph, node: onnx.NodeProto) -> None:
-    """Two outputs of one rank change places: their producers compute each other's names."""
-    outputs = {value.name: len(value.type.tensor_type.shape.dim) for value in graph.proto.output}
+    """Two outputs of one shape, but for the names of dims, change places: their producers compute each other's names.
+
+    ONNX Runtime does not open others.
+    """
+    outputs = {value.name: [d.dim_value for d in value.type.tensor_type.shape.dim] for value in graph.proto.output}
     mine = [name for name in node.output if name in outputs]
     others = [name for name in outputs if mine and name != mine[0] and outputs[name] == outputs[mine[0]]]
     other = graph.producer(others[0]) if others else None
