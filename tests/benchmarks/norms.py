@@ -52,7 +52,8 @@ def main() -> None:
 
 def _compare(drawing: str, nodes: str, opset: int, shape: tuple[int, ...], threads: int, turns: int) -> str:
     spec = (
-        f"stackc: 1\nname: norm\ndims: {{h: {{min: 3}}, w: {{min: 3}}}}\ninputs: {{x: {{shape: [batch, {shape[1]}, h, w]}}}}\n"
+        "stackc: 1\nname: norm\ndims: {h: {min: 3}, w: {min: 3}}\n"
+        f"inputs: {{x: {{shape: [batch, {shape[1]}, h, w]}}}}\n"
         f"graph: x --> {drawing}\nnodes: {{{nodes}}}\n"
     )
     checked = check_source(Source("norm.yaml", spec))

@@ -80,6 +80,8 @@ def test_commands_are_completed_without_importing_them() -> None:
         "stackc._version",
         "stackc.cli",
         "stackc.core",
+        "stackc.core.arguments",
         "stackc.core.diagnostics",
+        "stackc.core.interrupts",
         "stackc.core.suggestions",
     }

@@ -9,7 +9,9 @@ import unicodedata
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -44,17 +46,17 @@ def is_steering(character: str) -> bool:
     return character != "\n" and unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp", "Cs")
 
 
-def command(*arguments: str | Path) -> Result:
+def command(*arguments: object) -> Result:
     return CliRunner().invoke(cli, [str(argument) for argument in arguments], color=False)
 
 
 def shown(result: Result) -> str:
     """What the user sees, of a command that ended without a traceback."""
-    assert result.exception is None or isinstance(result.exception, (SystemExit, stackc.SpecError))
-    text = result.output
-    if isinstance(result.exception, stackc.SpecError):  # `main` prints these
-        printed = click.Command("printed", callback=lambda: report_diagnostics(result.exception))
-        text += CliRunner().invoke(printed).output + str(result.exception)
+    error, text = result.exception, result.output
+    assert error is None or isinstance(error, (SystemExit, stackc.SpecError))
+    if isinstance(error, stackc.SpecError):  # `main` prints these
+        printed = click.Command("printed", callback=partial(report_diagnostics, error))
+        text += CliRunner().invoke(printed).output + str(error)
     return text
 
 
@@ -84,7 +86,8 @@ def write_safetensors(path: Path) -> None:
 
 
 def write_npz(path: Path) -> None:
-    np.savez(path, **{HOSTILE: np.zeros((2, 4), np.float32), "x": np.zeros((1, 4), np.float32)})
+    arrays: dict[str, Any] = {HOSTILE: np.zeros((2, 4), np.float32), "x": np.zeros((1, 4), np.float32)}
+    np.savez(path, **arrays)
 
 
 def write_torch(path: Path) -> None:

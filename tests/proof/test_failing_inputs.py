@@ -42,7 +42,8 @@ class Positions(nn.Module):
         self.table = nn.Embedding(37, 4)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.table(torch.arange(x.shape[1]))[None] + x[..., None]
+        y: Tensor = self.table(torch.arange(x.shape[1]))[None] + x[..., None]
+        return y
 
 
 class Table(nn.Module):
@@ -51,7 +52,8 @@ class Table(nn.Module):
         self.table = nn.Embedding(10, 4)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.table(x)
+        y: Tensor = self.table(x)
+        return y
 
 
 class Two(nn.Module):
@@ -60,7 +62,8 @@ class Two(nn.Module):
         self.large, self.small = nn.Embedding(1000, 4), nn.Embedding(7, 4)
 
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
-        return self.large(x) + self.small(other)
+        y: Tensor = self.large(x) + self.small(other)
+        return y
 
 
 class Never(nn.Module):

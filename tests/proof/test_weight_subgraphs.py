@@ -8,14 +8,14 @@ from tests.export.test_weight_folding import MOVES, W, subgraph
 
 from stackc.export import weight_folding
 from stackc.proof.weight_subgraphs import MOVES as MOVED
-from stackc.proof.weight_subgraphs import Calculation, rearranged
+from stackc.proof.weight_subgraphs import Calculation, moved_values
 from stackc.runtime import run_once
 
 
 @pytest.mark.parametrize("body", MOVES)
 def test_moves_are_those_of_onnx_runtime(body: str) -> None:
     moving = subgraph(body, 3 if "v0, v1, v2" in body else 2 if "v0, v1" in body else 1)
-    results = rearranged(moving, [W])
+    results = moved_values(moving, [W])
     assert results is not None
     for result, expected in zip(results, run_once(moving.model, {"p0": W}), strict=True):
         np.testing.assert_array_equal(result, expected)
@@ -47,4 +47,4 @@ def test_a_calculation_in_both_precisions_and_its_spread() -> None:
 
 
 def test_a_move_is_no_calculation() -> None:
-    assert rearranged(subgraph("v1 = Transpose <perm = [0, 2, 1]> (p0) v0 = Sqrt (v1)", 1), [W]) is None
+    assert moved_values(subgraph("v1 = Transpose <perm = [0, 2, 1]> (p0) v0 = Sqrt (v1)", 1), [W]) is None

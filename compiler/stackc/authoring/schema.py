@@ -83,7 +83,7 @@ def _sections() -> Json:
         "params": _named(_param(), "symbol"),
         "dims": _named(_mapping(DIM), "symbol"),
         "inputs": {**_named(_input()), "type": "object", "minProperties": 1},
-        "blocks": _named(_mapping(BLOCK), "block_name"),
+        "blocks": _named(_block(), "block_name"),
         "nodes": _named(_ref("node")),
         "outputs": _outputs(),
         "weights": {**_mapping(WEIGHTS), "type": ["object", "null"]},
@@ -180,6 +180,14 @@ def _param() -> Json:
 
 def _name(reserved: Set[str], pattern: str) -> Json:
     return {"type": "string", "pattern": pattern, "not": {"enum": sorted(reserved)}}
+
+
+def _block() -> Json:
+    """Return the schema of a block, whose outputs say nothing of NaN and Inf: those of the model do."""
+    block = _mapping(BLOCK)
+    finite = {"not": {"type": "object", "required": ["nonfinite"]}}
+    outputs = {**_outputs(), "additionalProperties": finite}
+    return {**block, "properties": {**block["properties"], "outputs": outputs}}
 
 
 def _outputs() -> Json:

@@ -170,14 +170,14 @@ def _print_coverage(parity: Parity) -> None:
 
     if not parity.coverage:
         return
-    click.echo(coverage_text(parity.coverage))
+    echo(coverage_text(parity.coverage))
     gaps = gap_lines(parity.coverage)
     for line in gaps[:SHOWN]:
-        click.echo(f"  {line}")
+        echo(f"  {line}")
     if len(gaps) > SHOWN:
-        click.echo(f"  {len(gaps) - SHOWN} more, in parity.json")
+        echo(f"  {len(gaps) - SHOWN} more, in parity.json")
     if gaps:
-        click.echo("  `--thorough` proves what this machine can run")
+        echo("  `--thorough` proves what this machine can run")
 
 
 def _print_speed(speed: Comparison | None, measured: Point | None) -> None:

@@ -63,7 +63,7 @@ def _print_notes(checked: Checked) -> None:
     """Print what is assumed of inputs, and what the spec declares or computes without using it."""
     document, graph = checked.document, checked.graph
     for name, assumption in checked.assumptions.items():
-        click.echo(f"  note: {assumption} ({document.inputs[name].span})")
+        echo(f"  note: {assumption} ({document.inputs[name].span})")
     for name in checked.unused_params:
         echo(f"  note: the param '{name}' is unused ({document.params[name].span})")
     for name in graph.unused:

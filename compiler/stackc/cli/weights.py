@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import click
 
 from stackc.cli.options import json_option, override_options, spec_argument
 from stackc.cli.report import diagnostics_as_json, report_diagnostics
+from stackc.cli.screen import echo, echo_json, style
 from stackc.cli.table import Column, print_table
 from stackc.core.diagnostics import Span, SpecError
 from stackc.core.plurals import counted
@@ -51,7 +51,7 @@ def command(spec: Path, files: tuple[Path, ...], overrides: Overrides, out: Path
 
     proposals = _propose(comparison)
     if as_json:
-        click.echo(json.dumps(_facts(checked, rows, comparison, proposals), ensure_ascii=False))
+        echo_json(_facts(checked, rows, comparison, proposals))
     else:
         _print_comparison(rows, comparison, proposals)
     if comparison.diagnostics:
@@ -123,7 +123,7 @@ def _write(comparison: WeightComparison, out: Path, *, quiet: bool) -> None:
     except OSError as error:
         raise click.FileError(str(out), error.strerror) from None
     if not quiet:
-        click.echo(f"{click.style('wrote', fg='green', bold=True)} {out}")
+        echo(style("wrote", fg="green", bold=True), f" {out}")
 
 
 # -- for people
@@ -131,7 +131,7 @@ def _write(comparison: WeightComparison, out: Path, *, quiet: bool) -> None:
 
 def _show_names(checked: Checked, rows: Sequence[TensorRow], *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"name": checked.program.name, "tensors": list(map(_row_facts, rows))}))
+        echo_json({"name": checked.program.name, "tensors": list(map(_row_facts, rows))})
         return
     cells = [[row.name, str(row.shape), _kind(row), str(row.span)] for row in rows]
     total = ["", f"{checked.cost.parameters:,} parameters", "", ""]
@@ -151,7 +151,7 @@ def _print_comparison(rows: Sequence[TensorRow], comparison: WeightComparison, p
     ]
     print_table([Column("tensor", wrap="never"), Column("shape", wrap="never"), Column("read from")], cells)
     for note in comparison.weights.notes:
-        click.echo(f"note: {note}")
+        echo(f"note: {note}")
 
     # what is proposed below need not be said twice
     proposed = bool(proposals) and sum(proposal.count for proposal in proposals) == len(missing)
@@ -159,20 +159,20 @@ def _print_comparison(rows: Sequence[TensorRow], comparison: WeightComparison, p
     if shown:
         report_diagnostics(SpecError(*shown))
     if not comparison.diagnostics:
-        click.echo(f"{counted(len(sources), 'tensor')}: all match")
+        echo(f"{counted(len(sources), 'tensor')}: all match")
     if proposals:
         _print_proposals(proposals, comparison.unused, counted(len(missing), "tensor"))
 
 
 def _print_proposals(proposals: Sequence[Proposal], unused: Sequence[str], missing: str) -> None:
-    click.echo(f"{missing} missing; to add under `weights: {{map: …}}`, guessed from names, shapes and order:")
+    echo(f"{missing} missing; to add under `weights: {{map: …}}`, guessed from names, shapes and order:")
     for proposal in proposals:
-        click.echo(f"    {_quoted(proposal.key)}: {_quoted(proposal.text)}")
+        echo(f"    {_quoted(proposal.key)}: {_quoted(proposal.text)}")
 
     reads = {name for proposal in proposals for name in proposal.reads}
     if left := [name for name in unused if name not in reads]:
         more = f" and {len(left) - 8} more" if len(left) > 8 else ""
-        click.echo(f"no parameter would use {', '.join(left[:8])}{more}")
+        echo(f"no parameter would use {', '.join(left[:8])}{more}")
 
 
 def _quoted(text: str) -> str:

@@ -6,7 +6,7 @@ construction.py      how a component's module is constructed
 fields.py            the typed fields of a component as data
 size_expressions.py  fields that are sizes of axes
 windows.py           kernels, strides and paddings
-extents.py           checks of fields that are sizes of axes
+size_checks.py       checks of fields that are sizes of axes
 axes.py              where a component is pointwise along the axes of its inputs
 reparam.py           reparametrizations of parameters
 families/            the components

@@ -59,7 +59,8 @@ class _HoldingHandler:
 
     def _retry(self) -> None:
         """Interrupt again, unless a second interrupt was passed on or the handler is no longer in place."""
-        if self.held and signal.getsignal(signal.SIGINT) is self:
+        handler: object = signal.getsignal(signal.SIGINT)
+        if self.held and handler is self:
             self.retrying = True
             _thread.interrupt_main()
 

@@ -38,9 +38,7 @@ def failing_components(
     At an extreme draw, an output counts as large as it is at the `ordinary` one.
     """
     calls, tried = under_test.program.calls, list(draws)
-    together = (
-        prove_together(under_test, reference, draw, calls) for draw in tried if not is_extreme(draw[0].draw)
-    )
+    together = (prove_together(under_test, reference, draw, calls) for draw in tried if not is_extreme(draw[0].draw))
     one_by_one = (
         prove_components(
             under_test,

@@ -49,8 +49,12 @@ def _working_dims(contract: DimContract, sizes: Sizes, runs: Callable[[Sizes], b
     names = [name for name, limits in contract.items() if sizes[name] < (limits.maximum or LARGEST_TRIED)]
     for tried in [*([name] for name in names), *([names] if len(names) > 1 else [])]:
         for size in _larger(max(sizes[name] for name in tried)):
-            if runs(raised(tried, size)):
-                chosen = _to_blame(tried, lambda kept, size=size: runs(raised(kept, size)))
+
+            def works(names: Iterable[str], size: int = size) -> bool:
+                return runs(raised(names, size))
+
+            if works(tried):
+                chosen = _to_blame(tried, works)
                 larger = raised(chosen, size)
                 return ", ".join(f"{name}: {_written(contract, name, 'min', larger[name])}" for name in chosen)
 

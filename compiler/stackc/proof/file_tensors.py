@@ -23,7 +23,7 @@ from stackc.ir.program import Call
 from stackc.onnx_format.nodes import reads
 from stackc.proof.stamped_model import StampedModel, stamp_of
 from stackc.proof.tolerance import WORDS, judge
-from stackc.proof.weight_subgraphs import Calculation, rearranged
+from stackc.proof.weight_subgraphs import Calculation, moved_values
 from stackc.runtime import Array
 
 
@@ -89,7 +89,7 @@ def _differences(stamped: StampedModel, stored: Stored, state: Mapping[str, Arra
     """Yield each tensor that differs from the parameters that it comes from, and how."""
     sources = [state[source] for source in stored.sources]
     parameter = f"the parameter '{stored.sources[0]}'" if len(sources) == 1 else "the parameters that it comes from"
-    expected = sources if stored.subgraph is None else rearranged(stored.subgraph, sources)
+    expected = sources if stored.subgraph is None else moved_values(stored.subgraph, sources)
     if expected is None:
         yield from _calculated_differences(stamped, stored, sources)
         return

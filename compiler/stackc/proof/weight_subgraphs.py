@@ -19,7 +19,7 @@ from stackc.proof.jitter import PASSES, ROUNDING
 from stackc.runtime import Array
 
 
-def rearranged(subgraph: WeightSubgraph, sources: Sequence[Array]) -> list[Array] | None:
+def moved_values(subgraph: WeightSubgraph, sources: Sequence[Array]) -> list[Array] | None:
     """Return the results of a weight subgraph that only moves elements, each contiguous; None if it calculates."""
     graph = onnx.ModelProto.FromString(subgraph.model).graph
     if any(node.op_type not in MOVES for node in graph.node):

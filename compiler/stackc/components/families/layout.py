@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 from stackc.components.axes import exchanged, inserted, rearranged, replaced
 from stackc.components.base import Component, Limit, Port, Signature, SignatureError, axis_of
 from stackc.components.construction import ConstructorCall, construct
-from stackc.components.extents import at_least_one, read_off_all, require_entries, sizes_text
 from stackc.components.fields import Range, Size
 from stackc.components.registry import component
+from stackc.components.size_checks import at_least_one, read_off_all, require_entries, sizes_text
 from stackc.components.size_expressions import Extent, without_floors, written
 from stackc.core.types import Dim, TensorType, product
 
