@@ -192,6 +192,23 @@ def test_a_tensor_of_another_shape_and_one_that_is_missing(kinds: Kinds, tmp_pat
     assert problems == {"norm1.bias": "is float32[4] instead of float32[8]", "norm2.weight": "is missing"}
 
 
+def test_a_constant_that_the_file_dropped_is_named_at_its_component(kinds: Kinds, tmp_path: Path) -> None:
+    """A node that was left out reads it no more, so the file does not say whose it was."""
+
+    def change(graph: onnx.GraphProto) -> None:
+        (tensor,) = (tensor for tensor in graph.initializer if tensor.name == "constant/0")
+        readers = [node for node in graph.node if tensor.name in node.input]
+        paths.update(node.name.rpartition("/")[0] for node in readers)
+        graph.initializer.remove(tensor)
+        for node in readers:
+            graph.node.remove(node)
+
+    paths: set[str] = set()
+    (problem,) = kinds.compare(kinds.changed(tmp_path, change)).problems
+    assert problem.text == "is missing"
+    assert {call.path for call in problem.calls} == paths != set()
+
+
 def test_a_constant_of_a_component(kinds: Kinds, tmp_path: Path) -> None:
     def change(graph: onnx.GraphProto) -> None:
         (tensor,) = (tensor for tensor in graph.initializer if tensor.name == "constant/0")

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import onnx
 from onnx import numpy_helper
 from torch import nn
 
@@ -151,12 +150,14 @@ def _calculated_differences(
 
 def _constant_problems(stamped: StampedModel, linked: LinkedGraph, weights: set[str]) -> Iterator[TensorProblem]:
     """Yield the constants of the file that differ from those of its components, and those that no component has."""
-    constants = {tensor.name: tensor for tensor in _constants(linked)}
+    flat = unfold_functions(linked.model) if linked.model.functions else linked.model
+    constants = {tensor.name: tensor for tensor in flat.graph.initializer}
+
+    # a constant that is missing is read by no node of the file, but by those it was written from
     readers: dict[str, list[str | None]] = {}
-    for node in stamped.model.graph.node:
+    for node in (*flat.graph.node, *stamped.model.graph.node):
         for name in reads(node):
-            if name in stamped.initializers:
-                readers.setdefault(name, []).append(stamp_of(node))
+            readers.setdefault(name, []).append(stamp_of(node))
 
     for name in dict.fromkeys([*constants, *stamped.initializers]):
         if name in weights:
@@ -168,9 +169,3 @@ def _constant_problems(stamped: StampedModel, linked: LinkedGraph, weights: set[
         if text:
             paths = readers.get(name, ())
             yield TensorProblem(name, text, tuple(call for call in stamped.program.calls if call.path in paths))
-
-
-def _constants(linked: LinkedGraph) -> Sequence[onnx.TensorProto]:
-    """Return the constants of the components, those inside of functions as well."""
-    model = unfold_functions(linked.model) if linked.model.functions else linked.model
-    return list(model.graph.initializer)

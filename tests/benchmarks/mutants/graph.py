@@ -168,7 +168,8 @@ class Graph:
 
 
 def changed_components(before: onnx.ModelProto, after: onnx.ModelProto) -> frozenset[str]:
-    """Return the paths of the components whose nodes or weights differ, or that read a weight which differs."""
+    """Return the paths of the components whose nodes or weights differ, or that read a weight which differs, or a
+    tensor that another node of the model computes."""
     old = {node.name: node.SerializeToString(deterministic=True) for node in before.graph.node}
     new = {node.name: node.SerializeToString(deterministic=True) for node in after.graph.node}
     paths = {
@@ -177,9 +178,16 @@ def changed_components(before: onnx.ModelProto, after: onnx.ModelProto) -> froze
         for node in graph.node
         if others.get(node.name) != node.SerializeToString(deterministic=True)
     }
-    changed = frozenset(_changed_tensors(before.graph, after.graph))
+    changed = frozenset(_changed_tensors(before.graph, after.graph)) | _exchanged(before.graph, after.graph)
     paths |= {stamp_of(node) for node in before.graph.node if changed & set(reads(node))}
     return frozenset(path for path in paths if path)
+
+
+def _exchanged(before: onnx.GraphProto, after: onnx.GraphProto) -> frozenset[str]:
+    """Return the tensors that are computed by a node which computed another tensor before."""
+    old, new = ({name: node.name for node in graph.node for name in node.output} for graph in (before, after))
+    names = {node.name for node in before.node} & {node.name for node in after.node}
+    return frozenset(t for t in old.keys() & new.keys() if old[t] != new[t] and {old[t], new[t]} <= names)
 
 
 def _changed_tensors(before: onnx.GraphProto, after: onnx.GraphProto) -> Iterator[str]:

@@ -43,12 +43,12 @@ class Outcome:
 
     @property
     def is_strong(self) -> bool:
-        return self.effect.largest >= REACH
+        return self.is_fault and self.effect.largest >= REACH
 
     @property
     def is_fault(self) -> bool:
-        """Whether any distance is above what is allowed."""
-        return self.effect.largest > 1
+        """Whether any distance is above what is allowed, in a file that opens."""
+        return self.default.opened and self.effect.largest > 1
 
     @property
     def rightly_blamed(self) -> bool:
@@ -80,7 +80,7 @@ def _counts(group: Sequence[Outcome]) -> list[int]:
     return [
         len(group),
         sum(outcome.effect.equal for outcome in group),
-        sum(not outcome.effect.equal and not outcome.is_fault for outcome in group),
+        sum(not outcome.effect.equal and outcome.effect.largest <= 1 for outcome in group),
         len(faults),
         sum(outcome.default.refused for outcome in faults),
         sum(outcome.by_component.refused for outcome in faults),
@@ -95,6 +95,7 @@ def _lists(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
     weak = [outcome for outcome in outcomes if outcome.is_fault and not outcome.is_strong]
     changed = [outcome for outcome in outcomes if not outcome.effect.equal]
     return {
+        "not opened by ONNX Runtime": [o for o in outcomes if not o.default.opened],
         "missed": [o for o in strong if not o.rare and not o.default.refused],
         "missed, shown by rare inputs only": [o for o in strong if o.rare and not o.default.refused],
         "blamed wrongly": [o for o in strong if o.default.refused and not o.rightly_blamed],

@@ -19,12 +19,16 @@ from stackc.runtime import open_session
 
 @dataclass(frozen=True)
 class Judgement:
-    """Whether a proof refuses a model, which components it names, and whether the rule of 0.1.0 refuses its outputs."""
+    """Whether a proof refuses a model, which components it names, and whether the rule of 0.1.0 refuses its outputs.
+
+    `opened` is False for a file that ONNX Runtime does not open, which no proof is needed for.
+    """
 
     refused: bool
     blamed: frozenset[str]
     before: bool
     message: str
+    opened: bool = True
 
 
 def prove_mutant(subject: Subject, path: Path, *, per_component: bool = False) -> Judgement:
@@ -38,8 +42,11 @@ def prove_mutant(subject: Subject, path: Path, *, per_component: bool = False) -
 
     checked = subject.checked
     try:
+        session = open_session(path, "cpu", threads=1)
+    except SpecError as error:
+        return Judgement(True, frozenset(), True, error.diagnostics[0].message, opened=False)
+    try:
         with mock.patch.object(parity, "_require_passed", record):
-            session = open_session(path, "cpu", threads=1)
             parity.prove(
                 checked.program, subject.reference, session, path, checked.ranges,
                 linked=subject.linked.graph, threads=1, per_component=per_component,
