@@ -177,13 +177,14 @@ def clip(graph: onnx.GraphProto) -> None:
     ("declared", "found"), [("", True), (", min: -60, max: 60", True), (", min: -40, max: 40", False)]
 )
 def test_a_fault_beyond_50_is_found_unless_the_range_ends_before(declared: str, found: bool, tmp_path: Path) -> None:
+    """The tensors of the file are not compared: those of the fault would be found at any range."""
     clipped = model(CLIPPED.replace("RANGE", declared))
     path = clipped.file(tmp_path, clip)
     if found:
         with pytest.raises(SpecError, match="P701"):
-            clipped.prove(path)
+            clipped.prove(path, compare=False)
     else:
-        assert clipped.prove(path).failures == ()
+        assert clipped.prove(path, compare=False).failures == ()
 
 
 LOG = """\
