@@ -83,6 +83,8 @@ INTERRUPTED = """\
 import json, signal, sys
 import stackc
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell without job control ignores it in background jobs
+
 class Interrupting:
     def __init__(self, package, step):
         self.package, self.left = package, step

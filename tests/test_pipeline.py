@@ -44,8 +44,12 @@ def test_the_artifact_has_every_file_and_each_is_what_the_manifest_says(seed: Pa
         "batch": {"min": 1, "max": None, "multiple_of": 1},
         "seq": {"min": 2, "max": 512, "multiple_of": 1},
     }
-    sizes = [row["sizes"] for row in manifest["parity"]["rows"]]
-    assert sizes == [{"batch": 1, "seq": 2}, {"batch": 13, "seq": 3}, {"batch": 64, "seq": 128}]
+    rows = manifest["parity"]["rows"]
+    sizes = {(row["sizes"]["batch"], row["sizes"]["seq"]): row["point"] for row in rows if row["draw"] == "random"}
+    assert {point for (batch, seq), point in sizes.items() if batch == 13 and seq == 3} <= {"prime", "jittered"}
+    assert max(batch for batch, _ in sizes) == 64, "the largest size that a dim without a maximum is proven at"
+    assert max(seq for _, seq in sizes) == 512
+    assert [row["sizes"] for row in rows if row["point"] == "smallest"] == [{"batch": 1, "seq": 2}]
 
 
 def test_every_onnx_node_leads_back_to_its_line(seed: Path) -> None:
@@ -92,7 +96,7 @@ def test_specs_are_proven_at_both_opsets(spec: str, opset: int, tmp_path: Path) 
     small = Overrides({"vocab": "500"})
     built = build(SPECS / spec, Options(small, out=tmp_path, opset=opset, measure=False))
     assert built.parity is not None
-    assert {row.point.name for row in built.parity.rows} == {"smallest", "prime", "largest"}
+    assert {row.point.name for row in built.parity.rows} >= {"smallest", "prime", "largest", "jittered"}
     assert {version.version for version in onnx.load(built.folder / "model.onnx").opset_import} == {opset}
 
 

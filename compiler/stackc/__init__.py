@@ -13,7 +13,6 @@ One function for each stage, as far as its command goes and without printing any
     built = stackc.build("specs/seed.mmd")                 # exported/seed/, with its proof
     outputs = stackc.run(built.folder, {"x": array})       # without PyTorch
     stackc.verify(built.folder)
-    print(stackc.reduce("broken.yaml").text)               # the smallest spec that still fails
 
 Everything that is wrong with a spec is raised together, as one `SpecError`. Importing stackc loads none of the stages:
 each function loads what it needs when it is first called, and only `module`, `build`, `bench`, `reduce` and

@@ -54,6 +54,21 @@ def test_what_was_moved_is_moved_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_what_was_negated_is_negated_back(tmp_path: Path) -> None:
+    """The model subtracts the running mean of a batch norm by adding its negative."""
+    spec = "stackc: 1\nname: normed\ninputs: {x: {shape: [batch, 4]}}\ngraph: x --> y[batch_norm]\n"
+    (tmp_path / "spec.yaml").write_text(spec, encoding="utf-8")
+    mean = np.array([1.5, -2.0, 0.0, 3.0], np.float32)
+    tensors = {"y.weight": mean + 4, "y.bias": mean + 8, "y.running_mean": mean, "y.running_var": mean + 16}
+    np.savez(tmp_path / "weights.npz", allow_pickle=False, **tensors)
+
+    options = Options(weights=tmp_path / "weights.npz", out=tmp_path, verify=False)
+    file = open_all_weights(build(tmp_path / "spec.yaml", options).folder)
+    for name, tensor in tensors.items():
+        np.testing.assert_array_equal(file.read(name), tensor, err_msg=name)
+
+
+@pytest.mark.slow
 def test_what_was_calculated_cannot_be_read_back(tmp_path: Path) -> None:
     spec = "stackc: 1\nname: normed\ninputs: {x: {shape: [batch, 4]}}\ngraph: x --> y[linear]\n"
     artifact = built(tmp_path, f"{spec}nodes: {{y: {{out: 3, reparam: {{weight: {{weight_norm: {{axis: 0}}}}}}}}}}\n")

@@ -94,16 +94,17 @@ class ArtifactTensors:
         if stored.subgraph is None:
             return self.model.read(stored.names[0])
 
-        # move the numbers of the places in place of the parameters: that says where each ended
-        places, start = [], 0
+        # move the numbers of the places, from 1, in place of the parameters: that says where each ended, and its sign
+        places, start = [], 1
         for source in stored.sources:
             size = int(np.prod(self.shapes[source], dtype=np.int64))
             places.append(np.arange(start, start + size).reshape(self.shapes[source]))
             start += size
-        joined = np.empty(start, self.dtypes[name])
+        joined = np.empty(start - 1, self.dtypes[name])
         for result, moved in zip(stored.names, run_subgraph(stored.subgraph, places), strict=True):
-            joined[moved.reshape(-1)] = self.model.read(result).reshape(-1)
-        return joined[places[stored.sources.index(name)]]
+            numbers = self.model.read(result).reshape(-1)
+            joined[np.abs(moved.reshape(-1)) - 1] = np.where(moved.reshape(-1) < 0, -numbers, numbers)
+        return joined[places[stored.sources.index(name)] - 1]
 
 
 def _is_stored(name: str, weights: tuple[Stored, ...]) -> bool:

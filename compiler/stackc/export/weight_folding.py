@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 def run_subgraph(subgraph: WeightSubgraph, parameters: Sequence[Array]) -> list[Array]:
     """Return the results of a weight subgraph on one call's parameters, in the order of `subgraph.results`.
 
-    NumPy rearranges elements; anything that calculates goes through ONNX Runtime, in one run.
+    NumPy rearranges elements and changes their signs; anything that calculates goes through ONNX Runtime, in one run.
     """
     if only_moves(subgraph):
         return _rearrange(graph_of(subgraph), parameters)
@@ -28,7 +28,7 @@ def run_subgraph(subgraph: WeightSubgraph, parameters: Sequence[Array]) -> list[
 
 
 def only_moves(subgraph: WeightSubgraph) -> bool:
-    """Return whether a weight subgraph only rearranges the elements of its parameters, without calculating."""
+    """Return whether a weight subgraph only rearranges the elements of its parameters, or changes their signs."""
     return all(node.op_type in _MOVES for node in graph_of(subgraph).node)
 
 
@@ -75,6 +75,7 @@ def _reshape(inputs: list[Array], attributes: dict[str, Any], count: int) -> Seq
 
 _MOVES: dict[str, Move] = {
     "Concat": lambda inputs, attributes, _: [np.concatenate(inputs, attributes["axis"])],
+    "Neg": lambda inputs, _, __: [-inputs[0]],
     "Transpose": lambda inputs, attributes, _: [inputs[0].transpose(attributes.get("perm"))],
     "Reshape": _reshape,
     "Split": _split,

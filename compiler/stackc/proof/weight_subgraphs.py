@@ -69,6 +69,7 @@ def _unsqueeze(inputs: list[Tensor], _: dict[str, Any], __: int) -> Sequence[Ten
 
 MOVES: dict[str, Move] = {
     "Concat": lambda inputs, attributes, _: [torch.cat(inputs, attributes["axis"])],
+    "Neg": lambda inputs, _, __: [-inputs[0]],
     "Transpose": _transpose,
     "Reshape": _reshape,
     "Split": _split,
