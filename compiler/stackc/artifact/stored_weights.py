@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -102,7 +102,7 @@ class ArtifactTensors:
             start += size
         joined = np.empty(start - 1, self.dtypes[name])
         for result, moved in zip(stored.names, run_subgraph(stored.subgraph, places), strict=True):
-            numbers = self.model.read(result).reshape(-1)
+            numbers: np.ndarray[Any, Any] = self.model.read(result).reshape(-1)
             joined[np.abs(moved.reshape(-1)) - 1] = np.where(moved.reshape(-1) < 0, -numbers, numbers)
         return joined[places[stored.sources.index(name)] - 1]
 
