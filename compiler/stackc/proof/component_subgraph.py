@@ -84,6 +84,13 @@ class ComponentSubgraph:
         if missing:
             return replace(subgraph, fault=f"has no node in the file that computes '{missing[0]}'"), ()
 
+        # a tensor that is not passed on from an earlier value is computed by nodes of the call, or by none
+        own = [tensor for value, tensor in subgraph.outputs if stamped.values.get(tensor) == value]
+        makers = {tensor: stamped.producer(tensor) for tensor in own}
+        if foreign := [tensor for tensor, maker in makers.items() if maker not in (None, call.path)]:
+            fault = f"does not compute '{foreign[0]}' in the file: '{makers[foreign[0]]}' does"
+            return replace(subgraph, fault=fault), ()
+
         computed = [tensor for _, tensor in subgraph.outputs if stamped.producer(tensor) == call.path]
         return subgraph, tuple(dict.fromkeys(computed))
 
