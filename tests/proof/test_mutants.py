@@ -74,3 +74,18 @@ def test_a_value_of_another_shape_is_blamed_by_component_too(small: Small, graph
         small.prove(tmp_path / "model.onnx", per_component=True)
     (diagnostic,) = caught.value.diagnostics
     assert named_causes(diagnostic, small.checked.program) == ["encoder.1.norm2"]
+
+
+def test_a_value_that_another_component_computes_is_blamed(small: Small, graph: Graph, tmp_path: Path) -> None:
+    """The tables compute each other's values: neither passes one on."""
+    model = onnx.ModelProto()
+    model.CopyFrom(graph.model)
+    left, right = (next(node for node in model.graph.node if node.name == f"{id}/Gather") for id in ("left", "right"))
+    left.output[0], right.output[0] = right.output[0], left.output[0]
+    onnx.save(model, tmp_path / "model.onnx")
+
+    with pytest.raises(SpecError, match="'right' does") as caught:
+        small.prove(tmp_path / "model.onnx", compare=False)
+    causes = {path for each in caught.value.diagnostics for path in named_causes(each, small.checked.program)}
+    assert "left" in causes
+    assert causes <= {"left", "right"}
