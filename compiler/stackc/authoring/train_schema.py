@@ -1,0 +1,55 @@
+"""The JSON Schema of `train:`, how a model is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from inspect import getdoc
+
+from stackc.authoring.field_schema import Json, field_schema, ref
+from stackc.authoring.mapping_schema import mapping_schema
+from stackc.authoring.reference.train_keys import DATA, STOP, TRAIN
+from stackc.components.fields import dataclass_fields
+from stackc.ir.optimizers import OPTIMIZERS, SCHEDULES
+
+
+def train_sections() -> Json:
+    """Return the definitions of `train` and of its parts."""
+    return {
+        "train": _train(),
+        "train_data": mapping_schema(DATA),
+        "train_stop": mapping_schema(STOP),
+        "metrics": {"type": ["object", "null"], "additionalProperties": _metric()},
+        "optimizer": _choice(OPTIMIZERS),
+        "schedule": _choice(SCHEDULES),
+    }
+
+
+def _train() -> Json:
+    """Return the schema of the whole: it ends by `epochs` or by `steps`, and its inputs may be missing."""
+    ends = [{"required": ["epochs"]}, {"required": ["steps"]}]
+    return {**mapping_schema(TRAIN), "oneOf": ends}
+
+
+def _metric() -> Json:
+    """Return the schema of a metric, whose other keys are the fields of its component."""
+    text = {"type": "string"}
+    return {"type": "object", "properties": {"op": ref("op"), "of": text, "target": text}, "required": ["of", "target"]}
+
+
+def _choice(table: Mapping[str, type]) -> Json:
+    """Return the schema of a choice: its name, where nothing is required, or a mapping with its fields."""
+    plain, mappings = [], []
+    for op, make in table.items():
+        specs = dataclass_fields(make)
+        required = [spec.name for spec in specs if spec.required]
+        plain += [] if required else [op]
+        mappings.append(
+            {
+                "type": "object",
+                "description": getdoc(make),
+                "properties": {"op": {"const": op}, **{spec.name: field_schema(spec) for spec in specs}},
+                "required": ["op", *required],
+                "additionalProperties": False,
+            }
+        )
+    return {"anyOf": [{"enum": plain}, *mappings]}

@@ -1,0 +1,208 @@
+"""The settings under `train:`, with expressions over params evaluated and every value held to its range."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, TypeVar
+
+from stackc.components.fields import Probability, Range, Size, dataclass_fields
+from stackc.core.diagnostics import Collector, Span, SpecError, did_you_mean
+from stackc.core.types import Dim
+from stackc.ir.model import Graph
+from stackc.ir.optimizers import OPTIMIZERS, SCHEDULES, Adam, Optimizer, Schedule
+from stackc.ir.program import Program
+from stackc.ir.training import DataSource, Precision, Stop, TrainSettings
+from stackc.resolve.fields import decode
+from stackc.resolve.scope import Scope
+from stackc.spec.document import TrainDecl
+from stackc.spec.includes import SpecFiles
+from stackc.spec.yaml.getters import Getter
+from stackc.spec.yaml.tree import Entry, Value
+
+T = TypeVar("T")
+TOTAL = "total"
+"""The name of the weighted sum of several losses, where a metric is named."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loop:
+    """The single values among the settings."""
+
+    epochs: Annotated[Size | None, "how many times all examples are seen"] = None
+    steps: Annotated[Size | None, "how many updates are made"] = None
+    clip: Annotated[float | None, Range(minimum=1e-12), "the largest norm of all gradients together"] = None
+    accumulate: Annotated[Size, "how many parts a batch is cut into"] = 1
+    precision: Annotated[Precision, "the type that the model computes in"] = "float32"
+    seed: Annotated[int, Range(minimum=0), "the seed of weights, order and dropout"] = 0
+    ema: Annotated[Probability | None, "the decay of an average of the weights"] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """The mapping `data`."""
+
+    batch: Annotated[Size, "how many examples make a step"]
+    train: Annotated[str | None, "the file of examples"] = None
+    validation: Annotated[str | None, "the file that is evaluated after each epoch"] = None
+    shuffle: Annotated[bool, "whether each epoch has an order of its own"] = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """The mapping `stop`."""
+
+    metric: Annotated[str, "the metric that has to improve, or total"]
+    patience: Annotated[Size, "the epochs to wait for that"]
+
+
+def read_settings(
+    train: TrainDecl, graph: Graph, program: Program, losses: Collection[str], metrics: Collection[str]
+) -> TrainSettings:
+    """Return the settings of a train graph with these losses and metrics.
+
+    Raises SpecError with everything that is wrong: N309, N310 and N311 for fields, S006 for what is missing, L104 for
+    names that nothing has.
+    """
+    reader = _SettingsReader(train.settings, _scope(graph), train.span)
+    loop = reader.mapping_of(Loop, {key: train.settings[key] for key in LOOP_KEYS if key in train.settings}, "train")
+    data = reader.mapping("data", Files, "data: {train: …, batch: 64}")
+    stop = reader.mapping("stop", Patience) if "stop" in train.settings else None
+    optimizer = reader.choice("optimizer", OPTIMIZERS, Adam())
+    schedule = reader.choice("schedule", SCHEDULES, Schedule())
+    weights, freeze = reader.loss_weights(losses), reader.freeze(program)
+
+    if loop and (loop.epochs is None) == (loop.steps is None):
+        message = "train has both `epochs` and `steps`" if loop.epochs else "train says neither `epochs` nor `steps`"
+        hint = "keep one of the two" if loop.epochs else "say when it ends: `epochs: …` or `steps: …`"
+        reader.diagnostics.error("S006", message, train.span, hint)
+    if stop and stop.metric not in (known := (*losses, *metrics, *[TOTAL] * (len(losses) > 1))):
+        message = f"train.stop.metric names '{stop.metric}', which is no metric"
+        written = train.settings["stop"].value.data
+        span = written["metric"].value.span if isinstance(written, Mapping) else train.span
+        reader.diagnostics.error("L104", message, span, did_you_mean(stop.metric, known))
+    reader.diagnostics.raise_if_any()
+
+    assert loop, "whatever is wrong is reported"
+    assert data, "whatever is wrong is reported"
+    assert optimizer, "whatever is wrong is reported"
+    return TrainSettings(
+        data=DataSource(data.batch, data.train, data.validation, data.shuffle),
+        optimizer=optimizer,
+        schedule=None if type(schedule) is Schedule else schedule,
+        stop=Stop(stop.metric, stop.patience) if stop else None,
+        freeze=freeze,
+        loss_weights=weights,
+        **{name: getattr(loop, name) for name in LOOP_KEYS},
+    )
+
+
+LOOP_KEYS = tuple(field.name for field in dataclass_fields(Loop))
+
+
+def _scope(graph: Graph) -> Scope:
+    """Return the names that expressions may use: the params and dims of the spec."""
+    document = graph.document
+    dims = {name: Dim.symbol(name, limits.multiple_of) for name, limits in graph.contract.items()}
+    files = SpecFiles.around(document.file)
+    return Scope({**dims, **graph.params}, document.blocks, document.file, files, Collector())
+
+
+@dataclass(frozen=True)
+class _SettingsReader:
+    """Reads settings as dataclasses, whose annotations say what each field may be."""
+
+    settings: Mapping[str, Entry]
+    scope: Scope
+    span: Span
+
+    @property
+    def diagnostics(self) -> Collector:
+        return self.scope.diagnostics
+
+    def mapping(self, key: str, make: type[T], example: str = "") -> T | None:
+        """Read the mapping under a key; None, reported, if it is missing or wrong."""
+        entry = self.settings.get(key)
+        if entry is None:
+            self.diagnostics.error("S006", f"train has no `{key}`", self.span, f"for example `{example}`")
+            return None
+        if not isinstance(entry.value.data, Mapping):
+            example = example or f"{key}: {{{', '.join(f'{spec.name}: …' for spec in dataclass_fields(make))}}}"
+            message = f"train.{key} must be a mapping, but is {entry.value.kind}"
+            self.diagnostics.error("S005", message, entry.value.span, f"for example `{example}`")
+            return None
+        return self.mapping_of(make, entry.value.data, f"train.{key}", entry)
+
+    def mapping_of(
+        self, make: type[T], entries: Mapping[str, Entry], what: str, entry: Entry | None = None
+    ) -> T | None:
+        """Return a dataclass with these entries as its fields; None, reported, if any is unknown, missing or wrong."""
+        specs, values = {spec.name: spec for spec in dataclass_fields(make)}, dict[str, Any]()
+        for name, item in entries.items():
+            if name not in specs:
+                self.diagnostics.error("N309", f"{what} has no field '{name}'", item.key, did_you_mean(name, specs))
+                continue
+            try:
+                values[name] = decode(specs[name], item.value, self.scope, what)
+            except SpecError as error:
+                self.diagnostics.extend(error)
+
+        missing = [name for name, spec in specs.items() if spec.required and name not in entries]
+        if missing and entry and len(values) == len(entries):
+            hint = f"write `{missing[0]}: …` ({specs[missing[0]].doc})"
+            self.diagnostics.error("N311", f"{what} needs the field '{missing[0]}'", entry.key, hint)
+        return make(**values) if not missing and len(values) == len(entries) else None
+
+    def choice(self, key: str, table: Mapping[str, type[T]], default: T) -> T | None:
+        """Read `{op: adamw, lr: 3e-4}`, or the op alone; None, reported, if it is wrong."""
+        entry = self.settings.get(key)
+        if entry is None:
+            return default
+        entries = dict(entry.value.data) if isinstance(entry.value.data, Mapping) else {}
+        op = entries.pop("op").value if "op" in entries else entry.value
+        if not isinstance(op.data, str) or op.data not in table:
+            message = f"train.{key} must name one of {', '.join(table)}"
+            hint = did_you_mean(op.data, table) if isinstance(op.data, str) else f"write `op: {next(iter(table))}`"
+            self.diagnostics.error("L104", message, op.span, hint)
+            return None
+        return self.mapping_of(table[op.data], entries, f"train.{key} ({op.data})", entry)
+
+    def loss_weights(self, losses: Collection[str]) -> dict[str, float]:
+        """Read `loss_weights: {auxiliary: 0.3}`; a loss without a weight has 1."""
+        weights = dict.fromkeys(losses, 1.0)
+        for name, entry in self._entries("loss_weights").items():
+            if name not in weights:
+                message = f"train.loss_weights names '{name}', which is no loss"
+                self.diagnostics.error("L104", message, entry.key, did_you_mean(name, weights))
+                continue
+            weights[name] = self._number(f"train.loss_weights.{name}", entry.value)
+        return weights
+
+    def _number(self, what: str, value: Value) -> float:
+        spec = replace(dataclass_fields(Optimizer)[0], name=what.rpartition(".")[2])
+        try:
+            number = decode(spec, value, self.scope, what.rpartition(".")[0])
+        except SpecError as error:
+            self.diagnostics.extend(error)
+            return 1.0
+        assert isinstance(number, float)
+        return number
+
+    def freeze(self, program: Program) -> tuple[str, ...]:
+        """Read the nodes and blocks that are frozen. Reports L104 for a path that the model does not have."""
+        if "freeze" not in self.settings:
+            return ()
+        getter = Getter(self.settings, "train", self.settings["freeze"].key, self.diagnostics)
+        paths = {frame.path for frame in program.frames} | {call.path for call in program.calls}
+        frozen = []
+        for value in getter.texts("freeze", "a node, or a list of nodes", ids=True):
+            if value.data not in paths:
+                hint = did_you_mean(str(value.data), paths)
+                message = f"train.freeze names '{value.data}', which is no node of the model"
+                self.diagnostics.error("L104", message, value.span, hint)
+            frozen.append(str(value.data))
+        return tuple(frozen)
+
+    def _entries(self, key: str) -> Mapping[str, Entry]:
+        entry = self.settings.get(key)
+        return Getter.of(entry.value, f"train.{key}", self.diagnostics).entries if entry else {}

@@ -1,0 +1,17 @@
+"""`stackc train`: from a spec with `train:` and files of examples to weights in runs/NAME/.
+
+loop.py          the loop: epochs, steps, evaluation, checkpoints
+step.py          one update: losses, gradients, clipping
+optimizer.py     the optimizer of torch.optim, and the learning rate at each step
+examples.py      files of examples, in batches that are held to the inputs of the spec
+columns.py       columns of files, read where they lie
+average.py       what is evaluated: means over all examples, the average of weights
+checkpoint.py    checkpoints, written whole or not at all
+history.py       the folder of a run, and the JSON lines of its history
+nonfinite.py     the component where NaN or Inf arose
+evaluation.py    `stackc evaluate`: losses and metrics of the ONNX file beside PyTorch's
+"""
+
+from stackc.training.loop import Trained, TrainOptions, train_model
+
+__all__ = ["TrainOptions", "Trained", "train_model"]

@@ -1,0 +1,125 @@
+"""Checkpoints: everything that a run continues from, in one .safetensors file that appears whole or not at all.
+
+Tensors are those of the model, of the average of weights, and of the optimizer, and the state of the random numbers;
+the rest, as the place in the data, is JSON in the metadata. Nothing in the file is ever run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from stackc.core.diagnostics import Diagnostic, SpecError
+from stackc.core.types import TensorType
+
+
+@dataclass
+class Position:
+    """Where a run is: the epoch, the batches done in it, all updates, and the best epoch so far.
+
+    `losses` is the sum of the losses of the epoch's batches. `made_with` is what a run has to be continued with.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    losses: float = 0.0
+    best: float | None = None
+    best_epoch: int = 0
+    made_with: str = ""
+
+
+@dataclass(frozen=True)
+class RunState:
+    """All that changes while a run goes on."""
+
+    position: Position
+    module: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: nn.Module | None
+
+
+def save_checkpoint(path: Path, state: RunState) -> None:
+    """Write a checkpoint. Raises SpecError L205 if the disk does not take it; an earlier one then stays."""
+    tensors = _tensors_of("model", state.module)
+    if state.average is not None:
+        tensors |= _tensors_of("average", state.average)
+    optimizer = state.optimizer.state_dict()
+    for index, values in optimizer["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items() if isinstance(value, Tensor)}
+    tensors["random"] = torch.get_rng_state()
+    write_tensors(path, tensors, {"position": json.dumps(asdict(state.position))})
+
+
+def load_checkpoint(path: Path, state: RunState) -> None:
+    """Set a state to that of a checkpoint. Raises SpecError L204 if there is none, or it is of another run."""
+    if not path.is_file():
+        raise SpecError(Diagnostic("L204", f"there is no run to resume at {path.parent}", hint="leave out `--resume`"))
+    try:
+        with safe_open(path, framework="pt") as file:
+            position = json.loads(file.metadata()["position"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no mapping
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise SpecError(Diagnostic("L204", f"{path} is no checkpoint: {error}")) from None
+    if position["made_with"] != state.position.made_with:
+        message = f"the run at {path.parent} was made with another model, other settings or other data"
+        raise SpecError(Diagnostic("L204", message, hint="name another folder with `-o`"))
+
+    for field in fields(Position):
+        setattr(state.position, field.name, position[field.name])
+    state.module.load_state_dict(_below("model", tensors))
+    if state.average is not None:
+        state.average.load_state_dict(_below("average", tensors))
+    optimizer = state.optimizer.state_dict()
+    optimizer["state"] = _optimizer_state(_below("optimizer", tensors))
+    state.optimizer.load_state_dict(optimizer)
+    torch.set_rng_state(tensors["random"])
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a .safetensors file, whole or not at all. Raises SpecError L205 if that fails."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, beside, dict(metadata))
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except (OSError, SafetensorError) as error:
+        raise SpecError(Diagnostic("L205", f"cannot write {path}: {error}")) from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def weights_of(module: nn.Module, types: Mapping[str, TensorType]) -> dict[str, Tensor]:
+    """Return the tensors of a module that a spec has, in its element types: a tied one under the name of its owner."""
+    state = module.state_dict()
+    return {name: state[name].to(getattr(torch, type_.dtype)) for name, type_ in types.items()}
+
+
+def _tensors_of(prefix: str, module: nn.Module) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": tensor.detach().clone() for name, tensor in module.state_dict().items()}
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(f"{prefix}."): tensor for name, tensor in tensors.items() if name.startswith(f"{prefix}.")
+    }
+
+
+def _optimizer_state(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Any]]:
+    """Return the state of each parameter by its number."""
+    state: dict[int, dict[str, Any]] = {}
+    for name, tensor in tensors.items():
+        index, _, key = name.partition(".")
+        state.setdefault(int(index), {})[key] = tensor
+    return state
