@@ -245,9 +245,58 @@ def test_the_first_entry_that_matches_decides(tmp_path: Path) -> None:
     ]
 
 
+def test_of_a_list_the_first_that_the_file_has_is_read(tmp_path: Path) -> None:
+    listed = "  map:\n    s.{i}.weight:\n      - l.{i}\n      - all[i]\n      - 'turned.{i}.T'\n"
+    rest = {name: array for name, array in STATE.items() if name.endswith("bias")} | HEAD
+    matrices: list[Any] = [STATE[f"s.{i}.weight"] for i in range(3)]
+    files: list[dict[str, Any]] = [
+        {f"l.{i}": matrix for i, matrix in enumerate(matrices)},
+        {"all": np.stack(matrices)},
+        {f"turned.{i}": matrix.T for i, matrix in enumerate(matrices)},
+        {"l.0": matrices[0], "turned.1": matrices[1].T, "l.2": matrices[2]},
+        {f"s.{i}.weight": matrix for i, matrix in enumerate(matrices)},  # the own names, as ever
+    ]
+    for file in files:
+        weights = matched(tmp_path, file | rest, listed)
+        for i, matrix in enumerate(matrices):
+            np.testing.assert_array_equal(weights[f"s.{i}.weight"], matrix)
+
+    # what is left over of another form is no part of the model, and what none has is asked for by the first
+    assert refused(tmp_path, files[0] | files[1] | rest, listed) == [
+        "6 W802 w.safetensors has 'all', which no parameter uses"
+        " | map it to a parameter, or list it under `weights: {ignore: […]}`"
+    ]
+    (missing,) = refused(tmp_path, rest, listed)
+    assert missing.startswith("9 W801 w.safetensors has no tensor for 's.0.weight' ('l.0'), and so for 2 more")
+
+
+def test_every_entry_of_a_list_is_checked(tmp_path: Path) -> None:
+    listed = "  map:\n    s.{i}.weight:\n      - l.{i}\n      - all[dom]\n"
+    assert refused(tmp_path, STATE | HEAD, listed)[0].startswith("10 X002 'dom' is neither a param nor a dim")
+    hidden = "  map:\n    s.{i}.*: l.{i}.*\n    s.2.weight:\n      - a\n      - b\n"
+    assert [line[:55] for line in refused(tmp_path, STATE | HEAD, hidden)] == [
+        "9 W805 's.2.weight' is never reached: 's.{i}.*' above i"
+    ]
+
+
 def test_a_capture_is_a_number_and_the_same_everywhere(tmp_path: Path) -> None:
     assert "matches no parameter" in refused(tmp_path, STATE | HEAD, "  map:\n    '{i}.0.weight': a\n")[0]
     assert "matches no parameter" in refused(tmp_path, STATE | HEAD, "  map:\n    s.{i}.{i}.weight: a\n")[0]
+
+
+@pytest.mark.parametrize(("gated", "name"), [("false", "wi"), ("true", "wi_1")])
+def test_a_param_that_is_text_is_a_piece_of_a_name(gated: str, name: str, tmp_path: Path) -> None:
+    """As in T5, whose second matrix has another name where a gate is the first."""
+    params = f"{{dim: 4, gated: {gated}, up: \"${{'wi_1' if gated else 'wi'}}\"}}"
+    tensors: dict[str, Any] = {f"l.{i}.{name}.weight": STATE[f"s.{i}.weight"] for i in range(3)} | HEAD
+    tensors |= {key: array for key, array in STATE.items() if key.endswith("bias")}
+    safetensors.numpy.save_file(tensors, tmp_path / "w.safetensors")
+    spec = SPEC.replace("{dim: 4}", params) + "  map:\n    s.*.weight: l.*.{up}.weight\n"
+    checked = check_source(Source("spec.yaml", spec))
+    file = open_weights(tmp_path / "w.safetensors")
+    weights = match_program(file, checked.program, checked.document.weights, checked.graph.params, "w.safetensors")
+    assert [int(weights[f"s.{i}.weight"][0, 0]) for i in range(3)] == [0, 1, 2]
+    assert f"s.*.weight: l.*.{name}.weight" in write_lock(checked).replace('"', "")
 
 
 @pytest.mark.parametrize(
@@ -270,18 +319,34 @@ def test_sizes_without_a_value_are_found_by_check(text: str, problem: str) -> No
     ]
 
 
-def test_one_message_for_a_wrong_entry_at_its_line(tmp_path: Path) -> None:
+def test_one_message_for_wrong_entries_at_the_first(tmp_path: Path) -> None:
     tensors = {f"l.{i}.w": STATE[f"s.{i}.weight"] for i in range(3)} | {f"l.{i}.b": STATE["s.0.bias"] for i in range(3)}
-    assert refused(tmp_path, tensors | HEAD, "  map:\n    s.{i}.weight: l.{i}.v\n    s.{i}.bias: l.{i}.c\n") == [
-        "6 W802 w.safetensors has 'l.0.b' and 2 more that differ in a number, which no parameter uses"
-        " | map it to a parameter, or list it under `weights: {ignore: […]}`",
-        "6 W802 w.safetensors has 'l.0.w' and 2 more that differ in a number, which no parameter uses"
-        " | map it to a parameter, or list it under `weights: {ignore: […]}`",
+    wrong = "  map:\n    s.{i}.weight: l.{i}.v\n    s.{i}.bias: l.{i}.c\n"
+    with pytest.raises(SpecError) as caught:
+        matched(tmp_path, tensors | HEAD, wrong)
+    (diagnostic,) = caught.value.diagnostics
+    assert refused(tmp_path, tensors | HEAD, wrong) == [
         "8 W801 w.safetensors has no tensor for 's.0.weight' ('l.0.v'), and so for 2 more of this entry"
-        " | did you mean 'l.0.w'?",
-        "9 W801 w.safetensors has no tensor for 's.0.bias' ('l.0.c'), and so for 2 more of this entry"
-        " | did you mean 'l.0.b'?",
+        " | did you mean 'l.0.w'?"
     ]
+    assert [(note.span.line, note.message) for note in diagnostic.notes] == [
+        (9, "nor for 's.0.bias' ('l.0.c'), and so for 2 more of this entry; did you mean 'l.0.b'?")
+    ]
+
+
+def test_tensors_of_other_shapes_than_a_wrong_entry_seeks_stay_unused(tmp_path: Path) -> None:
+    tensors = {name: array for name, array in (STATE | HEAD).items() if not name.endswith("bias") or name in HEAD}
+    extra = {f"l.{i}.b": STATE["s.0.bias"] for i in range(3)} | {"table": np.zeros((7, 7), np.float32)}
+    assert [line[:6] for line in refused(tmp_path, tensors | extra, "  map:\n    s.{i}.bias: l.{i}.c\n")] == [
+        "6 W802",
+        "8 W801",
+    ]
+
+
+def test_a_misspelt_pattern_is_compared_with_patterns(tmp_path: Path) -> None:
+    for wrong, right in (("s.*.bais", "s.*.bias"), ("s.{i}.wieght", "s.{i}.weight")):
+        (line,) = refused(tmp_path, STATE | HEAD, f"  map:\n    {wrong}: l.*\n".replace("l.*", "last"))
+        assert line == f"8 W805 '{wrong}' matches no parameter | did you mean '{right}'?"
 
 
 def test_one_message_for_a_wrong_cut(tmp_path: Path) -> None:
@@ -349,6 +414,13 @@ def test_a_lock_has_numbers_in_place_of_params() -> None:
     lock = write_lock(check_source(Source("spec.yaml", SPEC + weights)))
     assert '"s.{i}.weight": "{i}.w[0:(4), i:i + (4)].T"' in lock
     assert 'y.weight: "cat(a.{(4)}, b[(4) - 1], axis=0)"' in lock
+    check_source(Source("spec.lock.yaml", lock))
+
+
+def test_a_lock_keeps_lists() -> None:
+    weights = "  map:\n    s.{i}.weight: [a, 'b[dim - 1]']\n"
+    lock = write_lock(check_source(Source("spec.yaml", SPEC + weights)))
+    assert '"s.{i}.weight": [a, "b[(4) - 1]"]' in lock
     check_source(Source("spec.lock.yaml", lock))
 
 

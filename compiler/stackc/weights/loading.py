@@ -10,7 +10,7 @@ from stackc.spec.document import Document
 from stackc.spec.expressions.expressions import Scope
 from stackc.weights.files import Paths, TensorFile, describe_paths, open_weights
 from stackc.weights.finite import require_finite
-from stackc.weights.match import match_program, weights_path
+from stackc.weights.match import declared_for, match_program, weights_path
 from stackc.weights.sources import Weights
 
 
@@ -29,7 +29,7 @@ def find_weights(
     paths, span = weights_path(document, override)
     if paths is None:
         return None
-    decl, name = document.weights, describe_paths(paths)
-    weights = match_program(open_files(paths, span), program, decl, params, name, span)
-    require_finite(weights, decl, name, span)
+    file, name = open_files(paths, span), describe_paths(paths)
+    weights = match_program(file, program, document.weights, params, name, span)
+    require_finite(weights, declared_for(file, document.weights), name, span)
     return weights

@@ -23,12 +23,13 @@ from stackc.ir.program import Program
 from stackc.spec.document import Document, WeightsDecl
 from stackc.spec.expressions.expressions import Scope
 from stackc.weights.files import Paths, TensorFile
-from stackc.weights.files.prefix import without_prefix
-from stackc.weights.mismatch import Misfit, Missing, report_mismatches, shortened
+from stackc.weights.files.renamed import with_torch_names, without_prefix
+from stackc.weights.files.safetensors_file import SafetensorsFile
+from stackc.weights.mismatch import Misfit, Missing, first_of_each_code, report_mismatches
 from stackc.weights.rules import UNREAD_BUFFERS, Rule, plain_file_name, read_rules, wildcards
 from stackc.weights.sources import TensorSource, Weights, tensor_shape
 from stackc.weights.tensor_expressions.tree import (
-    Constant,
+    ConstantTensor,
     NamedTensor,
     TensorExpression,
     dtype_of,
@@ -50,6 +51,11 @@ def weights_path(document: Document, override: Paths | None) -> tuple[Paths | No
     if not paths:
         return None, None
     return paths[0] if len(paths) == 1 else paths, files[0].span
+
+
+def declared_for(file: TensorFile, decl: WeightsDecl | None) -> WeightsDecl | None:
+    """Return what a spec declares of a file: nothing of that of a training run, which has the names of the spec."""
+    return None if isinstance(file, SafetensorsFile) and file.has_own_names else decl
 
 
 def match_program(
@@ -98,7 +104,10 @@ def compare_weights(
     aliases: Mapping[str, str] | None = None,
 ) -> WeightComparison:
     """Return what fits and what does not; see `match_weights`. Raises SpecError if the map itself is wrong."""
+    decl = declared_for(file, decl)
     prefix = str(decl.prefix.data) if decl and decl.prefix else ""
+    if not any("LayerNorm.gamma" in str(entry.value.data) for _, entry in (decl.alternatives() if decl else ())):
+        file = with_torch_names(file)  # unless the map speaks of the names that it has
     matcher = _Matcher(
         without_prefix(file, prefix), prefix, file_name, span or (decl.span if decl else None), read_rules(decl),
         params or {}, aliases or {}, [wildcards(str(pattern.data)) for pattern in (decl.ignore if decl else ())],
@@ -112,7 +121,7 @@ def compare_weights(
         matcher.diagnostics, matcher.file, file_name, matcher.span, matcher.missing, matcher.misfits, unused
     )
     weights = Weights(matcher.file, matcher.sources, types, tuple(matcher.compared))
-    diagnostics = shortened(matcher.diagnostics.in_order)
+    diagnostics = first_of_each_code(matcher.diagnostics.in_order)
     return WeightComparison(weights, tuple(matcher.missing), tuple(unused), tuple(diagnostics))
 
 
@@ -147,32 +156,29 @@ class _Matcher:
 
     def match(self, name: str, type_: TensorType) -> None:
         """Find the source of a parameter and compare its type and shape."""
-        candidates: list[TensorSource] = []
         try:
-            for source in self.candidates(name):
-                if self.has(source):
-                    self.accept(name, type_, source)
-                    return
-                candidates.append(source)
+            source = next(filter(self.has, self.candidates(name)), None)
         except SpecError as error:
             self.diagnostics.extend(error)
             return
 
-        if name.rpartition(".")[2] in UNREAD_BUFFERS and not type_.shape:
-            self.sources[name] = TensorSource(Constant(0, ()))
+        if source is not None:
+            self.accept(name, type_, source)
+        elif name.rpartition(".")[2] in UNREAD_BUFFERS and not type_.shape:
+            self.sources[name] = TensorSource(ConstantTensor(0, ()))
         else:
             # a reparametrized parameter is asked for by its plain name
-            wanted = candidates[1] if plain_file_name(name) != name else candidates[0]
-            self.missing.append(Missing(name, wanted, type_))
+            self.missing.append(Missing(name, self.by_map(plain_file_name(name))[0], type_))
 
     def candidates(self, name: str) -> Iterator[TensorSource]:
         """Yield what the parameter may be read from, in the order of the module's docstring."""
         plain = plain_file_name(name)
         names = dict.fromkeys([name, plain])
-        yield from map(self.by_map, names)
+        for mapped in names:
+            yield from self.by_map(mapped)
         yield from (TensorSource(NamedTensor(own)) for own in names)
         for alias in self.aliases_of.get(name, ()):
-            yield self.by_map(alias)
+            yield from self.by_map(alias)
             yield TensorSource(NamedTensor(alias))
 
     @cached_property
@@ -183,14 +189,20 @@ class _Matcher:
             aliases.setdefault(owner, []).append(alias)
         return aliases
 
-    def by_map(self, name: str) -> TensorSource:
-        """Return what the map says of a name. Raises SpecError (W807, X001, X002, X003)."""
-        for rule in self.rules:
-            if (expression := rule.apply(name, self.params, self.file.shapes)) is not None:
-                if self.prefix:
-                    expression = with_names(expression, lambda read: read.removeprefix(self.prefix))
-                return TensorSource(expression, rule)
-        return TensorSource(NamedTensor(name))
+    def by_map(self, name: str) -> tuple[TensorSource, ...]:
+        """Return what the map says of a name: one source, or those of a list. Raises SpecError (W807, X001 to X003)."""
+        key = next((rule.key for rule in self.rules if rule.pattern.fullmatch(name)), None)
+        if key is None:
+            return (TensorSource(NamedTensor(name)),)
+
+        sources = []
+        for rule in (rule for rule in self.rules if rule.key == key):
+            expression = rule.apply(name, self.params, self.file.shapes)
+            assert expression is not None, "all rules of one key match the same names"
+            if self.prefix:
+                expression = with_names(expression, lambda read: read.removeprefix(self.prefix))
+            sources.append(TensorSource(expression, rule))
+        return tuple(sources)
 
     def has(self, source: TensorSource) -> bool:
         """Return whether the file has every tensor of a source."""
@@ -226,7 +238,7 @@ class _Matcher:
             if owner not in self.sources:
                 continue
             try:
-                candidates = [self.by_map(alias), TensorSource(NamedTensor(alias))]
+                candidates = [*self.by_map(alias), TensorSource(NamedTensor(alias))]
             except SpecError:
                 continue  # reported where it is the owner's
             other = next((c for c in candidates if self.has(c) and not used.issuperset(c.names)), None)
@@ -268,8 +280,7 @@ class _Matcher:
 
     def is_mapped(self, name: str) -> bool:
         """Return whether an entry of the map leads from a name to another."""
-        source = self.by_map(name)
-        return source.rule is not None and str(source) != name
+        return any(source.rule is not None and str(source) != name for source in self.by_map(name))
 
     def used(self) -> set[str]:
         """Return the tensors of the file that parameters are read from."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from stackc.core.diagnostics import Collector, Diagnostic, Span, did_you_mean
+from stackc.core.diagnostics import Collector, Diagnostic, Note, Span, did_you_mean
 from stackc.core.types import TensorType
 from stackc.weights.files import TensorFile
 from stackc.weights.rules import Rule, older_name
@@ -49,13 +49,18 @@ def report_mismatches(
         diagnostics.error("W801", _prefix_message(prefix, file_name, unused), span, hint)
         return
 
+    entries: list[tuple[Rule, list[Missing]]] = []
     for group in _by_rule([(item.wanted.rule, item) for item in missing]):
-        first = group[0]
-        lacking = next((name for name in first.wanted.names if name not in file.shapes), str(first.wanted))
-        mapped_to = f" ('{lacking}')" if lacking != first.name else ""
-        message = f"{file_name} has no tensor for '{first.name}'{mapped_to}{_others(len(group))}"
-        rule = first.wanted.rule
-        diagnostics.error("W801", message, rule.span if rule else span, _missing_hint(first, lacking, file, unused))
+        if rule := group[0].wanted.rule:
+            entries.append((rule, group))
+            continue
+        lacking = _lacking(group[0], file)
+        message = f"{file_name} has no tensor for {_named(group, lacking)}"
+        diagnostics.error("W801", message, span, _missing_hint(group[0], lacking, file, unused))
+    if entries:
+        _report_wrong_entries(diagnostics, file, file_name, entries, unused)
+        sought = {tensor_shape(item.type_) for _, group in entries for item in group}
+        unused = [name for name in unused if file.shapes[name] not in sought]
 
     for misfit_group in _by_rule([(item.rule, item) for item in misfits]):
         misfit = misfit_group[0]
@@ -66,6 +71,40 @@ def report_mismatches(
         what = f"'{names[0]}'" if len(names) == 1 else f"'{names[0]}' and {len(names) - 1} more that differ in a number"
         hint = "map it to a parameter, or list it under `weights: {ignore: […]}`"
         diagnostics.error("W802", f"{file_name} has {what}, which no parameter uses", span, hint)
+
+
+def _report_wrong_entries(
+    diagnostics: Collector,
+    file: TensorFile,
+    file_name: str,
+    entries: Sequence[tuple[Rule, Sequence[Missing]]],
+    unused: Sequence[str],
+) -> None:
+    """Report W801 once for all entries of the map that lead to tensors which the file lacks, at the first of them.
+
+    The tensors that they should lead to are not reported as unused.
+    """
+    (rule, group), *others = entries
+    notes = []
+    for other, missing in others:
+        lacking = _lacking(missing[0], file)
+        hint = _missing_hint(missing[0], lacking, file, unused)
+        notes.append(Note(f"nor for {_named(missing, lacking)}{f'; {hint}' if hint else ''}", other.span))
+
+    lacking = _lacking(group[0], file)
+    message = f"{file_name} has no tensor for {_named(group, lacking)}"
+    diagnostics.error("W801", message, rule.span, _missing_hint(group[0], lacking, file, unused), *notes)
+
+
+def _lacking(item: Missing, file: TensorFile) -> str:
+    """Return the first tensor of a source that the file lacks."""
+    return next((name for name in item.wanted.names if name not in file.shapes), str(item.wanted))
+
+
+def _named(group: Sequence[Missing], lacking: str) -> str:
+    """Return the first parameter of a group, what it was looked for as, and how many more there are."""
+    first = group[0]
+    return f"'{first.name}'" + (f" ('{lacking}')" if lacking != first.name else "") + _others(len(group))
 
 
 def common_prefix(missing: Sequence[Missing], unused: Sequence[str]) -> str:
@@ -129,7 +168,7 @@ def _by_numbers(names: Iterable[str]) -> list[list[str]]:
     return list(groups.values())
 
 
-def shortened(diagnostics: list[Diagnostic], most: int = 12) -> list[Diagnostic]:
+def first_of_each_code(diagnostics: list[Diagnostic], most: int = 12) -> list[Diagnostic]:
     """Keep the first few of each code, and count the others: a wrong file misses hundreds of tensors at once."""
     kept: list[Diagnostic] = []
     for code in dict.fromkeys(d.code for d in diagnostics):

@@ -1,13 +1,14 @@
 """The entries of `weights: {map: …}`: each leads from a pattern of names to an expression over the file's tensors.
 
 Entries are tried in the order of the file, and the first whose pattern matches decides; a name that none matches is
-looked for as it is. One that can never match is an error.
+looked for as it is. One that can never match is an error. An entry may list several expressions: it means the first
+whose tensors the file has.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
@@ -16,7 +17,7 @@ from stackc.spec.document import WeightsDecl
 from stackc.spec.expressions.expressions import Scope
 from stackc.typecheck.output_names import plain_name
 from stackc.weights.tensor_expressions.parser import parse_expression
-from stackc.weights.tensor_expressions.template import CaptureBinding, Template, bind, snippets_of
+from stackc.weights.tensor_expressions.template import CaptureBinding, Template, bind
 from stackc.weights.tensor_expressions.tree import NamedTensor, TensorExpression
 
 UNREAD_BUFFERS = frozenset({"num_batches_tracked"})
@@ -25,7 +26,7 @@ UNREAD_BUFFERS = frozenset({"num_batches_tracked"})
 
 @dataclass(frozen=True)
 class Rule:
-    """An entry: `encoder.{i}.attn.*` → `layer.{i}.attention.*`.
+    """An entry, or one text of its list: `encoder.{i}.attn.*` → `layer.{i}.attention.*`.
 
     The first `*` of one side is the first of the other, and so on; a name in braces is a whole number.
     """
@@ -54,19 +55,6 @@ class Rule:
             return NamedTensor(literal)
         return bind(self.template, binding)
 
-    def resolved(self, params: Scope) -> str:
-        """Return the text with the values of params in place of their names, for a spec that has no params."""
-        text = self.text
-
-        def value(match: re.Match[str]) -> str:
-            is_param = match[0] in params and match[0] not in self.pattern.groupindex
-            return f"({params[match[0]]})" if is_param else match[0]
-
-        for snippet in sorted(snippets_of(self.template), key=lambda snippet: -snippet.start):
-            inner = re.sub(r"[^\W\d]\w*", value, snippet.text)
-            text = text[: snippet.start] + inner + text[snippet.start + len(snippet.text) :]
-        return text
-
 
 def _literal(binding: CaptureBinding) -> str:
     """Return the whole text as a name; an empty one if its braces have no value."""
@@ -77,9 +65,12 @@ def _literal(binding: CaptureBinding) -> str:
 
 
 def read_rules(decl: WeightsDecl | None) -> list[Rule]:
-    """Parse the map of a spec. Raises SpecError (W807) with every entry that is no expression."""
+    """Parse the map of a spec; a list makes as many rules of one key, in its order.
+
+    Raises SpecError (W807) with every entry that is no expression.
+    """
     rules, diagnostics = [], Collector()
-    for key, entry in (decl.names if decl else {}).items():
+    for key, entry in decl.alternatives() if decl else ():
         text = str(entry.value.data)
         try:
             template = parse_expression(text, entry.value.span)
@@ -129,14 +120,16 @@ def wildcards(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(parts))
 
 
-def check_names(decl: WeightsDecl, tensors: Iterable[str], params: Scope, aliases: Iterable[str] = ()) -> None:
+def check_names(
+    decl: WeightsDecl, tensors: Iterable[str], params: Scope, aliases: Iterable[str] = (), *, variants: bool = False
+) -> None:
     """Check the entries of a map against the names of a model, `aliases` being those of tied parameters.
 
     Raises SpecError: W805 with every entry that matches none, or none that an earlier one does not match; W807, X001,
-    X002 and X003 with every entry that has no value.
+    X002 and X003 with every entry that has no value. A spec of several `variants` has entries for parameters that this
+    one lacks: those may match none.
     """
-    rules, names = read_rules(decl), [*tensors]
-    candidates = dict.fromkeys([*names, *map(plain_file_name, names), *aliases])
+    rules, candidates = read_rules(decl), _names(tensors, aliases)
     deciding, diagnostics = _deciding(rules, candidates), Collector()
 
     for rule in rules:
@@ -145,26 +138,59 @@ def check_names(decl: WeightsDecl, tensors: Iterable[str], params: Scope, aliase
                 rule.apply(name, params)
             except SpecError as error:
                 diagnostics.extend(error)
-            continue
 
+    for rule in {rule.key: rule for rule in rules if rule.key not in deciding}.values():
         if taken := next((other for other in candidates if rule.pattern.fullmatch(other)), None):
             earlier = next(other for other in rules if other.pattern.fullmatch(taken))
             message = f"'{rule.key}' is never reached: '{earlier.key}' above it matches the same names first"
             note = Note("this one decides", earlier.key_span)
             diagnostics.error("W805", message, rule.key_span, "write the more special pattern first", note)
             continue
-        hint = did_you_mean(rule.key, islice(candidates, MOST_GUESSED)) if candidates else "the model has no parameters"
+        if variants:
+            continue
+        alike = dict.fromkeys([*_aligned(rule.key, candidates), *islice(candidates, MOST_GUESSED)])
+        hint = did_you_mean(rule.key, islice(alike, MOST_GUESSED)) if candidates else "the model has no parameters"
         diagnostics.error("W805", f"'{rule.key}' matches no parameter", rule.key_span, hint)
     diagnostics.raise_if_any()
+
+
+def decided_names(rules: list[Rule], tensors: Iterable[str], aliases: Iterable[str]) -> Mapping[str, list[str]]:
+    """Return the names that each entry decides about, by its key, in the order of the map; see `check_names`."""
+    decided: dict[str, list[str]] = {rule.key: [] for rule in rules}
+    for name in _names(tensors, aliases):
+        if rule := _first_match(rules, name):
+            decided[rule.key].append(name)
+    return {key: names for key, names in decided.items() if names}
+
+
+def _names(tensors: Iterable[str], aliases: Iterable[str]) -> dict[str, None]:
+    """Return every name that an entry may be about, in order: plain ones of reparametrized parameters too."""
+    names = [*tensors]
+    return dict.fromkeys([*names, *map(plain_file_name, names), *aliases])
+
+
+def _aligned(key: str, names: Iterable[str]) -> Iterator[str]:
+    """Yield the patterns that names of as many parts give with the wildcards of a key: `s.*.bias` for `s.*.bais`."""
+    parts = [(part, wildcards(part) if re.search(r"[*{]", part) else None) for part in key.split(".")]
+    for name in names:
+        others = name.split(".")
+        if len(others) == len(parts):
+            pairs = zip(parts, others, strict=True)
+            yield ".".join(own if pattern and pattern.fullmatch(other) else other for (own, pattern), other in pairs)
 
 
 def _deciding(rules: list[Rule], names: Iterable[str]) -> Mapping[str, str]:
     """Return, by the key of each entry that decides about a name, the first such name."""
     deciding: dict[str, str] = {}
+    keys = {rule.key for rule in rules}
     for name in names:
-        rule = next((rule for rule in rules if rule.pattern.fullmatch(name)), None)
-        if rule is not None:
+        if rule := _first_match(rules, name):
             deciding.setdefault(rule.key, name)
-        if len(deciding) == len(rules):
+        if len(deciding) == len(keys):
             break
     return deciding
+
+
+def _first_match(rules: Iterable[Rule], name: str) -> Rule | None:
+    """Return the entry that decides about a name."""
+    return next((rule for rule in rules if rule.pattern.fullmatch(name)), None)

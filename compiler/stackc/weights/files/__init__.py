@@ -6,7 +6,7 @@ opening.py           choose the format by the suffix; folders
 several.py           several files as one
 safetensors_file.py  safetensors
 writing.py           write a .safetensors file
-prefix.py            a file whose names begin with a prefix
+renamed.py           a file under other names: without a prefix, or PyTorch's for TensorFlow's
 shards.py            several files with an index, as Hugging Face writes them
 npz_file.py          NumPy's .npz
 torch_file.py        what torch.save writes

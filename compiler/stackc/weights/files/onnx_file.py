@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +104,13 @@ def _location(path: Path, tensor: onnx.TensorProto) -> tuple[Path, int, int] | N
     entries = {entry.key: entry.value for entry in tensor.external_data}
     name = entries.get("location", "")
     file = path.parent / name
-    if not name or Path(name).is_absolute() or ".." in Path(name).parts or file.is_symlink() or not file.is_file():
+    if (
+        not name
+        or Path(name).is_absolute()
+        or ".." in Path(name).parts
+        or os.path.islink(file)
+        or not os.path.isfile(file)
+    ):
         raise ReadError(f"'{tensor.name}' lies in '{name}', which is not in its folder", "download all of its files")
     offset, length = int(entries.get("offset", 0)), entries.get("length")
     return file, offset, int(length) if length else file.stat().st_size - offset

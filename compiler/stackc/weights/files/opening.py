@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -44,9 +45,9 @@ def open_weights(path: Paths, span: Span | None = None) -> TensorFile:
     """
     if not isinstance(path, Path):
         return SeveralFiles.of([open_weights(each, span) for each in path], span)
-    if path.is_dir():
+    if os.path.isdir(path):
         return SeveralFiles.of([open_weights(each, span) for each in _files_of(path, span)], span)
-    if not path.is_file():
+    if not os.path.isfile(path):
         hint = "name a file with --weights or under `weights: {file: …}`"
         raise SpecError(Diagnostic("W804", f"no weights at {path}", span, hint))
     if not path.name.endswith(KINDS):

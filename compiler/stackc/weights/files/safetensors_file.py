@@ -18,14 +18,22 @@ SAFETENSORS_TYPES = {
 }  # fmt: skip
 
 
+OWN_NAMES = ("names", "stackc")
+"""The entry of the metadata of a file whose tensors have the names and the form of a spec, as those of a run have."""
+
+
 @dataclass(frozen=True)
 class SafetensorsFile:
-    """A file of safetensors; `offsets` are the positions in it where the tensors begin, in bytes."""
+    """A file of safetensors; `offsets` are the positions in it where the tensors begin, in bytes.
+
+    With `has_own_names`, it was written for the spec itself: a map of the spec is about another file.
+    """
 
     path: Path
     shapes: Mapping[str, tuple[int, ...]]
     dtypes: Mapping[str, str]
     offsets: Mapping[str, int]
+    has_own_names: bool = False
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -38,12 +46,13 @@ class SafetensorsFile:
         _require_valid_header(path)
         with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")
-            header = {name: entry for name, entry in json.loads(file.read(size)).items() if name != "__metadata__"}
+            header = json.loads(file.read(size))
+        metadata = header.pop("__metadata__", {})
 
         shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
         dtypes = {name: SAFETENSORS_TYPES.get(entry["dtype"], entry["dtype"]) for name, entry in header.items()}
         offsets = {name: 8 + size + entry["data_offsets"][0] for name, entry in header.items()}
-        return SafetensorsFile(path, shapes, dtypes, offsets)
+        return SafetensorsFile(path, shapes, dtypes, offsets, OWN_NAMES in metadata.items())
 
     def read(self, name: str) -> Array:
         """Return a tensor as a view of the file: parts that are not accessed are not read and take no memory."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,6 @@ def _weight_map(index: Path) -> dict[str, str]:
     for file in dict.fromkeys(names.values()):
         if Path(file).name != file or file.endswith(".json"):
             raise ReadError(f"it names the file '{file}'", _HINT)
-        if not (index.parent / file).is_file():
+        if not os.path.isfile(index.parent / file):
             raise ReadError(f"it names {file}, which is not in its folder", "download all of its files")
     return names

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -30,14 +30,16 @@ def write_safetensors(path: Path, tensors: Mapping[str, Array], types: Mapping[s
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
 
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+    # a file of mkstemp could be read by its owner alone
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with beside.open("xb") as file:
         try:
             file.write(len(text).to_bytes(8, "little") + text)
             for name in types:
                 file.write(np.ascontiguousarray(tensors[name]).reshape(-1).view(np.uint8).data)
             file.close()
-            os.replace(file.name, path)
+            os.replace(beside, path)
         except BaseException:
             file.close()
-            os.unlink(file.name)
+            beside.unlink()
             raise

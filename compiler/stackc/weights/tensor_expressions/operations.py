@@ -242,7 +242,7 @@ class Flipped:
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
+class DtypeCast:
     """`x.to(float16)`: rounded to another element type."""
 
     dtype: str

@@ -15,7 +15,7 @@ from stackc.core.diagnostics import Diagnostic, Span, SpecError
 from stackc.spec.expressions.expressions import Scope, evaluate, span_of_part
 from stackc.weights.tensor_expressions.operations import (
     Arithmetic,
-    Cast,
+    DtypeCast,
     Flipped,
     Indexed,
     Joined,
@@ -29,7 +29,7 @@ from stackc.weights.tensor_expressions.operations import (
     Transposed,
     Unsqueezed,
 )
-from stackc.weights.tensor_expressions.tree import Applied, Constant, NamedTensor, TensorExpression
+from stackc.weights.tensor_expressions.tree import Applied, ConstantTensor, NamedTensor, TensorExpression
 
 MOST_NUMBERS = 2**31
 """How many numbers a constant may have: no spec fills the memory."""
@@ -102,9 +102,14 @@ class CaptureBinding:
         def replaced(match: re.Match[str]) -> str:
             if match[0].startswith("*"):
                 return next(stars, match[0])
-            return str(self.integer(TextPart(match[0][1:-1], start + match.start() + 1)))
+            return self.piece(TextPart(match[0][1:-1], start + match.start() + 1))
 
         return re.sub(r"\*\*?|\{[^{}]*\}", replaced, text)
+
+    def piece(self, snippet: TextPart) -> str:
+        """Return a piece of a name: a text param, or a whole number. Raises SpecError."""
+        value = self.scope.get(snippet.text.strip())
+        return value if isinstance(value, str) else str(self.integer(snippet))
 
     def number(self, snippet: TextPart) -> int | float:
         """Evaluate an expression. Raises SpecError (X001, X002, X003)."""
@@ -153,13 +158,13 @@ def bind(template: Template, binding: CaptureBinding) -> TensorExpression:
     if isinstance(template, NameTemplate):
         return NamedTensor(binding.name(template.snippet.text, template.snippet.start))
     if isinstance(template, NumberTemplate):
-        return Constant(_literal(template.snippet, binding))
+        return ConstantTensor(_literal(template.snippet, binding))
     if isinstance(template, FillTemplate):
         sizes = tuple(map(binding.integer, template.sizes))
         if any(size < 0 for size in sizes) or math.prod(sizes) > MOST_NUMBERS:
             message = f"a constant of {' × '.join(map(str, sizes))} numbers"
             raise SpecError(binding.problem(template.sizes[0], message, "write the sizes of the parameter"))
-        return Constant(template.value, sizes or None)
+        return ConstantTensor(template.value, sizes or None)
     operands = tuple(bind(operand, binding) for operand in template.operands)
     return Applied(_operation(template, binding), operands)
 
@@ -174,7 +179,7 @@ def _operation(template: ApplyTemplate, binding: CaptureBinding) -> Operation:
     if kind == "[]":
         return Indexed(tuple(_item(snippet, binding) for snippet in arguments))
     if kind == "to":
-        return Cast(arguments[0].text.strip())
+        return DtypeCast(arguments[0].text.strip())
     if kind in ("+", "-", "*", "/"):
         return Arithmetic(kind)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from stackc.core.types import FLOATS
-from stackc.weights.tensor_expressions.operations import Arithmetic, Cast, Joined, Operation, Shape, Stacked
+from stackc.weights.tensor_expressions.operations import Arithmetic, DtypeCast, Joined, Operation, Shape, Stacked
 
 if TYPE_CHECKING:
     from stackc.weights.files import Array
@@ -24,7 +24,7 @@ class NamedTensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Constant:
+class ConstantTensor:
     """A number, or a tensor filled with one; a `shape` of None is that of the parameter."""
 
     value: float
@@ -57,7 +57,7 @@ def _text_of(operand: TensorExpression) -> str:
     return f"({operand})" if nested else str(operand)
 
 
-TensorExpression: TypeAlias = NamedTensor | Constant | Applied
+TensorExpression: TypeAlias = NamedTensor | ConstantTensor | Applied
 
 
 def tensor_names(tree: TensorExpression) -> Iterator[str]:
@@ -73,7 +73,7 @@ def with_names(tree: TensorExpression, rename: Callable[[str], str]) -> TensorEx
     """Return the expression with other names of tensors."""
     if isinstance(tree, NamedTensor):
         return NamedTensor(rename(tree.name))
-    if isinstance(tree, Constant):
+    if isinstance(tree, ConstantTensor):
         return tree
     return Applied(tree.operation, tuple(with_names(operand, rename) for operand in tree.operands))
 
@@ -85,7 +85,7 @@ def shape_of(tree: TensorExpression, shapes: Mapping[str, Shape], whole: Shape) 
     """
     if isinstance(tree, NamedTensor):
         return shapes[tree.name]
-    if isinstance(tree, Constant):
+    if isinstance(tree, ConstantTensor):
         return whole if tree.shape is None else tree.shape
     inner = [shape_of(operand, shapes, whole) for operand in tree.operands]
     try:
@@ -98,9 +98,9 @@ def dtype_of(tree: TensorExpression, dtypes: Mapping[str, str]) -> str | None:
     """Return the element type of the value, as far as it decides what can be read from it; None for constants."""
     if isinstance(tree, NamedTensor):
         return dtypes[tree.name]
-    if isinstance(tree, Constant):
+    if isinstance(tree, ConstantTensor):
         return None
-    if isinstance(tree.operation, Cast):
+    if isinstance(tree.operation, DtypeCast):
         return tree.operation.dtype
     inner = [dtype for operand in tree.operands if (dtype := dtype_of(operand, dtypes)) is not None]
     unreadable = [dtype for dtype in inner if dtype not in FLOATS and not dtype.startswith(("int", "uint"))]
@@ -113,13 +113,13 @@ def value_of(tree: TensorExpression, read: Callable[[str], Array], whole: Shape)
     """Return the value: a view of what `read` returns, as far as NumPy can give one."""
     if isinstance(tree, NamedTensor):
         return read(tree.name)
-    if isinstance(tree, Constant):
+    if isinstance(tree, ConstantTensor):
         import numpy as np
 
         shape = whole if tree.shape is None else tree.shape
         return np.broadcast_to(np.float32(tree.value), shape)
     operands = [
-        operand.value if isinstance(operand, Constant) and operand.shape == () else value_of(operand, read, whole)
+        operand.value if isinstance(operand, ConstantTensor) and operand.shape == () else value_of(operand, read, whole)
         for operand in tree.operands
     ]
     return tree.operation.apply(operands)
