@@ -7,14 +7,18 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.components.cases import CASES, DTYPES
-from tests.components.test_signature_property import draw_sizes, filled, several
+from tests.components.test_signature_property import below, draw_sizes, filled, several
 from torch import Tensor
 
 from stackc.components import REGISTRY, Component
 from stackc.core.types import Dim, TensorType
 
-SILENT = {"learned_position", "relative_position_bias", "sinusoidal_position"}
-"""Components without a pointwise axis: what they compute depends on positions alone."""
+SILENT = {
+    "constant", "degree", "learned_position", "positions", "relative_position_bias", "relative_positions",
+    "sinusoidal_position",
+}  # fmt: skip
+SILENT |= {op for op, component in REGISTRY.items() if component.is_for_training}
+"""Components without a pointwise axis: what they compute depends on positions alone, counts, or is one number."""
 
 
 def perturbed(x: Tensor, axis: int, index: int, below: int) -> Tensor:
@@ -51,7 +55,8 @@ def test_pointwise_axes_are_pointwise(op: str, data: st.DataObject) -> None:
 
     port, axis = data.draw(st.sampled_from(axes), label="input and axis")
     module = case.component.module(*case.inputs).eval().to(DTYPES["float64"])
-    inputs = filled(case, data.draw(st.composite(draw_sizes)(case.signature), label="sizes"), "float64")
+    sizes = data.draw(st.composite(draw_sizes)(case.signature), label="sizes")
+    inputs = filled(case, sizes, "float64")
     x, places = inputs[port], declared[port][axis]
     assert x is not None
     assert len(places) == len(case.signature.outputs)
@@ -59,7 +64,7 @@ def test_pointwise_axes_are_pointwise(op: str, data: st.DataObject) -> None:
 
     with torch.no_grad():
         before = several(module(*inputs))
-        inputs[port] = perturbed(x, axis, index, getattr(case.component, "vocab", 2))
+        inputs[port] = perturbed(x, axis, index, below(case, port, sizes))
         after = several(module(*inputs))
     for old, new, place in zip(before, after, places, strict=True):
         assert old.shape[place] == x.shape[axis]

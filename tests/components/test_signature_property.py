@@ -41,15 +41,21 @@ def element_type(case: Case) -> str:
 
 def filled(case: Case, sizes: Mapping[str, int], dtype: str) -> list[Tensor | None]:
     """Return random inputs at these sizes; floats in `dtype`, integers below the bound of the component."""
-    below = getattr(case.component, "vocab", 2)
 
-    def fill(x: TensorType | None) -> Tensor | None:
+    def fill(x: TensorType | None, below: int) -> Tensor | None:
         if x is None:
             return None
         size = [d.evaluate(sizes) for d in x.shape]
         return torch.randn(size, dtype=DTYPES[dtype]) if x.is_float else torch.randint(below, size).to(DTYPES[x.dtype])
 
-    return [fill(x) for x in case.inputs]
+    return [fill(x, below(case, port, sizes)) for port, x in enumerate(case.inputs)]
+
+
+def below(case: Case, port: int, sizes: Mapping[str, int]) -> int:
+    """Return what the integers at a port, by its place, are drawn below: the entries that they index, else 2."""
+    ports = case.component.ports
+    bound = case.component.index_bounds(*case.inputs).get(ports[min(port, len(ports) - 1)].name)
+    return 2 if bound is None else bound.evaluate(sizes)
 
 
 def declared(
@@ -97,13 +103,17 @@ def test_signature_is_what_the_module_does(op: str, data: st.DataObject) -> None
     signature, dtype = case.signature, element_type(case)
     module = case.component.module(*case.inputs).eval().to(DTYPES[dtype])
     assert actual(module.named_parameters()) == declared(signature.parameters, {})
-    assert actual(module.named_buffers()) == declared(signature.buffers, {})
+    stored = module.state_dict().keys()
+    buffers = [(name, buffer) for name, buffer in module.named_buffers() if name in stored]
+    assert actual(buffers) == declared(signature.buffers, {})
     for _ in range(2):
         sizes = data.draw(st.composite(draw_sizes)(signature), label="sizes")
         outputs, flops = run(module, filled(case, sizes, dtype))
         types = dict(zip(case.component.outputs, signature.outputs, strict=True))
         assert actual(zip(types, outputs, strict=True)) == declared(types, sizes)
-        assert flops == signature.flops.evaluate(sizes)
+        assert flops == signature.flops.evaluate(sizes) or (
+            case.skips_positions and flops < signature.flops.evaluate(sizes)
+        )
 
 
 @pytest.mark.slow
@@ -161,6 +171,7 @@ def test_what_is_printed_is_the_module(op: str, data: st.DataObject) -> None:
 def printed_module(value: ClassCall) -> nn.Module:
     """Return the module that the printed source of a value builds, in a namespace without stackc."""
     support = support_of(classes_in(value))
+    assert not [module for module, _, _ in support.imports.values() if module.startswith("stackc")]
     imports = (
         f"from {module} import {name} as {bound}" if name else f"import {module}"
         for bound, (module, name, _) in support.imports.items()

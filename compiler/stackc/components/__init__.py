@@ -5,10 +5,16 @@ registry.py          op → class; a family is imported when one of its ops is l
 construction.py      how a component's module is constructed
 fields.py            the typed fields of a component as data
 size_expressions.py  fields that are sizes of axes
+entering_sizes.py    fields that are sizes of what enters: `channels(x)`
 windows.py           kernels, strides and paddings
+window_pools.py      pooling over windows
+margins.py           what is added before and after the axes that a window slides along
 size_checks.py       checks of fields that are sizes of axes
 axes.py              where a component is pointwise along the axes of its inputs
 reparam.py           reparametrizations of parameters
+losses.py            what losses and metrics share
+rope_scaling.py      scalings of rotary positions for longer sequences
+scan.py              `op: scan`, a block applied along an axis
 families/            the components
 custom/              a user's own torch.nn.Module
 plugins.py           components of installed packages

@@ -91,6 +91,16 @@ def last(component: Any, x: TensorType) -> Collection[int]:
     return (x.rank - 1,)
 
 
+def any_axis(component: Any, *inputs: TensorType | None) -> tuple[Collection[int], ...]:
+    """Return every axis of every input, for `empty_axes`."""
+    return tuple(range(x.rank) if x else () for x in inputs)
+
+
+def pointwise(component: Any, *inputs: TensorType | None) -> tuple[Collection[int], ...]:
+    """Return the axes along which a component is pointwise, for `empty_axes`: without an entry there y has none."""
+    return tuple(tuple(axes) for axes in component.pointwise_axes(*inputs))
+
+
 def _kept(axes: Collection[int], outputs: int = 1) -> Axes:
     return {axis: (axis,) * outputs for axis in axes}
 

@@ -6,8 +6,8 @@ documentation and the property test follow from it. Neither this file nor a fami
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -40,6 +40,8 @@ class Limit:
 
 
 INTEGERS = ("int64", "int32")
+BYTES = ("uint8", "int8")
+"""Whole numbers that inputs hold and components move, but do not calculate with: `cast` comes first."""
 MASKS = (*INTEGERS, "bool")
 
 _EMPTY: Mapping[str, TensorType] = MappingProxyType({})
@@ -88,6 +90,14 @@ class Component:
     family: ClassVar[str]
     ports: ClassVar[tuple[Port, ...]]
     outputs: ClassVar[tuple[str, ...]] = ("y",)
+    on_demand: ClassVar[tuple[str, ...]] = ()
+    """Outputs that a component has only if its boolean field of that name is set, as it is where one is read."""
+    is_commutative: ClassVar[bool] = False
+    """Whether the order of the arrows into its variadic port has no influence on what it computes."""
+    is_for_training: ClassVar[bool] = False
+    """Whether it is for the graph under `train:` alone, as losses are: a model cannot contain it."""
+    ignore_index: int | None = None
+    """The whole number that a port of `index_bounds` may hold besides indices: what it marks does not count."""
     described: ClassVar[Mapping[str, Any] | None] = None
     """Its fields (`FieldSpec`s), if they differ from the fields that the class declares."""
 
@@ -96,6 +106,18 @@ class Component:
         if "clear_outputs" in cls.__dict__:
             warn(f"{cls.__name__}.clear_outputs", "fallback_outputs", stacklevel=2)
             cls.fallback_outputs = cls.__dict__["clear_outputs"]  # type: ignore[method-assign]  # its former name
+
+    def __post_init__(self) -> None:
+        """Leave out the outputs on demand that are not asked for."""
+        if self.on_demand:
+            absent = {name for name in self.on_demand if not self.values().get(name)}
+            present = tuple(name for name in type(self).outputs if name not in absent)
+            object.__setattr__(self, "outputs", present)
+
+    def returning(self, outputs: Collection[str]) -> Component:
+        """Return the component with these outputs, some of which it may have on demand only."""
+        asked = {name: True for name in self.on_demand if name in outputs}
+        return replace(self, **asked) if asked else self  # type: ignore[type-var]  # all are dataclasses
 
     @classmethod
     def of_fields(cls, values: Mapping[str, object]) -> Self:
@@ -113,6 +135,10 @@ class Component:
         """
         raise NotImplementedError(type(self).__name__)
 
+    def for_inputs(self, *inputs: Any) -> Component:
+        """Return the component for these inputs: itself, unless its fields are sizes of them (entering_sizes.py)."""
+        return self
+
     def fallback_outputs(self, *inputs: Any) -> tuple[TensorType, ...]:
         """Return output types to continue checking with after `signature` has failed; () if they are unknown."""
         return ()
@@ -123,6 +149,26 @@ class Component:
         `signature` accepts the inputs. By default none: any position may depend on all others.
         """
         return ({},) * len(inputs)
+
+    def empty_axes(self, *inputs: Any) -> tuple[Collection[int], ...]:
+        """Return the axes, counted from 0, of each of these inputs that may have no entries; see axes.py.
+
+        There y is what PyTorch makes of nothing, and the file in ONNX Runtime agrees. By default none: what a spec may
+        leave empty (`min: 0`) is an error at all other axes.
+        """
+        return ((),) * len(inputs)
+
+    def index_bounds(self, *inputs: Any) -> Mapping[str, Dim]:
+        """Return the ports whose whole numbers are indices, each with the number of entries that they are below.
+
+        `signature` accepts the inputs. What a spec declares of an input that enters such a port has to be within that.
+        """
+        return {}
+
+    @property
+    def is_step(self) -> bool:
+        """Whether y jumps as x grows, so that two exact models may differ by a whole step: a choice, to the proof."""
+        return False
 
     @property
     def reach(self) -> int:
@@ -184,7 +230,9 @@ def channels_of(x: TensorType) -> int:
         raise SignatureError(error.message, port="x", hint=hint) from None
 
 
-NO_CAST = "integers stay integers, since stackc has no cast: an input of numbers is declared with `dtype: float32`"
+def cast_hint(value: str = "it") -> str:
+    """Return the help for whole numbers or booleans where floating-point numbers are expected."""
+    return f"put `cast` before {value}, which turns whole numbers and booleans into float32"
 
 
 def require_float(x: TensorType, port: str = "x", *, is_arithmetic: bool = False) -> None:
@@ -193,8 +241,8 @@ def require_float(x: TensorType, port: str = "x", *, is_arithmetic: bool = False
     Arithmetic takes integers as numbers, which an embedding does not turn into floats.
     """
     if not x.is_float:
-        ids = NO_CAST if is_arithmetic else "use an embedding to turn ids into vectors"
-        hint = ids if x.dtype.startswith("int") else None
+        ids = f"use an embedding to turn ids into vectors; if they are numbers, {cast_hint()}"
+        hint = cast_hint() if is_arithmetic or x.dtype in ("bool", *BYTES) else ids
         raise SignatureError(f"expects floating-point numbers, got {x}", code="T203", port=port, hint=hint)
 
 
@@ -203,18 +251,18 @@ def require_integer(x: TensorType, port: str = "x") -> None:
     if x.dtype not in INTEGERS:
         message = f"expects integers ({' or '.join(INTEGERS)}), got {x}"
         hint = "ids are integers: declare the input with `dtype: int64`" if x.is_float else None
+        hint = "put `cast` before it, with `dtype: int64`" if x.dtype in BYTES else hint
         raise SignatureError(message, code="T203", port=port, hint=hint)
 
 
 def require_mask(mask: TensorType, port: str = "mask") -> None:
     """Raise SignatureError (T203) unless the elements are integers or booleans; a nonzero one keeps its position."""
     if mask.dtype not in MASKS:
-        raise SignatureError(
-            f"expects a mask of integers or booleans, got {mask}",
-            code="T203",
-            port=port,
-            hint="a mask is 1 at positions that count and 0 at padding; it is not added to the scores",
-        )
+        is_bytes = mask.dtype in BYTES
+        kinds = ", ".join(INTEGERS) + " or bool" if is_bytes else "integers or booleans"
+        hint = "a mask is 1 at positions that count and 0 at padding; it is not added to the scores"
+        hint = "put `cast` before it, with `dtype: bool`" if is_bytes else hint
+        raise SignatureError(f"expects a mask of {kinds}, got {mask}", code="T203", port=port, hint=hint)
 
 
 def require_layout(x: TensorType, layout: str, port: str = "x") -> None:

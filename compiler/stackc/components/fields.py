@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 from stackc.components.base import Component
 from stackc.core.types import INT64, Dim
@@ -48,7 +48,8 @@ class FieldSpec:
 
     The kind dim is a size known only at run time, see components/size_expressions.py; params of specs accept one too.
 
-    `single` says whether a single value is accepted, `listed` whether a list of such values is.
+    `single` says whether a single value is accepted, `listed` whether a list of such values is. A mapping is accepted
+    if there are `members`, the fields of the dataclass `make`.
     """
 
     name: str
@@ -60,6 +61,8 @@ class FieldSpec:
     default: object
     single: bool = True
     listed: bool = False
+    members: tuple[FieldSpec, ...] = ()
+    make: type | None = None
 
     @property
     def is_text(self) -> bool:
@@ -74,15 +77,24 @@ class FieldSpec:
         kinds = self.kinds - {"none"}
         return replace(self, name=f"{self.name}[{index}]", kinds=kinds, choices=(), single=True, listed=False)
 
+    def member(self, member: FieldSpec) -> FieldSpec:
+        """Return one of `members` under the name that messages call it by, `bias.q`."""
+        return replace(member, name=f"{self.name}.{member.name}")
+
+    def instance(self, values: Mapping[str, object]) -> object:
+        """Return a mapping of decoded values as the component takes it; members with a default may be missing."""
+        assert self.make is not None, "only a field with members takes a mapping"
+        return self.make(**values)
+
     def decode(self, value: object) -> object:
         """Return the value as the component takes it. Raises ValueError, with a message for the user, if invalid."""
         if isinstance(value, tuple) and self.listed:
             return tuple(self.entry(index).decode(item) for index, item in enumerate(value))
+        if value is None and "none" in self.kinds:
+            return None
         if not self.single:
             raise self._error(f"must be {self.wanted}", value)
 
-        if value is None and "none" in self.kinds:
-            return None
         if isinstance(value, str) and value in self.choices:
             return value
         if self.choices and not self.kinds & NUMBERS:
@@ -123,7 +135,8 @@ class FieldSpec:
         plural = {"int": "a list of whole numbers", "float": "a list of numbers"}
         values = [phrase for kind, phrase in singular.items() if kind in self.kinds]
         lists = [phrase for kind, phrase in plural.items() if kind in self.kinds]
-        return either(values * self.single + lists * self.listed + [*self.choices])
+        mapping = [f"a mapping with {', '.join(member.name for member in self.members)}"] if self.members else []
+        return either(values * self.single + lists * self.listed + [*self.choices] + mapping)
 
 
 def either(words: Sequence[str]) -> str:
@@ -137,11 +150,14 @@ def _shown(value: object) -> str:
         return f"'{value}', known only at run time"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, tuple):
+        return "a list"
     return f"'{value}'" if isinstance(value, str) else "empty" if value is None else str(value)
 
 
 _KINDS: dict[object, str] = {NoneType: "none", Dim: "dim"}
 _FIELDS: dict[type[Component], dict[str, FieldSpec]] = {}
+_MEMBERS: dict[type, tuple[FieldSpec, ...]] = {}
 
 
 def fields_of(component: type[Component]) -> dict[str, FieldSpec]:
@@ -175,7 +191,28 @@ def field_of(name: str, hint: Any, *, required: bool, default: object) -> FieldS
         default,
         single=bool(parts.single - {"none"}),
         listed=parts.listed,
+        members=dataclass_fields(parts.mapping) if parts.mapping else (),
+        make=parts.mapping,
     )
+
+
+def dataclass_fields(make: type) -> tuple[FieldSpec, ...]:
+    """Return the fields that a dataclass declares, whose values a spec writes as a mapping."""
+    if make not in _MEMBERS:
+        hints = get_type_hints(make, include_extras=True)
+        _MEMBERS[make] = tuple(_field(f, hints[f.name]) for f in dataclasses.fields(make))
+    return _MEMBERS[make]
+
+
+def members_of(value: object) -> Mapping[str, object] | None:
+    """Return the entries of a field's value that the spec writes as a mapping, but for those at their defaults.
+
+    None for any other value.
+    """
+    if isinstance(value, Dim) or not dataclasses.is_dataclass(value):
+        return None
+    entries = {f.name: (getattr(value, f.name), f.default) for f in dataclasses.fields(value)}
+    return {name: entry for name, (entry, default) in entries.items() if entry != default}
 
 
 @dataclass(slots=True)
@@ -188,6 +225,7 @@ class _AnnotationParts:
     range: Range = field(default_factory=Range)
     doc: str = ""
     listed: bool = False
+    mapping: type | None = None
 
     def collect(self, hint: Any, *, in_list: bool = False) -> None:
         """Add what one part of the annotation says."""
@@ -210,6 +248,9 @@ class _AnnotationParts:
         elif origin is Literal:
             self.choices.extend(get_args(hint))
             self.single.update(get_args(hint))
+
+        elif dataclasses.is_dataclass(hint) and hint is not Dim:
+            self.mapping = cast(type, hint)
 
         else:
             kind = _KINDS.get(hint) or hint.__name__

@@ -71,8 +71,8 @@ class Registry(MutableMapping[str, "type[Component]"]):
 
 REGISTRY = Registry()
 
-SPECIAL_OPS = ("stack", "torch")
-"""Ops that are not components: a stack of sub-models, and a custom module."""
+SPECIAL_OPS = ("stack", "scan", "torch")
+"""Ops that are not components: a stack of sub-models, a block along an axis, and a custom module."""
 
 C = TypeVar("C", bound=Component)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stackc.components.base import Limit, SignatureError
-from stackc.components.size_expressions import SizeExpression, read_off
+from stackc.components.size_expressions import SizeExpression, lower_bound, read_off
 from stackc.core.types import Dim, TensorType
 
 
@@ -33,3 +33,52 @@ def require_entries(size: Dim, needed: int, x: TensorType, field: str) -> None:
     """Raise SignatureError if an axis of x is known to have fewer entries than `needed`."""
     if size.constant is not None and size.constant < needed:
         raise SignatureError(f"an axis of {size} entries in {x} has no entry {needed - 1}", field=field)
+
+
+# -- entries that a slice takes
+
+
+def entries_before_end(start: int, omitted: int, entries: Dim, x: TensorType) -> list[Limit]:
+    """Return the limit by which an entry is left from `start` on, before those omitted at the end.
+
+    Raises SignatureError if there is none.
+    """
+    if start < 0 <= start + omitted:
+        message = f"no entry lies between {start} and the last {omitted}"
+        raise SignatureError(message, field="size", hint=f"with `size: {-omitted}`, start is below {-omitted}")
+    needed = start + omitted + 1 if start >= 0 else -start
+    require_entries(entries, needed, x, "size" if omitted else "start")
+    without = f", without the last {omitted}" if omitted else ""
+    return [Limit(entries, f"it takes the entries from {start} on{without}", minimum=needed)]
+
+
+def enough_entries(start: int, size: int, entries: Dim, x: TensorType) -> list[Limit]:
+    """Return the limit that an axis has enough entries for a constant size. Raises SignatureError if not."""
+    if start < 0 < start + size:
+        raise SignatureError(f"{size} entries from {start} on extend beyond the end", field="size")
+    needed = start + size if start >= 0 else -start
+    require_entries(entries, needed, x, "size")
+    return [Limit(entries, f"it takes {size} entries from {start} on", minimum=needed)]
+
+
+def remaining_entries(start: int, size: Dim, axis: int, x: TensorType) -> Limit:
+    """Return the limit that the entries after a size with dims number at least 0.
+
+    Raises SignatureError unless their number is a constant or grows with the dims.
+    """
+    entries = x.shape[axis]
+    rest = lower_bound(entries - start - size if start >= 0 else Dim.of(-start) - size)
+    if rest is None or (rest.constant or 0) < 0:
+        message = f"{size} entries from {start} on may exceed the {entries} of axis {axis} of {x}"
+        raise SignatureError(message, field="size")
+    return Limit(rest, f"it takes {size} entries from {start} on, of {entries}", minimum=0)
+
+
+def slice_limits(start: int, size: Dim, omitted: int | None, axis: int, x: TensorType) -> list[Limit]:
+    """Return the limits of `size` entries from `start` on, or of all but `omitted` at the end."""
+    entries = x.shape[axis % x.rank]
+    if omitted is not None:
+        return entries_before_end(start, omitted, entries, x)
+    if size.constant is not None:
+        return enough_entries(start, size.constant, entries, x)
+    return [*at_least_one([size]), remaining_entries(start, size, axis, x)]

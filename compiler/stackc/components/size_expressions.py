@@ -13,7 +13,7 @@ from typing import Annotated, NamedTuple, TypeVar
 
 from stackc.components.base import Component, SignatureError
 from stackc.components.fields import Range
-from stackc.core.types import Atom, Dim, Floor, Monomial, Symbol, TensorType
+from stackc.core.types import Atom, Dim, FloorQuotient, Monomial, Symbol, TensorType
 
 Extent = Annotated[int | Dim, Range(minimum=1)]
 """The type of a field: a size that is a number, or an expression over dims."""
@@ -121,8 +121,28 @@ def _floor_division(atom: Atom, axes: Sequence[_Axis], size: Dim, field: str) ->
             hint=f"draw an arrow into `like` from something that has an axis {atom.name}",
         )
 
-    dividend = tuple(_term(monomial, number, axes, size, field) for monomial, number in atom.numerator.terms)
-    return dividend, atom.divisor
+    numerator, divisor = _nested_division(atom, axes) or (atom.numerator, atom.divisor)
+    dividend = tuple(_term(monomial, number, axes, size, field) for monomial, number in numerator.terms)
+    return dividend, divisor
+
+
+def _nested_division(floor: FloorQuotient, axes: Sequence[_Axis]) -> tuple[Dim, int] | None:
+    """Return a floor division of an axis that is itself a floor: (h + 3)//4 is (n + 1)//2 with the axis n = (h + 1)//2.
+
+    It undoes ⌊(⌊b/m⌋ + k)/n⌋ = ⌊(b + m·k)/(m·n)⌋; None if there is no such axis.
+    """
+    atoms = dict.fromkeys(atom for axis in axes for monomial, _ in axis.dim.terms for atom in monomial)
+    for inner in atoms:
+        if (
+            not isinstance(inner, FloorQuotient)
+            or floor.divisor % inner.divisor
+            or _simplest_axis((inner,), axes) is None
+        ):
+            continue
+        shift = (floor.numerator - inner.numerator).exactly(inner.divisor)
+        if shift is not None and inner != floor:
+            return Dim((((inner,), 1),)) + shift, floor.divisor // inner.divisor
+    return None
 
 
 def written(size: int | Dim, *variables: str) -> str:
@@ -176,10 +196,17 @@ def with_dims(component: C, renamed: Mapping[Dim, Dim]) -> C:
     return dataclasses.replace(component, **values)  # type: ignore[type-var]  # as above
 
 
-def without_floors(dim: Dim) -> Dim:
-    """Return a dim that is at least 0 only if this one is: floor divisions that are subtracted become exact ones."""
+def lower_bound(dim: Dim) -> Dim | None:
+    """Return a dim that grows with every size, and is at least 0 only where this one is; None if none is known.
+
+    7·⌊(h + 6)/7⌋ − h grows with none, but by ⌊n/d⌋ ≥ (n − d + 1)/d it is at least 0.
+    """
+    if all(coefficient > 0 for monomial, coefficient in dim.terms if monomial):
+        return dim
+
     for monomial, coefficient in dim.terms:
-        if coefficient < 0 and len(monomial) == 1 and isinstance(floor := monomial[0], Floor):
-            rest = dim - Dim(((monomial, coefficient),))
-            return without_floors(rest * floor.divisor + floor.numerator * coefficient)
-    return dim
+        if len(monomial) == 1 and isinstance(floor := monomial[0], FloorQuotient):
+            # ⌊n/d⌋ is between (n − d + 1)/d and n/d; all is multiplied by d
+            dividend = floor.numerator - (floor.divisor - 1 if coefficient > 0 else 0)
+            return lower_bound((dim - Dim(((monomial, coefficient),))) * floor.divisor + dividend * coefficient)
+    return None

@@ -14,6 +14,9 @@ Sizes = Size | tuple[Size, ...]
 Naturals = Natural | tuple[Natural, ...]
 """The same for numbers from 0 up."""
 
+Margins = tuple[tuple[int, int], ...]
+"""The entries added before and after each axis that a window slides along."""
+
 AXES = {3: ("length",), 4: ("height", "width"), 5: ("depth", "height", "width")}
 """The names of the axes that a window slides along, by the rank of the tensor."""
 
@@ -53,27 +56,26 @@ def plain(value: int | tuple[int, ...], x: TensorType, field: str) -> int | tupl
     return height if height == width else (height, width)
 
 
-def triple(value: int | tuple[int, ...], x: TensorType, field: str) -> int | tuple[int, int, int]:
-    """Return `per_axis` of a volume: depth, height and width, as one number if all are equal."""
-    depth, height, width = per_axis(value, x, field)
-    return depth if depth == height == width else (depth, height, width)
+def brief(numbers: Sequence[int]) -> int | tuple[int, ...]:
+    """Return one number for each axis as one number if all are equal."""
+    return numbers[0] if len(set(numbers)) == 1 else tuple(numbers)
 
 
 def output_sizes(
-    x: TensorType, span: Sequence[int], stride: Sequence[int], padding: Sequence[int], *, ceil: bool = False
+    x: TensorType, span: Sequence[int], stride: Sequence[int], margins: Margins, *, ceil: bool = False
 ) -> tuple[Dim, ...]:
-    """Return floor((size + 2·padding − span) / stride) + 1 for each axis that a window of `span` slides along.
+    """Return floor((before + size + after − span) / stride) + 1 for each axis that a window of `span` slides along.
 
     `ceil` rounds up instead, for a partial last window. Raises SignatureError if the window is longer than an axis of
     constant size.
     """
     sizes = x.shape[2:]
-    for name, size, window, margin in zip(AXES[x.rank], sizes, span, padding, strict=True):
-        if size.constant is not None and size.constant + 2 * margin < window:
+    for name, size, window, margin in zip(AXES[x.rank], sizes, span, margins, strict=True):
+        if size.constant is not None and size.constant + sum(margin) < window:
             raise SignatureError(f"a window of {window} is longer than the {name} of {x} with its padding", port="x")
 
-    steps = zip(sizes, span, stride, padding, strict=True)
-    return tuple((size + 2 * margin - window + (step - 1) * ceil) // step + 1 for size, window, step, margin in steps)
+    steps = zip(sizes, span, stride, margins, strict=True)
+    return tuple((size + sum(margin) - window + (step - 1) * ceil) // step + 1 for size, window, step, margin in steps)
 
 
 def largest_span(kernel: Sizes, dilation: Sizes = 1) -> int:
@@ -82,11 +84,11 @@ def largest_span(kernel: Sizes, dilation: Sizes = 1) -> int:
     return max(dilations) * (max(kernels) - 1) + 1
 
 
-def window_limits(x: TensorType, span: Sequence[int], padding: Sequence[int]) -> tuple[Limit, ...]:
+def window_limits(x: TensorType, span: Sequence[int], margins: Margins) -> tuple[Limit, ...]:
     """Return the limits by which every axis is at least as long as the window."""
-    windows = zip(x.shape[2:], span, padding, strict=True)
+    windows = zip(x.shape[2:], span, margins, strict=True)
     limits = (
-        Limit(size, f"its window is {window} long", minimum=window - 2 * margin)
+        Limit(size, f"its window is {window} long", minimum=window - sum(margin))
         for size, window, margin in windows
         if size.constant is None
     )

@@ -22,6 +22,30 @@ class Log(nn.Module):
         return x.log()
 
 
+class Log10(nn.Module):
+    """The decimal logarithm."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """log10(x)."""
+        return x.log10()
+
+
+class Sin(nn.Module):
+    """The sine."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """sin(x)."""
+        return x.sin()
+
+
+class Cos(nn.Module):
+    """The cosine."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """cos(x)."""
+        return x.cos()
+
+
 class Sqrt(nn.Module):
     """The square root."""
 
@@ -93,3 +117,16 @@ class Minimum(nn.Module):
     def forward(self, *x: Tensor) -> Tensor:
         """min(x₁, x₂, …, x_N)."""
         return reduce(torch.minimum, x)
+
+
+class StepFunction(nn.Module):
+    """`floor`, `ceil`, `round` or `sign`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[...] → the same shape."""
+        y: Tensor = getattr(torch, self.name)(x)
+        return y

@@ -6,31 +6,25 @@ from torch import Tensor, nn
 class GlobalAvgPool(nn.Module):
     """The mean over all positions."""
 
+    def __init__(self, keepdim: bool = False) -> None:
+        super().__init__()
+        self.keepdim = keepdim
+
     def forward(self, x: Tensor) -> Tensor:
-        """[batch, channels, ...positions] → [batch, channels]."""
-        return x.mean(dim=tuple(range(2, x.dim())))
+        """[batch, channels, ...positions] → [batch, channels], or [batch, channels, 1, ...] with keepdim."""
+        return x.mean(dim=tuple(range(2, x.dim())), keepdim=self.keepdim)
 
 
 class GlobalMaxPool(nn.Module):
     """The maximum over all positions."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[batch, channels, ...positions] → [batch, channels]."""
-        return x.amax(dim=tuple(range(2, x.dim())))
-
-
-class MeanOfParts(nn.Module):
-    """The mean of each of several equal parts of an image."""
-
-    def __init__(self, rows: int, columns: int) -> None:
+    def __init__(self, keepdim: bool = False) -> None:
         super().__init__()
-        self.rows = rows
-        self.columns = columns
+        self.keepdim = keepdim
 
     def forward(self, x: Tensor) -> Tensor:
-        """[batch, channels, height, width] → [batch, channels, rows, columns]."""
-        height, width = x.shape[2] // self.rows, x.shape[3] // self.columns
-        return x.reshape(*x.shape[:2], self.rows, height, self.columns, width).mean(dim=(3, 5))
+        """[batch, channels, ...positions] → [batch, channels], or [batch, channels, 1, ...] with keepdim."""
+        return x.amax(dim=tuple(range(2, x.dim())), keepdim=self.keepdim)
 
 
 class MaxPool1d(nn.MaxPool2d):
@@ -40,3 +34,21 @@ class MaxPool1d(nn.MaxPool2d):
         """[batch, channels, length] → [batch, channels, windows]."""
         y: Tensor = super().forward(x.unsqueeze(2))  # [batch, channels, 1, windows]
         return y.squeeze(2)
+
+
+class Normalize(nn.Module):
+    """A shift and a division by constants, with `behind` axes behind that of the channels."""
+
+    def __init__(
+        self, mean: float | tuple[float, ...], std: float | tuple[float, ...], scale: float = 1.0, behind: int = 2
+    ) -> None:
+        super().__init__()
+        self.mean = mean
+        self.std = std
+        self.scale = scale
+        self.behind = behind
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., channels, ...] → the same: (scale · x − mean) / std."""
+        mean, std = (x.new_tensor(numbers).reshape(-1, *[1] * self.behind) for numbers in (self.mean, self.std))
+        return (x * self.scale - mean) / std

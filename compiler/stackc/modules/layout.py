@@ -109,9 +109,10 @@ class Split(nn.Module):
         self.size = size
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """[..., n, ...] → [..., size, ...], [..., n − size, ...]."""
-        rest = x.shape[self.axis] - self.size
-        return x.narrow(self.axis, 0, self.size), x.narrow(self.axis, self.size, rest)
+        """[..., n, ...] → [..., size, ...], [..., n − size, ...]; a negative size counts the entries of the rest."""
+        entries = x.shape[self.axis]
+        size = self.size if self.size > 0 else entries + self.size
+        return x.narrow(self.axis, 0, size), x.narrow(self.axis, size, entries - size)
 
 
 class Squeeze(nn.Module):

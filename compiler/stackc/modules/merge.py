@@ -1,6 +1,5 @@
 """Several tensors combined into one."""
 
-import math
 from functools import reduce
 
 import torch
@@ -48,18 +47,13 @@ class WeightedSum(nn.Module):
 class GatedSum(nn.Module):
     """A mix of its branches, weighted by a gate at each position."""
 
-    def __init__(self, features: int, branches: int, bias: bool = True, top_k: int | None = None) -> None:
+    def __init__(self, features: int, branches: int, bias: bool = True) -> None:
         super().__init__()
         self.gate = nn.Linear(features, branches, bias)
-        self.top_k = top_k
 
     def forward(self, x: Tensor, *branch: Tensor) -> Tensor:
         """x [..., features], branches [..., n] → Σᵢ softmax(gate(x))ᵢ · branchᵢ."""
-        scores: Tensor = self.gate(x)  # [..., branches]
-        if self.top_k is not None:
-            least = scores.topk(self.top_k, dim=-1).values[..., -1:]  # [..., 1]
-            scores = scores.masked_fill(scores < least, -math.inf)
-        shares = torch.softmax(scores, dim=-1).unbind(-1)  # [...] for each branch
+        shares = torch.softmax(self.gate(x), dim=-1).unbind(-1)  # [...] for each branch
         return reduce(torch.add, (share.unsqueeze(-1) * y for share, y in zip(shares, branch, strict=True)))
 
 

@@ -1,4 +1,4 @@
-"""Sequence pooling, axis reductions, and L2 normalization."""
+"""Sequence pooling, axis reductions and choices, cumulative sums, and L2 normalization."""
 
 from collections.abc import Callable
 
@@ -79,3 +79,30 @@ class L2Normalize(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x / max(‖x‖₂, eps) along the axis or axes."""
         return F.normalize(x, p=2.0, dim=self.axis, eps=self.eps)  # type: ignore[arg-type]  # its stub has no tuples
+
+
+class ArgReduction(nn.Module):
+    """The index of the largest or smallest number along an axis, the first of equal ones."""
+
+    def __init__(self, name: str, axis: int = -1, keepdim: bool = False) -> None:
+        super().__init__()
+        self.name = name
+        self.axis = axis
+        self.keepdim = keepdim
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., n, ...] → [..., ...], or [..., 1, ...] with keepdim."""
+        y: Tensor = getattr(x, self.name)(dim=self.axis, keepdim=self.keepdim)
+        return y
+
+
+class CumSum(nn.Module):
+    """The sum of all entries up to each, in the element type of x."""
+
+    def __init__(self, axis: int = -1) -> None:
+        super().__init__()
+        self.axis = axis
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., n, ...] → the same shape."""
+        return x.cumsum(self.axis, dtype=x.dtype)

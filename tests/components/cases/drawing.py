@@ -16,15 +16,19 @@ from stackc.core.types import Dim, TensorType
 
 SYMBOLS = [Dim.symbol(name) for name in ("batch", "seq", "keys", "width", "height")]
 BATCH, SEQ, KEYS, WIDTH, HEIGHT = SYMBOLS
-DTYPES = {name: getattr(torch, name) for name in ("float32", "float64", "int64", "int32", "bool")}
+DTYPES = {name: getattr(torch, name) for name in ("float32", "float64", "int64", "int32", "int8", "uint8", "bool")}
 
 
 @dataclass(frozen=True)
 class Case:
-    """A component and the types of its inputs, None at an unconnected port."""
+    """A component and the types of its inputs, None at an unconnected port.
+
+    If it skips positions by the numbers in its inputs, the FLOPs of its signature are those without any skipped.
+    """
 
     component: Component
     inputs: tuple[TensorType | None, ...]
+    skips_positions: bool = False
 
     @property
     def signature(self) -> Signature:

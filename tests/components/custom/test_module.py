@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from stackc.components.base import Port, SignatureError
@@ -46,6 +47,13 @@ class Scored(nn.Module):
         return scores[:, 1:], scores.argmax(-1)
 
 
+class ResizedLike(nn.Module):
+    """Resizes an image to the size of another."""
+
+    def forward(self, x: Tensor, like: Tensor) -> Tensor:
+        return F.interpolate(x, size=like.shape[-2:], mode="bilinear")
+
+
 REAL: list[tuple[CustomModule, tuple[TensorType | None, ...]]] = [
     (custom(nn.Linear, in_features=16, out_features=5), (VECTORS,)),
     (custom(nn.Softplus, beta=2.0), (VECTORS,)),
@@ -56,6 +64,17 @@ REAL: list[tuple[CustomModule, tuple[TensorType | None, ...]]] = [
     (custom(nn.MaxPool2d, kernel_size=3, stride=2, padding=1), (IMAGES,)),
     (custom(nn.BatchNorm2d, num_features=3), (IMAGES,)),
     (custom(nn.Flatten, start_dim=1), (IMAGES,)),
+    (custom(nn.Upsample, scale_factor=2, mode="bilinear"), (IMAGES,)),
+    (custom(nn.Upsample, scale_factor=1.5, mode="nearest"), (IMAGES,)),
+    (custom(nn.Upsample, scale_factor=3, mode="bicubic"), (IMAGES,)),
+    (custom(nn.Upsample, scale_factor=2, mode="linear"), (SIGNALS,)),
+    (custom(nn.UpsamplingNearest2d, scale_factor=2), (IMAGES,)),
+    (custom(nn.ZeroPad2d, padding=1), (IMAGES,)),
+    (custom(nn.Unfold, kernel_size=3, padding=1), (IMAGES,)),
+    (custom(nn.Fold, output_size=(8, 8), kernel_size=3), (VECTORS.with_shape(BATCH, 18, 36),)),
+    (custom(nn.LocalResponseNorm, size=3), (IMAGES,)),
+    (custom(nn.Conv2d, in_channels=3, out_channels=4, kernel_size=4, padding="same"), (IMAGES,)),
+    (custom(ResizedLike), (IMAGES, VECTORS.with_shape(BATCH, 1, SEQ, 9))),
     (custom(nn.PixelUnshuffle, downscale_factor=4), (IMAGES,)),
     (custom(nn.TransformerEncoderLayer, d_model=16, nhead=4, dim_feedforward=24, batch_first=True), (VECTORS,)),
     (custom(nn.MultiheadAttention, "y", "weights", embed_dim=16, num_heads=2, batch_first=True), (VECTORS,) * 3),
@@ -63,6 +82,7 @@ REAL: list[tuple[CustomModule, tuple[TensorType | None, ...]]] = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 @pytest.mark.parametrize(("component", "inputs"), REAL, ids=[component.op for component, _ in REAL])
 def test_signature_is_what_the_real_module_does(component: CustomModule, inputs: tuple[TensorType | None, ...]) -> None:
     signature, module = component.signature(*inputs), component.module(*inputs).eval()
@@ -239,3 +259,26 @@ def test_error_code_that_ends_the_program(refused: Refused) -> None:
 def test_error_a_module_without_a_forward(refused: Refused) -> None:
     message = refused(custom(NoForward), VECTORS).message
     assert message.startswith("it fails on these inputs: NotImplementedError: Module [NoForward] is missing")
+
+
+@pytest.mark.parametrize(("make", "op"), [(nn.LSTM, "lstm"), (nn.GRU, "gru"), (nn.RNN, "rnn")])
+def test_error_recurrent_layers_have_a_component(make: type[nn.Module], op: str, refused: Refused) -> None:
+    """Their constructors take `*args`; the names are those of the overloads."""
+    component = custom(make, input_size=16, hidden_size=5, batch_first=True)
+    assert [name for name, field in fields_of(type(component)).items() if field.required] == [
+        "input_size",
+        "hidden_size",
+    ]
+    error = refused(component, VECTORS, None)
+    assert error.hint == f"the component `{op}` computes the same at any size: write `op: {op}`"
+
+
+def test_error_sizes_with_a_rest(refused: Refused) -> None:
+    odd = VECTORS.with_shape(BATCH, 4, SEQ, SEQ)
+    error = refused(custom(nn.PixelUnshuffle, downscale_factor=2), odd)
+    assert error.hint == "it divides sizes without a rest: write `dims: {seq: {multiple_of: 2}}`"
+
+
+def test_error_a_factor_that_is_rounded(refused: Refused) -> None:
+    error = refused(custom(nn.Upsample, scale_factor=1.1), IMAGES)
+    assert (error.code, "which dims cannot express" in error.message) == ("T211", True)

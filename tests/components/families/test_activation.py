@@ -10,23 +10,29 @@ from numpy.typing import NDArray
 
 from stackc.components.base import Component, SignatureError
 from stackc.components.families.activation import (
+    Celu,
     Dropout,
     Elu,
     Gelu,
     Glu,
     Hardswish,
     LeakyRelu,
+    LogSigmoid,
     LogSoftmax,
     Mish,
     Prelu,
+    QuickGelu,
     Relu,
     Relu6,
+    Selu,
     Sigmoid,
     Silu,
     Softmax,
     Softplus,
+    Softsign,
     Tanh,
 )
+from stackc.components.families.threshold import Hardshrink, Hardsigmoid, Softshrink, Threshold
 from stackc.core.types import Dim, TensorType, shape
 
 Array = NDArray[np.float64]
@@ -47,6 +53,7 @@ FORMULAS: list[tuple[Component, Callable[[Array], Array]]] = [
     (Elu(alpha=2.0), lambda x: np.where(x > 0, x, 2 * np.expm1(x))),
     (Gelu(), lambda x: x * (1 + erf(x / np.sqrt(2))) / 2),
     (Gelu(approximate="tanh"), lambda x: x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))),
+    (QuickGelu(), lambda x: x / (1 + np.exp(-1.702 * x))),
     (Softmax(), lambda x: np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True)),
     (Softmax(axis=0), lambda x: np.exp(x) / np.exp(x).sum(axis=0)),
     (LogSoftmax(axis=0), lambda x: x - np.log(np.exp(x).sum(axis=0))),
@@ -55,11 +62,19 @@ FORMULAS: list[tuple[Component, Callable[[Array], Array]]] = [
     (Mish(), lambda x: x * np.tanh(np.log1p(np.exp(x)))),
     (Softplus(), lambda x: np.log1p(np.exp(x))),
     (Softplus(beta=2.0), lambda x: np.log1p(np.exp(2 * x)) / 2),
+    (Selu(), lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x))),
+    (Celu(alpha=2.0), lambda x: np.where(x > 0, x, 2 * np.expm1(x / 2))),
+    (Softsign(), lambda x: x / (1 + np.abs(x))),
+    (LogSigmoid(), lambda x: -np.log1p(np.exp(-x))),
+    (Hardsigmoid(), lambda x: np.clip(x + 3, 0, 6) / 6),
+    (Hardshrink(), lambda x: np.where(np.abs(x) > 0.5, x, 0)),
+    (Softshrink(threshold=1.5), lambda x: np.sign(x) * np.maximum(np.abs(x) - 1.5, 0)),
+    (Threshold(threshold=0.5, value=-2.0), lambda x: np.where(x > 0.5, x, -2)),
     (Dropout(), lambda x: x),
 ]
 
 
-@pytest.mark.parametrize(("component", "formula"), FORMULAS, ids=str)
+@pytest.mark.parametrize(("component", "formula"), [pytest.param(*case, id=str(case[0])) for case in FORMULAS])
 def test_formula(component: Component, formula: Callable[[Array], Array]) -> None:
     x = np.stack([np.linspace(-5, 5, 101), np.linspace(2, -3, 101)])
     y = component.module(X).eval().double()(torch.from_numpy(x))

@@ -225,11 +225,11 @@ def test_error_rotary(refused: Refused, fields: dict[str, Any], message: str) ->
     assert (error.message, error.field) == (message, [*fields][-1])
 
 
-@pytest.mark.parametrize(("field", "value"), [("rotary", "halves"), ("window", 4)])
+@pytest.mark.parametrize(("field", "value"), [("rotary", "halves"), ("window", 4), ("alibi", True)])
 def test_error_positions_of_a_context(refused: Refused, field: str, value: Any) -> None:
     error = refused(Attention(heads=3, **{field: value}), X, CONTEXT)
     assert error.message == f"{field} has no meaning with a context, whose positions are not those of x"
-    assert error.hint == f"remove `{field}: {value}`, or the arrow into context"
+    assert error.hint == f"remove `{field}: {value if value is not True else 'true'}`, or the arrow into context"
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -272,12 +272,6 @@ def test_error_kv_heads_do_not_divide_heads(refused: Refused) -> None:
     error = refused(Attention(heads=12, kv_heads=5), X)
     assert error.message == "kv_heads 5 does not divide heads 12"
     assert (error.code, error.field, error.hint) == ("T202", "kv_heads", "4 or 6 would work")
-
-
-def test_error_causal_with_context(refused: Refused) -> None:
-    error = refused(Attention(heads=3, causal=True), X, CONTEXT)
-    assert error.message == "causal has no meaning with a context, whose positions are not those of x"
-    assert (error.code, error.field) == ("T208", "causal")
 
 
 def test_error_context_of_another_batch_or_type(refused: Refused) -> None:

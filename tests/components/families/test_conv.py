@@ -1,9 +1,13 @@
 """Convolutions, against sums written out and the sizes of torch, and what they refuse."""
 
+import math
+import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import onnx.helper
+import onnx.reference
 import pytest
 import torch
 from torch import Tensor
@@ -56,7 +60,7 @@ def test_each_axis_may_have_numbers_of_its_own() -> None:
     agree(forward, lambda w, b: F.conv2d(x, w, b, (2, 3), (1, 0), (1, 4), 2))
     agree(back, lambda w, b: F.conv_transpose2d(x, w, b, (2, 3), (1, 0), (0, 2)))
     agree(patches, lambda w, b: F.conv2d(x, w, b, (4, 17)).flatten(2).mT)
-    assert Conv2d(out=3, kernel=(3, 5), dilation=(2, 1), padding="same").margin(image) == (2, 2)
+    assert Conv2d(out=3, kernel=(3, 5), dilation=(2, 1), padding="same").margins(image) == ((2, 2), (2, 2))
 
 
 def test_error_a_list_of_another_length(refused: Refused) -> None:
@@ -89,16 +93,83 @@ def test_patches_go_row_by_row() -> None:
     assert y.shape[1] == (H16 // 16) * (W16 // 16)
 
 
-def test_error_no_padding_keeps_the_sizes(refused: Refused) -> None:
-    error = refused(Conv2d(out=3, kernel=4, padding="same"), IMAGE)
-    assert (error.message, error.field) == (
-        "no equal padding on both sides keeps the sizes with a kernel of 4",
-        "padding",
-    )
-    pad = "`pad` before it, with `axis: [2, 3], before: [1, 1], after: [2, 2]`"
-    assert error.hint == f"put {pad}, and write `padding: 0`; or use an odd kernel"
-    error = refused(Conv2d(out=3, kernel=3, stride=2, padding="same"), IMAGE)
-    assert error.message == "padding same needs stride 1, but stride is 2"
+@pytest.mark.parametrize("kernel", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_same_is_tensorflow_s_padding_at_any_size(kernel: int, stride: int) -> None:
+    """TensorFlow's closed form: (⌈n / stride⌉ − 1)·stride + kernel − n zeros in all, the odd one behind."""
+    torch.manual_seed(0)
+    dynamic, w = Conv2d(out=2, kernel=(kernel, 3), stride=(stride, 1), padding="same"), torch.randn(2, 3, kernel, 3)
+    for size in range(1, 12):
+        x = torch.randn(1, 3, size, 6)
+        added = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
+        expected = F.conv2d(F.pad(x, (1, 1, added // 2, added - added // 2)), w, stride=(stride, 1))
+        assert expected.shape[2] == math.ceil(size / stride)
+        for image in (IMAGE.with_shape(1, 3, LENGTH, 6), IMAGE.with_shape(1, 3, size, 6)):
+            module = dynamic.module(image)
+            module.load_state_dict({"weight": w, "bias": torch.zeros(2)})
+            torch.testing.assert_close(module(x), expected)
+            (y,) = dynamic.signature(image).outputs
+            assert [d.evaluate({"length": size}) for d in y.shape] == [*expected.shape]
+
+
+def test_same_with_an_even_kernel_is_pytorch_s() -> None:
+    x = torch.randn(1, 3, 9)
+    sequence = SEQUENCE.with_shape(1, 3, LENGTH)
+    for kernel, dilation in ((4, 1), (2, 1), (2, 3)):
+        module = Conv1d(out=2, kernel=kernel, dilation=dilation, padding="same").module(sequence)
+        reference = torch.nn.Conv1d(3, 2, kernel, padding="same", dilation=dilation)
+        module.load_state_dict(reference.state_dict())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch warns that it copies the input to pad it
+            torch.testing.assert_close(module(x), reference(x))
+
+
+def test_margins_before_and_after_are_those_of_onnx() -> None:
+    """ONNX lists all beginnings before all ends."""
+    x, component = torch.randn(2, 3, 16, 16), Conv2d(out=4, kernel=3, stride=2, padding=(0, 1, 2, 3))
+    module = component.module(IMAGE.with_shape(2, 3, 16, 16))
+    w, b = module.parameters()
+    node = onnx.helper.make_node("Conv", ["x", "w", "b"], ["y"], strides=[2, 2], pads=[0, 1, 2, 3])
+    feeds = {"x": x.numpy(), "w": w.detach().numpy(), "b": b.detach().numpy()}
+    results: Any = onnx.reference.ReferenceEvaluator(node).run(None, feeds)
+    expected = results[0]
+    np.testing.assert_allclose(module(x).detach(), expected, atol=1e-5)
+    assert str(component.signature(IMAGE).outputs[0]) == "float32[batch, 4, height/2, width/2 + 1]"
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_margins_of_other_modes_are_pytorch_s(mode: Any) -> None:
+    x = torch.randn(2, 3, 16, 16)
+    even = Conv2d(out=4, kernel=3, padding=(1, 2), padding_mode=mode).module(IMAGE)
+    reference = torch.nn.Conv2d(3, 4, 3, padding=(1, 2), padding_mode=mode)
+    even.load_state_dict(reference.state_dict())
+    torch.testing.assert_close(even(x), reference(x))
+    uneven = Conv2d(out=4, kernel=3, padding=(0, 2, 1, 3), padding_mode=mode).module(IMAGE)
+    uneven.load_state_dict(reference.state_dict())
+    torch.testing.assert_close(uneven(x), F.conv2d(F.pad(x, (2, 3, 0, 1), mode), reference.weight, reference.bias))
+
+
+def test_margins_need_what_they_repeat(refused: Refused) -> None:
+    sequence = SEQUENCE.with_shape(1, 4, LENGTH)
+    modes: list[tuple[Literal["reflect", "circular"], int]] = [("reflect", 4), ("circular", 3)]
+    for mode, least in modes:
+        limit = Conv1d(out=2, kernel=3, padding=3, padding_mode=mode).signature(sequence).limits[-1]
+        assert (str(limit.dim), limit.minimum) == ("length", least)
+    error = refused(Conv1d(out=2, kernel=3, padding=3, padding_mode="reflect"), SEQUENCE.with_shape(1, 4, 3))
+    assert error.message == "cannot mirror 3 entries of an axis of 3: it must be longer"
+
+
+def test_error_same_beside_what_onnx_lacks(refused: Refused) -> None:
+    """The help is the same padding in numbers, which is accepted."""
+    image = IMAGE.with_shape(1, 3, LENGTH, LENGTH)
+    error = refused(Conv2d(out=3, kernel=(3, 4), stride=2, dilation=2, padding="same"), image)
+    message = "padding same cannot be combined with stride and dilation if sizes are no multiples of the stride"
+    assert (error.message, error.field) == (message, "padding")
+    assert error.hint == "write `padding: [1, 2, 2, 3]`, which is the same where they are"
+    written = Conv2d(out=3, kernel=(3, 4), stride=2, dilation=2, padding=(1, 2, 2, 3))
+    assert written.margins(image) == Conv2d(out=3, kernel=(3, 4), stride=2, dilation=2, padding="same").margins(IMAGE)
+    error = refused(Conv2d(out=3, kernel=3, stride=2, padding="same", padding_mode="reflect"), image)
+    assert "stride and padding_mode reflect" in error.message
 
 
 def test_error_kernel_longer_than_the_image(refused: Refused) -> None:

@@ -16,36 +16,31 @@ Array = np.ndarray[Any, Any]
 
 X = TensorType("float64", shape(Dim.symbol("batch"), 5))
 
+OF_ONE: list[tuple[Component, Callable[..., Array]]] = [
+    (Exp(), np.exp),
+    (Log(), np.log),
+    (Sqrt(), np.sqrt),
+    (Abs(), np.abs),
+    (Pow(exponent=-1.5), lambda x: x**-1.5),
+    (Clamp(min=0.5), lambda x: np.maximum(x, 0.5)),
+    (Clamp(max=1), lambda x: np.minimum(x, 1)),
+    (Clamp(min=0.5, max=1), lambda x: np.clip(x, 0.5, 1)),
+]
+OF_TWO: list[tuple[Component, Callable[..., Array]]] = [
+    (Sub(), np.subtract),
+    (Div(), np.divide),
+    (Maximum(), np.maximum),
+    (Minimum(), np.minimum),
+]
 
-@pytest.mark.parametrize(
-    ("component", "formula"),
-    [
-        (Exp(), np.exp),
-        (Log(), np.log),
-        (Sqrt(), np.sqrt),
-        (Abs(), np.abs),
-        (Pow(exponent=-1.5), lambda x: x**-1.5),
-        (Clamp(min=0.5), lambda x: np.maximum(x, 0.5)),
-        (Clamp(max=1), lambda x: np.minimum(x, 1)),
-        (Clamp(min=0.5, max=1), lambda x: np.clip(x, 0.5, 1)),
-    ],
-    ids=str,
-)
+
+@pytest.mark.parametrize(("component", "formula"), [pytest.param(*case, id=str(case[0])) for case in OF_ONE])
 def test_of_one(component: Component, formula: Callable[[Array], Array]) -> None:
     x = np.random.default_rng(0).uniform(0.1, 3, (4, 5))
     np.testing.assert_allclose(component.module(X)(torch.from_numpy(x)), formula(x), rtol=1e-14)
 
 
-@pytest.mark.parametrize(
-    ("component", "formula"),
-    [
-        (Sub(), np.subtract),
-        (Div(), np.divide),
-        (Maximum(), np.maximum),
-        (Minimum(), np.minimum),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize(("component", "formula"), [pytest.param(*case, id=str(case[0])) for case in OF_TWO])
 def test_of_two(component: Component, formula: Callable[[Array, Array], Array]) -> None:
     a, b = (np.random.default_rng(0).standard_normal(size) for size in ((4, 5), (5,)))
     row = X.with_shape(5)

@@ -103,6 +103,14 @@ def test_sinusoidal_positions_are_those_of_the_paper() -> None:
     np.testing.assert_allclose(y, expected, rtol=1e-14)
 
 
+def test_sines_before_cosines_are_those_of_marian() -> None:
+    from transformers.models.marian.modeling_marian import MarianSinusoidalPositionalEmbedding
+
+    y = SinusoidalPosition(layout="halves").module(TensorType("float32", shape(2, 9, 6)))(torch.zeros(2, 9, 6))
+    expected = MarianSinusoidalPositionalEmbedding(9, 6).create_weight()
+    torch.testing.assert_close(y[0], expected, rtol=0, atol=1e-6)
+
+
 def test_waves_of_an_image_go_by_row_and_by_column() -> None:
     x = torch.zeros(1, 8, 3, 5, dtype=torch.float64)
     y = SinusoidalPosition().module(TensorType("float64", shape(1, 8, 3, 5)))(x)
@@ -110,6 +118,39 @@ def test_waves_of_an_image_go_by_row_and_by_column() -> None:
     columns = SinusoidalPosition().module(TensorType("float64", shape(1, 5, 4)))(x[:, :4, 0].transpose(1, 2))
     torch.testing.assert_close(y[0, :4], rows[0].T[:, :, None].expand(-1, -1, 5))
     torch.testing.assert_close(y[0, 4:], columns[0].T[:, None].expand(-1, 3, -1))
+
+
+@pytest.mark.parametrize("scale", [None, 3.0])
+@pytest.mark.parametrize("masked", [False, True])
+def test_normalized_waves_of_an_image_are_those_of_detr(scale: float | None, masked: bool) -> None:
+    """Positions count from 1, and are normalized over what the mask leaves."""
+    from transformers.models.detr.modeling_detr import DetrSinePositionEmbedding
+
+    kept = torch.zeros(2, 5, 7, dtype=torch.int64)
+    kept[0, :3, :6], kept[1, :, :4] = 1, 1
+    x, mask = TensorType("float64", shape(2, 8, 5, 7)), TensorType("int64", shape(2, 5, 7))
+    component = SinusoidalPosition(start=1.0, normalize=True, scale=scale)
+    assert component.signature(x, mask if masked else None).outputs[0].shape == shape(2 if masked else 1, 8, 5, 7)
+
+    inputs = (torch.zeros(2, 8, 5, 7, dtype=torch.float64), *((kept,) if masked else ()))
+    y = component.module(x, mask if masked else None)(*inputs)
+    theirs = DetrSinePositionEmbedding(4, normalize=True, scale=scale)
+    expected = theirs((2, 8, 5, 7), "cpu", torch.float64, kept if masked else None)
+    torch.testing.assert_close(y.expand(2, -1, -1, -1), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_positions_of_a_sequence_start_where_they_are_told_to_and_skip_what_is_masked() -> None:
+    x, mask = TensorType("float64", shape(1, 5, 6)), TensorType("int64", shape(1, 5))
+    zeros = torch.zeros(1, 5, 6, dtype=torch.float64)
+    plain = SinusoidalPosition().module(x)(torch.zeros(1, 20, 6, dtype=torch.float64))
+    torch.testing.assert_close(SinusoidalPosition(start=7.0).module(x)(zeros), plain[:, 7:12])
+    y = SinusoidalPosition().module(x, mask)(zeros, torch.tensor([[1, 0, 1, 1, 0]]))
+    torch.testing.assert_close(y, plain[:, [0, 0, 1, 2, 2]])
+
+
+def test_error_mask_of_an_image_as_of_a_sequence(refused: Refused) -> None:
+    error = refused(SinusoidalPosition(), TensorType("float32", shape(2, 8, 5, 7)), TensorType("int64", shape(2, 7)))
+    assert (error.message, error.port) == ("expects a mask [2, 5, 7], got int64[2, 7]", "mask")
 
 
 def test_learned_queries_are_the_same_for_every_sample() -> None:

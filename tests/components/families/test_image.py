@@ -1,15 +1,20 @@
 """Pooling and resampling of images, against NumPy."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch.nn import functional as F
 
 from stackc.components.base import SignatureError
 from stackc.components.families.image import (
+    AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
     AvgPool1d,
     AvgPool2d,
     GlobalAvgPool,
@@ -102,10 +107,39 @@ def test_means_of_parts() -> None:
     assert str(component.signature(IMAGE).outputs[0]) == "float32[batch, 3, 2, 1]"
 
 
-def test_error_parts_that_are_not_equal(refused: Refused) -> None:
-    error = refused(AdaptiveAvgPool2d(size=(2, 4)), IMAGE)
-    assert error.message == "size 4 does not divide the width width"
-    assert error.hint == "declare it in the contract: `dims: {width: {multiple_of: 4}}`"
+@pytest.mark.parametrize("kind", [AdaptiveAvgPool1d, AdaptiveMaxPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool2d])
+def test_parts_of_any_size_are_pytorch_s(kind: Any) -> None:
+    """The form that an export takes, below, at and above the number of parts."""
+    rank, function = int(kind.op[-2]), getattr(F, kind.op)
+    image = TensorType("float32", shape(2, 3, *[Dim.symbol("a"), Dim.symbol("b")][:rank]))
+    module = kind(size=(3, 4)[:rank]).module(image)
+    exported = module.export_forward(18, "onnx")
+    for sizes in itertools.product(range(1, 9), repeat=rank):
+        x = torch.randn(2, 3, *sizes, dtype=torch.float64)
+        expected = function(x, (3, 4)[:rank])
+        torch.testing.assert_close(module(x), expected)
+        torch.testing.assert_close(exported(x), expected)
+
+
+def test_partial_windows_and_their_counts_are_pytorch_s() -> None:
+    for counted, padding in itertools.product([False, True], [0, 1]):
+        x = torch.randn(2, 3, 7, 8, dtype=torch.float64)
+        fields: dict[str, Any] = {"kernel": 3, "stride": 2, "padding": padding, "ceil_mode": True}
+        component = AvgPool2d(**fields, count_include_pad=counted)
+        expected = F.avg_pool2d(x, 3, 2, padding, ceil_mode=True, count_include_pad=counted)
+        torch.testing.assert_close(component.module(IMAGE)(x), expected)
+        image = IMAGE.with_shape(2, 3, 7, 8)
+        assert component.signature(image).outputs == (image.with_shape(*expected.shape),)
+
+
+def test_global_pools_that_keep_the_axes() -> None:
+    x = torch.randn(2, 3, 4, 5)
+    for component, expected in (
+        (GlobalAvgPool(keepdim=True), x.mean((2, 3))),
+        (GlobalMaxPool(keepdim=True), x.amax((2, 3))),
+    ):
+        torch.testing.assert_close(component.module(IMAGE)(x), expected[:, :, None, None])
+        assert str(component.signature(IMAGE).outputs[0]) == "float32[batch, 3, 1, 1]"
 
 
 def test_channels_become_positions(refused: Refused) -> None:

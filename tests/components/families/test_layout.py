@@ -66,6 +66,23 @@ def test_split_and_squeeze() -> None:
     np.testing.assert_array_equal(Squeeze(axis=1).module(single)(x[:, :1, 0]), x[:, 0, 0])
 
 
+def test_a_split_may_count_its_rest() -> None:
+    x = torch.randn(2, 6, 4, 5)
+    first, rest = Split(axis=2, size=-1).module(X)(x)
+    np.testing.assert_array_equal(first, x[:, :, :-1])
+    np.testing.assert_array_equal(rest, x[:, :, -1:])
+    signature = Split(axis=2, size=-1).signature(X)
+    assert [str(t) for t in signature.outputs] == ["float32[2, 6, height - 1, width]", "float32[2, 6, 1, width]"]
+
+
+def test_error_nothing_is_left(refused: Refused) -> None:
+    assert refused(Slice(axis=1, size=0), X).message == "size is 0, which leaves no entry"
+    assert refused(Slice(axis=1, start=-1, size=-1), X).message == "no entry lies between -1 and the last 1"
+    assert refused(Slice(axis=1, start=2, size=-4), X).message == (
+        "an axis of 6 entries in float32[2, 6, height, width] has no entry 6"
+    )
+
+
 def test_error_squeeze_of_several(refused: Refused) -> None:
     error = refused(Squeeze(axis=2), X)
     assert error.message == "axis 2 of float32[2, 6, height, width] has size height, not 1"
@@ -81,6 +98,9 @@ ROWS = SEQUENCE.with_shape(BATCH * SEQ, 6)
     [
         (Slice(axis=1, size=SEQ - 1), SEQUENCE, None, lambda a: a[:, :-1], "x.narrow(1, 0, x.shape[1] - 1)"),
         (Slice(axis=1, start=1), SEQUENCE, None, lambda a: a[:, 1:], "x.narrow(1, 1, x.shape[1] - 1)"),
+        (Slice(axis=1, size=-1), SEQUENCE, None, lambda a: a[:, :-1], "x.narrow(1, 0, x.shape[1] - 1)"),
+        (Slice(axis=1, start=1, size=-2), SEQUENCE, None, lambda a: a[:, 1:-2], "x.narrow(1, 1, x.shape[1] - 3)"),
+        (Slice(axis=1, start=-3, size=-1), SEQUENCE, None, lambda a: a[:, -3:-1], "x.narrow(1, -3, 2)"),
         (Slice(axis=1, start=-1), SEQUENCE, None, lambda a: a[:, -1:], "x.narrow(1, -1, 1)"),
         (Slice(axis=1, size=SEQ // 2), SEQUENCE, None, lambda a: a[:, :2], "x.narrow(1, 0, x.shape[1] // 2)"),
         (

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from stackc.components.base import NO_CAST, SignatureError
+from stackc.components.base import SignatureError, cast_hint
 from stackc.components.families.activation import Gelu, Relu
 from stackc.components.families.linear import LearnedScale, Linear, Mlp, Scale
 from stackc.core.types import Dim, TensorType, shape
@@ -56,7 +56,8 @@ def test_error_ids_are_no_vectors(refused: Refused) -> None:
         assert error.message == "expects floating-point numbers, got int64[batch, seq]"
         assert (error.code, error.port) == ("T203", "x")
         is_arithmetic = isinstance(component, Relu | Gelu)
-        assert error.hint == (NO_CAST if is_arithmetic else "use an embedding to turn ids into vectors")
+        ids = f"use an embedding to turn ids into vectors; if they are numbers, {cast_hint()}"
+        assert error.hint == (cast_hint() if is_arithmetic else ids)
 
 
 def test_gated_mlp_is_swiglu() -> None:

@@ -16,20 +16,6 @@ BATCH, SEQ = Dim.symbol("batch"), Dim.symbol("seq")
 X = TensorType("float32", shape(BATCH, SEQ, 8))
 
 
-def test_gate_takes_the_k_largest(refused: Refused) -> None:
-    torch.manual_seed(0)
-    module = GatedSum(top_k=2).module(X, X, X, X, X).double()
-    x, branches = torch.randn(2, 3, 8).double(), [torch.randn(2, 3, 8).double() for _ in range(4)]
-    scores = module.get_submodule("gate")(x).detach().numpy()
-    expected = np.zeros((2, 3, 8))
-    for place in np.ndindex(2, 3):
-        taken = np.argsort(scores[place])[-2:]
-        shares = np.exp(scores[place][taken]) / np.exp(scores[place][taken]).sum()
-        expected[place] = sum(s * branches[i][place].numpy() for s, i in zip(shares, taken, strict=True))
-    np.testing.assert_allclose(module(x, *branches).detach(), expected, rtol=1e-12)
-    assert refused(GatedSum(top_k=3), X, X, X).message == "top_k 3 exceeds the number of branches, 2"
-
-
 @pytest.fixture
 def tensors() -> list[torch.Tensor]:
     torch.manual_seed(0)

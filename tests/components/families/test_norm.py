@@ -8,7 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from stackc.components.base import Component, Limit, SignatureError
-from stackc.components.families.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RmsNorm
+from stackc.components.families.norm import (
+    BatchNorm,
+    DynamicTanh,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    LocalResponseNorm,
+    RmsNorm,
+)
 from stackc.core.types import Dim, TensorType, shape
 
 Refused = Callable[..., SignatureError]
@@ -183,3 +191,43 @@ def test_error_groups_do_not_divide(refused: Refused) -> None:
     error = refused(GroupNorm(groups=4, axis=-1), LAST)
     assert (error.code, error.message) == ("T202", "groups 4 does not divide features 6")
     assert (error.field, error.hint) == ("groups", "3 or 6 would work")
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 9])
+@pytest.mark.parametrize("rank", [3, 4, 5])
+def test_local_response_norm_is_that_of_torch(size: int, rank: int) -> None:
+    x = torch.randn(2, 6, *range(3, 1 + rank), dtype=torch.float64)
+    component = LocalResponseNorm(size=size, alpha=0.3, beta=0.6, k=2.0)
+    type_ = TensorType("float64", shape(*x.shape))
+    torch.testing.assert_close(
+        component.module(type_)(x), nn.LocalResponseNorm(size, 0.3, 0.6, 2.0)(x), rtol=1e-13, atol=0
+    )
+
+
+def test_rms_norm_with_an_offset_is_that_of_gemma(x: Tensor) -> None:
+    from transformers.models.gemma2.modeling_gemma2 import Gemma2RMSNorm
+
+    theirs = Gemma2RMSNorm(6, eps=1e-3)
+    assert torch.equal(RmsNorm(offset=1.0).module(LAST).get_parameter("weight"), theirs.weight)  # zeros, at first
+    randomized(theirs)
+    for component, moved in ((RmsNorm(offset=1.0, eps=1e-3), x), (RmsNorm(offset=1.0, eps=1e-3, axis=1), x.mT)):
+        ours = component.module(LAST if moved is x else LAST.with_shape(BATCH, 6, SEQ)).double()
+        ours.load_state_dict(theirs.state_dict())
+        y = ours(moved) if moved is x else ours(moved).mT
+        torch.testing.assert_close(y, theirs(x), rtol=1e-6, atol=1e-6)  # it normalizes in float32
+
+
+def test_error_offset_without_a_weight(refused: Refused) -> None:
+    error = refused(RmsNorm(offset=1.0, affine=False), LAST)
+    assert (error.message, error.field) == ("offset has no meaning without a weight", "offset")
+
+
+@pytest.mark.parametrize("axis", [None, 1])
+def test_dynamic_tanh(axis: int | None, x: Tensor) -> None:
+    type_ = LAST if axis is None else LAST.with_shape(BATCH, 5, SEQ)
+    module = randomized(DynamicTanh(axis=axis, initial=0.75).module(type_))
+    alpha, weight, bias = (p.detach().numpy() for p in module.parameters())
+    aligned = (weight, bias) if axis is None else (weight[:, None], bias[:, None])
+    expected = np.tanh(alpha * x.numpy()) * aligned[0] + aligned[1]
+    np.testing.assert_allclose(module(x).detach(), expected, rtol=1e-14)
+    assert DynamicTanh(initial=0.75).module(LAST).get_parameter("alpha").tolist() == [0.75]

@@ -9,7 +9,10 @@ import torch
 
 from stackc.components.base import SignatureError
 from stackc.components.families.pool import (
+    ArgMax,
+    ArgMin,
     ClsPool,
+    CumSum,
     L2Normalize,
     MaxPool,
     MeanPool,
@@ -107,3 +110,15 @@ def test_error_no_sequence(refused: Refused) -> None:
         error = refused(component, X.with_shape(BATCH, 8))
         assert error.message == "expects [batch, seq, dim], got float32[batch, 8]"
         assert (error.code, error.port) == ("T201", "x")
+
+
+def test_choices_and_cumulative_sums_are_those_of_numpy() -> None:
+    x = np.array([[3.0, 1.0, 3.0], [-1.0, -1.0, 2.0]])
+    type_ = TensorType("float64", shape(2, 3))
+    for axis in (0, 1):
+        np.testing.assert_array_equal(ArgMax(axis=axis).module(type_)(torch.from_numpy(x)), x.argmax(axis))
+        np.testing.assert_array_equal(ArgMin(axis=axis).module(type_)(torch.from_numpy(x)), x.argmin(axis))
+        np.testing.assert_array_equal(CumSum(axis=axis).module(type_)(torch.from_numpy(x)), x.cumsum(axis))
+    assert ArgMax(axis=1, keepdim=True).signature(type_).outputs == (TensorType("int64", shape(2, 1)),)
+    whole = torch.tensor([2, 3], dtype=torch.int32)
+    assert CumSum().module(TensorType("int32", shape(2)))(whole).dtype == torch.int32

@@ -7,6 +7,7 @@ What other components declare is derived: the fields are the arguments of the co
 from __future__ import annotations
 
 import inspect
+import re
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,10 +15,11 @@ from functools import lru_cache
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, Union, get_args, get_origin
 
-from stackc.components.base import Component, Port, Signature
+from stackc.components.base import Component, Port, Signature, SignatureError
 from stackc.components.construction import ConstructorCall, construct
 from stackc.components.custom.trusted_imports import NOTHING_TRUSTED, TrustedImports
 from stackc.components.fields import FieldSpec, field_of
+from stackc.components.registry import REGISTRY
 from stackc.core.types import TensorType
 
 if TYPE_CHECKING:
@@ -70,8 +72,22 @@ class CustomModule(Component):
 def _signature(module: CustomModule, inputs: tuple[TensorType | None, ...]) -> Signature:
     from stackc.components.custom.symbolic import traced
 
-    with module.imports:
-        return traced(lambda: module.construction().build(), inputs, module.outputs)
+    try:
+        with module.imports:
+            return traced(lambda: module.construction().build(), inputs, module.outputs)
+    except SignatureError as error:
+        if error.hint is None or error.code == "T211":
+            error.hint = _same_component(module.make) or error.hint
+        raise
+
+
+def _same_component(make: type[nn.Module]) -> str | None:
+    """Return a hint at the component that has the name of a class of torch.nn, such as lstm for LSTM."""
+    words = re.findall(r"[A-Z]+(?=[A-Z][a-z]|$|\d)|[A-Z][a-z]+|\d\w*", make.__name__)
+    op = "_".join(words).lower()
+    if not make.__module__.startswith("torch.nn.") or op not in REGISTRY:
+        return None
+    return f"the component `{op}` computes the same at any size: write `op: {op}`"
 
 
 _CLASSES: dict[tuple[type[nn.Module], str, tuple[str, ...], TrustedImports], type[CustomModule]] = {}
@@ -134,7 +150,7 @@ def _fields(make: type[nn.Module], name: str) -> Iterator[FieldSpec]:
     except (NameError, TypeError, AttributeError):  # names that are defined for type checkers only
         hints = {}
 
-    for parameter in inspect.signature(make).parameters.values():
+    for parameter in _constructor(make).parameters.values():
         if parameter.kind is parameter.VAR_KEYWORD:
             continue
 
@@ -148,6 +164,20 @@ def _fields(make: type[nn.Module], name: str) -> Iterator[FieldSpec]:
         if not _is_plain(hint):
             hint = _ANYTHING if required else _type_of_default(parameter.default)
         yield field_of(parameter.name, hint, required=required, default=None if required else parameter.default)
+
+
+def _constructor(make: type[nn.Module]) -> inspect.Signature:
+    """Return the signature of the constructor: of its overloads, as nn.LSTM has them, the first with names."""
+    signature = inspect.signature(make)
+    unnamed = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    if any(parameter.kind not in unnamed for parameter in signature.parameters.values()):
+        return signature
+
+    for overload in typing.get_overloads(make.__init__):
+        _self, *parameters = inspect.signature(overload).parameters.values()
+        if any(parameter.kind not in unnamed for parameter in parameters):
+            return inspect.Signature(parameters)
+    return signature
 
 
 _ANYTHING = int | float | bool | str | None | tuple[float | str, ...]

@@ -28,6 +28,9 @@ from stackc.core.torch_internals import (
     Mod,
     PythonMod,
     ShapeEnv,
+    ToFloat,
+    TruncToInt,
+    enable_python_dispatcher,
     size_expression,
 )
 from stackc.core.types import DTYPES, Dim, TensorType, product
@@ -35,6 +38,10 @@ from stackc.core.types import DTYPES, Dim, TensorType, product
 _DATA_DEPENDENT = (GuardOnDataDependentSymNode, DataDependentOutputException, DynamicOutputShapeException)
 _PRIMES = tuple(sympy.primerange(7, 1000))
 """The values of symbols that a module reads as numbers: distinct primes, so that no two sizes are equal by chance."""
+
+
+_LARGEST_DENOMINATOR = 64
+"""Floats with a larger one, such as 0.1, are rounded, and so is their product with a size."""
 
 
 class NotPolynomial(Exception):
@@ -53,7 +60,11 @@ def traced(make: Callable[[], nn.Module], inputs: Sequence[TensorType | None], o
         with _signature_errors("cannot be constructed", sizes):
             module = make().eval()
         tensors = [None if x is None else sizes.tensor(x) for x in inputs]
-        with _signature_errors("fails on these inputs", sizes), FlopCounterMode(display=False) as counter:
+        with (
+            _signature_errors("fails on these inputs", sizes),
+            FlopCounterMode(display=False) as counter,
+            enable_python_dispatcher(),
+        ):
             result = module(*tensors)
 
     sizes.require_open()
@@ -126,8 +137,18 @@ class _Sizes:
             case Mod(args=(over, sympy.Integer() as by)) | PythonMod(args=(over, sympy.Integer() as by)):
                 return self._dim(over) - self._dim(over) // int(by) * int(by)
 
+            case TruncToInt(args=(sympy.Mul(args=(sympy.Float() as factor, ToFloat(args=(size,)))),)):
+                return self._times(size, float(factor), expression)
+
             case _:
                 raise NotPolynomial(f"contains {self.with_dims(str(expression))}, which dims cannot express")
+
+    def _times(self, size: sympy.Expr, factor: float, expression: sympy.Expr) -> Dim:
+        """Return a size times a float, rounded down. Raises NotPolynomial unless the float is a small fraction."""
+        numerator, denominator = factor.as_integer_ratio()
+        if denominator > _LARGEST_DENOMINATOR or factor < 0:
+            raise NotPolynomial(f"contains {self.with_dims(str(expression))}, which dims cannot express")
+        return self._dim(size) * numerator // denominator
 
     def require_open(self) -> None:
         """Raise SignatureError (T211) if a symbol has become a number: the module works for that size only."""
@@ -158,7 +179,17 @@ def _signature_errors(failure: str, sizes: _Sizes) -> Iterator[None]:
             raise SignatureError(message, code="T210", hint=hint) from None
         if problem := missing_trust(error):
             raise SignatureError(problem[0], code="N316", hint=problem[1]) from None
-        raise SignatureError(f"it {failure}: {sizes.with_dims(describe(error))}", code="T210") from None
+        message = f"it {failure}: {sizes.with_dims(describe(error))}"
+        raise SignatureError(message, code="T210", hint=_exact_sizes(message)) from None
+
+
+def _exact_sizes(message: str) -> str | None:
+    """Return a hint if a reshape fails since a size is not known to be a multiple of what the module divides it by."""
+    quotients = dict(re.findall(r"\(?([A-Za-z_]\w*)//(\d+)\)?", message))
+    if "is invalid for input of size" not in message or not quotients:
+        return None
+    dims = ", ".join(f"{name}: {{multiple_of: {divisor}}}" for name, divisor in quotients.items())
+    return f"it divides sizes without a rest: write `dims: {{{dims}}}`"
 
 
 def _tensors(result: Any, outputs: Sequence[str]) -> Sequence[Tensor]:

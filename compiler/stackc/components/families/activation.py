@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from stackc.components.axes import everywhere, except_along
+from stackc.components.axes import everywhere, except_along, pointwise
 from stackc.components.base import (
     Component,
     Signature,
@@ -27,6 +27,7 @@ class Elementwise(Component):
     """The base class of components that take floating-point numbers and keep their type."""
 
     pointwise_axes = everywhere
+    empty_axes = pointwise
 
     def signature(self, x: TensorType) -> Signature:
         """Return the same type."""
@@ -63,6 +64,24 @@ class Gelu(Elementwise):
         from torch import nn
 
         return construct(nn.GELU, self.approximate)
+
+
+@component("quick_gelu", "x")
+class QuickGelu(Elementwise):
+    """y = x / (1 + exp(−1.702·x)), the approximation of gelu by a sigmoid, as in CLIP.
+
+    x: [...] → y: the same. Hendrycks, Gimpel 2016, arXiv:1606.08415; Radford et al. 2021, arXiv:2103.00020.
+    """
+
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
+        """Return the product with a sigmoid as a module."""
+        from stackc.modules.activation import QuickGELU
+
+        return construct(QuickGELU)
+
+    def expression(self, x: str) -> str:
+        """Return the product, written out."""
+        return f"{x} * (1.702 * {x}).sigmoid()"
 
 
 @component("tanh", "x")
@@ -137,6 +156,64 @@ class Elu(Elementwise):
         from torch import nn
 
         return construct(nn.ELU, self.alpha)
+
+
+@component("selu", "x")
+class Selu(Elementwise):
+    """y = s · x if x > 0, else s · a · (exp(x) − 1); s = 1.0507… and a = 1.6733… keep a mean of 0 and a variance of 1.
+
+    x: [...] → y: the same. Klambauer et al. 2017, arXiv:1706.02515.
+    """
+
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
+        """Return torch.nn.SELU."""
+        from torch import nn
+
+        return construct(nn.SELU)
+
+
+@component("celu", "x")
+class Celu(Elementwise):
+    """y = x if x > 0, else alpha · (exp(x / alpha) − 1).
+
+    x: [...] → y: the same. Barron 2017, arXiv:1704.07483.
+    """
+
+    alpha: Annotated[float, Range(minimum=1e-3), "y tends to −alpha far below 0"] = 1.0
+
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
+        """Return torch.nn.CELU."""
+        from torch import nn
+
+        return construct(nn.CELU, self.alpha)
+
+
+@component("softsign", "x")
+class Softsign(Elementwise):
+    """y = x / (1 + |x|).
+
+    x: [...] → y: the same. Turian, Bergstra, Bengio 2009.
+    """
+
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
+        """Return torch.nn.Softsign."""
+        from torch import nn
+
+        return construct(nn.Softsign)
+
+
+@component("log_sigmoid", "x")
+class LogSigmoid(Elementwise):
+    """y = −log(1 + exp(−x)): the logarithm of sigmoid.
+
+    x: [...] → y: the same.
+    """
+
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
+        """Return torch.nn.LogSigmoid in a form that exports."""
+        from stackc.modules.transcendental import LogSigmoid
+
+        return construct(LogSigmoid)
 
 
 @component("relu6", "x")
@@ -235,6 +312,7 @@ class Glu(Component):
     axis: Annotated[int, "the axis to split in half, counted from 0, or from the end if negative"] = -1
 
     pointwise_axes = except_along(lambda self, x: (axis_of(self.axis, x),))
+    empty_axes = pointwise
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type with half the size along the axis."""
@@ -263,6 +341,7 @@ class Softmax(TypePreserving):
     axis: Annotated[int, "the axis to sum over, counted from 0, or from the end if negative"] = -1
 
     pointwise_axes = except_along(lambda self, x: (axis_of(self.axis, x),))
+    empty_axes = pointwise
 
     def signature(self, x: TensorType) -> Signature:
         """Return the same type."""
@@ -287,6 +366,7 @@ class LogSoftmax(Component):
     axis: Annotated[int, "the axis to sum over, counted from 0, or from the end if negative"] = -1
 
     pointwise_axes = except_along(lambda self, x: (axis_of(self.axis, x),))
+    empty_axes = pointwise
 
     def signature(self, x: TensorType) -> Signature:
         """Return the same type."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from stackc.components.axes import Axes
@@ -13,13 +14,15 @@ from stackc.components.base import (
     features_of,
     require_divisor,
     require_float,
+    require_integer,
     require_layout,
     require_mask,
 )
 from stackc.components.construction import ConstructorCall, construct, nested
 from stackc.components.families.linear import linear_flops, linear_parameters
-from stackc.components.fields import Epsilon, Probability, Range, Size
+from stackc.components.fields import Epsilon, Natural, Probability, Range, Size
 from stackc.components.registry import component
+from stackc.components.rope_scaling import RopeScaling
 from stackc.core.types import Dim, TensorType, product
 
 if TYPE_CHECKING:
@@ -27,10 +30,23 @@ if TYPE_CHECKING:
 
 MASK_LAYOUTS = "[batch, keys], [batch, queries, keys] or [batch, heads, queries, keys]"
 Rotation = Literal["none", "halves", "interleaved"]
-OPTIONAL = [Port(name, optional=True) for name in ("context", "mask", "bias", "value")]
+PROJECTIONS = ("q", "k", "v", "out")
+PROBABILITIES = "probabilities"
+Probabilities = Annotated[bool, "return the probabilities too, as where `NODE.probabilities` is read"]
+OPTIONAL = [Port(name, optional=True) for name in ("context", "mask", "bias", "value", "positions")]
 
 
-@component("attention", "x", *OPTIONAL)
+@dataclass(frozen=True, kw_only=True)
+class Biases:
+    """Which of the four linear layers learn a bias."""
+
+    q: Annotated[bool, "learn a bias of the queries"] = True
+    k: Annotated[bool, "learn a bias of the keys"] = True
+    v: Annotated[bool, "learn a bias of the values"] = True
+    out: Annotated[bool, "learn a bias of the output"] = True
+
+
+@component("attention", "x", *OPTIONAL, outputs=("y", PROBABILITIES))
 class Attention(Component):
     """y = W_o·concat_h(softmax(scale·q_h·k_hᵀ + bias_h)·v_h) + b_o with q = W_q·x, k = W_k·c, v = W_v·c′, plus biases.
 
@@ -42,9 +58,16 @@ class Attention(Component):
     in Carion et al. 2020, arXiv:2005.12872.
     rotary: at position i, each pair of features 2k, 2k + 1 of q_h and k_h (with halves: k, k + rotary_dim / 2) is
     rotated in the plane by the angle i / rotary_base^(2k / rotary_dim), so that scores depend on distances: Su et al.
-    2021, arXiv:2104.09864; halves as in Llama. qk_norm: an rms_norm of each q_h and k_h before that: Dehghani et al.
-    2023, arXiv:2302.05442. window: positions at least that far apart do not attend to each other: Beltagy et al. 2020,
-    arXiv:2004.05150.
+    2021, arXiv:2104.09864; halves as in Llama. positions: [batch or 1, queries], those positions i, by default
+    0, 1, …; a batch that is padded on the left needs others. rope_scaling: for sequences longer than those of the
+    training, see the keys of its mapping.
+    qk_norm: an rms_norm of each q_h and k_h before that, as in Dehghani et al. 2023, arXiv:2302.05442; or of all q and
+    of all k, as in OLMo 2, arXiv:2501.00656. window: positions at least that far apart do not attend to each other:
+    Beltagy et al. 2020, arXiv:2004.05150.
+    softcap: as in Gemma 2, arXiv:2408.00118. sinks: as in gpt-oss, arXiv:2508.10925. alibi: −2^(−8h / heads)·|i − j| is
+    added to the scores of head h = 1, 2, …, where heads are a power of two: Press et al. 2021, arXiv:2108.12409.
+    causal with a context: x is the end of it; query i attends to key j if j ≤ i + keys − queries.
+    probabilities: [batch, heads, queries, keys], what each query takes of each key, in a file of primitive operators.
     Vaswani et al. 2017, arXiv:1706.03762; with kv_heads, groups of heads share keys and values: Ainslie et al. 2023,
     arXiv:2305.13245.
     """
@@ -52,18 +75,34 @@ class Attention(Component):
     heads: Annotated[Size, "the number of query heads"]
     kv_heads: Annotated[Size | None, "the number of key and value heads, a divisor of heads; by default heads"] = None
     head_dim: Annotated[Size | None, "features of each head; by default dim / heads"] = None
-    causal: Annotated[bool, "a position attends only to itself and to earlier ones"] = False
-    bias: Annotated[bool, "learn biases in the four linear layers"] = True
+    causal: Annotated[
+        bool, "a position attends only to itself and to earlier ones; in a context, the last query to all keys"
+    ] = False
+    bias: Annotated[bool | Biases, "learn biases in the four linear layers, or in those of a mapping"] = True
     dropout: Annotated[Probability, "the dropout probability of attention weights, in training"] = 0.0
     scale: Annotated[float | None, "the factor of the scores; by default 1 / √head_dim"] = None
     rotary: Annotated[Rotation, "which features form the pairs that are rotated by position"] = "none"
     rotary_base: Annotated[float, Range(minimum=1.0), "how much slower the last pair rotates than the first"] = 10000.0
     rotary_dim: Annotated[Size | None, "rotated features of each head, an even number; by default all"] = None
+    rope_scaling: Annotated[RopeScaling | None, "scales rotary positions, under the keys of a config.json"] = None
     qk_norm: Annotated[
-        bool, "normalize each head of queries and keys by its root mean square, with learned weights"
+        bool | Literal["head", "full"],
+        "normalize queries and keys by their root mean square, with learned weights: true or head, each head by itself;"
+        " full, all heads together",
     ] = False
+    qk_norm_offset: Annotated[float, "added to the weights of qk_norm, as `offset` of rms_norm"] = 0.0
     eps: Annotated[Epsilon, "added to the mean square before the root, with qk_norm"] = 1e-6
-    window: Annotated[Size | None, "a position attends only to positions closer than this, including itself"] = None
+    window: Annotated[
+        Natural | None, "a position attends only to positions closer than this, including itself; 0 is no window"
+    ] = None
+    softcap: Annotated[
+        Epsilon | None, "scores s become softcap · tanh(s / softcap), before masks and biases; 0 is no cap"
+    ] = None
+    sinks: Annotated[bool, "learn a score of no key for each head, in `sinks`: weight that goes to no value"] = False
+    alibi: Annotated[bool, "subtract the distance of query and key from the score, times a slope of the head"] = False
+    probabilities: Probabilities = False
+
+    on_demand = (PROBABILITIES,)
 
     def signature(
         self,
@@ -72,24 +111,36 @@ class Attention(Component):
         mask: TensorType | None = None,
         bias: TensorType | None = None,
         value: TensorType | None = None,
+        positions: TensorType | None = None,
     ) -> Signature:
         """Return the type of x; linear parameters under `q`, `k`, `v` and `out`."""
         source = self._source(x, context)
-        values = self._values(source, value)
+        values = self._value_input(source, value)
         if mask is not None:
-            self._require_mask(mask, x, source)
+            require_score_mask(mask, x.shape[0], self.heads, x.shape[1], source.shape[1])
         if bias is not None:
-            self._require_bias(bias, x, source)
+            require_score_bias(bias, x.dtype, x.shape[0], self.heads, x.shape[1], source.shape[1])
+        if positions is not None:
+            self._require_positions(positions, x)
         parameters = self._parameters(x, source, values)
         self._rotated_features(x)
+        if self.qk_norm_offset and not self.qk_norm:
+            raise SignatureError(
+                "qk_norm_offset requires qk_norm",
+                code="T208",
+                field="qk_norm_offset",
+                hint="write `qk_norm: head`, or remove qk_norm_offset",
+            )
 
         query_width, key_width = self.heads * self._head_dim(x), self._kv_heads * self._head_dim(x)
         queries, keys = product(x.shape[:2]), product(source.shape[:2])
         q_and_out = 2 * linear_flops(x, query_width)
         k_and_v = linear_flops(source, key_width) + linear_flops(values, key_width)
-        scores_and_mix = 4 * queries * source.shape[1] * query_width
-        workspace = queries * query_width + 2 * keys * key_width + queries * source.shape[1] * self.heads
-        return Signature((x,), parameters, flops=q_and_out + k_and_v + scores_and_mix, workspace=workspace)
+        scored = source.shape[1] + (1 if self.sinks else 0)
+        scores_and_mix = 4 * queries * scored * query_width
+        workspace = queries * query_width + 2 * keys * key_width + queries * scored * self.heads
+        outputs = (x, x.with_shape(x.shape[0], self.heads, x.shape[1], source.shape[1]))[: len(self.outputs)]
+        return Signature(outputs, parameters, flops=q_and_out + k_and_v + scores_and_mix, workspace=workspace)
 
     def construction(
         self,
@@ -98,17 +149,18 @@ class Attention(Component):
         mask: TensorType | None = None,
         bias: TensorType | None = None,
         value: TensorType | None = None,
+        positions: TensorType | None = None,
     ) -> ConstructorCall[nn.Module]:
         """Return four torch.nn.Linear around torch.nn.functional.scaled_dot_product_attention."""
-        from stackc.modules.attention import Attention, Rotary
+        from stackc.modules.attention import Attention
+        from stackc.modules.attention_probabilities import AttentionWithProbabilities
 
         source = self._source(x, context)
         dim, key_dim = features_of(x), features_of(source, "context")
-        value_dim, rotated = features_of(self._values(source, value), "value"), self._rotated_features(x)
+        value_dim, rotated = features_of(self._value_input(source, value), "value"), self._rotated_features(x)
         interleaved = self.rotary == "interleaved"
-
         return construct(
-            Attention,
+            AttentionWithProbabilities if self.probabilities else Attention,
             dim,
             heads=self.heads,
             kv_heads=None if self._kv_heads == self.heads else self._kv_heads,
@@ -116,31 +168,54 @@ class Attention(Component):
             key_dim=None if key_dim == dim else key_dim,
             value_dim=None if value_dim == key_dim else value_dim,
             causal=self.causal,
-            bias=self.bias,
+            bottom_right=self.causal and context is not None,
+            bias=self.bias if isinstance(self.bias, bool) else self._biased,
             dropout=self.dropout,
             scale=self.scale,
-            window=self.window,
-            rotary=nested(construct(Rotary, rotated, self.rotary_base, interleaved)) if rotated else None,
-            qk_norm=self.eps if self.qk_norm else None,
+            window=self.window or None,
+            softcap=self.softcap or None,
+            sinks=self.sinks,
+            alibi=self.alibi,
+            rotary=nested(self._scaling.rotary(rotated, self.rotary_base, interleaved)) if rotated else None,
+            q_norm=nested(self._norm(self.heads, x)) if self.qk_norm else None,
+            k_norm=nested(self._norm(self._kv_heads, x)) if self.qk_norm else None,
         )
+
+    def _norm(self, heads: int, x: TensorType) -> ConstructorCall[nn.RMSNorm]:
+        """Return the norm of heads [batch, positions, heads, head_dim]."""
+        from torch import nn
+
+        from stackc.modules.norm import HeadsRMSNorm, OffsetRMSNorm
+
+        if self.qk_norm == "full":
+            return construct(HeadsRMSNorm, (heads * self._head_dim(x),), self.eps, offset=self.qk_norm_offset)
+        if self.qk_norm_offset:
+            return construct(OffsetRMSNorm, (self._head_dim(x),), self.eps, offset=self.qk_norm_offset)
+        return construct(nn.RMSNorm, self._head_dim(x), self.eps)
 
     def pointwise_axes(self, x: TensorType, *others: TensorType | None) -> tuple[Axes, ...]:
         """Return the batch of all inputs, and the queries of those that have no keys along the same axis."""
-        context, mask, bias, value = (*others, *(None,) * 4)[:4]
+        context, mask, bias, value, positions = (*others, *(None,) * 5)[:5]
         batch: dict[int, tuple[int, ...]] = {0: (0,)}
+        positional = self.causal or bool(self.window)
         axes = (
-            batch | ({1: (1,)} if context else {}),
+            batch | ({1: (1,)} if context and not positional else {}),
             batch if context else {},
-            _score_axes(mask),
-            _score_axes(bias),
+            score_axes(mask, positional=positional),
+            score_axes(bias, positional=positional),
             batch if value else {},
+            batch if positions and positions.shape[0] != 1 and not self._scaling.reach else {},
         )
-        return axes[: 1 + len(others)]
+        return with_probabilities(self, axes[: 1 + len(others)], queries=1)
 
     @property
     def reach(self) -> int:
-        """The window."""
-        return self.window or 0
+        """The window, and the length from which the base of rotary positions grows."""
+        return max(self.window or 0, self._scaling.reach)
+
+    @property
+    def _scaling(self) -> RopeScaling:
+        return self.rope_scaling or RopeScaling(rope_type="default", factor=1.0)
 
     @property
     def _kv_heads(self) -> int:
@@ -148,6 +223,13 @@ class Attention(Component):
             return self.heads
         require_divisor(self.kv_heads, self.heads, field="kv_heads", of="heads")
         return self.kv_heads
+
+    @property
+    def _biased(self) -> tuple[str, ...]:
+        """The linear layers that learn a bias."""
+        if isinstance(self.bias, bool):
+            return PROJECTIONS if self.bias else ()
+        return tuple(name for name in PROJECTIONS if getattr(self.bias, name))
 
     def _head_dim(self, x: TensorType) -> int:
         if self.head_dim is not None:
@@ -159,24 +241,32 @@ class Attention(Component):
         """Return the parameters of the four linear layers and of the two norms."""
         dim, head_dim = features_of(x), self._head_dim(x)
         query_width, key_width = self.heads * head_dim, self._kv_heads * head_dim
-        parameters = (
-            linear_parameters(dim, query_width, self.bias, x.dtype, "q.")
-            | linear_parameters(features_of(source, "context"), key_width, self.bias, x.dtype, "k.")
-            | linear_parameters(features_of(values, "value"), key_width, self.bias, x.dtype, "v.")
-            | linear_parameters(query_width, dim, self.bias, x.dtype, "out.")
-        )
-        norms = {"q_norm.weight": x.with_shape(head_dim), "k_norm.weight": x.with_shape(head_dim)}
-        return parameters | (norms if self.qk_norm else {})
+        sizes = {
+            "q": (dim, query_width),
+            "k": (features_of(source, "context"), key_width),
+            "v": (features_of(values, "value"), key_width),
+            "out": (query_width, dim),
+        }
+        parameters = {"sinks": x.with_shape(self.heads)} if self.sinks else {}
+        for name, (inputs, outputs) in sizes.items():
+            parameters |= linear_parameters(inputs, outputs, name in self._biased, x.dtype, f"{name}.")
+        if not self.qk_norm:
+            return parameters
+        widths = (query_width, key_width) if self.qk_norm == "full" else (head_dim, head_dim)
+        return parameters | {
+            f"{name}.weight": x.with_shape(w) for name, w in zip(("q_norm", "k_norm"), widths, strict=True)
+        }
 
     def _rotated_features(self, x: TensorType) -> int | None:
         """Return how many features of each head are rotated by position; None without rotary."""
         if self.rotary == "none":
-            if self.rotary_dim is not None:
+            options = ("rotary_dim", "rope_scaling")
+            if field := next((name for name in options if getattr(self, name) is not None), None):
                 raise SignatureError(
-                    "rotary_dim requires rotary",
+                    f"{field} requires rotary",
                     code="T208",
-                    field="rotary_dim",
-                    hint="write `rotary: halves`, or remove rotary_dim",
+                    field=field,
+                    hint=f"write `rotary: halves`, or remove {field}",
                 )
             return None
 
@@ -185,6 +275,7 @@ class Attention(Component):
         if dim % 2 or dim > head_dim:
             reason = "is odd, but features rotate in pairs" if dim % 2 else f"exceeds head_dim {head_dim}"
             raise SignatureError(f"the number of rotated features, {dim}, {reason}", code="T202", field=field)
+        self._scaling.require_fit(dim, self.rotary_base)
         return dim
 
     def _source(self, x: TensorType, context: TensorType | None) -> TensorType:
@@ -202,10 +293,14 @@ class Attention(Component):
             message = f"x is {x}, but context is {context}: they must have the same batch size"
             raise SignatureError(message, port="context")
 
-        # These compare positions of queries with positions of keys.
-        positional = {"causal": self.causal, "rotary": self.rotary != "none", "window": self.window is not None}
+        # These compare positions of queries with positions of keys; with `causal`, the last of both is the same.
+        positional = {
+            "rotary": self.rotary != "none",
+            "alibi": self.alibi,
+            "window": bool(self.window) and not self.causal,
+        }
         if field := next((name for name, is_set in positional.items() if is_set), None):
-            written = "causal: true" if field == "causal" else f"{field}: {getattr(self, field)}"
+            written = "alibi: true" if field == "alibi" else f"{field}: {getattr(self, field)}"
             raise SignatureError(
                 f"{field} has no meaning with a context, whose positions are not those of x",
                 code="T208",
@@ -214,7 +309,7 @@ class Attention(Component):
             )
         return context
 
-    def _values(self, source: TensorType, value: TensorType | None) -> TensorType:
+    def _value_input(self, source: TensorType, value: TensorType | None) -> TensorType:
         """Return the source of the values: `value`, or that of the keys. Raises SignatureError if they do not fit."""
         if value is None:
             return source
@@ -224,35 +319,60 @@ class Attention(Component):
             raise SignatureError(f"expects values {expected}, one for each key, got {value}", port="value")
         return value
 
-    def _require_bias(self, bias: TensorType, x: TensorType, source: TensorType) -> None:
-        """Raise SignatureError unless the bias has a number for each score; batch and heads may be 1, to be shared."""
-        batch, queries, keys = x.shape[0], x.shape[1], source.shape[1]
-        allowed = ((batch, 1), (self.heads, 1), (queries,), (keys,))
-        fits = bias.rank == 4 and all(size in sizes for size, sizes in zip(bias.shape, allowed, strict=True))
-        if bias.dtype != x.dtype or not fits:
-            expected = f"{x.dtype}[{batch}, {self.heads}, {queries}, {keys}]"
-            raise SignatureError(f"expects a bias {expected}, got {bias}", port="bias")
-
-    def _require_mask(self, mask: TensorType, x: TensorType, source: TensorType) -> None:
-        """Raise SignatureError unless the mask has one of its three layouts, with the sizes of queries and keys."""
-        require_mask(mask)
-        batch, queries, keys = x.shape[0], x.shape[1], source.shape[1]
-        layouts: dict[int, tuple[tuple[Dim | int, ...], ...]] = {
-            2: ((batch,), (keys,)),
-            3: ((batch,), (1, queries), (keys,)),
-            4: ((batch,), (1, self.heads), (1, queries), (keys,)),
-        }
-
-        if mask.rank not in layouts:
-            raise SignatureError(f"expects a mask {MASK_LAYOUTS}, got {mask}", port="mask")
-        if any(size not in allowed for size, allowed in zip(mask.shape, layouts[mask.rank], strict=True)):
-            expected = ", ".join(str(allowed[-1]) for allowed in layouts[mask.rank])
-            raise SignatureError(f"expects a mask [{expected}], got {mask}", port="mask")
+    def _require_positions(self, positions: TensorType, x: TensorType) -> None:
+        """Raise SignatureError unless each query has a position, and positions have a meaning."""
+        if self.rotary == "none" and not self.alibi:
+            raise SignatureError(
+                "positions have no meaning without rotary or alibi",
+                code="T208",
+                port="positions",
+                hint="write `rotary: halves`, or remove the arrow into positions",
+            )
+        require_integer(positions, "positions")
+        batch, queries = x.shape[:2]
+        if positions.rank != 2 or positions.shape[0] not in (batch, 1) or positions.shape[1] != queries:
+            message = f"expects positions {positions.dtype}[{batch}, {queries}], got {positions}"
+            raise SignatureError(message, port="positions")
 
 
-def _score_axes(scores: TensorType | None) -> Axes:
-    """Return batch and queries of a mask or bias, unless they are 1 and repeated."""
+def require_score_bias(bias: TensorType, dtype: str, batch: Dim, heads: int, queries: Dim, keys: Dim) -> None:
+    """Raise SignatureError unless the bias has a number for each score; batch and heads may be 1, to be shared."""
+    allowed = ((batch, 1), (heads, 1), (queries,), (keys,))
+    fits = bias.rank == 4 and all(size in sizes for size, sizes in zip(bias.shape, allowed, strict=True))
+    if bias.dtype != dtype or not fits:
+        expected = f"{dtype}[{batch}, {heads}, {queries}, {keys}]"
+        raise SignatureError(f"expects a bias {expected}, got {bias}", port="bias")
+
+
+def require_score_mask(mask: TensorType, batch: Dim, heads: int, queries: Dim, keys: Dim) -> None:
+    """Raise SignatureError unless the mask has one of its three layouts, with the sizes of queries and keys."""
+    require_mask(mask)
+    layouts: dict[int, tuple[tuple[Dim | int, ...], ...]] = {
+        2: ((batch,), (keys,)),
+        3: ((batch,), (1, queries), (keys,)),
+        4: ((batch,), (1, heads), (1, queries), (keys,)),
+    }
+
+    if mask.rank not in layouts:
+        raise SignatureError(f"expects a mask {MASK_LAYOUTS}, got {mask}", port="mask")
+    if any(size not in allowed for size, allowed in zip(mask.shape, layouts[mask.rank], strict=True)):
+        expected = ", ".join(str(allowed[-1]) for allowed in layouts[mask.rank])
+        raise SignatureError(f"expects a mask [{expected}], got {mask}", port="mask")
+
+
+def score_axes(scores: TensorType | None, *, positional: bool, queries: int = 1) -> Axes:
+    """Return batch and queries of a mask or bias, unless they are 1 and repeated; `queries` is their place in y.
+
+    If it is `positional`, what a query attends to depends on its place.
+    """
     if scores is None:
         return {}
-    places = {0: (0,)} | ({scores.rank - 2: (1,)} if scores.rank > 2 else {})
+    places = {0: (0,)} | ({scores.rank - 2: (queries,)} if scores.rank > 2 and not positional else {})
     return {axis: place for axis, place in places.items() if scores.shape[axis] != 1}
+
+
+def with_probabilities(component: Component, axes: tuple[Axes, ...], queries: int) -> tuple[Axes, ...]:
+    """Return the axes with their places in the probabilities too, if there are any; `queries` is their axis in y."""
+    if len(component.outputs) == 1:
+        return axes
+    return tuple({axis: (y, 2 if y == queries else 0) for axis, (y,) in places.items()} for places in axes)

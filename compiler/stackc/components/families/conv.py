@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -18,17 +18,19 @@ from stackc.components.base import (
 )
 from stackc.components.construction import ConstructorCall, construct
 from stackc.components.fields import Size
+from stackc.components.margins import added_limits, margins_of, same_margins, torch_margins
 from stackc.components.registry import component
 from stackc.components.windows import (
     AXES,
+    Margins,
     Naturals,
     Sizes,
+    brief,
     largest_span,
     output_sizes,
     per_axis,
     plain,
     require_channels_first,
-    triple,
     window_limits,
 )
 from stackc.core.types import Dim, TensorType, product
@@ -38,7 +40,12 @@ if TYPE_CHECKING:
 
 Padding = Annotated[
     Naturals | Literal["same"],
-    "zeros on each side of an axis, 0 for `valid`; `same` keeps the sizes and needs stride 1",
+    "entries added on each side, 0 for `valid`: a number, one for each axis, or all before and then all after, as in "
+    "ONNX; `same` adds what gives sizes divided by the stride, rounded up, an odd one behind",
+]
+Mode = Annotated[
+    Literal["zeros", "circular", "reflect", "replicate"],
+    "what is added: zeros, the entries from the other end, those mirrored at the edge, or the edge itself",
 ]
 Out = Annotated[Size, "channels of y"]
 Kernel = Annotated[Sizes, "positions of the kernel along each axis"]
@@ -63,6 +70,7 @@ class Convolution(Component):
     kernel: Kernel
     stride: Stride = 1
     padding: Padding | Literal["causal"] = 0
+    padding_mode: Mode = "zeros"
     dilation: Dilation = 1
     groups: Groups = 1
     bias: Bias = True
@@ -73,17 +81,40 @@ class Convolution(Component):
         """Return y [batch, out, positions, …]; weight [out, channels / groups, kernel, …], bias [out]."""
         require_float(x)
         require_channels_first(x, rank)
-        channels, kernel, padding = self.channels(x), per_axis(self.kernel, x, "kernel"), self.margin(x)
+        channels, kernel, stride = self.channels(x), per_axis(self.kernel, x, "kernel"), self.strides(x)
 
-        x = self.padded(x)
-        taps = zip(per_axis(self.dilation, x, "dilation"), kernel, strict=True)
-        span = [dilation * (size - 1) + 1 for dilation, size in taps]
-        y = x.with_shape(x.shape[0], self.out, *output_sizes(x, span, per_axis(self.stride, x, "stride"), padding))
+        x, span, margins = self.padded(x), self.spans(x), self.margins(x)
+        limits: tuple[Limit, ...] = ()
+        if margins is None:
+            sizes = tuple((size + step - 1) // step for size, step in zip(x.shape[2:], stride, strict=True))
+        else:
+            sizes = output_sizes(x, span, stride, margins)
+            limits = (*window_limits(x, span, margins), *added_limits(x, margins, self.padding_mode))
+        y = x.with_shape(x.shape[0], self.out, *sizes)
 
         weight = x.with_shape(self.out, channels // self.groups, *kernel)
         bias = {"bias": x.with_shape(self.out)} if self.bias else {}
         flops = 2 * product(y.shape) * product(weight.shape[1:])
-        return Signature((y,), {"weight": weight} | bias, flops=flops, limits=window_limits(x, span, padding))
+        return Signature((y,), {"weight": weight} | bias, flops=flops, limits=limits)
+
+    def constructed(
+        self,
+        x: TensorType,
+        stock: Callable[..., nn.Module],
+        padded: Callable[..., nn.Module],
+        same: Callable[..., nn.Module],
+    ) -> ConstructorCall[nn.Module]:
+        """Return the call of torch.nn's convolution, or of one that adds margins first: unequal, or read off sizes."""
+        kernel, stride = (brief(value) for value in (per_axis(self.kernel, x, "kernel"), self.strides(x)))
+        dilation, sizes = brief(per_axis(self.dilation, x, "dilation")), (self.channels(x), self.out, kernel, stride)
+        margins, rest = self.margins(x), (dilation, self.groups, self.bias)
+        if margins is None:
+            return construct(same, *sizes, self.groups, self.bias)
+        if any(before != after for before, after in margins) or self.padding_mode == "circular":
+            return construct(padded, *sizes, torch_margins(margins), *rest, self.padding_mode)
+
+        modes = {} if self.padding_mode == "zeros" else {"padding_mode": self.padding_mode}
+        return construct(stock, *sizes, brief([before for before, _ in margins]), *rest, **modes)
 
     @property
     def reach(self) -> int:
@@ -98,38 +129,36 @@ class Convolution(Component):
         """Return the number of channels of x. Raises SignatureError unless the groups divide it and that of y."""
         return _channels(x, self.groups, self.out)
 
-    def margin(self, x: TensorType) -> tuple[int, ...]:
-        """Return the zeros on each side of each axis. Raises SignatureError if `same` is impossible."""
+    def strides(self, x: TensorType) -> tuple[int, ...]:
+        """Return the stride along each axis."""
+        return per_axis(self.stride, x, "stride")
+
+    def spans(self, x: TensorType) -> tuple[int, ...]:
+        """Return the span of the kernel along each axis, dilated."""
+        taps = zip(per_axis(self.kernel, x, "kernel"), per_axis(self.dilation, x, "dilation"), strict=True)
+        return tuple(dilation * (kernel - 1) + 1 for kernel, dilation in taps)
+
+    def margins(self, x: TensorType) -> Margins | None:
+        """Return the entries added before and after each axis; None if `same` has to read them off the sizes."""
         if not isinstance(self.padding, str):
-            return per_axis(self.padding, x, "padding")
+            return margins_of(self.padding, x, "padding")
 
-        kernels, dilations = per_axis(self.kernel, x, "kernel"), per_axis(self.dilation, x, "dilation")
-        halves = tuple(dilation * (kernel - 1) // 2 for kernel, dilation in zip(kernels, dilations, strict=True))
+        margins = same_margins(x, self.spans(x), self.strides(x))
+        if margins is None and max(per_axis(self.dilation, x, "dilation")) > 1:
+            raise self._sizes_decide(x, "dilation")
+        if margins is None and self.padding_mode != "zeros":
+            raise self._sizes_decide(x, f"padding_mode {self.padding_mode}")
+        return margins
 
-        if max(stride := per_axis(self.stride, x, "stride")) > 1:
-            number = halves[0] if len(set(halves)) == 1 else list(halves)
-            raise SignatureError(
-                f"padding same needs stride 1, but stride is {max(stride)}",
-                field="padding",
-                hint=f"write `padding: {number}`, which gives the sizes divided by the stride, rounded up",
-            )
-
-        for kernel, dilation in zip(kernels, dilations, strict=True):
-            if dilation * (kernel - 1) % 2:
-                message = f"no equal padding on both sides keeps the sizes with a kernel of {kernel}"
-                raise SignatureError(message, field="padding", hint=_uneven_padding(kernels, dilations))
-        return halves
-
-
-def _uneven_padding(kernels: Sequence[int], dilations: Sequence[int]) -> str:
-    """Return the hint how to keep the sizes with an even kernel: as PyTorch, with one more zero behind than before."""
-    totals = [dilation * (kernel - 1) for kernel, dilation in zip(kernels, dilations, strict=True)]
-    axes, before, after = (
-        values[0] if len(values) == 1 else values
-        for values in ([*range(2, 2 + len(totals))], [n // 2 for n in totals], [n - n // 2 for n in totals])
-    )
-    pad = f"`pad` before it, with `axis: {axes}, before: {before}, after: {after}`"
-    return f"put {pad}, and write `padding: 0`; or use an odd kernel"
+    def _sizes_decide(self, x: TensorType, beside: str) -> SignatureError:
+        """Return the error of `same` at sizes known only at run time, where ONNX has zeros and no dilation."""
+        totals = [max(span - step, 0) for span, step in zip(self.spans(x), self.strides(x), strict=True)]
+        numbers = [*(total // 2 for total in totals), *(total - total // 2 for total in totals)]
+        return SignatureError(
+            f"padding same cannot be combined with stride and {beside} if sizes are no multiples of the stride",
+            field="padding",
+            hint=f"write `padding: {numbers}`, which is the same where they are",
+        )
 
 
 @component("conv1d", "x")
@@ -151,19 +180,22 @@ class Conv1d(Convolution):
         return self.convolved(x, 3)
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """Return torch.nn.Conv1d, or a CausalConv1d with `padding: causal`."""
+        """Return torch.nn.Conv1d, or a convolution that pads by itself."""
         from torch import nn
 
-        from stackc.modules.conv import CausalConv1d
+        from stackc.modules.conv import CausalConv1d, PaddedConv1d, SameConv1d
 
-        lengths = (self.kernel, self.stride, self.margin(x), self.dilation)
-        kernel, stride, padding, dilation = (per_axis(value, x, "kernel")[0] for value in lengths)
-        kind = CausalConv1d if self.padding == "causal" else nn.Conv1d
-        return construct(kind, self.channels(x), self.out, kernel, stride, padding, dilation, self.groups, self.bias)
+        stock = CausalConv1d if self.padding == "causal" else nn.Conv1d
+        return self.constructed(x, stock, PaddedConv1d, SameConv1d)
 
-    def margin(self, x: TensorType) -> tuple[int, ...]:
-        """Return the zeros on each side; none if causal."""
-        return (0,) if self.padding == "causal" else super().margin(x)
+    def margins(self, x: TensorType) -> Margins | None:
+        """Return the entries before and after the length; none if causal."""
+        if self.padding != "causal":
+            return super().margins(x)
+        if self.padding_mode != "zeros":
+            message = f"padding causal adds zeros, not those of padding_mode {self.padding_mode}"
+            raise SignatureError(message, code="T208", field="padding_mode", hint="remove padding_mode")
+        return ((0, 0),)
 
     def padded(self, x: TensorType) -> TensorType:
         """Return x with the zeros that precede it in a causal convolution."""
@@ -190,14 +222,12 @@ class Conv2d(Convolution):
         return self.convolved(x, 4)
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """Return torch.nn.Conv2d."""
+        """Return torch.nn.Conv2d, or a convolution that pads by itself."""
         from torch import nn
 
-        areas = (self.kernel, self.stride, self.margin(x), self.dilation)
-        kernel, stride, padding, dilation = (plain(value, x, "kernel") for value in areas)
-        return construct(
-            nn.Conv2d, self.channels(x), self.out, kernel, stride, padding, dilation, self.groups, self.bias
-        )
+        from stackc.modules.conv import PaddedConv2d, SameConv2d
+
+        return self.constructed(x, nn.Conv2d, PaddedConv2d, SameConv2d)
 
 
 @component("conv3d", "x")
@@ -215,19 +245,17 @@ class Conv3d(Convolution):
         return self.convolved(x, 5)
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """Return torch.nn.Conv3d."""
+        """Return torch.nn.Conv3d, or a convolution that pads by itself."""
         from torch import nn
 
-        volumes = (self.kernel, self.stride, self.margin(x), self.dilation)
-        kernel, stride, padding, dilation = (triple(value, x, "kernel") for value in volumes)
-        return construct(
-            nn.Conv3d, self.channels(x), self.out, kernel, stride, padding, dilation, self.groups, self.bias
-        )
+        from stackc.modules.conv import PaddedConv3d, SameConv3d
+
+        return self.constructed(x, nn.Conv3d, PaddedConv3d, SameConv3d)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransposedConvolution(Component):
-    """The base class of transposed convolutions over one or two axes."""
+    """The base class of transposed convolutions over one, two or three axes."""
 
     out: Out
     kernel: Kernel
@@ -244,7 +272,7 @@ class TransposedConvolution(Component):
         """Return y with every axis longer by the stride; weight [channels, out / groups, kernel, …], bias [out]."""
         require_float(x)
         require_channels_first(x, rank)
-        channels = self.channels(x)
+        channels = _channels(x, self.groups, self.out)
 
         names = ("kernel", "stride", "padding", "output_padding", "dilation")
         windows = zip(x.shape[2:], *(per_axis(getattr(self, name), x, name) for name in names), strict=True)
@@ -262,9 +290,12 @@ class TransposedConvolution(Component):
         limits = tuple(Limit(size, "its padding removes more than there is") for size in sizes)
         return Signature((y,), {"weight": weight} | bias, flops=flops, limits=limits)
 
-    def channels(self, x: TensorType) -> int:
-        """Return the number of channels of x. Raises SignatureError unless the groups divide it and that of y."""
-        return _channels(x, self.groups, self.out)
+    def spread(self, x: TensorType, stock: Callable[..., nn.Module]) -> ConstructorCall[nn.Module]:
+        """Return the call of torch.nn's transposed convolution."""
+        fields = (self.kernel, self.stride, self.padding, self.output_padding, self.dilation)
+        kernel, stride, padding, added, dilation = (brief(per_axis(value, x, "kernel")) for value in fields)
+        channels = _channels(x, self.groups, self.out)
+        return construct(stock, channels, self.out, kernel, stride, padding, added, self.groups, self.bias, dilation)
 
 
 @component("conv_transpose1d", "x")
@@ -283,12 +314,7 @@ class ConvTranspose1d(TransposedConvolution):
         """Return torch.nn.ConvTranspose1d."""
         from torch import nn
 
-        lengths = (self.kernel, self.stride, self.padding, self.output_padding, self.dilation)
-        kernel, stride, padding, added, dilation = (per_axis(value, x, "kernel")[0] for value in lengths)
-        channels = self.channels(x)
-        return construct(
-            nn.ConvTranspose1d, channels, self.out, kernel, stride, padding, added, self.groups, self.bias, dilation
-        )
+        return self.spread(x, nn.ConvTranspose1d)
 
 
 @component("conv_transpose2d", "x")
@@ -307,12 +333,26 @@ class ConvTranspose2d(TransposedConvolution):
         """Return torch.nn.ConvTranspose2d."""
         from torch import nn
 
-        areas = (self.kernel, self.stride, self.padding, self.output_padding)
-        kernel, stride, padding, added = (plain(value, x, "kernel") for value in areas)
-        channels, dilation = self.channels(x), plain(self.dilation, x, "dilation")
-        return construct(
-            nn.ConvTranspose2d, channels, self.out, kernel, stride, padding, added, self.groups, self.bias, dilation
-        )
+        return self.spread(x, nn.ConvTranspose2d)
+
+
+@component("conv_transpose3d", "x")
+class ConvTranspose3d(TransposedConvolution):
+    """y = convᵀ(x) + b with convᵀ the transpose of conv3d as a linear map, for volumes and videos.
+
+    x: [batch, channels, depth, height, width] → y: [batch, out, (depth − 1)·stride − 2·padding + dilation·(kernel − 1)
+    + output_padding + 1, the same for height and width].
+    """
+
+    def signature(self, x: TensorType) -> Signature:
+        """Return the signature, whose depth, height and width grow by the stride."""
+        return self.transposed(x, 5)
+
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
+        """Return torch.nn.ConvTranspose3d."""
+        from torch import nn
+
+        return self.spread(x, nn.ConvTranspose3d)
 
 
 @component("patch_embed", "x")

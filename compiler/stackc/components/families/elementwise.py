@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Annotated
 
-from stackc.components.axes import everywhere
+from stackc.components.axes import everywhere, pointwise
 from stackc.components.base import Component, Port, Signature, SignatureError
 from stackc.components.construction import ConstructorCall, construct
 from stackc.components.families.activation import Elementwise
@@ -53,6 +54,60 @@ class Log(Elementwise):
     def expression(self, x: str) -> str:
         """Return a call of Tensor.log."""
         return f"{x}.log()"
+
+
+@component("log10", "x")
+class Log10(Elementwise):
+    """y = log₁₀(x), the decimal logarithm; NaN if x < 0.
+
+    x: [...] → y: the same.
+    """
+
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
+        """Return torch.log10 as a module."""
+        from stackc.modules.elementwise import Log10
+
+        return construct(Log10)
+
+    def expression(self, x: str) -> str:
+        """Return a call of Tensor.log10."""
+        return f"{x}.log10()"
+
+
+@component("sin", "x")
+class Sin(Elementwise):
+    """y = sin(x), x in radians.
+
+    x: [...] → y: the same.
+    """
+
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
+        """Return torch.sin as a module."""
+        from stackc.modules.elementwise import Sin
+
+        return construct(Sin)
+
+    def expression(self, x: str) -> str:
+        """Return a call of Tensor.sin."""
+        return f"{x}.sin()"
+
+
+@component("cos", "x")
+class Cos(Elementwise):
+    """y = cos(x), x in radians.
+
+    x: [...] → y: the same.
+    """
+
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
+        """Return torch.cos as a module."""
+        from stackc.modules.elementwise import Cos
+
+        return construct(Cos)
+
+    def expression(self, x: str) -> str:
+        """Return a call of Tensor.cos."""
+        return f"{x}.cos()"
 
 
 @component("sqrt", "x")
@@ -140,6 +195,58 @@ class Clamp(Elementwise):
         return f"{x}.clamp({self.min}, {self.max})"
 
 
+@dataclass(frozen=True, kw_only=True)
+class StepFunction(Elementwise):
+    """The base class of step functions of one number: piecewise constant, so that their jumps are choices."""
+
+    @property
+    def is_step(self) -> bool:
+        """Every one jumps."""
+        return True
+
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
+        """Return the function of torch as a module."""
+        from stackc.modules.elementwise import StepFunction
+
+        return construct(StepFunction, self.op)
+
+    def expression(self, x: str) -> str:
+        """Return a call of the tensor's method."""
+        return f"{x}.{self.op}()"
+
+
+@component("floor", "x")
+class Floor(StepFunction):
+    """y = ⌊x⌋, the largest whole number up to x.
+
+    x: [...] → y: the same. torch.floor, ONNX's Floor.
+    """
+
+
+@component("ceil", "x")
+class Ceil(StepFunction):
+    """y = ⌈x⌉, the smallest whole number from x on.
+
+    x: [...] → y: the same. torch.ceil, ONNX's Ceil.
+    """
+
+
+@component("round", "x")
+class Round(StepFunction):
+    """y = the whole number that is nearest to x; of two as near ones the even one.
+
+    x: [...] → y: the same. torch.round, ONNX's Round.
+    """
+
+
+@component("sign", "x")
+class Sign(StepFunction):
+    """y = 1 if x > 0, −1 if x < 0, else 0.
+
+    x: [...] → y: the same. torch.sign, ONNX's Sign.
+    """
+
+
 @component("sub", "x", OTHER)
 class Sub(Component):
     """y = x − other.
@@ -148,6 +255,7 @@ class Sub(Component):
     """
 
     pointwise_axes = everywhere
+    empty_axes = pointwise
 
     def signature(self, x: TensorType, other: TensorType) -> Signature:
         """Return the broadcast type."""
@@ -173,6 +281,7 @@ class Div(Component):
     """
 
     pointwise_axes = everywhere
+    empty_axes = pointwise
 
     def signature(self, x: TensorType, other: TensorType) -> Signature:
         """Return the broadcast type."""
@@ -197,7 +306,9 @@ class Maximum(Component):
     x: [...] each → y: their shapes broadcast.
     """
 
+    is_commutative = True
     pointwise_axes = everywhere
+    empty_axes = pointwise
 
     def signature(self, *x: TensorType) -> Signature:
         """Return the broadcast type."""
@@ -222,7 +333,9 @@ class Minimum(Component):
     x: [...] each → y: their shapes broadcast.
     """
 
+    is_commutative = True
     pointwise_axes = everywhere
+    empty_axes = pointwise
 
     def signature(self, *x: TensorType) -> Signature:
         """Return the broadcast type."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from stackc.components.axes import everywhere, leading
+from stackc.components.axes import Axes, everywhere, leading, pointwise
 from stackc.components.base import (
     Component,
     Limit,
@@ -15,11 +17,13 @@ from stackc.components.base import (
     fixed,
     require_float,
     require_integer,
+    require_layout,
+    require_mask,
 )
 from stackc.components.construction import ConstructorCall, construct
 from stackc.components.fields import Range, Size
 from stackc.components.registry import component
-from stackc.core.types import TensorType, shape
+from stackc.core.types import Dim, TensorType, shape
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,6 +40,7 @@ class Embedding(Component):
     dim: Annotated[Size, "features of each vector"]
 
     pointwise_axes = everywhere
+    empty_axes = pointwise
 
     def signature(self, x: TensorType) -> Signature:
         """Return x with an additional last axis of `dim`; weight [vocab, dim]."""
@@ -43,11 +48,58 @@ class Embedding(Component):
         weight = TensorType("float32", shape(self.vocab, self.dim))
         return Signature((weight.with_shape(*x.shape, self.dim),), {"weight": weight})
 
+    def index_bounds(self, x: TensorType) -> Mapping[str, Dim]:
+        """Return the number of ids."""
+        return {"x": Dim.of(self.vocab)}
+
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """Return torch.nn.Embedding."""
         from torch import nn
 
         return construct(nn.Embedding, self.vocab, self.dim)
+
+
+@component("embedding_bag", "x", Port("weights", optional=True))
+class EmbeddingBag(Component):
+    """y[b] = Σⱼ weight[x[b, j]], or the mean or the maximum over j: one vector for each bag of ids.
+
+    x: [bags, n] integers from 0 to vocab − 1, weights: [bags, n], factors of the vectors in a sum → y: [bags, dim].
+    Bags of different lengths are one list of ids with the bag of each: an `embedding` and a `segment_sum`.
+    """
+
+    vocab: Annotated[Size, "the number of ids"]
+    dim: Annotated[Size, "features of each vector"]
+    mode: Annotated[Literal["sum", "mean", "max"], "how the vectors of a bag are combined"] = "mean"
+
+    def pointwise_axes(self, x: TensorType, weights: TensorType | None = None) -> tuple[Axes, ...]:
+        """Return the axis of the bags."""
+        return {0: (0,)}, {} if weights is None else {0: (0,)}
+
+    def signature(self, x: TensorType, weights: TensorType | None = None) -> Signature:
+        """Return one vector for each bag; weight [vocab, dim]."""
+        require_integer(x)
+        require_layout(x, "[bags, n]")
+        weight = TensorType("float32", shape(self.vocab, self.dim))
+
+        if weights is not None:
+            require_float(weights, "weights")
+            if weights.shape != x.shape:
+                message = f"expects a weight for each id of {x}, got {weights}"
+                raise SignatureError(message, port="weights")
+            if self.mode != "sum":
+                raise SignatureError(f"weights are factors of a sum, but mode is {self.mode}", field="mode")
+            weight = TensorType(weights.dtype, weight.shape)
+        return Signature((weight.with_shape(x.shape[0], self.dim),), {"weight": weight})
+
+    def index_bounds(self, x: TensorType, weights: TensorType | None = None) -> Mapping[str, Dim]:
+        """Return the number of ids."""
+        return {"x": Dim.of(self.vocab)}
+
+    def construction(self, x: TensorType, weights: TensorType | None = None) -> ConstructorCall[nn.Module]:
+        """Return torch.nn.EmbeddingBag."""
+        from stackc.modules.embedding import EmbeddingBag
+
+        return construct(EmbeddingBag, self.vocab, self.dim, mode=self.mode)
 
 
 @component("learned_position", "x")
@@ -84,32 +136,54 @@ class LearnedPosition(Component):
         return features_of(x)
 
 
-@component("sinusoidal_position", "x")
+@component("sinusoidal_position", "x", Port("mask", optional=True))
 class SinusoidalPosition(Component):
-    """y[0, i, 2k] = sin(i / base^(2k / dim)) and y[0, i, 2k + 1] = cos(i / base^(2k / dim)), not learned.
+    """y[0, i, 2k] = sin(p_i / base^(2k / dim)), y[0, i, 2k + 1] = cos(p_i / base^(2k / dim)), p_i = scale·(start + i).
 
     x: vectors [batch, seq, features]; only their number is read → y: [1, seq, dim]; or an image
     [batch, features, height, width] → y: [1, dim, height, width], half of dim by row, then half by column.
-    Vaswani et al. 2017, arXiv:1706.03762, section 3.5; for images: Parmar et al. 2018, arXiv:1802.05751.
+    layout: halves has all sines before all cosines, y[0, i, k] and y[0, i, dim/2 + k], instead of 2k and 2k + 1.
+    normalize: p_i = scale·(start + i) / (start + n − 1 + 10⁻⁶), with n positions. mask: [batch, seq] or
+    [batch, height, width]; i and n count only where it is not 0, and y is of each sample.
+    Vaswani et al. 2017, arXiv:1706.03762, section 3.5; for images: Parmar et al. 2018, arXiv:1802.05751; `start: 1` and
+    `normalize: true` as in Carion et al. 2020, arXiv:2005.12872.
     """
 
     dim: Annotated[Size | None, "features of each vector, an even number; by default those of x"] = None
     base: Annotated[float, Range(minimum=1.0), "the ratio of the longest wavelength to the shortest"] = 10000.0
+    start: Annotated[float, "the first position"] = 0.0
+    normalize: Annotated[bool, "divide positions by the last one"] = False
+    scale: Annotated[float | None, "the factor of positions; by default 1, with normalize 2π"] = None
+    layout: Annotated[
+        Literal["interleaved", "halves"], "sines and cosines alternate, or all sines come before all cosines"
+    ] = "interleaved"
 
-    def signature(self, x: TensorType) -> Signature:
+    def signature(self, x: TensorType, mask: TensorType | None = None) -> Signature:
         """Return one vector per position, in the element type of x."""
         require_float(x)
         dim = self._dim(x)
+        if mask is not None:
+            self._require_mask(mask, x)
+        batch = Dim.of(1) if mask is None else x.shape[0]
         if x.rank == 3:
-            return Signature((x.with_shape(1, x.shape[1], dim),))
-        return Signature((x.with_shape(1, dim, *x.shape[2:]),))
+            return Signature((x.with_shape(batch, x.shape[1], dim),))
+        return Signature((x.with_shape(batch, dim, *x.shape[2:]),))
 
-    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
+    def construction(self, x: TensorType, mask: TensorType | None = None) -> ConstructorCall[nn.Module]:
         """Return the sinusoids as a module."""
         from stackc.modules.embedding import SinusoidalPosition, SinusoidalPosition2d
 
         kind = SinusoidalPosition if x.rank == 3 else SinusoidalPosition2d
-        return construct(kind, self._dim(x), self.base)
+        scale = self.scale if self.scale is not None else 2 * math.pi if self.normalize else 1.0
+        halves = self.layout == "halves"
+        return construct(kind, self._dim(x), self.base, self.start, scale, self.normalize, halves=halves)
+
+    def _require_mask(self, mask: TensorType, x: TensorType) -> None:
+        require_mask(mask)
+        expected = (x.shape[0], x.shape[1]) if x.rank == 3 else (x.shape[0], *x.shape[2:])
+        if mask.shape != expected:
+            message = f"expects a mask [{', '.join(map(str, expected))}], got {mask}"
+            raise SignatureError(message, port="mask")
 
     def _dim(self, x: TensorType) -> int:
         if x.rank not in (3, 4):

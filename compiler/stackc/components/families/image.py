@@ -1,93 +1,31 @@
-"""Resizing of images and sequences, channels first: pooling over windows, over parts and over all; upsampling."""
+"""Images and sequences, channels first: pooling over windows, over parts and over all; normalization; upsampling."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from stackc.components.axes import leading
-from stackc.components.base import Component, Signature, SignatureError, channels_of, require_float
+from stackc.components.axes import Axes, except_along, leading
+from stackc.components.base import Component, Signature, SignatureError, axis_of, channels_of, require_float
 from stackc.components.construction import ConstructorCall, construct
-from stackc.components.fields import Size
+from stackc.components.fields import Range, Size
 from stackc.components.registry import component
+from stackc.components.window_pools import WindowMean, WindowPool
 from stackc.components.windows import (
-    AXES,
-    Naturals,
     Sizes,
-    largest_span,
-    output_sizes,
     pair,
     per_axis,
     plain,
     require_channels_first,
-    window_limits,
 )
 from stackc.core.types import TensorType
 
 if TYPE_CHECKING:
     from torch import nn
 
-Window = Annotated[Sizes, "positions of the window along each axis"]
-Stride = Annotated[Sizes | None, "distance between neighboring windows; by default kernel"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class WindowPool(Component):
-    """The base class of pooling over the windows of a sequence or an image."""
-
-    rank: ClassVar[int] = 4
-
-    kernel: Window
-    stride: Stride = None
-    padding: Annotated[Naturals, "positions added on each side of an axis, at most half a window"] = 0
-
-    pointwise_axes = leading(2)
-
-    def signature(self, x: TensorType) -> Signature:
-        """Return the type with one position per window."""
-        require_float(x)
-        require_channels_first(x, self.rank)
-        kernel, stride, padding = self.windows(x)
-        for margin, window in zip(padding, kernel, strict=True):
-            if 2 * margin > window:
-                raise SignatureError(f"padding {margin} exceeds half the window {window}", field="padding")
-
-        sizes = output_sizes(x, kernel, stride, padding, ceil=self.ceil(x))
-        return Signature((x.with_shape(*x.shape[:2], *sizes),), limits=window_limits(x, kernel, padding))
-
-    @property
-    def reach(self) -> int:
-        """The largest kernel."""
-        return largest_span(self.kernel)
-
-    def windows(self, x: TensorType) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-        """Return kernel, stride and padding along every axis."""
-        stride = self.kernel if self.stride is None else self.stride
-        kernel, padding = per_axis(self.kernel, x, "kernel"), per_axis(self.padding, x, "padding")
-        return kernel, per_axis(stride, x, "stride"), padding
-
-    def ceil(self, x: TensorType) -> bool:
-        """Return whether a partial last window counts."""
-        return False
-
-
-@dataclass(frozen=True, kw_only=True)
-class WindowMax(WindowPool):
-    """The base class of maxima over windows."""
-
-    ceil_mode: Annotated[bool, "include a partial last window"] = False
-
-    def ceil(self, x: TensorType) -> bool:
-        """Return whether a partial last window counts. Raises SignatureError if it could be empty."""
-        for kernel, stride, padding in zip(*self.windows(x), strict=True):
-            if self.ceil_mode and kernel < stride + padding:
-                message = f"with ceil_mode the last window could be empty: kernel {kernel} is below {stride + padding}"
-                raise SignatureError(message, field="ceil_mode", hint="kernel must be at least stride + padding")
-        return self.ceil_mode
-
 
 @component("max_pool1d", "x")
-class MaxPool1d(WindowMax):
+class MaxPool1d(WindowPool):
     """y[i] = max over k < kernel of x[stride·i + k − padding], where x is −∞ outside.
 
     x: [batch, channels, length] → y: [batch, channels, (length + 2·padding − kernel) // stride + 1], rounded up with
@@ -100,12 +38,14 @@ class MaxPool1d(WindowMax):
         """Return torch.nn.MaxPool2d on an image of one row: torch.nn.MaxPool1d exports for a single length only."""
         from stackc.modules.image import MaxPool1d
 
+        if self.padding == "same":
+            return self.maximum(x, MaxPool1d)
         (kernel,), (stride,), (padding,) = self.windows(x)
         return construct(MaxPool1d, (1, kernel), (1, stride), (0, padding), ceil_mode=self.ceil_mode)
 
 
 @component("max_pool2d", "x")
-class MaxPool2d(WindowMax):
+class MaxPool2d(WindowPool):
     """y[i, j] = max over k, l < kernel of x[stride·i + k − padding, stride·j + l − padding], where x is −∞ outside.
 
     x: [batch, channels, height, width] → y: [batch, channels, (height + 2·padding − kernel) // stride + 1, the same for
@@ -116,15 +56,32 @@ class MaxPool2d(WindowMax):
         """Return torch.nn.MaxPool2d."""
         from torch import nn
 
-        kernel, stride, padding = (plain(value, x, "kernel") for value in self.windows(x))
-        return construct(nn.MaxPool2d, kernel, None if stride == kernel else stride, padding, ceil_mode=self.ceil_mode)
+        return self.maximum(x, nn.MaxPool2d)
+
+
+@component("max_pool3d", "x")
+class MaxPool3d(WindowPool):
+    """y[h, i, j] = max_pool2d with a depth axis before height and width, for volumes and videos.
+
+    x: [batch, channels, depth, height, width] → y: [batch, channels, (depth + 2·padding − kernel) // stride + 1, the
+    same for height and width], rounded up with ceil_mode.
+    """
+
+    rank: ClassVar[int] = 5
+
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
+        """Return torch.nn.MaxPool3d."""
+        from torch import nn
+
+        return self.maximum(x, nn.MaxPool3d)
 
 
 @component("avg_pool1d", "x")
-class AvgPool1d(WindowPool):
-    """y[i] = mean over k < kernel of x[stride·i + k − padding], where x is 0 outside.
+class AvgPool1d(WindowMean):
+    """y[i] = mean over k < kernel of x[stride·i + k − padding], where x is 0 outside, or left out of the mean.
 
-    x: [batch, channels, length] → y: [batch, channels, (length + 2·padding − kernel) // stride + 1].
+    x: [batch, channels, length] → y: [batch, channels, (length + 2·padding − kernel) // stride + 1], rounded up with
+    ceil_mode. What a partial last window has beyond the padding never counts.
     """
 
     rank: ClassVar[int] = 3
@@ -133,33 +90,48 @@ class AvgPool1d(WindowPool):
         """Return torch.nn.AvgPool1d."""
         from torch import nn
 
-        (kernel,), (stride,), (padding,) = self.windows(x)
-        return construct(nn.AvgPool1d, kernel, stride, padding)
+        return self.mean(x, nn.AvgPool1d)
 
 
 @component("avg_pool2d", "x")
-class AvgPool2d(WindowPool):
+class AvgPool2d(WindowMean):
     """y[i, j] = mean over k, l < kernel of x[stride·i + k − padding, stride·j + l − padding], where x is 0 outside.
 
-    x: [batch, channels, height, width] → y: [batch, channels, (height + 2·padding − kernel) // stride + 1, the same for
-    width]. LeCun et al. 1989.
+    With `count_include_pad: false` what is outside is left out of the mean; what a partial last window has beyond the
+    padding never counts. x: [batch, channels, height, width] → y: [batch, channels,
+    (height + 2·padding − kernel) // stride + 1, the same for width], rounded up with ceil_mode. LeCun et al. 1989.
     """
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """Return torch.nn.AvgPool2d."""
         from torch import nn
 
-        kernel, stride, padding = (plain(value, x, "kernel") for value in self.windows(x))
-        return construct(nn.AvgPool2d, kernel, None if stride == kernel else stride, padding)
+        return self.mean(x, nn.AvgPool2d)
 
 
-@component("adaptive_avg_pool2d", "x")
-class AdaptiveAvgPool2d(Component):
-    """y[i, j] = the mean of x over part (i, j) of the image, split into size · size equal parts.
+@component("avg_pool3d", "x")
+class AvgPool3d(WindowMean):
+    """y[h, i, j] = avg_pool2d with a depth axis before height and width, for volumes and videos.
 
-    x: [batch, channels, height, width] → y: [batch, channels, size, size], or a size for each axis. If size does not
-    divide height and width, which must then be numbers, part i goes from ⌊i·height / size⌋ to ⌈(i + 1)·height / size⌉.
+    x: [batch, channels, depth, height, width] → y: [batch, channels, (depth + 2·padding − kernel) // stride + 1, the
+    same for height and width], rounded up with ceil_mode.
     """
+
+    rank: ClassVar[int] = 5
+    fits_inside: ClassVar[bool] = True
+
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
+        """Return torch.nn.AvgPool3d."""
+        from torch import nn
+
+        return self.mean(x, nn.AvgPool3d)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptivePool(Component):
+    """The base class of pooling over a fixed number of parts of every axis, whatever its size."""
+
+    rank: ClassVar[int] = 4
 
     size: Annotated[Sizes, "the number of parts along each axis"]
 
@@ -168,70 +140,164 @@ class AdaptiveAvgPool2d(Component):
     def signature(self, x: TensorType) -> Signature:
         """Return the type with one position per part."""
         require_float(x)
-        require_channels_first(x, 4)
-        sizes = pair(self.size, x, "size")
-        for name, whole, parts in zip(AXES[4], x.shape[2:], sizes, strict=True):
-            if not self._fixed(x) and whole.exactly(parts) is None:
-                contract = f"{{multiple_of: {parts}}}"
-                hint = f"declare it in the contract: `dims: {{{', '.join(whole.symbols())}: {contract}}}`"
-                message = f"size {parts} does not divide the {name} {whole}"
-                raise SignatureError(message, code="T202", field="size", hint=hint if whole.symbols() else None)
-        return Signature((x.with_shape(*x.shape[:2], *sizes),))
+        require_channels_first(x, self.rank)
+        return Signature((x.with_shape(*x.shape[:2], *per_axis(self.size, x, "size")),))
+
+    def equal_parts(self, x: TensorType) -> bool:
+        """Return whether sizes known only at run time are multiples of the number of parts."""
+        sizes = [*zip(x.shape[2:], per_axis(self.size, x, "size"), strict=True)]
+        unknown = any(whole.constant is None for whole, _ in sizes)
+        return unknown and all(whole.exactly(parts) is not None for whole, parts in sizes)
+
+
+@component("adaptive_avg_pool1d", "x")
+class AdaptiveAvgPool1d(AdaptivePool):
+    """y[i] = the mean of x from ⌊i·length / size⌋ to ⌈(i + 1)·length / size⌉, for any length.
+
+    x: [batch, channels, length] → y: [batch, channels, size].
+    """
+
+    rank: ClassVar[int] = 3
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
-        """Return torch.nn.AdaptiveAvgPool2d, or means of equal parts if sizes are known only at run time."""
-        from torch import nn
+        """Return torch.nn.AdaptiveAvgPool1d, whose parts an export computes from the size."""
+        from stackc.modules.adaptive import AdaptiveAvgPool1d
 
-        from stackc.modules.image import MeanOfParts
-
-        sizes = pair(self.size, x, "size")
-        if self._fixed(x):
-            return construct(nn.AdaptiveAvgPool2d, plain(self.size, x, "size"))
-        return construct(MeanOfParts, *sizes)
-
-    def _fixed(self, x: TensorType) -> bool:
-        return all(size.constant is not None for size in x.shape[2:])
+        (size,) = per_axis(self.size, x, "size")
+        return construct(AdaptiveAvgPool1d, size)
 
 
+@component("adaptive_avg_pool2d", "x")
+class AdaptiveAvgPool2d(AdaptivePool):
+    """y[i, j] = the mean of x over part (i, j) of the image, split into size · size parts.
+
+    x: [batch, channels, height, width] → y: [batch, channels, size, size], or a size for each axis. Part i goes from
+    ⌊i·height / size⌋ to ⌈(i + 1)·height / size⌉; parts overlap where size does not divide the height. He et al. 2015,
+    arXiv:1406.4729.
+    """
+
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
+        """Return torch.nn.AdaptiveAvgPool2d, or means of equal parts; an export computes others from the sizes."""
+        from stackc.modules.adaptive import AdaptiveAvgPool2d, MeanOfParts
+
+        if self.equal_parts(x):
+            return construct(MeanOfParts, *pair(self.size, x, "size"))
+        return construct(AdaptiveAvgPool2d, plain(self.size, x, "size"))
+
+
+@component("adaptive_max_pool1d", "x")
+class AdaptiveMaxPool1d(AdaptivePool):
+    """y[i] = the maximum of x from ⌊i·length / size⌋ to ⌈(i + 1)·length / size⌉, for any length.
+
+    x: [batch, channels, length] → y: [batch, channels, size].
+    """
+
+    rank: ClassVar[int] = 3
+
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
+        """Return torch.nn.AdaptiveMaxPool1d, whose parts an export computes from the size."""
+        from stackc.modules.adaptive import AdaptiveMaxPool1d
+
+        (size,) = per_axis(self.size, x, "size")
+        return construct(AdaptiveMaxPool1d, size)
+
+
+@component("adaptive_max_pool2d", "x")
+class AdaptiveMaxPool2d(AdaptivePool):
+    """y[i, j] = the maximum of x over part (i, j) of the image, split into size · size parts as adaptive_avg_pool2d.
+
+    x: [batch, channels, height, width] → y: [batch, channels, size, size], or a size for each axis. He et al. 2015,
+    arXiv:1406.4729.
+    """
+
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
+        """Return torch.nn.AdaptiveMaxPool2d, whose parts an export computes from the sizes."""
+        from stackc.modules.adaptive import AdaptiveMaxPool2d
+
+        return construct(AdaptiveMaxPool2d, plain(self.size, x, "size"))
+
+
+@dataclass(frozen=True, kw_only=True)
 class GlobalPool(Component):
     """The base class of pooling over all positions."""
+
+    keepdim: Annotated[bool, "keep the axes of positions with size 1"] = False
 
     pointwise_axes = leading(2)
 
     def signature(self, x: TensorType) -> Signature:
-        """Return the type without the axes of positions."""
+        """Return the type without the axes of positions, or with size 1 there."""
         require_float(x)
         if x.rank < 3:
             raise SignatureError(f"expects [batch, channels, ...positions], got {x}", port="x")
-        return Signature((x.with_shape(*x.shape[:2]),))
+        return Signature((x.with_shape(*x.shape[:2], *[1] * ((x.rank - 2) * self.keepdim)),))
 
 
 @component("global_avg_pool", "x")
 class GlobalAvgPool(GlobalPool):
     """y[c] = the mean of x[c] over all positions.
 
-    x: [batch, channels, ...positions] → y: [batch, channels]. Lin, Chen, Yan 2013, arXiv:1312.4400.
+    x: [batch, channels, ...positions] → y: [batch, channels], or [batch, channels, 1, ...] with keepdim.
+    Lin, Chen, Yan 2013, arXiv:1312.4400.
     """
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """Return the mean as a module."""
         from stackc.modules.image import GlobalAvgPool
 
-        return construct(GlobalAvgPool)
+        return construct(GlobalAvgPool, self.keepdim)
 
 
 @component("global_max_pool", "x")
 class GlobalMaxPool(GlobalPool):
     """y[c] = the maximum of x[c] over all positions.
 
-    x: [batch, channels, ...positions] → y: [batch, channels].
+    x: [batch, channels, ...positions] → y: [batch, channels], or [batch, channels, 1, ...] with keepdim.
     """
 
     def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
         """Return the maximum as a module."""
         from stackc.modules.image import GlobalMaxPool
 
-        return construct(GlobalMaxPool)
+        return construct(GlobalMaxPool, self.keepdim)
+
+
+Positive = Annotated[float, Range(minimum=2.0**-126)]
+
+
+@component("normalize", "x")
+class Normalize(Component):
+    """y[c] = (scale·x[c] − mean[c]) / std[c], with constants that are not learned: the preprocessing of images.
+
+    x: [..., channels, ...] → y: the same. `scale: 1/255` takes bytes to numbers from 0 to 1.
+    """
+
+    mean: Annotated[float | tuple[float, ...], "what is subtracted: one number, or one for each channel"] = 0.0
+    std: Annotated[Positive | tuple[Positive, ...], "what is divided by: one number, or one for each channel"] = 1.0
+    scale: Annotated[float, "what x is multiplied by first"] = 1.0
+    axis: Annotated[int, "the axis of the channels, counted from 0, or from the end if negative"] = 1
+
+    def pointwise_axes(self, x: TensorType) -> tuple[Axes, ...]:
+        """Return all axes, but the channels if they have numbers of their own."""
+        differs = isinstance(self.mean, tuple) or isinstance(self.std, tuple)
+        return except_along(lambda self, x: (axis_of(self.axis, x),) if differs else ())(self, x)
+
+    def signature(self, x: TensorType) -> Signature:
+        """Return the same type."""
+        require_float(x)
+        axis = axis_of(self.axis, x)
+        for name, numbers in (("mean", self.mean), ("std", self.std)):
+            if isinstance(numbers, tuple) and x.shape[axis] != len(numbers):
+                message = f"{name} has {len(numbers)} numbers, but axis {self.axis} of {x} has {x.shape[axis]} channels"
+                raise SignatureError(message, field=name)
+        return Signature((x,))
+
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
+        """Return the normalization as a module."""
+        from stackc.modules.image import Normalize
+
+        behind = x.rank - 1 - axis_of(self.axis, x)
+        return construct(Normalize, self.mean, self.std, self.scale, behind)
 
 
 @component("upsample", "x")

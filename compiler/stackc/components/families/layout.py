@@ -5,13 +5,19 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING, Annotated
 
-from stackc.components.axes import exchanged, inserted, rearranged, replaced
+from stackc.components.axes import exchanged, inserted, pointwise, rearranged, replaced
 from stackc.components.base import Component, Limit, Port, Signature, SignatureError, axis_of
 from stackc.components.construction import ConstructorCall, construct
-from stackc.components.fields import Range, Size
+from stackc.components.fields import Range
 from stackc.components.registry import component
-from stackc.components.size_checks import at_least_one, read_off_all, require_entries, sizes_text
-from stackc.components.size_expressions import Extent, without_floors, written
+from stackc.components.size_checks import (
+    at_least_one,
+    read_off_all,
+    require_entries,
+    sizes_text,
+    slice_limits,
+)
+from stackc.components.size_expressions import Extent, written
 from stackc.core.types import Dim, TensorType, product
 
 if TYPE_CHECKING:
@@ -32,6 +38,7 @@ class Flatten(Component):
     end: Annotated[int, "the last axis to join"] = -1
 
     pointwise_axes = rearranged(lambda self, x: replaced(x, self.start, 1, end=self.end))
+    empty_axes = pointwise
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type with the product of the sizes in place of the axes."""
@@ -62,6 +69,7 @@ class Unflatten(Component):
     size: Annotated[Extent | tuple[Extent, ...], "the size of each new axis except the first, divisors of that of x"]
 
     pointwise_axes = rearranged(lambda self, x: replaced(x, self.axis, 1 + len(self._sizes())))
+    empty_axes = pointwise
 
     def signature(self, x: TensorType, like: TensorType | None = None) -> Signature:
         """Return the type with several axes in place of one."""
@@ -148,6 +156,7 @@ class Squeeze(Component):
     axis: Axis = -1
 
     pointwise_axes = rearranged(lambda self, x: replaced(x, self.axis, 0))
+    empty_axes = pointwise
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type without the axis."""
@@ -178,6 +187,7 @@ class Unsqueeze(Component):
     axis: Annotated[int, "the position of the new axis in y, counted from 0, or from the end if negative"] = -1
 
     pointwise_axes = rearranged(lambda self, x: inserted(x, self.axis))
+    empty_axes = pointwise
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type with one more axis of size 1."""
@@ -206,6 +216,7 @@ class Transpose(Component):
     axis1: Annotated[int, "the other axis"] = 2
 
     pointwise_axes = rearranged(lambda self, x: exchanged(x, self.axis0, self.axis1))
+    empty_axes = pointwise
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type with two sizes exchanged."""
@@ -236,6 +247,7 @@ class Permute(Component):
     order: Annotated[tuple[int, ...], "for each axis of y the axis of x, counted from 0, or from the end if negative"]
 
     pointwise_axes = rearranged(lambda self, x: self._axes(x))
+    empty_axes = pointwise
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type with its sizes in that order."""
@@ -270,6 +282,7 @@ class Select(Component):
     index: Annotated[int, "the entry, counted from 0, or from the end if negative"] = 0
 
     pointwise_axes = rearranged(lambda self, x: replaced(x, self.axis, 0))
+    empty_axes = pointwise
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type without the axis."""
@@ -295,29 +308,24 @@ class Slice(Component):
     """y = x[..., start : start + size, ...]: consecutive entries of an axis.
 
     x: [..., n, ...] with n ≥ start + size → y: [..., size, ...], by default all from start on: [..., n − start, ...].
-    `axis: 1, start: 1` drops the first entry of a sequence, `axis: 1, size: seq - 1` the last. `like` is any tensor
-    that has the dims named in the size.
+    A negative size leaves out as many entries at the end: `axis: 1, start: 1` drops the first entry of a sequence,
+    `axis: 1, size: -1` the last. `like` is any tensor that has the dims named in the size.
     """
 
     axis: Axis = -1
     start: Annotated[int, "the first entry, counted from 0, or from the end if negative"] = 0
-    size: Annotated[Extent | None, "the number of entries; by default all from start on"] = None
+    size: Annotated[int | Dim | None, "the number of entries; -n for all but the last n; by default all"] = None
 
     pointwise_axes = rearranged(lambda self, x: replaced(x, self.axis, 1))
+    empty_axes = pointwise
 
     def signature(self, x: TensorType, like: TensorType | None = None) -> Signature:
         """Return the type with `size` in place of the size of the axis."""
         axis, size = axis_of(self.axis, x), self._size(x)
+        if self.size == 0:
+            raise SignatureError("size is 0, which leaves no entry", field="size", hint="omit it to take all entries")
 
-        if self.size is None:
-            needed = self.start + 1 if self.start >= 0 else -self.start
-            limits = [Limit(x.shape[axis], f"it takes the entries from {self.start} on", minimum=needed)]
-            require_entries(x.shape[axis], needed, x, "start")
-        elif size.constant is not None:
-            limits = self._enough_entries(size.constant, x.shape[axis], x)
-        else:
-            limits = [*at_least_one([size]), self._remaining_entries(size, x.shape[axis], x)]
-
+        limits = slice_limits(self.start, size, self._omitted, self.axis, x)
         read_off_all((self._requested(x),), x, like, "size")
         return Signature((x.with_shape(*x.shape[:axis], size, *x.shape[axis + 1 :]),), limits=tuple(limits))
 
@@ -330,60 +338,58 @@ class Slice(Component):
 
     def expression(self, x: str, like: str | None = None) -> str:
         """Return a call of Tensor.narrow."""
-        if self.size is None and self.start < 0:
-            return f"{x}.narrow({self.axis}, {self.start}, {-self.start})"
-        left = f"{x}.shape[{self.axis}]" + (f" - {self.start}" if self.start else "")
-        size = left if self.size is None else written(self.size, *filter(None, (x, like)))
+        omitted = self._omitted
+        if omitted is None:
+            size = written(self.size or 0, *filter(None, (x, like)))
+        elif self.start < 0:
+            size = str(-self.start - omitted)
+        else:
+            size = f"{x}.shape[{self.axis}]" + (f" - {self.start + omitted}" if self.start + omitted else "")
         return f"{x}.narrow({self.axis}, {self.start}, {size})"
 
+    @property
+    def _omitted(self) -> int | None:
+        """How many entries at the end of the axis are left out; None if the size says how many are taken."""
+        if self.size is None:
+            return 0
+        size = Dim.of(self.size).constant
+        return -size if size is not None and size < 0 else None
+
     def _size(self, x: TensorType) -> Dim:
-        if self.size is not None:
-            return Dim.of(self.size)
-        return x.shape[axis_of(self.axis, x)] - self.start if self.start >= 0 else Dim.of(-self.start)
+        if self._omitted is None:
+            return Dim.of(self.size or 0)
+        end = x.shape[axis_of(self.axis, x)] if self.start >= 0 else Dim.of(0)
+        return end - self.start - self._omitted
 
     def _requested(self, x: TensorType) -> int | Dim:
         """Return the size of y along the axis, as an int if it is a number."""
         size = self._size(x)
         return size if size.constant is None else size.constant
 
-    def _enough_entries(self, size: int, entries: Dim, x: TensorType) -> list[Limit]:
-        """Return the limit that the axis has enough entries for a constant size. Raises SignatureError if not."""
-        if self.start < 0 < self.start + size:
-            raise SignatureError(f"{size} entries from {self.start} on extend beyond the end", field="size")
-        needed = self.start + size if self.start >= 0 else -self.start
-        require_entries(entries, needed, x, "size")
-        return [Limit(entries, f"it takes {size} entries from {self.start} on", minimum=needed)]
-
-    def _remaining_entries(self, size: Dim, entries: Dim, x: TensorType) -> Limit:
-        """Return the limit that the entries after a size with dims number at least 0.
-
-        Raises SignatureError unless their number is a constant or grows with the dims.
-        """
-        rest = without_floors(entries - self.start - size if self.start >= 0 else Dim.of(-self.start) - size)
-        if any(monomial and coefficient < 0 for monomial, coefficient in rest.terms) or (rest.constant or 0) < 0:
-            message = f"{size} entries from {self.start} on may exceed the {entries} of axis {self.axis} of {x}"
-            raise SignatureError(message, field="size")
-        return Limit(rest, f"it takes {size} entries from {self.start} on, of {entries}", minimum=0)
-
 
 @component("split", "x", outputs=("y", "rest"))
 class Split(Component):
     """y = x[..., : size, ...] and rest = x[..., size :, ...]: an axis split in two parts.
 
-    x: [..., n, ...] with n > size → y: [..., size, ...], rest: [..., n − size, ...].
+    x: [..., n, ...] with n > size → y: [..., size, ...], rest: [..., n − size, ...]. A size of −m leaves m to the rest.
     """
 
     axis: Axis = -1
-    size: Annotated[Size, "the number of entries in y"]
+    size: Annotated[int, "the number of entries in y; -n for all but the last n"]
 
     pointwise_axes = rearranged(lambda self, x: replaced(x, self.axis, 1), outputs=2)
+    empty_axes = pointwise
 
     def signature(self, x: TensorType) -> Signature:
         """Return the types of both parts."""
-        axis = axis_of(self.axis, x)
-        require_entries(x.shape[axis], self.size + 1, x, "size")
-        limits = (Limit(x.shape[axis], f"it needs an entry after the first {self.size}", minimum=self.size + 1),)
-        sizes = (Dim.of(self.size), x.shape[axis] - self.size)
+        axis, count = axis_of(self.axis, x), abs(self.size)
+        if not count:
+            raise SignatureError("size is 0, which leaves no entry in y", field="size")
+        require_entries(x.shape[axis], count + 1, x, "size")
+        beside = "after the first" if self.size > 0 else "before the last"
+        limits = (Limit(x.shape[axis], f"it needs an entry {beside} {count}", minimum=count + 1),)
+        sizes = (Dim.of(count), x.shape[axis] - count)
+        sizes = sizes if self.size > 0 else sizes[::-1]
         parts = (x.with_shape(*x.shape[:axis], size, *x.shape[axis + 1 :]) for size in sizes)
         return Signature(tuple(parts), limits=limits)
 

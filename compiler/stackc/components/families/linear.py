@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from stackc.components.axes import everywhere, except_along, last
+from stackc.components.axes import everywhere, except_along, last, pointwise
 from stackc.components.base import Component, Signature, SignatureError, axis_of, features_of, fixed, require_float
 from stackc.components.construction import ConstructorCall, construct, nested
 from stackc.components.fields import Probability, Size
@@ -14,7 +14,7 @@ from stackc.core.types import Dim, TensorType, product, shape
 if TYPE_CHECKING:
     from torch import nn
 
-Activation = Literal["gelu", "gelu_tanh", "relu", "silu", "sigmoid", "tanh"]
+Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "relu", "silu", "sigmoid", "tanh"]
 
 
 def linear_parameters(inputs: int, outputs: int, bias: bool, dtype: str, prefix: str = "") -> dict[str, TensorType]:
@@ -39,6 +39,7 @@ class Linear(Component):
     bias: Annotated[bool, "learn a bias b"] = True
 
     pointwise_axes = except_along(last)
+    empty_axes = pointwise
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type with `out` as its last axis; weight [out, features], bias [out]."""
@@ -64,6 +65,7 @@ class Scale(Component):
     offset: Annotated[float, "the number added to every element"] = 0.0
 
     pointwise_axes = everywhere
+    empty_axes = pointwise
 
     def signature(self, x: TensorType) -> Signature:
         """Return the same type."""
@@ -97,6 +99,7 @@ class LearnedScale(Component):
     exponential: Annotated[bool, "learn the logarithm of the factor"] = False
 
     pointwise_axes = except_along(lambda self, x: (axis_of(self.axis, x),) if self.per == "feature" else ())
+    empty_axes = pointwise
 
     def signature(self, x: TensorType) -> Signature:
         """Return the same type; weight [features], or []."""
@@ -139,6 +142,7 @@ class Mlp(Component):
     gated: Annotated[bool, "multiply by a third layer, which takes over the activation"] = False
 
     pointwise_axes = except_along(last)
+    empty_axes = pointwise
 
     def signature(self, x: TensorType) -> Signature:
         """Return the type with `out` as its last axis; `up`, `down` and, if gated, `gate` are linear layers."""
@@ -173,11 +177,15 @@ class Mlp(Component):
     def _activation(self) -> ConstructorCall[nn.Module]:
         from torch import nn
 
+        from stackc.modules.activation import QuickGELU
+
         match self.activation:
             case "gelu":
                 return construct(nn.GELU)
             case "gelu_tanh":
                 return construct(nn.GELU, "tanh")
+            case "quick_gelu":
+                return construct(QuickGELU)
             case "relu":
                 return construct(nn.ReLU)
             case "silu":

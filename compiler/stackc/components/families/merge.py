@@ -9,20 +9,20 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated
 
-from stackc.components.axes import everywhere, except_along, last
+from stackc.components.axes import any_axis, everywhere, except_along, last, pointwise
 from stackc.components.base import (
-    NO_CAST,
+    BYTES,
     Component,
     Port,
     Signature,
     SignatureError,
     axis_of,
+    cast_hint,
     features_of,
     require_float,
 )
 from stackc.components.construction import ConstructorCall, construct
 from stackc.components.families.linear import linear_flops, linear_parameters
-from stackc.components.fields import Size
 from stackc.components.registry import component
 from stackc.core.types import Dim, Shape, TensorType, equating_multiple
 
@@ -46,6 +46,7 @@ class Identity(Component):
     """
 
     pointwise_axes = everywhere
+    empty_axes = pointwise
 
     def signature(self, x: TensorType) -> Signature:
         """Return the same type."""
@@ -70,7 +71,9 @@ class Add(Component):
     He et al. 2015, arXiv:1512.03385, and the stacking component h = h₁ + h₂ + … + h_N.
     """
 
+    is_commutative = True
     pointwise_axes = everywhere
+    empty_axes = pointwise
 
     def signature(self, *x: TensorType) -> Signature:
         """Return the broadcast type."""
@@ -95,7 +98,9 @@ class Mul(Component):
     x: [...] each → y: their shapes broadcast.
     """
 
+    is_commutative = True
     pointwise_axes = everywhere
+    empty_axes = pointwise
 
     def signature(self, *x: TensorType) -> Signature:
         """Return the broadcast type."""
@@ -120,7 +125,9 @@ class Mean(Component):
     x: [...] each → y: their shapes broadcast.
     """
 
+    is_commutative = True
     pointwise_axes = everywhere
+    empty_axes = pointwise
 
     def signature(self, *x: TensorType) -> Signature:
         """Return the broadcast type."""
@@ -146,6 +153,7 @@ class WeightedSum(Component):
     """
 
     pointwise_axes = everywhere
+    empty_axes = pointwise
 
     def signature(self, *x: TensorType) -> Signature:
         """Return the broadcast type; weight [inputs], gamma []."""
@@ -165,12 +173,10 @@ class GatedSum(Component):
     """y = Σᵢ gᵢ·branchᵢ with g = softmax(W·x + b): x decides the weight of each branch at each position.
 
     x: [..., features], branch: [..., n] each, with the axes of x except the last → y: [..., n]. The mixture of experts
-    of Jacobs et al. 1991, with all experts active. With `top_k`, g is the softmax over the k largest entries of
-    W·x + b, and 0 for all others: Shazeer et al. 2017, arXiv:1701.06538, without noise; all branches still run.
+    of Jacobs et al. 1991, with all experts active; top_k_mask and routed_sum choose among them.
     """
 
     bias: Annotated[bool, "learn the bias b"] = True
-    top_k: Annotated[Size | None, "the number of branches that each position uses; by default all"] = None
 
     pointwise_axes = except_along(last)
 
@@ -178,25 +184,14 @@ class GatedSum(Component):
         """Return the type that the branches share; `gate` has the parameters of a linear from features to branches."""
         require_floats((x, *branch))
         parameters = linear_parameters(features_of(x), len(branch), self.bias, x.dtype, "gate.")
-        if self.top_k is not None and self.top_k > len(branch):
-            raise SignatureError(f"top_k {self.top_k} exceeds the number of branches, {len(branch)}", field="top_k")
-
-        first, *others = branch
-        for other in others:
-            if (other.dtype, other.shape) != (first.dtype, first.shape):
-                raise SignatureError(f"expects branches of one type, got {first} and {other}", port="branch")
-        if (first.dtype, first.shape[:-1]) != (x.dtype, x.shape[:-1]):
-            expected = f"{x.dtype}[{', '.join([*map(str, x.shape[:-1]), '…'])}]"
-            raise SignatureError(f"expects branches {expected} for a gate of {x}, got {first}", port="branch")
-
-        return Signature((first,), parameters, flops=linear_flops(x, len(branch)))
+        require_branches(x, branch)
+        return Signature((branch[0],), parameters, flops=linear_flops(x, len(branch)))
 
     def construction(self, x: TensorType, *branch: TensorType) -> ConstructorCall[nn.Module]:
         """Return a torch.nn.Linear, `gate`, and the weighted sum."""
         from stackc.modules.merge import GatedSum
 
-        top_k = self.top_k if self.top_k != len(branch) else None
-        return construct(GatedSum, features_of(x), len(branch), self.bias, top_k)
+        return construct(GatedSum, features_of(x), len(branch), self.bias)
 
 
 @component("concat", SEVERAL)
@@ -209,6 +204,7 @@ class Concat(Component):
     axis: Annotated[int, "the axis to concatenate along, counted from 0, or from the end if negative"] = -1
 
     pointwise_axes = except_along(lambda self, x: (axis_of(self.axis, x),))
+    empty_axes = any_axis
 
     def signature(self, *x: TensorType) -> Signature:
         """Return the type with the sum of the sizes along the axis."""
@@ -236,6 +232,17 @@ class Concat(Component):
     def expression(self, *x: str) -> str:
         """Return torch.cat."""
         return f"torch.cat(({', '.join(x)}{',' * (len(x) == 1)}), dim={self.axis})"
+
+
+def require_branches(x: TensorType, branch: tuple[TensorType, ...]) -> None:
+    """Raise SignatureError unless the branches have one type, with the axes of x except the last."""
+    first, *others = branch
+    for other in others:
+        if (other.dtype, other.shape) != (first.dtype, first.shape):
+            raise SignatureError(f"expects branches of one type, got {first} and {other}", port="branch")
+    if (first.dtype, first.shape[:-1]) != (x.dtype, x.shape[:-1]):
+        expected = f"{x.dtype}[{', '.join([*map(str, x.shape[:-1]), '…'])}]"
+        raise SignatureError(f"expects branches {expected} for a gate of {x}, got {first}", port="branch")
 
 
 def _equating_contract(left: TensorType, right: TensorType, joined: int | None = None) -> str | None:
@@ -269,16 +276,18 @@ def require_floats(x: tuple[TensorType, ...]) -> None:
 
 
 def require_numbers(x: tuple[TensorType, ...]) -> None:
-    """Raise SignatureError (T203) if the elements of one are booleans."""
+    """Raise SignatureError (T203) if the elements of one are booleans or bytes."""
     for t in x:
-        if t.dtype == "bool":
-            raise SignatureError(f"expects numbers, got {t}", code="T203", port="x")
+        if t.dtype in ("bool", *BYTES):
+            raise SignatureError(f"expects numbers, got {t}", code="T203", port="x", hint=cast_hint())
 
 
 def _require_same_dtype(x: tuple[TensorType, ...]) -> None:
     for other in x[1:]:
         if other.dtype != x[0].dtype:
-            hint = NO_CAST if {x[0].is_float, other.is_float} == {True, False} else None
+            whole = next((t for t in (x[0], other) if not t.is_float), other)
+            mixed = x[0].is_float != other.is_float
+            hint = cast_hint(str(whole)) if mixed else f"put `cast` before one of them, with `dtype: {x[0].dtype}`"
             message = f"expects a single element type, got {x[0]} and {other}"
             raise SignatureError(message, code="T203", port="x", hint=hint)
 

@@ -2,14 +2,14 @@
 
 `axis` is the feature (channel) axis. layer_norm and rms_norm compute statistics over it, at each position; batch_norm
 and instance_norm over all other axes, with and without the batch axis; group_norm over groups of features and all axes
-except the batch.
+except the batch; dynamic_tanh computes none.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from stackc.components.axes import except_along, leading
+from stackc.components.axes import except_along, leading, pointwise
 from stackc.components.base import (
     Limit,
     Signature,
@@ -99,6 +99,7 @@ class LayerNorm(TypePreserving):
     bias: Annotated[bool, "learn a bias in addition to the weight"] = True
 
     pointwise_axes = except_along(lambda self, x: _feature_axes(self.axis, x))
+    empty_axes = pointwise
 
     def signature(self, x: TensorType) -> Signature:
         """Return the same type; weight and bias [features], or [f₁, f₂, …]."""
@@ -122,20 +123,30 @@ class LayerNorm(TypePreserving):
 
 @component("rms_norm", "x")
 class RmsNorm(TypePreserving):
-    """y = x / √(mean(x²) + eps) · weight, with the mean over the feature axes at each position.
+    """y = x / √(mean(x²) + eps) · (offset + weight), with the mean over the feature axes at each position.
 
-    x: [..., features], or features on any axes → y: the same. Zhang, Sennrich 2019, arXiv:1910.07467.
+    x: [..., features], or features on any axes → y: the same. Zhang, Sennrich 2019, arXiv:1910.07467; with an offset
+    of 1 as in Gemma, arXiv:2403.08295.
     """
 
     axis: Axes = None
     eps: Annotated[Epsilon, "added to the mean square before the root"] = 1e-6
     affine: Annotated[bool, "learn the weight"] = True
+    offset: Annotated[float, "added to the weight: 1 if the checkpoint stores the weight less one"] = 0.0
 
     pointwise_axes = except_along(lambda self, x: _feature_axes(self.axis, x))
+    empty_axes = pointwise
 
     def signature(self, x: TensorType) -> Signature:
         """Return the same type; weight [features], or [f₁, f₂, …]."""
         require_float(x)
+        if self.offset and not self.affine:
+            raise SignatureError(
+                "offset has no meaning without a weight",
+                code="T208",
+                field="offset",
+                hint="remove `affine: false`, or the offset",
+            )
         size = _sizes(x, _feature_axes(self.axis, x))
         return Signature((x,), _vectors(size, x.dtype, "weight") if self.affine else {})
 
@@ -143,13 +154,42 @@ class RmsNorm(TypePreserving):
         """Return torch.nn.RMSNorm, between transpositions if the feature axes are not the last."""
         from torch import nn
 
-        from stackc.modules.norm import RMSNormAlong
+        from stackc.modules.norm import OffsetRMSNorm, RMSNormAlong
 
         axes = _feature_axes(self.axis, x)
         size = _sizes(x, axes)
-        if _is_last(axes, x):
-            return construct(nn.RMSNorm, size if len(size) > 1 else size[0], self.eps, self.affine)
-        return construct(RMSNormAlong, axes, size, self.eps, self.affine)
+        if not _is_last(axes, x):
+            return construct(RMSNormAlong, axes, size, self.eps, self.affine, self.offset)
+        if self.offset:
+            return construct(OffsetRMSNorm, size, self.eps, self.affine, self.offset)
+        return construct(nn.RMSNorm, size if len(size) > 1 else size[0], self.eps, self.affine)
+
+
+@component("dynamic_tanh", "x")
+class DynamicTanh(TypePreserving):
+    """y = tanh(alpha · x) · weight + bias, which replaces a normalization without computing any statistics.
+
+    alpha is one learned number, weight and bias are learned for each feature. x: [..., features], or features on
+    another axis → y: the same. DyT: Zhu et al. 2025, arXiv:2503.10622.
+    """
+
+    axis: Axis = None
+    initial: Annotated[float, "the initial alpha"] = 0.5
+
+    pointwise_axes = except_along(lambda self, x: _feature_axes(self.axis, x))
+
+    def signature(self, x: TensorType) -> Signature:
+        """Return the same type; alpha [1], weight and bias [features]."""
+        require_float(x)
+        (size,) = _sizes(x, _feature_axes(self.axis, x))
+        return Signature((x,), _vectors(1, x.dtype, "alpha") | _vectors(size, x.dtype, "weight", "bias"))
+
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
+        """Return tanh, product and sum as a module."""
+        from stackc.modules.norm import DynamicTanh
+
+        (axis,) = _feature_axes(self.axis, x)
+        return construct(DynamicTanh, _features(x, axis), self.initial, behind=x.rank - 1 - axis)
 
 
 @component("batch_norm", "x")
@@ -266,3 +306,32 @@ class GroupNorm(TypePreserving):
         if axis == 1:
             return construct(nn.GroupNorm, self.groups, size, self.eps, self.affine)
         return construct(GroupNormAlong, axis, self.groups, size, self.eps, self.affine)
+
+
+@component("local_response_norm", "x")
+class LocalResponseNorm(TypePreserving):
+    """y[c] = x[c] / (k + alpha / size · Σ x[i]²)^beta, with the sum over the `size` channels around c, 0 outside.
+
+    An even size has one channel more before c than after it.
+    x: [batch, channels, ...] → y: the same. Krizhevsky, Sutskever, Hinton 2012, NIPS 25.
+    """
+
+    size: Annotated[Size, "the number of neighboring channels"]
+    alpha: Annotated[float, "the weight of their mean square"] = 1e-4
+    beta: Annotated[float, "the exponent"] = 0.75
+    k: Annotated[float, "added to the mean square before the power"] = 1.0
+
+    pointwise_axes = except_along(lambda self, x: (1,))
+
+    def signature(self, x: TensorType) -> Signature:
+        """Return the same type."""
+        require_float(x)
+        if x.rank < 3:
+            raise SignatureError(f"expects [batch, channels, positions, ...], got {x}", port="x")
+        return Signature((x,))
+
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
+        """Return torch.nn.LocalResponseNorm in operators that keep sizes symbolic."""
+        from stackc.modules.norm import LocalResponseNorm
+
+        return construct(LocalResponseNorm, self.size, self.alpha, self.beta, self.k)

@@ -1,4 +1,4 @@
-"""Sequence pooling, axis reductions, and L2 normalization."""
+"""Sequence pooling, axis reductions and choices, cumulative sums, and L2 normalization."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from stackc.components.base import (
     Signature,
     SignatureError,
     axes_of,
+    axis_of,
     require_float,
     require_layout,
     require_mask,
 )
 from stackc.components.construction import ConstructorCall, construct
+from stackc.components.families.merge import require_numbers
 from stackc.components.fields import Epsilon
 from stackc.components.registry import component
 from stackc.core.types import TensorType
@@ -215,3 +217,84 @@ class ReduceMin(Reduction):
     """
 
     torch_name: ClassVar[str] = "amin"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArgReduction(Component):
+    """The base class of choices of one entry along an axis."""
+
+    torch_name: ClassVar[str]
+
+    axis: Annotated[int, "the axis, counted from 0, or from the end if negative"] = -1
+    keepdim: Annotated[bool, "keep the axis with size 1"] = False
+
+    def pointwise_axes(self, x: TensorType) -> tuple[Axes, ...]:
+        """Return the axes that stay."""
+        declared = except_along if self.keepdim else without
+        return declared(lambda self, x: (axis_of(self.axis, x),))(self, x)
+
+    def signature(self, x: TensorType) -> Signature:
+        """Return the type without the axis, or with size 1 there, of whole numbers."""
+        require_numbers((x,))
+        axis = axis_of(self.axis, x)
+        kept = (1,) if self.keepdim else ()
+        y = x.with_shape(*x.shape[:axis], *kept, *x.shape[axis + 1 :])
+        return Signature((TensorType("int64", y.shape),))
+
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
+        """Return the choice as a module."""
+        from stackc.modules.pool import ArgReduction
+
+        return construct(ArgReduction, self.torch_name, self.axis, self.keepdim)
+
+    def expression(self, x: str) -> str:
+        """Return a method call of the tensor."""
+        return f"{x}.{self.torch_name}(dim={self.axis}{', keepdim=True' * self.keepdim})"
+
+
+@component("argmax", "x")
+class ArgMax(ArgReduction):
+    """y = the index of the largest x along an axis, the first of equal ones.
+
+    x: [..., n, ...] → y: [..., ...] whole numbers, or [..., 1, ...] with keepdim. torch.argmax, ONNX's ArgMax.
+    """
+
+    torch_name: ClassVar[str] = "argmax"
+
+
+@component("argmin", "x")
+class ArgMin(ArgReduction):
+    """y = the index of the smallest x along an axis, the first of equal ones.
+
+    x: [..., n, ...] → y: [..., ...] whole numbers, or [..., 1, ...] with keepdim. torch.argmin, ONNX's ArgMin.
+    """
+
+    torch_name: ClassVar[str] = "argmin"
+
+
+@component("cumsum", "x")
+class CumSum(Component):
+    """yᵢ = x₀ + x₁ + … + xᵢ along an axis.
+
+    x: [..., n, ...] → y: the same. torch.cumsum, ONNX's CumSum.
+    """
+
+    axis: Annotated[int, "the axis to sum along, counted from 0, or from the end if negative"] = -1
+
+    pointwise_axes = except_along(lambda self, x: (axis_of(self.axis, x),))
+
+    def signature(self, x: TensorType) -> Signature:
+        """Return the same type."""
+        require_numbers((x,))
+        axis_of(self.axis, x)
+        return Signature((x,))
+
+    def construction(self, x: TensorType) -> ConstructorCall[nn.Module]:
+        """Return torch.cumsum as a module."""
+        from stackc.modules.pool import CumSum
+
+        return construct(CumSum, self.axis)
+
+    def expression(self, x: str) -> str:
+        """Return a call of Tensor.cumsum, which keeps the element type."""
+        return f"{x}.cumsum(dim={self.axis}, dtype={x}.dtype)"

@@ -1,16 +1,17 @@
-"""Dot products, cosine similarity and matrix multiplication."""
+"""Dot products, cosine similarity, matrix multiplication, and sums of products by subscripts."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
-from stackc.components.axes import Axes, everywhere
+from stackc.components.axes import Axes, everywhere, pointwise
 from stackc.components.base import Component, Port, Signature, SignatureError, axis_of
 from stackc.components.construction import ConstructorCall, construct
 from stackc.components.families.merge import SEVERAL, broadcast, require_floats
 from stackc.components.fields import Epsilon
 from stackc.components.registry import component
-from stackc.core.types import TensorType, product
+from stackc.core.types import Dim, TensorType, product
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,6 +53,7 @@ class Dot(Component):
 
     axis: Axis = -1
 
+    is_commutative = True
     pointwise_axes = _without_vectors
 
     def signature(self, *x: TensorType) -> Signature:
@@ -79,6 +81,7 @@ class CosineSimilarity(Component):
     axis: Axis = -1
     eps: Annotated[Epsilon, "the smallest norm to divide by"] = 1e-8
 
+    is_commutative = True
     pointwise_axes = _without_vectors
 
     def signature(self, *x: TensorType) -> Signature:
@@ -100,6 +103,8 @@ class Matmul(Component):
     """
 
     transposed: Annotated[bool, "exchange the last two axes of `other`"] = False
+
+    empty_axes = pointwise
 
     def pointwise_axes(self, x: TensorType, other: TensorType) -> tuple[Axes, ...]:
         """Return the rows of x, the columns of `other`, and the axes of the pairs of matrices."""
@@ -139,3 +144,88 @@ class Matmul(Component):
     def expression(self, x: str, other: str) -> str:
         """Return the operator."""
         return f"{x} @ {other}.transpose(-2, -1)" if self.transposed else f"{x} @ {other}"
+
+
+@component("einsum", SEVERAL)
+class Einsum(Component):
+    """y = the sum of products that an equation of subscripts writes, as torch.einsum and ONNX have it.
+
+    `equation: "bid,bjd->bij"` is y[b, i, j] = Σ_d a[b, i, d]·c[b, j, d] for arrows from a and c, in written order: each
+    letter is an axis, letters without a place after `->` are summed over, a letter twice in one list is the diagonal.
+    x: one tensor for each list of letters → y: the axes after `->`.
+    """
+
+    equation: Annotated[str, "the letters of each input's axes, separated by commas, then `->` and those of y"]
+
+    def pointwise_axes(self, *x: TensorType) -> tuple[Axes, ...]:
+        """Return the axes whose letter y has too, once each."""
+        inputs, output = self._letters(len(x))
+        return tuple(
+            {axis: (output.index(a),) for axis, a in enumerate(own) if a in output and own.count(a) == 1}
+            for own in inputs
+        )
+
+    def signature(self, *x: TensorType) -> Signature:
+        """Return the axes of y, in the element type that all inputs have."""
+        require_floats(x)
+        inputs, output = self._letters(len(x))
+        sizes: dict[str, Dim] = {}
+        for letters, t in zip(inputs, x, strict=True):
+            if t.rank != len(letters):
+                message = f"'{letters}' has {len(letters)} axes, but the input is {t}"
+                raise SignatureError(message, field="equation")
+            for letter, size in zip(letters, t.shape, strict=True):
+                if sizes.setdefault(letter, size) != size:
+                    message = f"{letter} of '{self.equation}' is {sizes[letter]} in one place and {size} in {t}"
+                    raise SignatureError(message, port="x")
+
+        y = x[0].with_shape(*(sizes[letter] for letter in output))
+        return Signature((y,), flops=_einsum_flops(inputs, output, sizes))
+
+    def construction(self, *x: TensorType) -> ConstructorCall[nn.Module]:
+        """Return torch.einsum as a module."""
+        from stackc.modules.product import Einsum
+
+        return construct(Einsum, self._compact)
+
+    def expression(self, *x: str) -> str:
+        """Return a call of torch.einsum."""
+        return f'torch.einsum("{self._compact}", {", ".join(x)})'
+
+    @property
+    def _compact(self) -> str:
+        """The equation without blanks."""
+        return self.equation.replace(" ", "")
+
+    def _letters(self, count: int) -> tuple[list[str], str]:
+        """Return the letters of each input and of y. Raises SignatureError for an equation that has no such form."""
+        if not re.fullmatch(r"[A-Za-z]*(,[A-Za-z]*)*->[A-Za-z]*", self._compact):
+            message = f"equation '{self.equation}' is not of the form 'ij,jk->ik': letters, commas and one ->"
+            raise SignatureError(message, field="equation")
+
+        left, output = self._compact.split("->")
+        inputs = left.split(",")
+        if len(inputs) != count:
+            lists = f"{len(inputs)} list{'s' * (len(inputs) != 1)} of letters"
+            raise SignatureError(f"equation '{self.equation}' has {lists}, but {count} arrows enter", field="equation")
+        for letter in output:
+            if letter not in left or output.count(letter) > 1:
+                reason = "is there twice" if letter in left else "is an axis of no input"
+                raise SignatureError(f"{letter} after -> of '{self.equation}' {reason}", field="equation")
+        return inputs, output
+
+
+def _einsum_flops(inputs: list[str], output: str, sizes: dict[str, Dim]) -> Dim:
+    """Return 2 FLOPs per multiply-add of the products of two inputs each, from the left, as PyTorch computes them.
+
+    A product that sums over no letter is elementwise, and a letter of one input alone is summed over before.
+    """
+    total, first = Dim.of(0), inputs[0]
+    for place, second in enumerate(inputs[1:], 2):
+        needed = set(output).union(*inputs[place:])
+        joined = set(first) & set(second)
+        kept = [*dict.fromkeys(letter for letter in first + second if letter in joined | needed)]
+        if joined - needed:
+            total = total + 2 * product(sizes[letter] for letter in kept)
+        first = "".join(letter for letter in kept if letter in needed)
+    return total
