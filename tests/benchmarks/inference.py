@@ -83,7 +83,7 @@ def _reached_by(name: str, options: argparse.Namespace) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         module, files = _made(name, checked, Path(folder), options)
         opened = {**files, "whole again": files["whole"]} if options.control else files
-        sessions = _opened(opened, options.sessions, options.threads)
+        sessions = open_sessions(opened, options.sessions, options.threads)
         return all([_reached(name, row, checked, module, sessions, options) for row in options.rows])
 
 
@@ -98,11 +98,13 @@ def _made(name: str, checked: Checked, folder: Path, options: argparse.Namespace
         module = load_weights(lower(checked.typed, device="meta"), weights).eval()
     else:
         module = lower(checked.typed).eval()
-    tensors = {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
+
     files = {peer: folder / peer / "model.onnx" for peer in ("linked", *options.peers) if peer != "compile"}
     (folder / "linked").mkdir()
     linked = link_program(checked.program, opset=OPSET, target=options.target)
+    tensors = {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
     write_model(linked, tensors, folder / "linked")
+
     if "whole" in files:
         (folder / "whole").mkdir()
         _export_whole(module, checked, files["whole"])
@@ -114,13 +116,14 @@ def _made(name: str, checked: Checked, folder: Path, options: argparse.Namespace
 
 
 def _export_whole(module: nn.Module, checked: Checked, file: Path) -> None:
-    """What everyone else does: one trace of everything, with the sizes that the contract leaves open."""
+    """Export the whole module by one trace, with the sizes that the contract leaves open."""
     sizes = {name: 2 + 5 * number for number, name in enumerate(checked.program.contract)}
     feeds = draw_feeds(checked.program, checked.ranges, Point("traced", sizes))
     dynamic = {
         name: {axis: torch.export.Dim.DYNAMIC for axis, dim in enumerate(type.shape) if dim.constant is None}
         for name, type in checked.program.inputs.items()
     }
+
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # names of axes that hold the same size are dropped
@@ -135,11 +138,12 @@ def _export_whole(module: nn.Module, checked: Checked, file: Path) -> None:
             output_names=list(checked.program.outputs),
             dynamic_shapes=tuple(dynamic[name] for name in checked.program.inputs),
         )
+
     assert exported is not None
     exported.save(file, external_data=True)
 
 
-def _opened(files: dict[str, Path], count: int, threads: int) -> dict[str, list[Session]]:
+def open_sessions(files: dict[str, Path], count: int, threads: int) -> dict[str, list[Session]]:
     """Sessions of each file, opened forwards, backwards, forwards, …"""
     sessions: dict[str, list[Session]] = {name: [] for name in files}
     for number in range(count):
@@ -161,7 +165,7 @@ def _reached(
     # masks are full: what optimum fuses takes every mask for one of padding on the right, and is wrong on any other
     feeds = draw_feeds(checked.program, checked.ranges, Point(f"{batch}×{seq}", {"batch": batch, "seq": seq}, "full"))
     _require_equal(sessions, feeds)
-    files = {peer: _one_after_the_other(group, feeds) for peer, group in sessions.items()}
+    files = {peer: one_after_the_other(group, feeds) for peer, group in sessions.items()}
     groups = [files] if len(files) > 1 else []
     if "compile" in options.peers:  # by itself: its threads spin on after a run, and take the cores from the next one
         groups.append({"linked": files["linked"], "compile": _compiled(module, feeds, options)})
@@ -188,7 +192,7 @@ def _compiled(module: nn.Module, feeds: Feeds, options: argparse.Namespace) -> C
     return lambda: [run() for _ in range(options.sessions)]
 
 
-def _one_after_the_other(sessions: list[Session], feeds: Feeds) -> Candidate:
+def one_after_the_other(sessions: list[Session], feeds: Feeds) -> Candidate:
     runs = [session_candidate(session, feeds) for session in sessions]
     return lambda: [run() for run in runs]
 

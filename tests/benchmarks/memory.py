@@ -45,7 +45,7 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class Run:
-    """A build that has ended: its exit status, the most memory of its own that it was seen with, its seconds."""
+    """A command that has ended: its exit status, the most memory of its own that it was seen with, its seconds."""
 
     status: int
     own: int
@@ -82,6 +82,11 @@ def _build(sample: Sample, folder: Path, group: Path | None = None) -> Run:
     command = [sys.executable, "-m", "stackc", "build", *sample.arguments, "--no-verify", "--out", str(folder / "out")]
     if group is not None:  # a shell enters the group, and the build takes its place
         command = ["sh", "-c", f'echo $$ > {group}; exec "$@"', "sh", *command]
+    return own_memory(command)
+
+
+def own_memory(command: list[str]) -> Run:
+    """Run a command to its end, looking at its memory every other millisecond."""
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     own = 0

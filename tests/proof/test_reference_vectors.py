@@ -187,6 +187,10 @@ def test_a_build_is_held_to_it(original: Original, tmp_path: Path) -> None:
     assert lines["original"].startswith("the module computes the 2 recorded values of vectors.npz, within ")
     rows = json.loads((built.folder / "parity.json").read_text(encoding="utf-8"))["reference"]
     assert [row["output"] for row in rows] == ["act", "y"]
+    assert json.loads((built.folder / "manifest.json").read_text(encoding="utf-8"))["parity"]["reference"] == rows
+    page = (built.folder / "report.html").read_text(encoding="utf-8")
+    assert "<h2>The original</h2>" in page
+    assert "<td>act<td" in page
 
     # another function is refused, and the artifact stays
     (tmp_path / "small.yaml").write_text(SPEC.replace("tanh}", "none}"), encoding="utf-8")

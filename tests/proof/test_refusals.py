@@ -69,5 +69,6 @@ def test_a_file_with_other_outputs(tmp_path: Path) -> None:
 
 
 def test_a_module_that_changes_in_evaluation(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match=r"^error\[P703\]: running the module in eval mode changes 'calls'"):
+    with pytest.raises(SpecError, match=r"^error\[P703\]: running the module in eval mode changes 'calls'") as refused:
         prove_against(tmp_path, Counting())
+    assert refused.value.diagnostics[0].hint == "change it in training only: `if self.training:`"

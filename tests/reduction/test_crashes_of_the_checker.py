@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from stackc.components.families.linear import Mlp
-from stackc.frontend import Overrides
+from stackc.frontend import Overrides, check_source
 from stackc.pipeline import Options
 from stackc.reduction.minimize import reduce_spec
 from stackc.resolve.params import bind_params
+from stackc.spec.source import Source
 from stackc.typecheck.flatten import flatten
 from stackc.typecheck.ranges import value_ranges
 
@@ -59,13 +60,22 @@ def test_of_the_flat_program(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_of_what_the_whole_spec_declares(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No component at all: an input that is passed on fails as well, and is a sound spec to a checker without fault."""
+
     def bad(document: Any, *_: object) -> bool:
         return any(decl.values for decl in document.inputs.values())
 
     crash_where(monkeypatch, "stackc.frontend.value_ranges", value_ranges, bad)
     reduced = reduce_spec(BERT)
-    assert reduced.components == 1
-    assert "values: [" in reduced.text
+    assert (reduced.components, reduced.before) == (0, 105)
+    assert "values: [0, 1]" in reduced.text
+
+    source = Source("reduced.yaml", reduced.text)
+    with pytest.raises(ZeroDivisionError, match="planted"):
+        check_source(source)
+    monkeypatch.undo()
+    program = check_source(source).program
+    assert (list(program.inputs), program.outputs, program.calls) == (["x"], {"y": "x"}, ())
 
 
 def test_of_params(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ points.py              sizes of the dims to prove at, and the inputs drawn there
 value_draws.py         the values of inputs: within their ranges, at their ends, and beyond where none is declared
 sizes.py               how large each dim is to be proven, and which sizes fit in a budget together
 eager.py               the reference: the module run eagerly, with every value that its components compute
+eager_mode.py          dispatch modes that load no compiler of PyTorch
 promotion.py           float64 for custom code that names float32
 stamped_model.py       the ONNX file taken apart by the stamps of its nodes
 component_subgraph.py  the nodes of one component, run on their own and judged
@@ -26,5 +27,6 @@ parity.py              the proof: all of these in order
 report.py              what a proof found, as data
 undefined.py           NaN and Inf of the truth itself, at the components from which they come
 failing_inputs.py      sizes and whole numbers that a module fails on, and what keeps them out
+advice.py              what to do about each kind of failure
 blame.py               a failed proof, reported at the component that introduces the error
 """

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -15,10 +14,11 @@ from stackc.components.custom.foreign_errors import describe as describe_error
 from stackc.core.diagnostics import Diagnostic, Note, Span, SpecError
 from stackc.core.value_range import ValueRange
 from stackc.ir.program import Program
+from stackc.proof.advice import REPORT, Advice, failing_module, frozen_dim
 from stackc.proof.component_batch import prove_together
 from stackc.proof.component_subgraph import ModelUnderTest
 from stackc.proof.components import Draw, Reference, prove_components
-from stackc.proof.eager import run_call
+from stackc.proof.eager import run_call, tensor_of
 from stackc.proof.failing_inputs import remedy
 from stackc.proof.file_tensors import FileTensors, TensorProblem
 from stackc.proof.points import Point
@@ -56,11 +56,11 @@ def failing_components(
 
 
 def parity_failure(
-    program: Program, failed: Sequence[ParityRow], failing: Sequence[ComponentRow], tensors: FileTensors
+    advice: Advice, failed: Sequence[ParityRow], failing: Sequence[ComponentRow], tensors: FileTensors
 ) -> SpecError:
     """Return a P701 for each line of the spec with a failing component, and each wrong tensor of other components; or
     for each output if no component fails alone."""
-    first_rows = _first_of_each_output(failed)
+    program, first_rows = advice.program, _first_of_each_output(failed)
     notes = tuple(
         Note(f"it shows in the output '{row.output}': at {row.point} it {row.verdict.problem}", span)
         for row in first_rows
@@ -69,13 +69,10 @@ def parity_failure(
     explained = {problem.tensor for row in failing for problem in tensors.of_component(row.path)}
     others = [problem for problem in tensors.problems if problem.tensor not in explained]
     if failing or others:
-        errors = component_errors([_with_tensors(row, tensors) for row in failing], notes)
+        errors = component_errors([_with_tensors(row, tensors) for row in failing], advice, notes)
         return SpecError(*errors, *tensor_errors(others, () if failing else notes))
 
-    hint = (
-        "each component alone is within its tolerance: ONNX Runtime fuses nodes across components, or small errors "
-        "add up"
-    )
+    hint = advice.of_outputs()
     return SpecError(
         *(Diagnostic("P701", _output_problem(row), producer_span(program, row.output), hint) for row in first_rows)
     )
@@ -94,8 +91,9 @@ def tensor_errors(problems: Sequence[TensorProblem], notes: tuple[Note, ...] = (
     return [problem.diagnostic(notes) for problem in problems[:MOST_LINES]]
 
 
-def interface_failure(problems: Sequence[Diagnostic], failing: Sequence[ComponentRow]) -> SpecError:
+def interface_failure(program: Program, problems: Sequence[Diagnostic], failing: Sequence[ComponentRow]) -> SpecError:
     """Return each P702 unchanged, and each P704 at the components that freeze the dims, if any does so on its own."""
+    components = {call.path: call.component for call in program.calls}
     frozen = [problem for problem in problems if problem.code == "P704"]
     if not frozen or not failing:
         return SpecError(*problems)
@@ -105,7 +103,10 @@ def interface_failure(problems: Sequence[Diagnostic], failing: Sequence[Componen
     first_of_line = {row.span: row for row in reversed(failing)}
     return SpecError(
         *rest,
-        *(Diagnostic("P704", f"{dims}, by '{row.path}' ({row.op})", row.span) for row in first_of_line.values()),
+        *(
+            Diagnostic("P704", f"{dims}, by '{row.path}' ({row.op})", row.span, frozen_dim(components[row.path]))
+            for row in first_of_line.values()
+        ),
     )
 
 
@@ -113,17 +114,18 @@ def eager_failure(
     program: Program, module: nn.Module, point: Point, feeds: Mapping[str, Array], error: BaseException
 ) -> SpecError:
     """Return a P705 at the component that fails on these inputs, after the whole module has raised `error` on them."""
-    values = {name: torch.from_numpy(np.ascontiguousarray(x)) for name, x in feeds.items()}
+    values = {name: tensor_of(x) for name, x in feeds.items()}
     for call in program.calls:
         try:
             values |= zip(call.outputs, run_call(module, call, values, torch.float32), strict=True)
         except RAISED as cause:
             message = f"'{call.path}' ({call.component.op}) fails at {point}, in PyTorch: {describe_error(cause)}"
-            hint = remedy(program, module, point.sizes, feeds)
+            hint = remedy(program, module, point.sizes, feeds) or failing_module(call.component)
             return SpecError(Diagnostic("P705", message, call.span, hint))
 
     # every component ran on its own: nothing but the whole module fails
-    return SpecError(Diagnostic("P705", f"the module fails at {point}, in PyTorch: {describe_error(error)}"))
+    message = f"the module fails at {point}, in PyTorch: {describe_error(error)}"
+    return SpecError(Diagnostic("P705", message, hint=REPORT))
 
 
 def with_assumptions(error: SpecError, ranges: Mapping[str, ValueRange]) -> SpecError:
@@ -141,7 +143,7 @@ def with_assumptions(error: SpecError, ranges: Mapping[str, ValueRange]) -> Spec
     )
 
 
-def component_errors(failing: Iterable[ComponentRow], notes: tuple[Note, ...]) -> list[Diagnostic]:
+def component_errors(failing: Iterable[ComponentRow], advice: Advice, notes: tuple[Note, ...] = ()) -> list[Diagnostic]:
     """Return a P701 for each line of the spec, in running order, that names the first component of the line to fail."""
     rows_of_line: dict[Span, dict[str, ComponentRow]] = {}
     for row in failing:
@@ -152,9 +154,8 @@ def component_errors(failing: Iterable[ComponentRow], notes: tuple[Note, ...]) -
         first = next(iter(rows.values()))
         message = f"'{first.path}' ({first.op}) differs from PyTorch: at {first.point} it {first.verdict.problem}"
         others = [path for path in rows if path != first.path]
-        hint = f"so does {_listed(others)}" if len(others) == 1 else f"so do {_listed(others)}" if others else None
-        if hint is None and first.verdict.nonfinite.torch > first.verdict.nonfinite.truth:
-            hint = "float32 ends at 3.4e38: scale its inputs down, or take an op that does so itself, as softmax does"
+        so_do = f"so {'does' if len(others) == 1 else 'do'} {_listed(others)}; " if others else ""
+        hint = f"{so_do}{advice.of_component(first)}"
         diagnostics.append(Diagnostic("P701", message, span, hint, notes))
     return diagnostics
 

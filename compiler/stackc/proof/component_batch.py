@@ -17,7 +17,7 @@ from stackc.ir.program import Call
 from stackc.onnx_format.nodes import renamed
 from stackc.proof.component_subgraph import ComponentSubgraph, ModelUnderTest
 from stackc.proof.components import Draw, PointValues, Reference, component_rows
-from stackc.proof.eager import Values, run_eager
+from stackc.proof.eager import Values, array_of, run_eager
 from stackc.proof.report import ComponentRow
 from stackc.proof.stamped_model import Cut, StampedModel
 from stackc.runtime import Array, ValueInfo
@@ -104,7 +104,7 @@ class _Batch:
             assert member.cut is not None
             _add(graph, stamped, member, number)
             initializers |= dict.fromkeys(member.cut.initializers)
-            feeds |= {f"{number}/{name}": values[stamped.values[name]].numpy() for name in member.cut.inputs}
+            feeds |= {f"{number}/{name}": array_of(values[stamped.values[name]]) for name in member.cut.inputs}
 
         session = under_test.open(stamped.submodel(graph, initializers), prepack=False)
         results = session.run(feeds)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from stackc.core.diagnostics import SpecError
 from stackc.ir.program import Call, Program
-from stackc.proof.eager import Values
+from stackc.proof.eager import Values, array_of
 from stackc.proof.shapes import frozen_dims, shape_problem
 from stackc.proof.stamped_model import StampedModel, Submodel, output_tensors
 from stackc.proof.tolerance import WORDS, Verdict, judge
@@ -149,12 +149,16 @@ class ComponentSubgraph:
     ) -> Verdict:
         if isinstance(results, str):
             return Verdict.wrong(results)
+
+        # among equal numbers any choice is right
         single, extreme = values[value].numpy(), ordinary is not None
         if extreme and not values[value].is_floating_point() and not self._settles_choices(values):
             return Verdict(0.0, 0.0, 0.0)
-        problem = shape_problem(results[tensor].shape, single.shape, self.stamped.program.types[value])
-        if problem:
+
+        type_ = self.stamped.program.types[value]
+        if problem := shape_problem(results[tensor].shape, single.shape, type_):
             return Verdict.wrong(problem)
+
         # inside of a model any number may be infinite, a mask for instance: what comes of it is judged at the outputs
         scale = (ordinary or {}).get(value, 0.0)
         exact, words = truth[value].numpy(), frozenset(WORDS)
@@ -178,7 +182,7 @@ class ComponentSubgraph:
         """Return what the file computes, by tensor, or the reason why it computes nothing."""
         results: dict[str, Array] = {}
         if self.session:
-            feeds = {x.name: values[self.stamped.values[x.name]].numpy() for x in self.session.inputs}
+            feeds = {x.name: array_of(values[self.stamped.values[x.name]]) for x in self.session.inputs}
             try:
                 results = self.session.run(feeds)
             except SpecError as error:
@@ -188,7 +192,7 @@ class ComponentSubgraph:
         for _, tensor in self.outputs:
             if tensor not in results:
                 constant = self.stamped.initializer(tensor)
-                results[tensor] = values[self.stamped.values[tensor]].numpy() if constant is None else constant
+                results[tensor] = array_of(values[self.stamped.values[tensor]]) if constant is None else constant
         return results
 
 

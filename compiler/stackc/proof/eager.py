@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,8 @@ from stackc.components.custom.module import CustomModule
 from stackc.ir.program import Call, Program
 from stackc.proof.promotion import promoted
 from stackc.runtime import Array
+
+_HALVES = (torch.float16, torch.bfloat16)
 
 Values = Mapping[str, Tensor]
 """Values of the program by name."""
@@ -55,11 +58,11 @@ def run_eager(
     keep: frozenset[str] = frozenset(),
     substitutes: Values | None = None,
 ) -> ForwardPass:
-    """Run the module on these inputs; float inputs are cast to the precision of the module.
+    """Run the module on these inputs; float inputs are cast to the precision of the module, halves by the module.
 
     `keep` names the values to return; `substitutes` replace the values that the module computes.
     """
-    inputs = {name: cast(torch.from_numpy(np.asarray(feeds[name], order="C")), precision) for name in program.inputs}
+    inputs = {name: cast(tensor_of(feeds[name]), precision) for name in program.inputs}
 
     hooks = _hook_calls(module, program, keep, substitutes or {})
     with hooks as kept, torch.no_grad(), computing_in(precision, program.calls):
@@ -83,8 +86,23 @@ def computing_in(precision: torch.dtype, calls: Iterable[Call]) -> AbstractConte
 
 
 def cast(x: Tensor, precision: torch.dtype) -> Tensor:
-    """Cast floats to another precision; whole numbers and booleans are returned unchanged."""
-    return x.to(precision) if x.is_floating_point() else x
+    """Cast floats to another precision; whole numbers, booleans and halves are returned unchanged."""
+    return x.to(precision) if x.is_floating_point() and x.dtype not in _HALVES else x
+
+
+def tensor_of(array: Array) -> Tensor:
+    """Return a tensor of the numbers of an array, which it shares; NumPy has bfloat16 by ml_dtypes only."""
+    ordered = np.asarray(array, order="C")
+    if ordered.dtype == ml_dtypes.bfloat16:
+        return torch.from_numpy(ordered.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(ordered)
+
+
+def array_of(x: Tensor) -> Array:
+    """Return an array of the numbers of a tensor, which it shares."""
+    if x.dtype == torch.bfloat16:
+        return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    return x.numpy()
 
 
 def as_tuple(outputs: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -118,7 +136,8 @@ def _hook_owner(
 
     def hook(_: nn.Module, __: Any, outputs: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
         names = calls.popleft().outputs
-        values = tuple(substitutes.get(name, x) for name, x in zip(names, as_tuple(outputs), strict=True))
+        computed = zip(names, as_tuple(outputs), strict=True)
+        values = tuple(substitutes[name].to(x.dtype) if name in substitutes else x for name, x in computed)
         kept.update((name, value) for name, value in zip(names, values, strict=True) if name in keep)
         return values[0] if isinstance(outputs, Tensor) else values
 

@@ -20,6 +20,7 @@ from stackc.export.link import LinkedGraph
 from stackc.export.storage import Stored
 from stackc.ir.program import Call
 from stackc.onnx_format.nodes import reads
+from stackc.proof.advice import REPORT, fault_of
 from stackc.proof.stamped_model import StampedModel, stamp_of
 from stackc.proof.tolerance import WORDS, judge
 from stackc.proof.weight_subgraphs import Calculation, moved_values
@@ -37,10 +38,10 @@ class TensorProblem:
     def diagnostic(self, notes: tuple[Note, ...] = ()) -> Diagnostic:
         """Return a P701 at the line of the first component that uses the tensor."""
         if not self.calls:
-            return Diagnostic("P701", f"the tensor '{self.tensor}' of the file {self.text}")
+            return Diagnostic("P701", f"the tensor '{self.tensor}' of the file {self.text}", hint=REPORT)
         call = self.calls[0]
         message = f"'{call.path}' ({call.component.op}) differs from PyTorch: {self.remark}"
-        return Diagnostic("P701", message, call.span, None, notes)
+        return Diagnostic("P701", message, call.span, fault_of(call.component), notes)
 
     @property
     def remark(self) -> str:

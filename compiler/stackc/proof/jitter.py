@@ -21,9 +21,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stackc.core.torch_internals import TorchDispatchMode
 from stackc.ir.program import Call, Program
 from stackc.proof.eager import Values, run_call, run_eager
+from stackc.proof.eager_mode import EagerMode
 from stackc.runtime import Array
 
 PASSES = 8
@@ -151,11 +151,11 @@ def _jittered_parameters(module: nn.Module, noise: _Noise) -> Iterator[None]:
                 x.copy_(saved)
 
 
-class _Recording(TorchDispatchMode):
+class _Recording(EagerMode):
     """Records the choices of a pass on a tape."""
 
     def __init__(self, tape: list[Any]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # it has no annotations
+        super().__init__()
         self.tape = tape
 
     def __torch_dispatch__(
@@ -169,11 +169,11 @@ class _Recording(TorchDispatchMode):
         return result
 
 
-class _Jitter(TorchDispatchMode):
+class _Jitter(EagerMode):
     """Jitters what operators compute, and replays the choices of a tape."""
 
     def __init__(self, tape: Sequence[Any], noise: _Noise) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # it has no annotations
+        super().__init__()
         self.tape = iter(tape)
         self.noise = noise
 

@@ -19,6 +19,7 @@ from stackc.core.types import TensorType
 from stackc.core.value_range import ValueRange
 from stackc.export.link import LinkedGraph
 from stackc.ir.program import Program
+from stackc.proof.advice import RANDOM, Advice, changed_buffer, is_custom
 from stackc.proof.blame import (
     eager_failure,
     failing_components,
@@ -31,7 +32,7 @@ from stackc.proof.blame import (
 from stackc.proof.component_batch import cheap_draw, prove_together
 from stackc.proof.component_subgraph import ModelUnderTest
 from stackc.proof.components import Draw, Reference, prove_components
-from stackc.proof.eager import ForwardPass, run_eager
+from stackc.proof.eager import ForwardPass, run_call, run_eager
 from stackc.proof.file_tensors import FileTensors, compare_tensors
 from stackc.proof.jitter import model_spread
 from stackc.proof.jittered_parameters import JitteredModel, jitter_constants, jittered_point
@@ -63,10 +64,12 @@ def prove(
     threads: int | None = None,
     per_component: bool = False,
     thorough: bool = False,
+    first_failure: bool = False,
 ) -> Parity:
     """Run the reference and the file at every point of the contract; `session` is the file `model`, opened with
     `threads`, and `linked` what it was written from: without it the tensors of the file are not compared with those of
-    the module. `nonfinite` has those of "nan", "inf" and "-inf" that each output is meant to hold.
+    the module. `nonfinite` has those of "nan", "inf" and "-inf" that each output is meant to hold. `first_failure`
+    leaves out what comes after the first draw at which an output fails.
 
     Raises SpecError: P701 if an output, a component on its own, or a tensor of the file is too far off, at the line of
     the component at fault; P702 if the inputs or outputs of the file are not those of the spec, P704 if one of their
@@ -76,11 +79,12 @@ def prove(
     under_test = ModelUnderTest(StampedModel.load(model, program), session.provider, threads)
     all_draws: list[Draw] = list(draws(program, ranges, seed=seed, thorough=thorough))
     _require_interface(under_test, reference, session, all_draws)
+    advice = Advice(program, ranges, session.provider)
 
     sections = Sections.of(under_test, session)
     try:
-        parity, all_draws = _prove_outputs(sections, reference, all_draws, nonfinite or {})
-        _require_unchanged(reference)
+        parity, all_draws = _prove_outputs(sections, reference, all_draws, nonfinite or {}, first_failure=first_failure)
+        _require_unchanged(program, reference, cheap_draw(all_draws))
 
         tensors = compare_tensors(under_test.stamped, linked, reference.module) if linked else FileTensors(0, ())
         components = _prove_by_component(under_test, reference, all_draws, parity, per_component)
@@ -90,16 +94,20 @@ def prove(
             components=components,
             tensors=tensors.compared,
         )
-        _require_passed(under_test, reference, all_draws, parity, tensors)
+        _require_passed(under_test, reference, all_draws, parity, tensors, advice)
 
         if linked and (jittered := jitter_constants(under_test, reference, linked)):
-            parity = _prove_jittered(jittered, cheap_draw(all_draws), parity, nonfinite or {})
-        return prove_sizes(under_test, reference, parity, ranges, seed=seed, thorough=thorough)
+            parity = _prove_jittered(jittered, cheap_draw(all_draws), parity, nonfinite or {}, advice)
+        return prove_sizes(
+            under_test, reference, parity, ranges, seed=seed, thorough=thorough, first_failure=first_failure
+        )
     except SpecError as error:
         raise with_assumptions(error, ranges) from error
 
 
-def _prove_jittered(model: JitteredModel, draw: Draw, parity: Parity, nonfinite: Mapping[str, Set[str]]) -> Parity:
+def _prove_jittered(
+    model: JitteredModel, draw: Draw, parity: Parity, nonfinite: Mapping[str, Set[str]], advice: Advice
+) -> Parity:
     """Judge the outputs, and the components with jittered parameters, at one point; return the parity with these rows.
 
     Numbers that PyTorch itself cannot compute there are left out. Raises SpecError (P701).
@@ -120,7 +128,7 @@ def _prove_jittered(model: JitteredModel, draw: Draw, parity: Parity, nonfinite:
     failing = tuple(row for row in components if row.verdict.problem)
     if differing or failing:
         failing = failing or failing_components(under_test, reference, [draw], draw)
-        raise parity_failure(under_test.program, differing, failing, FileTensors(0, ()))
+        raise parity_failure(advice, differing, failing, FileTensors(0, ()))
     return replace(parity, rows=(*parity.rows, *rows), components=(*parity.components, *components))
 
 
@@ -151,7 +159,12 @@ def _prove_by_component(
 
 
 def _require_passed(
-    under_test: ModelUnderTest, reference: Reference, all_draws: Sequence[Draw], parity: Parity, tensors: FileTensors
+    under_test: ModelUnderTest,
+    reference: Reference,
+    all_draws: Sequence[Draw],
+    parity: Parity,
+    tensors: FileTensors,
+    advice: Advice,
 ) -> None:
     """Raise SpecError with P706 for outputs that are not finite in float64, and P701 for those that are too far off."""
     program, failures = under_test.program, parity.failures
@@ -164,7 +177,7 @@ def _require_passed(
         failed_points = [str(row.point) for row in differing]
         failed = [(point, feeds) for point, feeds in all_draws if str(point) in failed_points]
         failing = failing or failing_components(under_test, reference, failed, cheap_draw(all_draws))
-        diagnostics += parity_failure(program, differing, failing, tensors).diagnostics
+        diagnostics += parity_failure(advice, differing, failing, tensors).diagnostics
     elif tensors.problems:
         diagnostics += tensor_errors(tensors.problems)
     if diagnostics:
@@ -180,13 +193,18 @@ def _require_interface(
         return
     frozen = any(problem.code == "P704" for problem in problems)
     failing = failing_components(under_test, reference, all_draws[:1], all_draws[0]) if frozen else ()
-    raise interface_failure(problems, failing)
+    raise interface_failure(under_test.program, problems, failing)
 
 
 def _prove_outputs(
-    sections: Sections, reference: Reference, all_draws: Sequence[Draw], nonfinite: Mapping[str, Set[str]]
+    sections: Sections,
+    reference: Reference,
+    all_draws: Sequence[Draw],
+    nonfinite: Mapping[str, Set[str]],
+    *,
+    first_failure: bool,
 ) -> tuple[Parity, list[Draw]]:
-    """Judge every output at every point; the draws at the primes give the test vectors.
+    """Judge every output at every point, or up to the first failure; the draws at the primes give the test vectors.
 
     Returns the draws that were judged as well: all but extreme ones at which the module raises an exception.
     """
@@ -203,6 +221,9 @@ def _prove_outputs(
             raise
         judged.append((point, feeds))
         rows += point_rows
+        if first_failure and any(row.verdict.problem for row in point_rows):
+            vectors.setdefault(point.draw, (feeds, outputs))
+            break
         if not is_extreme(point.draw):  # extreme draws come after all others
             ordinary |= {name: max(ordinary.get(name, 0.0), largest_finite(x)) for name, x in outputs.items()}
         if point.draw not in vectors or point.name == "prime":
@@ -310,10 +331,26 @@ def _choice_rows(sections: Sections, components: Sequence[ComponentRow]) -> list
     ]
 
 
-def _require_unchanged(reference: Reference) -> None:
-    """Compare the buffers of the copy that was run with those of the module. Raises SpecError (P703)."""
+def _require_unchanged(program: Program, reference: Reference, draw: Draw) -> None:
+    """Raise SpecError (P703) if the module has changed its buffers, or computes other numbers when it runs again."""
     state = dict(reference.single.named_buffers())
+    owners = {name: call for call in program.calls for name in call.buffers.values()}
     for name, tensor in reference.module.named_buffers():
         if not torch.equal(tensor, state[name]) and not tensor.isnan().any():
             message = f"running the module in eval mode changes '{name}', which no ONNX file can do"
-            raise SpecError(Diagnostic("P703", message))
+            owner = owners.get(name)
+            raise SpecError(Diagnostic("P703", message, owner.span if owner else None, changed_buffer(owner)))
+
+    # components of stackc are the same whenever they run
+    custom = [call for call in program.calls if is_custom(call.component)]
+    if not custom:
+        return
+    single, every_value = reference.single, frozenset(program.types)
+    values = run_eager(single, draw[1], program, keep=every_value).values
+    for call in custom:
+        first, second = (run_call(single, call, values, torch.float32) for _ in range(2))
+        if not all(torch.allclose(a, b, rtol=1e-3, equal_nan=True) for a, b in zip(first, second, strict=True)):
+            message = (
+                f"'{call.path}' ({call.component.op}) computes other numbers when it runs again on the same inputs"
+            )
+            raise SpecError(Diagnostic("P703", f"{message}, which no ONNX file can do", call.span, RANDOM))

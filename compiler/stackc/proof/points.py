@@ -40,16 +40,18 @@ class Point:
 def points_of(program: Program, *, thorough: bool = False) -> list[Point]:
     """Return the smallest sizes, primes, and the largest sizes within the budgets of FLOPs and memory.
 
-    The smallest point has size 1 wherever the contract allows it: the exporter assumes sizes of 2 and more. If the
+    The smallest point has size 1 wherever the contract allows it: the exporter assumes sizes of 2 and more. Dims that
+    may be 0 are 0 at points of their own. If the
     largest sizes of all dims do not fit, there is a point for each dim at which it is as large as it can be, and the
     others share what it leaves. `thorough` has larger budgets.
     """
     contract, cost = program.contract, _Cost.of(program)
-    least = {name: limits.least for name, limits in contract.items()}
+    smallest = {name: limits.least_filled for name, limits in contract.items()}
 
     candidates = [_primes(contract, primes) for primes in _PRIMES]
     primes = next((sizes for sizes in candidates if cost.within(sizes, PRIME_BUDGET)), candidates[-1])
-    points = [Point("smallest", least, "full"), Point("prime", primes), Point("prime", primes, "empty")]
+    points = [Point("smallest", smallest, "full"), Point("prime", primes), Point("prime", primes, "empty")]
+    points += _empty_points(contract, primes)
 
     def within(sizes: Mapping[str, int]) -> bool:
         return cost.within(sizes, FLOP_BUDGET * (THOROUGH if thorough else 1), thorough=thorough)
@@ -58,6 +60,14 @@ def points_of(program: Program, *, thorough: bool = False) -> list[Point]:
         if sizes not in [point.sizes for point in points]:
             points.append(Point("largest", sizes))
     return points
+
+
+def _empty_points(contract: DimContract, primes: Mapping[str, int]) -> list[Point]:
+    """Return the points of dims that may be 0: each is 0 beside primes, and all are where the others are smallest."""
+    empty = [name for name, limits in contract.items() if limits.least == 0]
+    together = {name: limits.least for name, limits in contract.items()}
+    sizes = [{**primes, name: 0} for name in empty]
+    return [Point("empty", at, "full") for at in sizes + [together] * (len(empty) > 1)]
 
 
 def timing_point(program: Program, budget: float) -> Point:
@@ -117,7 +127,7 @@ def draw_feeds(program: Program, ranges: Mapping[str, ValueRange], point: Point,
     """
     return {
         name: draw_values(
-            random_generator(f"{seed}:{point}:{name}"), type_.dtype, ranges.get(name, ValueRange()),
+            random_generator(f"{seed}:{point}:{name}"), type_.dtype, ranges.get(name, ValueRange()).at(point.sizes),
             tuple(dim.evaluate(point.sizes) for dim in type_.shape), point.draw,
         )
         for name, type_ in program.inputs.items()
@@ -138,7 +148,7 @@ def draws(
 
     def drawn(point: Point) -> tuple[Point, dict[str, Array]]:
         feeds = draw_feeds(program, ranges, point, seed=seed)
-        ids.place(feeds, random_generator(f"{seed}:{point}:places"))
+        ids.place(feeds, random_generator(f"{seed}:{point}:places"), point.sizes)
         return point, feeds
 
     yield from (drawn(point) for point in points if has_masks or point.draw != "empty")

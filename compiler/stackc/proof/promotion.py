@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stackc.core.torch_internals import TorchDispatchMode, tree_map
+from stackc.core.torch_internals import tree_map
+from stackc.proof.eager_mode import EagerMode
 
 
 @contextmanager
@@ -28,10 +29,7 @@ def promoted() -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-class _Promotion(TorchDispatchMode):
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # it has no annotations
-
+class _Promotion(EagerMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +25,7 @@ from stackc.proof.blame import producer_span
 from stackc.proof.components import Reference
 from stackc.proof.eager import run_eager
 from stackc.proof.jitter import model_spread
+from stackc.proof.report import ReferenceRow
 from stackc.proof.tolerance import WORDS, Verdict, judge, largest_difference
 from stackc.runtime import Array, ValueInfo, check_feeds, read_npz
 from stackc.spec.document import Document
@@ -52,23 +52,6 @@ class ReferenceFile:
         if decl is None:
             return None
         return ReferenceFile(Path(document.file).parent / str(decl.file.data), decl.budget, decl.span)
-
-
-@dataclass(frozen=True, slots=True)
-class ReferenceRow:
-    """One recorded value of one recording, and how far the module is from it."""
-
-    case: str
-    output: str
-    verdict: Verdict
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the names, the distance, the allowance and the count of numbers."""
-        verdict = self.verdict
-        return {
-            "case": self.case, "output": self.output, "distance": verdict.onnx, "allowed": verdict.allowed,
-            "numbers": verdict.numbers, "problem": verdict.problem,
-        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

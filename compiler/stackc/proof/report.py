@@ -57,6 +57,23 @@ class ComponentRow:
         return {**named, **_point_keys(self.point), **_distances(self.verdict), "inherited": _finite(self.inherited)}
 
 
+@dataclass(frozen=True, slots=True)
+class ReferenceRow:
+    """One recorded value of one recording, and how far the module is from it."""
+
+    case: str
+    output: str
+    verdict: Verdict
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the names, the distance, the allowance and the count of numbers."""
+        verdict = self.verdict
+        return {
+            "case": self.case, "output": self.output, "distance": verdict.onnx, "allowed": verdict.allowed,
+            "numbers": verdict.numbers, "problem": verdict.problem,
+        }  # fmt: skip
+
+
 Vectors = tuple[Mapping[str, Array], Mapping[str, Array]]
 """The inputs of a forward pass and PyTorch's outputs, by name."""
 
@@ -67,7 +84,8 @@ class Parity:
 
     `probes` are components at sizes that no whole pass reaches; `coverage` is up to which size each dim is proven.
     `masked` has more such inputs and outputs, by draw: with every mask full, and with every mask empty.
-    `tensors` is how many tensors of the file were compared with the parameters that they come from.
+    `tensors` is how many tensors of the file were compared with the parameters that they come from. `reference` are the
+    values recorded from the original that the module was held to.
     """
 
     rows: tuple[ParityRow, ...]
@@ -78,6 +96,7 @@ class Parity:
     coverage: tuple[DimCoverage, ...] = ()
     masked: Mapping[str, Vectors] = field(default_factory=dict)
     tensors: int = 0
+    reference: tuple[ReferenceRow, ...] = ()
 
     @property
     def failures(self) -> tuple[ParityRow, ...]:
@@ -154,10 +173,10 @@ class Parity:
         return f", at inputs {worst.point.draw} {determined_text(worst.verdict.determined or 0.0)}"
 
     def summary(self) -> dict[str, Any]:
-        """Return the rule, how much was compared, up to which sizes, and the rows of the outputs, for the manifest."""
+        """Return the rule, how much was compared, up to which sizes, and the rows of outputs and of recorded values."""
         counts = {"numbers": self.numbers, "tensors": self.tensors, "components": len(self.by_component())}
         rows = [row.to_json() for row in self.rows]
-        return {"rule": RULE, **counts, "rows": rows, **self._coverage_json()}
+        return {"rule": RULE, **counts, "rows": rows, **self._coverage_json(), **self._reference_json()}
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of parity.json: `rule` as text, `outputs` in their order, `components` worst first.
@@ -168,12 +187,17 @@ class Parity:
         `spread` is null if it was not needed; `determined` says so if float32 leaves more than 1e-3 of an output open.
         `probes` are rows of components at sizes that no whole pass reaches; `proven` says up to which size each dim is
         proven, and `sizes` has it as data. At the point `jittered`, parameters that start constant hold other numbers.
-        `tensors` counts the tensors of the file that equal the parameters they come from.
+        `tensors` counts the tensors of the file that equal the parameters they come from. `reference` has the values
+        that were recorded from the original, each with its distance and what it may be.
         """
         components = [row.to_json() for row in worst_first(self.components)]
         rows = {"outputs": [row.to_json() for row in self.rows], "components": components}
         probes = [row.to_json() for row in self.probes]
-        return {"rule": RULE, "tensors": self.tensors, **rows, "probes": probes, **self._coverage_json()}
+        facts = {"rule": RULE, "tensors": self.tensors, **rows, "probes": probes}
+        return facts | self._coverage_json() | self._reference_json()
+
+    def _reference_json(self) -> dict[str, Any]:
+        return {"reference": [row.to_json() for row in self.reference]}
 
     def _coverage_json(self) -> dict[str, Any]:
         return {"proven": coverage_text(self.coverage), "sizes": [dim.to_json() for dim in self.coverage]}

@@ -1,8 +1,10 @@
-"""Cut the file at discrete choices: whole numbers that a component computes from floats, such as an argmax or a top-k.
+"""Cut the file at discrete choices: whole numbers that a component computes from floats, such as an argmax or a top-k,
+and the numbers of a step function, such as `floor`.
 
 Two exact models may choose differently if two numbers are almost equal, and then everything after the choice differs
 as well. So the file is proven in sections: the choice itself exactly, on the reference's inputs; the numbers that it is
-made from by the rule; and what follows it on the reference's choice.
+made from by the rule; and what follows it on the reference's choice. Numbers that a component computes beside a choice
+(the boxes that are kept, beside their classes) go with it: they are judged where it is made, and fed like it.
 """
 
 from __future__ import annotations
@@ -18,12 +20,12 @@ from stackc.runtime import Array, Session
 
 
 def choosing_calls(program: Program) -> tuple[Call, ...]:
-    """Return the calls that compute whole numbers or booleans from floats."""
+    """Return the calls that compute whole numbers, booleans or the numbers of a step function from floats."""
     return tuple(
         call
         for call in program.calls
         if any(name is not None and program.types[name].is_float for name in call.inputs)
-        and not all(program.types[name].is_float for name in call.outputs)
+        and (call.component.is_step or not all(program.types[name].is_float for name in call.outputs))
     )
 
 
@@ -48,7 +50,7 @@ class Sections:
         """
         program, stamped = under_test.program, under_test.stamped
         calls = choosing_calls(program)
-        choices = frozenset(name for call in calls for name in call.outputs if not program.types[name].is_float)
+        choices = frozenset(name for call in calls for name in call.outputs)
         judged = {name: value for name, value in program.outputs.items() if value not in choices}
         if not choices and session is not None:
             return Sections(stamped, session, choices, judged)

@@ -12,12 +12,13 @@ import torch
 from stackc.components.custom.foreign_errors import RAISED, describe
 from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.core.value_range import ValueRange
-from stackc.ir.program import Program
+from stackc.ir.program import Call, Program
+from stackc.proof.advice import Advice
 from stackc.proof.blame import component_errors
 from stackc.proof.component_subgraph import ComponentSubgraph, ModelUnderTest
 from stackc.proof.components import Reference
 from stackc.proof.coverage import DimCoverage, SizeGap
-from stackc.proof.eager import run_call
+from stackc.proof.eager import run_call, tensor_of
 from stackc.proof.jitter import call_spread
 from stackc.proof.points import Point, draw_feeds
 from stackc.proof.probes import Probe, ProbeBudget, planned, probes_of
@@ -35,8 +36,10 @@ def prove_sizes(
     *,
     seed: int = 0,
     thorough: bool = False,
+    first_failure: bool = False,
 ) -> Parity:
     """Return the parity with the rows of components at sizes that no whole pass has reached, and with its coverage.
+    `first_failure` leaves out what comes after the first component that fails.
 
     Raises SpecError: P701 for each component that is too far off there, P705 for one that fails in PyTorch.
     """
@@ -53,9 +56,12 @@ def prove_sizes(
         except _OutOfMemory:
             gap = probe.gap(probe.whole, f"at {probe.size:,} its memory ran out") if probe else None
         gaps += [gap] if gap else []
+        if first_failure and any(row.verdict.problem for row in rows):
+            break
 
     if failing := [row for row in rows if row.verdict.problem]:
-        raise SpecError(*component_errors(_in_running_order(program, failing), ()))
+        advice = Advice(program, ranges, under_test.provider)
+        raise SpecError(*component_errors(_in_running_order(program, failing), advice))
     return replace(parity, probes=tuple(rows), coverage=tuple(_coverage(program, largest, whole, gaps)))
 
 
@@ -73,7 +79,7 @@ def _rows(
     """
     call, point = probe.call, Point("component", probe.sizes)
     subgraph = ComponentSubgraph.of(under_test, call)
-    values = _drawn_values(under_test.program, call.inputs, subgraph, point, ranges, seed)
+    values = _drawn_values(under_test.program, call, subgraph, point, ranges, seed)
     try:
         truth = run_call(reference.double, call, values, torch.float64)
         single = run_call(reference.single, call, values, torch.float32)
@@ -94,7 +100,7 @@ def _rows(
 
 def _drawn_values(
     program: Program,
-    inputs: Iterable[str | None],
+    call: Call,
     subgraph: ComponentSubgraph,
     point: Point,
     ranges: Mapping[str, ValueRange],
@@ -102,19 +108,21 @@ def _drawn_values(
 ) -> dict[str, torch.Tensor]:
     """Draw the values that a call reads, in the module and in the file, as if they were inputs of the model.
 
-    Values that are one tensor in the file, since components between them pass it on, are drawn as one. Whole numbers of
-    unknown range, as those of a mask that a component computes, are 0 or 1.
+    Values that are one tensor in the file, since components between them pass it on, are drawn as one. Indices are
+    below the number of entries that they index; whole numbers of unknown range, as those of a mask that a component
+    computes, are 0 or 1.
     """
     stamped = subgraph.stamped
     read = [stamped.values[x.name] for x in subgraph.session.inputs] if subgraph.session else []
     read += [stamped.values[tensor] for _, tensor in subgraph.outputs if tensor not in stamped.producers]
-    names = dict.fromkeys([*(name for name in inputs if name is not None), *read])
+    names = dict.fromkeys([*(name for name in call.inputs if name is not None), *read])
     drawn = {name: stamped.values[stamped.tensors[name]] for name in names}
     types = {name: program.types[name] for name in drawn.values()}
 
     zeros_and_ones = {name: ValueRange.ids(2) for name, type_ in types.items() if not type_.is_float}
-    feeds = draw_feeds(replace(program, inputs=types), {**zeros_and_ones, **ranges}, point, seed=seed)
-    return {name: torch.from_numpy(feeds[source]) for name, source in drawn.items()}
+    indices = {drawn[name]: ValueRange.ids(bound) for name, bound in program.index_bounds(call).items()}
+    feeds = draw_feeds(replace(program, inputs=types), {**zeros_and_ones, **indices, **ranges}, point, seed=seed)
+    return {name: tensor_of(feeds[source]) for name, source in drawn.items()}
 
 
 def _coverage(program: Program, largest: Sizes, whole: Sizes, gaps: Sequence[SizeGap]) -> Iterable[DimCoverage]:

@@ -46,7 +46,7 @@ def _beyond(name: str, limits: DimRange, axis: Dim, reach: int) -> int:
 
     Other dims have a size of 1.
     """
-    size = limits.least
+    size = limits.least_filled
     while axis.evaluate({symbol: multiple for symbol, multiple in axis.symbols().items()} | {name: size}) <= reach + 1:
         if size > 64 * (reach + 1):
             return limits.least  # the axis does not grow with the dim
@@ -70,7 +70,7 @@ def largest_points(contract: DimContract, largest: Sizes, within: Callable[[Size
         sizes = {**largest, name: alone[name]}
         others = [other for other in contract if other != name]
         while not within(sizes) and any(sizes[other] > least[other] for other in others):
-            widest = max(others, key=lambda other: sizes[other] / least[other])
+            widest = max(others, key=lambda other: sizes[other] / contract[other].least_filled)
             sizes[widest] = _halved(sizes[widest], contract[widest])
         yield sizes
 

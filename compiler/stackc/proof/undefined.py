@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize
 from stackc.core.diagnostics import Diagnostic, Note, Span
 from stackc.ir.program import Call, Program
 from stackc.proof.components import Draw, Reference
-from stackc.proof.eager import Values, run_eager
+from stackc.proof.eager import Values, array_of, run_eager
 from stackc.proof.report import ParityRow
 from stackc.proof.tolerance import kinds_of, kinds_text
 from stackc.runtime import Array
@@ -32,7 +32,7 @@ def undefined_failures(
         call = _origin(program, values, value)
         if call is None:
             message = f"the output '{row.output}' at {row.point} {row.verdict.problem}"
-            diagnostics.setdefault(None, Diagnostic("P706", message))
+            diagnostics.setdefault(None, Diagnostic("P706", message, hint=_meant(program, row.output, values[value])))
         else:
             diagnostics.setdefault(call.span, _at_component(program, reference, row, call, values))
     return list(diagnostics.values())
@@ -63,29 +63,46 @@ def _finite(tensors: Iterable[Tensor]) -> bool:
 
 def _at_component(program: Program, reference: Reference, row: ParityRow, call: Call, values: Values) -> Diagnostic:
     value = next(name for name in call.outputs if not _finite([values[name]]))
-    array = values[value].numpy()
+    array = array_of(values[value])
     kinds = kinds_of(array)
     message = (
         f"'{call.path}' ({call.component.op}) is not finite: at {row.point} it has {kinds_text(kinds)} among "
         f"{array.size:,} numbers, from finite inputs, in float64 too"
     )
 
-    parameters = list(_undefined_parameters(reference.double.get_submodule(call.owner)))
-    if parameters:
+    meant = _meant(program, row.output, values[program.outputs.get(row.output, row.output)])
+    module = reference.double.get_submodule(call.owner)
+    if tensors := list(_undefined_tensors(module)):
+        hint = (
+            f"its tensor '{tensors[0]}' is not finite, as `weights: {{nonfinite: …}}` allows: correct the file, or "
+            f"{meant}"
+        )
+    elif parameters := list(_undefined_parameters(module)):
         hint = (
             f"its parameter '{parameters[0]}' is not finite: a norm of zeros divides by zero; start it from other "
             "values, or take another `reparam`"
         )
     else:
-        meant = ", ".join(kinds_of(values[program.outputs.get(row.output, row.output)].numpy()))
-        written = f"{{of: {program.outputs[row.output]}, nonfinite: [{meant}]}}"
         hint = (
             "inputs are drawn as the spec declares them, floats without a range from N(0, 1): keep them where the "
-            "component is defined, with `min` and `max` of the input, or say that it is meant: "
-            f"`outputs: {{{row.output}: {written}}}`"
+            "component is defined, with `min` and `max` of the input, or "
+            f"{meant}"
         )
     note = Note(f"so the output '{row.output}' {row.verdict.problem}", call.span)
     return Diagnostic("P706", message, call.span, hint, (note,))
+
+
+def _meant(program: Program, output: str, value: Tensor) -> str:
+    """Say how the spec allows what an output holds."""
+    kinds = ", ".join(kinds_of(array_of(value)))
+    written = f"{{of: {program.outputs.get(output, output)}, nonfinite: [{kinds}]}}"
+    return f"say that it is meant: `outputs: {{{output}: {written}}}`"
+
+
+def _undefined_tensors(module: nn.Module) -> Iterator[str]:
+    """Yield the parameters of a module that are not finite, and its buffers with NaN: those of masks may hold Inf."""
+    yield from (name for name, parameter in module.named_parameters() if not _finite([parameter.detach()]))
+    yield from (name for name, buffer in module.named_buffers() if buffer.isnan().any())
 
 
 def _undefined_parameters(module: nn.Module) -> Iterator[str]:

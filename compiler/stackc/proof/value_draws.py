@@ -18,6 +18,7 @@ import hashlib
 import itertools
 from collections.abc import Callable, Mapping
 
+import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 
@@ -48,8 +49,15 @@ def value_draws(program: Program, ranges: Mapping[str, ValueRange]) -> tuple[str
     """Return the draws of a program besides the random, full and empty one: those that change any float input."""
     allowed = [ranges.get(name, ValueRange()) for name, type_ in program.inputs.items() if type_.is_float]
     ends = ("at min", "at max") if any(each != ValueRange() for each in allowed) else ()
-    beyond = any(not each.choices and (each.minimum is None or each.maximum is None) for each in allowed)
-    return ends + (tuple(_EXTREMES) if beyond else ())
+    return ends + (tuple(_EXTREMES) if open_inputs(program, ranges) else ())
+
+
+def open_inputs(program: Program, ranges: Mapping[str, ValueRange]) -> tuple[str, ...]:
+    """Return the float inputs whose range has an open end: extreme draws go beyond it."""
+    allowed = {name: ranges.get(name, ValueRange()) for name, type_ in program.inputs.items() if type_.is_float}
+    return tuple(
+        name for name, each in allowed.items() if not each.choices and (each.minimum is None or each.maximum is None)
+    )
 
 
 def random_generator(key: str) -> np.random.Generator:
@@ -73,19 +81,21 @@ def draw_values(
         return np.full(shape, min(choices) if at_least else max(choices)).astype(dtype)
 
     if dtype in FLOATS:
-        return _floats(random, allowed, shape, draw).astype(dtype)
+        return _floats(random, allowed, shape, draw, np.dtype(dtype))
     assert allowed.minimum is not None, "whole numbers have both ends"
     assert allowed.maximum is not None, "whole numbers have both ends"
     return random.integers(int(allowed.minimum), int(allowed.maximum), shape, endpoint=True).astype(dtype)
 
 
-def _floats(random: np.random.Generator, allowed: ValueRange, shape: tuple[int, ...], draw: str) -> Floats:
+def _floats(
+    random: np.random.Generator, allowed: ValueRange, shape: tuple[int, ...], draw: str, dtype: np.dtype[np.generic]
+) -> Array:
     minimum, maximum = allowed.minimum, allowed.maximum
     ends = {"at min": minimum, "at max": maximum}
     if (end := ends.get(draw)) is not None:
-        return np.full(shape, end, np.float64)
+        return np.full(shape, end, np.float64).astype(dtype)
     if minimum is not None and maximum is not None:
-        return _within(allowed, minimum + (maximum - minimum) * random.random(shape))
+        return _within(allowed, minimum + (maximum - minimum) * random.random(shape), dtype)
 
     drawn = random.standard_normal(shape)
     if draw in _EXTREMES:
@@ -94,17 +104,17 @@ def _floats(random: np.random.Generator, allowed: ValueRange, shape: tuple[int, 
         drawn = minimum + np.abs(drawn) * max(1.0, abs(minimum))
     elif maximum is not None:
         drawn = maximum - np.abs(drawn) * max(1.0, abs(maximum))
-    return _within(allowed, drawn)
+    return _within(allowed, drawn, dtype)
 
 
-def _within(allowed: ValueRange, drawn: Floats) -> Floats:
-    """Return numbers that are still within the range once they are rounded to float32."""
-    largest = float(np.finfo(np.float32).max)
+def _within(allowed: ValueRange, drawn: Floats, dtype: np.dtype[np.generic]) -> Array:
+    """Return numbers of an element type that are within the range once they are rounded to it."""
+    largest = float(ml_dtypes.finfo(dtype).max)  # type: ignore[no-untyped-call]  # it has no annotations
     low = -largest if allowed.minimum is None else allowed.minimum
     high = largest if allowed.maximum is None else allowed.maximum
-    rounded = np.clip(drawn, low, high).astype(np.float32)
+    rounded = np.clip(drawn, low, high).astype(dtype)
     # an array again: NumPy makes a number of an array without axes
-    return np.asarray(np.clip(rounded, np.float32(low), np.float32(high)), np.float64)
+    return np.asarray(np.clip(rounded, *np.array([low, high]).astype(dtype)), dtype)
 
 
 class IdDraws:
@@ -112,20 +122,26 @@ class IdDraws:
 
     Each input has them in an order of its own. A draw holds as many as it has positions, at random ones, and the next
     draw goes on with the rest; ranges of at most 66 numbers are read entirely. A position that a mask hides gets one
-    too, but does not count.
+    too, but does not count. Ids below a dim have both ends in every draw with room for them.
     """
 
     def __init__(self, program: Program, ranges: Mapping[str, ValueRange], seed: int) -> None:
         self.masks = read_by_masks(program)
         self.pending: dict[str, list[int]] = {}
         self.orders: dict[str, list[int]] = {}
+        self.sized = {name: allowed for name, allowed in ranges.items() if allowed.size is not None}
         for name, type_ in program.inputs.items():
-            if not type_.is_float and not choices_of(ranges[name]):
+            if not type_.is_float and not choices_of(ranges[name]) and name not in self.sized:
                 order = _numbers_to_read(ranges[name], random_generator(f"{seed}:{name}:ids"))
                 self.orders[name], self.pending[name] = order, list(order)
 
-    def place(self, feeds: Mapping[str, Array], random: np.random.Generator) -> None:
-        """Write numbers that no draw has had yet into the inputs of a draw."""
+    def place(self, feeds: Mapping[str, Array], random: np.random.Generator, sizes: Mapping[str, int]) -> None:
+        """Write numbers that no draw has had yet into the inputs of a draw at these sizes."""
+        for name, allowed in self.sized.items():
+            ids, last = feeds[name], (allowed.at(sizes).below or 1) - 1
+            places = random.permutation(ids.size)[:2]
+            ids.reshape(-1)[places] = [0, last][: len(places)]
+
         for name, order in self.orders.items():
             ids = feeds[name]
             visible = np.ones(ids.shape, np.bool_)

@@ -39,38 +39,39 @@ class SmallSpec:
     only: frozenset[str] = frozenset()
 
 
-_TEXT = {"max: 64}": "max: 3}", "max: 16}": "max: 3}", "seq: {min: 1, max: 512}": "seq: {min: 1, max: 40}"}
+_BATCH_64, _BATCH_16 = {"max: 64}": "max: 3}"}, {"max: 16}": "max: 3}"}
+_SEQ = {"seq: {min: 1, max: 512}": "seq: {min: 1, max: 40}"}
+_LLAMA = {
+    "vocab": "64", "dim": "48", "layers": "2", "heads": "6", "kv_heads": "3", "hidden": "40", "positions": "40",
+}  # fmt: skip
 SMALL = {
     "bert_base": SmallSpec(
         "bert_base.yaml",
-        {"vocab": "64", "dim": "32", "layers": "2", "heads": "4", "hidden": "48", "positions": "40"}, _TEXT,
+        {"vocab": "64", "dim": "32", "layers": "2", "heads": "4", "hidden": "48", "positions": "40"}, _BATCH_64,
     ),
-    "deep_bert": SmallSpec("deep_bert.yaml", {"vocab": "64", "dim": "32", "encoders": "2", "layers": "2"}, _TEXT),
+    "deep_bert": SmallSpec(
+        "deep_bert.yaml", {"vocab": "64", "dim": "32", "encoders": "2", "layers": "2"}, _BATCH_64 | _SEQ,
+    ),
     "detr": SmallSpec(
         "detr.yaml",
         {"channels": "4", "dim": "32", "heads": "4", "hidden": "48", "layers": "1", "queries": "5", "classes": "6"},
         {"max: 8}": "max: 2}", "max: 640": "max: 96"},
     ),
-    "ensemble": SmallSpec("ensemble.yaml", {"vocab": "64", "dim": "32"}, _TEXT),
+    "ensemble": SmallSpec("ensemble.yaml", {"vocab": "64", "dim": "32"}, _BATCH_64 | _SEQ),
     "gpt2": SmallSpec(
         "gpt2.yaml", {"vocab": "64", "dim": "32", "layers": "2", "heads": "4", "positions": "40"},
-        {**_TEXT, "max: 1024}": "max: 40}"},
+        _BATCH_16,
     ),
-    "llama": SmallSpec(
-        "llama.yaml", {"vocab": "64", "dim": "48", "layers": "2", "heads": "6", "kv_heads": "3", "hidden": "40"},
-        {**_TEXT, "max: 8192}": "max: 40}"},
-    ),
-    "mistral": SmallSpec(
-        "llama.yaml", {"vocab": "64", "dim": "48", "layers": "1", "heads": "6", "kv_heads": "3", "hidden": "40"},
-        {**_TEXT, "max: 8192}": "max: 40}", "bias: false}\n      mlp": "bias: false, window: 12}\n      mlp"},
-    ),
-    "minilm": SmallSpec("minilm.yaml", {"vocab": "64", "dim": "32", "layers": "2", "heads": "4"}, _TEXT),
+    "llama": SmallSpec("llama.yaml", _LLAMA, _BATCH_16),
+    "mistral": SmallSpec("mistral.yaml", _LLAMA | {"layers": "1", "window": "12"}, _BATCH_16),
+    "minilm": SmallSpec("minilm.yaml", {"vocab": "64", "dim": "32", "layers": "2", "heads": "4"}, _BATCH_64 | _SEQ),
     "normalized": SmallSpec("normalized.yaml", {"hidden_size": "32"}, {}),
     "seed": SmallSpec("seed.mmd", {"dim": "32"}, {"max: 512}": "max: 40}"}),
     "stacked": SmallSpec("stacked.yaml", {"hidden_size": "32"}, {}),
     "t5": SmallSpec(
-        "t5.yaml", {"vocab": "64", "dim": "32", "heads": "4", "head_dim": "8", "hidden": "48", "layers": "2"},
-        {**_TEXT, "max: 512}": "max: 40}"},
+        "t5.yaml",
+        {"vocab": "64", "dim": "32", "heads": "4", "head_dim": "8", "hidden": "48", "layers": "2", "positions": "40"},
+        _BATCH_16,
     ),
     "two_tower": SmallSpec(
         "two_tower.yaml", {"users": "70", "catalogue": "60", "genres": "8", "dim": "16", "hidden": "24"},
@@ -78,8 +79,9 @@ SMALL = {
     ),
     "unet": SmallSpec("unet.yaml", {"width0": "4"}, {"max: 8}": "max: 2}", "max: 512": "max: 48"}),
     "llama, long": SmallSpec(
-        "llama.yaml", {"vocab": "64", "dim": "16", "layers": "1", "heads": "2", "kv_heads": "1", "hidden": "16"},
-        {"max: 16}": "max: 2}", "bias: false}\n      mlp": "bias: false, window: 4096}\n      mlp"},
+        "mistral.yaml",
+        _LLAMA | {"dim": "16", "layers": "1", "heads": "2", "kv_heads": "1", "hidden": "16", "positions": "8192"},
+        {"max: 16}": "max: 2}"},
         frozenset(["window dropped", "rotary positions clipped", "wrong beyond three quarters of the positions"]),
     ),
     "minilm, large table": SmallSpec(
@@ -136,7 +138,10 @@ class Subject:
         source = load_source(SPECS / small.file)
         text = source.text
         for old, new in small.edits.items():
+            if old not in text:
+                raise ValueError(f"{small.file} does not have '{old}'")
             text = text.replace(old, new)
+
         checked = check_source(replace(source, text=text), Overrides(params=small.params))
 
         linked = link_program(checked.program, opset=setting.opset, target=setting.target, cache=user_cache())
