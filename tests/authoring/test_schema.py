@@ -20,7 +20,7 @@ from stackc.components.reparam import REPARAMS
 from stackc.core.diagnostics import SpecError
 from stackc.frontend import Overrides, check_source
 from stackc.resolve import custom, stacks
-from stackc.spec import input_key, params, reader, weights_key
+from stackc.spec import huggingface_key, input_key, params, reader, weights_key
 from stackc.spec.source import Source
 from stackc.spec.yaml.tree import Value
 from stackc.spec.yaml.yaml_reader import read_yaml
@@ -96,13 +96,13 @@ WRONG = [
     ("stackc: 1\n", "stackc: 2\n"),
     ("stackc: 1\n", ""),
     ("dims:", "dimz:"),
-    ("{min: 2, max: 64}", "{min: 0}"),
+    ("{min: 2, max: 64}", "{min: -1}"),
     ("{min: 2, max: 64}", "{min: [2]}"),
     ("{min: 2, max: 64}", "{max: true}"),
     ("{min: 2, max: 64}", "{least: 2}"),
     ("{min: 2, max: 64}", "[2, 64]"),
     ("dim: 16,", "min: 16,"),
-    ("dim: 16,", "dim: [16],"),
+    ("dim: 16,", "dim: [{a: 16}],"),
     ("dtype: float32", "dtype: float"),
     ("dtype: float32", "type: float32"),
     ("shape: [batch, seq, dim], ", ""),
@@ -119,7 +119,7 @@ WRONG = [
     ("dtype: float32", "dtype: bool, min: 0"),
     ("dim: 16,", "dim: {type: integer},"),
     ("dim: 16,", "dim: {type: int, default: 16, maximum: 64},"),
-    ("dim: 16,", "dim: {default: 16, min: low},"),
+    ("dim: 16,", "dim: {default: 16, min: [low]},"),
     ("dim: 16,", "dim: {default: 16, choices: []},"),
     ("dim: 16,", "dim: {description: features},"),
     ("blocks:\n  b:", "blocks:\n  gelu:"),
@@ -155,7 +155,7 @@ WRONG = [
     ("    inputs: [x]\n", ""),
     ("    graph: x --> z[linear]\n", ""),
     ("nodes: {z: {out: dim}}", "node: {z: {out: dim}}"),
-    ("outputs: {y: y, inner: s.0, flat: flat, e: e}", "outputs: {y: 3}"),
+    ("outputs: {y: y, inner: s.0, flat: flat, e: e}", "outputs: {y: 3.5}"),
     ("weights: {map:", "weights: {maps:"),
     ("{y.*: head.*}", "{y.*: 3}"),
 ]
@@ -217,6 +217,8 @@ def test_the_keys_are_those_of_document_node_param_and_stack() -> None:
     assert set(KEYS["param"]) == set(params.KEYS)
     assert set(KEYS["input"]) == set(input_key.KEYS)
     assert set(KEYS["weights"]) == set(weights_key.KEYS)
+    assert set(KEYS["huggingface"]) == set(huggingface_key.KEYS)
+    assert set(KEYS["config_param"]) == set(huggingface_key.PARAM_KEYS)
     assert set(KEYS["reference"]) == set(weights_key.REFERENCE_KEYS)
     assert set(KEYS["spec"]) == set(reader._DOCUMENT_KEYS)
     assert set(KEYS["node"]) == set(reader._NODE_KEYS)
@@ -243,7 +245,8 @@ BEYOND_A_SCHEMA = {
     "S005_inputs_of_a_block_in_one_text",  # nor that text contains several names
     "S007_version_with_a_point",  # 1.0 is 1 to JSON
     # what depends on two values
-    "S005_below_a_dim", "S005_bound_of_a_text", "S005_choice_of_another_type", "S005_contract_not_whole",
+    "S005_list_for_a_default",
+    "S005_below_a_dim_of_no_input", "S005_bound_of_a_text", "S005_choice_of_another_type", "S005_contract_not_whole",
     "S005_contract_of_a_dim", "S005_contract_of_a_param_of_a_dim", "S005_size_below_one", "S006_contract_of_no_size",
     "S005_contract_beyond_64_bits", "S005_size_beyond_64_bits", "S005_value_that_no_bool_is",
     "S006_no_such_param", "S006_no_such_size", "S008_output_like_a_parameter", "S008_output_like_an_input",

@@ -7,25 +7,26 @@ drawing has the op of a node, the schema allows the fields of all components in 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Set
 from inspect import getdoc
 from typing import Any
 
+from stackc.authoring.field_schema import Json, field_schema, ref
+from stackc.authoring.mapping_schema import key_schema, mapping_schema
+from stackc.authoring.reference.key import NODE_ID, Key
 from stackc.authoring.reference.keys import (
     BLOCK,
-    CUSTOM,
-    DIM,
+    CONFIG_PARAM,
+    HUGGINGFACE,
     INPUT,
+    KEYS,
     NODE,
     OUTPUT,
     PARAM,
-    REFERENCE,
     SPEC,
-    STACK,
     WEIGHTS,
-    Key,
 )
+from stackc.authoring.train_schema import train_sections
 from stackc.components import REGISTRY
 from stackc.components.base import Component
 from stackc.components.families.merge import MERGES
@@ -37,12 +38,11 @@ from stackc.spec.expressions.expressions import MAX_LENGTH
 from stackc.spec.names import EXPRESSION_WORDS, MERMAID_WORDS, MODULE_NAMES
 from stackc.spec.params import KINDS
 
-Json = dict[str, Any]
-
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SPECIAL = {
-    "stack": ("Composes sub-models: one repeated, or different ones, in series or side by side.", STACK),
-    "torch": ("A custom torch.nn.Module; its other fields are the arguments of its constructor.", CUSTOM),
+    "stack": ("Composes sub-models: one repeated, or different ones, in series or side by side.", KEYS["stack"]),
+    "scan": ("Applies a block along an axis, with states that go from one index to the next.", KEYS["scan"]),
+    "torch": ("A custom torch.nn.Module; its other fields are the arguments of its constructor.", KEYS["torch"]),
 }
 """The ops that are not components: their meaning and their keys."""
 
@@ -54,9 +54,12 @@ def schema() -> Json:
         "$schema": DIALECT,
         "title": "stackc spec",
         "description": "A neural-network graph that stackc compiles to ONNX.",
-        **_mapping(SPEC),
+        **mapping_schema(SPEC),
         "$defs": {**_scalars(), **_sections(), **_nodes_and_ops(), **_fields_of_ops()},
     }
+
+
+_ONE_END: Json = {"not": {"required": ["max", "below"]}}
 
 
 def _scalars() -> Json:
@@ -68,9 +71,10 @@ def _scalars() -> Json:
             "maxLength": MAX_LENGTH,
             "description": "an expression over params and dims, such as `4*dim`",
         },
+        "list": {"type": "array", "items": {"anyOf": [{"type": ["string", "number", "boolean"]}, ref("list")]}},
         "interpolated": {"type": "string", "pattern": r"\$\{", "description": "text with `${name}` in it"},
-        "size": {"anyOf": [{"type": "integer", "minimum": 1}, _ref("expression")]},
-        "texts": {"type": ["object", "null"], "additionalProperties": {"type": "string"}},
+        "size": {"anyOf": [{"type": "integer", "minimum": 1}, ref("expression")]},
+        "ties": _ties(),
         "name": _name(MODULE_NAMES | MERMAID_WORDS, r"^[^\s.]+$"),
         "symbol": _name(EXPRESSION_WORDS, r"^[^\s.\-]+$"),
         "block_name": _name(MODULE_NAMES | MERMAID_WORDS | REGISTRY.keys() | SPECIAL.keys(), r"^[^\s.]+$"),
@@ -81,13 +85,19 @@ def _sections() -> Json:
     """Return the definitions of the top-level sections of a spec."""
     return {
         "params": _named(_param(), "symbol"),
-        "dims": _named(_mapping(DIM), "symbol"),
+        "dims": _named(mapping_schema(KEYS["dim"]) | _ONE_END, "symbol"),
         "inputs": {**_named(_input()), "type": "object", "minProperties": 1},
         "blocks": _named(_block(), "block_name"),
-        "nodes": _named(_ref("node")),
+        "nodes": _named(ref("node")),
         "outputs": _outputs(),
-        "weights": {**_mapping(WEIGHTS), "type": ["object", "null"]},
-        "reference": _mapping(REFERENCE),
+        "weights": {**mapping_schema(WEIGHTS), "type": ["object", "null"]},
+        "reference": mapping_schema(KEYS["reference"]),
+        "huggingface": {
+            **mapping_schema(HUGGINGFACE),
+            "anyOf": [{"required": [key]} for key in ("model_type", "architectures")],
+        },
+        "config_params": {"type": ["object", "null"], "additionalProperties": _config_param()},
+        **train_sections(),
     }
 
 
@@ -98,7 +108,7 @@ def _nodes_and_ops() -> Json:
         "node": _node(),
         "member": _member(),
         "merge": _merge(),
-        "reparams": {"type": ["object", "null"], "additionalProperties": _ref("reparam")},
+        "reparams": {"type": ["object", "null"], "additionalProperties": ref("reparam")},
         "reparam": _reparam(),
     }
 
@@ -106,7 +116,7 @@ def _nodes_and_ops() -> Json:
 def _fields_of_ops() -> Json:
     """Return a definition of the fields of each op."""
     special = {
-        f"op.{op}": {"description": meaning, "properties": {name: _key(key) for name, key in keys.items()}}
+        f"op.{op}": {"description": meaning, "properties": {name: key_schema(key) for name, key in keys.items()}}
         for op, (meaning, keys) in SPECIAL.items()
     }
     return special | {f"op.{op}": _fields(component) for op, component in REGISTRY.items()}
@@ -115,34 +125,11 @@ def _fields_of_ops() -> Json:
 # -- mappings of the language
 
 
-def _ref(name: str) -> Json:
-    return {"$ref": f"#/$defs/{name}"}
-
-
-def _key(key: Key) -> Json:
-    default = f" Default: {key.default}." if key.default else ""
-    return {**key.schema, "description": f"{_sentence(key.meaning)}{default}"}
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
-
-
-def _mapping(keys: Mapping[str, Key]) -> Json:
-    """Return the schema of a mapping with these keys and no others."""
-    return {
-        "type": "object",
-        "properties": {name: _key(key) for name, key in keys.items()},
-        "required": [name for name, key in keys.items() if key.required],
-        "additionalProperties": False,
-    }
-
-
 def _named(value: Json, names: str = "name") -> Json:
     """Return the schema of a mapping from user-defined names; a value may be null if none of its keys is required."""
     if value.get("type") == "object" and not value["required"]:
         value = {**value, "type": ["object", "null"]}
-    return {"type": ["object", "null"], "propertyNames": _ref(names), "additionalProperties": value}
+    return {"type": ["object", "null"], "propertyNames": ref(names), "additionalProperties": value}
 
 
 def _input() -> Json:
@@ -151,7 +138,7 @@ def _input() -> Json:
     unordered = {"if": _has_dtype("bool"), "then": {"not": {"anyOf": [{"required": ["min"]}, {"required": ["max"]}]}}}
     clashes = [("min", "values"), ("max", "values"), ("below", "values"), ("max", "below")]
     return {
-        **_mapping(INPUT),
+        **mapping_schema(INPUT),
         "dependentSchemas": {"below": integer},
         "not": {"anyOf": [{"required": [*clash]} for clash in clashes]},
         "allOf": [unordered, *({"if": _has_dtype(dtype), "then": _bounds_of(dtype)} for dtype in INPUT_DTYPES)],
@@ -167,15 +154,30 @@ def _has_dtype(dtype: str) -> Json:
 def _bounds_of(dtype: str) -> Json:
     """Return the schema of the values and bounds that an input of this element type may have."""
     types = ["number"] if dtype in FLOATS else ["boolean", "integer"] if dtype == "bool" else ["integer"]
-    number = {"anyOf": [{"type": [*types, "array", "null"], "items": {"type": [*types, "string"]}}, _ref("expression")]}
+    number = {"anyOf": [{"type": [*types, "array", "null"], "items": {"type": [*types, "string"]}}, ref("expression")]}
     return {"properties": dict.fromkeys(("min", "max", "values"), number)}
 
 
 def _param() -> Json:
     """Return the schema of a param: a default, a type, or a mapping from which its type is clear."""
-    typed = [{"required": [key]} for key in ("type", "default", "choices", "min", "max")]
+    typed = [{"required": [key]} for key in ("type", "default", "choices", "min", "max", "below")]
     plain = {"type": ["string", "number", "boolean", "null"]}
-    return {"anyOf": [{"enum": [*KINDS]}, plain, {**_mapping(PARAM), "anyOf": typed}]}
+    return {"anyOf": [{"enum": [*KINDS]}, plain, ref("list"), {**mapping_schema(PARAM), **_ONE_END, "anyOf": typed}]}
+
+
+def _ties() -> Json:
+    """Return the schema of `tie`: names of parameters with paths, and perhaps a condition."""
+    condition = {"if": {"anyOf": [{"type": "boolean"}, ref("expression")]}}
+    return {
+        "type": ["object", "null"], "properties": condition, "additionalProperties": {"type": "string"},
+        "if": {"required": ["if"]}, "then": {"minProperties": 2},
+    }  # fmt: skip
+
+
+def _config_param() -> Json:
+    """Return the schema of what sets a param: a key of the config, or a mapping with one of four ways to read it."""
+    ways = [{"required": [way]} for way in ("from", "count", "value", "lacks")]
+    return {"anyOf": [{"type": "string"}, {**mapping_schema(CONFIG_PARAM), "oneOf": ways}]}
 
 
 def _name(reserved: Set[str], pattern: str) -> Json:
@@ -184,18 +186,18 @@ def _name(reserved: Set[str], pattern: str) -> Json:
 
 def _block() -> Json:
     """Return the schema of a block, whose outputs say nothing of NaN and Inf: those of the model do."""
-    block = _mapping(BLOCK)
+    block = mapping_schema(BLOCK)
     finite = {"not": {"type": "object", "required": ["nonfinite"]}}
     outputs = {**_outputs(), "additionalProperties": finite}
     return {**block, "properties": {**block["properties"], "outputs": outputs}}
 
 
 def _outputs() -> Json:
-    named = {"type": "object", "additionalProperties": {"anyOf": [{"type": "string"}, _mapping(OUTPUT)]}}
+    named = {"type": "object", "additionalProperties": {"anyOf": [NODE_ID, mapping_schema(OUTPUT)]}}
     return {
         "anyOf": [
-            {"type": ["string", "null"]},
-            {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+            {"type": ["string", "integer", "null"]},
+            {"type": "array", "items": NODE_ID, "uniqueItems": True},
             named,
         ]
     }
@@ -225,10 +227,10 @@ def _node() -> Json:
 
     return {
         "type": ["object", "null"],
-        "properties": {name: _key(key) for name, key in NODE.items()},
+        "properties": {name: key_schema(key) for name, key in NODE.items()},
         "allOf": [
             {"if": {"not": {"required": ["op"]}}, "then": {"properties": any_field}},
-            {"if": _implied_stack(), "then": _ref("op.stack")},
+            {"if": _implied_stack(), "then": ref("op.stack")},
             *_rules_by_op([*NODE], require_fields=True, unless={"required": ["same_as"]}),
         ],
     }
@@ -247,16 +249,16 @@ def _member() -> Json:
 
     No field is required here, because `with` of the stack may supply it.
     """
-    op = {"op": {**_key(NODE["op"])}}
+    op = {"op": {**key_schema(NODE["op"])}}
     rules = _rules_by_op(["op"], require_fields=False)
-    return {"anyOf": [_ref("op"), {"type": "object", "required": ["op"], "properties": op, "allOf": rules}]}
+    return {"anyOf": [ref("op"), {"type": "object", "required": ["op"], "properties": op, "allOf": rules}]}
 
 
 def _rules_by_op(common_keys: list[str], *, require_fields: bool, unless: Json | None = None) -> list[Json]:
     """Return a rule for each op: an entry with that `op` may have its fields and `common_keys`, and no other keys."""
     rules = []
     for op in [*REGISTRY, *SPECIAL]:
-        then = _ref(f"op.{op}")
+        then = ref(f"op.{op}")
         if op != "torch":  # a class accepts the arguments of its constructor, which are not known here
             then["propertyNames"] = {"enum": [*_keys_of(op), *common_keys]}
         if require_fields and (required := _required_keys(op)):
@@ -284,7 +286,7 @@ def _merge() -> Json:
         fields |= _fields(REGISTRY[op])["properties"]
     properties = {"op": {"enum": words}, **fields}
     mapping = {"type": "object", "properties": properties, "required": ["op"], "additionalProperties": False}
-    return {"anyOf": [{"enum": words}, _ref("interpolated"), mapping]}
+    return {"anyOf": [{"enum": words}, ref("interpolated"), mapping]}
 
 
 def _reparam() -> Json:
@@ -293,7 +295,7 @@ def _reparam() -> Json:
         name: {**_reparam_options(reparam), "description": _summary(reparam)} for name, reparam in REPARAMS.items()
     }
     mapping = {"type": "object", "properties": kinds, "additionalProperties": False}
-    return {"anyOf": [{"enum": [*kinds]}, _ref("interpolated"), {**mapping, "minProperties": 1, "maxProperties": 1}]}
+    return {"anyOf": [{"enum": [*kinds]}, ref("interpolated"), {**mapping, "minProperties": 1, "maxProperties": 1}]}
 
 
 def _reparam_options(reparam: type[Reparam]) -> Json:
@@ -311,7 +313,7 @@ def _option(field: dataclasses.Field[Any]) -> Json:
         return {"anyOf": [{"const": "all"}, {"type": ["integer", "null"]}, axes]}
     number = {"type": "integer" if isinstance(field.default, int) else "number"}
     bounds = {} if field.name == "axis" else {"minimum": 0}
-    return {"anyOf": [number | bounds, _ref("expression")], "default": field.default}
+    return {"anyOf": [number | bounds, ref("expression")], "default": field.default}
 
 
 # -- fields of components
@@ -320,48 +322,3 @@ def _option(field: dataclasses.Field[Any]) -> Json:
 def _fields(component: type[Component]) -> Json:
     properties = {name: field_schema(spec) for name, spec in fields_of(component).items()}
     return {"description": getdoc(component), "properties": properties}
-
-
-def field_schema(spec: FieldSpec) -> Json:
-    """Return the schema of a field: a value of its kinds within its range, an expression, or `${…}` for text.
-
-    A field that takes a list accepts a list of such values, besides or instead of a single one.
-    """
-    variants = _single_values(spec) if spec.single else []
-    if spec.listed:
-        variants.append({"type": "array", "items": {"anyOf": _single_values(spec.entry(0))}})
-
-    description = {"description": _sentence(spec.doc)} if spec.doc else {}
-    field: Json = {"anyOf": variants, **description}
-    if spec.required:
-        return field
-    return {**field, "default": [*spec.default] if isinstance(spec.default, tuple) else spec.default}
-
-
-def _single_values(spec: FieldSpec) -> list[Json]:
-    """Return the variants of a single value. In a field of numbers, a string is one of the words or an expression."""
-    variants: list[Json] = []
-    if spec.choices:
-        variants += [{"enum": [*spec.choices]}, *([_ref("interpolated")] if spec.is_text else [])]
-    if spec.kinds & {"int", "float"}:
-        variants.append({"type": "number" if "float" in spec.kinds else "integer", **_bounds(spec)})
-    if "bool" in spec.kinds:
-        variants.append({"type": "boolean"})
-
-    if not spec.is_text:
-        variants.append(_ref("expression"))
-    elif not spec.choices:
-        variants.append({"type": "string"})
-    if "none" in spec.kinds:
-        variants.append({"type": "null"})
-    return variants
-
-
-def _bounds(spec: FieldSpec) -> Json:
-    bounds = {
-        "minimum": spec.range.minimum,
-        "maximum": spec.range.maximum,
-        "exclusiveMaximum": spec.range.below,
-    }
-    finite = {name: end for name, end in bounds.items() if math.isfinite(end)}
-    return {name: int(end) if end == int(end) else end for name, end in finite.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, product
@@ -24,6 +25,13 @@ _COMMON_TYPES = tuple(
         ("int64", (_BATCH,)),
         ("float32", (_BATCH, 64, 1)),
         ("float32", (_BATCH, 3, 16, 32, 32)),
+        ("float32", (_BATCH, 16000)),
+        ("float32", (_BATCH, _SEQ, 2)),
+        ("bool", (_BATCH, _SEQ, 2)),
+        ("float32", (_BATCH, 100, 4)),
+        ("float32", (_BATCH, 80, 100)),
+        ("float32", (_BATCH, 16, 16, 2)),
+        ("float32", (_BATCH, _SEQ)),
     )
 )
 
@@ -37,15 +45,23 @@ _TYPICAL_VALUES: Mapping[str, object] = {
     "heads": 4,
     "groups": 8,
     "kernel": 3,
+    "n_fft": 400,
+    "n_mels": 40,
+    "frame_length": 16,
+    "hop_length": 8,
     "order": (0, 2, 1),
     "shape": (0, 0, 4, 16),
+    "classes": 10,
+    "indices": (0, 2),
+    "equation": "bsd,bsd->bs",
+    "quantiles": (0.1, 0.9),
 }
 
 # Values for optional fields that some components need nevertheless: an axis for norms if the rank leaves it open, a
-# bound for clamp.
-_FALLBACK_VALUES: Mapping[str, object] = {"axis": -1, "max": 6.0}
+# bound for clamp, the number of a constant or of a comparison.
+_FALLBACK_VALUES: Mapping[str, object] = {"axis": -1, "max": 6.0, "value": 0, "size": 16}
 
-MOST_TRIES = 2000
+MOST_TRIES = 5000
 
 
 @dataclass(frozen=True)
@@ -58,26 +74,64 @@ class Example:
     signature: Signature
 
     @property
+    def outputs(self) -> dict[str, TensorType]:
+        """Every output with its type, those on demand included."""
+        whole = self.component(**self.fields).returning(self.component.on_demand)
+        unconnected = (None for port in whole.ports if port.optional)
+        signature = whole.signature(*(type_ for _, type_ in self.inputs), *unconnected)
+        return dict(zip(whole.outputs, signature.outputs, strict=True))
+
+    @property
     def spec(self) -> str:
         """The complete spec, in YAML."""
         op, names = self.component.op, self._input_names()
+        if not self.inputs:
+            return self._spec_beside_an_input()
+        if self.component.is_for_training:
+            return self._spec_of_training()
         arrows = [
             f"{name} -->{_label(port, i)} y" for i, (name, (port, _)) in enumerate(zip(names, self.inputs, strict=True))
         ]
         arrows[0] += f"[{op}]"
 
-        types = (type_ for _, type_ in self.inputs)
+        types = [type_ for _, type_ in self.inputs]
+        bounds = self.component(**self.fields).index_bounds(*types)
         dims = {name for _, type_ in self.inputs for dim in type_.shape for name in dim.symbols()}
         lines = ["stackc: 1", *["dims: {seq: {min: 8, max: 512}}"] * ("seq" in dims), "inputs:"]
-        lines += [f"  {name}: {_declaration(type_)}" for name, type_ in zip(names, types, strict=True)]
+        lines += [
+            f"  {name}: {_declaration(type_, bounds.get(port))}"
+            for name, (port, type_) in zip(names, self.inputs, strict=True)
+        ]
 
-        lines += ["graph: |", *(f"  {arrow}" for arrow in arrows)]
-        if self.fields:
-            values = {name: list(v) if isinstance(v, tuple) else v for name, v in self.fields.items()}
-            entries = ", ".join(f"{name}: {value}" for name, value in values.items())
-            lines += ["nodes:", f"  y: {{{entries}}}"]
-
+        lines += ["graph: |", *(f"  {arrow}" for arrow in arrows), *self._entry_lines()]
         return "\n".join(lines) + "\n"
+
+    def _spec_beside_an_input(self) -> str:
+        """Return the spec of a component without ports: what it computes is added to an input."""
+        arrows = [f"  y[{self.component.op}] --> sum[add]", "  x --> sum"]
+        lines = ["stackc: 1", "inputs:", "  x: {shape: [batch, 64]}", "graph: |", *arrows, *self._entry_lines()]
+        return "\n".join(lines) + "\n"
+
+    def _spec_of_training(self) -> str:
+        """Return the spec of a loss or metric, which follows a model."""
+        op, first, *others = self.component.op, *self.inputs
+        bounds = self.component(**self.fields).index_bounds(*(type_ for _, type_ in self.inputs))
+        arrows = [f"model --> y[{op}]", *(f"{port} -->|{port}| y" for port, _ in others)]
+        if self.component.family == "metric":  # it is measured beside a loss
+            arrows += ["model --> loss[cross_entropy]", "target -->|target| loss"]
+
+        lines = ["stackc: 1", "inputs:", f"  x: {_declaration(first[1])}", "graph: x --> model[identity]", "train:"]
+        train = ["inputs:", *(f"  {port}: {_declaration(type_, bounds.get(port))}" for port, type_ in others)]
+        train += ["graph: |", *(f"  {arrow}" for arrow in arrows), *self._entry_lines()]
+        train += ["data: {batch: 32}", "steps: 1000"]
+        return "\n".join([*lines, *(f"  {line}" for line in train)]) + "\n"
+
+    def _entry_lines(self) -> list[str]:
+        """Return the lines with the fields; none without fields."""
+        if not self.fields:
+            return []
+        values = {name: list(v) if isinstance(v, tuple) else v for name, v in self.fields.items()}
+        return ["nodes:", f"  y: {{{', '.join(f'{name}: {_written(value)}' for name, value in values.items())}}}"]
 
     def _input_names(self) -> list[str]:
         ports = [port for port, _ in self.inputs]
@@ -88,8 +142,13 @@ def _label(port: str, index: int) -> str:
     return "" if index == 0 or port == "x" else f"|{port}|"
 
 
-def _declaration(type_: TensorType) -> str:
-    below = ", below: 1000" if type_.dtype == "int64" else ""
+def _written(value: object) -> str:
+    """Return a value in YAML; text that would end an entry is in quotes."""
+    return f'"{value}"' if isinstance(value, str) and "," in value else str(value)
+
+
+def _declaration(type_: TensorType, bound: Dim | None = None) -> str:
+    below = f", below: {1000 if bound is None else bound}" if type_.dtype == "int64" else ""
     return f"{{dtype: {type_.dtype}, shape: [{', '.join(map(str, type_.shape))}]{below}}}"
 
 
@@ -131,4 +190,6 @@ def _typical_value(spec: FieldSpec) -> object:
         return _TYPICAL_VALUES[spec.name]
     if spec.choices:
         return spec.choices[0]
-    return max(2, int(spec.range.minimum)) if "int" in spec.kinds else 0.5
+    if "int" not in spec.kinds:
+        return 0.5
+    return max(2, int(spec.range.minimum)) if math.isfinite(spec.range.minimum) else 2

@@ -20,6 +20,11 @@ def language() -> str:
     return _TABLE.sub(_render_table, text)
 
 
+def recipes() -> str:
+    """Return the spec whose blocks are the recipes."""
+    return files("stackc.authoring.reference").joinpath("recipes.yaml").read_text(encoding="utf-8")
+
+
 def _render_table(placeholder: re.Match[str]) -> str:
     match placeholder["table"]:
         case "keys":
@@ -28,6 +33,8 @@ def _render_table(placeholder: re.Match[str]) -> str:
             return _ops()
         case "reparams":
             return _reparams()
+        case "recipes":
+            return f"```yaml\n{recipes().rstrip()}\n```"
         case unknown:
             raise AssertionError(f"language.md has no table '{unknown}'")
 

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import getdoc
 
+from stackc.authoring.reference.equivalents import find_equivalents
 from stackc.authoring.reference.examples import example_of
-from stackc.authoring.reference.keys import CUSTOM, STACK, Key
+from stackc.authoring.reference.key import Key
+from stackc.authoring.reference.keys import CUSTOM, SCAN, STACK
 from stackc.components import REGISTRY
 from stackc.components.base import Component, Port
 from stackc.components.fields import FieldSpec, Range, either, fields_of
@@ -28,7 +30,7 @@ class FieldRow:
 
 @dataclass(frozen=True)
 class OpPage:
-    """The reference page of one op. `parameters` and `outputs` are those of the example."""
+    """The reference page of one op; `outputs`, `parameters` and `buffers` (its state_dict) are those of the example."""
 
     op: str
     family: str
@@ -39,6 +41,7 @@ class OpPage:
     outputs: Mapping[str, str]
     fields: tuple[FieldRow, ...]
     parameters: Mapping[str, str]
+    buffers: Mapping[str, str]
     example: str
 
 
@@ -52,9 +55,14 @@ def families() -> dict[str, tuple[str, ...]]:
 
 
 def search_ops(word: str) -> dict[str, tuple[str, ...]]:
-    """Return the ops by family whose names, formulas, texts or fields contain a word, ignoring case."""
+    """Return the ops by family whose names, formulas, texts or fields contain a word, ignoring case.
+
+    A name of torch.nn, Keras or ONNX is answered by the ops that stand for it.
+    """
+    equivalent = {op for each in find_equivalents(word) for op in each.ops}
     matches = {
-        family: tuple(op for op in ops if word.lower() in _searchable_text(op)) for family, ops in families().items()
+        family: tuple(op for op in ops if op in equivalent or word.lower() in _searchable_text(op))
+        for family, ops in families().items()
     }
     return {family: ops for family, ops in matches.items() if ops}
 
@@ -94,9 +102,10 @@ def page_of(op: str) -> OpPage:
         text="\n".join(rest),
         papers=tuple(f"https://arxiv.org/abs/{id}" for id in papers),
         ports=component.ports,
-        outputs=dict(zip(component.outputs, map(str, example.signature.outputs), strict=True)),
+        outputs={name: str(type_) for name, type_ in example.outputs.items()},
         fields=tuple(map(field_row, fields_of(component).values())),
         parameters={name: str(type_) for name, type_ in example.signature.parameters.items()},
+        buffers={name: str(type_) for name, type_ in example.signature.buffers.items()},
         example=example.spec,
     )
 
@@ -115,7 +124,8 @@ def _kinds(spec: FieldSpec) -> str:
     words = {"int": "whole number", "dim": "dim", "float": "number", "bool": "true or false", "str": "text"}
     kinds = [word for kind, word in words.items() if kind in spec.kinds]
     lists = [f"list of {word}s" for word in kinds] if spec.listed else []
-    return either([*(kinds if spec.single else []), *lists, *spec.choices])
+    mapping = [f"mapping of {', '.join(member.name for member in spec.members)}"] if spec.members else []
+    return either([*(kinds if spec.single else []), *lists, *spec.choices, *mapping])
 
 
 def _range(range: Range) -> str:
@@ -152,6 +162,7 @@ def _special_page(op: str, formula: str, text: str, output: str, keys: Mapping[s
         outputs={"y": output},
         fields=fields,
         parameters={},
+        buffers={},
         example=example,
     )
 
@@ -193,4 +204,34 @@ nodes:
 """,
 )
 
-_SPECIAL = {page.op: page for page in (_STACK, _TORCH)}
+_SCAN = _special_page(
+    "scan",
+    "y[i], h[i + 1] = f(x[i], h[i]) for each index i of an axis, in order or in reverse.",
+    "Applies a block at each index of an axis in turn. An output of the block with the name of an input is a state: it "
+    "enters the next step at that input, and the arrow into it brings the first one. All other inputs are cut along "
+    "the axis, unless `whole` lists them; all other outputs are stacked along it. `y.h` is the last state of the "
+    "node y.",
+    "the first output of the block, of every index; the last one of a state",
+    SCAN,
+    """\
+stackc: 1
+inputs:
+  x: {shape: [batch, seq, 64]}
+  h: {shape: [batch, 32]}
+graph: |
+  x --> y[scan]
+  h -->|h| y
+nodes:
+  y: {of: cell}
+blocks:
+  cell:
+    inputs: [x, h]
+    graph: |
+      x --> joined[concat] --> mixed[linear] --> next[tanh]
+      h --> joined
+    nodes: {mixed: {out: 32}}
+    outputs: {y: next, h: next}
+""",
+)
+
+_SPECIAL = {page.op: page for page in (_STACK, _SCAN, _TORCH)}
