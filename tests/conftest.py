@@ -28,9 +28,14 @@ MOST_VERIFIED = 1000
 
 @pytest.fixture(scope="session", autouse=True)
 def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Empty at the start of a run; a component's object is the same in any company (tests/export/test_compile.py)."""
+    """Empty at the start of a run; a component's object is the same in any company (tests/export/test_compile.py).
+
+    The processes of pytest-xdist share it: each has a temporary folder of its own within that of the run.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    run = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STACKC_CACHE", str(tmp_path_factory.mktemp("stackc-cache")))
+        patch.setenv("STACKC_CACHE", str(run / "stackc-cache"))
         yield
 
 

@@ -7,14 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from safetensors.numpy import save_file
 from torch import nn
 
-from stackc.components.families.conv import Conv1d, Conv2d
-from stackc.components.families.padding import Pad
 from stackc.core.diagnostics import Diagnostic, SpecError
-from stackc.core.types import Dim, TensorType
 from stackc.frontend import Checked, check_source
 from stackc.spec.source import Source
 from stackc.weights.files import Array, open_weights
@@ -102,42 +98,22 @@ def test_arrows_that_do_not_name_a_port_are_merged() -> None:
         "x & y --> mean",
     ],
 )
-def test_whole_numbers_in_arithmetic_are_declared_as_floats(graph: str) -> None:
+def test_whole_numbers_enter_arithmetic_by_a_cast(graph: str) -> None:
     used = "y: {shape: [b, 4]}" if "y" in graph else ""
     text = f"stackc: 1\ninputs: {{x: {{dtype: int64, shape: [b, 4]}}, {used}}}\ngraph: {graph}\n"
     error = refused(text)
     assert error.code == "T203"
     assert error.hint is not None
-    assert "no cast" in error.hint
+    assert "put `cast` before" in error.hint
     assert "embedding" not in error.hint
-    assert "`dtype: float32`" in error.hint
-    assert check(text.replace("int64", "float32"))
+    followed = text.replace("graph: x", "graph: x --> cast; cast").replace("; x -->", "; x --> cast --> ")
+    assert str(check(followed).program.types["cast"]) == "float32[b, 4]"
 
 
-@pytest.mark.parametrize(("kernel", "dilation", "before", "after"), [(4, 1, 1, 2), (2, 1, 0, 1), (2, 3, 1, 2)])
-def test_an_even_kernel_keeps_the_sizes_as_in_pytorch(kernel: int, dilation: int, before: int, after: int) -> None:
-    x = TensorType("float32", (Dim.of(1), Dim.of(3), Dim.of(9)))
-    with pytest.raises(Exception, match="no equal padding on both sides") as caught:
-        Conv1d(out=2, kernel=kernel, dilation=dilation, padding="same").signature(x)
-    assert f"`axis: 2, before: {before}, after: {after}`" in getattr(caught.value, "hint", "")
-
-    # following it: PyTorch's own `same` pads in this way
-    reference = nn.Conv1d(3, 2, kernel, padding="same", dilation=dilation)
-    pad = Pad(axis=2, before=before, after=after)
-    padded = pad.signature(x).outputs[0]
-    conv = Conv1d(out=2, kernel=kernel, dilation=dilation, padding=0).module(padded)
-    conv.load_state_dict(reference.state_dict())
-    values = torch.randn(1, 3, 9)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyTorch warns that it copies the input to pad it
-        torch.testing.assert_close(conv(pad.module(x)(values)), reference(values))
-
-
-def test_an_even_kernel_beside_an_odd_one() -> None:
-    x = TensorType("float32", (Dim.of(1), Dim.of(3), Dim.of(9), Dim.of(9)))
-    with pytest.raises(Exception, match="kernel of 4") as caught:
-        Conv2d(out=2, kernel=(3, 4), padding="same").signature(x)
-    assert "`axis: [2, 3], before: [1, 1], after: [1, 2]`" in getattr(caught.value, "hint", "")
+def test_numbers_that_are_no_ids_are_cast_too() -> None:
+    text = "stackc: 1\ninputs: {x: {dtype: int64, shape: [b, 4]}}\ngraph: x --> y[linear]\nnodes: {y: {out: 2}}\n"
+    assert "if they are numbers, put `cast` before it" in (refused(text).hint or "")
+    assert check(text.replace("x --> y", "x --> cast --> y"))
 
 
 NORMALIZED = """\

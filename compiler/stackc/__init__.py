@@ -10,6 +10,7 @@ One function for each stage, as far as its command goes and without printing any
     print(stackc.plan(checked, memory="24GB").fits["float32"])
     print(stackc.diff("specs/seed.mmd", checked).changes)
     module = stackc.module(checked, seed=1)                # an ordinary torch.nn.Module
+    stackc.train("digits.yaml").means                      # runs/digits/, its losses and metrics
     built = stackc.build("specs/seed.mmd")                 # exported/seed/, with its proof
     outputs = stackc.run(built.folder, {"x": array})       # without PyTorch
     stackc.verify(built.folder)
@@ -35,7 +36,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from stackc._version import __version__
-from stackc.core.arguments import checked_sizes, param_text
+from stackc.core.arguments import checked_sizes
 from stackc.core.interrupts import whole_imports
 
 if TYPE_CHECKING:
@@ -48,37 +49,18 @@ if TYPE_CHECKING:
     from stackc.benchmark import Result
     from stackc.core.diagnostics import Diagnostic, SpecError
     from stackc.core.progress import Progress
-    from stackc.frontend import Checked, Overrides
+    from stackc.frontend import Checked
+    from stackc.hub.importing import Imported, ImportOptions
     from stackc.pipeline import Built, Options
     from stackc.reduction.search import Reduced
     from stackc.spec.document import Document
+    from stackc.training.loop import Report, Trained, TrainOptions
 
 __all__ = [
-    "Built",
-    "Checked",
-    "Diagnostic",
-    "Difference",
-    "Document",
-    "Options",
-    "Plan",
-    "Reduced",
-    "Result",
-    "SpecError",
-    "Verified",
-    "__version__",
-    "bench",
-    "build",
-    "check",
-    "compile",
-    "diff",
-    "load",
-    "module",
-    "plan",
-    "reduce",
-    "run",
-    "show",
-    "verify",
-]
+    "Built", "Checked", "Diagnostic", "Difference", "Document", "ImportOptions", "Imported", "Options", "Plan",
+    "Reduced", "Result", "SpecError", "TrainOptions", "Trained", "Verified", "__version__", "bench", "build", "check",
+    "compile", "diff", "import_model", "load", "module", "plan", "reduce", "run", "show", "train", "verify",
+]  # fmt: skip
 
 SpecPath: TypeAlias = str | PathLike[str]
 Text: TypeAlias = Literal["mermaid", "dot", "svg", "html", "torch"]
@@ -89,11 +71,15 @@ _TYPES = {
     "Diagnostic": "stackc.core.diagnostics",
     "Difference": "stackc.analysis.diff.comparison",
     "Document": "stackc.spec.document",
+    "ImportOptions": "stackc.hub.importing",
+    "Imported": "stackc.hub.importing",
     "Options": "stackc.pipeline",
     "Plan": "stackc.analysis.plan.planning",
     "Reduced": "stackc.reduction.search",
     "Result": "stackc.benchmark",
     "SpecError": "stackc.core.diagnostics",
+    "TrainOptions": "stackc.training.loop",
+    "Trained": "stackc.training.loop",
     "Verified": "stackc.artifact.verify",
 }
 
@@ -124,6 +110,19 @@ def load(spec: SpecPath) -> "Document":
 
 
 @whole_imports()
+def import_model(folder: SpecPath, out: SpecPath | None = None, options: "ImportOptions | None" = None) -> "Imported":
+    """Import a model that Hugging Face's transformers saved: write its spec, its config and its tokenizer into `out`.
+
+    Raises SpecError, and then nothing is written, if its config says anything that no spec of the zoo expresses.
+    """
+    from pathlib import Path
+
+    from stackc.hub.importing import import_from
+
+    return import_from(Path(folder), None if out is None else Path(out), options)
+
+
+@whole_imports()
 def check(
     spec: "SpecPath | Document",
     *,
@@ -139,10 +138,10 @@ def check(
     """
     from pathlib import Path
 
-    from stackc.frontend import check_document, check_spec
+    from stackc.frontend import arguments_as_overrides, check_document, check_spec
     from stackc.spec.document import Document
 
-    overrides = _overrides(params, dims, trust)
+    overrides = arguments_as_overrides(params, dims, trust)
     return check_document(spec, overrides) if isinstance(spec, Document) else check_spec(Path(spec), overrides)
 
 
@@ -259,6 +258,24 @@ def build(spec: SpecPath, options: "Options | None" = None, *, progress: "Progre
 
 
 @whole_imports()
+def train(
+    spec: "SpecPath | Document | Checked",
+    options: "TrainOptions | None" = None,
+    *,
+    params: Mapping[str, object] | None = None,
+    report: "Report | None" = None,
+) -> "Trained":
+    """Train a spec as its `train:` says, into `runs/NAME/`, whose weights `Options.weights` takes.
+
+    `options` has the files of examples, the folder, and whether to resume the run in it. `report` is called with each
+    step and each epoch. Raises SpecError if the spec, the data or the folder does not fit, or the loss is not finite.
+    """
+    from stackc.training.loop import train_model
+
+    return train_model(_checked(spec, params), options, report or (lambda event: None))
+
+
+@whole_imports()
 def run(
     artifact: SpecPath, inputs: "Mapping[str, ArrayLike]", *, provider: str = "auto", threads: int | None = None
 ) -> "dict[str, NDArray[Any]]":
@@ -325,20 +342,28 @@ def bench(
 
 
 def reduce(
-    spec: SpecPath, options: "Options | None" = None, *, command: str | None = None, seconds: float = 300.0
+    spec: SpecPath,
+    options: "Options | None" = None,
+    *,
+    command: str | None = None,
+    seconds: float = 300.0,
+    progress: "Progress | None" = None,
 ) -> "Reduced":
     """Reduce a spec or an artifact that fails to the smallest spec, sizes and seed that fail in the same way.
 
     It fails if its build does, or if a `command` such as `"python judge.py {}"` exits non-zero. `options` are those of
-    an artifact's build by default. Ends after `seconds`, or on Ctrl-C, with the smallest so far. Raises SpecError P720.
+    an artifact's build by default. Ends after `seconds`, or on Ctrl-C, with the smallest so far. `progress` is as in
+    `build`. Raises SpecError P720.
     """
     from pathlib import Path
 
+    from stackc.core.progress import no_progress
     from stackc.pipeline import Options
     from stackc.reduction.minimize import reduce_spec
     from stackc.reduction.recorded import recorded_options
 
-    return reduce_spec(Path(spec), options or Options(**recorded_options(Path(spec))), command=command, seconds=seconds)
+    options = options or Options(**recorded_options(Path(spec)))
+    return reduce_spec(Path(spec), options, command=command, seconds=seconds, progress=progress or no_progress)
 
 
 def compile(spec: SpecPath, options: "Options | None" = None) -> "Built":
@@ -363,15 +388,3 @@ def _checked(
     if params or dims or trust:
         raise TypeError("params, dims and trust go to stackc.check: this spec is checked already")
     return spec
-
-
-def _overrides(
-    params: Mapping[str, object] | None, dims: Mapping[str, int] | None, trust: Sequence[str]
-) -> "Overrides":
-    """Return what `check` sets as the overrides of the frontend, spelled in messages as it is passed here."""
-    from stackc.frontend import Overrides
-    from stackc.resolve.resolve import Spelling
-
-    values = {name: param_text(value) for name, value in (params or {}).items()}
-    spelling = Spelling("params['{name}']", "dims['{name}']")
-    return Overrides(values, checked_sizes(dims or {}), tuple(trust), spelling)

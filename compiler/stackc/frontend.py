@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
 
+from stackc.components.base import Component
+from stackc.core.arguments import checked_sizes, param_text
 from stackc.core.diagnostics import Note, Span, SpecError
 from stackc.core.plurals import counted
 from stackc.core.value_range import ValueRange
 from stackc.ir.model import Graph
 from stackc.ir.program import Program
+from stackc.ir.training import Training
 from stackc.ir.typed import TypedGraph
 from stackc.resolve.mentions import unused_params
 from stackc.resolve.resolve import Spelling, resolve
+from stackc.resolve.train_graph import refuse_losses, train_graph, with_counts
+from stackc.resolve.train_settings import read_settings
 from stackc.spec.document import Document
 from stackc.spec.reader import parse
 from stackc.spec.source import Source, load_source
@@ -51,6 +56,15 @@ class Overrides:
         return params | {n: Span(self.spelling.dim.format(name=n, value=v), 0) for n, v in self.dims.items()}
 
 
+def arguments_as_overrides(
+    params: Mapping[str, object] | None, dims: Mapping[str, int] | None, trust: Sequence[str]
+) -> Overrides:
+    """Return the arguments of `stackc.check` as overrides, spelled in messages as they are passed there."""
+    values = {name: param_text(value) for name, value in (params or {}).items()}
+    spelling = Spelling("params['{name}']", "dims['{name}']")
+    return Overrides(values, checked_sizes(dims or {}), tuple(trust), spelling)
+
+
 @dataclass(frozen=True, repr=False)
 class Checked:
     """A spec that has passed every check, with the result of each stage."""
@@ -61,6 +75,7 @@ class Checked:
     typed: TypedGraph
     program: Program
     ranges: Mapping[str, ValueRange]
+    training: Training | None = None
 
     def __repr__(self) -> str:
         components = counted(len(self.program.calls), "component")
@@ -122,6 +137,7 @@ def _checked(document: Document, overrides: Overrides) -> Checked:
     """Return the results of all stages. Raises SpecError."""
     try:
         graph = resolve(document, overrides.params, overrides.dims, overrides.trust, overrides.spelling)
+        refuse_losses(graph)
         typed = infer_types(graph)
     except SpecError as error:
         raise SpecError(*document.problems, *error.diagnostics) from None
@@ -131,9 +147,27 @@ def _checked(document: Document, overrides: Overrides) -> Checked:
     program = flatten(typed)
     require_own_names(document, program)
     if document.weights and not overrides.params:  # other params may remove the parameters that a rule names
-        check_names(document.weights, program.tensors(), graph.params, program.aliases())
+        variants = document.huggingface is not None  # by its params, which an import sets
+        check_names(document.weights, program.tensors(), graph.params, program.aliases(), variants=variants)
     ranges = value_ranges(document, graph.params, program)
-    return Checked(document.source, document, graph, typed, program, ranges)
+    training = _training(document, graph, overrides) if document.train else None
+    return Checked(document.source, document, graph, typed, program, ranges, training)
+
+
+def _training(document: Document, model: Graph, overrides: Overrides) -> Training:
+    """Return what `train` says of a model that is sound itself. Raises SpecError."""
+    assert document.train is not None
+    drawn = train_graph(document, model)
+    graph = resolve(drawn.document, overrides.params, overrides.dims, overrides.trust, overrides.spelling)
+    graph, losses, metrics = with_counts(graph, drawn)
+    typed = infer_types(graph)
+    program = flatten(typed)
+
+    settings = read_settings(document.train, graph, program, losses, metrics)
+    bodies = {name: graph.root.nodes[name].body for name in metrics}
+    rising = frozenset(name for name, body in bodies.items() if isinstance(body, Component) and body.family == "metric")
+    ranges = value_ranges(drawn.document, graph.params, program)
+    return Training(typed, program, settings, losses, metrics, rising, ranges)
 
 
 MOST_TRIED = 8

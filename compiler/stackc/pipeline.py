@@ -21,7 +21,7 @@ import json
 import os
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,6 +72,7 @@ class Options:
     per_component     prove every component at all points, not at one
     reference         an .npz of numbers recorded from the original, which the module has to compute
     thorough          prove larger sizes: whatever fits in half of this machine's memory, however long it takes
+    first_failure     end the proof at the first draw that fails: enough to reduce a spec
     """
 
     overrides: Overrides = field(default_factory=Overrides)
@@ -90,6 +91,7 @@ class Options:
     per_component: bool = False
     reference: Path | None = None
     thorough: bool = False
+    first_failure: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -293,8 +295,10 @@ def _write_beside_lowering(
     Both take seconds and neither needs the other. The module is not made earlier: the export changes nn.Module for the
     whole process while it traces.
     """
+    from stackc.torch_backend.state import state_arrays
+
     assert stages.linked is not None, "write comes after export"
-    tensors = stages.weights if stages.module is None else _state(stages.module)
+    tensors = stages.weights if stages.module is None else state_arrays(stages.module)
     assert tensors is not None, "weights are the file's or the module's"
     written: Future[ExportedModel] = background.submit(_write, stages.linked, tensors, folder)
 
@@ -318,11 +322,6 @@ def _write(linked: LinkedProgram, tensors: Mapping[str, Array], folder: Path) ->
     return write_model(linked, tensors, folder)
 
 
-def _state(module: nn.Module) -> Mapping[str, Array]:
-    """Return every parameter and buffer by its name in the state_dict."""
-    return {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
-
-
 def _prove(stages: Stages, reference: Reference, folder: Path, options: Options, progress: Progress) -> Parity:
     """Prove the file in `folder`, and write the parity report and the test vectors beside it."""
     from stackc.proof.parity import prove
@@ -336,10 +335,11 @@ def _prove(stages: Stages, reference: Reference, folder: Path, options: Options,
         checked.program, reference, session, folder / MODEL, checked.ranges, linked=linked.graph,
         nonfinite={output.name: frozenset(output.nonfinite) for output in checked.document.body.outputs},
         seed=options.seed, threads=options.threads, per_component=options.per_component, thorough=options.thorough,
+        first_failure=options.first_failure,
     )  # fmt: skip
 
-    facts = parity.to_json() | {"reference": [row.to_json() for row in held]}
-    (folder / PARITY).write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    parity = replace(parity, reference=held)
+    (folder / PARITY).write_text(json.dumps(parity.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     vectors = named_vectors(parity.inputs, parity.outputs)
     for draw, (inputs, outputs) in parity.masked.items():
         vectors |= named_vectors(inputs, outputs, f"{draw}.")
@@ -349,8 +349,7 @@ def _prove(stages: Stages, reference: Reference, folder: Path, options: Options,
 
 def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options) -> tuple[Comparison, Point]:
     """Time the module and a session of the file in turns, both with the same number of threads, at one point."""
-    import torch
-
+    from stackc.proof.eager import tensor_of
     from stackc.proof.points import draw_feeds, timing_point
     from stackc.timing import eager_candidate, measure_briefly, session_candidate
 
@@ -358,7 +357,7 @@ def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options
     point = timing_point(checked.program, MEASURED_FLOPS)
     feeds = draw_feeds(checked.program, checked.ranges, point, seed=options.seed)
 
-    inputs = [torch.from_numpy(feeds[name]) for name in checked.program.inputs]
+    inputs = [tensor_of(feeds[name]) for name in checked.program.inputs]
     session = open_session(folder / MODEL, options.provider, threads=threads)
     candidates = {"eager": eager_candidate(module, inputs, threads), "onnx": session_candidate(session, feeds)}
     return measure_briefly(candidates), point

@@ -55,6 +55,49 @@ def test_an_artifact_does_not_differ_from_its_spec(path: Path, tmp_path: Path) -
     assert not stackc.diff(path, tmp_path).changes
 
 
+JOINED = """\
+stackc: 1
+name: joined
+inputs: {x: {shape: [batch, 8], min: -1, max: 1}}
+graph: x --> s[stack]
+nodes: {s: {of: {op: linear, out: 8}, repeat: 3, norm: layer_norm, HOW}}
+"""
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "mode: dense",
+        "mode: weighted",
+        "mode: gated",
+        "mode: gated, top_k: 2",
+        "collect: mean",
+        "collect: concat, axis: -1",
+    ],
+)
+def test_what_joins_the_members_of_a_stack_is_no_difference(how: str, tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(JOINED.replace("HOW", how), encoding="utf-8")
+    (tmp_path / "spec.lock.yaml").write_text(write_lock(check_spec(spec)), encoding="utf-8")
+    assert not stackc.diff(tmp_path, spec).changes
+    assert not stackc.diff(spec, tmp_path).changes
+
+
+def test_inputs_of_half_precision_are_no_difference(tmp_path: Path) -> None:
+    spec, wide = tmp_path / "spec.yaml", tmp_path / "wide.yaml"
+    wide.write_text(
+        "stackc: 1\nname: t\ninputs: {x: {shape: [batch, 8]}}\ngraph: |\n  x --> y[linear] --> z[add]\n  x --> z\n"
+        "nodes: {y: {out: 8}}\noutputs: {z: z, entered: x}\n"
+    )
+    spec.write_text(wide.read_text(encoding="utf-8").replace("8]}", "8], dtype: float16}"), encoding="utf-8")
+    (tmp_path / "spec.lock.yaml").write_text(write_lock(check_spec(spec)), encoding="utf-8")
+    for other in (spec, tmp_path):
+        assert not stackc.diff(spec, other).changes
+        assert not stackc.diff(other, spec).changes
+        changes = stackc.diff(wide, other).changes
+        assert [change.details for change in changes] == [("float32[batch, 8] → float16[batch, 8]",)]
+
+
 def test_diff_tells_what_was_edited_since_the_build(folder: Path, tmp_path: Path) -> None:
     edited = tmp_path / "spec.yaml"
     text = (SPECS / "ensemble.yaml").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from stackc.artifact.manifest import Manifest, ManifestError, parse_manifest, write_manifest
-from stackc.core.types import DimRange
+from stackc.core.types import Dim, DimRange
 from stackc.core.value_range import ValueRange
 from stackc.runtime import ValueInfo
 
@@ -128,6 +128,9 @@ def test_the_text_is_this_one() -> None:
 
 def test_the_text_leads_back() -> None:
     assert parse_manifest(TEXT) == MANIFEST
+    ids = ValueInfo("ids", "int64", ("batch",), ValueRange.ids(Dim.symbol("seq")))
+    below_a_dim = dataclasses.replace(MANIFEST, inputs=(MANIFEST.inputs[0], ids))
+    assert parse_manifest(write_manifest(below_a_dim)) == below_a_dim
     weighted = dataclasses.replace(MANIFEST, weights={"x.npz": "ef" * 32}, parity=None, files={})
     assert parse_manifest(write_manifest(weighted)) == weighted
 
@@ -142,7 +145,8 @@ def test_the_text_leads_back() -> None:
         ('"max": 64', '"max": 6.4', "dims.batch.max must be a whole number"),
         ('"name": "x"', '"label": "x"', "inputs[0].name must be text"),
         ("        128\n      ]\n    },", "[]]},", "inputs[0].shape[2] must be"),
-        ('"below": 500', '"below": "500"', "inputs[1].below must be a whole number"),
+        ('"below": 500', '"below": "500"', "inputs[1].below must be a whole number or the size of an axis"),
+        ('"below": 500', '"below": 5.5', "inputs[1].below must be a whole number"),
         ('"values": [\n        0,', '"values": [\n        "0",', "inputs[2].values[0] must be a whole number"),
         ('"provider": "cpu"', '"provider": 1', "provider must be text"),
         ('"format": 1', '"format": 2', "it has format 2, and this version of stackc reads 1: update stackc"),

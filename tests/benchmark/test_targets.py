@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from safetensors.numpy import save_file
 
 from stackc.benchmark import plan_benchmark
 from stackc.benchmark.inputs import batch_of, draw_inputs, sizes_of
@@ -206,3 +207,17 @@ def test_error_no_file(tmp_path: Path) -> None:
         f"there is no model file {tmp_path / 'fil.onnx'}",
         f"did you mean '{tmp_path / 'file.onnx'}'?",
     )
+
+
+def test_several_files_of_weights(tmp_path: Path) -> None:
+    spec = tmp_path / "one.yaml"
+    spec.write_text(
+        "stackc: 1\nname: one\ninputs: {x: {shape: [batch, 2]}}\ngraph: x --> y[linear]\nnodes: {y: {out: 1}}\n"
+    )
+    files = (tmp_path / "a.safetensors", tmp_path / "b.safetensors")
+    save_file({"y.weight": np.ones((1, 2), "float32")}, files[0])
+    save_file({"y.bias": np.ones(1, "float32")}, files[1])
+    module = read_target("one", spec, Overrides(), files, 0).module
+    assert module is not None
+    assert module.weights == files
+    assert module.weights_note == "the weights of a.safetensors and b.safetensors"

@@ -1,4 +1,4 @@
-"""`stackc check --format`: the same diagnostics for people, for programs, and for a pull request."""
+"""The same diagnostics for people, programs and pull requests: `check --format`, and `--json` of any command."""
 
 from __future__ import annotations
 
@@ -44,6 +44,24 @@ def test_json_has_every_diagnostic(wrong: str) -> None:
         "hint": "did you mean 'out'?",
         "notes": [],
     }
+
+
+@pytest.mark.parametrize("command", ["bench", "build", "diff wrong.yaml", "plan", "train", "weights"])
+def test_json_of_any_command_has_every_diagnostic(command: str, wrong: str) -> None:
+    checked = CliRunner().invoke(cli, ["check", wrong, "--json"])
+    done = CliRunner().invoke(cli, [*command.split(), wrong, "--json"])
+    assert (done.exit_code, done.stderr) == (1, "")
+    assert json.loads(done.stdout) == json.loads(checked.stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [("weights sound.yaml missing.npz", "W804"), ("verify missing", "A601")]
+)
+def test_json_of_a_file_that_is_not_there(arguments: str, code: str, wrong: str) -> None:
+    Path("sound.yaml").write_text(WRONG.replace("  x --> b\n", "").replace(", outt: 9", ""), encoding="utf-8")
+    done = CliRunner().invoke(cli, [*arguments.split(), "--json"])
+    assert (done.exit_code, done.stderr) == (1, "")
+    assert [each["code"] for each in json.loads(done.stdout)["diagnostics"]] == [code]
 
 
 def test_json_of_a_valid_spec_has_no_diagnostics() -> None:

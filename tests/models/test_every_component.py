@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.models.test_images import VOLUMES
+from tests.models.test_reordered import SPEC as REORDERED
 
 from stackc.components import REGISTRY
-from stackc.frontend import check_spec
+from stackc.frontend import check_source, check_spec
 from stackc.pipeline import Options, build
+from stackc.spec.source import Source
 
 pytestmark = pytest.mark.slow
 
@@ -50,17 +53,24 @@ graph: |
   patches & halved --> mix[weighted_sum]
   patches --> experts[gated_sum]
   patches & halved -->|branch| experts
-  patches --> sparse[gated_sum]
+  patches --> routes[linear] --> chosen[top_k_mask] -->|mask| sparse[routed_sum]
+  routes --> sparse
   patches & halved & biased -->|branch| sparse
+  patches --> width[dynamic_tanh] --> deep[stochastic_depth]
   clip --> volume[conv3d] --> flat_volume[flatten] --> brightest[reduce_max] --> one_more[unsqueeze]
   one_more --> none_more[squeeze]
   wave --> earlier[conv1d] --> peaks[max_pool1d] --> spread[conv_transpose1d] --> even_out[avg_pool1d]
   even_out --> mirrored[pad] --> framed[pad] --> parted[split] --> least[reduce_min]
   parted -->|rest:| bent[mish] --> soft[softplus] --> root[sqrt] --> logarithm[log] --> mean_over[reduce_mean]
-  image --> up_to[max_pool2d] --> six[relu6] --> hard[hardswish]
+  image --> up_to[max_pool2d] --> six[relu6] --> hard[hardswish] --> quick[quick_gelu]
   larger --> shuffled[pixel_shuffle] --> parts[adaptive_avg_pool2d]
   image --> edges[pad] --> grown[exp] --> squared[pow] --> bounded[clamp] --> layer_scale[learned_scale]
   layer_scale --> total[reduce_sum]
+  words --> lanes[unflatten] --> by_head[permute] --> spun[rotary] --> mixed[scaled_dot_product_attention]
+  spun -->|key| mixed
+  by_head -->|value| mixed
+  words --> until[causal_mask] -->|mask| mixed
+  mask -->|mask| until
   words --> kept[max_pool] --> warm[learned_scale] --> odds[log_softmax]
   mask -->|mask| kept
   words --> size_of[abs] --> above[maximum] --> share[div]
@@ -68,13 +78,49 @@ graph: |
   size_of -->|other| share
   words & share --> below[minimum] --> differs[sub]
   share -->|other| differs
+  words --> positive[greater] --> gates[cast] --> gated_words[mul]
+  words --> gated_words
+  words --> winner[argmax] --> hot[one_hot] --> counts[cumsum]
+  words --> loser[argmin] --> same_place[equal] --> not_same[logical_not]
+  winner -->|other| same_place
+  mask --> shown[not_equal] --> both[logical_and] --> either[logical_or] --> one_of[logical_xor]
+  not_same --> both
+  mask --> either & one_of
+  one_of --> column[unsqueeze]
+  words --> picked[where]
+  column -->|condition| picked
+  shift[constant] -->|other| picked
+  words --> count_up[positions] --> up_to_three[less_equal]
+  count_up --> early[less] --> early_row[unsqueeze]
+  count_up --> late[greater_equal] --> late_row[unsqueeze]
+  up_to_three --> rows_of[unsqueeze] --> window_of[logical_or]
+  early_row & late_row --> window_of
+  image --> grid[coordinates] --> sine[sin] --> cosine[cos] --> warmed[clamp] --> decades[log10]
 nodes:
-  sparse:    {top_k: 2}
+  routes:    {out: 3}
+  chosen:    {k: 2}
+  deep:      {p: 0.25}
+  positive:  {value: 0.1}
+  hot:       {classes: 6}
+  counts:    {axis: 1}
+  shown:     {value: 0}
+  column:    {axis: -1}
+  shift:     {value: [0.5, 1, 1.5, 2, 2.5, -3]}
+  up_to_three: {value: 3}
+  early:     {value: 2}
+  late:      {value: 5}
+  early_row: {axis: 0}
+  late_row:  {axis: 0}
+  rows_of:   {axis: 0}
+  grid:      {align_corners: false}
+  warmed:    {min: 0.1}
   volume:    {out: 4, kernel: [2, 3, 3], padding: [0, 1, 1]}
   flat_volume: {start: 3}
   brightest: {axis: [2, -1], keepdim: true}
   one_more:  {axis: 1}
   none_more: {axis: -1}
+  lanes:     {axis: 2, size: 2}
+  by_head:   {order: [0, 2, 1, 3]}
   earlier:   {out: 4, kernel: 3, padding: causal, dilation: 2}
   peaks:     {kernel: 3, stride: 2, ceil_mode: true}
   spread:    {out: 6, kernel: 4, stride: 2, padding: 1}
@@ -123,9 +169,40 @@ nodes:
   products:  {transposed: true}
 outputs:
   [loudest, mean_of_all, slopes, smooth, probabilities, swish, average, turned, swiglu, unit_rows, biased, products,
-   dot, cosine_similarity, product, middle, mix, experts, sparse, none_more, least, mean_over, hard, parts, total, odds,
-   differs]
+   dot, cosine_similarity, product, middle, mix, experts, sparse, deep, none_more, least, mean_over, quick, parts,
+   total, odds, differs, gated_words, counts, picked, window_of, decades, mixed]
 """
+
+FUNCTIONS = """
+stackc: 1
+dims: {batch: {max: 4}}
+inputs:
+  x: {shape: [batch, 9]}
+  share: {shape: [batch, 9], min: 0.05, max: 0.95}
+  image: {shape: [batch, 6, 5, 4]}
+graph: |
+  x --> selu & celu & softsign & log_sigmoid & hardsigmoid & hardshrink & softshrink & threshold & erf & atan & asinh
+  share --> tan & asin & acos & sinh & atanh
+  share --> cosh --> acosh
+  x --> larger[scale]
+  larger --> floor & ceil & round & sign
+  image --> local[local_response_norm]
+nodes:
+  larger: {factor: 3}
+  local: {size: 3, alpha: 0.5}
+outputs:
+  [selu, celu, softsign, log_sigmoid, hardsigmoid, hardshrink, softshrink, threshold, erf, atan, asinh, tan, asin, acos,
+   sinh, atanh, acosh, local, floor, ceil, round, sign]
+"""
+
+
+@pytest.mark.parametrize("opset", [18, 23])
+def test_functions_of_one_number(opset: int, tmp_path: Path) -> None:
+    path = tmp_path / "functions.yaml"
+    path.write_text(FUNCTIONS, encoding="utf-8")
+    built = build(path, Options(out=tmp_path, opset=opset, measure=False))
+    assert built.parity is not None
+    assert not built.parity.failures
 
 
 @pytest.mark.parametrize("opset", [18, 23])
@@ -136,8 +213,24 @@ def test_components_that_no_spec_has(opset: int, tmp_path: Path) -> None:
     assert built.parity is not None
     assert not built.parity.failures
 
-    # tests/models/test_listener.py has a model of these
-    used = {"lstm", "gru", "rnn"} | {type(call.component).op for call in built.checked.program.calls}
+    # test_listener.py, test_log_mel.py and test_images.py have models of these
+    elsewhere = {
+        "lstm",
+        "gru",
+        "rnn",
+        "gru_cell",
+        "lstm_cell",
+        "frame",
+        "stft",
+        "mel_filter_bank",
+        "resize",
+        "normalize",
+        "non_max_suppression",
+    }
+    elsewhere |= {f"adaptive_{kind}_pool{rank}d" for kind in ("avg", "max") for rank in (1, 2)}
+    used = elsewhere | {type(call.component).op for call in built.checked.program.calls}
+    for text in (REORDERED, FUNCTIONS, VOLUMES):
+        used |= {call.component.op for call in check_source(Source("others.yaml", text)).program.calls}
     for spec in SPECS.iterdir():
         used |= {type(call.component).op for call in check_spec(spec).program.calls}
-    assert REGISTRY.keys() <= used
+    assert {op for op, component in REGISTRY.items() if not component.is_for_training} <= used

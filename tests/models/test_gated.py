@@ -59,12 +59,13 @@ class Experts(nn.Module):
         super().__init__()
         self.taken = taken
         experts = {str(i): Narrow() if i % 2 == 0 else Wide() for i in range(4)}
-        gate = {"gated": nn.ModuleDict({"gate": nn.Linear(6, 4)}), "norm": nn.LayerNorm(6)}
-        self.mixture = nn.ModuleDict(experts | gate)
+        gate = nn.Linear(6, 4)  # with a choice among the experts, it is a node of its own
+        scores = {"gated": nn.ModuleDict({"gate": gate})} if taken == 4 else {"gate": gate}
+        self.mixture = nn.ModuleDict({**experts, **scores, "norm": nn.LayerNorm(6)})
         self.head = nn.Linear(6, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        scores = self.mixture.get_submodule("gated.gate")(x)
+        scores = self.mixture.get_submodule("gated.gate" if self.taken == 4 else "gate")(x)
         largest = scores.topk(self.taken, dim=-1)
         shares = torch.zeros_like(scores).scatter(-1, largest.indices, largest.values.softmax(-1))
         outputs = torch.stack([self.mixture[str(i)](x) for i in range(4)], dim=-1)
@@ -110,4 +111,6 @@ def test_the_lock_keeps_the_gate(mode: str, tmp_path: Path) -> None:
     assert [(c.path, c.component, c.inputs) for c in again.program.calls] == [
         (c.path, c.component, c.inputs) for c in checked.program.calls
     ]
-    assert checked.program.calls[4].inputs == ("x", *(c.outputs[0] for c in checked.program.calls[:4]))
+    (gated,) = (call for call in checked.program.calls if call.path == "mixture.gated")
+    before = ("x",) if mode == "gated" else ("mixture.gate", "mixture.chosen")
+    assert gated.inputs == (*before, *(c.outputs[0] for c in checked.program.calls[:4]))

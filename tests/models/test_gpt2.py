@@ -69,7 +69,7 @@ def test_error_a_matrix_that_stands_transposed(gpt2: GPT2LMHeadModel, tmp_path: 
         "'h.0.mlp.up.weight' has shape [128, 32] in the spec but [32, 128] in gpt2.safetensors,"
         " and so for 1 more of this entry",
     )
-    assert first.hint == "`transformer.h.0.mlp.c_fc.weight.T` takes it transposed"
+    assert first.hint == "`h.0.mlp.c_fc.weight.T` takes it transposed"
 
 
 def test_error_a_part_that_the_file_lacks(gpt2: GPT2LMHeadModel, tmp_path: Path) -> None:
@@ -81,6 +81,6 @@ def test_error_a_part_that_the_file_lacks(gpt2: GPT2LMHeadModel, tmp_path: Path)
         build(SPEC, Options(SMALL, weights, tmp_path))
     assert [d.message for d in caught.value.diagnostics] == [
         f"'h.1.attn.{name}.weight' cannot be read from gpt2.safetensors:"
-        f" `transformer.h.1.attn.c_attn.weight.T[{part}/3]`: an axis of 95 has no 3 equal parts"
+        f" `h.1.attn.c_attn.weight.T[{part}/3]`: an axis of 95 has no 3 equal parts"
         for part, name in enumerate("qkv")
     ]

@@ -17,7 +17,8 @@ from tokenizers import Tokenizer
 from transformers import BertModel
 
 from stackc.artifact.folder import run_artifact
-from stackc.pipeline import Options, build
+from stackc.hub.importing import import_from
+from stackc.pipeline import Options, build, lower_with_weights
 
 pytestmark = pytest.mark.slow
 
@@ -77,3 +78,19 @@ def test_two_sentences_of_the_readme(artifact: Path, minilm: Path) -> None:
     readme = (SPEC.parents[1] / "README.md").read_text(encoding="utf-8")
     assert f"have similarity {cat @ kitten:.3f}" in readme
     assert f"have {cat @ market:.3f}" in readme
+
+
+def test_the_folder_is_imported(minilm: Path, tmp_path: Path) -> None:
+    """As sentence-transformers has it: a BertModel, with its pooler, in float64 on real sentences."""
+    imported = import_from(minilm, tmp_path / "my")
+    assert imported.zoo_spec == "bert_base"
+    assert (tmp_path / "my" / "tokenizer.json").read_bytes() == (minilm / "tokenizer.json").read_bytes()
+
+    feeds = encode(Tokenizer.from_file(str(minilm / "tokenizer.json")), sentences(8))
+    inputs = {name: torch.from_numpy(feeds[name]) for name in imported.checked.program.inputs}
+    module = lower_with_weights(imported.checked, minilm / "model.safetensors", 0).double().eval()
+    original = BertModel.from_pretrained(minilm, attn_implementation="eager").double().eval()
+    with torch.no_grad():
+        ours, expected = module(*inputs.values()), original(**inputs)
+    for value, name in zip(ours, imported.checked.program.outputs, strict=True):
+        torch.testing.assert_close(value, expected[name], rtol=0, atol=1e-9 * float(expected[name].abs().max()))

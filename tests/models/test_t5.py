@@ -46,10 +46,18 @@ def test_t5_is_that_of_transformers(opset: int, t5: T5ForConditionalGeneration, 
     ids, mask = torch.randint(0, 97, (2, 150)), torch.ones(2, 150, dtype=torch.int64)  # beyond the last bucket
     mask[1, 90:] = 0
     target = torch.randint(0, 97, (2, 140))
-    feeds = {"input_ids": ids.numpy(), "attention_mask": mask.numpy(), "decoder_input_ids": target.numpy()}
+    target_mask = torch.ones(2, 140, dtype=torch.int64)
+    target_mask[0, 130:] = 0
+    inputs = {
+        "input_ids": ids,
+        "attention_mask": mask,
+        "decoder_input_ids": target,
+        "decoder_attention_mask": target_mask,
+    }
+    feeds = {name: tensor.numpy() for name, tensor in inputs.items()}
     logits, encoded = run_artifact(built.folder, feeds, "cpu").values()
     with torch.no_grad():
-        expected = t5(input_ids=ids, attention_mask=mask, decoder_input_ids=target)
+        expected = t5(**inputs)
     np.testing.assert_allclose(encoded, expected.encoder_last_hidden_state.numpy(), rtol=0, atol=1e-5)
     np.testing.assert_allclose(logits, expected.logits.numpy(), rtol=0, atol=1e-5)
 

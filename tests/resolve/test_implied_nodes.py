@@ -12,7 +12,7 @@ from stackc.frontend import check_source
 from stackc.spec.source import Source
 
 SHAPES = ("float32, shape: [b, 8]", "float32, shape: [b, 4, 8]", "float32, shape: [b, 4, 8, 8]", "int64, shape: [b, 4]")
-VALUES = {"order": "[1, 0]", "shape": "[b, -1]", "with": "{}"}
+VALUES = {"quantiles": "[0.5]", "order": "[1, 0]", "shape": "[b, -1]", "with": "{}"}
 PLACES = {
     "norm of a series": "x --> s[stack] | s: {of: relu, repeat: 2, norm: ENTRY}",
     "norm of a sum": "x --> s[stack] | s: {of: [relu, tanh], mode: sum, norm: ENTRY}",

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.hub.small_sizes import small_params
 from torch import Tensor
 
 from stackc.components.construction import construct
@@ -162,7 +163,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def compared(compare: Compare, folder: Path) -> Pairs:
-    specs = {name: check_spec(path, Overrides(params=SMALL.get(name, {}))) for name, path in SPECS.items()}
+    specs = {
+        name: check_spec(path, Overrides(params=SMALL.get(name) or small_params(path.stem)))
+        for name, path in SPECS.items()
+    }
     models = {name.partition(".")[0]: spec for name, spec in specs.items()}
     return compare(models | {name: checked(text) for name, text in AWKWARD.items()}, folder)
 

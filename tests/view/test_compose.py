@@ -223,3 +223,15 @@ def test_every_arrow_joins_boxes_and_runs_onward(path: Path) -> None:
         assert len(ids) == len(set(ids))
         place = {box.id: number for number, box in enumerate(picture.boxes())}
         assert all(place[source] < place[target] for source, target in ends(picture))
+
+
+def test_arrows_into_a_port_are_numbered_where_their_order_matters_and_lines_hide_it() -> None:
+    graph = """\
+x --> a[linear] --> y[concat]
+x --> b[linear] --> y
+a & b --> s[add]
+a & b --> one_line[concat]
+y & s & one_line --> all[concat]"""
+    picture = compose(typed_of("{a: {out: 64}, b: {out: 64}}", graph))
+    numbers = {(arrow.source, arrow.target): arrow.number for arrow in picture.arrows if arrow.number}
+    assert numbers == {("a", "y"): 1, ("b", "y"): 2}

@@ -25,7 +25,11 @@ LINES = """() => [...document.querySelectorAll(".changes td:nth-child(2), .chang
 @pytest.mark.slow
 def test_changes_are_marked_and_can_be_gone_to(browser: Browser, tmp_path: Path) -> None:
     before = check_spec(SPECS / "gpt2.yaml")
-    text = before.source.text.replace("hidden: 4*dim", "hidden: 3*dim").replace("ln_f[layer_norm]", "final[rms_norm]")
+    text = (
+        before.source.text.replace("${4*dim}", "${3*dim}")
+        .replace("ln_f[layer_norm]", "final[rms_norm]")
+        .replace("  ln_f:", "  final:")
+    )
     after = check_source(Source("other.yaml", text))
     path = tmp_path / "diff.html"
     sides = (before.typed, before.sources), (after.typed, after.sources)
@@ -51,7 +55,7 @@ def test_changes_are_marked_and_can_be_gone_to(browser: Browser, tmp_path: Path)
 @pytest.mark.slow
 def test_what_is_gone_to_stands_beside_the_panel_and_below_the_header(browser: Browser, tmp_path: Path) -> None:
     before = check_spec(SPECS / "gpt2.yaml")
-    after = check_source(Source("other.yaml", before.source.text.replace("hidden: 4*dim", "hidden: 3*dim")))
+    after = check_source(Source("other.yaml", before.source.text.replace("${4*dim}", "${3*dim}")))
     path = tmp_path / "diff.html"
     sides = (before.typed, before.sources), (after.typed, after.sources)
     path.write_text(write_page(compare(before.typed, after.typed), *sides), encoding="utf-8")

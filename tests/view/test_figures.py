@@ -38,6 +38,12 @@ def test_flops_of_many_terms_show_the_highest_degrees() -> None:
     assert flops_text(many) == "… + 1·batch·seq + 1·seq² + 1·batch·seq² FLOPs"
 
 
+def test_a_product_of_quotients_keeps_its_parentheses() -> None:
+    half, width = (Dim.symbol("h") + 1) // 2, (Dim.symbol("w") + 1) // 2
+    assert flops_text(2 * half * width) == "2·((h + 1)//2)·((w + 1)//2) FLOPs"
+    assert flops_text(half * half) == "1·((h + 1)//2)² FLOPs"
+
+
 def test_a_dim_with_multiples_stands_for_itself() -> None:
     assert flops_text(Dim.symbol("h", 16) * 10) == "10·h FLOPs"
 

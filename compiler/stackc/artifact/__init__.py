@@ -1,12 +1,13 @@
 """The artifact `exported/NAME/`: its files, how they are written, verified and run.
 
-folder.py       names of the files, sealing, loading, running a built model
-atomic.py       write a folder completely or not at all
-manifest.py     manifest.json
-lock.py         spec.lock.yaml
-verify.py       hashes, ONNX checker, recorded outputs
-report_page.py  report.html
-packaging.py    the last stage of a build: everything into the folder
-stage_files.py  the files of a build that stops early
+folder.py          names of the files, sealing, loading, running a built model
+atomic.py          write a folder completely or not at all
+manifest.py        manifest.json
+lock.py            spec.lock.yaml
+verify.py          hashes, ONNX checker, recorded outputs
+report_page.py     report.html
+packaging.py       the last stage of a build: everything into the folder
+stage_files.py     the files of a build that stops early
 stored_weights.py  parameters read back from the model
+normed_weights.py  g and v of a weight that weight_norm made, taken apart
 """

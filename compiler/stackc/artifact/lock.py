@@ -9,31 +9,36 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from stackc.components import REGISTRY
 from stackc.components.base import Component
 from stackc.components.custom.module import CustomModule
+from stackc.components.entering_sizes import SizedByInputs
+from stackc.components.fields import members_of
 from stackc.components.registry import SPECIAL_OPS
 from stackc.components.reparam import REPARAMS, MinMax, Reparam, Standardize
+from stackc.components.scan import Cell, Scan
 from stackc.core.types import DimRange, TensorType
 from stackc.core.value_range import ValueRange
 from stackc.frontend import Checked
 from stackc.ir.model import Graph, Node, Region, ValueRef
-from stackc.spec.document import LANGUAGE_VERSION, WeightsDecl
-from stackc.spec.expressions.expressions import ParamValue
+from stackc.spec.document import LANGUAGE_VERSION
 from stackc.spec.source import Source
-from stackc.weights.rules import read_rules
+from stackc.weights.resolved_map import resolved_map
 
 
 def write_lock(checked: Checked) -> str:
     """Return the text of the lock; parsed again, it gives the same program."""
-    return write_graph(checked.graph, checked.ranges)
+    return write_graph(checked.graph, checked.ranges) + "".join(f"{line}\n" for line in _weights(checked))
 
 
 def write_graph(graph: Graph, ranges: Mapping[str, ValueRange]) -> str:
-    """Return the lock of a graph, whose types need not be known; inputs hold what `ranges` says, if anything."""
+    """Return the lock of a graph, whose types need not be known; inputs hold what `ranges` says, if anything.
+
+    It says nothing about weights: which parameters there are follows from the types.
+    """
     writer, document = _BlockWriter(), graph.document
     nonfinite = {output.name: output.nonfinite for output in document.body.outputs}
     body = writer.body(graph.root, "", nonfinite)  # first: it fills `writer.lines` with the blocks
@@ -46,7 +51,6 @@ def write_graph(graph: Graph, ranges: Mapping[str, ValueRange]) -> str:
         *_section("inputs", {name: _input(type_, ranges.get(name)) for name, type_ in graph.inputs.items()}),
         *body,
         *(["blocks:", *writer.lines] if writer.lines else []),
-        *_weights(document.weights, graph.params),
     ]
     return "\n".join(lines) + "\n"
 
@@ -65,36 +69,42 @@ def _origin(source: Source) -> str:
 
 
 class _BlockWriter:
-    """Writes each distinct region as a block, once, inner ones first.
+    """Writes each distinct region and each cell of a scan as a block, once, inner ones first.
 
     `lines` are those of all blocks, `names` the name of each region's block.
     """
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.names: dict[Region, str] = {}
+        self.names: dict[Region | Cell, str] = {}
 
-    def name(self, region: Region) -> str:
-        """Return the name of the region's block, writing the block on the first call."""
+    def name(self, region: Region | Cell) -> str:
+        """Return the name of the block of a region or cell, writing the block on the first call."""
         if region not in self.names:
             base = re.sub(r"\W+", "_", region.name)
-            body = self.body(region, "    ")  # before its own name: inner blocks come first
+            body = (
+                _cell(region) if isinstance(region, Cell) else self.body(region, "    ")
+            )  # before its own name: inner blocks come first
 
             taken = {*self.names.values(), *REGISTRY, *SPECIAL_OPS}
             name = next(n for i in range(len(taken) + 1) if (n := f"{base}_{i}" if i else base) not in taken)
             self.names[region] = name
 
-            self.lines += [f"  {_text(name)}:", f"    inputs: [{', '.join(map(_text, region.inputs))}]", *body]
+            self.lines += [f"  {_text(name)}:", f"    inputs: {_list(region.inputs)}", *body]
         return self.names[region]
 
     def body(self, region: Region, indent: str, nonfinite: Mapping[str, Sequence[str]] | None = None) -> list[str]:
-        """Return the lines of a region's graph, nodes and outputs; `nonfinite` has what outputs may hold by name."""
+        """Return the lines of a region's graph, nodes and outputs; `nonfinite` has what outputs may hold by name.
+
+        A graph without arrows passes its inputs on, and mentions what its outputs are.
+        """
         nodes = {node.id: self.node(region, node) for node in region.nodes.values()}
         arrows = [f"  {line}" for node in region.nodes.values() for line in _arrows(region, node)]
         outputs = {
             name: _output(_path(region, ref), (nonfinite or {}).get(name, ())) for name, ref in region.outputs.items()
         }
-        lines = ["graph: |", *arrows, *_section("nodes", nodes), *_section("outputs", outputs)]
+        passed = [f"  {source}" for source in dict.fromkeys(ref.node for ref in region.outputs.values())]
+        lines = ["graph: |", *(arrows or passed), *_section("nodes", nodes), *_section("outputs", outputs)]
         return [indent + line for line in lines]
 
     def node(self, region: Region, node: Node) -> str:
@@ -104,6 +114,8 @@ class _BlockWriter:
             fields["same_as"] = _text(node.same_as)
         elif isinstance(node.body, Region):
             fields["op"] = _text(self.name(node.body))
+        elif isinstance(node.body, Scan):
+            fields |= _scan(node.body, self.name(node.body.cell))
         else:
             fields |= _component(node.body)
 
@@ -114,11 +126,43 @@ class _BlockWriter:
         return _flow(fields | {"source": _text(str(node.span))})
 
 
+def _cell(cell: Cell) -> list[str]:
+    """Return the lines of a cell's graph, nodes and outputs."""
+    paths = list(cell.inputs)
+    for step in cell.steps:
+        paths += [step.name, *(f"{step.name}.{output}" for output in step.component.outputs[1:])]
+
+    arrows: list[str] = []
+    for step in cell.steps:
+        last = len(step.component.ports) - 1
+        for index, number in enumerate(step.inputs):
+            if number is not None:
+                source, _, out = paths[number].partition(".")
+                port = step.component.ports[min(index, last)].name
+                label = "" if not out and port == step.component.ports[0].name else f'|"{out}:{port}"|'
+                arrows.append(f"  {source} -->{label if out else label.replace(':', '')} {step.name}")
+
+    nodes = {step.name: _flow(_component(step.component)) for step in cell.steps}
+    outputs = {name: _text(paths[number]) for name, number in cell.outputs}
+    return ["    " + line for line in ["graph: |", *arrows, *_section("nodes", nodes), *_section("outputs", outputs)]]
+
+
+def _scan(scan: Scan, block: str) -> dict[str, str]:
+    """Return the op and the fields of a scan."""
+    fields = {"op": "scan", "of": _text(block), "axis": str(scan.axis)}
+    if scan.reverse:
+        fields["reverse"] = "true"
+    return fields | ({"whole": _list(scan.whole)} if scan.whole else {})
+
+
 def _component(component: Component) -> dict[str, str]:
     """Return the op and the fields that differ from their defaults."""
     if isinstance(component, CustomModule):
         header = {"op": "torch", "of": _text(component.op), "outputs": f"[{', '.join(component.outputs)}]"}
         return header | {name: _scalar(value) for name, value in component.arguments}
+
+    if isinstance(component, SizedByInputs):
+        return {"op": _text(component.op)} | {name: _scalar(value) for name, value in component.values().items()}
 
     fields = dataclasses.fields(component)  # type: ignore[arg-type]  # every component is a dataclass
     values = {field: getattr(component, field.name) for field in fields}
@@ -181,18 +225,26 @@ def _reparam(reparam: Reparam) -> str:
     return _flow({name: _flow(values)})
 
 
-def _weights(decl: WeightsDecl | None, params: Mapping[str, ParamValue]) -> list[str]:
+def _weights(checked: Checked) -> list[str]:
     """Return the section that maps names of parameters to names in the file; the manifest identifies the file."""
+    decl = checked.document.weights
     if decl is None:
         return []
-    names = {rule.key: _text(rule.resolved(params)) for rule in read_rules(decl)}
-    ignore = [f"  ignore: [{', '.join(_text(str(value.data)) for value in decl.ignore)}]"] if decl.ignore else []
+    names = resolved_map(decl, checked.program, checked.graph.params)
+    entries = {key: _text(texts[0]) if len(texts) == 1 else _list(texts) for key, texts in names.items()}
+    lines = [f"  {line}" for line in _section("map", entries)]
+    if decl.ignore:
+        lines.append(f"  ignore: {_list([str(value.data) for value in decl.ignore])}")
     if decl.nonfinite:
-        ignore += [f"  nonfinite: [{', '.join(_text(str(value.data)) for value in decl.nonfinite)}]"]
+        lines.append(f"  nonfinite: {_list([str(value.data) for value in decl.nonfinite])}")
     if decl.prefix:
-        ignore.append(f"  prefix: {_text(str(decl.prefix.data))}")
-    lines = [f"  {line}" for line in _section("map", names)] + ignore
+        lines.append(f"  prefix: {_text(str(decl.prefix.data))}")
     return ["weights:", *lines] if lines else []
+
+
+def _list(texts: Iterable[str]) -> str:
+    """Write a list of words in YAML's flow style."""
+    return f"[{', '.join(map(_text, texts))}]"
 
 
 def _flow(fields: Mapping[str, str]) -> str:
@@ -201,7 +253,9 @@ def _flow(fields: Mapping[str, str]) -> str:
 
 
 def _scalar(value: Any) -> str:
-    """Write a number, a word or a list of them; a dim as an expression."""
+    """Write a number, a word, a list or mapping of them; a dim as an expression."""
+    if (members := members_of(value)) is not None:
+        return _flow({name: _scalar(member) for name, member in members.items()})
     return _text(value) if isinstance(value, str) else json.dumps(value, default=str)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from stackc.core.types import DimRange
+from stackc.core.types import Dim, DimRange
 from stackc.core.value_range import ValueRange
 from stackc.runtime import ValueInfo
 
@@ -124,7 +124,7 @@ def parse_manifest(text: str) -> Manifest:
         spec=root.mapping("spec", _text),
         weights=None if root.child("weights").value is None else root.mapping("weights", _text),
         dims=root.mapping("dims", _dim),
-        inputs=root.sequence("inputs", _value),
+        inputs=_inputs(root),
         outputs=root.sequence("outputs", _value),
         opset=root.get("opset", int),
         target=root.get("target", str),
@@ -216,11 +216,24 @@ def _value(tree: _Tree) -> ValueInfo:
     return ValueInfo(tree.get("name", str), tree.get("dtype", str), tree.sequence("shape", _size), _allowed(tree))
 
 
+def _inputs(root: _Tree) -> tuple[ValueInfo, ...]:
+    """Parse the inputs. The ids that one holds may count the entries of an axis, its own or that of another."""
+    inputs = root.sequence("inputs", _value)
+    axes = {str(size) for value in inputs for size in value.shape if isinstance(size, str)}
+
+    for number, value in enumerate(inputs):
+        if value.allowed and value.allowed.size is not None and str(value.allowed.size) not in axes:
+            raise ManifestError(f"inputs[{number}].below must be a whole number or the size of an axis")
+    return inputs
+
+
 def _allowed(tree: _Tree) -> ValueRange | None:
     """Parse the allowed values of an input; None if all are."""
     if "values" in tree.entries():
         choices = tree.sequence("values", _whole_or_float)
         return ValueRange(min(choices, default=None), max(choices, default=None), choices)
+    if "below" in tree.entries() and isinstance(tree.child("below").value, str):
+        return ValueRange.ids(Dim.symbol(tree.get("below", str)))
     if (below := tree.optional("below", int)) is not None:
         return ValueRange.ids(below)
 

@@ -18,7 +18,7 @@ from stackc.view.html import page_data, render_page
 
 if TYPE_CHECKING:
     from stackc.proof.points import Point
-    from stackc.proof.report import ComponentRow, Parity, ParityRow
+    from stackc.proof.report import ComponentRow, Parity, ParityRow, ReferenceRow
     from stackc.proof.tolerance import Verdict
     from stackc.runtime import ValueInfo
     from stackc.timing import Comparison
@@ -82,6 +82,7 @@ def _proof_section(parity: Parity | None, *, random: bool) -> dict[str, Any] | N
         "probes": [_component_row(row) for row in worst_first(parity.probes)[:MOST_ROWS]],
         "hidden": sum(max(0, len(each) - MOST_ROWS) for each in (rows, components, parity.probes)),
         "tensors": counted(parity.tensors, "tensor"),
+        "reference": [_reference_row(row) for row in parity.reference[:MOST_ROWS]],
     }
 
 
@@ -93,6 +94,11 @@ def _component_row(row: ComponentRow) -> dict[str, Any]:
     inherited = "–" if row.inherited is None else _number(row.inherited)
     origin = {"path": row.path, "op": row.op, "point": str(row.point), "line": _file_and_line(str(row.span))}
     return origin | {"inherited": inherited, **_distances(row.verdict)}
+
+
+def _reference_row(row: ReferenceRow) -> dict[str, str]:
+    distances = {"distance": _number(row.verdict.onnx), "allowed": _number(row.verdict.allowed)}
+    return {"name": row.output, "case": row.case, **distances, "numbers": f"{row.verdict.numbers:,}"}
 
 
 def _distances(verdict: Verdict) -> dict[str, str]:
@@ -172,6 +178,8 @@ def _allowed(allowed: ValueRange | None) -> str:
         return ""
     if allowed.choices:
         return f"one of {_listed(allowed.choices)}"
+    if allowed.size is not None:
+        return f"0 to {allowed.size} − 1"
     if allowed.minimum is None or allowed.maximum is None:
         return f"at least {allowed.minimum}" if allowed.maximum is None else f"at most {allowed.maximum}"
     return f"{allowed.minimum} to {allowed.maximum}"

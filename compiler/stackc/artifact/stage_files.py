@@ -26,6 +26,7 @@ from stackc.artifact.lock import write_lock
 from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.frontend import Checked
 from stackc.view.svg import draw_svg
+from stackc.weights.files.writing import write_safetensors
 from stackc.weights.sources import Weights
 
 if TYPE_CHECKING:
@@ -105,11 +106,8 @@ def _write_module(checked: Checked, random: nn.Module | None, folder: Path) -> N
 
     (folder / "model.py").write_text(write_torch(checked.typed), encoding="utf-8")
     if random is not None:
-        from safetensors.numpy import save_file
-
-        state = random.state_dict()
-        tensors = {name: state[name].contiguous().numpy() for name in checked.program.tensors()}
-        save_file(tensors, folder / "weights.safetensors")
+        types, state = checked.program.tensors(), random.state_dict()
+        write_safetensors(folder / "weights.safetensors", {name: state[name].numpy() for name in types}, types)
 
 
 def _to_json(data: Mapping[str, object]) -> str:

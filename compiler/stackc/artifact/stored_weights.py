@@ -1,13 +1,14 @@
 """Read the parameters of an artifact back from its model, for a spec that continues with them.
 
 The model stores parameters as its operators need them: transposed, split, joined. The lock says how: the program is
-linked again, without weights, and what was only moved is moved back. What was calculated, as the weight of a
-weight_norm, cannot be.
+linked again, without weights, and what was only moved is moved back. A weight under weight_norm is taken apart anew
+(normed_weights.py). What was calculated otherwise cannot be read back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stackc.artifact.folder import MANIFEST, MODEL, load_artifact
+from stackc.artifact.normed_weights import direction_of, magnitudes, signed_places
 from stackc.cache import user_cache
 from stackc.core.diagnostics import Diagnostic, Span, SpecError
 from stackc.frontend import Checked, check_spec
@@ -33,9 +35,9 @@ def open_all_weights(paths: Paths, span: Span | None = None) -> TensorFile:
     """Open files and folders of tensors as `open_weights` does, and artifacts too."""
     if not isinstance(paths, Path):
         return SeveralFiles.of([open_all_weights(path, span) for path in paths], span)
-    if paths.name == MODEL and (paths.parent / MANIFEST).is_file():
+    if paths.name == MODEL and os.path.isfile(paths.parent / MANIFEST):
         paths = paths.parent
-    return ArtifactTensors.open(paths) if (paths / MANIFEST).is_file() else open_weights(paths, span)
+    return ArtifactTensors.open(paths) if os.path.isfile(paths / MANIFEST) else open_weights(paths, span)
 
 
 def find_all_weights(checked: Checked, override: Paths | None) -> Weights | None:
@@ -69,42 +71,56 @@ class ArtifactTensors:
         manifest = artifact.manifest
         linked = link_program(program, opset=manifest.opset, target=manifest.target, cache=user_cache())
 
+        types = program.tensors()
+        all_shapes = {name: tuple(dim.evaluate({}) for dim in type_.shape) for name, type_ in types.items()}
         forms: dict[str, Stored] = {}
         for stored in linked.graph.weights:
-            if stored.subgraph is None or only_moves(stored.subgraph):
+            moved = stored.subgraph is None or only_moves(stored.subgraph)
+            if moved or signed_places(stored, all_shapes) is not None:
                 forms |= {source: stored for source in stored.sources if source not in forms}
-        types = program.tensors()
         if lost := [name for name in types if name not in forms and _is_stored(name, linked.graph.weights)]:
             message = f"'{lost[0]}' cannot be read back from {folder}: its model has only what is calculated from it"
             hint = "name the file of weights that the artifact was built from"
             raise SpecError(Diagnostic("W804", message, hint=hint))
 
         known = {name: type_ for name, type_ in types.items() if name in forms}
-        shapes = {name: tuple(dim.evaluate({}) for dim in type_.shape) for name, type_ in known.items()}
+        shapes = {name: all_shapes[name] for name in known}
         dtypes = {name: type_.dtype for name, type_ in known.items()}
         with report_broken_file(artifact.model):
             model = OnnxFile.open(artifact.model, of_artifact=True)
         return ArtifactTensors(model, forms, shapes, dtypes)
 
     def read(self, name: str) -> Array:
-        """Return one parameter, moved back to where it was."""
-        from stackc.export.weight_folding import run_subgraph
+        """Return one parameter, moved back to where it was; magnitudes are those of their directions."""
+        from stackc.export.weight_folding import only_moves, run_subgraph
 
         stored = self.forms[name]
         if stored.subgraph is None:
             return self.model.read(stored.names[0])
+        moves = only_moves(stored.subgraph)
+        if not moves and (direction := direction_of(name)):
+            return magnitudes(self.read(direction), self.shapes[name])
 
         # move the numbers of the places, from 1, in place of the parameters: that says where each ended, and its sign
-        places, start = [], 1
+        places: dict[str, np.ndarray[Any, Any]] = {}
+        start = 1
         for source in stored.sources:
-            size = int(np.prod(self.shapes[source], dtype=np.int64))
-            places.append(np.arange(start, start + size).reshape(self.shapes[source]))
-            start += size
-        joined = np.empty(start - 1, self.dtypes[name])
-        for result, moved in zip(stored.names, run_subgraph(stored.subgraph, places), strict=True):
+            if moves or direction_of(source) is None:
+                size = int(np.prod(self.shapes[source], dtype=np.int64))
+                places[source] = np.arange(start, start + size).reshape(self.shapes[source])
+                start += size
+
+        if moves:
+            ended: Sequence[np.ndarray[Any, Any]] | None = run_subgraph(stored.subgraph, list(places.values()))
+        else:
+            ended = signed_places(stored, self.shapes)
+        assert ended is not None, "`open` leaves out what cannot be read back"
+        joined: np.ndarray[Any, Any] = np.empty(start - 1, self.dtypes[name])
+        for result, moved in zip(stored.names, ended, strict=True):
             numbers: np.ndarray[Any, Any] = self.model.read(result).reshape(-1)
             joined[np.abs(moved.reshape(-1)) - 1] = np.where(moved.reshape(-1) < 0, -numbers, numbers)
-        return joined[places[stored.sources.index(name)] - 1]
+        parameter: Array = joined[places[name] - 1]
+        return parameter
 
 
 def _is_stored(name: str, weights: tuple[Stored, ...]) -> bool:

@@ -53,6 +53,7 @@ def _module(task: WorkerTask, feeds: Feeds, watch: Stopwatch) -> Load:
     """
     import torch
 
+    from stackc.proof.eager import tensor_of
     from stackc.torch_backend.lower import load_weights, lower
 
     if task.engine == "compile":
@@ -67,7 +68,7 @@ def _module(task: WorkerTask, feeds: Feeds, watch: Stopwatch) -> Load:
         module = load_weights(lower(checked.typed, device="meta"), tensors).to(task.device)
         if task.engine == "compile":
             module.compile(dynamic=False)
-        inputs = [torch.from_numpy(feeds[name]).to(task.device) for name in checked.program.inputs]
+        inputs = [tensor_of(feeds[name]).to(task.device) for name in checked.program.inputs]
         run = eager_candidate(module, inputs, task.threads, wait=watch.stream is None)
         return LoadedCandidate(run, lambda results: _by_name(checked.program.outputs, results))
 

@@ -10,19 +10,19 @@ import numpy as np
 
 from stackc.benchmark.targets import Target
 from stackc.core.diagnostics import Collector, Diagnostic, SpecError, did_you_mean
+from stackc.core.types import FLOATS, LIMITS
 from stackc.core.value_range import ValueRange
 from stackc.pipeline import MEASURED_FLOPS
 from stackc.proof.points import Point, draw_feeds, timing_point
 from stackc.proof.sizes import machine_memory
 from stackc.proof.value_draws import draw_values
 from stackc.runtime import Array, Feeds, ValueInfo, check_feeds
-from stackc.typecheck.declared_ranges import LIMITS
 from stackc.typecheck.ranges import whole_ends
 
 Sizes = Mapping[str, int]
 
 _WHOLE = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
-_DRAWN = ("bool", "float16", "float32", "float64", *_WHOLE)
+_DRAWN = ("bool", *FLOATS, *_WHOLE)
 _BELOW = 2  # for whole numbers of unknown range: 0 and 1 are valid as ids, masks and types
 
 
@@ -90,7 +90,7 @@ def draw_inputs(targets: Sequence[Target], sizes: Sizes, seed: int) -> dict[str,
         checked = lead.module.checked
         feeds = draw_feeds(checked.program, checked.ranges, Point("bench", sizes), seed=seed)
     else:
-        feeds = {value.name: _draw(value, _shape(value, sizes), seed) for value in lead.inputs}
+        feeds = {value.name: _draw(value, sizes, seed) for value in lead.inputs}
 
     for target in targets:
         if target is not lead:
@@ -129,15 +129,16 @@ def _require_drawable(lead: Target, sizes: Sizes) -> None:
         raise SpecError(Diagnostic("R437", message, hint="choose smaller sizes with `--dims`"))
 
 
-def _draw(value: ValueInfo, shape: tuple[int, ...], seed: int) -> Array:
+def _draw(value: ValueInfo, sizes: Sizes, seed: int) -> Array:
+    shape = _shape(value, sizes)
     digest = hashlib.sha256(f"{seed}:{value.name}".encode()).digest()
     random = np.random.default_rng(list(digest))
     if value.allowed is not None:
-        allowed = value.allowed
+        allowed = value.allowed.at(sizes)
         if not allowed.choices and value.dtype in LIMITS:
             allowed = ValueRange(*whole_ends(value.dtype, allowed))
         return draw_values(random, value.dtype, allowed, shape, "random")
-    if np.issubdtype(np.dtype(value.dtype), np.floating):
+    if value.dtype in FLOATS:
         return random.standard_normal(shape).astype(value.dtype)
     return random.integers(0, _BELOW, shape).astype(value.dtype)
 

@@ -38,6 +38,7 @@ from stackc.core.progress import Progress, no_progress
 from stackc.frontend import Overrides
 from stackc.runtime import write_npz
 from stackc.timing import Comparison, compare_candidates
+from stackc.weights.files import Paths
 
 ROUNDS = (20, 3000)
 """The minimum and maximum number of rounds, over all repetitions."""
@@ -51,7 +52,7 @@ class BenchmarkOptions:
 
     overrides: Overrides = field(default_factory=Overrides)
     dims: Mapping[str, int] = field(default_factory=dict)
-    weights: Path | None = None
+    weights: Paths | None = None
     seed: int = 0
     seconds: float = 6.0
     repetitions: int = 3

@@ -57,7 +57,7 @@ class Target:
     identity: str | None = None
 
 
-def read_target(label: str, path: Path, overrides: Overrides, weights: Path | None, seed: int) -> Target:
+def read_target(label: str, path: Path, overrides: Overrides, weights: Paths | None, seed: int) -> Target:
     """Read a target and check it.
 
     Raises SpecError: for a spec those of `check_spec`, for an artifact those of `load_artifact`, for an ONNX file A605,
@@ -87,7 +87,7 @@ def _read_file(label: str, path: Path) -> Target:
     return Target(label, declared_inputs(read_model(path)), {}, path, None)
 
 
-def _read_artifact(label: str, artifact: Artifact, trust: tuple[str, ...], weights: Path | None, seed: int) -> Target:
+def _read_artifact(label: str, artifact: Artifact, trust: tuple[str, ...], weights: Paths | None, seed: int) -> Target:
     """Read an artifact: its module has the weights given, or else those of its seed."""
     manifest = artifact.manifest
     checked = check_spec(artifact.folder, Overrides(trust=trust))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import keyword
 import os
 import re
 import sys
@@ -24,7 +25,11 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "init": "Turn a bare drawing into a spec to fill in, or write a template.",
+    "import": "Import a Hugging Face model: its spec, its weights, its tokenizer.",
+    "zoo": "Print the verified catalog of the specs that come with stackc.",
     "build": "Build a spec: check, lower, export, prove, measure, package.",
+    "train": "Train a spec as its `train:` says, on files of examples.",
+    "evaluate": "Compute the losses and metrics of a model on a file of examples.",
     "check": "Check a spec and report its parameters and FLOPs.",
     "show": "Draw a spec: a tree on the screen; Mermaid, SVG, PNG or an HTML page in a file.",
     "watch": "Check and redraw a spec whenever it is saved.",
@@ -43,7 +48,7 @@ COMMANDS = {
     "completion": "Print the completion script of a shell.",
     "doctor": "Diagnose this installation and suggest fixes.",
 }
-"""Every command and its line in the help; the module `stackc.cli.NAME` defines it as `command`."""
+"""Every command and its line in the help; `stackc.cli.NAME` defines it as `command`, NAME_ if that is a keyword."""
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 """Characters that steer a terminal or reverse a line."""
@@ -67,7 +72,8 @@ class LazyGroup(click.Group):
         """Import and return a command, or return None if there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"stackc.cli.{cmd_name}").command
+        module = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command: click.Command = importlib.import_module(f"stackc.cli.{module}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

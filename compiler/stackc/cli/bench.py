@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stackc.cli.options import SpecPath, comma_separated, json_option, override_options
+from stackc.cli.options import FilePath, SpecPath, comma_separated, json_option, override_options
 from stackc.cli.report import stage_report
 from stackc.cli.screen import echo, echo_json, echo_text
 from stackc.cli.table import print_table
@@ -43,7 +43,10 @@ def _plot_path(ctx: click.Context, option: click.Parameter, path: Path | None) -
 @click.command("bench")
 @click.argument("targets", type=SpecPath(), nargs=-1, required=True, metavar="TARGET…")
 @override_options
-@click.option("--weights", type=click.Path(path_type=Path), help="Weight file for the specs and the artifacts.")
+@click.option(
+    "--weights", type=FilePath(), multiple=True,
+    help="Weight file for the specs and the artifacts; may be repeated.",
+)  # fmt: skip
 @click.option(
     "--seed",
     type=int,
@@ -77,12 +80,10 @@ def _plot_path(ctx: click.Context, option: click.Parameter, path: Path | None) -
     "--tolerance", type=click.FloatRange(0), default=1e-3, show_default=True,
     help="How far outputs may differ, relative to their largest value; inf to compare different models.",
 )  # fmt: skip
-@click.option(
-    "--plot", type=click.Path(path_type=Path), callback=_plot_path, help="Plot all runs to a .svg or .png file."
-)
+@click.option("--plot", type=FilePath(), callback=_plot_path, help="Plot all runs to a .svg or .png file.")
 @json_option
 def command(
-    targets: tuple[Path, ...], overrides: Overrides, weights: Path | None, seed: int, engines: tuple[Engine, ...],
+    targets: tuple[Path, ...], overrides: Overrides, weights: tuple[Path, ...], seed: int, engines: tuple[Engine, ...],
     providers: tuple[str, ...], threads: tuple[int, ...], baseline: str | None, seconds: float, sittings: int,
     tolerance: float, plot: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
@@ -104,7 +105,7 @@ def command(
 
     plan = _plan(targets, engines, providers, threads, baseline)
     options = BenchmarkOptions(
-        overrides=replace(overrides, dims={}), dims=overrides.dims, weights=weights, seed=seed, seconds=seconds,
+        overrides=replace(overrides, dims={}), dims=overrides.dims, weights=weights or None, seed=seed, seconds=seconds,
         repetitions=sittings, baseline=baseline, tolerance=tolerance,
     )  # fmt: skip
     result = run_benchmark(targets, plan, options, stage_report(quiet=as_json))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stackc.cli.options import (
+    FilePath,
     json_option,
     override_options,
     provider_option,
@@ -36,16 +37,16 @@ if TYPE_CHECKING:
 @override_options
 @click.option(
     "--weights",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     multiple=True,
     help="A file of tensors (.safetensors, .npz, .pt, .onnx, .gguf, .index.json), or a folder; may be repeated.",
 )
 @click.option(
-    "--reference", type=click.Path(path_type=Path), metavar="FILE.npz",
+    "--reference", type=FilePath(), metavar="FILE.npz",
     help="Inputs and outputs recorded from the original model, which the module has to compute.",
 )  # fmt: skip
 @click.option(
-    "-o", "--out", type=click.Path(path_type=Path), show_default="exported",
+    "-o", "--out", type=FilePath(), show_default="exported",
     help="The folder to write NAME/ to; with --until, the folder for the files of that stage.",
 )  # fmt: skip
 @click.option("--opset", type=click.IntRange(18, 23), default=23, show_default=True, help="The ONNX opset of the file.")

@@ -53,6 +53,10 @@ def _print_summary(checked: Checked) -> None:
         echo(f"  in   {name}: {type_}")
     for name, value in program.outputs.items():
         echo(f"  out  {name}: {program.types[value]}")
+    if checked.training:
+        nodes = checked.training.typed.root.region.nodes
+        for name in (*checked.training.losses, *checked.training.metrics):
+            echo(f"  {'loss' if name in checked.training.losses else 'metric'} {name}: {nodes[name].op}")
 
     short = f" ({rounded(cost.parameters)})" if cost.parameters >= 1000 else ""
     echo(f"  {counted(len(program.calls), 'component')}, {counted(cost.parameters, 'parameter')}{short}")

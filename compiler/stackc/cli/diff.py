@@ -11,7 +11,7 @@ import click
 from stackc.analysis.diff.changes import Change
 from stackc.analysis.diff.comparison import Difference, compare
 from stackc.analysis.diff.report import write_markdown, write_page, write_text
-from stackc.cli.options import SpecPath, json_option, override_options
+from stackc.cli.options import FilePath, SpecPath, json_option, override_options
 from stackc.cli.pictures import picture_target, write_file
 from stackc.cli.screen import echo, echo_json, echo_text
 from stackc.frontend import Overrides, check_spec
@@ -22,7 +22,7 @@ from stackc.frontend import Overrides, check_spec
 @click.argument("after", metavar="B", type=SpecPath())
 @override_options
 @click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
-@click.option("--html", type=click.Path(path_type=Path), help="Write an HTML page with both pictures side by side.")
+@click.option("--html", type=FilePath(), help="Write an HTML page with both pictures side by side.")
 @click.option(
     "--depth", type=click.IntRange(min=1), default=1, show_default=True,
     help="How many levels of blocks and stacks the page initially opens.",

@@ -6,30 +6,30 @@ from pathlib import Path
 
 import click
 
-from stackc.cli.options import completing
+from stackc.cli.options import FilePath, completing
 from stackc.cli.screen import echo, style
 from stackc.core.diagnostics import Diagnostic, SpecError
 
 
 def _templates() -> list[str]:
-    from stackc.authoring.starter_specs import starters
+    from stackc.authoring.starter_specs import templates
 
-    return [*starters()]
+    return [*templates()]
 
 
 @click.command("init")
-@click.argument("diagram", type=click.Path(path_type=Path), required=False)
+@click.argument("diagram", type=FilePath(), required=False)
 @click.option(
     "--template",
     metavar="NAME",
     shell_complete=completing(_templates),
     help="Write this working spec instead; `--list` lists the templates.",
 )
-@click.option("--list", "listed", is_flag=True, help="List the templates.")
+@click.option("--list", "listed", is_flag=True, help="List the templates, by what they are for.")
 @click.option(
     "-o",
     "--out",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help="The file to write. Default: NAME.spec.mmd, or the name of the template.",
 )
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
@@ -37,8 +37,8 @@ def command(diagram: Path | None, template: str | None, listed: bool, out: Path 
     """Turn DIAGRAM, a bare Mermaid drawing, into a spec to fill in, or write a template, a working spec.
 
     DIAGRAM is a Mermaid file or a block in Markdown, FILE.md#NAME, named by its title or the heading above it. The
-    drawing is left unchanged. The front matter above it lists every node without an op, with suggestions, and the
-    inputs that the drawing needs.
+    front matter above it has the op of every node that is certain, suggestions for the others, and the inputs that the
+    drawing needs. In the drawing, an arrow's label that names an operation becomes a node.
     """
     if listed:
         _list()
@@ -53,24 +53,29 @@ def command(diagram: Path | None, template: str | None, listed: bool, out: Path 
 
 
 def _list() -> None:
-    from stackc.authoring.starter_specs import description_of, starters
+    from stackc.authoring.starter_specs import description_of, templates_by_task
 
-    templates = starters()
-    width = max(map(len, templates))
-    for name, starter in templates.items():
-        echo(style(name.ljust(width), fg="cyan"), f"  {description_of(starter)}")
+    groups = templates_by_task()
+    width = max(len(name) for specs in groups.values() for name in specs)
+    for number, (group, specs) in enumerate(groups.items()):
+        if number:
+            echo()
+        echo(style(group, bold=True))
+        for name, spec in specs.items():
+            echo("  ", style(name.ljust(width), fg="cyan"), f"  {description_of(spec)}")
 
 
 def _write_template(name: str, out: Path | None, force: bool) -> None:
-    from stackc.authoring.starter_specs import starters
+    from stackc.authoring.starter_specs import templates
     from stackc.core.diagnostics import did_you_mean
 
-    templates = starters()
-    if name not in templates:
-        raise click.BadParameter(f"no template is called '{name}'; {did_you_mean(name, templates)}")
+    specs = templates()
+    if name not in specs:
+        hint = did_you_mean(name, specs) or "`stackc init --list` lists them"
+        raise click.BadParameter(f"no template is called '{name}'; {hint}")
 
-    target = out or Path(templates[name].name)
-    _write(target, templates[name].read_text(encoding="utf-8"), force)
+    target = out or Path(specs[name].name)
+    _write(target, specs[name].read_text(encoding="utf-8"), force)
     echo(f"wrote {target}; next: stackc build {target}")
 
 

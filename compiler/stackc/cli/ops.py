@@ -7,6 +7,7 @@ import json
 import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import click
@@ -26,7 +27,10 @@ def _ops() -> list[str]:
 @click.command("ops")
 @click.argument("name", required=False, shell_complete=completing(_ops))
 @click.option(
-    "--search", metavar="WORD", help="List only components with this word in their name, formula, text or fields."
+    "--search",
+    metavar="WORD",
+    help="List only components with this word in their name, formula, text or fields, or what stands for this name of"
+    " torch.nn, Keras or ONNX.",
 )
 @json_option
 def command(name: str | None, search: str | None, as_json: bool) -> None:
@@ -39,10 +43,10 @@ def command(name: str | None, search: str | None, as_json: bool) -> None:
     if search is not None and name is not None:
         raise click.UsageError("NAME or --search, not both")
     if search is not None:
-        matches = search_ops(search)
-        if not matches:
+        matches, elsewhere = search_ops(search), _without_component(search)
+        if not matches and not elsewhere:
             raise click.BadParameter(f"no component mentions '{search}'; see `stackc ops`", param_hint="--search")
-        _list(matches, as_json)
+        _list(matches, as_json, elsewhere)
         return
     if name is None:
         _list(families(), as_json)
@@ -61,19 +65,36 @@ def command(name: str | None, search: str | None, as_json: bool) -> None:
         raise click.BadParameter(f"no component is called '{name}'; {hint}")
 
 
-def _list(ops_by_family: Mapping[str, Sequence[str]], as_json: bool) -> None:
+def _without_component(word: str) -> dict[str, str]:
+    """Return the names of other libraries that a recipe stands for, or nothing, with the recipe or the reason."""
+    from stackc.authoring.reference.equivalents import find_equivalents
+
+    return {
+        each.full_name: each.recipe.spec if each.recipe else each.reason or ""
+        for each in find_equivalents(word)
+        if not each.ops
+    }
+
+
+def _list(
+    ops_by_family: Mapping[str, Sequence[str]], as_json: bool, elsewhere: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """List components by family; `elsewhere` has names of other libraries, and what to write in their place."""
     from stackc.authoring.reference.ops import formula_of
 
     formulas = {family: {op: formula_of(op) for op in ops} for family, ops in ops_by_family.items()}
     if as_json:
-        click.echo(json.dumps(formulas, ensure_ascii=False, indent=2))
+        listed = formulas | ({"elsewhere": dict(elsewhere)} if elsewhere else {})
+        click.echo(json.dumps(listed, ensure_ascii=False, indent=2))
         return
 
-    width = max(len(op) for ops in formulas.values() for op in ops)
+    width = max((len(op) for ops in formulas.values() for op in ops), default=0)
     for family, ops in formulas.items():
         click.echo(click.style(family, bold=True))
         for op, formula in ops.items():
             click.echo(f"  {click.style(op.ljust(width), fg='cyan')}  {formula}")
+    for name, text in elsewhere.items():
+        click.echo(f"{click.style(name, bold=True)}\n{textwrap.indent(text.strip(), '  ')}")
 
 
 def _describe(page: OpPage, as_json: bool) -> None:
@@ -99,7 +120,8 @@ def _print_page(page: OpPage) -> None:
     ]
     _section("ports", [("in", port) for port in ports] + [("out", f"{n}: {t}") for n, t in page.outputs.items()])
     _section("fields", fields)
-    _section("parameters of the example", [*page.parameters.items()])
+    buffers = [(name, f"{type_}, a buffer") for name, type_ in page.buffers.items()]
+    _section("state_dict of the example", [*page.parameters.items(), *buffers])
 
     click.echo(f"\n{click.style('example', bold=True)}\n")
     click.echo("".join(f"    {line}\n" for line in page.example.splitlines()), nl=False)

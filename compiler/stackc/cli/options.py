@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -13,14 +14,30 @@ from typing import Any, TypeAlias, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from stackc.core.diagnostics import SpecError, shortened
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class SpecPath(click.Path):
-    """The path of a spec or an artifact. Restores an artifact that a killed build has not finished replacing."""
+class FilePath(click.Path):
+    """A path that need not exist, but could."""
 
-    def __init__(self) -> None:
-        super().__init__(path_type=Path)
+    def __init__(self, *, dir_okay: bool = True) -> None:
+        super().__init__(path_type=Path, dir_okay=dir_okay)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path. Raises click.BadParameter if it is longer than the file system allows."""
+        text = os.fsdecode(value)
+        try:
+            os.lstat(text)
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                self.fail(f"'{shortened(text)}' is longer than a name or a path may be", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class SpecPath(FilePath):
+    """The path of a spec or an artifact. Restores an artifact that a killed build has not finished replacing."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path. Raises click.BadParameter if it is empty or a URL."""
@@ -52,7 +69,6 @@ def comma_separated(item: click.ParamType[Any]) -> dict[str, Any]:
 
 
 spec_argument = click.argument("spec", type=SpecPath())
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 provider_option = click.option(
     "--provider",
     type=click.Choice(["auto", "cpu", "cuda", "tensorrt"]),
@@ -114,42 +130,79 @@ def override_options(command: F) -> F:
     return with_overrides  # type: ignore[return-value]  # click passes keywords, which the type cannot express
 
 
-def diagnostics_option(command: F) -> F:
-    """Add `--format`, the form of diagnostics; `json` and `github` go to the standard output.
+def data_option(command: F) -> F:
+    """Add `--data`, files of examples: FILE for training, or NAME=FILE; the command receives them by name."""
+    option = click.option(
+        "--data", multiple=True, metavar="FILE", callback=_examples,
+        help="Examples in place of those of the spec: FILE to train on, or train=FILE, validation=FILE.",
+    )  # fmt: skip
+    return option(command)
 
-    The command receives `as_json`, which `--json` also sets.
+
+def _examples(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, Path]:
+    """Parse `a.npz` and `train=a.npz,validation=b.npz`. Raises click.BadParameter for another name or a second file."""
+    files: dict[str, Path] = {}
+    for text in (part for value in values for part in value.split(",")):
+        name, file = text.split("=", 1) if "=" in text else ("train", text)
+        if name not in ("train", "validation"):
+            raise click.BadParameter(f"'{name}' is neither train nor validation", ctx, option)
+        path = FilePath().convert(file, option, ctx)
+        if files.setdefault(name, path) != path:
+            raise click.BadParameter(f"{name} is set twice, to {files[name]} and to {path}", ctx, option)
+    return files
+
+
+def json_option(command: F) -> F:
+    """Add `--json`, which the command receives as `as_json`; with it, diagnostics too go to the standard output."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+    @wraps(command)
+    def with_json(*args: Any, as_json: bool, **kwargs: Any) -> Any:
+        try:
+            return command(*args, as_json=as_json, **kwargs)
+        except SpecError as error:
+            if not as_json:
+                raise
+            from stackc.cli.report import diagnostics_as_json
+            from stackc.cli.screen import echo_json
+
+            echo_json({"diagnostics": diagnostics_as_json(error)})
+            sys.exit(1)
+
+    return with_json  # type: ignore[return-value]  # click passes keywords, which the type cannot express
+
+
+def diagnostics_option(command: F) -> F:
+    """Add `--format`, the form of diagnostics, and `--json`, which is that form for all that the command prints.
+
+    `json` and `github` go to the standard output. The command receives `as_json`.
     """
+    with_json = json_option(command)
 
     @click.option(
         "--format", "form", type=click.Choice(["text", "json", "github"]), default="text", show_default=True,
         help="The form of diagnostics: text with source lines, JSON, or annotations of a GitHub workflow.",
     )  # fmt: skip
-    @json_option
-    @wraps(command)
+    @wraps(with_json)
     def with_format(*args: Any, form: str, as_json: bool, **kwargs: Any) -> Any:
-        from stackc.cli.report import diagnostics_as_json, github_annotation
-        from stackc.cli.screen import echo_json, echo_text
-        from stackc.core.diagnostics import SpecError
-
-        as_json = as_json or form == "json"
         try:
-            return command(*args, as_json=as_json, **kwargs)
+            return with_json(*args, as_json=as_json or form == "json", **kwargs)
         except SpecError as error:
-            if as_json:
-                echo_json({"diagnostics": diagnostics_as_json(error)})
-            elif form == "github":
-                echo_text("\n".join(map(github_annotation, error.diagnostics)))
-            else:
+            if form != "github":
                 raise
+            from stackc.cli.report import github_annotation
+            from stackc.cli.screen import echo_text
+
+            echo_text("\n".join(map(github_annotation, error.diagnostics)))
             sys.exit(1)
 
     return with_format  # type: ignore[return-value]  # click passes keywords, which the type cannot express
 
 
 def _pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    """Parse `a=1 b=2`, or `a=1,b=2`. Raises click.BadParameter if a name has two values."""
+    """Parse `a=1 b=[2,3]`, or `a=1,b=[2,3]`. Raises click.BadParameter if a name has two values."""
     pairs: dict[str, str] = {}
-    for text in (part for value in values for part in value.split(",")):
+    for text in (part for value in values for part in _split_outside_brackets(value)):
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
             raise click.BadParameter(f"'{text}' is not NAME=VALUE", ctx, option)
@@ -157,6 +210,18 @@ def _pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, ...])
         if pairs.setdefault(name, value) != value:
             raise click.BadParameter(f"{name} is set twice, to {pairs[name]} and to {value}", ctx, option)
     return pairs
+
+
+def _split_outside_brackets(text: str) -> list[str]:
+    """Split at the commas between values, not at those of a list or a call."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character in "[(") - (character in "])")
+        if character == "," and depth <= 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
 
 
 def _modules(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:

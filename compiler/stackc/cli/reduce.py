@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stackc.cli.options import json_option, override_options, provider_option, spec_argument, threads_option
+from stackc.cli.options import FilePath, json_option, override_options, provider_option, spec_argument, threads_option
 from stackc.cli.report import stage_report
 from stackc.cli.screen import echo, echo_json, echo_text, style
 from stackc.core.plurals import counted
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 @spec_argument
 @override_options
 @click.option(
-    "--weights", type=click.Path(path_type=Path), help="A file of tensors; random weights are used if they fail too."
-)
+    "--weights", type=FilePath(), multiple=True,
+    help="A file of tensors, may be repeated; random weights are used if they fail too.",
+)  # fmt: skip
 @click.option(
-    "-o", "--out", type=click.Path(path_type=Path, dir_okay=False),
+    "-o", "--out", type=FilePath(dir_okay=False),
     help="Write the reduced spec to this file, and the weights that it needs, if any, beside it.",
 )  # fmt: skip
 @click.option(
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @json_option
 def command(
-    spec: Path, overrides: Overrides, weights: Path | None, out: Path | None, judge: str | None, provider: str,
+    spec: Path, overrides: Overrides, weights: tuple[Path, ...], out: Path | None, judge: str | None, provider: str,
     threads: int | None, per_component: bool, thorough: bool, seconds: float, as_json: bool, **as_built: Any,
 ) -> None:  # fmt: skip
     """Reduce SPEC to the smallest spec, sizes and seed that fail in the same way, and print it with how to repeat it.
@@ -70,7 +71,7 @@ def command(
     _refuse_to_overwrite(spec, out)
     given = {name: value for name, value in as_built.items() if value is not None}
     options = Options(
-        overrides=overrides, weights=weights, provider=provider, threads=threads, per_component=per_component,
+        overrides=overrides, weights=weights or None, provider=provider, threads=threads, per_component=per_component,
         thorough=thorough, **{**recorded_options(spec), **given},
     )  # fmt: skip
     reduced = reduce_spec(spec, options, command=judge, seconds=seconds, progress=stage_report(quiet=as_json))

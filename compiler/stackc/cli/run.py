@@ -6,17 +6,17 @@ from pathlib import Path
 
 import click
 
-from stackc.cli.options import provider_option, require_option, threads_option
+from stackc.cli.options import FilePath, provider_option, require_option, threads_option
 from stackc.cli.screen import echo
 
 
 @click.command("run")
-@click.argument("artifact", type=click.Path(path_type=Path))
+@click.argument("artifact", type=FilePath())
 @click.option(
     "-i",
     "--input",
     "source",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     required=True,
     help="An .npz file with an array for every input.",
 )
@@ -24,7 +24,7 @@ from stackc.cli.screen import echo
     "-o",
     "--output",
     "target",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     required=True,
     help="The .npz file to write the outputs to.",
 )

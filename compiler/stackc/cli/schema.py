@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from stackc.cli.options import FilePath
 from stackc.cli.screen import echo, echo_text
 
 
 @click.command("schema")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="The file to write. Default: the standard output.")
+@click.option("-o", "--out", type=FilePath(), help="The file to write. Default: the standard output.")
 def command(out: Path | None) -> None:
     """Print the JSON Schema of specs in YAML, for editors.
 

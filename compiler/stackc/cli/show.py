@@ -8,7 +8,7 @@ from typing import Literal
 
 import click
 
-from stackc.cli.options import override_options, spec_argument
+from stackc.cli.options import FilePath, override_options, spec_argument
 from stackc.cli.pictures import SUFFIXES, draw_picture, picture_target, write_file
 from stackc.cli.screen import echo, echo_text
 from stackc.core.diagnostics import SpecError
@@ -38,7 +38,7 @@ FORMS: dict[Form, tuple[str, ...]] = {
 @spec_argument
 @override_options
 @click.option(
-    "-o", "--out", type=click.Path(path_type=Path),
+    "-o", "--out", type=FilePath(),
     help=(
         f"Write to this file: a picture ({', '.join(SUFFIXES)}); with --as yaml or mermaid a spec, with --as torch a "
         ".py file, with --as graph, typed or program a .txt file."

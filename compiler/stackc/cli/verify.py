@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from stackc.cli.options import json_option, provider_option, threads_option
+from stackc.cli.options import FilePath, json_option, provider_option, threads_option
 from stackc.cli.screen import echo, echo_json, style
 
 
 @click.command("verify")
-@click.argument("artifact", type=click.Path(path_type=Path))
+@click.argument("artifact", type=FilePath())
 @provider_option
 @threads_option
 @json_option

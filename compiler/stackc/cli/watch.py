@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from stackc.cli.options import override_options, spec_argument
+from stackc.cli.options import FilePath, override_options, spec_argument
 from stackc.cli.screen import echo, style
 from stackc.frontend import Checked, Overrides
 
@@ -16,7 +16,7 @@ from stackc.frontend import Checked, Overrides
 @click.command("watch")
 @spec_argument
 @override_options
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="A picture or page to redraw: .svg, .html, …")
+@click.option("-o", "--out", type=FilePath(), help="A picture or page to redraw: .svg, .html, …")
 @click.option(
     "--depth", type=click.IntRange(min=1), default=1, show_default=True,
     help="How many levels of blocks and stacks to open in the picture.",

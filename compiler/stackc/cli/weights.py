@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stackc.cli.options import json_option, override_options, spec_argument
+from stackc.cli.options import FilePath, json_option, override_options, spec_argument
 from stackc.cli.report import diagnostics_as_json, report_diagnostics
 from stackc.cli.screen import echo, echo_json, style
 from stackc.cli.table import Column, print_table
-from stackc.core.diagnostics import Span, SpecError
+from stackc.core.diagnostics import Span, SpecError, shortened
 from stackc.core.plurals import counted
 from stackc.core.types import TensorType
 from stackc.frontend import Checked, Overrides, check_spec
 from stackc.ir.program import Program
+from stackc.spec.yaml.yaml_reader import parse_scalar
 
 if TYPE_CHECKING:
     from stackc.weights.match import WeightComparison
@@ -27,10 +30,10 @@ if TYPE_CHECKING:
 
 @click.command("weights")
 @spec_argument
-@click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, metavar="[FILE]...", type=FilePath())
 @override_options
 @click.option(
-    "-o", "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.safetensors",
+    "-o", "--out", type=FilePath(dir_okay=False), metavar="FILE.safetensors",
     help="Write the tensors under the names of the spec.",
 )  # fmt: skip
 @json_option
@@ -172,12 +175,13 @@ def _print_proposals(proposals: Sequence[Proposal], unused: Sequence[str], missi
     reads = {name for proposal in proposals for name in proposal.reads}
     if left := [name for name in unused if name not in reads]:
         more = f" and {len(left) - 8} more" if len(left) > 8 else ""
-        echo(f"no parameter would use {', '.join(left[:8])}{more}")
+        echo(f"no parameter would use {', '.join(map(shortened, left[:8]))}{more}")
 
 
 def _quoted(text: str) -> str:
-    """Return a text as YAML has it."""
-    return f'"{text}"' if text.startswith(("*", "{", "'", "[")) or ": " in text or " #" in text else text
+    """Return a text as YAML has it: in quotes if it would be read as something else."""
+    is_plain = re.fullmatch(r"\w[\w.*{}\[\]:/+(), -]*(?<![: ])", text) and ": " not in text
+    return text if is_plain and parse_scalar(text) == text else json.dumps(text, ensure_ascii=False)
 
 
 # -- for programs

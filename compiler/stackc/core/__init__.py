@@ -3,6 +3,7 @@
 diagnostics.py  spans, diagnostics, the collector of a stage, SpecError, rendering
 types.py        dims as polynomials, tensor types, dim contracts
 value_range.py  what an input may hold
+entering_size.py  the size of an axis of what enters a component, in an expression
 suggestions.py  near names for "did you mean"
 confusables.py  characters that look like ASCII but are not
 plurals.py      counts with their noun in the right number

@@ -237,6 +237,11 @@ def character(c: str) -> str:
     return f"U+{ord(c):04X}" if is_hidden and c != " " else f"'{c}'"
 
 
+def shortened(text: str) -> str:
+    """Return a name, which may be another program's, in at most `LONGEST_LINE` characters."""
+    return text if len(text) <= LONGEST_LINE else f"{text[: LONGEST_LINE - 1]}…"
+
+
 def _safe_message(text: str) -> str:
     return _visible(text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}…")
 

@@ -23,9 +23,9 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "add": ("sum",), "avg": ("mean",), "average": ("mean",), "plus": ("add",), "residual": ("add",),
     "multiply": ("mul",), "product": ("mul",), "times": ("mul", "repeat"),
     "emb": ("embedding",), "lookup": ("embedding",), "positionalencoding": ("sinusoidal_position",),
-    "positionembedding": ("learned_position",), "interpolate": ("upsample",), "resize": ("upsample",),
+    "positionembedding": ("learned_position",), "interpolate": ("resize",), "nms": ("non_max_suppression",),
     "bmm": ("matmul",), "view": ("reshape",), "sequential": ("stack",), "noop": ("identity",),
-    "normalize": ("l2_normalize",), "gating": ("glu",),
+    "gating": ("glu",),
     # fields of components
     "kernelsize": ("kernel",), "ksize": ("kernel",), "filters": ("out",), "units": ("out",), "channels": ("out",),
     "features": ("out",), "size": ("out", "dim", "hidden"), "width": ("out", "hidden", "dim"),
@@ -44,7 +44,7 @@ SHORTEST_PART = 3
 """Fewest letters that a prefix must have to suggest the longer name, unless only one letter is missing."""
 
 
-MOST_COMPARED = 75_000
+MOST_COMPARED = 30_000
 """Pairs of names that `bounded_suggestions` compares: about half a second."""
 
 _compared: ContextVar[list[int] | None] = ContextVar("compared", default=None)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import sympy  # type: ignore[import-untyped]  # ships no type information
     from torch import SymInt, Tensor
     from torch._C import DisableTorchFunction
+    from torch._dispatch.python import enable_python_dispatcher
     from torch._dynamo.source import ConstantSource
     from torch._subclasses.fake_tensor import (
         DataDependentOutputException,
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from torch.fx.experimental.symbolic_shapes import DimDynamic, GuardOnDataDependentSymNode, ShapeEnv
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils._pytree import tree_map
-    from torch.utils._sympy.functions import CleanDiv, FloorDiv, Mod, PythonMod
+    from torch.utils._sympy.functions import CleanDiv, FloorDiv, Mod, PythonMod, ToFloat, TruncToInt
+
+Mode = TypeVar("Mode", bound="TorchDispatchMode")
 
 __all__ = [
     "CleanDiv",
@@ -40,7 +43,11 @@ __all__ = [
     "Mod",
     "PythonMod",
     "ShapeEnv",
+    "ToFloat",
     "TorchDispatchMode",
+    "TruncToInt",
+    "dispatched_without_dynamo",
+    "enable_python_dispatcher",
     "import_inductor",
     "mutation_count",
     "shape_environment",
@@ -67,6 +74,12 @@ MODULES = {
     "CleanDiv": "torch.utils._sympy.functions",
     "Mod": "torch.utils._sympy.functions",
     "PythonMod": "torch.utils._sympy.functions",
+    # A size times a factor that is a float, as in interpolate.
+    "ToFloat": "torch.utils._sympy.functions",
+    "TruncToInt": "torch.utils._sympy.functions",
+    # Composite operators such as interpolate run as decompositions in Python, which keep sizes symbolic; those in C++
+    # read them as numbers. torch.export traces under the same.
+    "enable_python_dispatcher": "torch._dispatch.python",
     # Every operator that a module calls passes through such a mode; the float64 reference of the proof needs that.
     "TorchDispatchMode": "torch.utils._python_dispatch",
     "tree_map": "torch.utils._pytree",
@@ -81,6 +94,15 @@ def __getattr__(name: str) -> Any:
     if name not in MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(MODULES[name]), name)
+
+
+def dispatched_without_dynamo(mode: type[Mode]) -> type[Mode]:
+    """Leave the `__torch_dispatch__` of every subclass of a mode as it is written; a decorator of the class.
+
+    PyTorch hides that method from torch.compile, and imports torch._dynamo for it at the first operator.
+    """
+    mode._should_skip_dynamo = classmethod(lambda cls: False)  # type: ignore[assignment, method-assign]  # overridden
+    return mode
 
 
 def size_one_is_ordinary() -> Any:

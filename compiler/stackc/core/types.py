@@ -14,11 +14,28 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
-DTYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "bool")
-INPUT_DTYPES = ("float32", "int64", "int32", "bool")  # modules are built in float32, so inputs have no other float type
-FLOATS = ("float32", "float64", "float16", "bfloat16")
+DTYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "int8", "uint8", "bool")
+HALVES = ("float16", "bfloat16")
+INPUT_DTYPES = ("float32", *HALVES, "int64", "int32", "int8", "uint8", "bool")
+"""What inputs may hold. Halves are cast to float32 as they enter: nothing is calculated in them."""
+FLOATS = ("float32", "float64", *HALVES)
 INT64 = 1 << 63  # sizes and whole numbers stay below it: PyTorch and ONNX store them as int64
-BYTES = {"float32": 4, "float64": 8, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "bool": 1}
+LIMITS = {
+    "bool": (0, 1), "uint8": (0, 255), "int8": (-128, 127), "int32": (-(1 << 31), (1 << 31) - 1),
+    "int64": (-INT64, INT64 - 1),
+}  # fmt: skip
+"""The least and the largest number of each element type of whole numbers."""
+BYTES = {
+    "float32": 4,
+    "float64": 8,
+    "float16": 2,
+    "bfloat16": 2,
+    "int64": 8,
+    "int32": 4,
+    "int8": 1,
+    "uint8": 1,
+    "bool": 1,
+}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,8 +50,12 @@ class Symbol:
 
 
 @dataclass(frozen=True, slots=True)
-class Floor:
-    """The atom ⌊numerator / divisor⌋ if nothing can be divided out; it equals only an identical floor."""
+class FloorQuotient:
+    """The atom ⌊numerator / divisor⌋ if nothing can be divided out; it equals only an identical floor.
+
+    A numerator that is itself a floor, plus anything else, is drawn into the division: there are no nested quotients
+    such as ((h + 1)//2 + 1)//2, which is (h + 3)//4.
+    """
 
     numerator: Dim
     divisor: int
@@ -44,7 +65,7 @@ class Floor:
         return f"{text if text.isidentifier() else f'({text})'}//{self.divisor}"
 
 
-Atom: TypeAlias = Symbol | Floor
+Atom: TypeAlias = Symbol | FloorQuotient
 Monomial = tuple[Atom, ...]  # a product of atoms, sorted; the empty product () is 1
 DimLike: TypeAlias = "Dim | int"
 
@@ -101,9 +122,10 @@ class Dim:
         """Return ⌊self/d⌋ with as much divided out as possible.
 
         Let self = d·Q + R, where Q takes the terms with a symbol whose coefficient d divides, and let the constant term
-        of R be d·q + r with 0 ≤ r < d. Then ⌊self/d⌋ = Q + q + ⌊(R − d·q)/d⌋. The last floor is 0 if R has no symbol;
-        else it is reduced by the greatest common divisor of d and the coefficients, and becomes an opaque atom. Raises
-        ValueError unless d is an integer ≥ 1.
+        of R be d·q + r with 0 ≤ r < d. Then ⌊self/d⌋ = Q + q + ⌊(R − d·q)/d⌋. The last floor is 0 if R has no symbol.
+        Else it becomes one opaque atom, without common factors and without a floor right inside of it:
+        ⌊(g·p + r)/(g·d)⌋ = ⌊(p + ⌊r/g⌋)/d⌋, and ⌊(⌊a/m⌋ + k)/d⌋ = ⌊(a + m·k)/(m·d)⌋. Raises ValueError unless d is an
+        integer ≥ 1.
         """
         d = Dim.of(divisor).constant
         if d is None or d < 1:
@@ -115,11 +137,10 @@ class Dim:
         if not undivided:
             return quotient + whole
 
-        numerator = _canonical(undivided | {(): remainder})
-        common = math.gcd(d, *(c for _, c in numerator.terms))
-        reduced = _canonical({m: c // common for m, c in numerator.terms})
+        common = math.gcd(d, *undivided.values())
+        numerator = _canonical({m: c // common for m, c in undivided.items()} | {(): remainder // common})
         # A sum, since the quotient may already have a term with the same floor: (3·(h//3) + h)//3 is 2·(h//3).
-        return quotient + _canonical({(Floor(reduced, d // common),): 1}) + whole
+        return quotient + _floor(numerator, d // common) + whole
 
     def __rfloordiv__(self, other: int) -> Dim:
         divisor = self.constant
@@ -209,6 +230,20 @@ def _canonical(terms: Mapping[Monomial, int]) -> Dim:
     if len(nonzero) > 1:
         nonzero.sort(key=lambda term: tuple(map(str, term[0])))
     return Dim(tuple(nonzero))
+
+
+def _floor(numerator: Dim, divisor: int) -> Dim:
+    """Return ⌊numerator / divisor⌋, of which nothing can be divided out, with a floor in it drawn into the division.
+
+    Of several such floors none is drawn in: there would be as many forms of one dim as floors to begin with.
+    """
+    inner = [m[0] for m, c in numerator.terms if c == 1 and len(m) == 1 and isinstance(m[0], FloorQuotient)]
+    if len(inner) != 1:
+        return _canonical({(FloorQuotient(numerator, divisor),): 1})
+
+    (floor,) = inner
+    rest = numerator - _canonical({(floor,): 1})
+    return (floor.numerator + rest * floor.divisor) // (floor.divisor * divisor)
 
 
 def _evaluate_atom(atom: Atom, sizes: Mapping[str, int]) -> int:
@@ -320,6 +355,11 @@ class DimRange:
         """Return whether `size` is legal."""
         return self.minimum <= size <= (self.maximum or size) and size % self.multiple_of == 0
 
+    @property
+    def least_filled(self) -> int:
+        """The smallest legal size of an axis with entries."""
+        return self.least or self.multiple_of
+
     def __str__(self) -> str:
         end = f"up to {self.maximum}" if self.maximum else "up"
         return f"from {self.minimum} {end}" + (f", a multiple of {self.multiple_of}" if self.multiple_of > 1 else "")
@@ -333,6 +373,10 @@ class Bounds:
     """The smallest and the largest value that a dim can take under a contract."""
 
     contract: DimContract = field(default_factory=dict)
+
+    def may_be_empty(self, name: str) -> bool:
+        """Return whether a symbol may be 0, which `min: 0` says."""
+        return name in self.contract and self.contract[name].minimum == 0
 
     def least(self, dim: Dim) -> int:
         """Return the value at the smallest sizes: the minimum, since every dim of a shape grows with its symbols."""

@@ -6,6 +6,7 @@ compile_cached.py   2. units → objects, out of the cache (keys: cache_key.py),
 compile.py             all units in one export, and if one fails, one at a time
 batch.py            3. units → one ONNX graph, by one call of torch.onnx.export
   prepare.py           a unit as PyTorch traces it: module, state, inputs
+  example_sizes.py     the sizes it is traced at
   translations.py      ONNX for operators that the exporter's own translation loses digits of
   guards.py            the sizes that a trace is valid for, as constraints
   shape_sources.py     one source for each size that several inputs share

@@ -50,8 +50,9 @@ def export_batch(units: Sequence[Unit], opset: int) -> tuple[onnx.ModelProto, li
 
 
 def _export(units: Sequence[PreparedUnit], opset: int) -> tuple[onnx.ModelProto, list[UnitInterface]]:
-    tensors = [tensor for unit in units for tensor in unit.tensors]
-    dynamic = [axes for unit in units for axes in _dynamic_axes(unit)]
+    # a batch of constants alone has no inputs, which torch.export cannot do: it gets one that nothing reads
+    tensors = [tensor for unit in units for tensor in unit.tensors] or [torch.zeros(())]
+    dynamic = [axes for unit in units for axes in _dynamic_axes(unit)] or [None]
 
     with size_one_is_ordinary(), torch.no_grad():
         program = torch.export.export(UnitBatch(units).eval(), (tensors,), dynamic_shapes=(dynamic,))
@@ -89,7 +90,8 @@ def _interfaces(
         names = dict(zip(itertools.islice(inputs, len(unit.tensors)), unit.names, strict=True))
         interfaces.append(UnitInterface(names, tuple(itertools.islice(outputs, unit.outputs)), texts))
 
-    assert not [*inputs, *outputs], "the exporter dropped or added an input or output of the batch"
+    unread = [] if any(unit.tensors for unit in units) else [*itertools.islice(inputs, 1)]
+    assert not [*inputs, *outputs], f"the exporter dropped or added an input or output of the batch, besides {unread}"
     return interfaces
 
 

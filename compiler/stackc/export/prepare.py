@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stackc.components.base import Limit
 from stackc.components.custom.module import CustomModule
 from stackc.core.torch_internals import (
     DataDependentOutputException,
@@ -24,10 +23,9 @@ from stackc.core.torch_internals import (
     mutation_count,
 )
 from stackc.core.types import Dim, TensorType
+from stackc.export.example_sizes import example_sizes
 from stackc.export.units import Unexportable, Unit
 from stackc.torch_backend.reparam import register_reparams
-
-_PRIMES = (7, 11, 13, 17, 19, 23, 29, 31)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +76,7 @@ def prepare(unit: Unit, mode: FakeTensorMode) -> PreparedUnit:
         if isinstance(unit.component, CustomModule):
             _require_same_constants(module, _build_module(unit))
 
-    sizes = _choose_sizes(unit)
+    sizes = example_sizes(unit)
     with mode:
         state = {name: torch.empty_like(tensor) for name, tensor in _untied_state(module).items()}
         inputs = tuple(None if x is None else _example_input(x, sizes) for x in unit.inputs)
@@ -129,26 +127,6 @@ def _require_same_constants(module: nn.Module, rebuilt: nn.Module) -> None:
 def _example_input(x: TensorType, sizes: Mapping[str, int]) -> Tensor:
     dtype: torch.dtype = getattr(torch, x.dtype)
     return torch.zeros([dim.evaluate(sizes) for dim in x.shape], dtype=dtype)
-
-
-def _choose_sizes(unit: Unit) -> dict[str, int]:
-    """Return a size for every dim of the unit at which the component can be run, all different if possible."""
-    symbols = {name: m for x in unit.inputs if x for dim in x.shape for name, m in dim.symbols().items()}
-    limits = unit.component.signature(*unit.inputs).limits
-    sizes: dict[str, int] = {}
-    for (name, multiple_of), prime in zip(symbols.items(), itertools.cycle(_PRIMES), strict=False):
-        candidates = [prime << shift for shift in range(12)] + [5, 3, 2, 1]
-        tries = [{**sizes, name: candidate * multiple_of} for candidate in candidates]
-        sizes = next((t for t in tries if all(_meets(limit, t) for limit in limits)), tries[0])
-    return sizes
-
-
-def _meets(limit: Limit, sizes: Mapping[str, int]) -> bool:
-    """Return whether sizes meet a limit; one with dims that have no size yet is met so far."""
-    if not limit.dim.symbols().keys() <= sizes.keys():
-        return True
-    size = limit.dim.evaluate(sizes)
-    return limit.minimum <= size and (limit.maximum is None or size <= limit.maximum)
 
 
 def _require_stateless(prepared: PreparedUnit) -> None:

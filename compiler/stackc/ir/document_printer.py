@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from stackc.ir.text import Line, attributes, braced, literal_text, repair_comments
-from stackc.spec.document import BlockDecl, Document, InputDecl, NodeEntry, PortDecl
+from stackc.spec.document import BlockDecl, DimDecl, Document, InputDecl, NodeEntry, PortDecl
 from stackc.spec.drawing import DrawnNode
 from stackc.spec.yaml.tree import Entry, Value
 
@@ -17,7 +17,7 @@ from stackc.spec.yaml.tree import Entry, Value
 def print_document(document: Document) -> str:
     """Return the text of a document. Problems that reading the spec has repaired are comments above it."""
     dims = (
-        Line(f"dim {name} : {_text(dim.minimum)}..{_text(dim.maximum)}{_step(dim.multiple_of)}", dim.span)
+        Line(f"dim {name} : {_text(dim.minimum)}..{_end(dim)}{_step(dim.multiple_of)}", dim.span)
         for name, dim in document.dims.items()
     )
     params = (Line(f"param {name} = {_text(decl.default)}", decl.span) for name, decl in document.params.items())
@@ -27,6 +27,11 @@ def print_document(document: Document) -> str:
     blocks = {f"spec @{document.name}": whole} | {f"block @{name}": block for name, block in document.blocks.items()}
     texts = [header, *(_block_text(name, block, document.blocks) for name, block in blocks.items())]
     return repair_comments(document.problems) + "\n".join(texts)
+
+
+def _end(dim: DimDecl) -> str:
+    """Return the largest size, or the first that is too large after a `<`."""
+    return f"<{_text(dim.below)}" if dim.below else _text(dim.maximum)
 
 
 def _block_text(header: str, block: BlockDecl, blocks: Collection[str]) -> str:

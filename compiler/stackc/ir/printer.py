@@ -192,7 +192,7 @@ class _RegionPrinter:
     def operands(self, node: Node) -> str:
         ports = node.body.inputs if isinstance(node.body, Region) else [port.name for port in node.body.ports]
         connected = ((operand.port, self.value(operand.value)) for operand in node.operands if operand.value)
-        return f"({operands_text(connected, ports[0])})"
+        return f"({operands_text(connected, ports[0] if ports else None)})"
 
     def output_line(self, name: str, ref: ValueRef) -> Line:
         types = types_text(self.types[ref.node][ref.output :][:1]) if ref.node in self.types else ""
@@ -232,7 +232,8 @@ def _call_text(call: Call) -> str:
     owner = f" owner {call.owner}" if call.owner != call.path else ""
 
     outputs = ", ".join(f"%{name}" for name in call.outputs)
-    op = f"{component.op}({operands_text(operands, component.ports[0].name)}){fields_text(component)}"
+    first = component.ports[0].name if component.ports else None
+    op = f"{component.op}({operands_text(operands, first)}){fields_text(component)}"
     return f"{outputs} = {op}{reparams_text(call.reparams)}{owned}{owner}{types_text(call.signature.outputs)}"
 
 

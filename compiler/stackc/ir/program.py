@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from stackc.components.base import Component, Signature
 from stackc.core.diagnostics import Span
-from stackc.core.types import DimContract, TensorType
+from stackc.core.types import Dim, DimContract, TensorType
 
 if TYPE_CHECKING:
     from stackc.components.reparam import Reparam
@@ -67,6 +67,13 @@ class Program:
     types: Mapping[str, TensorType]
     contract: DimContract
     frames: tuple[Frame, ...] = ()
+
+    def index_bounds(self, call: Call) -> dict[str, Dim]:
+        """Return the values that a call reads as indices, each with the number of entries that they are below."""
+        types = [None if name is None else self.types[name] for name in call.inputs]
+        bounds = call.component.index_bounds(*types)
+        ports = zip(call.component.ports, call.inputs, strict=False)  # the last port may be variadic
+        return {value: bounds[port.name] for port, value in ports if value is not None and port.name in bounds}
 
     def tensors(self) -> dict[str, TensorType]:
         """Return every parameter and buffer by its name in the state_dict, once under its owner, in running order."""

@@ -91,6 +91,8 @@ def inputs_fit_ports(program: Program) -> Iterator[Violation]:
 def _misfit(call: Call) -> str | None:
     """Return in what the inputs of a call do not fit its ports."""
     ports = call.component.ports
+    if not ports:
+        return f"it has {len(call.inputs)} inputs, but no port" if call.inputs else None
     several = ports[-1].variadic and len(call.inputs) >= len(ports)
     if len(call.inputs) != len(ports) and not several:
         return f"it has {len(call.inputs)} inputs for the ports {', '.join(port.name for port in ports)}"

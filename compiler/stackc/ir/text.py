@@ -11,7 +11,10 @@ from unicodedata import east_asian_width
 
 from stackc.components.base import Component
 from stackc.components.custom.module import CustomModule
+from stackc.components.entering_sizes import SizedByInputs
+from stackc.components.fields import members_of
 from stackc.components.reparam import REPARAMS, Reparam
+from stackc.components.scan import Scan
 from stackc.core.diagnostics import Diagnostic, Span
 from stackc.core.types import DimRange, TensorType
 
@@ -82,6 +85,8 @@ def literal_text(value: object) -> str:
     """Return a value as JSON writes it; a dim as its expression."""
     if isinstance(value, (tuple, list)):
         return f"[{', '.join(map(literal_text, value))}]"
+    if (members := members_of(value)) is not None:
+        return f"{{{', '.join(f'{name}: {literal_text(member)}' for name, member in members.items())}}}"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str | bool | None) else str(value)
 
 
@@ -99,14 +104,19 @@ def types_text(types: Iterable[TensorType]) -> str:
 # -- components
 
 
-def operands_text(operands: Iterable[tuple[str, str]], first_port: str) -> str:
+def operands_text(operands: Iterable[tuple[str, str]], first_port: str | None) -> str:
     """Return `%a, port: %b` for pairs of port and value; the first port is not named."""
     return ", ".join(value if port == first_port else f"{port}: {value}" for port, value in operands)
 
 
 def fields_text(component: Component) -> str:
     """Return the fields of a component as attributes, but for those at their defaults."""
-    values = dict(component.arguments) if isinstance(component, CustomModule) else _changed_fields(component)
+    if isinstance(component, (CustomModule, SizedByInputs)):
+        values = component.values()
+    elif isinstance(component, Scan):
+        values = {name: value for name, value in component.values().items() if value not in (False, ())}
+    else:
+        values = _changed_fields(component)
     return attributes({name: literal_text(value) for name, value in values.items()})
 
 

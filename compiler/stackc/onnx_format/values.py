@@ -17,6 +17,8 @@ _ELEMENTS = {
     "bfloat16": onnx.TensorProto.BFLOAT16,
     "int64": onnx.TensorProto.INT64,
     "int32": onnx.TensorProto.INT32,
+    "int8": onnx.TensorProto.INT8,
+    "uint8": onnx.TensorProto.UINT8,
     "bool": onnx.TensorProto.BOOL,
 }
 

@@ -52,10 +52,10 @@ def check_judge(overrides: Overrides) -> Judge:
 
 
 def build_judge(options: Options) -> Judge:
-    """Return a judge that builds a spec without timing, up to the proof."""
+    """Return a judge that builds a spec without timing, up to the first failure of the proof."""
 
     def judge(path: Path, seed: int) -> Failures:
-        quick = replace(options, seed=seed, measure=False, out=None)
+        quick = replace(options, seed=seed, measure=False, first_failure=True, out=None)
         return _failures(path, quick, lambda: build_until(path, "prove", quick))
 
     return judge
@@ -66,7 +66,7 @@ def package_judge(options: Options) -> Judge:
 
     def judge(path: Path, seed: int) -> Failures:
         with tempfile.TemporaryDirectory(prefix="stackc-") as folder:
-            whole = replace(options, seed=seed, measure=False, out=Path(folder))
+            whole = replace(options, seed=seed, measure=False, first_failure=True, out=Path(folder))
             return _failures(path, whole, lambda: build(path, whole))
 
     return judge

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from itertools import count
 
 from stackc.reduction.tree import Plain, SpecTree, TreeBlock, TreeBody, TreeNode, TreeOperand, plain_shape
 from stackc.reduction.tree_types import TreeTypes
@@ -17,25 +18,43 @@ def cut(tree: SpecTree, types: TreeTypes, kept: Collection[str]) -> SpecTree:
     """Keep only these nodes of the spec; a value that they read from another node becomes an input of its type.
 
     Where `types`, those of the tree, do not have it, the input is like the first one. Values that nothing reads any
-    more become outputs.
+    more become outputs. New inputs and outputs have the names of their nodes, with a number where those are taken.
     """
-    inputs, nodes = dict(tree.inputs), {}
-    for id, node in _without_references(tree.body.nodes, kept).items():
+    remaining = _without_references(tree.body.nodes, kept)
+    outputs = _outputs_of(remaining, tree)
+    taken = {*tree.inputs, *remaining, *outputs, *tree.blocks}
+
+    inputs, nodes, names = dict(tree.inputs), {}, {}
+    for id, node in remaining.items():
         operands = []
         for operand in node.operands:
+            value = operand.source, operand.out
             if operand.source in kept or operand.source in tree.inputs:
                 operands.append(operand)
                 continue
-            name = f"{operand.source}_{operand.out}" if operand.out else operand.source
-            inputs.setdefault(name, _input_like(tree, types, operand))
-            operands.append(TreeOperand(name, port=operand.port))
+            if value not in names:
+                names[value] = _free_name("_".join(filter(None, value)), taken)
+                taken.add(names[value])
+                inputs[names[value]] = _input_like(tree, types, operand)
+            operands.append(TreeOperand(names[value], port=operand.port))
         nodes[id] = replace(node, operands=tuple(operands))
+    return prune(replace(tree, inputs=inputs, body=TreeBody(nodes, outputs)))
 
-    outputs = {name: source for name, source in tree.body.outputs.items() if source.partition(".")[0] in kept}
+
+def _outputs_of(nodes: Mapping[str, TreeNode], tree: SpecTree) -> dict[str, str]:
+    """Return the outputs of the tree that come from these nodes, and one for every node that nothing reads."""
+    outputs = {name: source for name, source in tree.body.outputs.items() if source.partition(".")[0] in nodes}
     read = {operand.source for node in nodes.values() for operand in node.operands}
     read |= {source.partition(".")[0] for source in outputs.values()}
-    outputs |= {id: id for id in nodes if id not in read}
-    return prune(replace(tree, inputs=inputs, body=TreeBody(nodes, outputs)))
+    for id in nodes:
+        if id not in read:
+            outputs[_free_name(id, {*outputs, *tree.inputs})] = id
+    return outputs
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    """Return the name, with the first number from 2 on that makes it another one than those that are taken."""
+    return next(free for number in count(1) if (free := name if number == 1 else f"{name}_{number}") not in taken)
 
 
 def _input_like(tree: SpecTree, types: TreeTypes, operand: TreeOperand) -> Mapping[str, Plain]:
@@ -48,11 +67,13 @@ def _input_like(tree: SpecTree, types: TreeTypes, operand: TreeOperand) -> Mappi
 
 def _without_references(nodes: Mapping[str, TreeNode], kept: Collection[str]) -> dict[str, TreeNode]:
     """Return the nodes that are kept. Of those that shared the module of one that goes, the first gets its own."""
-    heirs: dict[str, str] = {}
+    heirs: dict[str, str] = {}  # owners that go, and who has their module now
     remaining = {}
     for id, node in nodes.items():
         if id not in kept:
             continue
+
+        # the first heir becomes the owner, the others share its module
         fields = dict(node.fields)
         owner = fields.get("same_as")
         if isinstance(owner, str) and owner not in kept and owner in nodes:
@@ -61,10 +82,13 @@ def _without_references(nodes: Mapping[str, TreeNode], kept: Collection[str]) ->
             else:
                 heirs[owner] = id
                 node, fields = replace(node, op=nodes[owner].op), dict(nodes[owner].fields)
+
+        # ties with what goes are gone
         tie = fields.pop("tie", None)
         if isinstance(tie, dict):
             ties = {name: path for name, path in tie.items() if str(path).partition(".")[0] in kept}
             fields |= {"tie": ties} if ties else {}
+
         remaining[id] = replace(node, fields=fields)
     return remaining
 
@@ -166,7 +190,7 @@ def _pruned(tree: SpecTree) -> SpecTree:
     narrowed = {n: replace(b, body=_without_ports(b.body, blocks, narrowed)) for n, b in narrowed.items()}
 
     used = _used_names(body)
-    inputs = {name: decl for name, decl in tree.inputs.items() if name in used}
+    inputs = _with_known_bounds({name: decl for name, decl in tree.inputs.items() if name in used})
     nodes = [node.fields for each in (body, *(b.body for b in narrowed.values())) for node in each.nodes.values()]
     said = [inputs, nodes, *(block.params for block in narrowed.values())]
     words = {name: _words([said, tree.dims, _without(tree.params, name)]) for name in tree.params}
@@ -180,6 +204,15 @@ def _pruned(tree: SpecTree) -> SpecTree:
 def _called(body: TreeBody) -> set[str]:
     """Return the names of the blocks that a body may call: its ops, and those of its stacks."""
     return {node.op for node in body.nodes.values()}.union(*(_words(n.fields.get("of")) for n in body.nodes.values()))
+
+
+def _with_known_bounds(inputs: Mapping[str, Mapping[str, Plain]]) -> dict[str, Mapping[str, Plain]]:
+    """Return the inputs; one that stays below a dim loses this bound where no input has the dim as its size."""
+    sizes = _words([decl["shape"] for decl in inputs.values()])
+    return {
+        name: {key: value for key, value in decl.items() if key != "below" or _words(value) <= sizes}
+        for name, decl in inputs.items()
+    }
 
 
 def _words(said: object) -> set[str]:

@@ -88,8 +88,13 @@ class SpecTree:
         return self._components(self.body)
 
     def _components(self, body: TreeBody) -> int:
-        ops = [node.op for node in body.nodes.values()]
-        return sum(self._components(self.blocks[op].body) if op in self.blocks else 1 for op in ops)
+        return sum(self._components_of(node, body) for node in body.nodes.values())
+
+    def _components_of(self, node: TreeNode, body: TreeBody) -> int:
+        """Return how many components a node stands for; one that calls another's module again, as many as that one."""
+        while "same_as" in node.fields:
+            node = body.nodes[str(node.fields["same_as"])]
+        return self._components(self.blocks[node.op].body) if node.op in self.blocks else 1
 
 
 def resolved_tree(graph: Graph, ranges: Mapping[str, ValueRange]) -> SpecTree:
@@ -137,8 +142,8 @@ def _param(decl: ParamDecl) -> Plain:
     """Return the declaration of a param: its default alone, its type alone, or all that is known."""
     default = _plain(decl.default)
     bounds: dict[str, Plain] = {"choices": list(decl.choices)} if decl.choices else {}
-    bounds |= {key: n for key, n in (("min", decl.minimum), ("max", decl.maximum)) if n is not None}
-    if decl.kind is None:
+    bounds |= _present(**decl.bounds)
+    if decl.kind is None or (decl.kind == "list" and default is not None):
         return default
     if default is None and not bounds:
         return decl.kind
@@ -147,8 +152,8 @@ def _param(decl: ParamDecl) -> Plain:
 
 def _dim(decl: DimDecl) -> dict[str, Plain]:
     """Return the contract of a dim without the parts that it has anyway."""
-    fields = _present(min=decl.minimum, max=decl.maximum, multiple_of=decl.multiple_of)
-    return {key: value for key, value in fields.items() if key == "max" or value != 1}
+    fields = _present(min=decl.minimum, max=decl.maximum, below=decl.below, multiple_of=decl.multiple_of)
+    return {key: value for key, value in fields.items() if key in ("max", "below") or value != 1}
 
 
 def _input(decl: InputDecl) -> dict[str, Plain]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from stackc.frontend import Checked
 from stackc.reduction.tree import SpecTree
 from stackc.runtime import Array
+from stackc.weights.files.writing import write_safetensors
+from stackc.weights.sources import Weights, tensor_shape
 
 WEIGHTS = "reduced.safetensors"
 
@@ -20,11 +20,11 @@ class WeightSource:
     """The tensors of the original spec: `names` maps `path.parameter` of every component to a key of `tensors`."""
 
     names: Mapping[str, str]
-    tensors: Mapping[str, Array]
+    tensors: Weights
 
     @staticmethod
-    def of(checked: Checked, tensors: Mapping[str, Array]) -> WeightSource:
-        """Return the weights of a checked spec; `tensors` has them by their names in the state_dict."""
+    def of(checked: Checked, tensors: Weights) -> WeightSource:
+        """Return the weights of a checked spec."""
         names = {
             f"{call.path}.{local}": name
             for call in checked.program.calls
@@ -33,20 +33,40 @@ class WeightSource:
         return WeightSource(names, tensors)
 
     def write(self, tree: SpecTree, checked: Checked, folder: Path) -> bool:
-        """Write the tensors that a candidate needs; a smaller one is the corner of the original.
+        """Write the tensors that a candidate needs, one at a time; a smaller one is the corner of the original.
 
         Returns False if one of them has no original, or a smaller one.
         """
-        from safetensors.numpy import save_file
-
-        arrays = {}
-        for name, type_ in checked.program.tensors().items():
+        types = checked.program.tensors()
+        corners: dict[str, tuple[str, tuple[int, ...]]] = {}
+        for name, type_ in types.items():
             id, _, rest = name.partition(".")
             original = self.names.get(f"{tree.body.nodes[id].origin}.{rest}")
-            shape = tuple(dim.evaluate({}) for dim in type_.shape)
-            array = None if original is None else np.asarray(self.tensors[original])
-            if array is None or array.ndim != len(shape) or any(s < n for s, n in zip(array.shape, shape, strict=True)):
+            if original is None:
                 return False
-            arrays[name] = np.ascontiguousarray(array[tuple(map(slice, shape))])
-        save_file(arrays, folder / WEIGHTS)
+
+            shape, whole = tensor_shape(type_), tensor_shape(self.tensors.types[original])
+            if len(whole) != len(shape) or any(size < part for size, part in zip(whole, shape, strict=True)):
+                return False
+            corners[name] = original, shape
+
+        write_safetensors(folder / WEIGHTS, _Corners(self.tensors, corners), types)
         return True
+
+
+@dataclass(frozen=True)
+class _Corners(Mapping[str, Array]):
+    """Corners of tensors by new names, each with the name of its tensor and its shape; read when accessed."""
+
+    tensors: Weights
+    corners: Mapping[str, tuple[str, tuple[int, ...]]]
+
+    def __getitem__(self, name: str) -> Array:
+        original, shape = self.corners[name]
+        return self.tensors[original][tuple(map(slice, shape))]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.corners)
+
+    def __len__(self) -> int:
+        return len(self.corners)

@@ -74,7 +74,10 @@ def _outputs(body: TreeBody, nonfinite: Mapping[str, Sequence[str]]) -> Plain:
 
 
 def _arrows(body: TreeBody) -> list[str]:
-    """Return the lines of the drawing, in chains; a node has its op in brackets where it is first mentioned."""
+    """Return the lines of the drawing, in chains; a node has its op in brackets where it is first mentioned.
+
+    Without nodes, the drawing mentions the inputs that are passed on.
+    """
     drawn: set[str] = set()
 
     def mention(id: str) -> str:
@@ -86,6 +89,7 @@ def _arrows(body: TreeBody) -> list[str]:
     for id, node in body.nodes.items():
         if not node.operands:
             lines.append(mention(id))
+            end = id
         for operand in node.operands:
             label = f"{operand.out}:{operand.port}" if operand.out else operand.port
             arrow = f'-->|"{label}"|' if label else "-->"
@@ -94,7 +98,7 @@ def _arrows(body: TreeBody) -> list[str]:
             else:
                 lines.append(f"{mention(operand.source)} {arrow} {mention(id)}")
             end = id
-    return lines
+    return lines or list(dict.fromkeys(body.outputs.values()))
 
 
 def _entry(id: str, node: TreeNode) -> dict[str, Plain]:

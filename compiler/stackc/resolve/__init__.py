@@ -8,6 +8,7 @@ context.py         state shared by the expansion
 expand.py          specs and blocks → regions
 expand_drawing.py  drawings → regions
 expand_stack.py    stacks → regions
+expand_scan.py     `op: scan`: blocks → cells
 operators.py       the op of a node: component, block or stack
 op_guess.py        the op that a drawn node probably means
 custom.py          `op: torch`
@@ -22,5 +23,9 @@ fields.py          fields of a node, decoded for its component
 reparams.py        `reparam:` of a node
 sharing.py         `same_as:`, modules that are called again
 mentions.py        dims and params that are never mentioned
+half_inputs.py     casts of inputs of half precision
+train_graph.py     the losses under `train:`, drawn beside the model
+train_metrics.py   metrics, which are nodes of that graph
+train_settings.py  all other settings under `train:`
 unused.py          blocks, and outputs of blocks, that are never used
 """

@@ -74,10 +74,10 @@ class _BoundReader:
     doubtful: Collector
     unbound: Set[str]
 
-    def bound(self, path: str, value: Value) -> int | None:
-        """Return a whole number of at least 1; None, reported as S005, for anything else."""
+    def bound(self, path: str, value: Value, least: int) -> int | None:
+        """Return a whole number of at least `least`; None, reported as S005, for anything else."""
         try:
-            return self.scope.whole(value, path, 1)
+            return self.scope.whole(value, path, least)
         except SpecError as error:
             is_doubtful = not self.unbound.isdisjoint(re.findall(r"\w+", str(value.data)))
             (self.doubtful if is_doubtful else self.scope.diagnostics).extend(error)
@@ -86,14 +86,20 @@ class _BoundReader:
 
 def _range(decl: DimDecl, reader: _BoundReader) -> DimRange:
     """Return the sizes that a dim may have; an invalid bound is reported and left open."""
-    written = {"min": decl.minimum, "max": decl.maximum, "multiple_of": decl.multiple_of}
+    written = {"min": decl.minimum, "max": decl.maximum, "below": decl.below, "multiple_of": decl.multiple_of}
     declared = {key: value for key, value in written.items() if value is not None and value.data is not None}
-    bounds = {key: reader.bound(f"dims.{decl.name}.{key}", value) for key, value in declared.items()}
-    least, most, step = bounds.get("min") or 1, bounds.get("max"), bounds.get("multiple_of") or 1
+    bounds = {
+        key: reader.bound(f"dims.{decl.name}.{key}", value, 0 if key == "min" else 1) for key, value in declared.items()
+    }
+    smallest, most, step = bounds.get("min"), bounds.get("max"), bounds.get("multiple_of") or 1
+    least = 1 if smallest is None else smallest
+    if below := bounds.get("below"):
+        most = below - 1
 
     limits = DimRange(least, most, step)
     if most is not None and limits.least > most:
         reason = f"no multiple of {step} lies between {least} and {most}" if least <= most else "min is above max"
+        reason = f"min is not below {below}" if below and least > most else reason
         hint = "a dim may have any size from min to max, both included"
         reader.scope.diagnostics.error("S006", f"dims.{decl.name} allows no size: {reason}", decl.span, hint)
         return DimRange(multiple_of=step)

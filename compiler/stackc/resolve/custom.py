@@ -62,7 +62,7 @@ def _outputs(entry: Entry | None, scope: Scope) -> tuple[str, ...] | None:
     """Return the names of the outputs; None, reported as N310, if they are not distinct identifiers."""
     if entry is None:
         return ("y",)
-    values = entry.value.data if isinstance(entry.value.data, tuple) else (entry.value,)
+    values = entry.value.listed
     names = tuple(name for value in values if (name := scope.text(value, "an output")) is not None)
     if len(names) < len(values):
         return None

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from stackc.components import REGISTRY
 from stackc.components.base import Component
 from stackc.components.families.merge import MERGES
-from stackc.core.diagnostics import Span, did_you_mean
+from stackc.core.diagnostics import Span, SpecError, did_you_mean
 from stackc.ir.model import Tie
 from stackc.resolve.fields import component_of
 from stackc.resolve.scope import Scope
 from stackc.spec.document import NodeEntry
+from stackc.spec.expressions.expressions import OPEN
+from stackc.spec.yaml.tree import Value
 
 
 def merge_of(entry: NodeEntry, scope: Scope) -> Component | None:
@@ -25,6 +27,11 @@ def merge_of(entry: NodeEntry, scope: Scope) -> Component | None:
         scope.diagnostics.error("N310", f"'{entry.name}': merge must name a way to merge arrows", op.span, hint)
         return None
 
+    if op.data == OPEN:
+        hint = f"write one of {', '.join(MERGES)}"
+        scope.diagnostics.error("N301", f"still to fill in: how '{entry.name}' merges its arrows", op.span, hint)
+        return None
+
     name = scope.text(op, f"nodes.{entry.name}.merge")
     if name not in MERGES:
         if name is not None:
@@ -33,13 +40,40 @@ def merge_of(entry: NodeEntry, scope: Scope) -> Component | None:
     return component_of(REGISTRY[MERGES[name]], fields, scope, f"the merge of '{entry.name}'", value.span)
 
 
+TIE_CONDITION = "if"
+"""The key beside the parameters of a tie that says whether they are tied: no parameter can have this name."""
+
+
 def ties_of(entry: NodeEntry | None, scope: Scope) -> dict[str, Tie]:
-    """Return the tied parameters of a node: `tie: {weight: embed.weight}`."""
+    """Return the tied parameters of a node: `tie: {weight: embed.weight}`; none if its `if` is false.
+
+    Reports S006 for a condition without a parameter, and N310 for one that is neither true nor false.
+    """
+    written = dict(entry.tie) if entry else {}
+    condition = written.pop(TIE_CONDITION, None)
+    if condition is not None and not written:
+        hint = "name the parameter beside it: weight: embed.weight"
+        scope.diagnostics.error("S006", "tie has a condition and no parameter", condition.key, hint)
+
     ties = {}
-    for name, item in (entry.tie if entry else {}).items():
+    for name, item in written.items():
         if (path := scope.text(item.value, f"tie.{name}")) is not None:
             ties[name] = Tie(path, item.value.span, item.key)
-    return ties
+    return ties if condition is None or _is_true(condition.value, scope) else {}
+
+
+def _is_true(value: Value, scope: Scope) -> bool:
+    """Return a value, or that of an expression over params; reports N310 unless it is true or false."""
+    try:
+        number = scope.number(value)
+    except SpecError as error:
+        scope.diagnostics.extend(error)
+        return False
+    if not isinstance(number, bool):
+        hint = "write a param that is true or false, or a comparison"
+        shown = f"{number} ({value.data})" if isinstance(value.data, str) else value.written
+        scope.diagnostics.error("N310", f"tie.if must be true or false, but is {shown}", value.span, hint)
+    return number is True
 
 
 def reparam_places(entry: NodeEntry | None) -> dict[str, Span]:

@@ -14,9 +14,10 @@ from stackc.ir.model import Body, Region
 from stackc.resolve.context import CallSite, Context
 from stackc.resolve.custom import arguments_of
 from stackc.resolve.expand_drawing import DrawingUse, expand_drawing
+from stackc.resolve.expand_scan import cell_fields, expand_scan
 from stackc.resolve.expand_stack import expand_stack
 from stackc.resolve.fields import component_of
-from stackc.resolve.operators import Operator, StackOf, op_name
+from stackc.resolve.operators import Operator, ScanOf, StackOf, op_name
 from stackc.resolve.params import Binding, bind_params, text_places
 from stackc.resolve.scope import Scope
 from stackc.spec.document import BlockDecl
@@ -58,6 +59,10 @@ def _instantiate(
         return expand_stack(context, operator, fields, scope, site, _instantiate)
     if isinstance(operator, BlockDecl):
         return _expand_call(context, operator, fields, scope, site)
+    if isinstance(operator, ScanOf):
+        arguments = cell_fields(operator.block, fields, scope, site)
+        region = _expand_call(context, operator.block, arguments, scope, replace(site, taps={}))
+        return expand_scan(region, fields, scope, site) if region else None
 
     for tap, span in site.taps.items():
         names = ", ".join(operator.outputs)

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from stackc.components.base import Component
 from stackc.core.diagnostics import Span
 from stackc.ir.model import Body, Kind, Node, Region
 from stackc.resolve.context import CallSite, Context, Instantiate
 from stackc.resolve.entries import reparam_places, ties_of
 from stackc.resolve.operands import OperandMerger, check_merge
-from stackc.resolve.operators import Operator, StackOf, check_input_labels, find_operator, op_name, outputs_of, ports_of
+from stackc.resolve.operators import (
+    Operator,
+    ScanOf,
+    StackOf,
+    check_input_labels,
+    find_operator,
+    op_name,
+    outputs_of,
+    ports_of,
+)
 from stackc.resolve.outputs import output_sources, tap_sources
 from stackc.resolve.scope import Scope
 from stackc.resolve.sharing import owners_of, same_module
-from stackc.resolve.taps import Taps, wanted_taps
+from stackc.resolve.taps import Taps, asked_outputs, wanted_taps
 from stackc.resolve.wiring import (
     Feed,
     assign_ports,
@@ -202,7 +212,8 @@ def _node_builder(
     unused_inputs = [name for name in use.inputs if name not in sources]
     merger = OperandMerger(nodes.body, use.scope, operators.by_node, ports.feeds, unused_inputs=unused_inputs)
     wanted = wanted_taps(operators.by_node, operators.owners, ports.feeds, [*outputs.declared, *outputs.taps])
-    return _NodeBuilder(context, merger, operators.owners, wanted, instantiate)
+    asked = asked_outputs(operators.owners, ports.feeds, [*outputs.declared, *outputs.taps])
+    return _NodeBuilder(context, merger, operators.owners, wanted, asked, instantiate)
 
 
 def _region(use: DrawingUse, nodes: _Nodes, outputs: _Outputs, merger: OperandMerger) -> Region:
@@ -229,6 +240,7 @@ class _NodeBuilder:
     merger: OperandMerger
     owners: Mapping[str, str]
     wanted: Mapping[str, Taps]
+    asked: Mapping[str, Set[str]]
     instantiate: Instantiate
     built: set[str] = field(default_factory=set)
 
@@ -239,7 +251,7 @@ class _NodeBuilder:
 
         connected = self.merger.connected(name)
         operands = self.merger.operands(name, entry) if connected is not None else None
-        if connected is None and isinstance(operator, (BlockDecl, StackOf)):
+        if connected is None and isinstance(operator, (BlockDecl, StackOf, ScanOf)):
             return  # they are expanded for the ports that are connected, which are unknown
 
         # Fields are checked even if operands are missing, so that all problems are reported together.
@@ -276,6 +288,8 @@ class _NodeBuilder:
             body = None
         else:
             body = self.instantiate(self.context, operator, entry.fields if entry else {}, scope, site)
+            if isinstance(body, Component) and name in self.asked:
+                body = body.returning(self.asked[name])
 
         reparams: tuple[tuple[str, Reparam], ...] = ()
         if entry and entry.reparam:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from stackc.components.base import Component
+from stackc.components.base import Component, Port
 from stackc.core.diagnostics import Span
 from stackc.ir.model import Node, Operand, Region, ValueRef
 from stackc.resolve.context import CallSite, Context, Instantiate
-from stackc.resolve.operators import Operator, StackOf, op_name, ports_of
+from stackc.resolve.operators import Operator, StackOf, op_name, outputs_of, ports_of
 from stackc.resolve.scope import Scope
 from stackc.resolve.stacks import StackPlan, plan_stack
 from stackc.resolve.taps import Taps, inner_taps, tapped
@@ -31,7 +31,8 @@ def expand_stack(
         return None
     inner = inner_taps(site.taps)
     inputs = tuple(port.name for port in ports_of(stack) if port.name in site.connected)
-    nodes = _StackBuilder(context, plan, inputs, inner, site, instantiate).build()
+    builder = _StackBuilder(context, stack, plan, inputs, inner, site, instantiate)
+    nodes, refs = builder.build()
 
     for tap, span in site.taps.items():
         head = tap.partition(".")[0]
@@ -42,56 +43,104 @@ def expand_stack(
     valid = {name: node for name, node in nodes.items() if node is not None}
     if len(valid) < len(nodes) or not inner.keys() <= nodes.keys():
         return None
-    outputs = {"y": ValueRef(list(valid)[-1])} | {tap: tapped(tap, valid) for tap in sorted(site.taps)}
+    names = [each.output for each in stack.carry] or outputs_of(stack)
+    outputs = dict(zip(names, refs, strict=True)) | {tap: tapped(tap, valid) for tap in sorted(site.taps)}
     return Region(f"stack of {plan.title}", "stack", inputs, valid, outputs, site.span)
+
+
+FIRST = ""
+"""Stands for the first port of every sub-model, whatever it is called, among the ports that a series carries."""
 
 
 @dataclass
 class _StackBuilder:
     """Builds the nodes of one stack in running order; an invalid node is None.
 
-    `broken` has the places of invalid sub-models: the problems of each are reported once, not once per repeat.
+    `carried` has the value that enters each carried port of the next sub-model. `broken` has the places of invalid
+    sub-models: the problems of each are reported once, not once per repeat.
     """
 
     context: Context
+    stack: StackOf
     plan: StackPlan
     inputs: tuple[str, ...]
     inner_taps: Mapping[str, Taps]
     site: CallSite
     instantiate: Instantiate
+    nodes: dict[str, Node | None] = field(default_factory=dict)
+    carried: dict[str, ValueRef] = field(default_factory=dict)
     broken: set[Span] = field(default_factory=set)
 
-    def build(self) -> dict[str, Node | None]:
-        """Return the nodes by name: members by index, then the combining component or the normalizations."""
-        nodes: dict[str, Node | None] = {}
-        carried = ValueRef(self.inputs[0]) if self.inputs else None
+    def build(self) -> tuple[dict[str, Node | None], Sequence[ValueRef]]:
+        """Return the nodes by name and the values of the outputs: members by index, with what stands between them."""
+        ports = [each.port for each in self.stack.carry] or [FIRST]
+        self.carried = {port: ValueRef(port or self.inputs[0]) for port in ports}
+        collected = [self._main]
         for index, member in enumerate(self.plan.members):
             name = str(index)
-            node = self._node(name, member.operator, member.fields, member.scope, [carried], member.span)
-            nodes[name] = self._shared(node, nodes["0"]) if self.plan.share and index else node
-
-            # Members side by side all take the input of the stack; in series each takes the value before it.
-            if self.plan.mode == "series":
-                carried = ValueRef(name)
-                if self.plan.norm and (index + 1) % self.plan.norm_every == 0:
-                    nodes[f"norm_{index}"] = self._norm(f"norm_{index}", carried)
-                    carried = ValueRef(f"norm_{index}")
+            node = self._node(name, member.operator, member.fields, member.scope, member.span)
+            self.nodes[name] = self._shared(node, self.nodes["0"]) if self.plan.share and index else node
+            if self.plan.mode in ("series", "dense"):
+                self._carry_on(index)
+                collected.append(self._main)
 
         if self.plan.combine:
-            nodes[self.plan.mode] = self._combined(self.plan.combine, carried)
-            if self.plan.norm:
-                nodes["norm"] = self._norm("norm", ValueRef(self.plan.mode))
-        return nodes
+            self._add_combined(self.plan.combine)
+        if self.plan.collect:
+            self.carried[self._main_port] = self._implied("collect", self.plan.collect, [("x", r) for r in collected])
+        if self.plan.norm and self.plan.mode != "series":
+            self._add_norm("norm")
+        return self.nodes, list(self.carried.values())
 
-    def _combined(self, combine: Component, carried: ValueRef | None) -> Node | None:
-        """Return the node that combines members side by side: they enter its variadic port, the input those before."""
+    @property
+    def _main_port(self) -> str:
+        """The carried port whose value is normalized, collected and joined: the first of them."""
+        return next(iter(self.carried))
+
+    @property
+    def _main(self) -> ValueRef:
+        return self.carried[self._main_port]
+
+    def _carry_on(self, index: int) -> None:
+        """Set what enters the next sub-model: the outputs of this one, normalized, or joined to all before it."""
+        name, before = str(index), self._main
+        node = self.nodes[name]
+        for each in self.stack.carry:
+            self.carried[each.port] = tapped(f"{name}.{each.output}", {name: node}) if node else ValueRef(name)
+        if not self.stack.carry:
+            self.carried[FIRST] = ValueRef(name)
+
+        if self.plan.join:
+            joined = [("x", before), ("x", self._main)]
+            self.carried[self._main_port] = self._implied(f"concat_{index}", self.plan.join, joined)
+        elif self.plan.norm and (index + 1) % self.plan.norm_every == 0:
+            self._add_norm(f"norm_{index}")
+
+    def _add_combined(self, combine: Component) -> None:
+        """Add the node that combines members side by side, after the gate and the choice of those that it uses."""
+        entering = self._main
         heads = [ValueRef(str(index)) for index in range(len(self.plan.members))]
-        node = self._node(self.plan.mode, type(combine), {}, self.context.root, heads, self.site.span)
+        *before, variadic = (port.name for port in combine.ports)
+        operands = [*((port, entering) for port in before), *((variadic, head) for head in heads)]
 
-        *before, variadic = combine.ports
-        refs = [*((port, carried) for port in before), *((variadic, head) for head in heads)]
-        operands = tuple(Operand(port.name, ref, self.site.span) for port, ref in refs)
-        return replace(node, body=combine, operands=operands, implied=True) if node else None
+        if self.plan.routing:
+            scores = self._implied("gate", self.plan.routing.gate, [("x", entering)], drawn=True)
+            mask = self._implied("chosen", self.plan.routing.mask, [("x", scores)], drawn=True)
+            operands[:2] = [("x", scores), ("mask", mask)]
+        self.carried = {FIRST: self._implied(self.plan.mode, combine, operands)}
+
+    def _implied(
+        self, name: str, component: Component, operands: Sequence[tuple[str, ValueRef]], *, drawn: bool = False
+    ) -> ValueRef:
+        """Add a node that the fields of the stack ask for; return its output. A `drawn` one has a box in pictures."""
+        for tap, span in self.inner_taps.get(name, {}).items():
+            hint = f"its only output is {component.outputs[0]}"
+            message = f"'{self.site.path}.{name}' ({component.op}) has no output '{tap}'"
+            self.context.diagnostics.error("N313", message, span, hint)
+        span = self.site.span
+        wired = tuple(Operand(port, ref, span) for port, ref in operands)
+        self.nodes[name] = Node(name, component, wired, span, op=component.op, implied=not drawn)
+        return ValueRef(name)
 
     def _shared(self, node: Node | None, first: Node | None) -> Node | None:
         """Return a node that calls the first sub-model's module again; None, reported as N310, if the two differ."""
@@ -102,10 +151,12 @@ class _StackBuilder:
             return None
         return replace(node, same_as="0") if node else None
 
-    def _norm(self, name: str, ref: ValueRef) -> Node | None:
+    def _add_norm(self, name: str) -> None:
         norm = self.plan.norm
         assert norm is not None
-        return self._node(name, norm.operator, norm.fields, norm.scope, [ref], norm.span)
+        self.carried, before = {FIRST: self._main}, self.carried
+        self.nodes[name] = self._node(name, norm.operator, norm.fields, norm.scope, norm.span)
+        self.carried = before | {next(iter(before)): ValueRef(name)}
 
     def _report_missing(self, name: str, op: str, port: str, span: Span) -> None:
         """Report N307 for a sub-model or norm with a required port that no input of the stack feeds."""
@@ -119,34 +170,42 @@ class _StackBuilder:
         self.broken.add(span)
 
     def _node(
-        self,
-        name: str,
-        operator: Operator,
-        fields: Mapping[str, Entry],
-        scope: Scope,
-        refs: Sequence[ValueRef | None],
-        span: Span,
+        self, name: str, operator: Operator, fields: Mapping[str, Entry], scope: Scope, span: Span
     ) -> Node | None:
-        """Return a node whose first port takes `refs`, its other ports the inputs of the stack of the same name."""
+        """Return a node whose carried ports take what is carried, its others the stack's inputs of the same name."""
         if span in self.broken:
             return None
-        first, *rest = ports_of(operator)
-        operands = [Operand(first.name, ref, span) for ref in refs]
-        for port in rest:
-            is_fed = port.name in self.inputs[1:]
-            if is_fed or not isinstance(operator, (BlockDecl, StackOf)):
-                operands.append(Operand(port.name, ValueRef(port.name) if is_fed else None, span))
+        operands: list[Operand] = []
+        for number, port in enumerate(ports_of(operator)):
+            ref = self._entering(port, is_first=number == 0)
+            if ref is None and not port.optional:
+                self._report_missing(name, op_name(operator), port.name, span)
+                return None
+            if ref is not None or not isinstance(operator, (BlockDecl, StackOf)):
+                operands.append(Operand(port.name, ref, span))
 
-        # the combining component gets its other operands afterwards
-        missing = [port.name for port in rest if not port.optional and port.name not in self.inputs[1:]]
-        if missing and name != self.plan.mode:
-            self._report_missing(name, op_name(operator), missing[0], span)
-            return None
         connected = frozenset(operand.port for operand in operands if operand.value)
-        site = CallSite(connected, self.inner_taps.get(name, {}), f"{self.site.path}.{name}", span)
+        taps = {tap: at for tap, at in self.inner_taps.get(name, {}).items() if tap not in outputs_of(operator)}
+        site = CallSite(connected, taps, f"{self.site.path}.{name}", span)
         body = self.instantiate(self.context, operator, fields, scope, site)
         if body is None:
             self.broken.add(span)
             return None
+        body = body.returning(self._asked(name)) if isinstance(body, Component) else body
         spans = {key: entry.value.span for key, entry in fields.items()}
         return Node(name, body, tuple(operands), span, op=op_name(operator), fields=spans)
+
+    def _asked(self, name: str) -> set[str]:
+        """Return the outputs of a sub-model that are carried or tapped; of a shared one, wherever it is called."""
+        taps = self.inner_taps.values() if self.plan.share else [self.inner_taps.get(name, {})]
+        return {tap for each in taps for tap in each} | {each.output for each in self.stack.carry}
+
+    def _entering(self, port: Port, *, is_first: bool) -> ValueRef | None:
+        """Return the value that enters a port of the next sub-model; None if there is none."""
+        if is_first and FIRST in self.carried:
+            return self.carried[FIRST]
+        if port.name in self.carried:
+            return self.carried[port.name]
+        # Without `carry` the stack's first input is carried, so that it enters nothing else, whatever its name.
+        plain = self.inputs if self.stack.carry else self.inputs[1:]
+        return ValueRef(port.name) if port.name in plain else None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from stackc.components.base import Component
+from stackc.components.entering_sizes import has_entering_size, sized_by_inputs
 from stackc.components.fields import NUMBERS, FieldSpec, fields_of
 from stackc.core.diagnostics import Collector, Diagnostic, Note, Span, SpecError, did_you_mean
 from stackc.core.types import Dim
@@ -22,7 +24,9 @@ def component_of(
     Reports N309 (unknown), N311 (missing), N310 (invalid). Unknown fields suppress missing-field errors: they are
     probably misspellings, or the fields of another op.
     """
-    specs, diagnostics, values = fields_of(op), scope.diagnostics, {}
+    specs, diagnostics, values = fields_of(op), scope.diagnostics, dict[str, object]()
+    if op.described is None:  # the fields of a custom module are its own
+        scope = replace(scope, ports=tuple(port.name for port in op.ports))
     unknown = [name for name in fields if name not in specs]
     if unknown:
         first, *others = unknown
@@ -39,7 +43,9 @@ def component_of(
     missing = [name for name, spec in specs.items() if spec.required and name not in fields]
     if missing and not unknown:
         _report_missing(missing, specs, f"{what} ({op.op})", span, diagnostics)
-    return op.of_fields(values) if len(values) == len(fields) and not missing else None
+    if len(values) < len(fields) or missing:
+        return None
+    return sized_by_inputs(op, values) if any(map(has_entering_size, values.values())) else op.of_fields(values)
 
 
 def _report_missing(
@@ -56,14 +62,44 @@ def _report_missing(
 
 def decode(spec: FieldSpec, value: Value, scope: Scope, what: str) -> object:
     """Return the value of a field as its component takes it. Raises SpecError, N310 for an invalid value."""
+    if isinstance(value.data, Mapping) and spec.members:
+        return _decode_mapping(spec, value.data, value.span, scope, what)
     if isinstance(value.data, tuple) and spec.listed:
         return tuple(decode(spec.entry(index), item, scope, what) for index, item in enumerate(value.data))
     try:
-        return spec.decode(_evaluate(spec, value, scope))
+        evaluated = _evaluate(spec, value, scope)
+        return evaluated if has_entering_size(evaluated) else spec.decode(evaluated)
     except ValueError as error:
         blamed = scope.text_in(value) if spec.kinds & NUMBERS else None
         invalid = Diagnostic("N310", f"{what}: {error}", value.span, _hint(spec, value, scope))
         raise SpecError(blamed or invalid) from None
+
+
+def _decode_mapping(spec: FieldSpec, entries: Mapping[str, Entry], span: Span, scope: Scope, what: str) -> object:
+    """Return a mapping as its component takes it. Raises SpecError with all that is wrong with its entries."""
+    members = {member.name: spec.member(member) for member in spec.members}
+    scope = replace(scope, ports=())  # sizes of what enters are known too late for the class that a mapping becomes
+    values: dict[str, object] = {}
+    problems: list[Diagnostic] = []
+    for name, entry in entries.items():
+        if name not in members:
+            message = f"{what}: {spec.name} has no '{name}'"
+            problems.append(Diagnostic("N309", message, entry.key, did_you_mean(name, members)))
+            continue
+        try:
+            values[name] = decode(members[name], entry.value, scope, what)
+        except SpecError as error:
+            problems += error.diagnostics
+
+    missing = [name for name, member in members.items() if member.required and name not in entries]
+    if missing:
+        written = ", ".join(f"{name}: …" for name in missing)
+        problems.append(
+            Diagnostic("N311", f"{what}: {spec.name} needs {' and '.join(missing)}", span, f"add `{written}`")
+        )
+    if problems:
+        raise SpecError(*problems)
+    return spec.instance(values)
 
 
 def _evaluate(spec: FieldSpec, value: Value, scope: Scope) -> ParamValue:
@@ -73,7 +109,8 @@ def _evaluate(spec: FieldSpec, value: Value, scope: Scope) -> ParamValue:
     """
     text = value.data
     if isinstance(text, (tuple, Mapping)):
-        raise ValueError(f"{spec.name} must be {spec.wanted if spec.listed else 'a single value'}, not {value.kind}")
+        wanted = spec.wanted if spec.listed or spec.members else "a single value"
+        raise ValueError(f"{spec.name} must be {wanted}, not {value.kind}")
     if spec.kinds == {"bool"} and str(text).lower() in ("yes", "no", "on", "off"):
         raise ValueError(f"{spec.name} must be true or false, but is '{text}'")
 
@@ -86,7 +123,10 @@ def _evaluate(spec: FieldSpec, value: Value, scope: Scope) -> ParamValue:
 
     # A word that is not a name is kept, so that the error lists the choices, not the names that are in scope.
     is_word = re.fullmatch(r"[^\W\d]\w*", text) and text not in (*scope.names, "true", "false")
-    return text if not spec.single or (spec.choices and is_word) else scope.number(value)
+    if spec.single:
+        return text if spec.choices and is_word else scope.number(value)
+    listed = _number_or_text(text, value, scope)  # a list param, or an entry of one
+    return listed if isinstance(listed, tuple) else text
 
 
 def _number_or_text(text: str, value: Value, scope: Scope) -> ParamValue:
@@ -105,7 +145,9 @@ def _hint(spec: FieldSpec, value: Value, scope: Scope) -> str | None:
     if not isinstance(value.data, str):
         return meaning
 
-    if not spec.single:
+    if not spec.single and isinstance(scope.names.get(value.data), (int, float)):
+        return f"write `{spec.name}: [{value.data}]`"
+    if not spec.single and spec.listed:
         return f"write `{spec.name}: [{', '.join(value.data.replace(',', ' ').split())}]`"
     if "float" not in spec.kinds and spec.kinds & NUMBERS and re.search(r"(?<!/)/(?!/)", value.data):
         return f"`//` rounds down: `{re.sub('(?<!/)/(?!/)', '//', value.data)}`"

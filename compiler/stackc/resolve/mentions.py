@@ -58,16 +58,21 @@ def _parts(document: Document) -> Iterator[tuple[set[str], Iterator[Value]]]:
 
 def _of_declarations(document: Document) -> Iterator[Value]:
     for dim in document.dims.values():
-        yield from (value for value in (dim.minimum, dim.maximum, dim.multiple_of) if value)
-    for decl in document.inputs.values():
+        yield from (value for value in (dim.minimum, dim.maximum, dim.below, dim.multiple_of) if value)
+    train = document.train
+    for decl in (*document.inputs.values(), *(train.inputs.values() if train else ())):
         yield from (*decl.shape, *decl.values, *decl.to, *decl.bounds().values())
+    if train:
+        yield from (entry.value for entry in train.settings.values())
+        yield from _of_body(train.body)
     if document.weights:
         yield from document.weights.files
         yield from (entry.value for entry in document.weights.names.values())
 
 
 def _of_params(params: Iterable[ParamDecl]) -> Iterator[Value]:
-    yield from (param.default for param in params)
+    for param in params:
+        yield from (param.default, *param.bounds.values())
 
 
 def _of_body(body: Body) -> Iterator[Value]:

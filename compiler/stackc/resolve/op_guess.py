@@ -28,6 +28,8 @@ MEANT: Mapping[str, tuple[str, ...]] = {
     "叠加": ("add", "stack", "identity"),
     "堆叠": ("stack",),
     "norm": _NORMS,
+    "ln ": ("layer_norm",),
+    "bn ": ("batch_norm",),
     "归一化": _NORMS,
     "standardize": _NORMS,
     "attention": ("attention",),
@@ -38,17 +40,25 @@ MEANT: Mapping[str, tuple[str, ...]] = {
     "注意力": ("attention",),
     "dense": ("linear",),
     "full": ("linear",),
+    "fully connected": ("linear",),
+    "weight layer": ("conv2d", "linear"),
     "fc ": ("linear",),
     "project": ("linear",),
     "全连接": ("linear",),
     "线性": ("linear",),
     "feed": ("mlp",),
+    "feed forward": ("mlp",),
     "ffn ": ("mlp",),
     "mlp ": ("mlp",),
     "mlp head": ("mlp", "linear"),
     "perceptron": ("mlp",),
     "前馈": ("mlp",),
     "embed": ("embedding", "learned_position"),
+    "input embed": ("embedding",),
+    "output embed": ("embedding",),
+    "token embed": ("embedding",),
+    "word embed": ("embedding",),
+    "position embed": _POSITIONS,
     "嵌入": ("embedding",),
     "patch": ("patch_embed",),
     "patch embed": ("patch_embed",),
@@ -57,10 +67,13 @@ MEANT: Mapping[str, tuple[str, ...]] = {
     "conv": ("conv2d", "conv1d"),
     "卷积": ("conv2d", "conv1d"),
     "transposed conv": ("conv_transpose2d", "upsample"),
+    "up conv": ("conv_transpose2d",),
+    "upconv": ("conv_transpose2d",),
     "upsampl": ("upsample", "conv_transpose2d"),
     "downsampl": ("conv2d", "max_pool2d", "avg_pool2d"),
     "pool": _POOLS,
     "池化": _POOLS,
+    "global pool": ("global_avg_pool", "global_max_pool"),
     "max pool": ("max_pool2d", "global_max_pool"),
     "maxpool": ("max_pool2d", "global_max_pool"),
     "average pool": ("avg_pool2d", "global_avg_pool", "mean_pool"),
@@ -76,11 +89,13 @@ MEANT: Mapping[str, tuple[str, ...]] = {
     "recurrent": ("lstm", "gru", "rnn"),
     "循环": ("lstm", "gru", "rnn"),
     "sum ": ("add",),
+    "addition": ("add",),
+    "scale": ("mul", "scale"),
     "plus ": ("add",),
     "+": ("add",),
     "⊕": ("add",),
-    "residual": ("add",),
-    "残差": ("add",),
+    "residual": ("add", "block"),
+    "残差": ("add", "block"),
     "相加": ("add",),
     "average ": ("mean",),
     "product": ("mul", "dot", "matmul"),
@@ -116,10 +131,10 @@ MEANT: Mapping[str, tuple[str, ...]] = {
     "clip": ("clamp",),
     "rotary": ("attention",),
 }
-_INPUT = re.compile(r"input|token|mask|image|data|ids\b|\bx\b|输入|数据|图像", re.IGNORECASE)
+_INPUT = re.compile(r"input|previous|token|mask|image|data|ids\b|\bx\b|输入|数据|图像", re.IGNORECASE)
 _IDS = re.compile(r"token|mask|ids\b", re.IGNORECASE)
 _IMAGE = re.compile(r"image|picture|photo|pixel|图像|图片", re.IGNORECASE)
-_TAKES_IMAGES = frozenset({"conv2d", "conv_transpose2d", "patch_embed", "max_pool2d", "avg_pool2d", "upsample"})
+TAKES_IMAGES = frozenset({"conv2d", "conv_transpose2d", "patch_embed", "max_pool2d", "avg_pool2d", "upsample"})
 
 
 def op_of(node: DrawnNode) -> str | None:
@@ -142,7 +157,7 @@ def looks_like_ids(node: DrawnNode) -> bool:
 def looks_like_images(node: DrawnNode, takers: Iterable[DrawnNode]) -> bool:
     """Return whether the name of an input, or a node that it feeds, suggests images."""
     ops = (op_of(taker) or next(iter(meant_by(taker)), "") for taker in takers)
-    return bool(_IMAGE.search(f"{node.id} {node.label or ''}")) or any(op in _TAKES_IMAGES for op in ops)
+    return bool(_IMAGE.search(f"{node.id} {node.label or ''}")) or any(op in TAKES_IMAGES for op in ops)
 
 
 def meant_by(node: DrawnNode) -> tuple[str, ...]:
@@ -173,17 +188,46 @@ def _squeezed(text: str) -> str:
 
 def _parts(text: str) -> list[str]:
     """Return the parts of MEANT in a text, the longest first, without those inside a longer one."""
-    taken: list[range] = []
-    parts: list[str] = []
+    return list(dict.fromkeys(part for part, _ in _stretches(text)))
+
+
+def _stretches(text: str) -> list[tuple[str, range]]:
+    """Return the parts of MEANT in a text with their places, the longest first, without those inside a longer one."""
+    taken: list[tuple[str, range]] = []
     for part in sorted(MEANT, key=len, reverse=True):
         # A Latin part must begin a word; with a blank at its end, it must be a whole word.
         pattern = (r"(?<![a-z])" if part[0].isascii() and part[0].isalpha() else "") + re.escape(part)
         for match in re.finditer(pattern, text):
             stretch = range(match.start(), match.start() + len(part.rstrip()))
-            if not any(stretch.start in other and stretch.stop - 1 in other for other in taken):
-                taken.append(stretch)
-                parts.append(part)
-    return list(dict.fromkeys(parts))
+            if not any(stretch.start in other and stretch.stop - 1 in other for _, other in taken):
+                taken.append((part, stretch))
+    return taken
+
+
+def meaning(words: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the ops that words mean, and those of the words that say something else about them.
+
+    Unlike `meant_by` it does not guess by spelling: nothing is returned for words that nobody has listed.
+    """
+    text = f" {_WORD_BREAK.sub(' ', words).lower().strip()} "
+    whole = [op for op in REGISTRY if _squeezed(op) == _squeezed(words)]
+    if whole and text.strip() not in MEANT:
+        return (whole[0],), ()
+
+    stretches = _stretches(text)
+    ops = dict.fromkeys(op for part, _ in stretches for op in MEANT[part])
+    others = [
+        word[0]
+        for word in re.finditer(r"\S+", text)
+        if not any(word.start() < place.stop and place.start < word.end() for _, place in stretches)
+    ]
+    return tuple(ops), tuple(word for word in others if word not in _NEUTRAL)
+
+
+_NEUTRAL = frozenset(
+    """a and by channel channels depth feature features filter filters function layer layers of op operation self the
+    unit units with""".split()  # noqa: SIM905  words read better as running text than as a list
+)
 
 
 def ops_by_arity(entering: int) -> tuple[str, ...]:
@@ -195,6 +239,8 @@ def takes(op: str, entering: int) -> bool:
     """Return whether the first port of an op takes this many arrows."""
     if op not in REGISTRY:
         return entering <= 1
+    if not REGISTRY[op].ports:
+        return entering == 0
     first: Port = REGISTRY[op].ports[0]
     return entering <= 1 or first.variadic
 

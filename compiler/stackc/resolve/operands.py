@@ -10,7 +10,7 @@ from stackc.components.base import Port
 from stackc.core.diagnostics import Note
 from stackc.ir.model import Node, Operand, ValueRef
 from stackc.resolve.entries import merge_of
-from stackc.resolve.operators import Operator, StackOf, ports_of
+from stackc.resolve.operators import Operator, ScanOf, StackOf, ports_of
 from stackc.resolve.scope import Scope
 from stackc.resolve.taps import tapped
 from stackc.resolve.wiring import Feed
@@ -63,7 +63,7 @@ class OperandMerger:
                 operands.append(self._merged(name, port, feeds, entry))
             elif feeds:
                 operands += [self._operand(port, feed) for feed in feeds]
-            elif not isinstance(operator, (BlockDecl, StackOf)):  # those are expanded without their open inputs
+            elif not isinstance(operator, (BlockDecl, StackOf, ScanOf)):  # those are expanded without their open inputs
                 operands.append(Operand(port.name, None, span))
 
         valid = tuple(operand for operand in operands if operand)

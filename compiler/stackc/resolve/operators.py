@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,7 +10,7 @@ from stackc.components import REGISTRY
 from stackc.components.base import Component, Port
 from stackc.components.plugins import PluginError, component_named, plugins
 from stackc.components.registry import SPECIAL_OPS
-from stackc.core.diagnostics import closest, did_you_mean
+from stackc.core.diagnostics import Span, closest, did_you_mean
 from stackc.core.suggestions import folded
 from stackc.resolve.custom import custom_operator
 from stackc.resolve.includes import included_block
@@ -22,25 +22,51 @@ from stackc.spec.includes import is_include
 from stackc.spec.yaml.tree import Entry, Value
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A port of the sub-models of a series that takes an output of the sub-model before."""
+
+    port: str
+    output: str
+
+
 @dataclass(frozen=True)
 class StackOf:
-    """A stack of sub-models: one op repeated, or a list of different ones, each with the value that names it."""
+    """A stack of sub-models: one op repeated, or a list of different ones, each with the value that names it.
+
+    `carry` has what `carry:` names; without it, the first output enters the first port of the next sub-model.
+    """
 
     members: tuple[tuple[Operator, Value], ...]
+    carry: tuple[Carried, ...] = ()
 
 
-Operator: TypeAlias = type[Component] | BlockDecl | StackOf
+@dataclass(frozen=True)
+class ScanOf:
+    """A block that is applied along an axis."""
+
+    block: BlockDecl
+
+
+Operator: TypeAlias = type[Component] | BlockDecl | StackOf | ScanOf
 
 
 def op_name(operator: Operator) -> str:
     """Return the op as a spec writes it."""
     if isinstance(operator, BlockDecl):
         return operator.body.name
+    if isinstance(operator, ScanOf):
+        return "scan"
     return "stack" if isinstance(operator, StackOf) else operator.op
 
 
 def ports_of(operator: Operator) -> tuple[Port, ...]:
-    """Return the ports of an op, the one for unlabelled arrows first. A stack has the ports of all its members."""
+    """Return the ports of an op, the one for unlabelled arrows first. A stack has the ports of all its members.
+
+    Ports that a stack carries are required: the first sub-model has none before it.
+    """
+    if isinstance(operator, ScanOf):
+        return ports_of(operator.block)
     if isinstance(operator, BlockDecl):
         return tuple(Port(p.name, optional=p.optional) for p in operator.ports)
     if not isinstance(operator, StackOf):
@@ -49,17 +75,23 @@ def ports_of(operator: Operator) -> tuple[Port, ...]:
     # Unlabelled arrows feed every member at its first port; a port is optional if it is so in all members.
     first, *rest = ports_of(operator.members[0][0])
     ports = {first.name: Port(first.name)}
+    carried = {each.port for each in operator.carry}
     for port in [*rest, *(p for member, _ in operator.members[1:] for p in ports_of(member)[1:])]:
         previous = ports.get(port.name)
-        ports[port.name] = Port(port.name, optional=port.optional and (previous is None or previous.optional))
+        is_optional = port.optional and port.name not in carried and (previous is None or previous.optional)
+        ports[port.name] = Port(port.name, optional=is_optional)
     return tuple(ports.values())
 
 
 def outputs_of(operator: Operator) -> tuple[str, ...]:
     """Return the names of an op's outputs that a spec may use, besides taps."""
+    if isinstance(operator, ScanOf):
+        return outputs_of(operator.block)
     if isinstance(operator, BlockDecl):
         return tuple(o.name for o in operator.body.outputs) or ("y",)
-    return ("y",) if isinstance(operator, StackOf) else operator.outputs
+    if isinstance(operator, StackOf):
+        return tuple(dict.fromkeys(each.output for each in operator.carry)) or ("y",)
+    return operator.outputs
 
 
 # -- the op of a drawn node
@@ -186,6 +218,8 @@ def fields_besides_op(value: Value) -> dict[str, Entry]:
 def _operator(name: str, value: Value, entry: NodeEntry | None, scope: Scope) -> Operator | None:
     if name == "stack" and name not in scope.blocks:
         return _stack(entry, value, scope)
+    if name == "scan" and name not in scope.blocks:
+        return _scan(entry, value, scope)
     return operator_named(name, value, entry.fields if entry else {}, scope)
 
 
@@ -197,14 +231,83 @@ def _stack(entry: NodeEntry | None, value: Value, scope: Scope) -> Operator | No
         scope.diagnostics.error("N311", "a stack needs the field 'of'", entry.span if entry else value.span, hint)
         return None
 
-    items = of.value.data if isinstance(of.value.data, tuple) else (of.value,)
+    items = of.value.listed
     if not items:
         hint = "write for example `of: [layer, mlp]`"
         scope.diagnostics.error("N310", "the list of sub-models is empty", of.value.span, hint)
         return None
     operators = [_sub_model(item, scope) for item in items]
     members = tuple((operator, item) for operator, item in zip(operators, items, strict=True) if operator)
-    return StackOf(members) if len(members) == len(items) else None
+    if len(members) < len(items):
+        return None
+    if entry is None or "carry" not in entry.fields:
+        return StackOf(members)
+    carry = _carried(entry.fields["carry"].value, [operator for operator, _ in members], scope)
+    return StackOf(members, carry) if carry else None
+
+
+def _carried(value: Value, members: Sequence[Operator], scope: Scope) -> tuple[Carried, ...]:
+    """Return the ports of `carry`, each with the output that enters it: `[x, edges]` or `{x: y, edges: updated}`.
+
+    Returns none, reported as N310, if a sub-model lacks one of the ports or outputs.
+    """
+    if isinstance(value.data, Mapping):
+        named = [(port, entry.key, entry.value) for port, entry in value.data.items()]
+    else:
+        named = [(str(item.data), item.span, item) for item in value.listed]
+
+    carried = []
+    for port, span, item in named:
+        output = scope.text(item, "carry")
+        if output is None:
+            return ()
+        for member in members:
+            ports, outputs = [each.name for each in ports_of(member)], outputs_of(member)
+            # A sub-model with a single output passes on that one, whatever it is called.
+            output = outputs[0] if len(outputs) == 1 and len(named) == 1 and output == port else output
+            if not _is_carried_by(member, port, output, ports, outputs, span, scope):
+                return ()
+        carried.append(Carried(port, output))
+
+    if not carried or len({each.port for each in carried}) < len(carried):
+        hint = "write for example `carry: [x, edges]`, or `carry: {x: y, edges: updated}`"
+        scope.diagnostics.error("N310", "carry must name one or more ports, each once", value.span, hint)
+        return ()
+    return tuple(carried)
+
+
+def _is_carried_by(
+    member: Operator, port: str, output: str, ports: Sequence[str], outputs: Sequence[str], span: Span, scope: Scope
+) -> bool:
+    """Return whether a sub-model has the port and the output; report N310 if not."""
+    if port not in ports:
+        message = f"{op_name(member)} has no port '{port}' to carry"
+        hint = did_you_mean(port, ports) or f"its ports are {', '.join(ports)}"
+    elif output not in outputs:
+        message = f"{op_name(member)} has no output '{output}' to carry to its port '{port}'"
+        hint = f"name the output: `carry: {{{port}: {outputs[0]}}}`"
+        hint += f"; its outputs are {', '.join(outputs)}" if len(outputs) > 1 else ""
+    else:
+        return True
+    scope.diagnostics.error("N310", message, span, hint)
+    return False
+
+
+def _scan(entry: NodeEntry | None, value: Value, scope: Scope) -> Operator | None:
+    """Return the scan of a node; None, reported, if `of` is missing (N311) or names no block (N310, N301)."""
+    of = entry.fields.get("of") if entry else None
+    if of is None:
+        hint = "write the block that it applies at each index, for example `of: cell`"
+        scope.diagnostics.error("N311", "a scan needs the field 'of'", entry.span if entry else value.span, hint)
+        return None
+    name = scope.text(of.value, "the block of a scan")
+    operator = operator_named(name, of.value, {}, scope, wanted=tuple(scope.blocks)) if name is not None else None
+    if operator is None or isinstance(operator, BlockDecl):
+        return ScanOf(operator) if operator else None
+
+    hint = "put it into a block: an output of the block with the name of an input is its state"
+    scope.diagnostics.error("N310", f"a scan applies a block, but '{name}' is a component", of.value.span, hint)
+    return None
 
 
 def _sub_model(item: Value, scope: Scope) -> Operator | None:
@@ -216,8 +319,13 @@ def _sub_model(item: Value, scope: Scope) -> Operator | None:
         return None
 
     name = scope.text(op, "a sub-model")
-    if name == "stack":
-        hint = "put the inner stack into a block, and stack that block"
-        scope.diagnostics.error("N301", "a stack cannot be a sub-model of a stack", op.span, hint)
+    if name in ("stack", "scan"):
+        hint = f"put the {name} into a block, and stack that block"
+        scope.diagnostics.error("N301", f"a {name} cannot be a sub-model of a stack", op.span, hint)
         return None
-    return None if name is None else operator_named(name, op, fields_besides_op(item), scope)
+    operator = None if name is None else operator_named(name, op, fields_besides_op(item), scope)
+    if operator is not None and not ports_of(operator):
+        message, hint = f"{name} has no port, so it cannot be a sub-model of a stack", "draw an arrow from it instead"
+        scope.diagnostics.error("N310", message, op.span, hint)
+        return None
+    return operator

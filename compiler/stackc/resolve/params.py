@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 
 from stackc.components.fields import FieldSpec, Range, either
@@ -13,9 +14,10 @@ from stackc.resolve.fields import decode
 from stackc.resolve.scope import Scope, scalar
 from stackc.spec.document import ParamDecl
 from stackc.spec.expressions.expressions import ParamValue, interpolate
+from stackc.spec.params import is_list_of_scalars
 from stackc.spec.yaml.tree import Entry, Value
 
-_KINDS: Mapping[type, str] = {bool: "bool", int: "int", Dim: "int", float: "float", str: "text"}
+_KINDS: Mapping[type, str] = {bool: "bool", int: "int", Dim: "int", float: "float", str: "text", tuple: "list"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +62,20 @@ def _bind(
     decls: Mapping[str, ParamDecl], arguments: Mapping[str, Entry], outer: Scope, inner: Scope, binding: Binding
 ) -> dict[str, ParamValue]:
     values: dict[str, ParamValue] = {}
+    broken: set[str] = set()
     names = dict(inner.names)
     scope = replace(inner, names=names)  # sees every param as soon as it is bound
 
     for name, decl in decls.items():
         try:
-            value = default_of(decl, scope)
+            limits = _limits(decl, scope, broken)
+            value = _read(decl, decl.kind, decl.default, scope, f"the default of '{name}'", limits)
             if name in arguments:
-                kind = decl.kind or _KINDS.get(type(value))
-                value = _read(decl, kind, arguments[name].value, scope if outer is inner else outer, binding.what)
+                kind, visible = decl.kind or _KINDS.get(type(value)), scope if outer is inner else outer
+                value = _read(decl, kind, arguments[name].value, visible, binding.what, limits)
         except SpecError as error:
             outer.diagnostics.extend(error)
+            broken.add(name)
             continue
 
         if value is not None:
@@ -93,7 +98,25 @@ def text_places(
 
 def default_of(decl: ParamDecl, scope: Scope) -> ParamValue:
     """Return the default of a param, None without one. Raises SpecError."""
-    return _read(decl, decl.kind, decl.default, scope, f"the default of '{decl.name}'")
+    return _read(decl, decl.kind, decl.default, scope, f"the default of '{decl.name}'", _limits(decl, scope))
+
+
+def _limits(decl: ParamDecl, scope: Scope, broken: Set[str] = frozenset()) -> Range:
+    """Return the bounds of a param, read where it is declared, without those that use a `broken` param.
+
+    Raises SpecError (S005) for one that is not a number.
+    """
+    numbers = {}
+    for key, value in decl.bounds.items():
+        if not broken.isdisjoint(re.findall(r"\w+", value.written)):
+            continue
+        number = scope.quantity(value)
+        if isinstance(number, bool) or not isinstance(number, (int, float)):
+            shown = "known only at run time" if isinstance(number, Dim) else "not a number"
+            message = f"{key} of the param '{decl.name}' must be a number, but '{value.written}' is {shown}"
+            raise SpecError(Diagnostic("S005", message, value.span))
+        numbers[key] = number
+    return Range(numbers.get("min", -math.inf), numbers.get("max", math.inf), numbers.get("below", math.inf))
 
 
 def is_text(decl: ParamDecl) -> bool:
@@ -101,37 +124,48 @@ def is_text(decl: ParamDecl) -> bool:
     return decl.kind == "text" or (decl.kind is None and isinstance(decl.default.data, str))
 
 
-def _read(decl: ParamDecl, kind: str | None, value: Value, scope: Scope, what: str) -> ParamValue:
+def _read(decl: ParamDecl, kind: str | None, value: Value, scope: Scope, what: str, limits: Range) -> ParamValue:
     """Return a value for a param: a text for text, else an expression. Raises SpecError, N310 for another type."""
     if value.data is None:
         return None
     if kind is None and not decl.choices:
         return _untyped(value, scope)
     try:
-        return _typed(decl, kind, value, scope, what)
+        return _list(decl, value, scope, what) if kind == "list" else _typed(decl, kind, value, scope, what, limits)
     except SpecError as error:
         raise SpecError(*(_with_declaration(diagnostic, decl) for diagnostic in error.diagnostics)) from None
 
 
 def _untyped(value: Value, scope: Scope) -> ParamValue:
     """Return a value without a declared type: a known name is that param or dim, any other text is itself."""
+    if isinstance(value.data, tuple):
+        return tuple(_untyped(item, scope) for item in value.data)
     if not isinstance(value.data, str):
         return scalar(value)
     return scope.number(value) if value.data in scope.names else interpolate(value.data, scope.names, value.span)
 
 
-def _typed(decl: ParamDecl, kind: str | None, value: Value, scope: Scope, what: str) -> ParamValue:
+def _list(decl: ParamDecl, value: Value, scope: Scope, what: str) -> ParamValue:
+    """Return a list, or the value of an expression that is one. Raises SpecError, N310 for anything else."""
+    if isinstance(value.data, tuple) and is_list_of_scalars(value):
+        return _untyped(value, scope)
+    if isinstance(value.data, str) and isinstance(listed := scope.number(value), tuple):
+        return listed
+    message = f"{what}: {decl.name} must be a list, but is {value.kind}"
+    raise SpecError(Diagnostic("N310", message, value.span, f"write for example `{decl.name}: [1, 2]`"))
+
+
+def _typed(
+    decl: ParamDecl, kind: str | None, value: Value, scope: Scope, what: str, limits: Range
+) -> int | float | str | Dim:
     words = tuple(choice for choice in decl.choices if isinstance(choice, str))
     numbers = [choice for choice in decl.choices if not isinstance(choice, str)]
-    low = -math.inf if decl.minimum is None else decl.minimum
-    high = math.inf if decl.maximum is None else decl.maximum
-
-    spec = FieldSpec(decl.name, _kinds(decl, kind), words, Range(low, high), "", True, None)
+    spec = FieldSpec(decl.name, _kinds(decl, kind), words, limits, "", True, None)
     decoded = decode(spec, value, scope, what)
     if numbers and decoded not in decl.choices:
         message = f"{what}: {decl.name} must be {either([*map(str, decl.choices)])}, but is {decoded}"
         raise SpecError(Diagnostic("N310", message, value.span))
-    assert isinstance(decoded, (str, int, float, Dim)), "no param is a list"
+    assert isinstance(decoded, (str, int, float, Dim)), "lists are read by `_list`"
     return decoded
 
 
@@ -142,7 +176,7 @@ def _kinds(decl: ParamDecl, kind: str | None) -> frozenset[str]:
         return frozenset({"float"} if float in types else {"int"} if types else ())
     if kind == "text":
         return frozenset(() if decl.choices else {"str"})
-    is_bounded = decl.choices or decl.minimum is not None or decl.maximum is not None
+    is_bounded = decl.choices or decl.bounds
     return frozenset({kind} if kind != "int" or is_bounded else {"int", "dim"})
 
 

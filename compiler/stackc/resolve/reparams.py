@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from stackc.components.reparam import REPARAMS, MinMax, Reparam, Standardize
 from stackc.core.diagnostics import SpecError, did_you_mean
-from stackc.resolve.operators import Operator, StackOf, op_name
+from stackc.resolve.operators import Operator, ScanOf, StackOf, op_name
 from stackc.resolve.scope import Scope
 from stackc.spec.document import BlockDecl, NodeEntry
 from stackc.spec.yaml.tree import Entry, Value
@@ -20,7 +20,7 @@ def reparams_of(entry: NodeEntry | None, operator: Operator, scope: Scope) -> tu
     """
     reparams = []
     for name, item in (entry.reparam if entry else {}).items():
-        if isinstance(operator, (BlockDecl, StackOf)):
+        if isinstance(operator, (BlockDecl, StackOf, ScanOf)):
             message = f"'{entry.name if entry else ''}' ({op_name(operator)}) has no parameters of its own to normalize"
             hint = "write `reparam` at the nodes inside that have parameters"
             scope.diagnostics.error("N310", message, item.key, hint)
@@ -112,7 +112,7 @@ def _minmax(options: Value | None) -> MinMax:
 
 
 def _numbers(value: Value, kind: type[int] | tuple[type[int], type[float]]) -> tuple[int, ...]:
-    items = value.data if isinstance(value.data, tuple) else (value,)
+    items = value.listed
     numbers = tuple(item.data for item in items if isinstance(item.data, kind) and not isinstance(item.data, bool))
     if len(numbers) != len(items):
         raise ValueError("this must be a list of numbers")

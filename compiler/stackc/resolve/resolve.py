@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stackc.core.diagnostics import Collector, Span, SpecError
 from stackc.core.suggestions import bounded_suggestions
@@ -12,6 +12,7 @@ from stackc.ir.model import Graph, Region
 from stackc.resolve.context import Context
 from stackc.resolve.contract import contract_of, dim_names, fixed_dims
 from stackc.resolve.expand import expand
+from stackc.resolve.half_inputs import cast_half_inputs
 from stackc.resolve.includes import check_blocks
 from stackc.resolve.mentions import check_dims
 from stackc.resolve.params import Binding, bind_params, is_text, known_params, text_places
@@ -21,7 +22,7 @@ from stackc.spec.document import Document, InputDecl
 from stackc.spec.expressions.expressions import ParamValue
 from stackc.spec.includes import SpecFiles
 from stackc.spec.yaml.tree import Entry, Value
-from stackc.spec.yaml.yaml_reader import parse_scalar
+from stackc.spec.yaml.yaml_reader import parse_scalar, read_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def resolve(
     check_dims(document, diagnostics)
 
     context = Context(document, values.scope)
-    root = _expand_root(context)
+    root = cast_half_inputs(_expand_root(context), inputs)
     unused = check_unused(document, context.used, values.scope)
     diagnostics.raise_if_any()
     return Graph(document, root, inputs, values.contract, values.params, tuple(files.sources.values()), unused)
@@ -107,6 +108,9 @@ def _override(document: Document, name: str, text: str, spelling: Spelling) -> E
     """Return a param set from outside as an entry: the text itself if the param takes text, else parsed as YAML."""
     span = Span(spelling.param.format(name=name, value=text), 0)
     decl = document.params.get(name)
+    if decl and decl.kind == "list":
+        listed = read_yaml(text, file=span.file)
+        return Entry(span, replace(listed, span=span))
     return Entry(span, Value(text if decl and is_text(decl) else parse_scalar(text), span))
 
 
@@ -144,7 +148,7 @@ _OPEN_SIZES: Mapping[object, str] = {
 
 
 def _size(value: Value, scope: Scope, bounds: Bounds) -> Dim:
-    """Return a size of a shape; 1, reported as S005, if it is invalid or may fall below 1."""
+    """Return a size of a shape; 1, reported as S005, if it is invalid or may fall too low."""
     if isinstance(value.data, (str, int, type(None))) and value.data in _OPEN_SIZES:
         hint = "name the size, for example `batch`: a named size is known only at run time"
         scope.diagnostics.error("S005", f"'{_OPEN_SIZES[value.data]}' is not a valid size", value.span, hint)
@@ -164,14 +168,15 @@ def _size(value: Value, scope: Scope, bounds: Bounds) -> Dim:
 
 
 def _is_in_range(size: Dim, value: Value, scope: Scope, bounds: Bounds) -> bool:
-    """Return whether all values of a size are from 1 to 2⁶³ − 1; report S005 if not."""
+    """Return whether all values of a size are from 1 to 2⁶³ − 1, or from 0 with an empty dim; report S005 if not."""
     ends = [end for end in (bounds.least(size), bounds.largest(size)) if end is not None]
     may_be = "is" if size.constant is not None else "may be"
     subject = f"'{value.written}' {may_be}" if isinstance(value.data, str) else "this is"
 
-    if min(ends) < 1:
+    least = 0 if any(bounds.may_be_empty(name) for name in size.symbols()) else 1
+    if min(ends) < least:
         hint = None if size.constant is not None else "declare a larger minimum for the dim under `dims:`"
-        scope.diagnostics.error("S005", f"a size must be at least 1, but {subject} {min(ends)}", value.span, hint)
+        scope.diagnostics.error("S005", f"a size must be at least {least}, but {subject} {min(ends)}", value.span, hint)
         return False
     if max(ends) >= INT64:
         scope.diagnostics.error("S005", f"a size must fit in 64 bits, but {subject} {max(ends)}", value.span)

@@ -10,7 +10,7 @@ from typing import TypeGuard
 from stackc.core.diagnostics import Collector, Diagnostic, Note, Span, SpecError
 from stackc.core.types import INT64, Dim
 from stackc.spec.document import BlockDecl, Document
-from stackc.spec.expressions.expressions import ParamValue, evaluate, interpolate
+from stackc.spec.expressions.expressions import OPEN, ParamValue, evaluate, interpolate
 from stackc.spec.includes import SpecFiles
 from stackc.spec.yaml.tree import Value
 from stackc.spec.yaml.yaml_reader import parse_scalar
@@ -22,6 +22,7 @@ class Scope:
 
     `trust` lists the Python modules whose code may run; `texts` maps each param whose value is text to the place of
     that text. `homes` maps each file of the model to its scope: all scopes share it, and it grows with every include.
+    `ports` are those of the component whose fields are read: the sizes of what enters them can be named.
     """
 
     names: Mapping[str, ParamValue]
@@ -32,6 +33,7 @@ class Scope:
     trust: tuple[str, ...] = ()
     texts: Mapping[str, Span] = field(default_factory=dict)
     homes: dict[str, Scope] = field(default_factory=dict, repr=False, compare=False)
+    ports: tuple[str, ...] = ()
 
     def home_of(self, block: BlockDecl) -> Scope:
         """Return the scope of the file that declares a block: the names visible inside it, besides its own params."""
@@ -63,7 +65,7 @@ class Scope:
             return scalar(value)
         is_wrapped = value.data.startswith("${") and value.data.endswith("}")
         try:
-            return evaluate(value.data[2:-1] if is_wrapped else value.data, self.names, value.span)
+            return evaluate(value.data[2:-1] if is_wrapped else value.data, self.names, value.span, self.ports)
         except SpecError as error:
             # An operand of the wrong type (X003) may be a param in quotes: then the param is to blame, not its use.
             blamed = self.text_in(value) if error.diagnostics[0].code == "X003" else None
@@ -103,6 +105,9 @@ class Scope:
             return None
 
         text = str(self.names[name])
+        if text == OPEN:
+            return Diagnostic("X001", f"still to fill in: the param '{name}'", self.texts[name], "write a number")
+
         hint = f"write a number, for example `{name}: 64`"
         if isinstance(parse_scalar(text), (int, float)):
             hint = f"remove the quotes: `{name}: {text}`"

@@ -8,18 +8,23 @@ from typing import Literal, get_args
 
 from stackc.components import REGISTRY
 from stackc.components.base import Component
-from stackc.components.families.merge import SIDE_BY_SIDE
+from stackc.components.families.linear import Linear
+from stackc.components.families.merge import MERGES, SIDE_BY_SIDE, Concat
 from stackc.components.fields import fields_of
-from stackc.core.diagnostics import Span, SpecError, did_you_mean
+from stackc.core.diagnostics import Collector, Span, SpecError, did_you_mean
 from stackc.resolve.fields import component_of
-from stackc.resolve.operators import Operator, StackOf, fields_besides_op, op_name, operator_named
+from stackc.resolve.operators import Operator, ScanOf, StackOf, fields_besides_op, op_name, operator_named
 from stackc.resolve.scope import Scope
 from stackc.spec.document import BlockDecl
 from stackc.spec.yaml.tree import Entry, Value
 
-Mode = Literal["series", "sum", "mean", "concat", "mul", "weighted", "gated"]
+Mode = Literal["series", "dense", "sum", "mean", "concat", "mul", "weighted", "gated"]
+MODES: tuple[Mode, ...] = get_args(Mode)
 MOST_MEMBERS = 10_000
-_FIELDS = ("of", "repeat", "share", "mode", "with", "norm", "norm_every", "top_k")
+_FIELDS = (
+    "of", "repeat", "share", "mode", "with", "norm", "norm_every", "carry", "collect", "axis", "top_k", "gate_bias",
+    "renormalize",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,21 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Routing:
+    """How a gate chooses among members: its linear layer, and the mask of those that each position uses."""
+
+    gate: Linear
+    mask: Component
+
+
+@dataclass(frozen=True)
 class StackPlan:
-    """A stack that is ready to build: `combine` is the component after members side by side, None in series."""
+    """A stack that is ready to build.
+
+    `combine` is the component after members side by side, None in series; with `routing`, it takes the scores of the
+    gate and the mask. `join` concatenates the input of each member of `mode: dense`. `collect` merges the input of a
+    series and the outputs of its members.
+    """
 
     members: tuple[Member, ...]
     mode: Mode
@@ -42,6 +60,9 @@ class StackPlan:
     share: bool
     norm: Member | None
     norm_every: int
+    routing: Routing | None = None
+    join: Component | None = None
+    collect: Component | None = None
 
     @property
     def title(self) -> str:
@@ -55,10 +76,11 @@ def plan_stack(stack: StackOf, fields: Mapping[str, Entry], scope: Scope, what: 
     _check_names(stack, fields, scope, what)
 
     repeat = _count(fields, "repeat", scope, most=MOST_MEMBERS // len(stack.members))
-    share, mode = _share(stack, fields, scope), _mode(fields, scope, what)
-    if "norm_every" in fields and mode and (mode != "series" or "norm" not in fields):
-        hint = "it says after how many layers of a series to insert `norm`"
-        diagnostics.error("N310", "norm_every has no effect here", fields["norm_every"].key, hint)
+    share, mode = _flag(fields, "share", scope), _mode(fields, scope, what)
+    if share and len(stack.members) > 1:
+        hint = "remove `share`, or name a single sub-model"
+        diagnostics.error("N310", "different sub-models cannot share one module", fields["share"].key, hint)
+    _check_effects(fields, mode, diagnostics)
 
     members = _members(stack, fields.get("with"), repeat, scope, what)
     norm = _norm(fields["norm"].value, scope) if "norm" in fields else None
@@ -69,10 +91,15 @@ def plan_stack(stack: StackOf, fields: Mapping[str, Entry], scope: Scope, what: 
         hint = f"write a number up to {len(members)}, or remove `norm`"
         diagnostics.error("N310", message, fields["norm_every"].value.span, hint)
 
+    routing = _routing(fields, len(members), scope) if mode == "gated" and "top_k" in fields else None
     combine = _combine(mode, fields, scope, what, span)
-    if len(diagnostics.diagnostics) > before:
+    axis = {"axis": fields["axis"]} if "axis" in fields else {}
+    join = component_of(Concat, axis, scope, what, span) if mode == "dense" else None
+    collect = _collect(fields["collect"].value, axis, scope, what) if "collect" in fields else None
+
+    if len(diagnostics.diagnostics) > before or mode is None:
         return None
-    return StackPlan(members, mode, combine, share, norm, norm_every)  # type: ignore[arg-type]  # a mode, as checked
+    return StackPlan(members, mode, combine, share, norm, norm_every, routing, join, collect)
 
 
 def _check_names(stack: StackOf, fields: Mapping[str, Entry], scope: Scope, what: str) -> None:
@@ -85,27 +112,67 @@ def _check_names(stack: StackOf, fields: Mapping[str, Entry], scope: Scope, what
             scope.diagnostics.error("N309", f"{what} (stack) has no field '{name}'", fields[name].key, hint)
 
 
-def _mode(fields: Mapping[str, Entry], scope: Scope, what: str) -> str | None:
+def _mode(fields: Mapping[str, Entry], scope: Scope, what: str) -> Mode | None:
     if "mode" not in fields:
         return "series"
     value = fields["mode"].value
-    mode = scope.text(value, f"the mode of {what}")
-    if mode is not None and mode not in get_args(Mode):
-        hint = did_you_mean(mode, get_args(Mode))
-        scope.diagnostics.error("N310", f"unknown stack mode '{mode}'", value.span, hint)
-    return mode
+    written = scope.text(value, f"the mode of {what}")
+    for mode in MODES:
+        if mode == written:
+            return mode
+
+    if written is not None:
+        scope.diagnostics.error("N310", f"unknown stack mode '{written}'", value.span, did_you_mean(written, MODES))
+    return None
 
 
-def _combine(mode: str | None, fields: Mapping[str, Entry], scope: Scope, what: str, span: Span) -> Component | None:
+def _check_effects(fields: Mapping[str, Entry], mode: Mode | None, diagnostics: Collector) -> None:
+    """Report N310 for each field that has no effect beside the others."""
+    collect = fields["collect"].value if "collect" in fields else None
+    joins = mode in ("concat", "dense") or (collect is not None and "concat" in collect.texts())
+    effects = {
+        "norm_every": (mode == "series" and "norm" in fields, "after how many layers of a series to insert `norm`"),
+        "carry": (mode == "series", "which ports of a series take the outputs of the sub-model before"),
+        "collect": (mode == "series", "how to merge the outputs of a series: `mode` merges those side by side"),
+        "axis": (joins, "along which axis `mode: concat`, `mode: dense` or `collect: concat` joins"),
+        "top_k": (mode == "gated", "how many members each position uses in `mode: gated`"),
+        "gate_bias": (mode == "gated", "whether the gate of `mode: gated` has a bias"),
+        "renormalize": (mode == "gated" and "top_k" in fields, "whether weights sum to 1 after `top_k`"),
+    }
+    for name, (has_effect, meaning) in effects.items():
+        if name in fields and mode and not has_effect:
+            diagnostics.error("N310", f"{name} has no effect here", fields[name].key, f"it says {meaning}")
+
+
+def _combine(mode: Mode | None, fields: Mapping[str, Entry], scope: Scope, what: str, span: Span) -> Component | None:
     """Return the component that combines members side by side; None in series, or, reported, if it is invalid."""
-    gate_fields = {"top_k": fields["top_k"]} if "top_k" in fields else {}
-    if gate_fields and mode and mode != "gated":
-        hint = "it says how many members each position uses in `mode: gated`"
-        scope.diagnostics.error("N310", "top_k has no effect here", fields["top_k"].key, hint)
     if mode is None or mode not in SIDE_BY_SIDE:
         return None
-    op = REGISTRY[SIDE_BY_SIDE[mode]]
-    return component_of(op, gate_fields if mode == "gated" else {}, scope, what, span)
+    op, own = REGISTRY[SIDE_BY_SIDE[mode]], dict[str, Entry]()
+    if mode == "gated" and "top_k" in fields:
+        op, own = REGISTRY["routed_sum"], {name: fields[name] for name in ("renormalize",) if name in fields}
+    elif mode == "gated":
+        own = {"bias": fields["gate_bias"]} if "gate_bias" in fields else {}
+    elif mode == "concat":
+        own = {"axis": fields["axis"]} if "axis" in fields else {}
+    return component_of(op, own, scope, what, span)
+
+
+def _routing(fields: Mapping[str, Entry], members: int, scope: Scope) -> Routing:
+    """Return how the gate of a mixture chooses; an invalid field is reported as N310."""
+    bias = _flag(fields, "gate_bias", scope, default=True)
+    mask = REGISTRY["top_k_mask"](k=_count(fields, "top_k", scope, most=members))  # type: ignore[call-arg]
+    return Routing(Linear(out=members, bias=bias), mask)
+
+
+def _collect(value: Value, axis: Mapping[str, Entry], scope: Scope, what: str) -> Component | None:
+    """Return the component that merges the members of a series; None, reported as N310, for another word."""
+    word = scope.text(value, f"collect of {what}")
+    if word in MERGES:
+        return component_of(REGISTRY[MERGES[word]], axis if word == "concat" else {}, scope, what, value.span)
+    if word is not None:
+        scope.diagnostics.error("N310", f"unknown merge '{word}'", value.span, did_you_mean(word, MERGES))
+    return None
 
 
 def _members(stack: StackOf, with_: Entry | None, repeat: int, scope: Scope, what: str) -> tuple[Member, ...]:
@@ -147,7 +214,7 @@ def _norm(value: Value, scope: Scope) -> Member | None:
 def _params_of(operator: Operator) -> set[str]:
     if isinstance(operator, BlockDecl):
         return set(operator.params)
-    return set() if isinstance(operator, StackOf) else set(fields_of(operator))
+    return set() if isinstance(operator, (StackOf, ScanOf)) else set(fields_of(operator))
 
 
 def _count(fields: Mapping[str, Entry], name: str, scope: Scope, *, most: int) -> int:
@@ -161,20 +228,18 @@ def _count(fields: Mapping[str, Entry], name: str, scope: Scope, *, most: int) -
         return 1
 
 
-def _share(stack: StackOf, fields: Mapping[str, Entry], scope: Scope) -> bool:
-    """Return the field `share`; report N310 if it is not true or false, or if the sub-models differ."""
-    if "share" not in fields:
-        return False
-    value = fields["share"].value
+def _flag(fields: Mapping[str, Entry], name: str, scope: Scope, *, default: bool = False) -> bool:
+    """Return a field that is true or false; `default` without it, or, reported as N310, if it is anything else."""
+    if name not in fields:
+        return default
+    value = fields[name].value
     try:
-        share = value.data if value.data in ("yes", "no", "on", "off") else scope.number(value)
+        flag = value.data if value.data in ("yes", "no", "on", "off") else scope.number(value)
     except SpecError as error:
         scope.diagnostics.extend(error)
-        return False
+        return default
 
-    if not isinstance(share, bool):
-        scope.diagnostics.error("N310", "share must be true or false", value.span)
-    if share is True and len(stack.members) > 1:
-        hint = "remove `share`, or name a single sub-model"
-        scope.diagnostics.error("N310", "different sub-models cannot share one module", fields["share"].key, hint)
-    return share is True
+    if not isinstance(flag, bool):
+        scope.diagnostics.error("N310", f"{name} must be true or false", value.span)
+        return default
+    return flag

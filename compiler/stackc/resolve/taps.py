@@ -37,6 +37,18 @@ def wanted_taps(
     return {name: wanted.get(owners.get(name, name), {}) for name in operators}
 
 
+def asked_outputs(
+    owners: Mapping[str, str], feeds: Mapping[str, Sequence[Feed]], outputs: Iterable[OutputDecl]
+) -> dict[str, set[str]]:
+    """Return the outputs that feeds and outputs of the drawing name, by the node whose module computes them."""
+    uses = [(feed.source, feed.out) for feeds_of in feeds.values() for feed in feeds_of if feed.out]
+    uses += [(head, rest) for head, dot, rest in (output.source.partition(".") for output in outputs) if dot]
+    asked: dict[str, set[str]] = {}
+    for name, out in uses:
+        asked.setdefault(owners.get(name, name), set()).add(out)
+    return asked
+
+
 def inner_taps(taps: Taps) -> dict[str, dict[str, Span]]:
     """Group taps by the node that they enter: 3.attn → {3: {attn}}, 3 → {3: {}}."""
     inside: dict[str, dict[str, Span]] = {}

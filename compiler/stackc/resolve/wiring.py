@@ -159,6 +159,11 @@ def assign_ports(
         if arrow.target not in ports:
             continue
         names = [port.name for port in ports[arrow.target]]
+        if not names:
+            message = f"'{arrow.target}' has no port: nothing enters it"
+            diagnostics.error("N303", message, arrow.span, "remove the arrow")
+            continue
+
         port = arrow.into or names[0]
         feeds[arrow.target].append(Feed(port, arrow.source, arrow.out, arrow.span))
 

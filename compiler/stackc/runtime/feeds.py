@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stackc.core.diagnostics import Collector, did_you_mean
-from stackc.core.types import DimContract, DimRange
+from stackc.core.types import FLOATS, DimContract, DimRange
 from stackc.core.value_range import ValueRange
 
 Array = NDArray[Any]
@@ -63,9 +63,12 @@ def check_feeds(inputs: Iterable[ValueInfo], feeds: Feeds, contract: DimContract
         if name not in feeds:
             diagnostics.error("R411", f"input '{name}' is missing", hint=f"it takes {value}")
             continue
-        array = np.asarray(feeds[name])
-        _check_type(value, array, sizes, diagnostics)
-        _check_values(value, array, diagnostics)
+        _check_type(value, np.asarray(feeds[name]), sizes, diagnostics)
+
+    # what an input may hold can depend on the sizes of others
+    for value in expected.values():
+        if value.name in feeds:
+            _check_values(value, np.asarray(feeds[value.name]), sizes, diagnostics)
     diagnostics.raise_if_any()
 
 
@@ -74,6 +77,7 @@ def _check_type(value: ValueInfo, array: Array, sizes: _Sizes, diagnostics: Coll
     subject = f"input '{value.name}'"
     if str(array.dtype) != value.dtype:
         hint = f"convert it with .astype('{value.dtype}')"
+        hint += ", after `import ml_dtypes`" * (value.dtype == "bfloat16")
         diagnostics.error("R413", f"{subject} takes {value.dtype}, not {array.dtype}", hint=hint)
 
     hint = f"it takes {value}"
@@ -101,17 +105,26 @@ def _check_named_dim(location: str, dim: str, size: int, sizes: _Sizes, diagnost
         diagnostics.error("R417", message, hint="the spec limits it under `dims:`")
 
 
-def _check_values(value: ValueInfo, array: Array, diagnostics: Collector) -> None:
+def _check_values(value: ValueInfo, array: Array, sizes: _Sizes, diagnostics: Collector) -> None:
     """Report the first number that the input may not hold, and how many more there are."""
     if value.allowed is None or str(array.dtype) != value.dtype:
         return
-    wrong = ~_allowed(value.allowed, array)
+    known = {dim: size for dim, (size, _) in sizes.first.items()}
+    if value.allowed.size is not None and not value.allowed.size.symbols().keys() <= known.keys():
+        return  # the input with that axis is missing, or has another rank
+    allowed = value.allowed.at(known)
+    wrong = ~_allowed(allowed, array)
     if count := int(np.count_nonzero(wrong)):
         index = tuple(int(indices[0]) for indices in np.nonzero(np.atleast_1d(wrong)))[: array.ndim]
         location = f" at [{', '.join(map(str, index))}]" if index else ""
         more = f", and {count - 1:,} more {'is' if count == 2 else 'are'} wrong" if count > 1 else ""
         message = f"input '{value.name}' holds {array[index]!s}{location}{more}"
-        diagnostics.error("R418", message, hint=f"it takes {value.allowed}")
+        diagnostics.error("R418", message, hint=f"it takes {allowed}{_reason(value.allowed, allowed)}")
+
+
+def _reason(declared: ValueRange, allowed: ValueRange) -> str:
+    """Return why an input takes these numbers here, if that depends on a size."""
+    return "" if declared.size is None else f", since {declared.size} is {allowed.below}"
 
 
 def _allowed(allowed: ValueRange, array: Array) -> NDArray[np.bool_]:
@@ -128,7 +141,7 @@ def _allowed(allowed: ValueRange, array: Array) -> NDArray[np.bool_]:
 
 def _element(number: float, array: Array) -> Any:
     """Return a number as an element of a float array has it: an input that is set to 0.1 is within `max: 0.1`."""
-    return array.dtype.type(number) if np.issubdtype(array.dtype, np.floating) else number
+    return array.dtype.type(number) if str(array.dtype) in FLOATS else number
 
 
 def _broken_limit(size: int, limits: DimRange) -> str | None:

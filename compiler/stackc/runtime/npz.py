@@ -8,6 +8,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
+import ml_dtypes
 import numpy as np
 
 from stackc.core.diagnostics import Diagnostic, SpecError
@@ -33,11 +34,17 @@ def _arrays(path: Path, loaded: object) -> dict[str, Array]:
     if not isinstance(loaded, np.lib.npyio.NpzFile):
         raise SpecError(Diagnostic("R422", f"{path} holds one array without a name", hint=_HINT))
     with loaded:
-        arrays = {name: loaded[name] for name in loaded.files}
+        arrays = {name: _with_bfloat16(loaded[name]) for name in loaded.files}
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray):
             raise SpecError(Diagnostic("R422", f"'{name}' in {path} is not an array", hint=_HINT))
     return arrays
+
+
+def _with_bfloat16(array: Array) -> Array:
+    """Return an array of unnamed elements of two bytes as bfloat16: that is how NumPy, which lacks it, writes one."""
+    is_unnamed = isinstance(array, np.ndarray) and array.dtype == np.dtype("V2")
+    return array.view(ml_dtypes.bfloat16) if is_unnamed else array
 
 
 def write_npz(path: Path, arrays: Feeds) -> None:

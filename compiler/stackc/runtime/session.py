@@ -8,12 +8,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.runtime.feeds import Array, Feeds, ValueInfo, numpy_name
 from stackc.runtime.onnxruntime_internals import error_cause, error_types, onnxruntime
 from stackc.runtime.providers import Provider, choose, open_with
+
+_BFLOAT16 = 16
+"""The number of the element type in ONNX's TensorProto."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +34,19 @@ class Session:
     def run(self, feeds: Feeds) -> dict[str, Array]:
         """Return the outputs by name. Raises SpecError (R406) with ONNX Runtime's message if the run fails."""
         try:
-            values = self._session.run(None, dict(feeds))
+            if any(array.dtype == ml_dtypes.bfloat16 for array in feeds.values()):
+                entering = {name: _ort_value(array) for name, array in feeds.items()}
+                values = [value.numpy() for value in self._session.run_with_ort_values(None, entering)]
+            else:
+                values = self._session.run(None, dict(feeds))
         except error_types() as error:
             raise _run_error(error) from error
         return {output.name: value for output, value in zip(self.outputs, values, strict=True)}
 
     def bind(self, feeds: Feeds) -> BoundSession:
         """Copy inputs to the device of the model once, and bind them. Speed is measured on the result."""
-        ort = onnxruntime()
         device = "cpu" if self.provider == "cpu" else "cuda"
-        values = {n: ort.OrtValue.ortvalue_from_numpy(np.asarray(a, order="C"), device, 0) for n, a in feeds.items()}
+        values = {name: _ort_value(array, device) for name, array in feeds.items()}
 
         binding = self._session.io_binding()
         for name, value in values.items():
@@ -47,6 +54,14 @@ class Session:
         for output in self.outputs:
             binding.bind_output(output.name, device)
         return BoundSession(self, binding, tuple(values.values()))
+
+
+def _ort_value(array: Array, device: str = "cpu") -> Any:
+    """Copy an array to a device; bfloat16, which ONNX Runtime takes by its bits alone, stays on the CPU."""
+    values, ordered = onnxruntime().OrtValue, np.asarray(array, order="C")
+    if ordered.dtype == ml_dtypes.bfloat16:
+        return values.ortvalue_from_numpy_with_onnx_type(ordered.view(np.uint16), _BFLOAT16)
+    return values.ortvalue_from_numpy(ordered, device, 0)
 
 
 def _run_error(error: Exception) -> SpecError:

@@ -7,6 +7,7 @@ drawing.py     the drawing in it as data
 params.py      declarations of params
 input_key.py   declarations of inputs
 weights_key.py the key `weights`
+huggingface_key.py  the key `huggingface`
 characters.py  characters that no text of a spec may have, raw or escaped
 names.py       which names nodes, inputs, blocks, params and dims may have
 markdown.py    specs and drawings inside of Markdown files

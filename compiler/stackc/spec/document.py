@@ -6,7 +6,7 @@ spans do not take part in equality: two documents are equal if they have the sam
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -21,16 +21,17 @@ NONFINITE = ("nan", "inf", "-inf")
 
 @dataclass(frozen=True, slots=True)
 class DimDecl:
-    """The contract of one dim, both ends included; its values are numbers or expressions over params."""
+    """The contract of one dim; its values are numbers or expressions over params. `below` excludes `maximum`."""
 
     name: str
     minimum: Value | None
     maximum: Value | None
     multiple_of: Value | None
     span: Span = field(compare=False)
+    below: Value | None = None
 
 
-ParamKind = Literal["int", "float", "bool", "text"]
+ParamKind = Literal["int", "float", "bool", "text", "list"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class ParamDecl:
     """A param with its default; a default of null makes it required.
 
     `kind` is None if the type follows from the default alone. If there are `choices`, no other values are allowed.
+    `minimum` and `maximum`, both included, and `below`, which excludes `maximum`, are numbers or expressions over dims
+    and the params before it.
     """
 
     name: str
@@ -45,8 +48,15 @@ class ParamDecl:
     span: Span = field(compare=False)
     kind: ParamKind | None = None
     choices: tuple[str | int | float, ...] = ()
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: Value | None = None
+    maximum: Value | None = None
+    below: Value | None = None
+
+    @property
+    def bounds(self) -> dict[str, Value]:
+        """The written ones of `min`, `max` and `below`; one that is empty is not written."""
+        bounds = {"min": self.minimum, "max": self.maximum, "below": self.below}
+        return {key: value for key, value in bounds.items() if value is not None and value.data is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +162,7 @@ class ReferenceDecl:
 @dataclass(frozen=True, slots=True)
 class WeightsDecl:
     """The weight files of a spec. `names` maps patterns of stackc's parameter names to expressions over the tensors of
-    the files.
+    the files, or to a list of them, of which the first counts whose tensors are there.
 
     `files` are several files together. `ignore` are patterns of tensors of the file that are not used, `nonfinite` of
     those that may hold NaN and Inf. `prefix` begins names that the file may have or lack. `reference` is a file of
@@ -167,10 +177,68 @@ class WeightsDecl:
     prefix: Value | None = None
     reference: ReferenceDecl | None = None
 
+    def alternatives(self) -> Iterator[tuple[str, Entry]]:
+        """Yield the entries of `names`, one for each text of a list."""
+        for key, entry in self.names.items():
+            yield from ((key, Entry(entry.key, text)) for text in entry.value.listed)
+
     @property
     def file(self) -> Value | None:
         """The first file."""
         return self.files[0] if self.files else None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigParam:
+    """Where the value of a param is in the config.json of a Hugging Face model.
+
+    It is the first of `keys` that is there, their nested ones written with dots; with `is_count`, the number of its
+    entries; or the expression `value` over keys; or whether the weights lack a tensor, `lacked`. `default`, such an
+    expression too, or a list, or a mapping with the `count` of a list and `each` of its entries, stands for null and
+    for none of them; `values` maps the words of the config to those of the param.
+    """
+
+    keys: tuple[str, ...]
+    is_count: bool = False
+    value: Value | None = None
+    lacked: str | None = None
+    default: Value | None = None
+    values: Mapping[str, Entry] | None = None
+    span: Span = field(default=Span("", 0), compare=False)  # a frozen value
+
+
+@dataclass(frozen=True, slots=True)
+class HuggingFaceDecl:
+    """The classes of Hugging Face's transformers that a spec implements, and how a config.json sets its params.
+
+    `requires` has the values that keys must have, `ignores` the keys without influence on inference, `defaults` what
+    the config class takes for keys that are absent.
+    """
+
+    model_types: tuple[str, ...]
+    architectures: tuple[str, ...]
+    params: Mapping[str, ConfigParam]
+    requires: Mapping[str, Entry]
+    ignores: tuple[str, ...]
+    defaults: Mapping[str, Entry]
+    span: Span = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainDecl:
+    """How the model is trained. Its drawing has losses beside the model, whose nodes, outputs and inputs it may name.
+
+    `settings` are the other keys as written: the data, the optimizer, the schedule and so on.
+    """
+
+    inputs: Mapping[str, InputDecl]
+    body: Body
+    settings: Mapping[str, Entry]
+    span: Span = field(compare=False)
+
+
+TASKS = ("text", "vision", "speech", "multimodal", "tables", "graphs")
+"""What models are for, as `stackc init --list` groups them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +256,9 @@ class Document:
     span: Span = field(compare=False)
     problems: tuple[Diagnostic, ...] = field(default=(), compare=False)
     description: str | None = None
+    huggingface: HuggingFaceDecl | None = None
+    task: str | None = None
+    train: TrainDecl | None = None
 
     @property
     def file(self) -> str:

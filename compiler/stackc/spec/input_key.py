@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stackc.core.diagnostics import closest, did_you_mean
-from stackc.core.types import INPUT_DTYPES
+from stackc.core.types import FLOATS, INPUT_DTYPES
 from stackc.spec.document import InputDecl
 from stackc.spec.yaml.getters import Getter
 
@@ -24,7 +24,7 @@ def read_input(name: str, getter: Getter) -> InputDecl:
         getter.diagnostics.error("S006", f"the input '{name}' has no shape", getter.span, hint)
 
     _check_bounds(name, dtype, getter)
-    targets = getter.texts("to", "a node, or a list of nodes")
+    targets = getter.texts("to", "a node, or a list of nodes", ids=True)
     minimum, maximum, below = (getter.value(key) for key in ("min", "max", "below"))
     return InputDecl(
         name, dtype, shape or (), targets, below, getter.values("values") or (), getter.span, minimum, maximum
@@ -36,8 +36,11 @@ def _dtype(getter: Getter) -> str:
     if written in INPUT_DTYPES:
         return written
     span, intended = getter.entries["dtype"].value.span, closest(written, INPUT_DTYPES)
+    hint = did_you_mean(written, INPUT_DTYPES)
+    if written in ("float64", "double"):
+        intended, hint = "float32", "write `dtype: float32`: models are calculated in float32, and proven in float64"
     report = getter.diagnostics.repair if intended else getter.diagnostics.error
-    report("S005", f"'{written}' is not a valid dtype of an input", span, did_you_mean(written, INPUT_DTYPES))
+    report("S005", f"'{written}' is not a valid dtype of an input", span, hint)
     return intended or written
 
 
@@ -47,7 +50,7 @@ def _check_bounds(name: str, dtype: str, getter: Getter) -> None:
     spans = {key: getter.entries[key].key for key in keys}
     ordered = [key for key in keys if key in ("min", "max")]
 
-    if "below" in keys and dtype == "float32":
+    if "below" in keys and dtype in FLOATS:
         message = f"{getter.at('below')} limits whole numbers, but '{name}' is {dtype}"
         hint = "write `dtype: int64`, or the largest number it may hold as `max`"
         getter.diagnostics.error("S005", message, spans["below"], hint)

@@ -1,7 +1,8 @@
-"""Read declarations of params: `heads: 12`, `heads: int`, or `heads: {type: int, default: 12, min: 1}`."""
+"""Read declarations of params: `heads: 12`, `heads: int`, `rates: [1, 2]`, `heads: {type: int, default: 12}`."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import get_args
 
@@ -11,13 +12,14 @@ from stackc.spec.yaml.getters import Getter
 from stackc.spec.yaml.tree import Entry, Value
 
 KINDS: tuple[ParamKind, ...] = get_args(ParamKind)
-KEYS = ("type", "default", "choices", "min", "max", "description")
+KEYS = ("type", "default", "choices", "min", "max", "below", "description")
+_BOUNDS = ("min", "max", "below")
 _CHOICES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "text": ((str,), "text"),
     "int": ((int,), "a whole number"),
     "float": ((int, float), "a number"),
 }
-_NOT_FOR = {"bool": ("choices", "min", "max"), "text": ("min", "max")}
+_NOT_FOR = {"bool": ("choices", *_BOUNDS), "text": _BOUNDS, "list": ("choices", *_BOUNDS)}
 
 
 def plain_param(name: str, entry: Entry) -> ParamDecl:
@@ -25,7 +27,7 @@ def plain_param(name: str, entry: Entry) -> ParamDecl:
     for kind in KINDS:
         if entry.value.data == kind:
             return ParamDecl(name, Value(None, entry.value.span), entry.key, kind)
-    return ParamDecl(name, entry.value, entry.key)
+    return ParamDecl(name, entry.value, entry.key, "list" if isinstance(entry.value.data, tuple) else None)
 
 
 def read_param(name: str, getter: Getter) -> ParamDecl:
@@ -35,17 +37,28 @@ def read_param(name: str, getter: Getter) -> ParamDecl:
     """
     getter = getter.only(*KEYS)
     default = getter.value("default") or Value(None, getter.span)
-    if isinstance(default.data, (dict, tuple)):
-        getter.wrong("default", "a number, text, true or false", default)
+    if isinstance(default.data, dict) or not is_list_of_scalars(default):
+        getter.wrong("default", "a number, text, true, false or a list of these", default)
         default = Value(None, default.span)
 
-    minimum, maximum = _number(getter, "min"), _number(getter, "max")
+    bounds = {key: _bound(getter, key) for key in _BOUNDS}
     choices = _choices(getter)
-    kind = _kind(getter) or _inferred_kind(default, choices, minimum, maximum)
+    kind = _kind(getter) or _inferred_kind(default, choices, bounds)
+    if isinstance(default.data, tuple) and kind != "list":
+        getter.wrong("default", f"of the type {kind}", default, "write `type: list`, or a single value")
+        default = Value(None, default.span)
     choices_of_kind = _choices_of_kind(getter, kind, choices)
-    decl = ParamDecl(name, default, getter.span, kind, choices_of_kind, minimum, maximum)
+    minimum, maximum, below = bounds.values()
+    decl = ParamDecl(name, default, getter.span, kind, choices_of_kind, minimum, maximum, below)
     _check_consistency(decl, getter)
     return decl
+
+
+def is_list_of_scalars(value: Value) -> bool:
+    """Return whether a list has numbers, texts and lists of these alone; anything but a list is as well."""
+    if not isinstance(value.data, tuple):
+        return True
+    return all(is_list_of_scalars(item) and not isinstance(item.data, (dict, type(None))) for item in value.data)
 
 
 def _check_consistency(decl: ParamDecl, getter: Getter) -> None:
@@ -57,8 +70,15 @@ def _check_consistency(decl: ParamDecl, getter: Getter) -> None:
     for key in (key for key in _NOT_FOR.get(decl.kind or "", ()) if key in getter.entries):
         getter.diagnostics.error("S005", f"{getter.path} is {decl.kind}, which has no {key}", getter.entries[key].key)
 
-    if decl.minimum is not None and decl.maximum is not None and decl.minimum > decl.maximum:
-        getter.diagnostics.error("S006", f"{getter.path} allows no value: min is above max", getter.span)
+    numbers = {key: value.data for key, value in decl.bounds.items() if isinstance(value.data, (int, float))}
+    if "max" in decl.bounds and "below" in decl.bounds:
+        message = f"{getter.path} has both `max` and `below`"
+        getter.diagnostics.error("S005", message, getter.entries["below"].key, "keep one of the two")
+    elif "min" in numbers and (
+        numbers["min"] > numbers.get("max", math.inf) or numbers["min"] >= numbers.get("below", math.inf)
+    ):
+        end = "above max" if "max" in numbers else "not below `below`"
+        getter.diagnostics.error("S006", f"{getter.path} allows no value: min is {end}", getter.span)
 
 
 def _kind(getter: Getter) -> ParamKind | None:
@@ -74,21 +94,25 @@ def _kind(getter: Getter) -> ParamKind | None:
     return None
 
 
-def _inferred_kind(
-    default: Value, choices: tuple[Value, ...], minimum: float | None, maximum: float | None
-) -> ParamKind | None:
-    """Infer the type of a param with bounds: int if they and the default are whole numbers, else float."""
-    if minimum is None and maximum is None:
+def _inferred_kind(default: Value, choices: tuple[Value, ...], bounds: Mapping[str, Value | None]) -> ParamKind | None:
+    """Infer the type of a list, and of a param with bounds: int if these and the default are whole, else float."""
+    if isinstance(default.data, tuple):
+        return "list"
+    written = [bound.data for bound in bounds.values() if bound is not None]
+    if not written:
         return None
-    numbers = [number for number in (minimum, maximum, default.data) if isinstance(number, (int, float))]
+    numbers = [number for number in (*written, default.data) if isinstance(number, (int, float))]
     return "int" if all(isinstance(number, int) for number in numbers) and not choices else "float"
 
 
-def _number(getter: Getter, key: str) -> float | None:
+def _bound(getter: Getter, key: str) -> Value | None:
+    """Return a bound, a number or an expression; None, reported as S005, for anything else."""
     value = getter.value(key)
-    if value is None or (isinstance(value.data, (int, float)) and not isinstance(value.data, bool)):
-        return value.data if value and isinstance(value.data, (int, float)) else None
-    getter.wrong(key, "a number", value)
+    if value is None or value.data is None:
+        return None
+    if isinstance(value.data, (int, float, str)) and not isinstance(value.data, bool):
+        return value
+    getter.wrong(key, "a number, or an expression over params", value)
     return None
 
 

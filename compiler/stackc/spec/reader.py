@@ -11,6 +11,7 @@ from stackc.core.diagnostics import Collector, Diagnostic, Note, Span, SpecError
 from stackc.spec.document import (
     LANGUAGE_VERSION,
     NONFINITE,
+    TASKS,
     BlockDecl,
     Body,
     DimDecl,
@@ -19,13 +20,15 @@ from stackc.spec.document import (
     OutputDecl,
     ParamDecl,
     PortDecl,
+    TrainDecl,
 )
 from stackc.spec.drawing import Drawing
+from stackc.spec.huggingface_key import read_huggingface
 from stackc.spec.input_key import read_input
 from stackc.spec.mermaid.mermaid_reader import read_drawing
 from stackc.spec.mermaid.mermaid_source import DRAWN
 from stackc.spec.names import as_file_name, check_name, check_symbol, why_no_file_name
-from stackc.spec.params import plain_param, read_param
+from stackc.spec.params import is_list_of_scalars, plain_param, read_param
 from stackc.spec.source import Source, checked_source
 from stackc.spec.weights_key import read_weights
 from stackc.spec.yaml.getters import Getter
@@ -34,6 +37,11 @@ from stackc.spec.yaml.yaml_reader import read_yaml
 
 _DOCUMENT_KEYS = (
     "stackc", "name", "dims", "params", "inputs", "graph", "nodes", "blocks", "outputs", "weights", "description",
+    "task", "huggingface", "train",
+)  # fmt: skip
+TRAIN_SETTINGS = (
+    "data", "optimizer", "schedule", "epochs", "steps", "metrics", "stop", "clip", "accumulate", "precision", "seed",
+    "ema", "freeze", "loss_weights",
 )  # fmt: skip
 _NODE_KEYS = ("op", "merge", "tie", "same_as", "reparam", "source")
 
@@ -141,6 +149,9 @@ class _Reader:
             weights=read_weights(root.inner("weights")) if "weights" in root.entries else None,
             span=root.span,
             description=root.entries["description"].value.written if "description" in root.entries else None,
+            huggingface=read_huggingface(root.inner("huggingface"), params) if "huggingface" in root.entries else None,
+            task=self.task(root),
+            train=self.train(root.inner("train")) if "train" in root.entries else None,
         )
 
         self.check_names(document)
@@ -180,9 +191,18 @@ class _Reader:
             self.diagnostics.error("S008", message, span, hint)
         return name or ""
 
+    def task(self, root: Getter) -> str | None:
+        task = root.text("task")
+        if task is not None and task not in TASKS:
+            span = root.entries["task"].value.span
+            self.diagnostics.error("S005", f"'{task}' is not a task", span, did_you_mean(task, TASKS))
+        return task
+
     def check_names(self, document: Document) -> None:
         """Report S008 for invalid names, and for a name that both a param and a dim have."""
         for key, input in document.inputs.items():
+            check_name(key, "an input", input.span, self.diagnostics)
+        for key, input in document.train.inputs.items() if document.train else ():
             check_name(key, "an input", input.span, self.diagnostics)
         for key, block in document.blocks.items():
             check_name(key, "a block", block.body.span, self.diagnostics)
@@ -195,8 +215,12 @@ class _Reader:
 
     def dim(self, name: str, getter: Getter) -> DimDecl:
         check_symbol(name, "a dim", getter.span, self.diagnostics)
-        getter = getter.only("min", "max", "multiple_of")
-        return DimDecl(name, getter.value("min"), getter.value("max"), getter.value("multiple_of"), getter.span)
+        getter = getter.only("min", "max", "below", "multiple_of")
+        if "max" in getter.entries and "below" in getter.entries:
+            message = f"{getter.path} has both `max` and `below`"
+            self.diagnostics.error("S005", message, getter.entries["below"].key, "keep one of the two")
+        minimum, maximum, multiple_of = (getter.value(key) for key in ("min", "max", "multiple_of"))
+        return DimDecl(name, minimum, maximum, multiple_of, getter.span, getter.value("below"))
 
     def params(self, getter: Getter) -> dict[str, ParamDecl]:
         params, inner = {}, getter.inner("params")
@@ -204,8 +228,10 @@ class _Reader:
             check_symbol(key, "a param", entry.key, self.diagnostics)
             if isinstance(entry.value.data, dict):
                 params[key] = read_param(key, Getter.of(entry.value, inner.at(key), self.diagnostics, entry.key))
-            elif isinstance(entry.value.data, tuple):
-                inner.wrong(key, "a number, text, true or false, or a mapping with its type", entry.value)
+            elif not is_list_of_scalars(entry.value):
+                inner.wrong(
+                    key, "a number, text, true, false, a list of these, or a mapping with its type", entry.value
+                )
             else:
                 params[key] = plain_param(key, entry)
         return params
@@ -215,7 +241,7 @@ class _Reader:
     def graph(self, getter: Getter) -> Drawing:
         """Parse the text under `graph:`; empty after reporting S005 if it is not a text with its lines kept."""
         value = getter.value("graph")
-        owner = "the spec" if not getter.path else f"the block '{getter.path.rpartition('.')[2]}'"
+        owner = f"the block '{getter.path.rpartition('.')[2]}'" if "." in getter.path else getter.path or "the spec"
         if value is None or value.data is None:
             return self.check_not_empty(Drawing(), owner, value.span if value else getter.span)
 
@@ -263,7 +289,7 @@ class _Reader:
             op=getter.value("op"),
             merge=getter.value("merge"),
             tie=getter.inner("tie").entries,
-            same_as=getter.value("same_as"),
+            same_as=same_as.as_id if (same_as := getter.value("same_as")) else None,
             source=_parse_location(getter.text("source")),
             reparam=getter.inner("reparam").entries,
             fields={k: entry for k, entry in getter.entries.items() if k not in _NODE_KEYS},
@@ -275,13 +301,15 @@ class _Reader:
         if value is not None and isinstance(value.data, dict):
             named = [(key, *self._output_source(key, entry.value), entry.key) for key, entry in value.data.items()]
         else:
-            named = [(v.written, v, (), v.span) for v in getter.values("outputs") or ()]
+            named = [(v.written, v.as_id, (), v.span) for v in getter.values("outputs") or ()]
 
         outputs: dict[str, OutputDecl] = {}
         for name, source, nonfinite, span in named:
             if not isinstance(source.data, str):
                 message = f"an output must name a node, but is {source.kind}"
                 hint = "write the id of a node, or the path of a tap: `encoder.3`"
+                if isinstance(source.data, float):
+                    hint = "write a path that looks like a number in quotes, digit for digit: `'22.3'`"
                 self.diagnostics.error("S005", message, source.span, hint)
             elif name in outputs:
                 self.report_duplicate("output", name, span, outputs[name].span)
@@ -298,7 +326,7 @@ class _Reader:
         Reports S004 and S005 for a mapping that is not `{of: NODE, nonfinite: [nan, inf, -inf]}`.
         """
         if not isinstance(written.data, dict):
-            return written, ()
+            return written.as_id, ()
         getter = Getter.of(written, f"outputs.{name}", self.diagnostics).only("of", "nonfinite")
         wanted = f"a list of {', '.join(NONFINITE)}"
         kinds = getter.texts("nonfinite", wanted, "write for example `nonfinite: [-inf]`")
@@ -308,7 +336,8 @@ class _Reader:
                 word = str(kind.data)
                 same_sign = [known for known in NONFINITE if known.startswith("-") == word.startswith("-")]
                 self.diagnostics.error("S005", message, kind.span, did_you_mean(word, same_sign))
-        return getter.value("of") or Value(None, written.span), tuple(str(kind.data) for kind in kinds)
+        of = getter.value("of") or Value(None, written.span)
+        return of.as_id, tuple(str(kind.data) for kind in kinds)
 
     def block(self, name: str, getter: Getter) -> BlockDecl:
         getter = getter.only("params", "inputs", "graph", "nodes", "outputs", "description")
@@ -323,6 +352,15 @@ class _Reader:
                 hint = "it is for the outputs of the model, which are proven: write it there"
                 self.diagnostics.error("S004", message, output.span, hint)
         return BlockDecl(body, self.params(getter), ports)
+
+    def train(self, getter: Getter) -> TrainDecl:
+        getter = getter.only("inputs", "graph", "nodes", *TRAIN_SETTINGS)
+        return TrainDecl(
+            inputs={key: read_input(key, inner) for key, _, inner in getter.inner("inputs").each()},
+            body=self.body("train", getter, self.graph(getter)),
+            settings={key: getter.entries[key] for key in TRAIN_SETTINGS if key in getter.entries},
+            span=getter.span,
+        )
 
     def ports(self, getter: Getter) -> tuple[PortDecl, ...]:
         """Read the inputs of a block, a list of names; `name?` is optional."""

@@ -79,7 +79,7 @@ def is_spec_file(path: Path) -> bool:
     from stackc.spec.markdown import is_spec
 
     syntax: Syntax = "mermaid" if path.suffix in MERMAID_SUFFIXES else "yaml"
-    if path.suffix not in MERMAID_SUFFIXES + YAML_SUFFIXES or not path.is_file():
+    if path.suffix not in MERMAID_SUFFIXES + YAML_SUFFIXES or not os.path.isfile(path):
         return False
     try:
         return is_spec(_read_text(path), syntax)
@@ -114,7 +114,7 @@ def _read_text(path: Path) -> str:
         raise SpecError(Diagnostic("S009", message, span, "a spec is a text file: save it as UTF-8")) from None
 
     except OSError as error:
-        hint = did_you_mean("", _specs_in(path)) or f"an artifact contains {LOCK}" if path.is_dir() else None
+        hint = did_you_mean("", _specs_in(path)) or f"an artifact contains {LOCK}" if os.path.isdir(path) else None
         raise SpecError(Diagnostic("S009", f"{path} cannot be read: {error.strerror}", hint=hint)) from None
 
 

@@ -14,8 +14,10 @@ def read_weights(getter: Getter) -> WeightsDecl:
     getter = getter.only(*KEYS)
     names = getter.inner("map").entries
     for key, entry in names.items():
-        if not isinstance(entry.value.data, str):
-            getter.inner("map").wrong(key, "a name in the file, or an expression over its tensors", entry.value)
+        texts = entry.value.listed
+        if not texts or any(not isinstance(each.data, str) for each in texts):
+            wanted = "a name in the file, an expression over its tensors, or a list of these"
+            getter.inner("map").wrong(key, wanted, entry.value)
 
     files = getter.texts("file", "a path, or a list of paths")
     getter.text("prefix")  # reports another type

@@ -88,10 +88,11 @@ class _Lowering:
         assert not isinstance(node.body, Region)
         inputs = [typed.type_of(operand.value) if operand.value else None for operand in node.operands]
         digest = hashlib.sha256(f"{self.seed}:{path}".encode()).digest()
-        is_custom = isinstance(node.body, CustomModule)
+        component = node.body.for_inputs(*inputs)
+        is_custom = isinstance(component, CustomModule)
         with torch.random.fork_rng(devices=[]), _real_tensors() if is_custom else nullcontext():
             torch.manual_seed(int.from_bytes(digest[:8], "little", signed=True))
-            module = node.body.module(*inputs)
+            module = component.module(*inputs)
 
         register_reparams(module, node.reparams)
         return module

@@ -6,12 +6,15 @@ import ast
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Set
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 CALLED_BY_TORCH = {"forward", "right_inverse", "extra_repr", "reset_parameters"}
-"""Methods that PyTorch calls, so that they are kept although nothing in the class calls them."""
+"""Methods that PyTorch calls, so that they are kept although nothing that is copied calls them."""
+
+_LIBRARY = "stackc.modules."
 
 Definition = ast.ClassDef | ast.FunctionDef | ast.Assign
 Import = tuple[str, str | None, str | None]
@@ -36,15 +39,16 @@ class Support:
 
 
 def support_of(classes: Iterable[Callable[..., Any]]) -> Support:
-    """Return the source of those of the classes that are in stackc.modules, and of what they need."""
-    sources: dict[str, str] = {}
-    imports: dict[str, Import] = {}
-    for make in classes:
-        if make.__module__.startswith("stackc.modules."):
-            library = _parse_module(make.__module__)
-            imports |= library.imports
-            _add(make.__name__, library, sources)
-    return Support(sources, imports)
+    """Return the source of those of the classes that are in stackc.modules, and of what they need.
+
+    A class that was written for a cell (components/scan.py) has its own source.
+    """
+    needed = tuple(classes)
+    called = frozenset(CALLED_BY_TORCH)
+    while not (copied := _copy(needed, called)).called <= called:  # what is called may need, and call, more
+        called |= copied.called
+    imports = {name: origin for name, origin in copied.imports.items() if not origin[0].startswith(_LIBRARY)}
+    return Support(copied.sources, imports)
 
 
 def imports_in(tree: ast.Module) -> dict[str, Import]:
@@ -60,6 +64,7 @@ def imports_in(tree: ast.Module) -> dict[str, Import]:
     return imports
 
 
+@cache
 def _parse_module(module: str) -> ModuleSource:
     text = inspect.getsource(importlib.import_module(module))
     tree = ast.parse(text)
@@ -72,32 +77,51 @@ def _parse_module(module: str) -> ModuleSource:
     return ModuleSource(tuple(text.splitlines()), definitions, imports_in(tree))
 
 
-def _add(name: str, library: ModuleSource, sources: dict[str, str]) -> None:
-    """Add a definition to `sources`, after those that it needs."""
-    if name in sources:
+@dataclass
+class _Copied:
+    """What is copied so far: sources in order, the imports of their files, and the attributes that they name."""
+
+    sources: dict[str, str] = field(default_factory=dict)
+    imports: dict[str, Import] = field(default_factory=dict)
+    called: set[str] = field(default_factory=set)
+
+
+def _copy(classes: Iterable[Callable[..., Any]], called: Set[str]) -> _Copied:
+    """Copy the classes, with those of their methods that have a name in `called`, and what these need."""
+    copied = _Copied()
+    for make in classes:
+        if source := getattr(make, "written_source", None):
+            copied.sources[make.__name__] = source
+        elif make.__module__.startswith(_LIBRARY):
+            _add(make.__name__, _parse_module(make.__module__), called, copied)
+    return copied
+
+
+def _add(name: str, library: ModuleSource, called: Set[str], copied: _Copied) -> None:
+    """Copy a definition, after those that it needs."""
+    if name in copied.sources:
         return
+    copied.imports |= library.imports
     definition = library.definitions[name]
-    unused = _unused_methods(definition) if isinstance(definition, ast.ClassDef) else []
+    unused = _unused_methods(definition, called) if isinstance(definition, ast.ClassDef) else []
     skipped = {id(node) for method in unused for node in ast.walk(method)}
 
-    names = (node for node in ast.walk(definition) if isinstance(node, ast.Name) and id(node) not in skipped)
-    for node in names:
-        if node.id in library.definitions and node.id != name:
-            _add(node.id, library, sources)
-    sources[name] = _source(definition, unused, library.lines)
+    for node in ast.walk(definition):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Attribute):
+            copied.called.add(node.attr)
+        elif isinstance(node, ast.Name) and node.id in library.definitions and node.id != name:
+            _add(node.id, library, called, copied)
+        elif isinstance(node, ast.Name) and library.imports.get(node.id, ("",))[0].startswith(_LIBRARY):
+            _add(node.id, _parse_module(library.imports[node.id][0]), called, copied)
+    copied.sources[name] = _source(definition, unused, library.lines)
 
 
-def _unused_methods(definition: ast.ClassDef) -> list[ast.FunctionDef]:
-    """Return the methods that neither PyTorch calls nor any method that is used."""
-    methods = {method.name: method for method in definition.body if isinstance(method, ast.FunctionDef)}
-    used = {name for name in methods if name in CALLED_BY_TORCH or name.startswith("__")}
-    pending = list(used)
-    while pending:
-        for node in ast.walk(methods[pending.pop()]):
-            if isinstance(node, ast.Attribute) and node.attr in methods.keys() - used:
-                used.add(node.attr)
-                pending.append(node.attr)
-    return [method for name, method in methods.items() if name not in used]
+def _unused_methods(definition: ast.ClassDef, called: Set[str]) -> list[ast.FunctionDef]:
+    """Return the methods that neither Python calls by itself, nor anything that is copied, by their names."""
+    methods = (method for method in definition.body if isinstance(method, ast.FunctionDef))
+    return [method for method in methods if method.name not in called and not method.name.startswith("__")]
 
 
 def _source(definition: Definition, unused: Iterable[ast.FunctionDef], lines: tuple[str, ...]) -> str:

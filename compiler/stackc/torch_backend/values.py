@@ -176,7 +176,8 @@ def called(make: Callable[..., Any]) -> str:
     module, name = make.__module__, make.__qualname__
     if module.startswith("torch.nn.modules."):
         return f"nn.{name}"
-    return name if module.startswith("stackc.modules.") else f"{module}.{name}"
+    is_printed = module.startswith("stackc.modules.") or hasattr(make, "written_source")
+    return name if is_printed else f"{module}.{name}"
 
 
 def literal(value: object) -> str:

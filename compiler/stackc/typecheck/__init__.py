@@ -1,6 +1,8 @@
 """Graph → TypedGraph → Program: the type of every value, costs, value ranges and names of outputs.
 
 infer.py           types and signatures, region by region
+empty_axes.py      axes that may be empty, of components that need an entry
+contract_help.py   what to declare under `dims:` where sizes do not fit
 parameters.py      tied, shared and reparametrized parameters
 flatten.py         the typed graph as a flat program
 cost.py            parameters and FLOPs

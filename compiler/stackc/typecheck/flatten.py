@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from stackc.components.base import Signature
 from stackc.core.diagnostics import Diagnostic, Span, SpecError
 from stackc.ir.model import Node, Region, ValueRef
 from stackc.ir.program import Call, Frame, Program
@@ -27,7 +26,7 @@ def flatten(typed: TypedGraph) -> Program:
 
     calls = walker.calls
     if walker.ties:
-        calls = [replace(call, parameters={k: walker.owner(v) for k, v in call.parameters.items()}) for call in calls]
+        calls = [walker.with_owners(call) for call in calls]
 
     types = dict(inputs) | {v: t for call in calls for v, t in zip(call.outputs, call.signature.outputs, strict=True)}
     outputs = {name: values[ref] for name, ref in typed.root.region.outputs.items()}
@@ -57,7 +56,7 @@ class _Walker:
             if id in typed.bodies:
                 outputs = self.body(typed.bodies[id], node, node_path, node_owner, values)
             else:
-                outputs = self.call(typed.signatures[id], node, node_path, node_owner, values)
+                outputs = self.call(typed, node, node_path, node_owner, values)
             values |= {ValueRef(id, number): value for number, value in enumerate(outputs)}
         return values
 
@@ -71,18 +70,17 @@ class _Walker:
         self.frames.append(Frame(path, name, ports, node.span))
         return [inner[ref] for ref in body.region.outputs.values()]
 
-    def call(
-        self, signature: Signature, node: Node, path: str, owner: str, values: Mapping[ValueRef, str]
-    ) -> list[str]:
+    def call(self, typed: TypedRegion, node: Node, path: str, owner: str, values: Mapping[ValueRef, str]) -> list[str]:
         """Append the call of a component; return its outputs: the first has the name of the path alone."""
         assert not isinstance(node.body, Region)
-        names = node.body.outputs
+        signature, names = typed.signatures[node.id], node.body.outputs
+        types = (typed.type_of(operand.value) if operand.value else None for operand in node.operands)
         outputs = [path, *(f"{path}:{name}" for name in names[1:])][: len(signature.outputs)]
 
         self.calls.append(
             Call(
                 path=path,
-                component=node.body,
+                component=node.body.for_inputs(*types),
                 reparams=node.reparams,
                 inputs=tuple(values[operand.value] if operand.value else None for operand in node.operands),
                 outputs=tuple(outputs),
@@ -94,6 +92,12 @@ class _Walker:
             )
         )
         return outputs
+
+    def with_owners(self, call: Call) -> Call:
+        """Return a call that names the owners of its tied parameters. Raises SpecError as `owner` does."""
+        if self.ties.keys().isdisjoint(call.parameters.values()):
+            return call
+        return replace(call, parameters={name: self.owner(value) for name, value in call.parameters.items()})
 
     def owner(self, name: str) -> str:
         """Return the parameter at the end of a chain of ties. Raises SpecError (T207) if they form a cycle."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import TypeAlias
 
@@ -16,7 +17,9 @@ from stackc.core.suggestions import bounded_suggestions
 from stackc.core.types import INT64, Bounds, Dim, TensorType, product
 from stackc.ir.model import Graph, Node, Region, ValueRef
 from stackc.ir.typed import TypedGraph, TypedRegion
-from stackc.spec.document import Document
+from stackc.spec.document import DimDecl, Document
+from stackc.typecheck.contract_help import declaration
+from stackc.typecheck.empty_axes import EmptyAxis, report_empty_axes
 from stackc.typecheck.parameters import check_same_module, check_ties, with_originals
 
 MOST_COMPONENTS = 100_000
@@ -37,9 +40,10 @@ def infer_types(graph: Graph) -> TypedGraph:
         message = f"the model has {count:,} components, but at most {MOST_COMPONENTS:,} are supported"
         raise SpecError(Diagnostic("S003", message, graph.root.span, "repeat less, or nest fewer blocks"))
 
-    contracts = {name: Note(f"the contract of {name}", decl.span) for name, decl in graph.document.dims.items()}
-    checker = _Checker(Bounds(graph.contract), Collector(), contracts, _misspelt_dims(graph.document))
+    document = graph.document
+    checker = _Checker(Bounds(graph.contract), Collector(), document.dims, _misspelt_dims(document))
     root = checker.region(graph.root, tuple(graph.inputs.values()))
+    report_empty_axes(checker.empty_axes, checker.bounds, document.dims, checker.diagnostics)
     checker.diagnostics.raise_if_any()
     assert root is not None, "the reason why a region has no types is reported"
     return TypedGraph(graph, root)
@@ -52,21 +56,27 @@ Types: TypeAlias = tuple[TensorType, ...]
 class _Checker:
     """Infers types region by region; problems go to `diagnostics`.
 
-    `contracts` and `misspelt` map dims to notes that explain them. `typed` caches regions by input types: None if one
-    does not fit, and then `fallbacks` has the types of its outputs, if they are clear. `signed` caches signatures.
-    `path` lists the nodes around the region being checked, each with its own region, from the root inwards. `reported`
-    has the code and place of each SignatureError.
+    `dims` has the contracts as they are declared, `misspelt` notes about dims that have none. `typed` caches regions by
+    input types: None if one does not fit, and then `fallbacks` has the types of its outputs, if they are clear.
+    `signed` caches signatures. `path` lists the nodes around the region being checked, each with its own region, from
+    the root inwards. `reported` has the code and place of each SignatureError, `empty_axes` what T213 is to report.
     """
 
     bounds: Bounds
     diagnostics: Collector
-    contracts: Mapping[str, Note]
+    dims: Mapping[str, DimDecl]
     misspelt: Mapping[str, Note]
     typed: dict[tuple[int, Types], TypedRegion | None] = field(default_factory=dict)
     fallbacks: dict[tuple[int, Types], Types] = field(default_factory=dict)
     signed: dict[Hashable, Signature] = field(default_factory=dict)
     path: list[tuple[Region, Node]] = field(default_factory=list)
     reported: set[tuple[str, Span]] = field(default_factory=set)
+    empty_axes: list[EmptyAxis] = field(default_factory=list)
+
+    @cached_property
+    def may_be_empty(self) -> bool:
+        """Whether the contract allows an axis without entries."""
+        return any(map(self.bounds.may_be_empty, self.bounds.contract))
 
     # -- regions and nodes
 
@@ -131,6 +141,7 @@ class _Checker:
             self._check_sizes(region, node, self.signed[key])
 
         signature = self.signed[key]
+        self._note_empty_axes(region, node, operands)
         for limit in signature.limits:
             self._check_limit(region, node, limit)
         return signature
@@ -154,19 +165,41 @@ class _Checker:
                 self.diagnostics.error("T212", message, node.entry or node.span, hint, *self._inside())
                 return
 
+    def _note_empty_axes(self, region: Region, node: Node, operands: Sequence[TensorType | None]) -> None:
+        """Note the first axis that may have no entries by the contract, but not by the component."""
+        assert not isinstance(node.body, Region)
+        if not self.may_be_empty:
+            return
+        allowed = node.body.for_inputs(*operands).empty_axes(*operands)
+        for operand, type_, axes in zip(node.operands, operands, allowed, strict=True):
+            for axis, dim in enumerate(type_.shape if type_ else ()):
+                if axis not in axes and self.bounds.least(dim) < 1:
+                    component, place = f"{_title(region, node)} ({node.op})", f"axis {axis} of {operand.port}"
+                    self.empty_axes.append(EmptyAxis(component, place, dim, operand.span, tuple(self._inside())))
+                    return
+
     def _check_limit(self, region: Region, node: Node, limit: Limit) -> None:
         """Report T205 if the dims contract allows a size that a component cannot take."""
         least, largest = self.bounds.least(limit.dim), self.bounds.largest(limit.dim)
         what = f"{_title(region, node)} ({node.op}): {limit.reason}, but {limit.dim}"
-        notes = [self.contracts[name] for name in limit.dim.symbols() if name in self.contracts] + self._inside()
+        declared = [name for name in limit.dim.symbols() if name in self.dims]
+        notes = [Note(f"the contract of {name}", self.dims[name].span) for name in declared] + self._inside()
 
         if least < limit.minimum:
-            hint = _contract_hint(limit.dim, "min", limit.minimum)
+            hint = self._contract_hint(limit.dim, "min", limit.minimum)
             self.diagnostics.error("T205", f"{what} may be {least}", node.span, hint, *notes)
         if limit.maximum is not None and (largest is None or largest > limit.maximum):
             up_to = "may be any size" if largest is None else f"may be {largest}"
-            hint = _contract_hint(limit.dim, "max", limit.maximum)
+            hint = self._contract_hint(limit.dim, "max", limit.maximum)
             self.diagnostics.error("T205", f"{what} {up_to}", node.span, hint, *notes)
+
+    def _contract_hint(self, dim: Dim, key: str, limit: int) -> str:
+        name = str(dim)
+        if name in dim.symbols():
+            return f"declare it in the contract: `dims: {{{declaration(name, self.dims, key, limit)}}}`"
+        if symbols := dim.symbols():
+            return f"narrow {' or '.join(symbols)} under `dims:`"
+        return "give it an input of another size"
 
     # -- reports
 
@@ -240,10 +273,3 @@ def _misspelt_dims(document: Document) -> dict[str, Note]:
 def _title(region: Region, node: Node) -> str:
     """Return the name of a node for messages: sub-models of a stack are only numbers without the stack."""
     return f"'{node.id}' of the {region.name}" if region.kind == "stack" else f"'{node.id}'"
-
-
-def _contract_hint(dim: Dim, end: str, value: int) -> str:
-    name = str(dim)
-    if name in dim.symbols():
-        return f"declare it in the contract: `dims: {{{name}: {{{end}: {value}}}}}`"
-    return f"narrow {' or '.join(dim.symbols())} under `dims:`" if dim.symbols() else "give it an input of another size"

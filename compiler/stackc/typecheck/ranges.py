@@ -6,28 +6,29 @@ are drawn from it: that of its table, 0 and 1 if nothing but masks reads it, els
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from stackc.components.custom.module import CustomModule
-from stackc.components.families.embedding import Embedding
 from stackc.core.diagnostics import Collector, Note, Span
 from stackc.core.plurals import counted
-from stackc.core.types import Dim, TensorType
+from stackc.core.types import LIMITS, Bounds, Dim, DimContract, TensorType
 from stackc.core.value_range import ValueRange
 from stackc.ir.program import Call, Program
 from stackc.resolve.scope import Scope
-from stackc.spec.document import Document, InputDecl
+from stackc.spec.document import DimDecl, Document, InputDecl
 from stackc.spec.expressions.expressions import ParamValue
 from stackc.spec.includes import SpecFiles
-from stackc.typecheck.declared_ranges import LIMITS, declared_range
+from stackc.typecheck.contract_help import fill
+from stackc.typecheck.declared_ranges import declared_range
 
 WIDE = 1000
 """Without a range, whole numbers are drawn from −WIDE to WIDE; with one end only, over as many numbers from there."""
 
 _MOVING = frozenset({
-    "cls_pool", "concat", "flatten", "identity", "pad", "permute", "reshape", "select", "slice", "split", "squeeze",
-    "transpose", "unflatten", "unsqueeze",
+    "cls_pool", "concat", "flatten", "flip", "identity", "pad", "permute", "reshape", "roll", "select", "slice",
+    "split", "squeeze", "take", "transpose", "unflatten", "unsqueeze",
 })  # fmt: skip
 """Components that only move the numbers of their main input."""
 
@@ -39,17 +40,19 @@ def value_ranges(document: Document, names: Mapping[str, ParamValue], program: P
     declaration.
     """
     diagnostics = Collector()
-    dims = {dim: Dim.symbol(dim) for dim in program.contract}
+    dims = {dim: Dim.symbol(dim, limits.multiple_of) for dim, limits in program.contract.items()}
     scope = Scope({**dims, **names}, document.blocks, document.file, SpecFiles.around(document.file), diagnostics)
+    axes = dict.fromkeys(size for type_ in program.inputs.values() for size in type_.shape)
     readers = _readers(program)
 
     ranges = {}
     for name, type_ in program.inputs.items():
         decl, readers_of_input = document.inputs[name], readers.get(name, _Readers())
-        declared = declared_range(name, decl, scope)
+        declared = declared_range(name, decl, scope, axes)
+        _check_below(decl, name, declared, Bounds(program.contract), document.dims, diagnostics)
         if not type_.is_float:
-            _check_table(decl, name, declared, readers_of_input, diagnostics)
-            ranges[name] = _drawn(name, type_, declared, readers_of_input)
+            _check_tables(decl, name, declared, readers_of_input, program.contract, diagnostics)
+            ranges[name] = _drawn(name, type_, declared, readers_of_input, axes)
         elif declared != ValueRange():
             ranges[name] = declared
     diagnostics.raise_if_any()
@@ -66,15 +69,23 @@ def read_by_masks(program: Program) -> frozenset[str]:
 
 @dataclass
 class _Readers:
-    """The components that read the numbers of an input: tables as (entries, span, whether directly), masks, others."""
+    """The components that read the numbers of an input: tables as (entries, span, whether directly), masks, others.
 
-    tables: list[tuple[int, Span, bool]] = field(default_factory=list)
+    A table is whatever the numbers index: the rows of an embedding, or the entries of an axis.
+    """
+
+    tables: list[tuple[Dim, Span, bool]] = field(default_factory=list)
+    ignored: set[int | None] = field(default_factory=set)
     masks: bool = False
     others: bool = False
 
-    def smallest(self, *, direct: bool) -> tuple[int, Span] | None:
-        """Return the smallest table that the input enters: directly, or also moved by other components."""
-        return min(((size, span) for size, span, is_direct in self.tables if is_direct or not direct), default=None)
+    def smallest(self, *, direct: bool) -> tuple[Dim, Span] | None:
+        """Return the smallest table that the input enters: directly, or also moved by other components.
+
+        One whose size is a dim is returned if there is no other.
+        """
+        tables = [(size, span) for size, span, is_direct in self.tables if is_direct or not direct]
+        return min(tables, key=lambda table: math.inf if table[0].constant is None else table[0].constant, default=None)
 
 
 def _readers(program: Program) -> dict[str, _Readers]:
@@ -83,6 +94,7 @@ def _readers(program: Program) -> dict[str, _Readers]:
     readers: dict[str, _Readers] = {name: _Readers() for name in program.inputs}
 
     for call in program.calls:
+        bounds = program.index_bounds(call)
         for port, value in _ports(call):
             names = carried.get(value, frozenset())
             if call.component.op in _MOVING and port != "like":
@@ -91,8 +103,9 @@ def _readers(program: Program) -> dict[str, _Readers]:
                 continue
 
             for name in names:
-                if isinstance(call.component, Embedding):
-                    readers[name].tables.append((call.component.vocab, call.span, value == name))
+                if value in bounds:
+                    readers[name].tables.append((bounds[value], call.span, value == name))
+                    readers[name].ignored.add(call.component.ignore_index)
                 elif port.endswith("mask"):
                     readers[name].masks = True
                 elif isinstance(call.component, CustomModule):
@@ -108,22 +121,81 @@ def _ports(call: Call) -> Iterator[tuple[str, str]]:
             yield ports[min(index, len(ports) - 1)].name, value
 
 
-def _check_table(decl: InputDecl, name: str, declared: ValueRange, readers: _Readers, diagnostics: Collector) -> None:
-    """Report T206 if an input may hold an id that the smallest table it enters directly does not have."""
-    table = readers.smallest(direct=True)
-    if table is None:
-        return
+def _check_below(
+    decl: InputDecl,
+    name: str,
+    declared: ValueRange,
+    bounds: Bounds,
+    dims: Mapping[str, DimDecl],
+    diagnostics: Collector,
+) -> None:
+    """Report T206 if the dim that an input stays below may be 0, which leaves no number to hold."""
+    if declared.size is not None and decl.below is not None and bounds.least(declared.size) < 1:
+        message = f"the input '{name}' may hold no number at all: {declared.size} may be 0"
+        diagnostics.error("T206", message, decl.below.span, fill(declared.size, bounds, dims))
+
+
+def _check_tables(
+    decl: InputDecl,
+    name: str,
+    declared: ValueRange,
+    readers: _Readers,
+    contract: DimContract,
+    diagnostics: Collector,
+) -> None:
+    """Report T206 if an input may hold an id that a table which it enters directly does not have.
+
+    Of tables with a constant number of entries, the smallest counts.
+    """
+    if declared.minimum is not None and declared.minimum in readers.ignored:
+        declared = replace(declared, minimum=0)
+    if (table := readers.smallest(direct=True)) and table[0].constant is not None:
+        _check_table(decl, name, declared, (table[0].constant, table[1]), contract, diagnostics)
+
+    for size, span, is_direct in readers.tables:
+        largest = _largest(declared, contract)
+        if not is_direct or size.constant is not None or largest is None or size == declared.size:
+            continue
+        fewest = size.evaluate({dim: limits.least for dim, limits in contract.items()})
+        if largest >= fewest:
+            message = f"the input '{name}' may hold {_number(largest)}, but it indexes {size} entries, which may be "
+            message += str(fewest)
+            place = next(reversed(decl.bounds().values()), decl).span
+            diagnostics.error("T206", message, place, f"write `below: {size}`", Note("the component", span))
+
+
+def _check_table(
+    decl: InputDecl,
+    name: str,
+    declared: ValueRange,
+    table: tuple[int, Span],
+    contract: DimContract,
+    diagnostics: Collector,
+) -> None:
+    """Report T206 if an input may hold an id that a table with so many entries does not have."""
     size, span = table
-    least = declared.minimum or 0
-    largest = max(least, size - 1 if declared.maximum is None else declared.maximum)
+    least, most = declared.minimum or 0, _largest(declared, contract)
+    largest = max(least, size - 1 if most is None else most)
     if least >= 0 and largest < size:
         return
 
     wrong = largest if largest >= size else least
-    message = f"the input '{name}' may hold {wrong:,}, but the smallest table it enters has "
+    message = f"the input '{name}' may hold {_number(wrong)}, but the smallest table it enters has "
     message += counted(size, "entry", "entries")
     place, fix = _wrong_bound(decl, wrong, size)
     diagnostics.error("T206", message, place, f"{fix}, or make the table larger", Note("the table", span))
+
+
+def _largest(declared: ValueRange, contract: DimContract) -> float | None:
+    """Return the largest number that is declared, infinity for that of a dim without a maximum, None for none."""
+    if declared.size is None:
+        return declared.maximum
+    sizes = {dim: limits.maximum for dim, limits in contract.items() if limits.maximum is not None}
+    return declared.size.evaluate(sizes) - 1 if declared.size.symbols().keys() <= sizes.keys() else math.inf
+
+
+def _number(number: float) -> str:
+    return "any number" if math.isinf(number) else f"{number:,}"
 
 
 def _wrong_bound(decl: InputDecl, wrong: float, size: int) -> tuple[Span, str]:
@@ -140,25 +212,36 @@ def _wrong_bound(decl: InputDecl, wrong: float, size: int) -> tuple[Span, str]:
 # -- what is drawn
 
 
-def _drawn(name: str, type_: TensorType, declared: ValueRange, readers: _Readers) -> ValueRange:
+def _drawn(name: str, type_: TensorType, declared: ValueRange, readers: _Readers, axes: Collection[Dim]) -> ValueRange:
     """Return the range of an input of whole numbers with both ends, and say which of them are assumed."""
-    if declared.choices or (declared.minimum is not None and declared.maximum is not None):
+    if declared.choices or declared.size or (declared.minimum is not None and declared.maximum is not None):
         return declared
     if type_.dtype == "bool":
         return ValueRange(0, 1, (0, 1), ("values",))
     if table := readers.smallest(direct=True):
-        return ValueRange(declared.minimum or 0, table[0] - 1 if declared.maximum is None else declared.maximum)
+        return _ids(declared, table[0], axes)
 
     if declared == ValueRange() and (table := readers.smallest(direct=False)):
-        return ValueRange(
-            0, table[0] - 1, (), ("min", "max"),
-            f"the input '{name}' has no range: drawn from 0 to {table[0] - 1:,}, the entries of the table that it "
-            f"enters; write `below: {table[0]}`",
+        size = table[0]
+        last = f"{size - 1}" if size.constant is None else f"{size.constant - 1:,}"
+        return replace(
+            ValueRange.ids(size), assumed=("min", "max"),
+            assumption=f"the input '{name}' has no range: drawn from 0 to {last}, the entries of the table that it "
+            f"enters; write `below: {size}`",
         )  # fmt: skip
     if declared == ValueRange() and readers.masks and not readers.others:
         text = f"the input '{name}' has no range: 0 and 1 are drawn, since only masks read it; write `values: [0, 1]`"
         return ValueRange(0, 1, (0, 1), ("values",), text)
     return _wide(name, type_, declared)
+
+
+def _ids(declared: ValueRange, entries: Dim, axes: Collection[Dim]) -> ValueRange:
+    """Return the range of ids of a table that an input enters, with the ends that are declared."""
+    if entries.constant is not None or declared.maximum is not None:
+        last = declared.maximum if entries.constant is None else entries.constant - 1
+        return ValueRange(declared.minimum or 0, last if declared.maximum is None else declared.maximum)
+    # who runs the model knows a size only if it is that of an axis
+    return replace(ValueRange.ids(entries), assumed=() if entries in axes else ("min", "max"))
 
 
 def whole_ends(dtype: str, declared: ValueRange) -> tuple[int, int]:

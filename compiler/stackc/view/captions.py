@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from stackc.components.custom.module import CustomModule
+from stackc.components.fields import members_of
 from stackc.components.reparam import Reparam
 from stackc.ir.model import Node, Operand, Region
 from stackc.ir.typed import TypedRegion
@@ -73,10 +74,18 @@ def arrow_between(
     port = "" if operand.port in (node.operands[0].port, typed_source) else operand.port
     if operand.value.output:
         names = list(typed.region.nodes[operand.value.node].body.outputs)
-        port = f"{names[operand.value.output]}:{operand.port}"
-    return PictureArrow(
-        source, target, port, "" if typed_source is not None else type_text(typed.type_of(operand.value))
-    )
+        port = f"{names[operand.value.output]} → {operand.port}"
+    type_ = "" if typed_source is not None else type_text(typed.type_of(operand.value))
+    return PictureArrow(source, target, port, type_, number=_number(node, operand))
+
+
+def _number(node: Node, operand: Operand) -> int:
+    """Return the place of an arrow among those into its port, 0 unless it matters and is spread over several lines."""
+    if isinstance(node.body, Region) or node.body.is_commutative:
+        return 0
+    together = [other for other in node.operands if other.port == operand.port]
+    lines = {(other.span.file, other.span.line) for other in together}
+    return 1 + next(i for i, other in enumerate(together) if other is operand) if len(lines) > 1 else 0
 
 
 def field_text(value: object) -> str:
@@ -85,6 +94,8 @@ def field_text(value: object) -> str:
         return f"{value:g}"
     if isinstance(value, tuple):
         return f"[{', '.join(map(field_text, value))}]"
+    if (members := members_of(value)) is not None:
+        return f"{{{', '.join(f'{name}: {field_text(member)}' for name, member in members.items())}}}"
     return str(value).lower() if isinstance(value, bool) or value is None else str(value)
 
 

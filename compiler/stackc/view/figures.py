@@ -57,5 +57,8 @@ def _term(monomial: Monomial, coefficient: int) -> str:
     """Return one product; a dim with a `multiple_of` is a multiple of a symbol, which the coefficient is divided by."""
     divisor = math.prod(atom.multiple_of for atom in monomial if isinstance(atom, Symbol))
     powers = Counter(atom.name if isinstance(atom, Symbol) else str(atom) for atom in monomial)
-    factors = [name + (str(power).translate(_SUPERSCRIPTS) if power > 1 else "") for name, power in powers.items()]
+    named = {name: f"({name})" if "//" in name else name for name in powers}  # ((h + 1)//2)·w is not (h + 1)//2·w
+    factors = [
+        named[name] + (str(power).translate(_SUPERSCRIPTS) if power > 1 else "") for name, power in powers.items()
+    ]
     return "·".join([scaled(coefficient / divisor), *factors])

@@ -48,6 +48,9 @@ Part: TypeAlias = Box | Cluster
 class PictureArrow:
     """An arrow between two boxes; `port` is set unless it is the first, `type` unless the source shows it.
 
+    `number` is its place among the arrows into one port, from 1, where their order matters and the drawing has them on
+    several lines, else 0.
+
     An arrow goes `around` if its value also reaches the target through other boxes, as with a residual connection. The
     type is then shown on the arrow into those boxes.
     """
@@ -57,6 +60,7 @@ class PictureArrow:
     port: str = ""
     type: str = ""
     around: bool = False
+    number: int = 0
 
     @property
     def label(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING
 
 from stackc.view.palette import colour_of, frame_of
-from stackc.view.picture import Box, Part, Picture, heading, walk
+from stackc.view.picture import Box, Part, Picture, PictureArrow, heading, walk
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -20,9 +20,9 @@ def tree_of(picture: Picture) -> Tree:
 
     tree = Tree(Text.assemble((picture.title, "bold"), (f"  {picture.subtitle}", "dim")), guide_style="dim")
 
-    entering: dict[str, list[str]] = {}
+    entering: dict[str, list[PictureArrow]] = {}
     for arrow in picture.arrows:
-        entering.setdefault(arrow.target, []).append(arrow.source + (f" as {arrow.port}" if arrow.port else ""))
+        entering.setdefault(arrow.target, []).append(arrow)
     titles = {part.id: heading(part).replace("\n", " ") for part in walk(picture.parts)}
     types = {arrow.source: arrow.type for arrow in reversed(picture.arrows) if arrow.type}
     _add_parts(tree, picture.parts, entering, types, titles)
@@ -32,15 +32,16 @@ def tree_of(picture: Picture) -> Tree:
 def _add_parts(
     tree: Tree,
     parts: tuple[Part, ...],
-    entering: Mapping[str, list[str]],
+    entering: Mapping[str, list[PictureArrow]],
     types: Mapping[str, str],
     titles: Mapping[str, str],
 ) -> None:
-    """Add a line for each part. `entering` has the sources of each box, `types` the type of its value."""
+    """Add a line for each part. `entering` has the arrows into each box, `types` the type of its value."""
     above = ""  # the box of the line above
     for part in parts:
-        sources = entering.get(part.id, [])
-        names = [_relative_name(source, part.id, titles) for source in sources] if sources != [above] else []
+        arrows = entering.get(part.id, [])
+        follows = len(arrows) == 1 and arrows[0].source == above and not arrows[0].port
+        names = [] if follows else [_source_name(arrow, titles) for arrow in arrows]
         branch = tree.add(_line(part, titles[part.id], types.get(part.id, ""), names))
 
         if isinstance(part, Box):
@@ -63,23 +64,28 @@ def _line(part: Part, title: str, type_: str, sources: list[str]) -> Text:
     return line
 
 
-def _relative_name(source: str, target: str, ids: Container[str]) -> str:
+def _source_name(arrow: PictureArrow, ids: Container[str]) -> str:
+    """Return where an arrow comes from, after its number if it has one, and the port that it enters."""
+    name = _relative_name(arrow.source, arrow.target, ids)
+    name = f"{arrow.number}: {name}" if arrow.number else name
+    return f"{name} as {arrow.port}" if arrow.port else name
+
+
+def _relative_name(path: str, target: str, ids: Container[str]) -> str:
     """Return the name of a source as seen from the target: its path relative to the target's scope, or a name.
 
     A name refers to the nearest box with that name, from the inside out; a box farther out is shown with its path, or
     as `outer NAME`.
     """
-    path, _, port = source.partition(" as ")
     scope = "" if target.startswith("output ") else _scope(target)
 
     if path.startswith(scope):
-        short = path.removeprefix(scope)
-    else:
-        name = path.removeprefix(_scope(path))
-        while scope and f"{scope}{name}" not in ids:
-            scope = _scope(scope.removesuffix("."))
-        short = name if f"{scope}{name}" == path else path if "." in path else f"outer {name}"
-    return f"{short} as {port}" if port else short
+        return path.removeprefix(scope)
+
+    name = path.removeprefix(_scope(path))
+    while scope and f"{scope}{name}" not in ids:
+        scope = _scope(scope.removesuffix("."))
+    return name if f"{scope}{name}" == path else path if "." in path else f"outer {name}"
 
 
 def _scope(path: str) -> str:

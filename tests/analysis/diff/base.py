@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stackc.analysis.diff.comparison import Difference
 from stackc.frontend import check_source
 from stackc.ir.typed import TypedGraph
 from stackc.spec.source import Source
@@ -40,3 +41,8 @@ def edited(*edits: tuple[str, str]) -> TypedGraph:
         assert old in text
         text = text.replace(old, new)
     return typed(text)
+
+
+def growth(difference: Difference) -> int:
+    """Return the parameters that the whole model gains."""
+    return difference.after.cost.parameters - difference.before.cost.parameters

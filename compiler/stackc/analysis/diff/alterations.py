@@ -12,7 +12,7 @@ from typing import TypeAlias
 from stackc.analysis.diff.changes import describe_change
 from stackc.analysis.diff.matching import Match, is_merge, is_stack
 from stackc.components.base import Component
-from stackc.components.families.merge import SIDE_BY_SIDE
+from stackc.components.families.merge import MERGES, SIDE_BY_SIDE
 from stackc.core.diagnostics import Span
 from stackc.core.plurals import counted
 from stackc.ir.model import Node, Region, ValueRef
@@ -112,20 +112,49 @@ def _merge_changes(before: Region, old: Node, after: Region, new: Node) -> list[
     """Return what differs in how the members of a stack are joined, or the arrows into a port."""
     details: list[str] = []
     if isinstance(old.body, Region) and isinstance(new.body, Region) and is_stack(old.body) and is_stack(new.body):
-        modes = [next(iter(merges_inside(body)), None) for body in (old.body, new.body)]
-        details += _merge_change("mode", modes[0], modes[1], "series")
+        details += _stack_changes(old.body, new.body)
 
     left, right = merges_into(before, old), merges_into(after, new)
     for port in dict.fromkeys([*left, *right]):
         is_first = port in (old.operands[0].port, new.operands[0].port)
-        details += _merge_change("merge" if is_first else f"merge of {port}", left.get(port), right.get(port), "none")
+        key = "merge" if is_first else f"merge of {port}"
+        details += _merge_change(key, left.get(port), right.get(port))
     return details
 
 
-def _merge_change(key: str, old: Node | None, new: Node | None, absent: str) -> list[str]:
-    """Compare two merges by the word and the fields that a spec uses; `absent` is the word for no merge."""
-    words = {op: name for name, op in SIDE_BY_SIDE.items()}
-    details = describe_change(key, *(words[node.op] if node else absent for node in (old, new)))
+_MERGE_WORDS = {op: word for word, op in MERGES.items()}
+
+
+def _stack_changes(before: Region, after: Region) -> list[str]:
+    """Compare the fields by which two stacks join their members; what one mode alone has goes with its mode."""
+    both = _stack_fields(before), _stack_fields(after)
+    compared = {"mode", "collect", "top_k"} | (both[0].keys() & both[1].keys())
+    left, right = ({name: text for name, text in fields.items() if name in compared} for fields in both)
+    return _dict_changes("", left, right)
+
+
+def _stack_fields(region: Region) -> dict[str, str]:
+    """Return the fields of a stack that ask for nodes beside its members, as a spec writes them."""
+    fields = {"mode": "series"}
+    for node in merges_inside(region):
+        assert isinstance(node.body, Component), "no block or stack is inserted"
+        values = {name: field_text(value) for name, value in node.body.values().items()}
+        if node.id == "chosen":
+            fields["top_k"] = values["k"]
+        elif node.id == "gate":
+            fields["gate_bias"] = values["bias"]
+        elif node.id == "collect":
+            fields |= values | {"collect": _MERGE_WORDS[node.op]}
+        else:
+            mode = node.id if node.id in SIDE_BY_SIDE else "dense"
+            fields |= {"gate_bias" if name == "bias" else name: value for name, value in values.items()}
+            fields["mode"] = mode
+    return fields
+
+
+def _merge_change(key: str, old: Node | None, new: Node | None) -> list[str]:
+    """Compare two merges by the words and the fields that a spec uses."""
+    details = describe_change(key, *(_MERGE_WORDS[node.op] if node else None for node in (old, new)))
     if old and new and isinstance(old.body, Component) and isinstance(new.body, Component):
         details += [f"{key}: {change}" for change in _field_changes(old.body, new.body)]
     return details
@@ -140,7 +169,12 @@ def merges_into(region: Region, node: Node) -> dict[str, Node]:
         for operand in node.operands
         if operand.value and operand.value.node in region.nodes
     }
-    return {port: region.nodes[id] for port, id in sources.items() if is_merge(region, id)}
+    return {port: region.nodes[id] for port, id in sources.items() if is_merge(region, id) and not _is_cast(region, id)}
+
+
+def _is_cast(region: Region, id: str) -> bool:
+    """Return whether a node is the cast of an input of half precision that was inserted rather than drawn."""
+    return id in region.nodes and region.nodes[id].op == "cast" and is_merge(region, id)
 
 
 def merges_inside(region: Region) -> list[Node]:
@@ -150,17 +184,24 @@ def merges_inside(region: Region) -> list[Node]:
 
 def _shape_changes(before: TypedRegion, old: Node, after: TypedRegion, new: Node) -> list[str]:
     """Return the first parameter whose type changed, and how many more changed: weights that no longer fit."""
-    if old.id not in before.signatures or new.id not in after.signatures:
-        return []
-
-    left, right = before.signatures[old.id].parameters, after.signatures[new.id].parameters
-    changes = [
-        line for name in left if name in right for line in describe_change(name, str(left[name]), str(right[name]))
-    ]
+    left, right = _parameter_types(before, old), _parameter_types(after, new)
+    changes = [line for name in left if name in right for line in describe_change(name, left[name], right[name])]
     if len(changes) < 2:
         return changes
     count = len(changes) - 1
     return [changes[0], f"{counted(count, 'more parameter')} changed shape"]
+
+
+def _parameter_types(typed: TypedRegion, node: Node) -> dict[str, str]:
+    """Return the types of the parameters of a component; of a stack those of what was inserted into it."""
+    if node.id in typed.signatures:
+        return {name: str(type_) for name, type_ in typed.signatures[node.id].parameters.items()}
+    body = typed.bodies[node.id]
+    return {
+        f"{merge.id}.{name}": str(type_)
+        for merge in merges_inside(body.region)
+        for name, type_ in body.signatures[merge.id].parameters.items()
+    }
 
 
 # -- the values that enter a node
@@ -192,7 +233,12 @@ def _origins_at(region: Region, node: Node, port: str) -> list[Origin]:
 
 
 def origins(region: Region, refs: Sequence[ValueRef]) -> list[Origin]:
-    """Return where values of a region come from; outputs by name, since their numbers shift with added outputs."""
+    """Return where values of a region come from; outputs by name, since their numbers shift with added outputs.
+
+    An input of half precision is read through a cast that was inserted: it is where the value comes from.
+    """
+    inputs = {node.id: node.operands[0].value for node in region.nodes.values() if _is_cast(region, node.id)}
+    refs = [inputs.get(ref.node) or ref for ref in refs]
     return [(ref.node, list(region.nodes[ref.node].body.outputs)[ref.output] if ref.output else "") for ref in refs]
 
 

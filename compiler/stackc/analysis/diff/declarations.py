@@ -13,6 +13,8 @@ from stackc.ir.typed import TypedGraph
 from stackc.spec.document import InputDecl, WeightsDecl
 from stackc.spec.expressions.expressions import ParamValue, evaluate
 from stackc.spec.yaml.tree import Value
+from stackc.typecheck.flatten import flatten
+from stackc.weights.resolved_map import resolved_map
 
 
 def declaration_changes(before: TypedGraph, after: TypedGraph, match: Match) -> Iterator[Change]:
@@ -121,7 +123,9 @@ def _with_both_ends(declared: Mapping[str, str]) -> dict[str, str]:
 
 
 def _number(value: Value, names: Mapping[str, ParamValue]) -> str:
-    return str(evaluate(value.data, names, value.span) if isinstance(value.data, str) else value.data)
+    """Return the number of an end or a value; `1` for 1.0, which is no other number."""
+    number = evaluate(value.data, names, value.span) if isinstance(value.data, str) else value.data
+    return str(int(number) if isinstance(number, float) and number.is_integer() else number)
 
 
 def _outputs(before: TypedGraph, after: TypedGraph, match: Match) -> Iterator[Change]:
@@ -192,7 +196,8 @@ def _output_spans(typed: TypedGraph) -> dict[str, Span]:
 def _weights(before: TypedGraph, after: TypedGraph) -> Iterator[Change]:
     """Compare the file of the weights and the names that the parameters have there."""
     old, new = before.graph.document.weights, after.graph.document.weights
-    left, right = (_weight_entries(decl, with_file=not _with_a_lock(before, after)) for decl in (old, new))
+    with_a_lock = _with_a_lock(before, after)
+    left, right = (_weight_entries(graph, is_resolved=with_a_lock) for graph in (before, after))
     details = tuple(
         change
         for key in dict.fromkeys([*left, *right])
@@ -205,12 +210,25 @@ def _weights(before: TypedGraph, after: TypedGraph) -> Iterator[Change]:
         yield Change(kind, *paths, "weights", details, at=at)  # type: ignore[arg-type]  # one of the three
 
 
-def _weight_entries(decl: WeightsDecl | None, *, with_file: bool) -> dict[str, str]:
-    """Return what a `weights:` section declares, by key, with an entry for each name of its map."""
+def _weight_entries(typed: TypedGraph, *, is_resolved: bool) -> dict[str, str]:
+    """Return what a `weights:` section declares, by key, with an entry for each name of its map.
+
+    If it `is_resolved` it is as a lock has it: without files, and with the map as this model needs it.
+    """
+    decl = typed.graph.document.weights
     if decl is None:
         return {}
-    entries = {"file": ", ".join(file.written for file in decl.files)} if decl.files and with_file else {}
-    entries |= {"reference": decl.reference.file.written} if decl.reference and with_file else {}
+    entries = {"file": ", ".join(file.written for file in decl.files)} if decl.files and not is_resolved else {}
+    entries |= {"reference": decl.reference.file.written} if decl.reference and not is_resolved else {}
     entries |= {"prefix": decl.prefix.written} if decl.prefix else {}
-    entries |= {f"map of {name}": entry.value.written for name, entry in decl.names.items()}
+    texts = resolved_map(decl, flatten(typed), typed.graph.params) if is_resolved else _written_map(decl)
+    entries |= {f"map of {key}": ", ".join(alternatives) for key, alternatives in texts.items()}
     return entries | ({"ignore": ", ".join(value.written for value in decl.ignore)} if decl.ignore else {})
+
+
+def _written_map(decl: WeightsDecl) -> dict[str, tuple[str, ...]]:
+    """Return the texts of each entry of a map, as the spec writes them."""
+    texts: dict[str, tuple[str, ...]] = {}
+    for key, entry in decl.alternatives():
+        texts[key] = (*texts.get(key, ()), str(entry.value.data))
+    return texts

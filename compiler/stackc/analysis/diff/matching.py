@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -69,10 +70,21 @@ def is_stack(region: Region) -> bool:
 
 
 def is_merge(region: Region, id: str) -> bool:
-    """Return whether a node was inserted for `mode: sum` or `merge: sum` rather than drawn; also in a lock."""
+    """Return whether a node was inserted for a field, as `mode: sum` or `merge: sum`, not drawn; also in a lock."""
     node = region.nodes[id]
-    locked = node.span.column == 0 and node.op in MERGES.values() and id.rstrip("_").endswith("_merge")
-    return node.implied or locked or (is_stack(region) and id in SIDE_BY_SIDE)
+    ending = id.rstrip("_").rpartition("_")[2]
+    ops = {"merge": MERGES.values(), "float32": ("cast",)}.get(ending, ())  # `float32` casts an input of half precision
+    locked = node.span.column == 0 and node.op in ops
+    return node.implied or locked or (is_stack(region) and node.op in _INSERTED.get(re.sub(r"_\d+$", "", id), ()))
+
+
+_INSERTED = {mode: {op} for mode, op in SIDE_BY_SIDE.items()} | {
+    "gated": {"gated_sum", "routed_sum"},
+    "gate": {"linear"},
+    "chosen": {"top_k_mask"},
+    "collect": {*MERGES.values()},
+}
+"""What stands in a stack beside its members and norms, by id without number, with its ops; `concat_1` is dense."""
 
 
 def match_nodes(before: TypedRegion, after: TypedRegion, digests: Digests) -> Match:

@@ -35,8 +35,9 @@ def _arithmetic(operation: Operation) -> Operation:
     """Restrict `operation` to numbers and dims, and bound its result: text times a billion would fill the memory."""
 
     def run(a: object, b: object) -> Number:
-        if not isinstance(a, (int, float, Dim)) or not isinstance(b, (int, float, Dim)):
-            raise ValueError("text cannot be used in arithmetic")
+        for operand in (a, b):
+            if not isinstance(operand, (int, float, Dim)):
+                raise ValueError(_unusable(operand))
         if {Dim, float} <= {type(a), type(b)}:
             raise ValueError("a dim can be combined only with whole numbers")
 
@@ -100,9 +101,40 @@ def _numbers(*values: object) -> list[int | float]:
         if isinstance(value, Dim) and number is None:
             raise ValueError(f"the size of {value} is known only at run time")
         if not isinstance(number, (int, float)):
-            raise ValueError("text cannot be used in arithmetic")
+            raise ValueError(_unusable(number))
         numbers.append(number)
     return numbers
+
+
+def _unusable(operand: object) -> str:
+    if isinstance(operand, tuple):
+        return "a list cannot be used in arithmetic: write one of its entries, as in `rates[0]`"
+    return "text cannot be used in arithmetic"
+
+
+def truth_of(condition: object) -> bool:
+    """Return whether the condition of `a if b else c` holds. Raises ValueError for text, a list, and an open dim."""
+    (number,) = _numbers(condition)
+    return bool(number)
+
+
+def entry_of(values: object, index: object) -> Any:
+    """Return an entry of a list, counted from 0, or from the end if negative. Raises ValueError if there is none."""
+    if not isinstance(values, tuple):
+        raise ValueError("only a list has entries")
+    (number,) = _numbers(index)
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise ValueError(f"the entries of a list are numbered, and {number} is no whole number")
+    if not -len(values) <= number < len(values):
+        count = "1 entry" if len(values) == 1 else f"{len(values)} entries"
+        raise ValueError(f"the list has {count}, numbered from 0, and none is number {number}")
+    return values[number]
+
+
+def _length(values: object) -> int:
+    if not isinstance(values, tuple):
+        raise ValueError("only a list has a length")
+    return len(values)
 
 
 _minus, _plus = _arithmetic(operator.sub), _arithmetic(operator.add)
@@ -120,4 +152,5 @@ FUNCTIONS: dict[str, Callable[..., object]] = {
     "max": _extreme(max),
     "ceil": _round(math.ceil),
     "floor": _round(math.floor),
+    "len": _length,
 }

@@ -1,39 +1,45 @@
-"""Evaluate bare expressions over params and dims, and `${…}` in text: arithmetic and comparison, nothing else."""
+"""Evaluate bare expressions over params and dims, and `${…}` in text: arithmetic, comparison, entries of lists."""
 
 from __future__ import annotations
 
 import ast
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
 import simpleeval
 
 from stackc.core.diagnostics import Diagnostic, Span, SpecError, did_you_mean
+from stackc.core.entering_size import FUNCTIONS as ENTERING
+from stackc.core.entering_size import EnteringSize
 from stackc.core.types import Dim
-from stackc.spec.expressions.arithmetic import FUNCTIONS, OPERATORS, Number, is_bounded
+from stackc.spec.expressions.arithmetic import FUNCTIONS, OPERATORS, Number, entry_of, is_bounded, truth_of
 
-ParamValue: TypeAlias = Number | str | None
+ParamValue: TypeAlias = "Number | str | tuple[ParamValue, ...] | None"
 Scope = Mapping[str, ParamValue]
 
 OPEN = "…"
 """The placeholder for a value in a spec that `stackc init` wrote for the user to fill in."""
 
 MAX_LENGTH = 400
-_LANGUAGE = "use + - * / // % **, comparison, and or not, min, max, ceil and floor, over params and dims"
+_LANGUAGE = (
+    "use + - * / // % **, comparison, and or not, `a if b else c`, `list[i]`, min, max, ceil, floor and len, "
+    "over params and dims"
+)
 _CONSTANTS = {"true": True, "false": False}
 _ALLOWED = (
     *OPERATORS, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.And, ast.Or, ast.Compare, ast.Call, ast.Name, ast.Load,
-    ast.Constant,
+    ast.Constant, ast.IfExp, ast.Subscript,
 )  # fmt: skip
 
 
-def evaluate(text: str, scope: Scope, span: Span) -> ParamValue:
+def evaluate(text: str, scope: Scope, span: Span, ports: Collection[str] = ()) -> ParamValue:
     """Evaluate a bare expression at `span` with the params and dims in `scope`.
 
-    Raises SpecError X001 (not an expression), X002 (unknown name) or X003 (no value).
+    In a field of a component with these `ports`, `channels(x)` is the size of what enters x, as a symbol. Raises
+    SpecError X001 (not an expression), X002 (unknown name) or X003 (no value).
     """
     text = text.strip()
     if text in scope:
@@ -45,6 +51,9 @@ def evaluate(text: str, scope: Scope, span: Span) -> ParamValue:
     try:
         names = partial(_value_of, scope)
         evaluator = simpleeval.SimpleEval(operators=OPERATORS, functions=FUNCTIONS, names=names)
+        evaluator.nodes[ast.IfExp] = partial(_chosen, evaluator)
+        evaluator.nodes[ast.Subscript] = partial(_entry, evaluator)
+        evaluator.nodes[ast.Call] = partial(_called, evaluator, evaluator.nodes[ast.Call], ports)
         value = evaluator.eval(text, _parse(text))
 
     except simpleeval.NameNotDefined as error:
@@ -63,7 +72,7 @@ def evaluate(text: str, scope: Scope, span: Span) -> ParamValue:
     except (ArithmeticError, ValueError, TypeError) as error:
         raise SpecError(Diagnostic("X003", f"'{text}' has no value: {_why_no_value(error)}", span)) from None
 
-    if not isinstance(value, (int, float, Dim)) or not is_bounded(value):
+    if not isinstance(value, (int, float, str, tuple, Dim)) or not is_bounded(value):
         raise SpecError(Diagnostic("X003", f"the value of '{text}' is not a number, or is out of bounds", span))
     return value
 
@@ -74,6 +83,36 @@ def _value_of(scope: Scope, name: ast.Name) -> ParamValue:
     if name.id in _CONSTANTS:
         return _CONSTANTS[name.id]
     raise simpleeval.NameNotDefined(name.id, "")
+
+
+def _chosen(evaluator: simpleeval.SimpleEval, node: ast.IfExp) -> ParamValue:
+    """Return the value of `a if b else c`; the other one is not evaluated. Raises ValueError unless b is known."""
+    chosen = node.body if truth_of(evaluator._eval(node.test)) else node.orelse
+    return cast(ParamValue, evaluator._eval(chosen))
+
+
+def _entry(evaluator: simpleeval.SimpleEval, node: ast.Subscript) -> ParamValue:
+    """Return the value of `rates[index]`. Raises ValueError if there is no such entry."""
+    return cast(ParamValue, entry_of(evaluator._eval(node.value), evaluator._eval(node.slice)))
+
+
+def _called(
+    evaluator: simpleeval.SimpleEval, call: Callable[[ast.Call], Any], ports: Collection[str], node: ast.Call
+) -> Any:
+    """Return the value of a call; `channels(x)` names a port, and is a symbol for the size of what enters it."""
+    function = node.func.id if isinstance(node.func, ast.Name) else ""
+    if function not in ENTERING:
+        return call(node)
+
+    axes = [evaluator._eval(axis) for axis in node.args[1:]]
+    port = node.args[0].id if node.args and isinstance(node.args[0], ast.Name) else None
+    if port is None or len(axes) != (function == "size") or not all(type(axis) is int for axis in axes):
+        raise ValueError("write for example `channels(x)`, `features(x)` or `size(x, 2)`, where x is a port")
+    if not ports:
+        raise ValueError(f"{function} is the size of what enters a component, which fields of components alone know")
+    if port not in ports:
+        raise ValueError(f"'{port}' is not a port of it: {', '.join(ports)}")
+    return Dim.symbol(EnteringSize.of(function, port, *axes).text)
 
 
 def _why_no_value(error: Exception) -> str:
@@ -87,7 +126,7 @@ class _UnsupportedSyntaxError(SyntaxError):
 
 
 def _parse(text: str) -> ast.expr:
-    """Return the syntax tree. Raises SyntaxError for anything else than arithmetic and comparison."""
+    """Return the syntax tree. Raises SyntaxError for anything else than the syntax of expressions."""
     if not text or len(text) > MAX_LENGTH:
         raise _UnsupportedSyntaxError(f"it has more than {MAX_LENGTH} characters" if text else "it is empty")
     if "\0" in text:
@@ -114,15 +153,23 @@ def _why_invalid(error: BaseException) -> str:
 _INTERPOLATED = re.compile(r"\$\{([^{}]*)\}")
 
 
-def interpolate(text: str, scope: Scope, span: Span) -> ParamValue:
+def interpolate(text: str, scope: Scope, span: Span, ports: Collection[str] = ()) -> ParamValue:
     """Replace every `${expression}` in a text. A text that is a single `${…}` gives the value with its type."""
 
     def value(match: re.Match[str]) -> ParamValue:
-        return evaluate(match[1], scope, span_of_part(span, text, *match.span(1)))
+        return evaluate(match[1], scope, span_of_part(span, text, *match.span(1)), ports)
+
+    def part(match: re.Match[str]) -> str:
+        inserted = value(match)
+        if isinstance(inserted, tuple):
+            part_span = span_of_part(span, text, *match.span(1))
+            hint = f"write one of its entries: `{match[1]}[0]`"
+            raise SpecError(Diagnostic("X003", f"'{match[1]}' is a list, which no text can hold", part_span, hint))
+        return str(inserted)
 
     if whole := _INTERPOLATED.fullmatch(text):
         return value(whole)
-    return _INTERPOLATED.sub(lambda match: str(value(match)), text)
+    return _INTERPOLATED.sub(part, text)
 
 
 def _span_of_word(span: Span, text: str, word: str) -> Span:

@@ -80,12 +80,12 @@ class Getter:
         value = self.value(key)
         if value is None or value.data is None:
             return None
-        return value.data if isinstance(value.data, tuple) else (value,)
+        return value.listed
 
-    def texts(self, key: str, wanted: str, hint: str | None = None) -> tuple[Value, ...]:
-        """Return the texts of a list, reporting and leaving out other values."""
+    def texts(self, key: str, wanted: str, hint: str | None = None, *, ids: bool = False) -> tuple[Value, ...]:
+        """Return the texts of a list, reporting and leaving out other values; `ids` may be whole numbers."""
         texts = []
-        for value in self.values(key) or ():
+        for value in (each.as_id if ids else each for each in self.values(key) or ()):
             if isinstance(value.data, str):
                 texts.append(value)
             else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from stackc.core.diagnostics import Span
@@ -43,6 +43,17 @@ class Value:
         elif isinstance(self.data, tuple):
             for item in self.data:
                 yield from item.texts()
+
+    @property
+    def listed(self) -> tuple[Value, ...]:
+        """Its entries if it is a list; any other value counts as a list of one."""
+        return self.data if isinstance(self.data, tuple) else (self,)
+
+    @property
+    def as_id(self) -> Value:
+        """A whole number as text, since nodes may be numbered: 22 is the id '22'. Any other value is unchanged."""
+        is_number = isinstance(self.data, int) and not isinstance(self.data, bool)
+        return replace(self, data=str(self.data)) if is_number else self
 
     @property
     def written(self) -> str:
