@@ -53,7 +53,7 @@ def test_a_provider_that_does_not_open_has_a_fix(monkeypatch: pytest.MonkeyPatch
     by_subject = rows()
     assert by_subject["provider cuda"] == DiagnosisRow("provider cuda", "failed", missing.message, "pip install it")
     assert by_subject["library libcurand.so.10"] == DiagnosisRow(
-        "library libcurand.so.10", "missing", "cannot open", "pip install 'onnxruntime-gpu[cuda,cudnn]'"
+        "library libcurand.so.10", "missing", "cannot open", "pip install 'stackc[cuda]'"
     )
 
 

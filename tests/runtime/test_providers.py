@@ -80,7 +80,7 @@ def without(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
     monkeypatch.setattr(providers, "needed_libraries", lambda path: ("libc.so.6", *missing))
 
 
-CUDA, TENSORRT = "'onnxruntime-gpu[cuda,cudnn]'", "'tensorrt-cu13==10.*'"
+CUDA, TENSORRT = "'stackc[cuda]'", "'tensorrt-cu13==10.*'"
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def _onnxruntime() -> DiagnosisRow:
     description = f"{build.package} {build.version}, {f'CUDA {build.cuda}' if build.cuda else 'without CUDA'}"
     if _version("onnxruntime") and _version("onnxruntime-gpu"):
         detail = f"{description}; both packages are installed, and one hides the other"
-        fix = "pip uninstall onnxruntime onnxruntime-gpu; pip install 'onnxruntime-gpu[cuda,cudnn]'"
+        fix = "pip uninstall onnxruntime onnxruntime-gpu; pip install 'stackc[cuda]'"
         return DiagnosisRow("onnxruntime", "failed", detail, fix)
     return DiagnosisRow("onnxruntime", "ok", f"{description}: {', '.join(build.providers)}")
 

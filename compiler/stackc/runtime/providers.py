@@ -200,9 +200,9 @@ def _libraries_missing(provider: Provider, missing: tuple[str, ...]) -> Diagnost
 
 
 def packages(missing: tuple[str, ...]) -> str:
-    """Return the pip packages with the libraries: extras of onnxruntime-gpu, or TensorRT of the right major version."""
+    """Return the pip packages with the libraries: those of the extra `cuda`, or TensorRT of the right major version."""
     tensorrt = [name for name in missing if name.startswith(("libnvinfer", "libnvonnxparser"))]
-    wanted = ["'onnxruntime-gpu[cuda,cudnn]'"] if len(tensorrt) < len(missing) else []
+    wanted = ["'stackc[cuda]'"] if len(tensorrt) < len(missing) else []
     if tensorrt:
         cuda, major = (installed_build().cuda or "").partition(".")[0], tensorrt[0].rpartition(".")[2]
         wanted.append(f"'tensorrt-cu{cuda}=={major}.*'")
@@ -213,7 +213,7 @@ def _not_in_this_build(provider: Provider) -> Diagnostic:
     build = installed_build()
     message = f"the installed {build.package} {build.version} has no {provider} provider"
     if sys.platform == "win32" or (sys.platform == "linux" and platform.machine() == "x86_64"):
-        hint = "pip uninstall onnxruntime onnxruntime-gpu; pip install 'onnxruntime-gpu[cuda,cudnn]'"
+        hint = "pip uninstall onnxruntime onnxruntime-gpu; pip install 'stackc[cuda]'"
     else:
         hint = "only x86-64 Linux and Windows have packages with it"
     return Diagnostic("R401", message, hint=hint)
