@@ -155,8 +155,8 @@ OUTPUTS = (
     Output("verify", (f"verify proven/tiny {CPU} --json",)),
     Output("zoo", ("zoo --json",), data=("[].record",), varies={"[].record": "object|null"}),
 )
-ELSEWHERE = {("import", "--json"), ("train", "--json"), ("evaluate", "--json")}
-"""Options whose keys another test has: tests/hub/test_import.py, tests/cli/test_train_command.py."""
+ELSEWHERE = {("run", "--json"), ("import", "--json"), ("train", "--json"), ("evaluate", "--json")}
+"""Options whose keys another test has: tests/cli/test_commands.py, tests/hub/test_import.py, …"""
 
 
 @pytest.fixture(scope="module")

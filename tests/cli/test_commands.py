@@ -166,6 +166,22 @@ def test_error_outputs_do_not_overwrite_the_inputs(artifact: Path, tmp_path: Pat
     assert path.read_bytes() == before
 
 
+def test_run_prints_json(artifact: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=np.zeros((2, 128), np.float32))
+    printed = stackc("run", artifact, "-i", tmp_path / "x.npz", "-o", tmp_path / "y.npz", "--json")
+    outputs = json.loads(printed.stdout)["outputs"]
+    arrays = np.load(tmp_path / "y.npz")
+    assert outputs.keys() == set(arrays.files)
+    for name, output in outputs.items():
+        assert (output["dtype"], output["shape"]) == (str(arrays[name].dtype), list(arrays[name].shape))
+        np.testing.assert_array_equal(np.asarray(output["values"], output["dtype"]), arrays[name])
+
+    assert stackc("run", artifact, "-i", tmp_path / "x.npz", "--json").stdout == printed.stdout
+    nowhere = stackc("run", artifact, "-i", tmp_path / "x.npz")
+    assert nowhere.returncode == 2
+    assert "say where the outputs go" in nowhere.stderr
+
+
 def test_doctor_reports_every_provider() -> None:
     rows = {row["subject"]: row for row in json.loads(stackc("doctor", "--json").stdout)}
     assert rows["provider cpu"]["state"] == "ok"

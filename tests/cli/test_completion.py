@@ -79,6 +79,8 @@ def test_commands_are_completed_without_importing_them() -> None:
         "stackc",
         "stackc._version",
         "stackc.cli",
+        "stackc.cli.plain_text",
+        "stackc.cli.screen",
         "stackc.core",
         "stackc.core.arguments",
         "stackc.core.diagnostics",

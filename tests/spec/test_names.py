@@ -38,7 +38,11 @@ def test_pytorch_refuses_reserved_names(name: str) -> None:
         ("_modules", "'_modules' is not a valid name for a node: PyTorch reserves it | rename it to 'modules_'"),
         ("__x__", "'__x__' is not a valid name for a node: PyTorch reserves it | rename it to 'x_'"),
         ("_self", "'_self' is not a valid name for a node: Mermaid reserves it | rename it to 'self_'"),
-        ("a.b", "'a.b' is not a valid name for a node | use letters (of any script), digits, '_' and '-'"),
+        (
+            "a.b",
+            "'a.b' is not a valid name for a node | "
+            "write 'a_b': names have letters (of any script), digits, '_' and '-'",
+        ),
         ("default", ""),
         ("direction", ""),
         ("_x", ""),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.spec.mermaid.mermaid_writer import write_drawing
 
 from stackc.core.diagnostics import SpecError
+from stackc.frontend import check_source
 from stackc.spec.drawing import Drawing
 from stackc.spec.markdown import Syntax
 from stackc.spec.reader import parse
@@ -249,3 +250,43 @@ def graph_entry(draw: st.DrawFn, body: str, comment: str) -> str:
 @given(spec_texts())
 def test_generated_specs_both_ways(spec: tuple[Source, list[str]]) -> None:
     check_both_ways(*spec)
+
+
+MERMAIDS_OWN = """\
+---
+title: A model
+config:
+  theme: forest
+  flowchart: {curve: basis}
+# what follows is stackc's
+stackc: 1
+name: model
+inputs: {x: {shape: [batch, seq, 8]}, m: {dtype: int64, shape: [batch, seq], values: [0, 1]}}
+nodes: {a: {heads: 2}}
+---
+flowchart LR
+  x["`**x** in`"] --> a[attention]
+  m -->|"`**mask**`"| a
+"""
+
+
+def test_keys_of_mermaid_itself_become_comments() -> None:
+    """The theme and the title of a picture mean nothing to stackc; a port in bold is that port."""
+    converted = convert_syntax(Source("model.mmd", MERMAIDS_OWN), "yaml")
+    assert converted.startswith("# title: A model\n# config:\n#   theme: forest\n#   flowchart: {curve: basis}\n# what")
+    texts: tuple[tuple[str, Syntax], ...] = ((MERMAIDS_OWN, "mermaid"), (converted, "yaml"))
+    for text, syntax in texts:
+        (call,) = check_source(Source("model", text, syntax)).program.calls
+        assert [value for value in call.inputs if value] == ["x", "m"]
+
+
+@pytest.mark.parametrize(
+    "front",
+    [
+        "{title: A, stackc: 1, inputs: {x: {shape: [b, 8]}}}",
+        "title: &t A\nstackc: 1\nname: *t\ninputs: {x: {shape: [b, 8]}}",
+    ],
+)
+def test_keys_of_mermaid_that_cannot_be_taken_out(front: str) -> None:
+    with pytest.raises(SpecError, match="S013"):
+        convert_syntax(Source("model.mmd", f"---\n{front}\n---\ngraph LR\n  x --> y[tanh]\n"), "yaml")

@@ -1,6 +1,7 @@
 """The command line: one module per command, imported only when the command runs.
 
 options, screen, report, table, pictures   shared: options, printing, diagnostics and numbers, tables, picture files
+plain_text                         output to terminals whose encoding lacks characters
 diagnose                           the findings that `stackc doctor` prints
 file_watch                         waiting for saved files, for `stackc watch`
 """
@@ -18,6 +19,8 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from stackc._version import __version__
+from stackc.cli.plain_text import degrade_output
+from stackc.cli.screen import ColourChoice, choose_colours, has_colours
 from stackc.core.diagnostics import SpecError, did_you_mean
 
 if TYPE_CHECKING:
@@ -99,8 +102,17 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="stackc")
-def cli() -> None:
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    help="Print in colours. Default: on a terminal, and as NO_COLOR, FORCE_COLOR and TERM say.",
+)
+@click.pass_context
+def cli(ctx: click.Context, color: ColourChoice) -> None:
     """Compile neural-network graphs: the drawing is the source, a proven ONNX model the result."""
+    choose_colours(color)
+    ctx.color = has_colours()
 
 
 def main() -> None:
@@ -108,6 +120,7 @@ def main() -> None:
     # Large specs, importing PyTorch, and exported graphs create millions of objects and hardly any cycles. Collecting
     # after every 700 of them takes a third of the time of a check, and half a second of a build.
     gc.set_threshold(1_000_000, 50, 50)
+    degrade_output()
 
     try:
         cli()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from stackc.cache import Cache, user_cache
 from stackc.cli.options import json_option
+from stackc.cli.screen import echo_json
 
 
 @click.command("cache")
@@ -25,7 +24,7 @@ def command(clear: bool, as_json: bool) -> None:
 
     removed = cache.clear() if clear else None
     if as_json:
-        click.echo(json.dumps(_facts(cache, removed), indent=2))
+        echo_json(_facts(cache, removed), indent=2)
     elif removed is not None:
         click.echo(f"{cache.folder}: {_amount(*removed)} removed")
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 import textwrap
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stackc.cli.options import completing, json_option
+from stackc.cli.screen import echo_json
 
 if TYPE_CHECKING:
     from stackc.authoring.reference.codes import CodePage
@@ -41,14 +41,17 @@ def command(code: str | None, as_json: bool) -> None:
         hint = did_you_mean(code.upper(), pages) or "see `stackc explain`"
         raise click.BadParameter(f"no diagnostic has the code '{code}'; {hint}")
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(page), ensure_ascii=False, indent=2))
+        echo_json(dataclasses.asdict(page), indent=2)
     else:
         _print(page)
 
 
 def _list(titles: dict[str, str], as_json: bool) -> None:
     rows = [f"{click.style(code, fg='cyan')}  {title}" for code, title in titles.items()]
-    click.echo(json.dumps(titles, ensure_ascii=False, indent=2) if as_json else "\n".join(rows))
+    if as_json:
+        echo_json(titles, indent=2)
+    else:
+        click.echo("\n".join(rows))
 
 
 def _print(page: CodePage) -> None:

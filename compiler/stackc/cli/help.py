@@ -8,6 +8,7 @@ import click
 
 from stackc.cli import COMMANDS
 from stackc.cli.options import completing
+from stackc.cli.screen import rich_console
 
 
 @click.command("help")
@@ -42,9 +43,8 @@ def _print_language() -> None:
     if not sys.stdout.isatty():
         click.echo(text, nl=False)
         return
-    from rich.console import Console
     from rich.markdown import Markdown
 
-    console = Console()
+    console = rich_console()
     with console.pager(styles=True):
         console.print(Markdown(text))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stackc.cli.options import completing, json_option
+from stackc.cli.screen import echo_json
 
 if TYPE_CHECKING:
     from stackc.authoring.reference.ops import OpPage
@@ -85,7 +85,7 @@ def _list(
     formulas = {family: {op: formula_of(op) for op in ops} for family, ops in ops_by_family.items()}
     if as_json:
         listed = formulas | ({"elsewhere": dict(elsewhere)} if elsewhere else {})
-        click.echo(json.dumps(listed, ensure_ascii=False, indent=2))
+        echo_json(listed, indent=2)
         return
 
     width = max((len(op) for ops in formulas.values() for op in ops), default=0)
@@ -99,7 +99,7 @@ def _list(
 
 def _describe(page: OpPage, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(page), ensure_ascii=False, indent=2))
+        echo_json(dataclasses.asdict(page), indent=2)
     else:
         _print_page(page)
 

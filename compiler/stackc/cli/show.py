@@ -10,7 +10,7 @@ import click
 
 from stackc.cli.options import FilePath, override_options, spec_argument
 from stackc.cli.pictures import SUFFIXES, draw_picture, picture_target, write_file
-from stackc.cli.screen import echo, echo_text
+from stackc.cli.screen import echo, echo_text, rich_console
 from stackc.core.diagnostics import SpecError
 from stackc.frontend import Overrides, check_source, check_spec
 from stackc.ir.document_printer import print_document
@@ -151,9 +151,7 @@ def _emit(shown: str | bytes, out: Path | None) -> None:
 
 
 def _print_tree(picture: Picture) -> None:
-    from rich.console import Console
-
     from stackc.view.tree import tree_of
 
     width = None if sys.stdout.isatty() else 1000  # a pipe has no edge to break lines at
-    Console(highlight=False, width=width).print(tree_of(picture))
+    rich_console(width=width).print(tree_of(picture))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from stackc.cli.screen import echo
+from stackc.cli.screen import echo, rich_console
 from stackc.core.diagnostics import printable
 
 if TYPE_CHECKING:
@@ -57,10 +57,8 @@ def print_table(
         click.echo(long_table(layout, rows, total))
         return
 
-    from rich.console import Console
-
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDTH_WITHOUT_SCREEN
-    Console(width=width, highlight=False).print(_rich_table(layout, rows, total))
+    rich_console(width=width).print(_rich_table(layout, rows, total))
 
 
 def _layout(columns: Sequence[str | Column]) -> list[Column]:

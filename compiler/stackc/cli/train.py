@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stackc.cli.options import FilePath, data_option, json_option, override_options, spec_argument
-from stackc.cli.screen import echo, echo_json, style
+from stackc.cli.screen import echo, echo_json, rich_console, style
 from stackc.frontend import Overrides
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _reporting(*, as_json: bool) -> Iterator[Report]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.4g}"), TimeRemainingColumn())
-    with Progress(*columns, transient=True) as progress:
+    with Progress(*columns, transient=True, console=rich_console()) as progress:
         bar = progress.add_task("train", total=None, loss=float("nan"))
 
         def report(event: dict[str, Any]) -> None:

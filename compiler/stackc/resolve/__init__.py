@@ -20,6 +20,7 @@ taps.py            outputs from inside a block or stack
 operands.py        operands of a node, and merges in front of it
 entries.py         merges and ties of a node's entry
 fields.py          fields of a node, decoded for its component
+foreign_fields.py  names of fields elsewhere, for the help about unknown ones
 reparams.py        `reparam:` of a node
 sharing.py         `same_as:`, modules that are called again
 mentions.py        dims and params that are never mentioned

@@ -11,6 +11,7 @@ from stackc.components.entering_sizes import has_entering_size, sized_by_inputs
 from stackc.components.fields import NUMBERS, FieldSpec, fields_of
 from stackc.core.diagnostics import Collector, Diagnostic, Note, Span, SpecError, did_you_mean
 from stackc.core.types import Dim
+from stackc.resolve.foreign_fields import unknown_fields_hint
 from stackc.resolve.scope import Scope, scalar
 from stackc.spec.expressions.expressions import ParamValue, interpolate
 from stackc.spec.yaml.tree import Entry, Value
@@ -31,7 +32,7 @@ def component_of(
     if unknown:
         first, *others = unknown
         notes = [Note(f"there is no field '{name}' either", fields[name].key) for name in others]
-        hint = did_you_mean(first, specs) or "it has no fields"
+        hint = unknown_fields_hint(unknown, specs, op.op)
         diagnostics.error("N309", f"{what} ({op.op}) has no field '{first}'", fields[first].key, hint, *notes)
 
     for name in fields.keys() - unknown:

@@ -8,6 +8,7 @@ params.py      declarations of params
 input_key.py   declarations of inputs
 weights_key.py the key `weights`
 huggingface_key.py  the key `huggingface`
+binary_kinds.py  models, weights and pictures that are given in place of a spec
 characters.py  characters that no text of a spec may have, raw or escaped
 names.py       which names nodes, inputs, blocks, params and dims may have
 markdown.py    specs and drawings inside of Markdown files

@@ -46,13 +46,19 @@ class Arrow:
     @property
     def out(self) -> str | None:
         """The port that the arrow leaves, or None if the text does not name it."""
-        out, colon, _ = (self.text or "").partition(":")
+        out, colon, _ = self._words.partition(":")
         return (out.strip() or None) if colon else None
 
     @property
     def into(self) -> str | None:
         """The port that the arrow enters, or None if the text does not name it."""
-        return (self.text or "").rpartition(":")[2].strip() or None
+        return self._words.rpartition(":")[2].strip() or None
+
+    @property
+    def _words(self) -> str:
+        """The text without the marks of Mermaid's Markdown: a port in bold is that port."""
+        text = self.text or ""
+        return text[1:-1].strip().strip("*_") if len(text) > 1 and text[0] == text[-1] == "`" else text
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,9 @@ _WORD = re.compile(r"[\w-]+")
 def check_name(name: str, what: str, span: Span, diagnostics: Collector) -> None:
     """Report S008 if `name` is not valid for a node, an input or a block; `what` says which, with its article."""
     if not _WORD.fullmatch(name):
-        hint = "use letters (of any script), digits, '_' and '-'"
+        allowed = "letters (of any script), digits, '_' and '-'"
+        proposal = re.sub(r"[^\w-]+", "_", name).strip("_")
+        hint = f"write '{proposal}': names have {allowed}" if proposal else f"use {allowed}"
         diagnostics.error("S008", f"'{name}' is not a valid name for {what}", span, hint)
     elif name in MODULE_NAMES or name in MERMAID_WORDS or name.startswith("__"):
         owner = "Mermaid" if name in MERMAID_WORDS else "PyTorch"

@@ -71,14 +71,14 @@ FRONT_MATTER = re.compile(
     r"\s*?^(?P<indent>[ \t]*)---[ \t]*\n(?P<keys>.*?)^(?P=indent)---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE
 )
 
-_TOP_KEY = re.compile(r"^[ \t]*([^\s#][^:\n]*?)[ \t]*:", re.MULTILINE)
-_MERMAID_KEYS = frozenset({"title", "config", "displayMode"})
-"""Keys that Mermaid itself defines in the front matter of a diagram."""
+_KEY = re.compile(r"^([ \t]*)([^\s#][^:\n]*?)[ \t]*:", re.MULTILINE)
+MERMAID_KEYS = ("title", "config", "displayMode")
+"""Keys that Mermaid itself defines in the front matter of a diagram: for its picture, and nothing to stackc."""
 
 
 def _read_mermaid(source: Source) -> Document:
     match = FRONT_MATTER.match(source.text)
-    if match is None or not set(_TOP_KEY.findall(match["keys"])) - _MERMAID_KEYS:
+    if match is None or not _top_keys(match["keys"]).difference(MERMAID_KEYS):
         _fail_without_front_matter(source, match)
 
     # The diagram is parsed before the front matter, so that its problems are reported even if the YAML is broken.
@@ -96,6 +96,12 @@ def _read_mermaid(source: Source) -> Document:
         diagnostics.raise_if_any()
         raise
     return reader.document(tree, drawing=drawing)
+
+
+def _top_keys(front_matter: str) -> set[str]:
+    """Return the keys of front matter that may be broken YAML: those that are indented as the first one."""
+    keys: list[tuple[str, str]] = _KEY.findall(front_matter)
+    return {key for indent, key in keys if indent == keys[0][0]}
 
 
 def _fail_without_front_matter(source: Source, match: re.Match[str] | None) -> NoReturn:
@@ -162,7 +168,7 @@ class _Reader:
         if has_diagram and "graph" in root.entries:
             message = "a Mermaid spec has no `graph` key: its drawing is the diagram below the front matter"
             self.diagnostics.error("S004", message, root.entries["graph"].key, "move the arrows there")
-        return root.only(*_DOCUMENT_KEYS)
+        return root.only(*_DOCUMENT_KEYS, *(MERMAID_KEYS if has_diagram else ()))
 
     def check_version(self, root: Getter) -> None:
         """Raise SpecError S007 at once for another language version: nothing else of the spec can be judged then."""

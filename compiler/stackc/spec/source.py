@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from stackc.core.diagnostics import Diagnostic, Span, SpecError, did_you_mean
 from stackc.core.special_files import special_kind
+from stackc.spec.binary_kinds import binary_kind
 from stackc.spec.characters import FORBIDDEN, forbidden_character
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ def _read_text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
+        if kind := binary_kind(path.suffix, data):
+            raise SpecError(Diagnostic("S009", f"{path} is {kind.what}, not a spec", hint=kind.hint))
         if len(data) > MAX_BYTES:
             raise SpecError(_too_big(str(path)))
         return data.decode("utf-8-sig")

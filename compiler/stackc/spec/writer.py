@@ -16,7 +16,7 @@ from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.spec.document import Document
 from stackc.spec.markdown import Syntax
 from stackc.spec.mermaid.mermaid_reader import has_header
-from stackc.spec.reader import FRONT_MATTER, parse
+from stackc.spec.reader import FRONT_MATTER, MERMAID_KEYS, parse
 from stackc.spec.source import Source, checked_source
 from stackc.spec.yaml.keys import read_keys
 from stackc.spec.yaml.yaml_reader import parse_scalar
@@ -80,12 +80,23 @@ def _to_mermaid(text: str, document: Document) -> str:
 
 def _to_yaml(text: str, body: str) -> str:
     """Add the drawing to the YAML as a `graph: |` block, or as a quoted text if the keys are in braces."""
-    keys = read_keys(text)
+    keys = read_keys(_without_mermaid_keys(text))
     drawing = re.sub(rf"\A{_NO_DIRECTION}(?=\S)", "", _without_blanks(body))
     above = next((key for key in keys.entries if key in _BELOW_THE_DRAWING), None)
     if keys.is_braced:
         return keys.with_entry(f"graph: {json.dumps(drawing, ensure_ascii=False)}", above=above)
     return keys.with_entry("graph: |\n" + re.sub(r"^(?=.)", "  ", drawing, flags=re.MULTILINE)[:-1], above=above)
+
+
+def _without_mermaid_keys(text: str) -> str:
+    """Turn the keys that are Mermaid's own into comments. Raises SpecError S013 where they are not whole lines."""
+    keys = read_keys(text)
+    for key in keys.entries.keys() & set(MERMAID_KEYS):
+        if keys.is_braced or "&" in (lines := keys.lines_of(key)):
+            message = f"`{key}` is for Mermaid's picture, and cannot be taken out of this front matter"
+            raise SpecError(Diagnostic("S013", message, keys.entries[key].key, "remove it"))
+        keys = read_keys(keys.text.replace(lines, re.sub(r"^(?=.)", "# ", lines, flags=re.MULTILINE), 1))
+    return keys.text
 
 
 def _without_blanks(drawing: str) -> str:

@@ -42,6 +42,13 @@ class Keys:
         """
         return self._without_item(key) if self.is_braced else self._without_lines(key)
 
+    def lines_of(self, key: str) -> str:
+        """Return the lines of an entry of a mapping without braces, up to the next entry and what comments stand above
+        that."""
+        following = sorted(e.key.line for e in self.entries.values() if e.key.line > self.entries[key].key.line)
+        end = self._above_comments(following[0]) if following else len(self.text)
+        return self.text[self._line(self.entries[key].key.line) : end]
+
     def _without_lines(self, key: str) -> str:
         key_span, value = self.entries[key].key, self.entries[key].value
         assert isinstance(value.data, str), "only a text is removed"
