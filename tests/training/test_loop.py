@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 import stackc
 from stackc.core.diagnostics import SpecError
+from stackc.training.history import History
 from stackc.training.loop import TrainOptions
 
 pytestmark = pytest.mark.slow
@@ -246,3 +247,21 @@ def test_error_a_disk_that_does_not_take_the_run(spec: Path, monkeypatch: pytest
     assert {path.name for path in folder.iterdir()} == names
     stackc.train(spec, TrainOptions(out=folder, resume=True))
     assert history(folder)[-1]["epoch"] == 3
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full, the device that is always full")
+def test_error_a_history_that_the_disk_does_not_take(tmp_path: Path) -> None:
+    """Neither at once, nor in the middle of a line: what was appended before stays."""
+    (tmp_path / "full.jsonl").symlink_to("/dev/full")
+    with History(tmp_path / "full.jsonl") as full, pytest.raises(SpecError, match=r"L205.*No space left on device"):
+        full.append({"step": 1})
+    with pytest.raises(SpecError, match=r"L205.*cannot write .*Is a directory"), History(tmp_path):
+        pass
+
+    (tmp_path / "history.jsonl").write_text('{"step": 1}\n{"step": 2, "lo', encoding="utf-8")
+    history = History(tmp_path / "history.jsonl")
+    assert history.events() == [{"step": 1}]
+    history.cut(step=1, epoch=0)
+    with history:
+        history.append({"step": 2})
+    assert (tmp_path / "history.jsonl").read_text(encoding="utf-8") == '{"step": 1}\n{"step": 2}\n'

@@ -1,6 +1,9 @@
 """`stackc train`: from a spec with `train:` and files of examples to weights in runs/NAME/.
 
 loop.py          the loop: epochs, steps, evaluation, checkpoints
+run.py           one run: its model, its state, its data, its folder
+prepare.py       what a run needs of a checked spec
+interrupt.py     Ctrl-C
 step.py          one update: losses, gradients, clipping
 optimizer.py     the optimizer of torch.optim, and the learning rate at each step
 examples.py      files of examples, in batches that are held to the inputs of the spec

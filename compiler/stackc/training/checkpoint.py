@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 
 from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.core.types import TensorType
+from stackc.training.history import report_full_disk, temporary_name
 
 
 @dataclass
@@ -88,13 +88,14 @@ def load_checkpoint(path: Path, state: RunState) -> None:
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write a .safetensors file, whole or not at all. Raises SpecError L205 if that fails."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    beside = temporary_name(path)
     try:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, beside, dict(metadata))
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except (OSError, SafetensorError) as error:
+        with report_full_disk(path):
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, beside, dict(metadata))
+            with beside.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+    except SafetensorError as error:
         raise SpecError(Diagnostic("L205", f"cannot write {path}: {error}")) from error
     finally:
         beside.unlink(missing_ok=True)

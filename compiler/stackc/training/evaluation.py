@@ -16,7 +16,7 @@ from stackc.proof.eager import run_call
 from stackc.runtime import Array, Session
 from stackc.training.average import evaluate_model, joined_means
 from stackc.training.examples import Examples
-from stackc.training.loop import training_module, training_of
+from stackc.training.prepare import training_module, training_of
 from stackc.training.step import Model
 from stackc.weights.files import Paths
 

@@ -2,46 +2,112 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 from stackc.core.diagnostics import Diagnostic, SpecError
+
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}")
+"""The names of files that a killed process had not finished; see `temporary_name`."""
 
 
 def claim_folder(folder: Path) -> None:
     """Make the folder of a new run. Raises SpecError L204 if it holds anything, L205 if it cannot be made."""
-    try:
+    with report_full_disk(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        clean_folder(folder)
         is_taken = any(folder.iterdir())
-    except OSError as error:
-        raise SpecError(Diagnostic("L205", f"cannot write {folder}: {error.strerror or error}")) from error
     if is_taken:
         hint = "`--resume` continues the run in it; `-o` names another folder"
         raise SpecError(Diagnostic("L204", f"{folder} is not empty", hint=hint))
 
 
-def cut_history(path: Path, step: int, epoch: int) -> None:
-    """Remove what comes after a checkpoint: steps that were made again are recorded once."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    kept = []
-    for line in lines:
+def clean_folder(folder: Path) -> None:
+    """Remove what a killed process had not finished writing. Raises SpecError L205 if that fails."""
+    with report_full_disk(folder):
+        for path in folder.iterdir():
+            if _UNFINISHED.fullmatch(path.name):
+                path.unlink(missing_ok=True)
+
+
+def temporary_name(path: Path) -> Path:
+    """Return a new name beside a file, to write what will replace it."""
+    return path.with_name(f".{path.name}.{os.urandom(8).hex()}")
+
+
+@contextmanager
+def report_full_disk(path: Path) -> Iterator[None]:
+    """Turn what the operating system refuses in the block into SpecError L205: a full disk, a lack of permission."""
+    try:
+        yield
+    except OSError as error:
+        raise SpecError(Diagnostic("L205", f"cannot write {path}: {error.strerror or error}")) from error
+
+
+class History:
+    """The file of events, each of which is in the file once it is appended, though the process be killed after that."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: io.FileIO | None = None
+
+    def __enter__(self) -> History:
+        """Open the file, new or as it is, to append to it. Raises SpecError L205."""
+        with report_full_disk(self.path):
+            self._file = io.FileIO(self.path, "a")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def append(self, event: dict[str, Any]) -> None:
+        """Append an event as a line, or nothing of it. Raises SpecError L205 if the disk does not take it."""
+        assert self._file is not None, "it is open"
+        line = json.dumps(event).encode() + b"\n"
+        with report_full_disk(self.path):
+            end = self._file.seek(0, os.SEEK_END)
+            written = 0
+            try:
+                while written < len(line):
+                    written += self._file.write(line[written:])
+            except OSError:
+                with suppress(OSError):
+                    self._file.truncate(end)
+                raise
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return the events up to the first line that was not finished."""
+        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
+        events = []
+        for line in lines:
+            try:
+                events.append(json.loads(line))
+            except ValueError:
+                break  # the process ended while it wrote this line
+        return events
+
+    def cut(self, step: int, epoch: int) -> None:
+        """Remove what comes after a checkpoint: steps that were made again are recorded once. Raises SpecError L205."""
+        kept = [event for event in self.events() if event.get("step", 0) <= step and event.get("epoch", 0) <= epoch]
+        beside = temporary_name(self.path)
         try:
-            event = json.loads(line)
-        except ValueError:
-            break  # the process ended while it wrote this line
-        if event.get("step", 0) <= step and event.get("epoch", 0) <= epoch:
-            kept.append(line)
+            with report_full_disk(self.path):
+                beside.write_text("".join(json.dumps(event) + "\n" for event in kept), encoding="utf-8")
+                os.replace(beside, self.path)
+        finally:
+            beside.unlink(missing_ok=True)
 
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text("".join(kept), encoding="utf-8")
-    os.replace(beside, path)
-
-
-def validation_of(path: Path, epoch: int) -> dict[str, float]:
-    """Return the means over the validation data after an epoch; none without such data."""
-    for line in path.read_text(encoding="utf-8").splitlines():
-        event = json.loads(line)
-        if event.get("epoch") == epoch:
-            return dict(event["validation"])
-    return {}
+    def validation(self, epoch: int) -> dict[str, float]:
+        """Return the means over the validation data after an epoch; none without such data."""
+        return next((dict(each["validation"]) for each in self.events() if each.get("epoch") == epoch), {})

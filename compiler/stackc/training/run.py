@@ -1,0 +1,182 @@
+"""One run: its model, its state, its data, and its folder.
+
+runs/NAME/
+  model.safetensors       the best weights by the names of the spec, for `stackc build --weights runs/NAME`
+  last.safetensors        those of the last epoch
+  checkpoint.safetensors  what `--resume` continues from
+  history.jsonl           the loss and learning rate of each step, the means of each epoch
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+
+from stackc.frontend import Checked
+from stackc.ir.training import TrainSettings
+from stackc.resolve.train_settings import TOTAL
+from stackc.training.average import averaged_copy
+from stackc.training.checkpoint import Position, RunState, load_checkpoint, save_checkpoint, weights_of, write_tensors
+from stackc.training.examples import Batch, Examples, epoch_order
+from stackc.training.history import History, claim_folder, clean_folder
+from stackc.training.optimizer import make_optimizer
+from stackc.training.prepare import open_training_data, run_identity, training_module, training_of
+from stackc.training.step import Model
+from stackc.weights.files.safetensors_file import OWN_NAMES
+
+RUNS = Path("runs")
+WEIGHTS, LAST, CHECKPOINT, HISTORY = "model.safetensors", "last.safetensors", "checkpoint.safetensors", "history.jsonl"
+_METADATA = dict([("format", "pt"), OWN_NAMES])
+
+Report: TypeAlias = Callable[[dict[str, Any]], None]
+"""Called with the event of each step and each epoch, as history.jsonl has it, and how many steps there are."""
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Settings of a run from outside of the spec.
+
+    data     files in place of those of the spec, by "train" and "validation"
+    out      the folder of the run: runs/NAME by default
+    resume   continue the run in that folder
+    """
+
+    data: dict[str, Path] = field(default_factory=dict)
+    out: Path | None = None
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run: its folder, its number of steps, the means of its best epoch, and which that is."""
+
+    folder: Path
+    steps: int
+    best_epoch: int
+    means: dict[str, float]
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A run while it goes on. All that changes is in `state` and in the files of `folder`."""
+
+    model: Model
+    state: RunState
+    examples: Examples
+    validation: Examples | None
+    folder: Path
+    history: History
+    report: Report
+
+    @staticmethod
+    def start(checked: Checked, options: TrainOptions, report: Report) -> TrainingRun:
+        """Make the module and the optimizer, in the state of the run to resume if there is one.
+
+        Raises SpecError L105, L201, L204 and L205 as `train_model`.
+        """
+        training, folder = training_of(checked), options.out or RUNS / checked.document.name
+        settings = training.settings
+        examples, validation = open_training_data(checked, options.data)
+
+        torch.manual_seed(settings.seed)
+        model = Model(training_module(checked, training), training)
+        model.start_training()
+        average = averaged_copy(model.module) if settings.ema is not None else None
+        position = Position(made_with=run_identity(training, examples))
+        state = RunState(position, model.module, make_optimizer(settings.optimizer, model.module), average)
+
+        history = History(folder / HISTORY)
+        if options.resume:
+            load_checkpoint(folder / CHECKPOINT, state)
+            clean_folder(folder)
+            history.cut(position.step, position.epoch)
+        else:
+            claim_folder(folder)
+        return TrainingRun(model, state, examples, validation, folder, history, report)
+
+    # -- how far it is
+
+    @property
+    def settings(self) -> TrainSettings:
+        """The settings under `train:`."""
+        return self.model.training.settings
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """The number of batches that all examples make."""
+        return math.ceil(len(self.examples) / self.settings.data.batch)
+
+    @property
+    def total_steps(self) -> int:
+        """The number of steps of the whole run, unless it stops before."""
+        return self.settings.steps or (self.settings.epochs or 0) * self.steps_an_epoch
+
+    @property
+    def has_all_steps(self) -> bool:
+        """Whether no step is left."""
+        return self.state.position.step >= self.total_steps
+
+    @property
+    def is_epoch_complete(self) -> bool:
+        """Whether every example was seen in this epoch, or no step is left."""
+        return self.state.position.batch >= self.steps_an_epoch or self.has_all_steps
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no step is left, or `stop` ends the run."""
+        position, stop = self.state.position, self.settings.stop
+        has_stalled = stop is not None and position.epoch - position.best_epoch >= stop.patience
+        return self.has_all_steps or has_stalled
+
+    # -- what the loop asks of it
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the batches of this epoch that are left."""
+        position, data = self.state.position, self.settings.data
+        order = epoch_order(len(self.examples), self.settings.seed, position.epoch, shuffle=data.shuffle)
+        return self.examples.batches(data.batch, order, start=position.batch)
+
+    @property
+    def evaluated(self) -> Model:
+        """The model as it is evaluated and kept: the average of its weights if there is one."""
+        return replace(self.model, module=self.state.average or self.state.module)
+
+    def keep_weights(self, means: dict[str, float]) -> None:
+        """Write the weights: as the last ones, and as the best ones if the means of the validation say so."""
+        position = self.state.position
+        weights = weights_of(self.evaluated.module, self.model.training.program.tensors())
+        write_tensors(self.folder / LAST, weights, _METADATA)
+
+        watched = means.get(self._watched)
+        if watched is None or position.best is None or self._is_better(watched, position.best):
+            position.best, position.best_epoch = watched, position.epoch
+            write_tensors(self.folder / WEIGHTS, weights, _METADATA)
+
+    def save_checkpoint(self) -> None:
+        """Write all that `--resume` continues from."""
+        save_checkpoint(self.folder / CHECKPOINT, self.state)
+
+    def record(self, event: dict[str, Any]) -> None:
+        """Append an event to the history, and report it."""
+        self.history.append(event)
+        self.report(event | {"steps": self.total_steps})
+
+    def finish(self) -> Trained:
+        """Return what came of the run."""
+        position = self.state.position
+        return Trained(self.folder, position.step, position.best_epoch, self.history.validation(position.best_epoch))
+
+    @property
+    def _watched(self) -> str:
+        """The metric that says which epoch is best: that of `stop`, or the first one, or the loss."""
+        stop, metrics, losses = self.settings.stop, self.model.training.metrics, self.model.training.losses
+        return stop.metric if stop else metrics[0] if metrics else losses[0] if len(losses) == 1 else TOTAL
+
+    def _is_better(self, value: float, best: float) -> bool:
+        """Return whether a value of the watched metric is better than another."""
+        return value > best if self._watched in self.model.training.rising else value < best
