@@ -7,7 +7,7 @@ from inspect import getdoc
 
 from stackc.authoring.field_schema import Json, field_schema, ref
 from stackc.authoring.mapping_schema import mapping_schema
-from stackc.authoring.reference.train_keys import DATA, STOP, TRAIN
+from stackc.authoring.reference.train_keys import CHECKPOINTS, DATA, STOP, TRAIN
 from stackc.components.fields import dataclass_fields
 from stackc.ir.optimizers import OPTIMIZERS, SCHEDULES
 
@@ -18,6 +18,7 @@ def train_sections() -> Json:
         "train": _train(),
         "train_data": mapping_schema(DATA),
         "train_stop": mapping_schema(STOP),
+        "train_checkpoint": mapping_schema(CHECKPOINTS),
         "metrics": {"type": ["object", "null"], "additionalProperties": _metric()},
         "optimizer": _choice(OPTIMIZERS),
         "schedule": _choice(SCHEDULES),

@@ -26,9 +26,19 @@ if TYPE_CHECKING:
     help="The folder of the run: its best weights, its checkpoint, its history.",
 )  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue the run in that folder from its last checkpoint.")
+@click.option(
+    "--checkpoint-every", type=click.IntRange(min=1), metavar="STEPS",
+    help="Write a checkpoint after every so many steps too, not only at the end of each epoch.",
+)  # fmt: skip
 @json_option
 def command(
-    spec: Path, overrides: Overrides, data: dict[str, Path], out: Path | None, resume: bool, as_json: bool
+    spec: Path,
+    overrides: Overrides,
+    data: dict[str, Path],
+    out: Path | None,
+    resume: bool,
+    checkpoint_every: int | None,
+    as_json: bool,
 ) -> None:
     """Train SPEC as its `train:` says, on one core or more.
 
@@ -43,7 +53,7 @@ def command(
     folder = out or Path("runs") / checked.document.name
     try:
         with _reporting(as_json=as_json) as report:
-            trained = train_model(checked, TrainOptions(data, folder, resume), report)
+            trained = train_model(checked, TrainOptions(data, folder, resume, checkpoint_every), report)
     except KeyboardInterrupt:
         if not as_json and (folder / "checkpoint.safetensors").exists():
             echo(style("interrupted", fg="yellow", bold=True), f"; `--resume` continues the run in {folder}/")

@@ -44,6 +44,8 @@ class TrainSettings:
     accumulate      the number of parts that a batch is cut into, so that it fits in memory
     ema             the decay of an average of the weights, which is what is evaluated and kept
     freeze          the paths of nodes and blocks that keep their weights, statistics and lack of dropout
+    checkpoint      the steps after which a checkpoint is written, besides that at the end of an epoch
+    recalibrate     the batches from which the statistics of batch_norm are calculated anew before each evaluation
     """
 
     data: DataSource
@@ -59,6 +61,8 @@ class TrainSettings:
     ema: float | None = None
     freeze: tuple[str, ...] = ()
     loss_weights: Mapping[str, float] = field(default_factory=dict)
+    checkpoint: int | None = None
+    recalibrate: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

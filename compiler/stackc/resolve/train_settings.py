@@ -36,6 +36,7 @@ class Loop:
     precision: Annotated[Precision, "the type that the model computes in"] = "float32"
     seed: Annotated[int, Range(minimum=0), "the seed of weights, order and dropout"] = 0
     ema: Annotated[Probability | None, "the decay of an average of the weights"] = None
+    recalibrate: Annotated[Size | None, "the batches that statistics of batch_norm are calculated from anew"] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,13 @@ class Patience:
     patience: Annotated[Size, "the epochs to wait for that"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Checkpoints:
+    """The mapping `checkpoint`."""
+
+    every: Annotated[Size, "the steps after which one is written"]
+
+
 def read_settings(
     train: TrainDecl, graph: Graph, program: Program, losses: Collection[str], metrics: Collection[str]
 ) -> TrainSettings:
@@ -68,6 +76,7 @@ def read_settings(
     loop = reader.mapping_of(Loop, {key: train.settings[key] for key in LOOP_KEYS if key in train.settings}, "train")
     data = reader.mapping("data", Files, "data: {train: …, batch: 64}")
     stop = reader.mapping("stop", Patience) if "stop" in train.settings else None
+    checkpoint = reader.mapping("checkpoint", Checkpoints) if "checkpoint" in train.settings else None
     optimizer = reader.choice("optimizer", OPTIMIZERS, Adam())
     schedule = reader.choice("schedule", SCHEDULES, Schedule())
     weights, freeze = reader.loss_weights(losses), reader.freeze(program)
@@ -92,6 +101,7 @@ def read_settings(
         schedule=None if type(schedule) is Schedule else schedule,
         stop=Stop(stop.metric, stop.patience) if stop else None,
         freeze=freeze,
+        checkpoint=checkpoint.every if checkpoint else None,
         loss_weights=weights,
         **{name: getattr(loop, name) for name in LOOP_KEYS},
     )

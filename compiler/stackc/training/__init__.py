@@ -11,6 +11,7 @@ columns.py       columns of files, read where they lie
 average.py       what is evaluated: means over all examples, the average of weights
 checkpoint.py    checkpoints, written whole or not at all
 history.py       the folder of a run, and the JSON lines of its history
+recalibrate.py   statistics of batch_norm for the weights that are kept
 nonfinite.py     the component where NaN or Inf arose
 evaluation.py    `stackc evaluate`: losses and metrics of the ONNX file beside PyTorch's
 """

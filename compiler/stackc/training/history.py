@@ -14,8 +14,8 @@ from typing import Any
 
 from stackc.core.diagnostics import Diagnostic, SpecError
 
-_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}")
-"""The names of files that a killed process had not finished; see `temporary_name`."""
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}|\.tmp\w{6}")
+"""The names of files that a killed process had not finished: those of `temporary_name`, and of safetensors."""
 
 
 def claim_folder(folder: Path) -> None:

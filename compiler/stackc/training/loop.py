@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import islice
 
 import torch
 
@@ -13,6 +14,7 @@ from stackc.training.examples import Batch
 from stackc.training.interrupt import stop_on_interrupt
 from stackc.training.nonfinite import nonfinite_loss
 from stackc.training.optimizer import rate_factor, set_rate
+from stackc.training.recalibrate import recalibrated
 from stackc.training.run import Report, Trained, TrainingRun, TrainOptions
 from stackc.training.step import update
 
@@ -38,10 +40,12 @@ def train_model(checked: Checked, options: TrainOptions | None = None, report: R
 def train_epoch(run: TrainingRun, is_interrupted: Callable[[], bool]) -> None:
     """Make the steps of an epoch, or those that are left of it; then evaluate."""
     run.model.start_training()
-    for batch in run.batches():
+    for batch in run.batches(run.state.position.batch):
         train_step(run, batch)
         if is_interrupted() or run.has_all_steps:
             break
+        if run.is_checkpoint_due:
+            run.save_checkpoint()
 
     if run.is_epoch_complete:
         end_epoch(run)
@@ -64,13 +68,16 @@ def train_step(run: TrainingRun, batch: Batch) -> None:
 
 
 def end_epoch(run: TrainingRun) -> None:
-    """Evaluate, without a trace in the random numbers, and keep the weights."""
-    position, means = run.state.position, dict[str, float]()
-    if run.validation is not None:
-        with torch.random.fork_rng(devices=[]):
-            means = evaluate_model(run.evaluated, run.validation, run.settings.data.batch)
+    """Evaluate the weights, without a trace in the random numbers, and keep them."""
+    position, settings, means = run.state.position, run.settings, dict[str, float]()
+    kept = run.evaluated
+    with torch.random.fork_rng(devices=[]):
+        if settings.recalibrate is not None:
+            kept = recalibrated(kept, islice(run.batches(0), settings.recalibrate))
+        if run.validation is not None:
+            means = evaluate_model(kept, run.validation, settings.data.batch)
 
     loss = position.losses / max(1, position.batch)
     position.epoch, position.batch, position.losses = position.epoch + 1, 0, 0.0
     run.record({"epoch": position.epoch, "step": position.step, "loss": loss, "validation": means})
-    run.keep_weights(means)
+    run.keep_weights(kept, means)

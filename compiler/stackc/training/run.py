@@ -41,14 +41,16 @@ Report: TypeAlias = Callable[[dict[str, Any]], None]
 class TrainOptions:
     """Settings of a run from outside of the spec.
 
-    data     files in place of those of the spec, by "train" and "validation"
-    out      the folder of the run: runs/NAME by default
-    resume   continue the run in that folder
+    data               files in place of those of the spec, by "train" and "validation"
+    out                the folder of the run: runs/NAME by default
+    resume             continue the run in that folder
+    checkpoint_every   the steps after which a checkpoint is written, in place of those of the spec
     """
 
     data: dict[str, Path] = field(default_factory=dict)
     out: Path | None = None
     resume: bool = False
+    checkpoint_every: int | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class TrainingRun:
     folder: Path
     history: History
     report: Report
+    checkpoint_every: int | None
 
     @staticmethod
     def start(checked: Checked, options: TrainOptions, report: Report) -> TrainingRun:
@@ -92,12 +95,14 @@ class TrainingRun:
 
         history = History(folder / HISTORY)
         if options.resume:
-            load_checkpoint(folder / CHECKPOINT, state)
+            if (folder / CHECKPOINT).exists() or not history.path.exists():
+                load_checkpoint(folder / CHECKPOINT, state)  # else it was killed before the first, and starts again
             clean_folder(folder)
             history.cut(position.step, position.epoch)
         else:
             claim_folder(folder)
-        return TrainingRun(model, state, examples, validation, folder, history, report)
+        every = options.checkpoint_every or settings.checkpoint
+        return TrainingRun(model, state, examples, validation, folder, history, report, every)
 
     # -- how far it is
 
@@ -127,6 +132,11 @@ class TrainingRun:
         return self.state.position.batch >= self.steps_an_epoch or self.has_all_steps
 
     @property
+    def is_checkpoint_due(self) -> bool:
+        """Whether a checkpoint is written after this step, within an epoch."""
+        return self.checkpoint_every is not None and self.state.position.step % self.checkpoint_every == 0
+
+    @property
     def is_done(self) -> bool:
         """Whether no step is left, or `stop` ends the run."""
         position, stop = self.state.position, self.settings.stop
@@ -135,21 +145,22 @@ class TrainingRun:
 
     # -- what the loop asks of it
 
-    def batches(self) -> Iterator[Batch]:
-        """Yield the batches of this epoch that are left."""
+    def batches(self, start: int) -> Iterator[Batch]:
+        """Yield the batches of this epoch, in its order, from this number on."""
         position, data = self.state.position, self.settings.data
         order = epoch_order(len(self.examples), self.settings.seed, position.epoch, shuffle=data.shuffle)
-        return self.examples.batches(data.batch, order, start=position.batch)
+        return self.examples.batches(data.batch, order, start=start)
 
     @property
     def evaluated(self) -> Model:
         """The model as it is evaluated and kept: the average of its weights if there is one."""
         return replace(self.model, module=self.state.average or self.state.module)
 
-    def keep_weights(self, means: dict[str, float]) -> None:
-        """Write the weights: as the last ones, and as the best ones if the means of the validation say so."""
+    def keep_weights(self, model: Model, means: dict[str, float]) -> None:
+        """Write the weights of a model: as the last ones, and as the best ones if its means over the validation data
+        say so."""
         position = self.state.position
-        weights = weights_of(self.evaluated.module, self.model.training.program.tensors())
+        weights = weights_of(model.module, self.model.training.program.tensors())
         write_tensors(self.folder / LAST, weights, _METADATA)
 
         watched = means.get(self._watched)

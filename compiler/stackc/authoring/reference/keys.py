@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from stackc.authoring.field_schema import ref
 from stackc.authoring.reference.key import AXIS, COUNT, NODE_ID, SWITCH, TEXT, Key, Schema, one_or_list
-from stackc.authoring.reference.train_keys import DATA, STOP, TRAIN
+from stackc.authoring.reference.train_keys import CHECKPOINTS, DATA, STOP, TRAIN
 from stackc.components.families.merge import MERGES
 from stackc.core.types import INPUT_DTYPES
 from stackc.resolve.stacks import Mode
@@ -333,6 +333,7 @@ KEYS: Mapping[str, Mapping[str, Key]] = MappingProxyType(
         "train": TRAIN,
         "train_data": DATA,
         "train_stop": STOP,
+        "train_checkpoint": CHECKPOINTS,
     }
 )
 """The mappings of a spec, by what they describe."""

@@ -56,6 +56,15 @@ TRAIN: Mapping[str, Key] = {
         {"type": ["object", "null"], "additionalProperties": _WEIGHT},
         "1 each",
     ),
+    "checkpoint": Key(
+        "mapping", "when checkpoints are written besides the end of each epoch: `{every: 500}` steps",
+        ref("train_checkpoint"),
+    ),
+    "recalibrate": Key(
+        "number or expression",
+        "the batches of examples from which the statistics of batch_norm are calculated anew before each evaluation, "
+        "for the weights that are evaluated and kept; with `ema` above all", COUNT, "none",
+    ),
 }  # fmt: skip
 
 DATA: Mapping[str, Key] = {
@@ -63,6 +72,10 @@ DATA: Mapping[str, Key] = {
     "train": Key("path", "the file of examples, .npz or .safetensors, with a column for each input", TEXT),
     "validation": Key("path", "the file that is evaluated after each epoch", TEXT),
     "shuffle": Key("true or false", "whether each epoch has an order of its own", SWITCH, "true"),
+}
+
+CHECKPOINTS: Mapping[str, Key] = {
+    "every": Key("number or expression", "the steps after which one is written", ref("size"), required=True),
 }
 
 STOP: Mapping[str, Key] = {
