@@ -67,6 +67,7 @@ class Node:
 
     `same_as` names the node of this region whose module is called again here. `fields` has the span of each field that
     the spec writes, and `entry` that of the node's entry. An `implied` node is not drawn: `merge: sum` asks for it.
+    Training leaves a `frozen` node, and all that is inside, as it is.
     """
 
     id: str
@@ -81,6 +82,7 @@ class Node:
     fields: Mapping[str, Span] = field(default_factory=dict)
     implied: bool = False
     entry: Span | None = None
+    frozen: bool = False
 
 
 @dataclass(frozen=True, eq=False)

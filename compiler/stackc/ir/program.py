@@ -57,7 +57,8 @@ class Frame:
 class Program:
     """A whole model, flat: `types` has the type of every value, `outputs` maps each output's name to its value.
 
-    `frames` are the blocks and stacks that the calls came from, inner ones first.
+    `frames` are the blocks and stacks that the calls came from, inner ones first. `frozen` has the paths of modules that
+    training leaves as they are.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Program:
     types: Mapping[str, TensorType]
     contract: DimContract
     frames: tuple[Frame, ...] = ()
+    frozen: tuple[str, ...] = ()
 
     def index_bounds(self, call: Call) -> dict[str, Dim]:
         """Return the values that a call reads as indices, each with the number of entries that they are below."""
@@ -74,6 +76,15 @@ class Program:
         bounds = call.component.index_bounds(*types)
         ports = zip(call.component.ports, call.inputs, strict=False)  # the last port may be variadic
         return {value: bounds[port.name] for port, value in ports if value is not None and port.name in bounds}
+
+    def modules(self) -> dict[str, str]:
+        """Return the module at each path of a component, block or stack: its own path, or that of its owner."""
+        modules: dict[str, str] = {}
+        for call in self.calls:
+            paths, owners = call.path.split("."), call.owner.split(".")
+            for depth in range(1, len(paths) + 1):
+                modules.setdefault(".".join(paths[:depth]), ".".join(owners[:depth]))
+        return modules
 
     def tensors(self) -> dict[str, TensorType]:
         """Return every parameter and buffer by its name in the state_dict, once under its owner, in running order."""

@@ -1,4 +1,4 @@
-"""Parts of a node's entry besides op and fields: how arrows merge, tied and reparametrized parameters."""
+"""Parts of a node's entry besides op and fields: how arrows merge, tied, frozen and reparametrized parameters."""
 
 from __future__ import annotations
 
@@ -59,10 +59,15 @@ def ties_of(entry: NodeEntry | None, scope: Scope) -> dict[str, Tie]:
     for name, item in written.items():
         if (path := scope.text(item.value, f"tie.{name}")) is not None:
             ties[name] = Tie(path, item.value.span, item.key)
-    return ties if condition is None or _is_true(condition.value, scope) else {}
+    return ties if condition is None or _is_true(condition.value, "tie.if", scope) else {}
 
 
-def _is_true(value: Value, scope: Scope) -> bool:
+def is_frozen(freeze: Value | None, scope: Scope) -> bool:
+    """Return whether training leaves a node as it is: `freeze: true`, or an expression. Reports N310 for others."""
+    return freeze is not None and _is_true(freeze, "freeze", scope)
+
+
+def _is_true(value: Value, what: str, scope: Scope) -> bool:
     """Return a value, or that of an expression over params; reports N310 unless it is true or false."""
     try:
         number = scope.number(value)
@@ -72,7 +77,7 @@ def _is_true(value: Value, scope: Scope) -> bool:
     if not isinstance(number, bool):
         hint = "write a param that is true or false, or a comparison"
         shown = f"{number} ({value.data})" if isinstance(value.data, str) else value.written
-        scope.diagnostics.error("N310", f"tie.if must be true or false, but is {shown}", value.span, hint)
+        scope.diagnostics.error("N310", f"{what} must be true or false, but is {shown}", value.span, hint)
     return number is True
 
 

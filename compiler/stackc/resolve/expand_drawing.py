@@ -10,7 +10,7 @@ from stackc.components.base import Component
 from stackc.core.diagnostics import Span
 from stackc.ir.model import Body, Kind, Node, Region
 from stackc.resolve.context import CallSite, Context, Instantiate
-from stackc.resolve.entries import reparam_places, ties_of
+from stackc.resolve.entries import is_frozen, reparam_places, ties_of
 from stackc.resolve.operands import OperandMerger, check_merge
 from stackc.resolve.operators import (
     Operator,
@@ -275,6 +275,7 @@ class _NodeBuilder:
             same_as=module.owner,
             fields=fields | reparam_places(entry),
             entry=entry.span if entry else None,
+            frozen=is_frozen(entry.freeze if entry else None, self.merger.scope),
         )
 
     def _module(self, name: str, entry: NodeEntry | None, operator: Operator, site: CallSite) -> _Module | None:

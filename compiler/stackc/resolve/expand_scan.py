@@ -90,6 +90,7 @@ def _plain_component(node: Node, scope: Scope, site: CallSite) -> Component | No
         "has the module of another node": (node.same_as is not None, "use the value of the other node"),
         "has a tied parameter": (bool(node.ties), "tie parameters outside of the scan"),
         "has a reparametrized parameter": (bool(node.reparams), "remove `reparam`"),
+        "is frozen": (node.frozen, "write `freeze` at the scan"),
     }
     for problem, (holds, hint) in problems.items():
         if holds:

@@ -9,9 +9,10 @@ from stackc.components.base import Component, Port
 from stackc.core.diagnostics import Span
 from stackc.ir.model import Node, Operand, Region, ValueRef
 from stackc.resolve.context import CallSite, Context, Instantiate
-from stackc.resolve.operators import Operator, StackOf, op_name, outputs_of, ports_of
+from stackc.resolve.entries import is_frozen
+from stackc.resolve.operators import StackOf, member_key, op_name, outputs_of, ports_of
 from stackc.resolve.scope import Scope
-from stackc.resolve.stacks import StackPlan, plan_stack
+from stackc.resolve.stacks import Member, StackPlan, plan_stack
 from stackc.resolve.taps import Taps, inner_taps, tapped
 from stackc.spec.document import BlockDecl
 from stackc.spec.yaml.tree import Entry
@@ -78,7 +79,7 @@ class _StackBuilder:
         collected = [self._main]
         for index, member in enumerate(self.plan.members):
             name = str(index)
-            node = self._node(name, member.operator, member.fields, member.scope, member.span)
+            node = self._node(name, member)
             self.nodes[name] = self._shared(node, self.nodes["0"]) if self.plan.share and index else node
             if self.plan.mode in ("series", "dense"):
                 self._carry_on(index)
@@ -155,7 +156,7 @@ class _StackBuilder:
         norm = self.plan.norm
         assert norm is not None
         self.carried, before = {FIRST: self._main}, self.carried
-        self.nodes[name] = self._node(name, norm.operator, norm.fields, norm.scope, norm.span)
+        self.nodes[name] = self._node(name, norm)
         self.carried = before | {next(iter(before)): ValueRef(name)}
 
     def _report_missing(self, name: str, op: str, port: str, span: Span) -> None:
@@ -169,10 +170,9 @@ class _StackBuilder:
         self.context.diagnostics.error("N307", message, span, hint)
         self.broken.add(span)
 
-    def _node(
-        self, name: str, operator: Operator, fields: Mapping[str, Entry], scope: Scope, span: Span
-    ) -> Node | None:
+    def _node(self, name: str, member: Member) -> Node | None:
         """Return a node whose carried ports take what is carried, its others the stack's inputs of the same name."""
+        operator, fields, scope, span = member.operator, member.fields, member.scope, member.span
         if span in self.broken:
             return None
         operands: list[Operand] = []
@@ -193,7 +193,8 @@ class _StackBuilder:
             return None
         body = body.returning(self._asked(name)) if isinstance(body, Component) else body
         spans = {key: entry.value.span for key, entry in fields.items()}
-        return Node(name, body, tuple(operands), span, op=op_name(operator), fields=spans)
+        frozen = is_frozen(member_key(member.written, "freeze"), scope)
+        return Node(name, body, tuple(operands), span, op=op_name(operator), fields=spans, frozen=frozen)
 
     def _asked(self, name: str) -> set[str]:
         """Return the outputs of a sub-model that are carried or tapped; of a shared one, wherever it is called."""

@@ -77,7 +77,7 @@ def _of_params(params: Iterable[ParamDecl]) -> Iterator[Value]:
 
 def _of_body(body: Body) -> Iterator[Value]:
     for node in body.nodes.values():
-        yield from (value for value in (node.op, node.merge, node.same_as) if value)
+        yield from (value for value in (node.op, node.merge, node.same_as, node.freeze, node.weights) if value)
         for entries in (node.fields, node.tie, node.reparam):
             yield from (entry.value for entry in entries.values())
 

@@ -210,9 +210,19 @@ def known_ops(scope: Scope) -> list[str]:
     return sorted({*REGISTRY, *plugins(), *scope.blocks, *SPECIAL_OPS})
 
 
+MEMBER_KEYS = ("op", "freeze", "weights")
+"""The keys of a sub-model that are not its fields."""
+
+
 def fields_besides_op(value: Value) -> dict[str, Entry]:
-    """Return the fields of a sub-model: all of its mapping except `op`, none if it is just a name."""
-    return {k: v for k, v in value.data.items() if k != "op"} if isinstance(value.data, Mapping) else {}
+    """Return the fields of a sub-model: all of its mapping except `op` and the like, none if it is just a name."""
+    return {k: v for k, v in value.data.items() if k not in MEMBER_KEYS} if isinstance(value.data, Mapping) else {}
+
+
+def member_key(value: Value, key: str) -> Value | None:
+    """Return one of MEMBER_KEYS of a sub-model; None without it."""
+    entry = value.data.get(key) if isinstance(value.data, Mapping) else None
+    return entry.value if entry else None
 
 
 def _operator(name: str, value: Value, entry: NodeEntry | None, scope: Scope) -> Operator | None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from stackc.core.diagnostics import Collector, did_you_mean
 from stackc.ir.model import Node
 from stackc.spec.document import Body, NodeEntry
-from stackc.spec.yaml.tree import Value
+from stackc.spec.yaml.tree import Entry, Value
 
 
 def owners_of(body: Body, names: Collection[str], diagnostics: Collector) -> dict[str, str]:
@@ -69,6 +69,7 @@ def same_module(
     other = nodes.get(owner)
     subject = f"'{entry.name}' is the same module as '{owner}'"
     items = [*entry.fields.items(), *entry.tie.items(), *entry.reparam.items()]
+    items += [(key, Entry(value.span, value)) for key in ("freeze", "weights") if (value := getattr(entry, key))]
 
     if entry.op:
         message = f"{subject} and cannot have its own op"

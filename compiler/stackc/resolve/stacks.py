@@ -29,12 +29,20 @@ _FIELDS = (
 
 @dataclass(frozen=True)
 class Member:
-    """One sub-model of a stack: its op, its fields and the scope they are read in (which binds `index` and `count`)."""
+    """One sub-model of a stack: its op, its fields and the scope they are read in (which binds `index` and `count`).
+
+    `written` is the sub-model as the spec writes it.
+    """
 
     operator: Operator
     fields: Mapping[str, Entry]
     scope: Scope
-    span: Span
+    written: Value
+
+    @property
+    def span(self) -> Span:
+        """Its place."""
+        return self.written.span
 
 
 @dataclass(frozen=True)
@@ -193,7 +201,7 @@ def _members(stack: StackOf, with_: Entry | None, repeat: int, scope: Scope, wha
         operator, value = stack.members[index % len(stack.members)]
         inner = scope.with_names({"index": index, "count": count})
         fields = {name: entry for name, entry in common.items() if name in _params_of(operator)}
-        members.append(Member(operator, fields | fields_besides_op(value), inner, value.span))
+        members.append(Member(operator, fields | fields_besides_op(value), inner, value))
     return tuple(members)
 
 
@@ -208,7 +216,7 @@ def _norm(value: Value, scope: Scope) -> Member | None:
     name = scope.text(op, "norm")
     norms = [op for op, component in REGISTRY.items() if component.family == "norm"]
     operator = operator_named(name, op, fields, scope, wanted=norms) if name is not None else None
-    return Member(operator, fields, scope, value.span) if operator else None
+    return Member(operator, fields, scope, value) if operator else None
 
 
 def _params_of(operator: Operator) -> set[str]:

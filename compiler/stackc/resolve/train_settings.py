@@ -199,18 +199,21 @@ class _SettingsReader:
         return number
 
     def freeze(self, program: Program) -> tuple[str, ...]:
-        """Read the nodes and blocks that are frozen. Reports L104 for a path that the model does not have."""
+        """Return the modules that are frozen, at their nodes or here. Reports L104 for paths that the model lacks."""
+        modules = program.modules()
+        frozen = dict.fromkeys(path for path in program.frozen if path in modules)
         if "freeze" not in self.settings:
-            return ()
+            return tuple(frozen)
+
         getter = Getter(self.settings, "train", self.settings["freeze"].key, self.diagnostics)
-        paths = {frame.path for frame in program.frames} | {call.path for call in program.calls}
-        frozen = []
         for value in getter.texts("freeze", "a node, or a list of nodes", ids=True):
-            if value.data not in paths:
-                hint = did_you_mean(str(value.data), paths)
-                message = f"train.freeze names '{value.data}', which is no node of the model"
-                self.diagnostics.error("L104", message, value.span, hint)
-            frozen.append(str(value.data))
+            path = str(value.data)
+            if path in modules:
+                frozen[modules[path]] = None
+                continue
+            hint = did_you_mean(path, modules)
+            message = f"train.freeze names '{path}', which is no node of the model"
+            self.diagnostics.error("L104", message, value.span, hint)
         return tuple(frozen)
 
     def _entries(self, key: str) -> Mapping[str, Entry]:

@@ -87,7 +87,8 @@ class InputDecl:
 class NodeEntry:
     """The entry of a node under `nodes:`. `fields` are the fields of its op, keyed as written.
 
-    `source` is the node's origin as a lock names it; diagnostics then point there.
+    `source` is the node's origin as a lock names it; diagnostics then point there. `freeze` says whether training leaves
+    the node as it is, and `weights` names the files that it is read from.
     """
 
     name: str
@@ -98,6 +99,8 @@ class NodeEntry:
     same_as: Value | None = None
     source: Span | None = None
     reparam: Mapping[str, Entry] = field(default_factory=dict)
+    freeze: Value | None = None
+    weights: Value | None = None
     fields: Mapping[str, Entry] = field(default_factory=dict)
 
 

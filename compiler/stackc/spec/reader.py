@@ -43,7 +43,7 @@ TRAIN_SETTINGS = (
     "data", "optimizer", "schedule", "epochs", "steps", "metrics", "stop", "clip", "accumulate", "precision", "seed",
     "ema", "freeze", "loss_weights", "checkpoint", "recalibrate",
 )  # fmt: skip
-_NODE_KEYS = ("op", "merge", "tie", "same_as", "reparam", "source")
+_NODE_KEYS = ("op", "merge", "tie", "same_as", "reparam", "source", "freeze", "weights")
 
 
 def parse(source: Source, *, recover: bool = False) -> Document:
@@ -298,6 +298,8 @@ class _Reader:
             same_as=same_as.as_id if (same_as := getter.value("same_as")) else None,
             source=_parse_location(getter.text("source")),
             reparam=getter.inner("reparam").entries,
+            freeze=getter.value("freeze"),
+            weights=getter.value("weights"),
             fields={k: entry for k, entry in getter.entries.items() if k not in _NODE_KEYS},
         )
 

@@ -31,16 +31,22 @@ def flatten(typed: TypedGraph) -> Program:
     types = dict(inputs) | {v: t for call in calls for v, t in zip(call.outputs, call.signature.outputs, strict=True)}
     outputs = {name: values[ref] for name, ref in typed.root.region.outputs.items()}
     name, contract = typed.graph.document.name, typed.graph.contract
-    return Program(name, inputs, tuple(calls), outputs, types, contract, tuple(walker.frames))
+    return Program(
+        name, inputs, tuple(calls), outputs, types, contract, tuple(walker.frames), frozen=tuple(walker.frozen)
+    )
 
 
 @dataclass
 class _Walker:
-    """Collects the calls of a model, its frames, and its ties: parameter → the parameter it is tied to, and where."""
+    """Collects the calls of a model, its frames, and its ties: parameter → the parameter it is tied to, and where.
+
+    `frozen` are the paths of modules that training leaves as they are.
+    """
 
     calls: list[Call] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
     ties: dict[str, tuple[str, Span]] = field(default_factory=dict)
+    frozen: dict[str, None] = field(default_factory=dict)
 
     def region(self, typed: TypedRegion, path: str, owner: str, values: dict[ValueRef, str]) -> dict[ValueRef, str]:
         """Append the calls of a region; `values` starts with its inputs and is returned with every value inside.
@@ -52,6 +58,8 @@ class _Walker:
             node_path, node_owner = path + id, owner + typed.region.owner_of(node).id
             for name, tie in node.ties.items():
                 self.ties[f"{node_owner}.{name}"] = owner + tie.path, tie.span
+            if node.frozen:
+                self.frozen[node_owner] = None
 
             if id in typed.bodies:
                 outputs = self.body(typed.bodies[id], node, node_path, node_owner, values)
