@@ -8,9 +8,11 @@ size_expressions.py  fields that are sizes of axes
 entering_sizes.py    fields that are sizes of what enters: `channels(x)`
 windows.py           kernels, strides and paddings
 window_pools.py      pooling over windows
+convolutions.py      convolutions over one, two or three axes
 margins.py           what is added before and after the axes that a window slides along
 size_checks.py       checks of fields that are sizes of axes
 axes.py              where a component is pointwise along the axes of its inputs
+along.py             how a component acts along an axis that is followed through a model
 reparam.py           reparametrizations of parameters
 losses.py            what losses and metrics share
 rope_scaling.py      scalings of rotary positions for longer sequences

@@ -8,9 +8,10 @@ all positions. tests/components/test_axes.py holds every declaration to the modu
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
-from stackc.core.types import TensorType
+from stackc.core.types import Dim, TensorType
 
 Axes = Mapping[int, tuple[int, ...]]
 """The pointwise axes of one input, counted from 0: each with its place in every output."""
@@ -84,6 +85,12 @@ def exchanged(x: TensorType, first: int, second: int) -> list[int | None]:
     order: list[int | None] = [*range(x.rank)]
     order[first], order[second] = second % x.rank, first % x.rank
     return order
+
+
+def equal_leading(x: TensorType, sizes: Sequence[int | Dim]) -> list[int]:
+    """Return the leading axes that a y of these sizes has from x: 0 copies that of x, or the size is equal."""
+    pairs = zip(x.shape, sizes, strict=False)
+    return [*range(len([*takewhile(lambda pair: pair[1] in (0, pair[0]), pairs)]))]
 
 
 def last(component: Any, x: TensorType) -> Collection[int]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from stackc.components.along import Along, Followed, Mixes, pointwise_along
 from stackc.components.axes import Axes
 from stackc.components.construction import ConstructorCall
 from stackc.components.deprecated import moved_names, warn
@@ -98,6 +99,12 @@ class Component:
     """Whether it is for the graph under `train:` alone, as losses are: a model cannot contain it."""
     ignore_index: int | None = None
     """The whole number that a port of `index_bounds` may hold besides indices: what it marks does not count."""
+    reduces: ClassVar[str | None] = None
+    """What it does to axes beyond `pointwise_axes` that y does not have, as a reason in a message: "takes the mean"."""
+    mixes: ClassVar[tuple[str, str | None]] = ("may combine any entries of the axis", None)
+    """What it does to other axes beyond them, and what to write instead."""
+    size_ports: ClassVar[frozenset[str]] = frozenset({"like"})
+    """The ports of which it reads sizes alone."""
     described: ClassVar[Mapping[str, Any] | None] = None
     """Its fields (`FieldSpec`s), if they differ from the fields that the class declares."""
 
@@ -149,6 +156,14 @@ class Component:
         `signature` accepts the inputs. By default none: any position may depend on all others.
         """
         return ({},) * len(inputs)
+
+    def along(self, followed: Followed, *inputs: Any) -> Along | Mixes:
+        """Return how it acts along the axis of these inputs that is followed, `followed`, in port order; see along.py.
+
+        `signature` accepts the inputs; in training it may act otherwise than in evaluation. By default it carries the
+        axis on where it is among `pointwise_axes`, and reduces it or mixes its entries elsewhere.
+        """
+        return pointwise_along(self, followed.axes, inputs)
 
     def empty_axes(self, *inputs: Any) -> tuple[Collection[int], ...]:
         """Return the axes, counted from 0, of each of these inputs that may have no entries; see axes.py.

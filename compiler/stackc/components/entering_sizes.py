@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
+from stackc.components.along import Along, Followed, Mixes
 from stackc.components.axes import Axes
 from stackc.components.base import Component, Signature, SignatureError, axis_of
 from stackc.components.construction import ConstructorCall
@@ -70,6 +71,10 @@ class SizedByInputs(Component):
     def pointwise_axes(self, *inputs: TensorType | None) -> tuple[Axes, ...]:
         """Return those of the component."""
         return self.for_inputs(*inputs).pointwise_axes(*inputs)
+
+    def along(self, followed: Followed, *inputs: TensorType | None) -> Along | Mixes:
+        """Return how the component acts."""
+        return self.for_inputs(*inputs).along(followed, *inputs)
 
     def construction(self, *inputs: TensorType | None) -> ConstructorCall[nn.Module]:
         """Return that of the component."""

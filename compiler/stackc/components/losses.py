@@ -6,8 +6,10 @@ Means over parts of a batch join by their counts: the mean over all is Σ y·cou
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
+from stackc.components.along import Along, Followed, Mixes, Reduces, carried
+from stackc.components.axes import Axes
 from stackc.components.base import (
     Component,
     Port,
@@ -35,6 +37,29 @@ class Loss(Component):
     """The base class of losses and metrics."""
 
     is_for_training: ClassVar[bool] = True
+
+    def term_axes(self, *inputs: Any) -> tuple[Axes, ...]:
+        """Return the axes of each input along which its terms are independent, with their place among the terms."""
+        return ({},) * len(inputs)
+
+    def along(self, followed: Followed, *inputs: TensorType | None) -> Along | Mixes:
+        """Return that it is a mean over the axis if each of its terms is of one entry."""
+        terms = carried(self, followed.axes, self.term_axes(*inputs), outputs=1)
+        if isinstance(terms, Mixes) or not any(followed.axes):
+            return terms if isinstance(terms, Mixes) else Along(({}, {}))
+        _, count = OUTPUTS
+        return Along((Reduces("is a mean over the axis", count), Reduces("counts what its mean is over")))
+
+
+def first_axes(count: int) -> Axes:
+    """Return so many leading axes of an input, in the same place among the terms."""
+    return {axis: (axis,) for axis in range(count)}
+
+
+def beside_classes(x: TensorType, axis: int) -> Axes:
+    """Return the axes of x but that of the classes, each with that of the target."""
+    classes = axis_of(axis, x)
+    return {own: (own - (own > classes),) for own in range(x.rank) if own != classes}
 
 
 def means_of(x: TensorType) -> Signature:
@@ -80,6 +105,12 @@ class ClassLoss(Loss):
     ignore_index: IgnoreIndex = -100
     weight: Annotated[tuple[float, ...] | None, Range(minimum=0.0), "how much each class counts"] = None
 
+    mixes = ("takes the axis for that of the classes", "`axis` is the axis of the classes")
+
+    def term_axes(self, x: TensorType, target: TensorType) -> tuple[Axes, ...]:
+        """Return every axis but that of the classes."""
+        return beside_classes(x, self.axis), first_axes(target.rank)
+
     def signature(self, x: TensorType, target: TensorType) -> Signature:
         """Return two numbers."""
         classes = classes_of(x, target, self.axis)
@@ -97,6 +128,10 @@ class ClassLoss(Loss):
 class ElementwiseLoss(Loss):
     """The base class of losses of single elements; a mask of the first axes of x says which of them count."""
 
+    def term_axes(self, x: TensorType, target: TensorType, mask: TensorType | None = None) -> tuple[Axes, ...]:
+        """Return every axis."""
+        return first_axes(x.rank), first_axes(x.rank), first_axes(mask.rank if mask else 0)
+
     def signature(self, x: TensorType, target: TensorType, mask: TensorType | None = None) -> Signature:
         """Return two numbers."""
         require_leading_mask(x, mask, x.rank)
@@ -106,6 +141,12 @@ class ElementwiseLoss(Loss):
 @dataclass(frozen=True, kw_only=True)
 class RowLoss(Loss):
     """The base class of losses of vectors along the last axis; a mask of the other axes says which of them count."""
+
+    mixes = ("is of vectors along the axis", None)
+
+    def term_axes(self, x: TensorType, target: TensorType, mask: TensorType | None = None) -> tuple[Axes, ...]:
+        """Return every axis but that of the vectors."""
+        return first_axes(x.rank - 1), first_axes(x.rank - 1), first_axes(mask.rank if mask else 0)
 
     def signature(self, x: TensorType, target: TensorType, mask: TensorType | None = None) -> Signature:
         """Return two numbers."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from stackc.components.along import Along, Followed, Mixes, Portion, Portions, Reduces, State, static_beside
 from stackc.components.base import Component, Port, Signature, SignatureError
 from stackc.components.construction import ConstructorCall, construct, nested
 from stackc.core.types import Dim, TensorType
@@ -153,6 +154,59 @@ class Scan(Component):
             reverse=self.reverse,
         )
 
+    def along(self, followed: Followed, *inputs: TensorType) -> Along | Mixes:
+        """Return that it is causal along its own axis, and acts along any other as its cell does at one index."""
+        own = {name: axes for name, axes in zip(self.cell.inputs, followed.axes, strict=True) if axes}
+        if any(self.axis in own.get(name, ()) for name in self.sliced):
+            return self._along_its_axis(own, dict(zip(self.cell.inputs, inputs, strict=True)))
+        return self._along_another(own, followed.training, dict(zip(self.cell.inputs, inputs, strict=True)))
+
+    def _along_its_axis(self, own: Mapping[str, Portions], inputs: Mapping[str, TensorType]) -> Along | Mixes:
+        """Return how it acts if the axis that is followed is the one that it goes along."""
+        if self.reverse:
+            return Mixes("goes along the axis from its end", field="reverse")
+        if other := next((name for name in self.cell.inputs if own.get(name, {}) != self._expected(name)), None):
+            return static_beside(other)
+        last = Reduces("returns its state after the last entry")
+        outputs = (last if name in self.cell.states else {self.axis: Portion.NEW} for name, _ in self.cell.outputs)
+        states = tuple(State(name, inputs[name], first=name) for name in self.cell.states)
+        return Along(tuple(outputs), states)
+
+    def _expected(self, name: str) -> Portions:
+        """Return what an input has of the axis that the scan goes along."""
+        return {self.axis: Portion.NEW} if name in self.sliced else {}
+
+    def _along_another(
+        self, own: Mapping[str, Portions], training: bool, inputs: Mapping[str, TensorType]
+    ) -> Along | Mixes:
+        """Return how it acts along an axis that every index of the scan has."""
+        _, types = self._steps(inputs)
+        values: list[Portions | Reduces] = [
+            {axis - (name in self.sliced and axis > self.axis): portion for axis, portion in own.get(name, {}).items()}
+            for name in self.cell.inputs
+        ]
+        for step in self.cell.steps:
+            answer = _step_along(step, [None if n is None else values[n] for n in step.inputs], training, types)
+            if isinstance(answer, Mixes):
+                return answer
+            values += answer.outputs
+        return self._stacked_along([values[number] for _, number in self.cell.outputs], own)
+
+    def _stacked_along(self, values: Sequence[Portions | Reduces], own: Mapping[str, Portions]) -> Along | Mixes:
+        """Return what the outputs have of an axis, from what those of the cell have."""
+        outputs: list[Portions | Reduces] = []
+        for (name, _), value in zip(self.cell.outputs, values, strict=True):
+            if name in self.cell.states:
+                if value != own.get(name, {}):
+                    return Mixes(f"has the axis elsewhere in the state '{name}' after a step", port=name)
+                outputs.append(value)
+            else:
+                outputs.append(value if isinstance(value, Reduces) else self._behind_the_axis(value))
+        return Along(tuple(outputs))
+
+    def _behind_the_axis(self, portions: Portions) -> Portions:
+        return {axis + (axis >= self.axis): portion for axis, portion in portions.items()}
+
     def _length(self, inputs: Mapping[str, TensorType]) -> Dim:
         """Return the size of the axis. Raises SignatureError unless all sliced inputs have it."""
         lengths: dict[str, Dim] = {}
@@ -221,6 +275,26 @@ def _signature(step: CellStep, operands: Sequence[TensorType | None]) -> Signatu
         message = f"{what} chooses by its inputs: what follows depends on rounding, at every index anew"
         raise SignatureError(message, code="T208", hint="choose outside of the scan, before or after it")
     return signature
+
+
+def _step_along(
+    step: CellStep, entering: Sequence[Portions | Reduces | None], training: bool, types: Sequence[TensorType]
+) -> Along | Mixes:
+    """Return how a step of a cell acts along an axis; it cannot keep anything from one call of the scan to the next."""
+    what = f"'{step.name}' ({step.component.op}) in the cell"
+    if reduced := next((value for value in entering if isinstance(value, Reduces)), None):
+        return Mixes(f"reads what {reduced.reason} in the cell")
+    portions = tuple({} if value is None or isinstance(value, Reduces) else value for value in entering)
+    if not any(portions):
+        return Along(({},) * len(step.component.outputs))
+
+    operands = [None if number is None else types[number] for number in step.inputs]
+    answer = step.component.along(Followed(portions, training), *operands)
+    if isinstance(answer, Mixes):
+        return Mixes(f"has {what}, which {answer.reason}", answer.hint)
+    if answer.states or answer.needs_positions:
+        return Mixes(f"has {what}, which goes along the axis from entry to entry")
+    return answer
 
 
 # -- the class of a cell

@@ -43,6 +43,7 @@ class WindowPool(Component):
     fits_inside: ClassVar[bool] = False
     """Whether PyTorch refuses a window that is longer than an axis without its padding."""
 
+    mixes = ("slides a window over the axis", None)
     pointwise_axes = leading(2)
 
     def signature(self, x: TensorType) -> Signature:

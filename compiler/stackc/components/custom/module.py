@@ -46,6 +46,8 @@ class CustomModule(Component):
     imports: ClassVar[TrustedImports]
     arguments: tuple[tuple[str, object], ...] = ()
 
+    mixes = ("is code of its own, which does not say how it acts along an axis", None)
+
     @classmethod
     def of_fields(cls, values: Mapping[str, object]) -> Self:
         """Return the module with these constructor arguments, in the order of the constructor."""

@@ -340,6 +340,7 @@ class Softmax(TypePreserving):
 
     axis: Annotated[int, "the axis to sum over, counted from 0, or from the end if negative"] = -1
 
+    mixes = ("normalizes over the axis", None)
     pointwise_axes = except_along(lambda self, x: (axis_of(self.axis, x),))
     empty_axes = pointwise
 
@@ -365,6 +366,7 @@ class LogSoftmax(Component):
 
     axis: Annotated[int, "the axis to sum over, counted from 0, or from the end if negative"] = -1
 
+    mixes = ("normalizes over the axis", None)
     pointwise_axes = except_along(lambda self, x: (axis_of(self.axis, x),))
     empty_axes = pointwise
 

@@ -6,6 +6,16 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from stackc.components.along import (
+    Along,
+    Followed,
+    Mixes,
+    carried,
+    counted_along,
+    distances_along,
+    only_axes,
+    pointwise_along,
+)
 from stackc.components.axes import Axes, everywhere, leading, pointwise
 from stackc.components.base import (
     Component,
@@ -71,6 +81,8 @@ class EmbeddingBag(Component):
     dim: Annotated[Size, "features of each vector"]
     mode: Annotated[Literal["sum", "mean", "max"], "how the vectors of a bag are combined"] = "mean"
 
+    reduces = "combines all ids of a bag"
+
     def pointwise_axes(self, x: TensorType, weights: TensorType | None = None) -> tuple[Axes, ...]:
         """Return the axis of the bags."""
         return {0: (0,)}, {} if weights is None else {0: (0,)}
@@ -112,6 +124,10 @@ class LearnedPosition(Component):
 
     max: Annotated[Size, "positions in the table, the maximum sequence length"]
     dim: Annotated[Size | None, "features of each vector; by default those of x"] = None
+
+    def along(self, followed: Followed, x: TensorType) -> Along | Mixes:
+        """Return that it reads how many positions there are, and where they start."""
+        return counted_along(only_axes(followed.axes[0], 1))
 
     def signature(self, x: TensorType) -> Signature:
         """Return the first `seq` rows of weight [max, dim]; in the element type of x if that is a float."""
@@ -157,6 +173,18 @@ class SinusoidalPosition(Component):
     layout: Annotated[
         Literal["interleaved", "halves"], "sines and cosines alternate, or all sines come before all cosines"
     ] = "interleaved"
+
+    def along(self, followed: Followed, x: TensorType, mask: TensorType | None = None) -> Along | Mixes:
+        """Return that it reads how many positions there are, and where they start; or the batch of x and mask."""
+        positions = only_axes(followed.axes[0], *((1,) if x.rank == 3 else (2, 3)))
+        if self.normalize and positions:
+            return Mixes("divides positions by the last one", field="normalize")
+        if mask is None:
+            return counted_along(positions)
+        if positions or only_axes(followed.axes[1], *range(1, mask.rank)):
+            return Mixes("counts the positions that its mask keeps", port="mask")
+        batch: Axes = {0: (0,)}
+        return carried(self, (only_axes(followed.axes[0], 0), followed.axes[1]), (batch, batch))
 
     def signature(self, x: TensorType, mask: TensorType | None = None) -> Signature:
         """Return one vector per position, in the element type of x."""
@@ -218,6 +246,10 @@ class RelativePositionBias(Component):
         bool, "distinguish keys after the query from those before it; otherwise all keys after it have distance 0"
     ] = True
 
+    def along(self, followed: Followed, x: TensorType, context: TensorType | None = None) -> Along | Mixes:
+        """Return that it reads how many positions there are, and where queries start."""
+        return distances_along(followed.axes[0], followed.axes[1] if context else None, queries=2)
+
     def signature(self, x: TensorType, context: TensorType | None = None) -> Signature:
         """Return one bias per score; weight [buckets, heads]."""
         for port, t in (("x", x), ("context", context)):
@@ -278,6 +310,10 @@ class LearnedQuery(Component):
     dim: Annotated[Size, "features of each vector"]
 
     pointwise_axes = leading(1)
+
+    def along(self, followed: Followed, x: TensorType) -> Along | Mixes:
+        """Return that it reads the batch size alone."""
+        return pointwise_along(self, [only_axes(followed.axes[0], 0)], (x,))
 
     def signature(self, x: TensorType) -> Signature:
         """Return weight [count, dim] for every sample; in the element type of x if that is a float."""

@@ -29,6 +29,7 @@ class TopKMask(Component):
 
     k: Annotated[Size, "the number of entries that are true"]
 
+    mixes = ("chooses among all entries of the axis", None)
     pointwise_axes = except_along(last)
 
     def signature(self, x: TensorType) -> Signature:

@@ -135,6 +135,7 @@ class AdaptivePool(Component):
 
     size: Annotated[Sizes, "the number of parts along each axis"]
 
+    mixes = ("pools over parts of the axis", None)
     pointwise_axes = leading(2)
 
     def signature(self, x: TensorType) -> Signature:
@@ -223,6 +224,7 @@ class GlobalPool(Component):
 
     keepdim: Annotated[bool, "keep the axes of positions with size 1"] = False
 
+    reduces = "pools over the whole axis"
     pointwise_axes = leading(2)
 
     def signature(self, x: TensorType) -> Signature:
@@ -310,6 +312,7 @@ class Upsample(Component):
     scale: Annotated[Sizes, "the factor by which each axis grows"]
     mode: Annotated[Literal["nearest", "bilinear"], "the nearest position, or the four around interpolated"] = "nearest"
 
+    mixes = ("makes several entries of one", None)
     pointwise_axes = leading(2)
 
     def signature(self, x: TensorType) -> Signature:
@@ -336,6 +339,7 @@ class PixelShuffle(Component):
 
     factor: Annotated[Size, "the factor by which height and width grow"]
 
+    mixes = ("moves entries between axes", None)
     pointwise_axes = leading(1)
 
     def signature(self, x: TensorType) -> Signature:

@@ -34,6 +34,8 @@ class Gather(Component):
     ] = None
     batch_dims: Annotated[Natural, "how many leading axes x and index share"] = 0
 
+    mixes = ("picks entries of the axis by index", None)
+
     def pointwise_axes(self, x: TensorType, index: TensorType) -> tuple[Axes, ...]:
         """Return all axes but that of the entries."""
         axis, batch = self._axis(x), self.batch_dims
@@ -78,6 +80,8 @@ class GatherElements(Component):
 
     axis: Axis = -1
 
+    mixes = ("picks entries of the axis by index", None)
+
     def pointwise_axes(self, x: TensorType, index: TensorType) -> tuple[Axes, ...]:
         """Return the other axes of x, and those of index that are not repeated."""
         others = self._others(x)
@@ -121,6 +125,7 @@ class Take(Component):
     indices: Annotated[tuple[int, ...], "the entries to take"]
     axis: Axis = -1
 
+    mixes = ("takes only some entries of the axis", None)
     pointwise_axes = rearranged(lambda self, x: replaced(x, self.axis, 1))
     empty_axes = pointwise
 

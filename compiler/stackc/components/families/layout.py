@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import takewhile
 from typing import TYPE_CHECKING, Annotated
 
-from stackc.components.axes import exchanged, inserted, pointwise, rearranged, replaced
+from stackc.components.axes import equal_leading, exchanged, inserted, pointwise, rearranged, replaced
 from stackc.components.base import Component, Limit, Port, Signature, SignatureError, axis_of
 from stackc.components.construction import ConstructorCall, construct
 from stackc.components.fields import Range
 from stackc.components.registry import component
-from stackc.components.size_checks import (
-    at_least_one,
-    read_off_all,
-    require_entries,
-    sizes_text,
-    slice_limits,
-)
+from stackc.components.size_checks import at_least_one, read_off_all, require_entries, sizes_text, slice_limits
 from stackc.components.size_expressions import Extent, written
 from stackc.core.types import Dim, TensorType, product
 
@@ -37,6 +30,7 @@ class Flatten(Component):
     start: Annotated[int, "the first axis to join, counted from 0, or from the end if negative"] = 1
     end: Annotated[int, "the last axis to join"] = -1
 
+    mixes = ("merges the axis with another", None)
     pointwise_axes = rearranged(lambda self, x: replaced(x, self.start, 1, end=self.end))
     empty_axes = pointwise
 
@@ -68,6 +62,7 @@ class Unflatten(Component):
     axis: Axis = -1
     size: Annotated[Extent | tuple[Extent, ...], "the size of each new axis except the first, divisors of that of x"]
 
+    mixes = ("cuts the axis into several", None)
     pointwise_axes = rearranged(lambda self, x: replaced(x, self.axis, 1 + len(self._sizes())))
     empty_axes = pointwise
 
@@ -109,7 +104,8 @@ class Reshape(Component):
 
     shape: Annotated[tuple[Annotated[int | Dim, Range(minimum=-1)], ...], "the size of each axis of y"]
 
-    pointwise_axes = rearranged(lambda self, x: self._copied())
+    mixes = ("merges or cuts the axis", "write 0 for axes that stay, from the first one on")
+    pointwise_axes = rearranged(lambda self, x: equal_leading(x, self.shape))
 
     def signature(self, x: TensorType, like: TensorType | None = None) -> Signature:
         """Return the type with the sizes of `shape`, with 0 and -1 resolved."""
@@ -140,10 +136,6 @@ class Reshape(Component):
         inputs = [*filter(None, (x, like))]
         sizes = (f"{x}.shape[{i}]" if size == 0 else written(size, *inputs) for i, size in enumerate(self.shape))
         return f"{x}.reshape({', '.join(sizes)})"
-
-    def _copied(self) -> list[int]:
-        """Return the leading axes that y has from x."""
-        return [*takewhile(lambda axis: self.shape[axis] == 0, range(len(self.shape)))]
 
 
 @component("squeeze", "x")
@@ -281,6 +273,7 @@ class Select(Component):
     axis: Axis = 1
     index: Annotated[int, "the entry, counted from 0, or from the end if negative"] = 0
 
+    reduces = "takes one entry of the axis"
     pointwise_axes = rearranged(lambda self, x: replaced(x, self.axis, 0))
     empty_axes = pointwise
 
@@ -316,6 +309,7 @@ class Slice(Component):
     start: Annotated[int, "the first entry, counted from 0, or from the end if negative"] = 0
     size: Annotated[int | Dim | None, "the number of entries; -n for all but the last n; by default all"] = None
 
+    mixes = ("takes only some entries of the axis", None)
     pointwise_axes = rearranged(lambda self, x: replaced(x, self.axis, 1))
     empty_axes = pointwise
 
@@ -377,6 +371,7 @@ class Split(Component):
     axis: Axis = -1
     size: Annotated[int, "the number of entries in y; -n for all but the last n"]
 
+    mixes = ("cuts the axis in two", None)
     pointwise_axes = rearranged(lambda self, x: replaced(x, self.axis, 1), outputs=2)
     empty_axes = pointwise
 

@@ -38,6 +38,7 @@ class Linear(Component):
     out: Annotated[Size, "features of y"]
     bias: Annotated[bool, "learn a bias b"] = True
 
+    mixes = ("multiplies the axis by a matrix", None)
     pointwise_axes = except_along(last)
     empty_axes = pointwise
 
@@ -141,6 +142,7 @@ class Mlp(Component):
     bias: Annotated[bool, "learn biases"] = True
     gated: Annotated[bool, "multiply by a third layer, which takes over the activation"] = False
 
+    mixes = ("multiplies the axis by a matrix", None)
     pointwise_axes = except_along(last)
     empty_axes = pointwise
 

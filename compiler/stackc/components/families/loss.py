@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
+from stackc.components.axes import Axes
 from stackc.components.base import (
     Port,
     Signature,
@@ -23,6 +24,7 @@ from stackc.components.losses import (
     Loss,
     Positive,
     RowLoss,
+    first_axes,
     means_of,
     pair_of,
     require_leading_mask,
@@ -166,6 +168,12 @@ class Quantile(Loss):
         tuple[float, ...], Range(minimum=0.0, maximum=1.0), "the shares of targets that are to be below each of x"
     ]
 
+    mixes = ("takes the axis for that of the quantiles", None)
+
+    def term_axes(self, x: TensorType, target: TensorType, mask: TensorType | None = None) -> tuple[Axes, ...]:
+        """Return every axis but that of the quantiles."""
+        return first_axes(target.rank), first_axes(target.rank), first_axes(mask.rank if mask else 0)
+
     def signature(self, x: TensorType, target: TensorType, mask: TensorType | None = None) -> Signature:
         """Return two numbers."""
         require_float(x)
@@ -193,6 +201,12 @@ class Dice(Loss):
     """
 
     smooth: Annotated[Positive, "what is added above and below the fraction"] = 1.0
+
+    mixes = ("combines all elements of an example", None)
+
+    def term_axes(self, *inputs: TensorType | None) -> tuple[Axes, ...]:
+        """Return the batch."""
+        return tuple(first_axes(1 if x else 0) for x in inputs)
 
     def signature(self, x: TensorType, target: TensorType) -> Signature:
         """Return two numbers."""
@@ -253,6 +267,12 @@ class Triplet(Loss):
 
     margin: Annotated[Positive, "how much farther the negative is to be"] = 1.0
 
+    mixes = ("combines all elements of an example", None)
+
+    def term_axes(self, *inputs: TensorType | None) -> tuple[Axes, ...]:
+        """Return the batch."""
+        return tuple(first_axes(1 if x else 0) for x in inputs)
+
     def signature(self, x: TensorType, positive: TensorType, negative: TensorType) -> Signature:
         """Return two numbers."""
         require_layout(x, "[batch, dim]")
@@ -278,6 +298,8 @@ class Contrastive(Loss):
     temperature: Annotated[Positive, "what scores are divided by"] = 0.07
     symmetric: Annotated[bool, "whether targets are to find their x too"] = True
 
+    mixes = ("compares each example with all others of the batch", "triplet compares it with one of its own")
+
     def signature(self, x: TensorType, target: TensorType) -> Signature:
         """Return two numbers."""
         require_layout(x, "[batch, dim]")
@@ -301,6 +323,12 @@ class CTC(Loss):
 
     blank: Annotated[Natural, "the class that stands for no label"] = 0
     zero_infinity: Annotated[bool, "whether targets that are too long for x cost 0 instead of ∞"] = False
+
+    mixes = ("combines all elements of an example", None)
+
+    def term_axes(self, *inputs: TensorType | None) -> tuple[Axes, ...]:
+        """Return the batch."""
+        return tuple(first_axes(1 if x else 0) for x in inputs)
 
     def signature(
         self,

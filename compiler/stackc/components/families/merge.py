@@ -203,6 +203,7 @@ class Concat(Component):
 
     axis: Annotated[int, "the axis to concatenate along, counted from 0, or from the end if negative"] = -1
 
+    mixes = ("joins other entries to those of the axis", None)
     pointwise_axes = except_along(lambda self, x: (axis_of(self.axis, x),))
     empty_axes = any_axis
 

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
+from stackc.components.axes import Axes
 from stackc.components.base import Signature, SignatureError, axis_of
 from stackc.components.construction import ConstructorCall, construct
 from stackc.components.fields import Size
-from stackc.components.losses import OUTPUTS, ClassAxis, IgnoreIndex, Loss, classes_of, means_of
+from stackc.components.losses import (
+    OUTPUTS,
+    ClassAxis,
+    IgnoreIndex,
+    Loss,
+    beside_classes,
+    classes_of,
+    first_axes,
+    means_of,
+)
 from stackc.components.registry import component
 from stackc.core.types import Dim, TensorType
 
@@ -25,6 +35,12 @@ class Accuracy(Loss):
     axis: ClassAxis = 1
     k: Annotated[Size, "how many of the largest are searched for the target"] = 1
     ignore_index: IgnoreIndex = -100
+
+    mixes = ("takes the axis for that of the classes", "`axis` is the axis of the classes")
+
+    def term_axes(self, x: TensorType, target: TensorType) -> tuple[Axes, ...]:
+        """Return every axis but that of the classes."""
+        return beside_classes(x, self.axis), first_axes(target.rank)
 
     def signature(self, x: TensorType, target: TensorType) -> Signature:
         """Return two numbers."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
+from stackc.components.along import Along, Followed, Mixes, pointwise_along
 from stackc.components.axes import except_along, leading, pointwise
 from stackc.components.base import (
     Limit,
@@ -98,6 +99,7 @@ class LayerNorm(TypePreserving):
     affine: Annotated[bool, "learn weight and bias"] = True
     bias: Annotated[bool, "learn a bias in addition to the weight"] = True
 
+    mixes = ("computes its statistics over the axis", None)
     pointwise_axes = except_along(lambda self, x: _feature_axes(self.axis, x))
     empty_axes = pointwise
 
@@ -134,6 +136,7 @@ class RmsNorm(TypePreserving):
     affine: Annotated[bool, "learn the weight"] = True
     offset: Annotated[float, "added to the weight: 1 if the checkpoint stores the weight less one"] = 0.0
 
+    mixes = ("computes its statistics over the axis", None)
     pointwise_axes = except_along(lambda self, x: _feature_axes(self.axis, x))
     empty_axes = pointwise
 
@@ -207,6 +210,13 @@ class BatchNorm(TypePreserving):
 
     pointwise_axes = except_along(lambda self, x: (_channel_axis(self.axis, x),))
 
+    def along(self, followed: Followed, x: TensorType) -> Along | Mixes:
+        """Return that it is pointwise in evaluation; in training it mixes all examples and positions."""
+        if followed.training and any(followed.axes):
+            hint = "group_norm and layer_norm compute them for each example; `freeze: true` keeps those of the weights"
+            return Mixes("computes its statistics over all examples and positions in training", hint)
+        return pointwise_along(self, followed.axes, (x,))
+
     def signature(self, x: TensorType) -> Signature:
         """Return the same type; weight and bias [features]; the running statistics as buffers."""
         require_float(x)
@@ -241,6 +251,7 @@ class InstanceNorm(TypePreserving):
     eps: Eps = 1e-5
     affine: Annotated[bool, "learn weight and bias"] = False
 
+    mixes = ("computes its statistics over the axis", "layer_norm and rms_norm compute them at each position")
     pointwise_axes = leading(1)
 
     def signature(self, x: TensorType) -> Signature:
@@ -283,6 +294,7 @@ class GroupNorm(TypePreserving):
     eps: Eps = 1e-5
     affine: Annotated[bool, "learn weight and bias"] = True
 
+    mixes = ("computes its statistics over the axis", "layer_norm and rms_norm compute them at each position")
     pointwise_axes = leading(1)
 
     def signature(self, x: TensorType) -> Signature:

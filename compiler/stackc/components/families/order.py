@@ -29,6 +29,7 @@ class Flip(Component):
 
     axis: Axes = -1
 
+    mixes = ("reverses the axis", None)
     pointwise_axes = except_along(lambda self, x: axes_of(self.axis, x))
     empty_axes = pointwise
 
@@ -61,6 +62,7 @@ class Roll(Component):
         int | tuple[int, ...], "by how many entries, towards the start if negative; for a list of axes a list as long"
     ]
 
+    mixes = ("moves entries along the axis, and those at its end to its start", None)
     pointwise_axes = except_along(lambda self, x: axes_of(self.axis, x))
 
     def signature(self, x: TensorType) -> Signature:
@@ -94,6 +96,7 @@ class Sort(Component):
     axis: Axis = -1
     descending: Annotated[bool, "the largest entry first"] = False
 
+    mixes = ("sorts the entries of the axis", None)
     pointwise_axes = except_along(lambda self, x: (axis_of(self.axis, x),), outputs=2)
 
     def signature(self, x: TensorType) -> Signature:
@@ -122,6 +125,7 @@ class TopK(Component):
     axis: Axis = -1
     largest: Annotated[bool, "the largest entries; otherwise the smallest, the smallest first"] = True
 
+    mixes = ("chooses among all entries of the axis", None)
     pointwise_axes = except_along(lambda self, x: (axis_of(self.axis, x),), outputs=2)
 
     def signature(self, x: TensorType) -> Signature:

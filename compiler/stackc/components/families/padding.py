@@ -39,6 +39,8 @@ class Pad(Component):
     mode: Annotated[Mode, "how the added entries are chosen"] = "constant"
     value: Annotated[float, "the value of the added entries, with mode constant"] = 0.0
 
+    mixes = ("adds entries to the axis", None)
+
     def pointwise_axes(self, x: TensorType, *others: TensorType | None) -> tuple[Axes, ...]:
         """Return the axes that are not padded."""
         margins = self._margins(x)

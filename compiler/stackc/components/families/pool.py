@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
+from stackc.components.along import Along, Followed, Mixes, Portion, State, pointwise_along
 from stackc.components.axes import Axes, except_along, without
 from stackc.components.base import (
     Component,
@@ -42,6 +43,7 @@ class MeanPool(Component):
     mask is all zero. Reimers, Gurevych 2019, arXiv:1908.10084.
     """
 
+    reduces = "takes the mean over the axis"
     pointwise_axes = _all_but_positions
 
     def signature(self, x: TensorType, mask: TensorType | None = None) -> Signature:
@@ -63,6 +65,7 @@ class MaxPool(Component):
     mask is all zero. Collobert et al. 2011, arXiv:1103.0398.
     """
 
+    reduces = "takes the maximum over the axis"
     pointwise_axes = _all_but_positions
 
     def signature(self, x: TensorType, mask: TensorType | None = None) -> Signature:
@@ -95,6 +98,7 @@ class ClsPool(Component):
     x: [batch, seq, dim] → y: [batch, dim]. Devlin et al. 2018, arXiv:1810.04805.
     """
 
+    reduces = "takes the first entry of the axis"
     pointwise_axes = without(lambda self, x: (1,))
 
     def signature(self, x: TensorType) -> Signature:
@@ -125,6 +129,7 @@ class L2Normalize(Component):
     ] = -1
     eps: Annotated[Epsilon, "the smallest norm to divide by"] = 1e-12
 
+    mixes = ("normalizes over the axis", None)
     pointwise_axes = except_along(lambda self, x: axes_of(self.axis, x))
 
     def signature(self, x: TensorType) -> Signature:
@@ -154,6 +159,8 @@ class Reduction(Component):
         int | tuple[int, ...], "the axis to reduce, or a list of axes, counted from 0, or from the end if negative"
     ] = -1
     keepdim: Annotated[bool, "keep the reduced axes with size 1"] = False
+
+    reduces = "reduces the axis to one entry"
 
     def pointwise_axes(self, x: TensorType) -> tuple[Axes, ...]:
         """Return the axes that stay."""
@@ -228,6 +235,8 @@ class ArgReduction(Component):
     axis: Annotated[int, "the axis, counted from 0, or from the end if negative"] = -1
     keepdim: Annotated[bool, "keep the axis with size 1"] = False
 
+    reduces = "chooses one entry of the axis"
+
     def pointwise_axes(self, x: TensorType) -> tuple[Axes, ...]:
         """Return the axes that stay."""
         declared = except_along if self.keepdim else without
@@ -282,6 +291,14 @@ class CumSum(Component):
     axis: Annotated[int, "the axis to sum along, counted from 0, or from the end if negative"] = -1
 
     pointwise_axes = except_along(lambda self, x: (axis_of(self.axis, x),))
+
+    def along(self, followed: Followed, x: TensorType) -> Along | Mixes:
+        """Return that it keeps the sum so far along its axis."""
+        axis = axis_of(self.axis, x)
+        if dict(followed.axes[0]) != {axis: Portion.NEW}:
+            return pointwise_along(self, followed.axes, (x,))
+        total = x.with_shape(*x.shape[:axis], 1, *x.shape[axis + 1 :])
+        return Along((followed.axes[0],), (State("total", total),))
 
     def signature(self, x: TensorType) -> Signature:
         """Return the same type."""

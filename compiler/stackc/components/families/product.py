@@ -54,6 +54,7 @@ class Dot(Component):
     axis: Axis = -1
 
     is_commutative = True
+    reduces = "sums over the axis"
     pointwise_axes = _without_vectors
 
     def signature(self, *x: TensorType) -> Signature:
@@ -82,6 +83,7 @@ class CosineSimilarity(Component):
     eps: Annotated[Epsilon, "the smallest norm to divide by"] = 1e-8
 
     is_commutative = True
+    reduces = "sums over the axis"
     pointwise_axes = _without_vectors
 
     def signature(self, *x: TensorType) -> Signature:
@@ -105,6 +107,8 @@ class Matmul(Component):
     transposed: Annotated[bool, "exchange the last two axes of `other`"] = False
 
     empty_axes = pointwise
+
+    reduces = "sums over the axis"
 
     def pointwise_axes(self, x: TensorType, other: TensorType) -> tuple[Axes, ...]:
         """Return the rows of x, the columns of `other`, and the axes of the pairs of matrices."""
@@ -156,6 +160,8 @@ class Einsum(Component):
     """
 
     equation: Annotated[str, "the letters of each input's axes, separated by commas, then `->` and those of y"]
+
+    reduces = "sums over the axis"
 
     def pointwise_axes(self, *x: TensorType) -> tuple[Axes, ...]:
         """Return the axes whose letter y has too, once each."""

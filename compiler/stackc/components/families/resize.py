@@ -45,6 +45,7 @@ class Resize(Component):
     align_corners: Annotated[bool, "align the centers of the entries at the corners, not the corners"] = False
     antialias: Annotated[bool, "average over all entries that shrink into one, as Pillow does"] = False
 
+    mixes = ("changes the number of entries", None)
     pointwise_axes = leading(2)
 
     def signature(self, x: TensorType, like: TensorType | None = None) -> Signature:

@@ -40,6 +40,8 @@ class _Segments(Component):
     size: Annotated[Extent, "the number of segments, such as that of nodes; `like` is any tensor that has its dims"]
     axis: Annotated[int, "the axis of the entries, counted from 0, or from the end if negative"] = 0
 
+    mixes = ("combines entries of the axis by index", None)
+
     def pointwise_axes(self, x: TensorType, index: TensorType, like: TensorType | None = None) -> tuple[Axes, ...]:
         """Return all axes of x but that of the entries."""
         return (except_along(lambda self, x: (axis_of(self.axis, x),))(self, x)[0], {}, {})
@@ -160,6 +162,8 @@ class ScatterAdd(Component):
 
     axis: Annotated[int, "the axis of the entries, counted from 0, or from the end if negative"] = 0
 
+    mixes = ("combines entries of the axis by index", None)
+
     def pointwise_axes(self, x: TensorType, index: TensorType, source: TensorType) -> tuple[Axes, ...]:
         """Return all axes of x and source but that of the entries."""
         axis = axis_of(self.axis, x)
@@ -195,6 +199,9 @@ class Degree(Component):
     x: [edges] whole numbers from 0 to nodes − 1, like: [nodes, ...], of which the size and the element type are read
     → y: [nodes].
     """
+
+    mixes = ("counts entries of the axis by index", None)
+    size_ports = frozenset[str]()
 
     def signature(self, x: TensorType, like: TensorType) -> Signature:
         """Return a vector with one number for each node."""

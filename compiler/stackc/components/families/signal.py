@@ -34,6 +34,8 @@ class Frames(Component):
     frame_length: Annotated[Size, "samples of each frame"]
     hop_length: Annotated[Size, "samples from the start of a frame to the start of the next"]
 
+    mixes = ("cuts the axis into overlapping frames", None)
+
     def pointwise_axes(self, x: TensorType) -> tuple[Axes, ...]:
         """Return all axes but that of the samples."""
         return leading(x.rank - 1)(self, x)
@@ -86,6 +88,7 @@ class Stft(Component):
     ] = "reflect"
     output: Annotated[Literal["complex", "magnitude", "power"], "what y is of each complex number"] = "complex"
 
+    mixes = ("cuts the axis into overlapping frames", None)
     pointwise_axes = leading(1)
 
     def signature(self, x: TensorType) -> Signature:

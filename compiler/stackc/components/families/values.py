@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from stackc.components.along import Along, Followed, Mixes, counted_along, distances_along, only_axes, pointwise_along
 from stackc.components.axes import any_axis, everywhere, leading, pointwise
 from stackc.components.base import (
     Component,
@@ -132,6 +133,11 @@ class Positions(Component):
 
     empty_axes = any_axis
 
+    def along(self, followed: Followed, x: TensorType) -> Along | Mixes:
+        """Return that it reads how many positions there are, and where they start."""
+        part = followed.axes[0].get(axis_of(self.axis, x))
+        return counted_along({} if part is None else {0: part})
+
     def signature(self, x: TensorType) -> Signature:
         """Return one number for each entry of the axis."""
         return Signature((TensorType(self.dtype, (x.shape[axis_of(self.axis, x)],)),))
@@ -155,6 +161,10 @@ class RelativePositions(Component):
 
     size: Annotated[Size, "ids for each of the two directions"]
     max_distance: Annotated[Natural, "the distance from which all share the last id; 0 has no shared ids before"] = 0
+
+    def along(self, followed: Followed, x: TensorType, context: TensorType | None = None) -> Along | Mixes:
+        """Return that it reads how many positions there are, and where queries start."""
+        return distances_along(followed.axes[0], followed.axes[1] if context else None, queries=0)
 
     def signature(self, x: TensorType, context: TensorType | None = None) -> Signature:
         """Return an id for each query and key."""
@@ -201,7 +211,12 @@ class Coordinates(Component):
     max: Annotated[float, "the coordinate at its end"] = 1.0
     align_corners: Annotated[bool, "the first and last entries are at the ends, else half a step inside"] = True
 
+    mixes = ("divides positions by the last one", None)
     pointwise_axes = leading(1)
+
+    def along(self, followed: Followed, x: TensorType) -> Along | Mixes:
+        """Return that it reads sizes alone, and not that of the channels."""
+        return pointwise_along(self, [only_axes(followed.axes[0], 0, *range(2, x.rank))], (x,))
 
     def signature(self, x: TensorType) -> Signature:
         """Return one channel for each axis of the grid, in the element type of x."""

@@ -1,0 +1,5 @@
+"""Program → what holds of it along one axis, followed from the inputs by data flow, port by port.
+
+follow.py  one axis, from inputs to every value; `Component.along` says what each component does to it
+batch.py   the batch axis: whether examples are independent, whether requests may be joined
+"""

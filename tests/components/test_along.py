@@ -1,0 +1,195 @@
+"""How components act along a followed axis: every answer is held to the module, over random configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import torch
+from hypothesis import Phase, assume, given, settings
+from hypothesis import strategies as st
+from tests.components.cases import CASES, DTYPES, SYMBOLS, Case
+from tests.components.test_axes import perturbed
+from tests.components.test_signature_property import below, draw_sizes, filled, several
+from torch import Tensor, nn
+
+from stackc.components import REGISTRY
+from stackc.components.along import Along, Followed, Mixes, Portion, Portions, Reduces
+from stackc.core.types import Dim
+
+NO_INPUTS = {"constant"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A component with an axis followed, and its answer."""
+
+    case: Case
+    parts: tuple[Portions, ...]
+    training: bool
+    answer: Along | Mixes
+
+    @property
+    def axes(self) -> list[tuple[int, int]]:
+        """The inputs and their followed axes."""
+        return [(port, axis) for port, own in enumerate(self.parts) for axis in own]
+
+
+def asked(case: Case, symbol: Dim, training: bool = False, without: frozenset[int] = frozenset()) -> Asked:
+    """Ask a component about the axes of this size, those of the inputs `without` left out."""
+    parts: tuple[Portions, ...] = tuple(
+        {axis: Portion.NEW for axis, size in enumerate(x.shape) if size == symbol} if x and port not in without else {}
+        for port, x in enumerate(case.inputs)
+    )
+    return Asked(case, parts, training, case.component.along(Followed(parts, training), *case.inputs))
+
+
+@st.composite
+def questions(draw: st.DrawFn, op: str, *, training: bool | None = None, some: bool = True) -> Asked:
+    """Draw a case of a component, the size of a followed axis, and which inputs have it."""
+    case = draw(CASES[op])
+    sizes = {size for x in case.inputs if x for size in x.shape} & {*SYMBOLS}
+    assume(sizes)
+    symbol = draw(st.sampled_from(sorted(sizes, key=str)), label="size")
+    left_out = st.frozensets(st.integers(0, len(case.inputs) - 1)) if some else st.just(frozenset[int]())
+    without = draw(left_out, label="static inputs") if draw(st.integers(0, 3)) == 0 else frozenset()
+    mode = draw(st.booleans(), label="training") if training is None else training
+    question = asked(case, symbol, mode, without)
+    assume(question.axes)
+    return question
+
+
+def module_of(question: Asked) -> nn.Module:
+    module = question.case.component.module(*question.case.inputs).to(DTYPES["float64"])
+    return module.train(question.training)
+
+
+def run(module: nn.Module, inputs: list[Tensor | None]) -> tuple[Tensor, ...]:
+    """Run a module, always with the same random draws."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        return several(module(*inputs))
+
+
+def is_equal(first: Tensor, second: Tensor) -> bool:
+    if first.is_floating_point():
+        return torch.equal(first.nan_to_num(7.0), second.nan_to_num(7.0))
+    return torch.equal(first, second)
+
+
+def kept(y: Tensor, axes: list[int], keep: Callable[[int], bool]) -> Tensor:
+    """Return the entries of y whose index is to be kept along every one of these axes."""
+    for axis in axes:
+        y = y.index_select(axis, torch.tensor([i for i in range(y.shape[axis]) if keep(i)], dtype=torch.int64))
+    return y
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("op", sorted(REGISTRY.keys() - NO_INPUTS))
+@settings(max_examples=8, deadline=None)
+@given(data=st.data())
+def test_entries_depend_on_those_that_are_declared(op: str, data: st.DataObject) -> None:
+    """Pointwise: x[j] changes y[j] alone, exactly. Causal: y[< j] is bit-equal. Static: nothing changes."""
+    question = data.draw(questions(op))
+    answer = question.answer
+    if isinstance(answer, Mixes):
+        return
+
+    module = module_of(question)
+    sizes = data.draw(st.composite(draw_sizes)(question.case.signature), label="sizes")
+    inputs = filled(question.case, sizes, "float64")
+    port, axis = data.draw(st.sampled_from(question.axes), label="input and axis")
+    x = inputs[port]
+    assert x is not None
+    index = data.draw(st.integers(0, x.shape[axis] - 1), label="index")
+
+    before = run(module, inputs)
+    after = run(
+        module, [*inputs[:port], perturbed(x, axis, index, below(question.case, port, sizes)), *inputs[port + 1 :]]
+    )
+    is_causal = bool(answer.states)
+    assert len(before) == len(answer.outputs)
+    for old, new, own in zip(before, after, answer.outputs, strict=True):
+        if isinstance(own, Reduces):
+            continue
+        assert all(old.shape[place] == x.shape[axis] for place in own)
+        keep = (lambda i: i < index) if is_causal or Portion.WHOLE in own.values() else (lambda i: i != index)
+        assert is_equal(kept(old, [*own], keep), kept(new, [*own], keep))
+
+
+NUMBER_ALONE = "gives other entries an axis that is as long as the followed one"
+"""A reason without a witness: it depends on how many entries there are, not on them."""
+
+ANY = "may combine any entries of the axis"
+UNSEEN = {
+    ("causal_mask", ANY),
+    ("cls_pool", "takes the first entry of the axis"),  # no later one matters
+    ("coordinates", "divides positions by the last one"),  # it reads the number of entries alone
+    ("mel_filter_bank", ANY),
+    ("rotary", ANY),
+    ("sinusoidal_position", "counts the positions that its mask keeps"),  # is causal
+    ("unflatten", "cuts the axis into several"),  # into one, where the size is 1
+}
+"""Components that refuse or reduce an axis, with the reason, but never showed it: what they could say more of."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("op", sorted(REGISTRY.keys() - NO_INPUTS))
+def test_what_mixes_or_reduces_has_a_witness(op: str) -> None:
+    """The last entry changes an earlier one, or an output without the axis, unless the component is a reviewed one."""
+    refusals: set[str] = set()
+    witnessed: set[str] = set()
+
+    @settings(max_examples=24, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+    @given(data=st.data())
+    def search(data: st.DataObject) -> None:
+        question = data.draw(questions(op, training=False, some=False))
+        answer = question.answer
+        reason = (
+            answer.reason
+            if isinstance(answer, Mixes)
+            else next((own.reason for own in answer.outputs if isinstance(own, Reduces)), None)
+        )
+        if reason is None:
+            return
+        sizes = data.draw(st.composite(draw_sizes)(question.case.signature))
+        refusals.add(reason)
+        if reason not in witnessed and reaches_others(question, sizes):
+            witnessed.add(reason)
+
+    search()
+    assert refusals - witnessed - {NUMBER_ALONE} == {reason for seen, reason in UNSEEN if seen == op}
+
+
+def reaches_others(question: Asked, sizes: dict[str, int]) -> bool:
+    """Return whether some entry of the axis changes earlier entries of an output, or an output without the axis."""
+    inputs, module = filled(question.case, sizes, "float64"), module_of(question)
+    before = run(module, inputs)
+    port, axis = question.axes[0]
+    first = inputs[port]
+    assert first is not None
+    return any(changes_others(question, sizes, before, module, inputs, index) for index in range(1, first.shape[axis]))
+
+
+def changes_others(
+    question: Asked,
+    sizes: dict[str, int],
+    before: tuple[Tensor, ...],
+    module: nn.Module,
+    inputs: list[Tensor | None],
+    index: int,
+) -> bool:
+    """Return whether other numbers at an index of every input change more of an output than what is at it and later."""
+    changed, count = list(inputs), 0
+    for port, axis in question.axes:
+        x = changed[port]
+        assert x is not None
+        changed[port], count = perturbed(x, axis, index, below(question.case, port, sizes)), x.shape[axis]
+
+    for old, new in zip(before, run(module, changed), strict=True):
+        places = [place for place, size in enumerate(old.shape) if size == count]
+        earlier = ((kept(y, [place], lambda i: i < index) for y in (old, new)) for place in places)
+        if not is_equal(old, new) and not any(is_equal(*pair) for pair in earlier):
+            return True
+    return False
