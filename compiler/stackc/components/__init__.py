@@ -14,6 +14,7 @@ size_checks.py       checks of fields that are sizes of axes
 axes.py              where a component is pointwise along the axes of its inputs
 along.py             how a component acts along an axis that is followed through a model
 reparam.py           reparametrizations of parameters
+attended.py          masks and biases of attentions, and how they act along a sequence
 losses.py            what losses and metrics share
 rope_scaling.py      scalings of rotary positions for longer sequences
 scan.py              `op: scan`, a block applied along an axis

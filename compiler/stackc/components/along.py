@@ -173,8 +173,8 @@ def _still_beside(
 
 def static_beside(port: str) -> Mixes:
     """Return the refusal of a value at a port that does not go on with the followed axis, although it has its size."""
-    reason = f"combines it with a value at '{port}' that has another axis in its place"
-    return Mixes(reason, "both have to come from the same input, along the same axis", port=port)
+    reason = "combines the axis with another one of the same size"
+    return Mixes(reason, f"what enters '{port}' has to come from the same input, along the same axis", port=port)
 
 
 def _sliced(portions: Sequence[Portions], declared: Declared, places: Sequence[Mapping[int, set[Portion]]]) -> set[int]:

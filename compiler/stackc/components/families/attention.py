@@ -5,6 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from stackc.components.along import Along, Followed, Mixes, State, pointwise_along, static_beside
+from stackc.components.attended import (
+    AttendedAxis,
+    require_score_bias,
+    require_score_mask,
+    score_axes,
+    score_inputs,
+    with_probabilities,
+)
 from stackc.components.axes import Axes
 from stackc.components.base import (
     Component,
@@ -16,19 +25,17 @@ from stackc.components.base import (
     require_float,
     require_integer,
     require_layout,
-    require_mask,
 )
 from stackc.components.construction import ConstructorCall, construct, nested
 from stackc.components.families.linear import linear_flops, linear_parameters
 from stackc.components.fields import Epsilon, Natural, Probability, Range, Size
 from stackc.components.registry import component
 from stackc.components.rope_scaling import RopeScaling
-from stackc.core.types import Dim, TensorType, product
+from stackc.core.types import TensorType, product
 
 if TYPE_CHECKING:
     from torch import nn
 
-MASK_LAYOUTS = "[batch, keys], [batch, queries, keys] or [batch, heads, queries, keys]"
 Rotation = Literal["none", "halves", "interleaved"]
 PROJECTIONS = ("q", "k", "v", "out")
 PROBABILITIES = "probabilities"
@@ -208,6 +215,46 @@ class Attention(Component):
         )
         return with_probabilities(self, axes[: 1 + len(others)], queries=1)
 
+    def along(
+        self,
+        followed: Followed,
+        x: TensorType,
+        context: TensorType | None = None,
+        mask: TensorType | None = None,
+        bias: TensorType | None = None,
+        value: TensorType | None = None,
+        positions: TensorType | None = None,
+    ) -> Along | Mixes:
+        """Return that it keeps keys and values, if it is causal towards x itself or a context that x is the end of."""
+        inputs = (x, context, mask, bias, value, positions)
+        of_x, of_context, of_mask, of_bias, of_value, of_positions = (*followed.axes, *({},) * 5)[:6]
+        beside = pointwise_along(self, followed.axes, inputs[: len(followed.axes)])
+        if isinstance(beside, Along) or any(axes.keys() - {1} for axes in (of_x, of_context, of_value, of_positions)):
+            return beside
+
+        keys = (of_x if context is None else of_context).get(1)
+        if value is not None and of_value.get(1) != keys:
+            return static_beside("value")
+        if positions is not None and of_positions.get(1) != of_x.get(1):
+            return static_beside("positions")
+        if self._scaling.reach:
+            return Mixes("scales its angles by the length of the sequence", field="rope_scaling")
+        scores = score_inputs(mask=(mask, of_mask), bias=(bias, of_bias))
+        axis = AttendedAxis(of_x.get(1), keys, self.causal, self.window or None, scores)
+        counts = positions is None and (self.rotary != "none" or self.alibi)
+        return axis.answer(self, 1, self._states(axis, x, context, positions), needs_positions=counts)
+
+    def _states(
+        self, axis: AttendedAxis, x: TensorType, context: TensorType | None, positions: TensorType | None
+    ) -> list[State]:
+        """Return what is kept of earlier entries: their keys and values, and their positions for distances."""
+        source = x if context is None else context
+        keys = source.with_shape(source.shape[0], self._kv_heads, source.shape[1], self._head_dim(x))
+        states = [State(name, keys, axis=2, last=axis.last) for name in ("keys", "values")]
+        if self.alibi and positions is not None:
+            states.append(State("positions", positions, axis=1, last=axis.last))
+        return states
+
     @property
     def reach(self) -> int:
         """The window, and the length from which the base of rotary positions grows."""
@@ -333,46 +380,3 @@ class Attention(Component):
         if positions.rank != 2 or positions.shape[0] not in (batch, 1) or positions.shape[1] != queries:
             message = f"expects positions {positions.dtype}[{batch}, {queries}], got {positions}"
             raise SignatureError(message, port="positions")
-
-
-def require_score_bias(bias: TensorType, dtype: str, batch: Dim, heads: int, queries: Dim, keys: Dim) -> None:
-    """Raise SignatureError unless the bias has a number for each score; batch and heads may be 1, to be shared."""
-    allowed = ((batch, 1), (heads, 1), (queries,), (keys,))
-    fits = bias.rank == 4 and all(size in sizes for size, sizes in zip(bias.shape, allowed, strict=True))
-    if bias.dtype != dtype or not fits:
-        expected = f"{dtype}[{batch}, {heads}, {queries}, {keys}]"
-        raise SignatureError(f"expects a bias {expected}, got {bias}", port="bias")
-
-
-def require_score_mask(mask: TensorType, batch: Dim, heads: int, queries: Dim, keys: Dim) -> None:
-    """Raise SignatureError unless the mask has one of its three layouts, with the sizes of queries and keys."""
-    require_mask(mask)
-    layouts: dict[int, tuple[tuple[Dim | int, ...], ...]] = {
-        2: ((batch,), (keys,)),
-        3: ((batch,), (1, queries), (keys,)),
-        4: ((batch,), (1, heads), (1, queries), (keys,)),
-    }
-
-    if mask.rank not in layouts:
-        raise SignatureError(f"expects a mask {MASK_LAYOUTS}, got {mask}", port="mask")
-    if any(size not in allowed for size, allowed in zip(mask.shape, layouts[mask.rank], strict=True)):
-        expected = ", ".join(str(allowed[-1]) for allowed in layouts[mask.rank])
-        raise SignatureError(f"expects a mask [{expected}], got {mask}", port="mask")
-
-
-def score_axes(scores: TensorType | None, *, positional: bool, queries: int = 1) -> Axes:
-    """Return batch and queries of a mask or bias, unless they are 1 and repeated; `queries` is their place in y.
-
-    If it is `positional`, what a query attends to depends on its place.
-    """
-    if scores is None:
-        return {}
-    places = {0: (0,)} | ({scores.rank - 2: (queries,)} if scores.rank > 2 and not positional else {})
-    return {axis: place for axis, place in places.items() if scores.shape[axis] != 1}
-
-
-def with_probabilities(component: Component, axes: tuple[Axes, ...], queries: int) -> tuple[Axes, ...]:
-    """Return the axes with their places in the probabilities too, if there are any; `queries` is their axis in y."""
-    if len(component.outputs) == 1:
-        return axes
-    return tuple({axis: (y, 2 if y == queries else 0) for axis, (y,) in places.items()} for places in axes)

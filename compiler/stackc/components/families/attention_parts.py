@@ -4,6 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
+from stackc.components.along import (
+    Along,
+    Followed,
+    Mixes,
+    Portion,
+    State,
+    counted_along,
+    only_axes,
+    pointwise_along,
+    static_beside,
+)
+from stackc.components.attended import (
+    AttendedAxis,
+    require_score_bias,
+    require_score_mask,
+    score_axes,
+    score_inputs,
+    with_probabilities,
+)
 from stackc.components.axes import Axes
 from stackc.components.base import (
     Component,
@@ -19,14 +38,7 @@ from stackc.components.base import (
     require_mask,
 )
 from stackc.components.construction import ConstructorCall, construct, nested
-from stackc.components.families.attention import (
-    PROBABILITIES,
-    Probabilities,
-    require_score_bias,
-    require_score_mask,
-    score_axes,
-    with_probabilities,
-)
+from stackc.components.families.attention import PROBABILITIES, Probabilities
 from stackc.components.fields import Epsilon, Natural, Probability, Range, Size
 from stackc.components.registry import component
 from stackc.components.rope_scaling import RopeScaling
@@ -79,6 +91,14 @@ class Rotary(TypePreserving):
             return ({0: (0,), 1: (1,)}, {})
         over_batch = {0: (0,)} if positions.shape[0] != 1 else {}
         return ({0: (0,), 1: (1,), 2: (2,)}, over_batch | {1: (2,)})
+
+    def along(self, followed: Followed, x: TensorType, positions: TensorType | None = None) -> Along | Mixes:
+        """Return that it counts the positions of a sequence, if no others enter."""
+        if 2 in followed.axes[0] and self._scaling.reach:
+            return Mixes("scales its angles by the length of the sequence", field="rope_scaling")
+        if followed.axes[0].keys() == {2} and positions is None:
+            return counted_along(followed.axes[0])
+        return pointwise_along(self, followed.axes, (x, positions))
 
     @property
     def reach(self) -> int:
@@ -136,6 +156,21 @@ class CausalMask(Component):
     def pointwise_axes(self, x: TensorType, *others: TensorType | None) -> tuple[Axes, ...]:
         """Return the batch of each input."""
         return ({0: (0,)}, *({0: (0,)} if other else {} for other in others))
+
+    def along(self, followed: Followed, x: TensorType, *others: TensorType | None) -> Along | Mixes:
+        """Return that it makes a row of all keys for each new query, from a context that x is the end of."""
+        context, mask = (*others, None, None)[:2]
+        read = [only_axes(axes, 0, 1) for axes in (*followed.axes, {}, {})[:3]]
+        queries, keys = read[0], read[1] if context is not None else read[0]
+        if not any(1 in axes for axes in read):
+            return pointwise_along(self, read[: 1 + len(others)], (x, *others))
+        if queries != {1: Portion.NEW} or not keys or 0 in keys:
+            return static_beside("context" if context is not None else "x")
+        if mask is not None and read[2].keys() != {1}:
+            return static_beside("mask")
+        kept = score_inputs(mask=(mask, read[2]))
+        states = [state for score in kept for state in score.kept(self.window - 1 if self.window else None)]
+        return Along(({1: Portion.NEW, 2: Portion.WHOLE},), tuple(states), needs_positions=True)
 
     @property
     def reach(self) -> int:
@@ -231,6 +266,23 @@ class ScaledDotProductAttention(Component):
             score_axes(bias, positional=self.causal, queries=2),
         )
         return with_probabilities(self, axes[: 1 + len(others)], queries=2)
+
+    def along(self, followed: Followed, query: TensorType, *others: TensorType | None) -> Along | Mixes:
+        """Return that it keeps keys and values, if it is causal and they come with the queries."""
+        beside = pointwise_along(self, followed.axes, (query, *others))
+        own = [*followed.axes, {}, {}][:5]
+        if isinstance(beside, Along) or any(axes.keys() - {2} for axes in own[:3]):
+            return beside
+
+        queries, keys, values = (axes.get(2) for axes in own[:3])
+        if keys != values:
+            return beside
+        key, value, mask, bias = (*others, None, None)[:4]
+        scores = score_inputs(mask=(mask, own[3]), bias=(bias, own[4]))
+        axis = AttendedAxis(queries, keys, self.causal, self.window or None, scores)
+        pairs = [(name, x) for name, x in (("keys", key), ("values", value)) if x is not None]
+        states = [State(name, x, axis=2, last=axis.last) for name, x in pairs]
+        return axis.answer(self, 2, states, needs_positions=False)
 
     @property
     def reach(self) -> int:

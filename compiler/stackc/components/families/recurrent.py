@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypedDict
 
+from stackc.components.along import Along, Followed, Mixes, Portion, Reduces, State, pointwise_along
 from stackc.components.axes import Axes
 from stackc.components.base import (
     BYTES,
@@ -56,6 +57,24 @@ class Recurrent(Component):
         batch = (0, *(1 for _ in self.outputs[1:]))
         axes = ({0 if port.name == "lengths" else 1: batch} for port in self.ports[1:])
         return ({0: batch}, *(of if other else {} for of, other in zip(axes, others, strict=False)))
+
+    def along(self, followed: Followed, x: TensorType, *others: TensorType | None) -> Along | Mixes:
+        """Return that it keeps its states along a sequence."""
+        first, *beside = followed.axes
+        if dict(first) != {1: Portion.NEW} or any(beside):
+            return pointwise_along(self, followed.axes, (x, *others))
+        if self.bidirectional:
+            return Mixes("reads the sequence from its end too", "write `bidirectional: false`", field="bidirectional")
+        entered = [port.name for port, other in zip(self.ports[1:], others, strict=False) if other is not None]
+        if "lengths" in entered:
+            return Mixes("counts the positions of the whole sequence", port="lengths")
+
+        names = self.outputs[1:]
+        last = (Reduces("returns its state after the last entry"),) * len(names)
+        state = TensorType(x.dtype, (Dim.of(self.layers), x.shape[0], Dim.of(self.hidden)))
+        firsts = ((name, f"{name}0") for name in names)
+        states = tuple(State(name, state, first=port if port in entered else None) for name, port in firsts)
+        return Along((first, *last), states)
 
     @property
     def directions(self) -> int:

@@ -179,6 +179,8 @@ class MelFilterBank(Component):
         float | None, Range(minimum=0.0), "how far y may lie below the maximum of its sample, with log"
     ] = None
 
+    mixes = ("compares all entries of a sample with the loudest one", "remove dynamic_range")
+
     def pointwise_axes(self, x: TensorType) -> tuple[Axes, ...]:
         """Return the batch, and the frames unless the maximum of the sample counts."""
         return ({0: (0,)} if self.dynamic_range is not None else {0: (0,), 2: (2,)},)
