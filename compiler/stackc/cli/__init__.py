@@ -3,6 +3,7 @@
 options, screen, report, table, pictures   shared: options, printing, diagnostics and numbers, tables, picture files
 plain_text                         output to terminals whose encoding lacks characters
 diagnose                           the findings that `stackc doctor` prints
+training_plan                      what `stackc plan --train` prints
 file_watch                         waiting for saved files, for `stackc watch`
 """
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, replace
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -15,9 +16,12 @@ from stackc.analysis.plan.planning import Plan, make_plan
 from stackc.cli.options import json_option, override_options, spec_argument
 from stackc.cli.screen import echo_json
 from stackc.cli.table import print_table
-from stackc.frontend import Overrides, check_spec
+from stackc.frontend import Checked, Overrides, check_spec
+from stackc.ir.optimizers import OPTIMIZERS
+from stackc.ir.ranks import RankGrid, TrainPlanOptions, ranks_of
 from stackc.view.figures import bytes_text, scaled, sum_text, type_text
 
+F = TypeVar("F", bound=Callable[..., Any])
 _LABELS = {"float16": "float16, bfloat16", "int8": "int8 weights"}
 
 
@@ -27,6 +31,46 @@ def _memory(ctx: click.Context, option: click.Parameter, text: str | None) -> tu
         return None if text is None else (memory_of(text), memory_text(text))
     except ValueError as error:
         raise click.BadParameter(str(error), ctx, option) from None
+
+
+def _ranks(ctx: click.Context, option: click.Parameter, text: str | None) -> RankGrid | None:
+    try:
+        return None if text is None else ranks_of(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, option) from None
+
+
+def _training_options(command: F) -> F:
+    """Add the options that only `--train` has, which the command receives as `training`; None without `--train`."""
+
+    @click.option("--train", is_flag=True, help="Report the memory of training by rank instead, and how to start it.")
+    @click.option(
+        "--ranks", callback=_ranks, metavar="N",
+        help="With --train: the processes that train together, as 1000, or as 125x8, machines and ranks on each.",
+    )  # fmt: skip
+    @click.option("--shard", is_flag=True, help="With --train: share weights among ranks, as `train --shard`.")
+    @click.option(
+        "--optimizer", type=click.Choice(list(OPTIMIZERS)), help="With --train: in place of that of the spec."
+    )
+    @click.option("--batch", type=click.IntRange(min=1), help="With --train: in place of the batch of the spec.")
+    @wraps(command)
+    def with_training(
+        *args: Any,
+        train: bool,
+        ranks: RankGrid | None,
+        shard: bool,
+        optimizer: str | None,
+        batch: int | None,
+        **kwargs: Any,
+    ) -> Any:
+        given = {"--ranks": ranks, "--shard": shard or None, "--optimizer": optimizer, "--batch": batch}
+        for option, value in given.items():
+            if value is not None and not train:
+                raise click.UsageError(f"{option} needs --train")
+        options = TrainPlanOptions(ranks or RankGrid(), shard, optimizer, batch) if train else None
+        return command(*args, training=options, **kwargs)
+
+    return with_training  # type: ignore[return-value]  # click passes keywords, which the type cannot express
 
 
 @click.command("plan")
@@ -41,16 +85,28 @@ def _memory(ctx: click.Context, option: click.Parameter, text: str | None) -> tu
     help="Element type of the memory in the table. int8 applies to weight matrices, the rest is float16.",
 )  # fmt: skip
 @click.option("--memory", callback=_memory, metavar="SIZE", help="Report what fits in this much memory: 24GB, 80GiB.")
+@_training_options
 @json_option
 def command(
-    spec: Path, overrides: Overrides, depth: int, dtype: str, memory: tuple[int, str] | None, as_json: bool
+    spec: Path,
+    overrides: Overrides,
+    depth: int,
+    dtype: str,
+    memory: tuple[int, str] | None,
+    training: TrainPlanOptions | None,
+    as_json: bool,
 ) -> None:
     """Report what SPEC needs, block by block: shapes, parameters, FLOPs, memory of weights and activations.
 
     Sizes that --dims leaves open appear in the figures as names. Activations are all values of a forward pass, as kept
-    for training; their peak is what inference holds at once.
+    for training; their peak is what inference holds at once. With --train, a step is traced as it runs on the CPU, its
+    tensors without numbers; a spec without `train:` is planned as if its loss were the sum of its outputs.
     """
     size, size_text = memory or (None, "")
+    if training is not None:
+        _plan_training(check_spec(spec, overrides), replace(training, memory=size), size_text or None, as_json=as_json)
+        return
+
     plan = make_plan(check_spec(spec, overrides).typed, depth, size)
     if as_json:
         echo_json(_facts(plan))
@@ -60,6 +116,13 @@ def command(
     _print_memory(plan)
     if plan.memory is not None:
         _print_fits(plan, plan.memory, size_text)
+
+
+def _plan_training(checked: Checked, options: TrainPlanOptions, memory: str | None, *, as_json: bool) -> None:
+    from stackc.cli.training_plan import print_train_plan
+    from stackc.training.train_plan import plan_training
+
+    print_train_plan(plan_training(checked, options), memory, as_json=as_json)
 
 
 # -- for people

@@ -5,6 +5,7 @@ typed.py             TypedGraph: the same regions with the type of every value
 program.py           Program: one call per component, flat, in running order
 training.py          Training: what `train:` says
 optimizers.py        optimizers and schedules as a spec writes them
+ranks.py             the ranks of a training, and what is asked of a plan for them
 
 printer.py           all three as text
 document_printer.py  a Document as text, for a spec that cannot be resolved

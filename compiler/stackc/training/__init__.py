@@ -13,6 +13,9 @@ checkpoint.py    checkpoints, written whole or not at all
 history.py       the folder of a run, and the JSON lines of its history
 recalibrate.py   statistics of batch_norm for the weights that are kept
 nonfinite.py     the component where NaN or Inf arose
+ranks.py         training in several processes
+step_memory.py   the memory of a step, without running it
+train_plan.py    `stackc plan --train`: the memory of each rank, the largest batch
 evaluation.py    `stackc evaluate`: losses and metrics of the ONNX file beside PyTorch's
 """
 

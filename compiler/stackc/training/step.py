@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
@@ -28,10 +28,14 @@ class Model:
 
     def means(self, feeds: Mapping[str, Array]) -> Means:
         """Run the module, and return the mean and the count of each loss and metric."""
+        return self.means_of([self._tensor(feeds[name]) for name in self.training.program.inputs])
+
+    def means_of(self, inputs: Sequence[Tensor]) -> Means:
+        """Run the module on its inputs, and return the mean and the count of each loss and metric."""
         settings, program = self.training.settings, self.training.program
         reduced = torch.autocast("cpu", torch.bfloat16) if settings.precision == "bfloat16" else nullcontext()
         with reduced:
-            returned = self.module(*(self._tensor(feeds[name]) for name in program.inputs))
+            returned = self.module(*inputs)
         outputs = dict(zip(program.outputs, returned, strict=True))
         names = (*self.training.losses, *self.training.metrics)
         return {name: (outputs[name], outputs[f"{name}.{COUNT}"]) for name in names}
