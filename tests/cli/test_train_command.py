@@ -50,7 +50,7 @@ def test_the_commands_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.Monk
     }
     found = json.loads(
         stackc("evaluate", "digits.yaml", "--data", "test.npz", "--weights", "runs/digits", "--json").output
-    )
+    )  # built again
     assert (found["examples"], found["onnx"].keys(), found["torch"].keys()) == (397, rows.keys(), rows.keys())
     assert rows.keys() == {"loss", "accuracy"}
     assert rows["loss"][0] == pytest.approx(rows["loss"][1], abs=1e-5)

@@ -24,6 +24,8 @@ from stackc.core.types import DimRange, TensorType
 from stackc.core.value_range import ValueRange
 from stackc.frontend import Checked
 from stackc.ir.model import Graph, Node, Region, ValueRef
+from stackc.ir.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Schedule
+from stackc.ir.training import Training, TrainSettings
 from stackc.spec.document import LANGUAGE_VERSION
 from stackc.spec.source import Source
 from stackc.weights.resolved_map import resolved_map
@@ -31,10 +33,11 @@ from stackc.weights.resolved_map import resolved_map
 
 def write_lock(checked: Checked) -> str:
     """Return the text of the lock; parsed again, it gives the same program."""
-    return write_graph(checked.graph, checked.ranges) + "".join(f"{line}\n" for line in _weights(checked))
+    lock = write_graph(checked.graph, checked.ranges, checked.training)
+    return lock + "".join(f"{line}\n" for line in _weights(checked))
 
 
-def write_graph(graph: Graph, ranges: Mapping[str, ValueRange]) -> str:
+def write_graph(graph: Graph, ranges: Mapping[str, ValueRange], training: Training | None = None) -> str:
     """Return the lock of a graph, whose types need not be known; inputs hold what `ranges` says, if anything.
 
     It says nothing about weights: which parameters there are follows from the types.
@@ -42,6 +45,7 @@ def write_graph(graph: Graph, ranges: Mapping[str, ValueRange]) -> str:
     writer, document = _BlockWriter(), graph.document
     nonfinite = {output.name: output.nonfinite for output in document.body.outputs}
     body = writer.body(graph.root, "", nonfinite)  # first: it fills `writer.lines` with the blocks
+    train = writer.train(graph, training) if training else []
 
     lines = [
         _HEAD.format(_origin(document.source)),
@@ -51,6 +55,7 @@ def write_graph(graph: Graph, ranges: Mapping[str, ValueRange]) -> str:
         *_section("inputs", {name: _input(type_, ranges.get(name)) for name, type_ in graph.inputs.items()}),
         *body,
         *(["blocks:", *writer.lines] if writer.lines else []),
+        *train,
     ]
     return "\n".join(lines) + "\n"
 
@@ -106,6 +111,31 @@ class _BlockWriter:
         passed = [f"  {source}" for source in dict.fromkeys(ref.node for ref in region.outputs.values())]
         lines = ["graph: |", *(arrows or passed), *_section("nodes", nodes), *_section("outputs", outputs)]
         return [indent + line for line in lines]
+
+    def train(self, model: Graph, training: Training) -> list[str]:
+        """Return the section on training: what is drawn beside the model, and the settings.
+
+        The files of examples are left out: they are no part of the artifact.
+        """
+        joined = training.typed.graph
+        own = {name: node for name, node in joined.root.nodes.items() if name not in model.root.nodes}
+        metrics = {
+            name: _metric(joined.root, own[name])
+            for name in training.metrics
+            if sum(operand.value is not None for operand in own[name].operands) == 2  # others were drawn
+        }
+        drawn = {name: node for name, node in own.items() if name not in metrics}
+
+        inputs = {name: type_ for name, type_ in joined.inputs.items() if name not in model.inputs}
+        arrows = [f"  {line}" for node in drawn.values() for line in _arrows(joined.root, node)]
+        lines = [
+            *_section("inputs", {name: _input(type_, training.ranges.get(name)) for name, type_ in inputs.items()}),
+            *("graph: |", *arrows),
+            *_section("nodes", {name: self.node(joined.root, node) for name, node in drawn.items()}),
+            *_section("metrics", metrics),
+            *(f"{name}: {text}" for name, text in _settings(training.settings).items()),
+        ]
+        return ["train:", *(f"  {line}" for line in lines)]
 
     def node(self, region: Region, node: Node) -> str:
         """Return the entry of a node under `nodes`."""
@@ -189,6 +219,45 @@ def _path(region: Region, ref: ValueRef) -> str:
     if ref.output == 0:
         return ref.node
     return f"{ref.node}.{list(region.nodes[ref.node].body.outputs)[ref.output]}"
+
+
+def _metric(region: Region, node: Node) -> str:
+    """Return the entry of a metric: its op, the two values it compares, its fields."""
+    assert isinstance(node.body, Component), "a metric is a component"
+    of, target = (_path(region, operand.value) for operand in node.operands if operand.value)
+    return _flow({"of": _text(of), "target": _text(target)} | _component(node.body))
+
+
+def _settings(settings: TrainSettings) -> dict[str, str]:
+    """Return the settings that differ from their defaults; without the files of examples."""
+    data = dataclasses.replace(settings.data, train=None, validation=None)
+    weights = {name: weight for name, weight in settings.loss_weights.items() if weight != 1}
+    written = dataclasses.replace(settings, data=data, loss_weights=weights)
+
+    lines: dict[str, str] = {}
+    for name, value in _differing(written).items():
+        if isinstance(value, (Optimizer, Schedule)):
+            table: Mapping[str, type] = OPTIMIZERS if isinstance(value, Optimizer) else SCHEDULES
+            (op,) = (op for op, make in table.items() if make is type(value))
+            lines[name] = _flow({"op": op} | {key: _scalar(each) for key, each in _differing(value).items()})
+        elif dataclasses.is_dataclass(value):
+            lines[name] = _flow({key: _scalar(each) for key, each in _differing(value).items()})
+        elif isinstance(value, Mapping):
+            lines[name] = _flow({key: _scalar(each) for key, each in value.items()})
+        else:
+            lines[name] = _list(value) if isinstance(value, tuple) else _scalar(value)
+    return lines
+
+
+def _differing(value: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass that differ from their defaults."""
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(value):
+        factory = field.default_factory
+        default = field.default if factory is dataclasses.MISSING else factory()
+        if getattr(value, field.name) != default:
+            values[field.name] = getattr(value, field.name)
+    return values
 
 
 def _output(path: str, nonfinite: Sequence[str]) -> str:
