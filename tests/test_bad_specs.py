@@ -38,6 +38,8 @@ ELSEWHERE = {
     **dict.fromkeys(("L201", "L202"), "training/test_examples.py"),
     **dict.fromkeys(("L203", "L204", "L205", "L206"), "training/test_loop.py"),
     "L207": "cli/test_train_command.py",
+    "L301": "training/test_evaluation.py",
+    **dict.fromkeys(("L303", "L304"), "training/test_assertions.py"),
     "V101": "view/test_svg.py", "V102": "view/test_svg.py", "V103": "view/test_show_command.py",
     **dict.fromkeys(("R400", "R401", "R402", "R403", "R404"), "runtime/test_providers.py"),
     **dict.fromkeys(("R405", "R406"), "runtime/test_session.py"), "R407": "runtime/test_placement.py",

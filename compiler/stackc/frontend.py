@@ -13,10 +13,12 @@ from stackc.core.arguments import checked_sizes, param_text
 from stackc.core.diagnostics import Note, Span, SpecError
 from stackc.core.plurals import counted
 from stackc.core.value_range import ValueRange
+from stackc.ir.assertions import Assertion
 from stackc.ir.model import Graph
 from stackc.ir.program import Program
 from stackc.ir.training import Training
 from stackc.ir.typed import TypedGraph
+from stackc.resolve.assertions import read_assertions
 from stackc.resolve.mentions import unused_params
 from stackc.resolve.resolve import Spelling, resolve
 from stackc.resolve.train_graph import refuse_losses, train_graph, with_counts
@@ -76,6 +78,7 @@ class Checked:
     program: Program
     ranges: Mapping[str, ValueRange]
     training: Training | None = None
+    assertions: tuple[Assertion, ...] = ()
 
     def __repr__(self) -> str:
         components = counted(len(self.program.calls), "component")
@@ -151,7 +154,8 @@ def _checked(document: Document, overrides: Overrides) -> Checked:
         check_names(document.weights, program.tensors(), graph.params, program.aliases(), variants=variants)
     ranges = value_ranges(document, graph.params, program)
     training = _training(document, graph, overrides) if document.train else None
-    return Checked(document.source, document, graph, typed, program, ranges, training)
+    assertions = read_assertions(graph, training)
+    return Checked(document.source, document, graph, typed, program, ranges, training, assertions)
 
 
 def _training(document: Document, model: Graph, overrides: Overrides) -> Training:

@@ -9,6 +9,7 @@ write     ONNX graph, tensors → ONNX file              export
 open      ONNX file → session                          runtime
 prove     session against module → Parity              proof
 measure   session against module → Comparison          timing
+assert    session, examples → figures within bounds    training
 package   all of these → exported/NAME/                artifact
 
 Without `verify` nothing is run. If the weights also come from a file and every component is in the cache, there is no
@@ -36,6 +37,7 @@ from stackc.cache import user_cache
 from stackc.core.plurals import counted
 from stackc.core.progress import Progress, Stage, no_progress
 from stackc.frontend import Checked, Overrides, check_spec
+from stackc.ir.assertions import Asserted
 from stackc.out_of_memory import report_out_of_memory
 from stackc.runtime import Array, Session, off_provider_lines, open_session, require_placed, write_npz
 from stackc.runtime.providers import choose
@@ -72,6 +74,7 @@ class Options:
     per_component     prove every component at all points, not at one
     reference         an .npz of numbers recorded from the original, which the module has to compute
     thorough          prove larger sizes: whatever fits in half of this machine's memory, however long it takes
+    asserts           hold the file to what the spec asserts of its figures
     first_failure     end the proof at the first draw that fails: enough to reduce a spec
     """
 
@@ -91,6 +94,7 @@ class Options:
     per_component: bool = False
     reference: Path | None = None
     thorough: bool = False
+    asserts: bool = True
     first_failure: bool = False
 
 
@@ -139,6 +143,7 @@ class Stages:
     speed: Comparison | None = None
     measured: Point | None = None
     weight_hashes: Mapping[str, str] | None = None
+    asserted: tuple[Asserted, ...] = ()
 
 
 def build(path: Path, options: Options | None = None, progress: Progress = no_progress) -> Built:
@@ -153,8 +158,10 @@ def build(path: Path, options: Options | None = None, progress: Progress = no_pr
 
     with report_out_of_memory(stages.checked):
         stages.weights = _open_weights(stages.checked, options, progress)
+        _require_validation(stages, options)
         with atomic_folder(target) as folder:
             run_stages(stages, options, folder, progress)
+            stages.asserted = _hold_assertions(stages, options, progress)
             package(_facts(stages, options), folder)
 
     assert stages.exported is not None, "the last stage comes after write"
@@ -363,6 +370,42 @@ def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options
     return measure_briefly(candidates), point
 
 
+def _require_validation(stages: Stages, options: Options) -> None:
+    """Raise SpecError if what the spec asserts cannot be measured: before the long work, which would be in vain."""
+    if stages.checked.assertions and _why_unchecked(stages, options) is None:
+        from stackc.training.assertions import validation_examples
+
+        validation_examples(stages.checked)
+
+
+def _hold_assertions(stages: Stages, options: Options, progress: Progress) -> tuple[Asserted, ...]:
+    """Return the figures that the spec asserts, measured of the file. Raises SpecError L304 if one is out of bounds."""
+    checked, session, weights = stages.checked, stages.session, stages.weights
+    if not checked.assertions:
+        return ()
+
+    why = _why_unchecked(stages, options)
+    if why is not None:
+        asserted = tuple(Asserted(assertion, None, f"is not checked: {why}") for assertion in checked.assertions)
+    else:
+        from stackc.training.assertions import hold_assertions, validation_examples
+
+        assert session is not None, "without a session there is a reason"
+        assert weights is not None, "random weights are a reason"
+        asserted = hold_assertions(checked, session, validation_examples(checked), weights)
+    progress("assert", "\n           ".join(map(str, asserted)))
+    return asserted
+
+
+def _why_unchecked(stages: Stages, options: Options) -> str | None:
+    """Return why a build does not hold the file to what the spec asserts; None if it does."""
+    if not options.asserts:
+        return "built without assertions"
+    if not options.verify:
+        return "built without a proof"
+    return "the weights are random" if stages.weights is None else None
+
+
 def _facts(stages: Stages, options: Options) -> BuildFacts:
     """Return what the artifact says about its build."""
     assert stages.exported is not None, "an artifact has a model"
@@ -374,7 +417,7 @@ def _facts(stages: Stages, options: Options) -> BuildFacts:
         opset=options.opset,
         target=options.target,
         session=stages.session,
-        findings=Findings(stages.parity, stages.speed, stages.measured),
+        findings=Findings(stages.parity, stages.speed, stages.measured, stages.asserted),
     )
 
 

@@ -11,8 +11,8 @@ from torch import nn
 from stackc.frontend import Checked, check_source
 from stackc.runtime import Array
 from stackc.spec.source import Source
-from stackc.training.loop import training_module
 from stackc.training.optimizer import make_optimizer
+from stackc.training.prepare import training_module
 from stackc.training.step import Model, update
 
 

@@ -31,6 +31,7 @@ class Manifest:
     parity      the summary of the proof, any JSON value
     tolerances  the largest allowed distance of each output from the recorded one
     assumptions what the proof assumed of the values of inputs without a range, by input
+    asserted    the figures that the spec asserts: name, min, max, what was measured and on what, as JSON
     files       hashes of every other file of the folder
     """
 
@@ -52,6 +53,7 @@ class Manifest:
     files: Mapping[str, str] = field(default_factory=dict)
     code: Mapping[str, str] = field(default_factory=dict)
     assumptions: Mapping[str, str] = field(default_factory=dict)
+    asserted: tuple[Any, ...] = ()
 
     @property
     def proven_sizes(self) -> str:
@@ -79,6 +81,7 @@ def write_manifest(manifest: Manifest) -> str:
         "dims": {name: _dim_json(dim) for name, dim in manifest.dims.items()},
         "inputs": list(map(_value_json, manifest.inputs)),
         "outputs": list(map(_value_json, manifest.outputs)),
+        "asserted": list(manifest.asserted),
     }
 
     text = json.dumps({**tree, "digest": ""}, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
@@ -137,6 +140,7 @@ def parse_manifest(text: str) -> Manifest:
         files=root.mapping("files", _text),
         code=root.mapping("code", _text) if "code" in root.entries() else {},
         assumptions=root.mapping("assumptions", _text) if "assumptions" in root.entries() else {},
+        asserted=root.sequence("asserted", lambda tree: tree.entries()) if "asserted" in root.entries() else (),
     )
 
     digest = root.get("digest", str)

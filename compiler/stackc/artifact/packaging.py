@@ -87,6 +87,7 @@ def make_manifest(facts: BuildFacts) -> Manifest:
         parity=parity.summary() if parity else None,
         tolerances=parity.tolerances if parity else {},
         assumptions=checked.assumptions,
+        asserted=tuple(asserted.to_json() for asserted in facts.findings.asserted),
     )
 
 

@@ -13,6 +13,7 @@ from stackc.core.plurals import counted
 from stackc.core.types import DimRange
 from stackc.core.value_range import ValueRange
 from stackc.frontend import Checked
+from stackc.ir.assertions import Asserted
 from stackc.view.figures import bytes_text, parameters_text, sum_text
 from stackc.view.html import page_data, render_page
 
@@ -29,11 +30,12 @@ MOST_ROWS = 1000
 
 @dataclass(frozen=True)
 class Findings:
-    """The proof, the timing and the point it was measured at; None for what the build left out."""
+    """The proof, the timing and the point it was measured at, and what the spec asserts; None for what was left out."""
 
     parity: Parity | None = None
     speed: Comparison | None = None
     measured: Point | None = None
+    asserted: tuple[Asserted, ...] = ()
 
 
 def write_report(checked: Checked, manifest: Manifest, findings: Findings, folder: Path) -> str:
@@ -49,6 +51,7 @@ def write_report(checked: Checked, manifest: Manifest, findings: Findings, folde
         view=view,
         proof=_proof_section(findings.parity, random=manifest.weights is None),
         speed=_speed_section(findings.speed, findings.measured),
+        asserted=[_asserted_row(asserted) for asserted in findings.asserted],
         parameters=parameters_text(checked.cost.parameters),
         flops=sum_text(checked.cost.flops),
         files=_files(folder),
@@ -155,6 +158,11 @@ def _speed_section(speed: Comparison | None, point: Point | None) -> dict[str, A
         "verdict": ratio.verdict,
         "others": None if speed.others is None else f"{speed.others:.1f}",
     }
+
+
+def _asserted_row(asserted: Asserted) -> tuple[str, str, str, str]:
+    figure = "–" if asserted.figure is None else f"{asserted.figure:.6g}"
+    return asserted.assertion.name, asserted.assertion.bounds, figure, asserted.note
 
 
 def _files(folder: Path) -> list[tuple[str, str, int]]:

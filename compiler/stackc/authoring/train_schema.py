@@ -7,18 +7,19 @@ from inspect import getdoc
 
 from stackc.authoring.field_schema import Json, field_schema, ref
 from stackc.authoring.mapping_schema import mapping_schema
-from stackc.authoring.reference.train_keys import CHECKPOINTS, DATA, STOP, TRAIN
+from stackc.authoring.reference.train_keys import BOUNDS, CHECKPOINTS, DATA, STOP, TRAIN
 from stackc.components.fields import dataclass_fields
 from stackc.ir.optimizers import OPTIMIZERS, SCHEDULES
 
 
 def train_sections() -> Json:
-    """Return the definitions of `train` and of its parts."""
+    """Return the definitions of `train` and of its parts, and of what is asserted."""
     return {
         "train": _train(),
         "train_data": mapping_schema(DATA),
         "train_stop": mapping_schema(STOP),
         "train_checkpoint": mapping_schema(CHECKPOINTS),
+        "assert": {"type": ["object", "null"], "additionalProperties": {**mapping_schema(BOUNDS), "minProperties": 1}},
         "metrics": {"type": ["object", "null"], "additionalProperties": _metric()},
         "optimizer": _choice(OPTIMIZERS),
         "schedule": _choice(SCHEDULES),

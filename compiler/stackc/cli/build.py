@@ -72,14 +72,15 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Prove the largest sizes of the dims however long it takes, with up to half of this machine's memory.",
 )
+@click.option("--no-assert", is_flag=True, help="Build the artifact even if a figure is not what the spec asserts.")
 @click.option("--no-bench", is_flag=True, help="Skip the timing.")
 @click.option("--no-cache", is_flag=True, help="Compile every component again and keep none; see `stackc cache`.")
 @json_option
 def command(
     spec: Path, overrides: Overrides, weights: tuple[Path, ...], reference: Path | None, out: Path | None, opset: int,
     target: str, functions: bool, seed: int, provider: str, require_provider: bool, threads: int | None,
-    until: Stage | None, no_verify: bool, per_component: bool, thorough: bool, no_bench: bool, no_cache: bool,
-    as_json: bool,
+    until: Stage | None, no_verify: bool, per_component: bool, thorough: bool, no_assert: bool, no_bench: bool,
+    no_cache: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Build SPEC into OUT/NAME: an ONNX model, proven equal to its PyTorch module, and measured.
 
@@ -94,8 +95,8 @@ def command(
     options = Options(
         overrides=overrides, weights=weights or None, reference=reference, out=out, seed=seed, opset=opset,
         target=target, functions=functions,
-        provider=provider, verify=not no_verify, measure=not no_bench, threads=threads, cache=not no_cache,
-        per_component=per_component, thorough=thorough, require_provider=require_provider,
+        provider=provider, verify=not no_verify, measure=not no_bench, asserts=not no_assert, threads=threads,
+        cache=not no_cache, per_component=per_component, thorough=thorough, require_provider=require_provider,
     )  # fmt: skip
     progress = stage_report(quiet=as_json)
 

@@ -80,7 +80,13 @@ def _evaluate_spec(
 
     require_outputs(check_spec(spec, overrides))  # before the build, which would be in vain
     options = Options(
-        overrides=overrides, weights=weights or None, out=out, measure=False, provider=provider, threads=threads
+        overrides=overrides,
+        weights=weights or None,
+        out=out,
+        measure=False,
+        asserts=False,
+        provider=provider,
+        threads=threads,
     )
     built = build(spec, options, stage_report(quiet=quiet))
     assert built.session is not None, "the build has opened the file to prove it"

@@ -57,8 +57,8 @@ class Frame:
 class Program:
     """A whole model, flat: `types` has the type of every value, `outputs` maps each output's name to its value.
 
-    `frames` are the blocks and stacks that the calls came from, inner ones first. `frozen` has the paths of modules that
-    training leaves as they are.
+    `frames` are the blocks and stacks that the calls came from, inner ones first. `frozen` has the paths of modules
+    that training leaves as they are.
     """
 
     name: str

@@ -72,7 +72,7 @@ def read_settings(
     Raises SpecError with everything that is wrong: N309, N310 and N311 for fields, S006 for what is missing, L104 for
     names that nothing has.
     """
-    reader = _SettingsReader(train.settings, _scope(graph), train.span)
+    reader = _SettingsReader(train.settings, spec_scope(graph), train.span)
     loop = reader.mapping_of(Loop, {key: train.settings[key] for key in LOOP_KEYS if key in train.settings}, "train")
     data = reader.mapping("data", Files, "data: {train: …, batch: 64}")
     stop = reader.mapping("stop", Patience) if "stop" in train.settings else None
@@ -110,7 +110,7 @@ def read_settings(
 LOOP_KEYS = tuple(field.name for field in dataclass_fields(Loop))
 
 
-def _scope(graph: Graph) -> Scope:
+def spec_scope(graph: Graph) -> Scope:
     """Return the names that expressions may use: the params and dims of the spec."""
     document = graph.document
     dims = {name: Dim.symbol(name, limits.multiple_of) for name, limits in graph.contract.items()}

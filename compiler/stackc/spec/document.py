@@ -87,8 +87,8 @@ class InputDecl:
 class NodeEntry:
     """The entry of a node under `nodes:`. `fields` are the fields of its op, keyed as written.
 
-    `source` is the node's origin as a lock names it; diagnostics then point there. `freeze` says whether training leaves
-    the node as it is, and `weights` names the files that it is read from.
+    `source` is the node's origin as a lock names it; diagnostics then point there. `freeze` says whether training
+    leaves the node as it is, and `weights` names the files that it is read from.
     """
 
     name: str
@@ -240,6 +240,15 @@ class TrainDecl:
     span: Span = field(compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class AssertDecl:
+    """The bounds of a figure that a build measures, `min` and `max`: numbers or expressions over params."""
+
+    name: str
+    bounds: Mapping[str, Entry]
+    span: Span = field(compare=False)
+
+
 TASKS = ("text", "vision", "speech", "multimodal", "tables", "graphs")
 """What models are for, as `stackc init --list` groups them."""
 
@@ -262,6 +271,7 @@ class Document:
     huggingface: HuggingFaceDecl | None = None
     task: str | None = None
     train: TrainDecl | None = None
+    asserts: tuple[AssertDecl, ...] = ()
 
     @property
     def file(self) -> str:

@@ -16,6 +16,7 @@ nonfinite.py     the component where NaN or Inf arose
 ranks.py         training in several processes
 step_memory.py   the memory of a step, without running it
 train_plan.py    `stackc plan --train`: the memory of each rank, the largest batch
+assertions.py    what a spec asserts of its losses and metrics, held against the ONNX file
 evaluation.py    `stackc evaluate`: losses and metrics of the ONNX file beside PyTorch's
 """
 

@@ -2,9 +2,9 @@
 
 The outputs of every batch are held to the rule of the proof (proof/tolerance.py), on real examples in place of drawn
 numbers: twice the error of PyTorch in float32, and what roundings can move. Losses and metrics are then computed of
-both by the same modules, so that they differ by what the outputs do: a loss in its last digits, an accuracy by the
-examples whose two best classes are that close. Outputs after a choice of the model itself, such as a top-k, are not
-held: a rounding may turn the choice.
+both by the same modules in float64, so that they differ by what the outputs do: a loss in its last digits, an accuracy
+by the examples whose two best classes are that close. Outputs after a choice of the model itself, such as a top-k, are
+not held: a rounding may turn the choice.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from stackc.frontend import Checked, Overrides, check_spec
 from stackc.ir.program import Call, Program
 from stackc.ir.training import COUNT, Training
 from stackc.proof.components import Reference
-from stackc.proof.eager import ForwardPass, as_tuple, cast, run_eager, tensor_of
+from stackc.proof.eager import as_tuple, cast, computing_in, in_double, run_eager, tensor_of
 from stackc.proof.jitter import model_spread
 from stackc.proof.sections import choosing_calls
 from stackc.proof.tolerance import Verdict, judge
@@ -110,23 +110,19 @@ def evaluate_session(
     for batch in examples.batches(training.settings.data.batch):
         returned = session.run({name: batch.feeds[name] for name in checked.program.inputs})
         onnx.append(losses.means(batch.feeds, returned))
-        single.append(_means(training, held.hold(batch, returned).outputs))
+        single.append(losses.means(batch.feeds, held.hold(batch, returned)))
 
     means = joined_means(training, onnx), joined_means(training, single)
     rows = tuple(held.rows.values())
     return Evaluation(len(examples), *means, rows, random_weights, tuple(held.diagnostics.values()))
 
 
-def measure_file(checked: Checked, session: Session, data: Path, weights: Weights) -> tuple[dict[str, float], int]:
-    """Return the losses and metrics of a session over a file of examples, and how many these are.
-
-    Raises what `evaluate_session` raises.
-    """
+def measure_file(checked: Checked, session: Session, examples: Examples, weights: Weights) -> dict[str, float]:
+    """Return the losses and metrics of a session over examples. Raises SpecError L202 and L207."""
     training = training_of(checked)
-    examples = Examples.open(data, training.program, training.ranges)
     losses = LossesOfFile.of(checked, module_with_losses(training, weights))
     parts = losses.parts(session, examples, training.settings.data.batch)
-    return joined_means(training, parts), len(examples)
+    return joined_means(training, parts)
 
 
 def require_outputs(checked: Checked) -> None:
@@ -143,18 +139,23 @@ def module_with_losses(training: Training, weights: Weights | None, seed: int = 
 
 @dataclass(frozen=True)
 class LossesOfFile:
-    """The losses and metrics of a model, computed by PyTorch from what an ONNX file returns."""
+    """The losses and metrics of a model, computed by PyTorch in float64 from what an ONNX file returns.
+
+    `modules` are those of the calls, by the paths of their owners.
+    """
 
     training: Training
     model: Program
     calls: tuple[Call, ...]
-    module: nn.Module
+    modules: Mapping[str, nn.Module]
 
     @staticmethod
     def of(checked: Checked, module: nn.Module) -> LossesOfFile:
         """Take the calls of the train graph, and their modules from that of the whole. Raises SpecError L207."""
         training = training_of(checked)
-        return LossesOfFile(training, checked.program, _calls_after_the_model(checked, training), module)
+        calls = _calls_after_the_model(checked, training)
+        modules = {call.owner: in_double(module.get_submodule(call.owner)) for call in calls}
+        return LossesOfFile(training, checked.program, calls, modules)
 
     def parts(self, session: Session, examples: Examples, batch: int) -> Iterator[Means]:
         """Yield the means of each batch."""
@@ -163,16 +164,17 @@ class LossesOfFile:
 
     @torch.no_grad()
     def means(self, feeds: Mapping[str, Array], returned: Mapping[str, Array]) -> Means:
-        """Return the means of a batch, of the inputs and of what the file returned for them."""
-        values = {name: cast(tensor_of(array), torch.float32) for name, array in feeds.items()}
-        values |= {self.model.outputs[name]: tensor_of(array.copy()) for name, array in returned.items()}
-        for call in self.calls:
-            inputs = [values[name] if name is not None else None for name in call.inputs]
-            outputs = as_tuple(self.module.get_submodule(call.owner)(*inputs))
-            values |= zip(call.outputs, outputs, strict=True)
+        """Return the means of a batch, of the inputs and of what the model returned for them."""
+        values = {name: tensor_of(array) for name, array in feeds.items()}
+        values |= {value: tensor_of(returned[name].copy()) for name, value in self.model.outputs.items()}
+        with computing_in(torch.float64, self.calls):
+            for call in self.calls:
+                inputs = [cast(values[name], torch.float64) if name is not None else None for name in call.inputs]
+                values |= zip(call.outputs, as_tuple(self.modules[call.owner](*inputs)), strict=True)
 
         ends = self.training.program.outputs
-        return _means(self.training, {name: values[ends[name]].numpy() for name in ends if ends[name] in values})
+        names = (*self.training.losses, *self.training.metrics)
+        return {name: (float(values[ends[name]]), float(values[ends[f"{name}.{COUNT}"]])) for name in names}
 
 
 @dataclass
@@ -186,8 +188,8 @@ class _HeldOutputs:
     rows: dict[str, OutputRow] = field(default_factory=dict)
     diagnostics: dict[str, Diagnostic] = field(default_factory=dict)
 
-    def hold(self, batch: Batch, returned: Mapping[str, Array]) -> ForwardPass:
-        """Judge what the file returned for a batch, and return PyTorch's pass in float32."""
+    def hold(self, batch: Batch, returned: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Judge what the file returned for a batch, and return PyTorch's outputs in float32."""
         program, model = self.training.program, self.checked.program
         single = run_eager(self.reference.single, batch.feeds, program)
         truth = run_eager(self.reference.double, batch.feeds, program, torch.float64)
@@ -204,7 +206,7 @@ class _HeldOutputs:
                 spread = model_spread(self.reference.double, batch.feeds, program, {name: value}, {})
                 verdict = judge(*arrays, meant.get(name, frozenset()), spread[name])
             self.keep(name, verdict, batch)
-        return single
+        return single.outputs
 
     def keep(self, name: str, verdict: Verdict, batch: Batch) -> None:
         """Keep the worst verdict on an output, and the first that is a problem."""
@@ -242,12 +244,6 @@ def _after_choices(program: Program) -> frozenset[str]:
         if call.path in choosing or not after.isdisjoint(name for name in call.inputs if name is not None):
             after.update(call.outputs)
     return frozenset(after)
-
-
-def _means(training: Training, outputs: Mapping[str, Array]) -> Means:
-    """Return the mean and the count of each loss and metric, which are outputs of the train graph."""
-    names = (*training.losses, *training.metrics)
-    return {name: (float(outputs[name]), float(outputs[f"{name}.{COUNT}"])) for name in names}
 
 
 def _ends(batch: Batch) -> tuple[int, int]:

@@ -44,7 +44,7 @@ def open_training_data(checked: Checked, files: Mapping[str, Path]) -> tuple[Exa
     Raises SpecError L201 if there are none, or none for validation although `stop` watches it.
     """
     training = training_of(checked)
-    examples, validation = (_open(checked, training, files, name) for name in ("train", "validation"))
+    examples, validation = (open_examples(checked, training, files, name) for name in ("train", "validation"))
     if examples is None:
         hint = "write `data: {train: FILE}`, or name one with `--data`"
         raise SpecError(Diagnostic("L201", "the spec names no file of examples", checked.document.span, hint))
@@ -65,7 +65,7 @@ def run_identity(training: Training, examples: Examples) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _open(checked: Checked, training: Training, files: Mapping[str, Path], name: str) -> Examples | None:
+def open_examples(checked: Checked, training: Training, files: Mapping[str, Path], name: str) -> Examples | None:
     """Open the examples of one name; those of the spec are beside it. None if there are none."""
     written = getattr(training.settings.data, name)
     beside = Path(checked.source.file).parent

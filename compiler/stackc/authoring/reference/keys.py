@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from stackc.authoring.field_schema import ref
 from stackc.authoring.reference.key import AXIS, COUNT, NODE_ID, SWITCH, TEXT, Key, Schema, one_or_list
-from stackc.authoring.reference.train_keys import CHECKPOINTS, DATA, STOP, TRAIN
+from stackc.authoring.reference.train_keys import BOUNDS, CHECKPOINTS, DATA, STOP, TRAIN
 from stackc.components.families.merge import MERGES
 from stackc.core.types import INPUT_DTYPES
 from stackc.resolve.stacks import Mode
@@ -64,6 +64,11 @@ SPEC: Mapping[str, Key] = {
         ref("huggingface"),
     ),
     "train": Key("mapping", "how the model is trained, for `stackc train`", ref("train")),
+    "assert": Key(
+        "mapping",
+        "bounds of losses and metrics on the validation data, that a build has to keep: `accuracy: {min: 0.95}`",
+        ref("assert"),
+    ),
 }
 
 DIM: Mapping[str, Key] = {
@@ -334,6 +339,7 @@ KEYS: Mapping[str, Mapping[str, Key]] = MappingProxyType(
         "train_data": DATA,
         "train_stop": STOP,
         "train_checkpoint": CHECKPOINTS,
+        "assert": BOUNDS,
     }
 )
 """The mappings of a spec, by what they describe."""

@@ -78,6 +78,12 @@ CHECKPOINTS: Mapping[str, Key] = {
     "every": Key("number or expression", "the steps after which one is written", ref("size"), required=True),
 }
 
+_BOUND: Schema = {"anyOf": [{"type": "number"}, ref("expression"), {"type": "null"}]}
+BOUNDS: Mapping[str, Key] = {
+    "min": Key("number or expression", "the smallest figure that passes", _BOUND, "no bound"),
+    "max": Key("number or expression", "the largest figure that passes", _BOUND, "no bound"),
+}
+
 STOP: Mapping[str, Key] = {
     "metric": Key("a metric", "the metric or loss that has to improve, or `total`", TEXT, required=True),
     "patience": Key("number or expression", "the epochs to wait for that", ref("size"), required=True),

@@ -117,9 +117,9 @@ class Getter:
 _EXAMPLES = {
     "dims": "{min: 1, max: 512}", "params": "128", "inputs": "{shape: [batch, 128]}", "nodes": "{op: linear, out: 128}",
     "blocks": "{inputs: [x], graph: x --> y[gelu]}", "tie": "embed.weight", "reparam": "standardize",
-    "map": "encoder.weight", "weights": "model.safetensors",
+    "map": "encoder.weight", "assert": "{min: 0.95}", "weights": "model.safetensors",
 }  # fmt: skip
-_NAMES = {"weights": "file", "tie": "weight", "reparam": "weight"}
+_NAMES = {"assert": "accuracy", "weights": "file", "tie": "weight", "reparam": "weight"}
 
 
 def _not_a_mapping(value: Value, path: str, diagnostics: Collector) -> None:
