@@ -22,12 +22,13 @@ import json
 import os
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackc.artifact.atomic import atomic_folder, check_place
+from stackc.artifact.build_options import Options as Options
 from stackc.artifact.folder import MODEL, PARITY, VECTORS, named_vectors
 from stackc.artifact.packaging import BuildFacts, package, weight_hashes
 from stackc.artifact.report_page import Findings
@@ -36,10 +37,10 @@ from stackc.artifact.stored_weights import find_all_weights
 from stackc.cache import user_cache
 from stackc.core.plurals import counted
 from stackc.core.progress import Progress, Stage, no_progress
-from stackc.frontend import Checked, Overrides, check_spec
-from stackc.ir.assertions import Asserted
+from stackc.frontend import Checked, check_spec
+from stackc.ir.assertions import Asserted, unchecked
 from stackc.out_of_memory import report_out_of_memory
-from stackc.runtime import Array, Session, off_provider_lines, open_session, require_placed, write_npz
+from stackc.runtime import Array, Session, describe_session, open_session, write_npz
 from stackc.runtime.providers import choose
 from stackc.weights.files import Paths
 from stackc.weights.sources import Weights
@@ -54,48 +55,6 @@ if TYPE_CHECKING:
     from stackc.timing import Comparison
 
 EXPORTED = Path("exported")
-MEASURED_FLOPS = 4e9  # of one forward pass: a tenth of a second, so that a build does not wait for its timing
-
-
-@dataclass(frozen=True)
-class Options:
-    """The options of a build.
-
-    overrides         values of params, sizes of dims, trusted Python modules
-    weights           a file or folder of tensors, or several; by default those of the spec, or else random ones
-    out               the folder that NAME/ is written to: `exported` by default
-    seed              for random weights and for the inputs of the proof
-    opset, target     the ONNX opset, and whether operators of ONNX Runtime may be used ("ort") or not ("portable")
-    functions         keep blocks and stacks as ONNX functions
-    provider          the execution provider that the model is proven on; `require_provider` if every node has to be
-    verify, measure   prove the model, and compare its speed with eager PyTorch; without a proof nothing is run
-    threads           of ONNX Runtime and PyTorch; by default all cores
-    cache             keep compiled components for later builds
-    per_component     prove every component at all points, not at one
-    reference         an .npz of numbers recorded from the original, which the module has to compute
-    thorough          prove larger sizes: whatever fits in half of this machine's memory, however long it takes
-    asserts           hold the file to what the spec asserts of its figures
-    first_failure     end the proof at the first draw that fails: enough to reduce a spec
-    """
-
-    overrides: Overrides = field(default_factory=Overrides)
-    weights: Paths | None = None
-    out: Path | None = None
-    seed: int = 0
-    opset: int = 23
-    target: str = "portable"
-    functions: bool = False
-    provider: str = "auto"
-    require_provider: bool = False
-    verify: bool = True
-    measure: bool = True
-    threads: int | None = None
-    cache: bool = True
-    per_component: bool = False
-    reference: Path | None = None
-    thorough: bool = False
-    asserts: bool = True
-    first_failure: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -211,7 +170,7 @@ def run_stages(stages: Stages, options: Options, folder: Path, progress: Progres
 
         # export: distinct components are compiled, or recalled from the cache, and linked.
         stages.linked = _link(stages.checked, options)
-        progress("export", _describe_linked(stages.linked, options))
+        progress("export", stages.linked.describe(options.target))
         if last == "export":
             return
 
@@ -223,7 +182,7 @@ def run_stages(stages: Stages, options: Options, folder: Path, progress: Progres
 
     # open: the file as it is deployed, on the provider it is deployed on.
     stages.session = open_session(folder / MODEL, options.provider, threads=options.threads)
-    progress("open", _describe_session(stages.checked, stages.session, options))
+    progress("open", _describe_session(stages, stages.session, options))
     if last == "open":
         return
 
@@ -355,19 +314,11 @@ def _prove(stages: Stages, reference: Reference, folder: Path, options: Options,
 
 
 def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options) -> tuple[Comparison, Point]:
-    """Time the module and a session of the file in turns, both with the same number of threads, at one point."""
-    from stackc.proof.eager import tensor_of
-    from stackc.proof.points import draw_feeds, timing_point
-    from stackc.timing import eager_candidate, measure_briefly, session_candidate
+    """Time the module and a session of the file in turns."""
+    from stackc.timing.beside_eager import measure_beside_eager
 
-    threads = options.threads or os.cpu_count() or 1
-    point = timing_point(checked.program, MEASURED_FLOPS)
-    feeds = draw_feeds(checked.program, checked.ranges, point, seed=options.seed)
-
-    inputs = [tensor_of(feeds[name]) for name in checked.program.inputs]
-    session = open_session(folder / MODEL, options.provider, threads=threads)
-    candidates = {"eager": eager_candidate(module, inputs, threads), "onnx": session_candidate(session, feeds)}
-    return measure_briefly(candidates), point
+    settings = options.provider, options.threads or os.cpu_count() or 1, options.seed
+    return measure_beside_eager(checked.program, checked.ranges, module, folder / MODEL, *settings)
 
 
 def _require_validation(stages: Stages, options: Options) -> None:
@@ -380,29 +331,21 @@ def _require_validation(stages: Stages, options: Options) -> None:
 
 def _hold_assertions(stages: Stages, options: Options, progress: Progress) -> tuple[Asserted, ...]:
     """Return the figures that the spec asserts, measured of the file. Raises SpecError L304 if one is out of bounds."""
-    checked, session, weights = stages.checked, stages.session, stages.weights
-    if not checked.assertions:
-        return ()
+    assertions, why = stages.checked.assertions, _why_unchecked(stages, options)
+    asserted = unchecked(assertions, why or "")
+    if assertions and why is None:
+        from stackc.training.assertions import hold_assertions
 
-    why = _why_unchecked(stages, options)
-    if why is not None:
-        asserted = tuple(Asserted(assertion, None, f"is not checked: {why}") for assertion in checked.assertions)
-    else:
-        from stackc.training.assertions import hold_assertions, validation_examples
-
-        assert session is not None, "without a session there is a reason"
-        assert weights is not None, "random weights are a reason"
-        asserted = hold_assertions(checked, session, validation_examples(checked), weights)
-    progress("assert", "\n           ".join(map(str, asserted)))
+        asserted = hold_assertions(stages.checked, stages.session, stages.weights)
+    if asserted:
+        progress("assert", "\n           ".join(map(str, asserted)))
     return asserted
 
 
 def _why_unchecked(stages: Stages, options: Options) -> str | None:
     """Return why a build does not hold the file to what the spec asserts; None if it does."""
-    if not options.asserts:
-        return "built without assertions"
-    if not options.verify:
-        return "built without a proof"
+    if not (options.asserts and options.verify):
+        return "built without a proof" if options.asserts else "built without assertions"
     return "the weights are random" if stages.weights is None else None
 
 
@@ -421,21 +364,7 @@ def _facts(stages: Stages, options: Options) -> BuildFacts:
     )
 
 
-# -- what the stages report
-
-
-def _describe_linked(linked: LinkedProgram, options: Options) -> str:
-    cached = f", {linked.recalled} from the cache" if linked.recalled else ""
-    components = f"{counted(linked.units, 'distinct component')}{cached}"
-    nodes = counted(len(linked.graph.model.graph.node), "ONNX node")
-    target = f", target {options.target}" if options.target != "portable" else ""
-    return f"{components}, {nodes}, opset {options.opset}{target}, runs on onnxruntime >= {linked.runs_on}"
-
-
-def _describe_session(checked: Checked, session: Session, options: Options) -> str:
-    """Name the provider and the components that are not, or not wholly, on it. Raises SpecError R407 if all must be."""
-    spans = {call.path: call.span for call in checked.program.calls}
-    if options.require_provider:
-        require_placed(session, spans)
-    elsewhere = "".join(f"\n  not there: {line}" for line in off_provider_lines(session, spans))
-    return f"{session.provider}: {session.reason}{elsewhere}"
+def _describe_session(stages: Stages, session: Session, options: Options) -> str:
+    """Name the provider and the components that are not on it. Raises SpecError R407 if all must be."""
+    spans = {call.path: call.span for call in stages.checked.program.calls}
+    return describe_session(session, spans, require=options.require_provider)

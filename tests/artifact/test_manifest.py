@@ -33,9 +33,19 @@ MANIFEST = Manifest(
     tolerances={"和": 2.5e-06},
     files={"model.onnx": "cd" * 32},
     assumptions={"ids": "none"},
+    asserted=({"name": "accuracy", "min": 0.95, "max": None, "measured": 0.97, "note": "on 100 examples of test.npz"},),
 )
 
 UNSEALED = """{
+  "asserted": [
+    {
+      "max": null,
+      "measured": 0.97,
+      "min": 0.95,
+      "name": "accuracy",
+      "note": "on 100 examples of test.npz"
+    }
+  ],
   "assumptions": {
     "ids": "none"
   },

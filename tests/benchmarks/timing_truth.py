@@ -24,8 +24,7 @@ import torch
 
 from stackc.core.versions import tool_versions
 from stackc.frontend import Checked, check_spec
-from stackc.pipeline import MEASURED_FLOPS
-from stackc.proof.points import draw_feeds, timing_point
+from stackc.proof.points import MEASURED_FLOPS, draw_feeds, timing_point
 from stackc.runtime import open_session
 from stackc.timing import Candidate, Comparison, eager_candidate, measure_briefly, session_candidate
 from stackc.timing.statistics import DISTURBED

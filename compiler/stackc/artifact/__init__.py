@@ -7,6 +7,7 @@ lock.py            spec.lock.yaml
 verify.py          hashes, ONNX checker, recorded outputs
 report_page.py     report.html
 packaging.py       the last stage of a build: everything into the folder
+build_options.py   the options of a build
 stage_files.py     the files of a build that stops early
 stored_weights.py  parameters read back from the model
 normed_weights.py  g and v of a weight that weight_norm made, taken apart

@@ -12,8 +12,7 @@ from stackc.benchmark.targets import Target
 from stackc.core.diagnostics import Collector, Diagnostic, SpecError, did_you_mean
 from stackc.core.types import FLOATS, LIMITS
 from stackc.core.value_range import ValueRange
-from stackc.pipeline import MEASURED_FLOPS
-from stackc.proof.points import Point, draw_feeds, timing_point
+from stackc.proof.points import MEASURED_FLOPS, Point, draw_feeds, timing_point
 from stackc.proof.sizes import machine_memory
 from stackc.proof.value_draws import draw_values
 from stackc.runtime import Array, Feeds, ValueInfo, check_feeds

@@ -17,6 +17,7 @@ import numpy as np
 
 from stackc.cache import Cache
 from stackc.core.diagnostics import Span
+from stackc.core.plurals import counted
 from stackc.core.types import BYTES, product
 from stackc.export.compile_cached import compile_cached
 from stackc.export.functions import fold_functions
@@ -44,6 +45,14 @@ class LinkedProgram:
     opset: int
     runs_on: str
     seconds: Mapping[str, float]
+
+    def describe(self, target: str) -> str:
+        """Say what the model consists of and what it runs on."""
+        cached = f", {self.recalled} from the cache" if self.recalled else ""
+        components = f"{counted(self.units, 'distinct component')}{cached}"
+        nodes = counted(len(self.graph.model.graph.node), "ONNX node")
+        operators = f", target {target}" if target != "portable" else ""
+        return f"{components}, {nodes}, opset {self.opset}{operators}, runs on onnxruntime >= {self.runs_on}"
 
 
 @dataclass(frozen=True, eq=False)

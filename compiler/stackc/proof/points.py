@@ -23,6 +23,8 @@ JITTERED = "jittered"  # the name of the point at which parameters that start co
 # distinct sizes, so that two dims that are mixed up do not agree by chance; smaller ones for larger models
 _PRIMES = ((3, 13, 7, 11, 5, 17, 19, 23), (3, 5, 7, 11, 13, 17, 19, 23), (2, 3, 5, 7, 11, 13, 17, 19))
 
+MEASURED_FLOPS = 4e9  # of one timed forward pass: a tenth of a second, so that a build does not wait for its timing
+
 
 @dataclass(frozen=True, slots=True)
 class Point:

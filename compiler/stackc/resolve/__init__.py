@@ -28,5 +28,6 @@ half_inputs.py     casts of inputs of half precision
 train_graph.py     the losses under `train:`, drawn beside the model
 train_metrics.py   metrics, which are nodes of that graph
 train_settings.py  all other settings under `train:`
+assertions.py      what a spec asserts of its losses and metrics
 unused.py          blocks, and outputs of blocks, that are never used
 """

@@ -13,7 +13,14 @@ openvino.py                OpenVINO, for `stackc bench`
 
 from stackc.runtime.feeds import Array, Feeds, ValueInfo, check_feeds
 from stackc.runtime.npz import read_npz, write_npz
-from stackc.runtime.placement import Placement, off_provider_lines, off_provider_nodes, placement, require_placed
+from stackc.runtime.placement import (
+    Placement,
+    describe_session,
+    off_provider_lines,
+    off_provider_nodes,
+    placement,
+    require_placed,
+)
 from stackc.runtime.providers import PROVIDERS, Provider
 from stackc.runtime.session import Session, open_session, run_once
 
@@ -26,6 +33,7 @@ __all__ = [
     "Session",
     "ValueInfo",
     "check_feeds",
+    "describe_session",
     "off_provider_lines",
     "off_provider_nodes",
     "open_session",

@@ -59,6 +59,17 @@ def off_provider_lines(session: Session, paths: Iterable[str] | None = None) -> 
     ]
 
 
+def describe_session(session: Session, places: Mapping[str, Span], *, require: bool) -> str:
+    """Name the provider and the components that are not, or not wholly, on it; `places` are the spans of all.
+
+    Raises SpecError R407 if all are required to be.
+    """
+    if require:
+        require_placed(session, places)
+    elsewhere = "".join(f"\n  not there: {line}" for line in off_provider_lines(session, places))
+    return f"{session.provider}: {session.reason}{elsewhere}"
+
+
 def require_placed(session: Session, places: Mapping[str, Span] | None = None) -> None:
     """Raise SpecError (R407) with each component that has nodes off the provider; `places` are the spans of all."""
     diagnostics = Collector()

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
 from stackc.core.diagnostics import Collector, Diagnostic, Note, Span, SpecError, did_you_mean
+from stackc.spec.assert_key import read_bounds
 from stackc.spec.document import (
     LANGUAGE_VERSION,
     NONFINITE,
     TASKS,
-    AssertDecl,
     BlockDecl,
     Body,
     DimDecl,
@@ -160,7 +159,7 @@ class _Reader:
             huggingface=read_huggingface(root.inner("huggingface"), params) if "huggingface" in root.entries else None,
             task=self.task(root),
             train=self.train(root.inner("train")) if "train" in root.entries else None,
-            asserts=tuple(self.asserts(root.inner("assert"))),
+            asserts=read_bounds(root.inner("assert")),
         )
 
         self.check_names(document)
@@ -372,15 +371,6 @@ class _Reader:
             settings={key: getter.entries[key] for key in TRAIN_SETTINGS if key in getter.entries},
             span=getter.span,
         )
-
-    def asserts(self, getter: Getter) -> Iterator[AssertDecl]:
-        """Yield the bounds of each figure. Reports S006 for one without any."""
-        for name, entry, inner in getter.each():
-            bounds = inner.only("min", "max").entries
-            if not inner.entries:
-                hint = f"for example `{name}: {{min: 0.95}}`"
-                self.diagnostics.error("S006", f"assert.{name} has no bound", entry.key, hint)
-            yield AssertDecl(name, bounds, entry.key)
 
     def ports(self, getter: Getter) -> tuple[PortDecl, ...]:
         """Read the inputs of a block, a list of names; `name?` is optional."""

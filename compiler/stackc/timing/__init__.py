@@ -1,5 +1,6 @@
 """Measure the speed of candidates that run in turns.
 
+beside_eager.py a model and its eager module, at one point
 candidates.py   a module and a session as candidates
 interleave.py   warm-up and rounds
 rest.py         a wait until threads no longer spin

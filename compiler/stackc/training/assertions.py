@@ -30,8 +30,14 @@ def validation_examples(checked: Checked) -> Examples:
     return examples
 
 
-def hold_assertions(checked: Checked, session: Session, examples: Examples, weights: Weights) -> tuple[Asserted, ...]:
-    """Measure every figure that is asserted. Raises SpecError L304 for each that is out of its bounds."""
+def hold_assertions(checked: Checked, session: Session | None, weights: Weights | None) -> tuple[Asserted, ...]:
+    """Measure every figure that is asserted, of a file with trained weights.
+
+    Raises SpecError L304 for each that is out of its bounds, and what `validation_examples` raises.
+    """
+    assert session is not None, "there is something to measure"
+    assert weights is not None, "random weights assert nothing"
+    examples = validation_examples(checked)
     figures = measure_file(checked, session, examples, weights)
     note = f"on {len(examples):,} examples of {examples.path.name}"
 
