@@ -23,8 +23,8 @@ from stackc.resolve.op_guess import listed, op_of, ops_by_arity, takes, with_por
 from stackc.spec.document import LANGUAGE_VERSION
 from stackc.spec.drawing import Arrow, Drawing, DrawnNode
 from stackc.spec.expressions.expressions import OPEN
+from stackc.spec.front_matter import FRONT_MATTER
 from stackc.spec.mermaid.mermaid_reader import read_drawing
-from stackc.spec.reader import FRONT_MATTER
 from stackc.spec.writer import without_indent
 
 

@@ -1,6 +1,7 @@
 """Text → Document. The language has two equivalent syntaxes, YAML and Mermaid.
 
 reader.py      either syntax → Document, with every problem of the text reported together
+front_matter.py  the keys at the top of a Mermaid file
 source.py      loading the text of a spec, and checking that it is text
 document.py    a spec as data
 drawing.py     the drawing in it as data

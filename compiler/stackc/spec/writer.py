@@ -14,9 +14,10 @@ import re
 
 from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.spec.document import Document
+from stackc.spec.front_matter import FRONT_MATTER, MERMAID_KEYS
 from stackc.spec.markdown import Syntax
 from stackc.spec.mermaid.mermaid_reader import has_header
-from stackc.spec.reader import FRONT_MATTER, MERMAID_KEYS, parse
+from stackc.spec.reader import parse
 from stackc.spec.source import Source, checked_source
 from stackc.spec.yaml.keys import read_keys
 from stackc.spec.yaml.yaml_reader import parse_scalar
