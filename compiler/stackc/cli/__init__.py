@@ -4,6 +4,7 @@ options, screen, report, table, pictures   shared: options, printing, diagnostic
 plain_text                         output to terminals whose encoding lacks characters
 diagnose                           the findings that `stackc doctor` prints
 training_plan                      what `stackc plan --train` prints
+train_progress                     the bar and the lines of `stackc train`
 file_watch                         waiting for saved files, for `stackc watch`
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from itertools import islice
 
 import torch
@@ -25,10 +26,10 @@ def train_model(checked: Checked, options: TrainOptions | None = None, report: R
     """Train a checked spec into runs/NAME/.
 
     Raises SpecError: L105 without `train:`, L201 and L202 for data, L203 for a loss that is not finite, L204 and L205
-    for the folder of the run; KeyboardInterrupt after Ctrl-C, once a checkpoint is written.
+    for the folder of the run, L208 without a package; KeyboardInterrupt after Ctrl-C, once a checkpoint is written.
     """
     run = TrainingRun.start(checked, options or TrainOptions(), report)
-    with run.history, stop_on_interrupt() as is_interrupted:
+    with run.history, run.tensorboard or nullcontext(), stop_on_interrupt() as is_interrupted:
         while not run.is_done:
             train_epoch(run, is_interrupted)
             run.save_checkpoint()
@@ -64,7 +65,7 @@ def train_step(run: TrainingRun, batch: Batch) -> None:
         assert settings.ema is not None
         move_average(run.state.average, run.state.module, settings.ema)
     position.step, position.batch, position.losses = position.step + 1, position.batch + 1, position.losses + loss
-    run.record({"step": position.step, "loss": loss, "lr": rate})
+    run.record({"step": position.step, "loss": loss, "lr": rate}, examples=len(batch.rows))
 
 
 def end_epoch(run: TrainingRun) -> None:

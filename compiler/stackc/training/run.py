@@ -27,6 +27,7 @@ from stackc.training.history import History, claim_folder, clean_folder
 from stackc.training.optimizer import make_optimizer
 from stackc.training.prepare import open_training_data, run_identity, training_module, training_of
 from stackc.training.step import Model
+from stackc.training.tensorboard import TensorBoard
 from stackc.weights.files.safetensors_file import OWN_NAMES
 
 RUNS = Path("runs")
@@ -34,7 +35,10 @@ WEIGHTS, LAST, CHECKPOINT, HISTORY = "model.safetensors", "last.safetensors", "c
 _METADATA = dict([("format", "pt"), OWN_NAMES])
 
 Report: TypeAlias = Callable[[dict[str, Any]], None]
-"""Called with the event of each step and each epoch, as history.jsonl has it, and how many steps there are."""
+"""Called with the event of each step and each epoch, as history.jsonl has it, with `steps`, how many there are.
+
+Those of steps have the number of `examples` in the batch too.
+"""
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,16 @@ class TrainOptions:
     out                the folder of the run: runs/NAME by default
     resume             continue the run in that folder
     checkpoint_every   the steps after which a checkpoint is written, in place of those of the spec
+    compiled           run the module through torch.compile
+    tensorboard        write files of TensorBoard too, into the folder of the run
     """
 
     data: dict[str, Path] = field(default_factory=dict)
     out: Path | None = None
     resume: bool = False
     checkpoint_every: int | None = None
+    compiled: bool = False
+    tensorboard: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,7 @@ class TrainingRun:
     validation: Examples | None
     folder: Path
     history: History
+    tensorboard: TensorBoard | None
     report: Report
     checkpoint_every: int | None
 
@@ -85,9 +94,12 @@ class TrainingRun:
         training, folder = training_of(checked), options.out or RUNS / checked.document.name
         settings = training.settings
         examples, validation = open_training_data(checked, options.data)
+        tensorboard = TensorBoard(folder) if options.tensorboard else None
 
         torch.manual_seed(settings.seed)
         model = Model(training_module(checked, training), training)
+        if options.compiled:
+            model.module.compile()
         model.start_training()
         average = averaged_copy(model.module) if settings.ema is not None else None
         position = Position(made_with=run_identity(training, examples))
@@ -102,7 +114,7 @@ class TrainingRun:
         else:
             claim_folder(folder)
         every = options.checkpoint_every or settings.checkpoint
-        return TrainingRun(model, state, examples, validation, folder, history, report, every)
+        return TrainingRun(model, state, examples, validation, folder, history, tensorboard, report, every)
 
     # -- how far it is
 
@@ -172,10 +184,12 @@ class TrainingRun:
         """Write all that `--resume` continues from."""
         save_checkpoint(self.folder / CHECKPOINT, self.state)
 
-    def record(self, event: dict[str, Any]) -> None:
-        """Append an event to the history, and report it."""
+    def record(self, event: dict[str, Any], **more: Any) -> None:
+        """Append an event to the history, and report it, with what only those who watch need."""
         self.history.append(event)
-        self.report(event | {"steps": self.total_steps})
+        if self.tensorboard is not None:
+            self.tensorboard.write(event)
+        self.report(event | {"steps": self.total_steps} | more)
 
     def finish(self) -> Trained:
         """Return what came of the run."""

@@ -1,0 +1,73 @@
+"""What `stackc train` prints while it runs: a bar on a terminal, a line for each epoch in a pipe, JSON for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from stackc.cli.screen import echo, echo_json, rich_console
+from stackc.core.diagnostics import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from stackc.training.run import Report
+
+
+@contextmanager
+def train_progress(*, as_json: bool) -> Iterator[Report]:
+    """Yield what is called with each step and epoch."""
+    if as_json:
+        yield echo_json
+    elif not sys.stdout.isatty():
+        yield _print_epoch
+    else:
+        with progress_bar(rich_console()) as report:
+            yield report
+
+
+@contextmanager
+def progress_bar(console: Console) -> Iterator[Report]:
+    """Show a bar: steps, loss, the latest means over the validation data, examples a second, the time left.
+
+    Lines of epochs are printed above it.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    texts = (TextColumn(f"{{task.fields[{name}]}}", markup=False) for name in ("loss", "means", "speed"))
+    columns = (BarColumn(bar_width=24), MofNCompleteColumn(), *texts, TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar: TaskID | None = None
+
+        def report(event: dict[str, Any]) -> None:
+            nonlocal bar
+            if bar is None:  # with the first step, so that those of a resumed run do not count as made just now
+                start = event["step"] - 1
+                bar = progress.add_task("train", total=event["steps"], completed=start, loss="", means="", speed="")
+            if "epoch" in event:
+                progress.console.print(_epoch_line(event), highlight=False, markup=False)
+                progress.update(bar, means=means_text(event["validation"]))
+                return
+            pace = progress.tasks[bar].speed
+            speed = f"{pace * event['examples']:,.0f} examples/s" if pace else ""
+            progress.update(bar, completed=event["step"], loss=f"loss {event['loss']:.4g}", speed=speed)
+
+        yield report
+
+
+def _print_epoch(event: dict[str, Any]) -> None:
+    if "epoch" in event:
+        echo(_epoch_line(event))
+
+
+def _epoch_line(event: dict[str, Any]) -> str:
+    """Return an epoch as a line: the loss over its batches, then the means over the validation data."""
+    line = f"epoch {event['epoch']:3}  step {event['step']:6,} of {event['steps']:,}  loss {event['loss']:.4f}"
+    return f"{line}  validation: {means_text(event['validation'])}" if event["validation"] else line
+
+
+def means_text(means: dict[str, float]) -> str:
+    """Return means by name as a line."""
+    return printable(", ".join(f"{name} {mean:.4f}" for name, mean in means.items()))
