@@ -132,7 +132,7 @@ def _train(spec: Path, batch: int) -> None:
     with PeakSampler() as sampler:
         model = Model(training_module(check_spec(spec), training), training)
         model.start_training()
-        optimizer = make_optimizer(training.settings.optimizer, model.module)
+        optimizer = make_optimizer(training.settings.optimizer, model.module, training.settings.groups)
         for _ in range(STEPS):
             update(model, optimizer, feeds)
     print(json.dumps(sampler.peak - sampler.before))

@@ -31,7 +31,8 @@ class Steps:
         assert checked.training is not None
         model = Model(training_module(checked, checked.training), checked.training)
         model.start_training()
-        return Steps(checked, model, make_optimizer(checked.training.settings.optimizer, model.module))
+        settings = checked.training.settings
+        return Steps(checked, model, make_optimizer(settings.optimizer, model.module, settings.groups))
 
     @property
     def module(self) -> nn.Module:

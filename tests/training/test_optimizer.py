@@ -12,7 +12,6 @@ from torch.optim import lr_scheduler
 
 from stackc.ir.optimizers import (
     OPTIMIZERS,
-    SGD,
     AdamW,
     ExponentialDecay,
     MultiStepDecay,
@@ -22,7 +21,8 @@ from stackc.ir.optimizers import (
     WarmupCosine,
     WarmupLinear,
 )
-from stackc.training.optimizer import make_optimizer, rate_factor
+from stackc.ir.training import ParameterGroup
+from stackc.training.optimizer import make_optimizer, rate_factor, set_rate
 
 Scheduler = Callable[[torch.optim.Optimizer], lr_scheduler.LRScheduler]
 
@@ -56,23 +56,19 @@ def test_warmup_is_a_line() -> None:
     assert factors[10] == 0.5
 
 
-def test_norms_and_biases_do_not_decay() -> None:
-    module = nn.Sequential(nn.Linear(2, 3), nn.LayerNorm(3))
-    groups = make_optimizer(AdamW(weight_decay=0.1), module).param_groups
-    assert [(len(group["params"]), group["weight_decay"]) for group in groups] == [(1, 0.1), (3, 0.0)]
-
-
 @pytest.mark.parametrize("make", OPTIMIZERS.values())
 def test_every_optimizer_makes_a_step(make: type) -> None:
     module = nn.Linear(2, 1)
     before = module.weight.clone()
-    optimizer = make_optimizer(make(lr=0.1), module)
+    optimizer = make_optimizer(make(lr=0.1), module, [ParameterGroup(0.1, 0.0, ("weight", "bias"))])
     module(torch.ones(1, 2)).sum().backward()
     optimizer.step()
     assert not torch.equal(module.weight, before)
 
 
-def test_frozen_parameters_are_left_out() -> None:
-    module = nn.Linear(2, 1)
-    module.bias.requires_grad_(False)
-    assert [len(group["params"]) for group in make_optimizer(SGD(lr=0.1), module).param_groups] == [1]
+def test_rates_of_groups_keep_their_proportion() -> None:
+    groups = [ParameterGroup(0.2, 0.0, ("weight",)), ParameterGroup(0.05, 0.1, ("bias",))]
+    optimizer = make_optimizer(AdamW(lr=0.2), nn.Linear(2, 1), groups)
+    assert [(group["lr"], group["weight_decay"]) for group in optimizer.param_groups] == [(0.2, 0.0), (0.05, 0.1)]
+    set_rate(optimizer, 0.1)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.025]

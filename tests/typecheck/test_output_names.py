@@ -7,7 +7,7 @@ import pytest
 from stackc.core.diagnostics import SpecError
 from stackc.frontend import check_source
 from stackc.spec.source import Source
-from stackc.typecheck.output_names import plain_name
+from stackc.core.name_patterns import plain_name
 
 
 @pytest.mark.parametrize(

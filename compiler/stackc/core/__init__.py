@@ -6,6 +6,7 @@ value_range.py  what an input may hold
 entering_size.py  the size of an axis of what enters a component, in an expression
 suggestions.py  near names for "did you mean"
 confusables.py  characters that look like ASCII but are not
+name_patterns.py  patterns of the names of parameters
 plurals.py      counts with their noun in the right number
 interrupts.py   interrupts that wait for the end of an import
 progress.py     the stages of a build by name, and the callback that reports progress

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from stackc.export.objects import Object, WeightSubgraph
 from stackc.export.weight_folding import only_moves
 from stackc.ir.program import Call
-from stackc.typecheck.output_names import plain_name
+from stackc.core.name_patterns import plain_name
 
 
 @dataclass(frozen=True, slots=True)

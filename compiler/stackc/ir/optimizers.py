@@ -11,7 +11,7 @@ from typing import Annotated
 from stackc.components.fields import Natural, Probability, Range, Size
 
 Rate = Annotated[float, Range(minimum=0.0), "the learning rate"]
-Decay = Annotated[float, Range(minimum=0.0), "how much matrices shrink; parameters with one axis do not"]
+Decay = Annotated[float, Range(minimum=0.0), "how much matrices shrink; norms and parameters with one axis do not"]
 Betas = Annotated[tuple[float, ...], Range(minimum=0.0, below=1.0), "the decay of the averages of gradient and square"]
 Eps = Annotated[float, Range(minimum=0.0), "what is added to the denominator"]
 Factor = Annotated[float, Range(minimum=0.0, maximum=1.0), "what the learning rate is multiplied by"]

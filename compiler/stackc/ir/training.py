@@ -36,6 +36,15 @@ class DataSource:
 
 
 @dataclass(frozen=True, slots=True)
+class ParameterGroup:
+    """Parameters that are trained with one learning rate, before the schedule, and one weight decay."""
+
+    lr: float
+    weight_decay: float
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TrainSettings:
     """The settings of the loop.
 
@@ -43,7 +52,8 @@ class TrainSettings:
     clip            the largest norm of all gradients together
     accumulate      the number of parts that a batch is cut into, so that it fits in memory
     ema             the decay of an average of the weights, which is what is evaluated and kept
-    freeze          the paths of nodes and blocks that keep their weights, statistics and lack of dropout
+    freeze          the paths of modules that keep their weights and statistics, without dropout
+    groups          the parameters that are trained; `optimizer.lr` is the highest of their learning rates
     checkpoint      the steps after which a checkpoint is written, besides that at the end of an epoch
     recalibrate     the batches from which the statistics of batch_norm are calculated anew before each evaluation
     """
@@ -60,6 +70,7 @@ class TrainSettings:
     seed: int = 0
     ema: float | None = None
     freeze: tuple[str, ...] = ()
+    groups: tuple[ParameterGroup, ...] = ()
     loss_weights: Mapping[str, float] = field(default_factory=dict)
     checkpoint: int | None = None
     recalibrate: int | None = None

@@ -12,9 +12,10 @@ from stackc.core.types import Dim
 from stackc.ir.model import Graph
 from stackc.ir.optimizers import OPTIMIZERS, SCHEDULES, Adam, Optimizer, Schedule
 from stackc.ir.program import Program
-from stackc.ir.training import DataSource, Precision, Stop, TrainSettings
+from stackc.ir.training import DataSource, ParameterGroup, Precision, Stop, TrainSettings
 from stackc.resolve.fields import decode
 from stackc.resolve.scope import Scope
+from stackc.resolve.train_parameters import Pattern, Patterns, parameter_groups
 from stackc.spec.document import TrainDecl
 from stackc.spec.includes import SpecFiles
 from stackc.spec.yaml.getters import Getter
@@ -77,9 +78,12 @@ def read_settings(
     data = reader.mapping("data", Files, "data: {train: …, batch: 64}")
     stop = reader.mapping("stop", Patience) if "stop" in train.settings else None
     checkpoint = reader.mapping("checkpoint", Checkpoints) if "checkpoint" in train.settings else None
-    optimizer = reader.choice("optimizer", OPTIMIZERS, Adam())
+    optimizer, patterns = reader.optimizer()
     schedule = reader.choice("schedule", SCHEDULES, Schedule())
     weights, freeze = reader.loss_weights(losses), reader.freeze(program)
+    groups: tuple[ParameterGroup, ...] = ()
+    if optimizer:
+        groups = parameter_groups(program, freeze, optimizer, patterns, train.span, reader.diagnostics)
 
     if loop and (loop.epochs is None) == (loop.steps is None):
         message = "train has both `epochs` and `steps`" if loop.epochs else "train says neither `epochs` nor `steps`"
@@ -101,12 +105,15 @@ def read_settings(
         schedule=None if type(schedule) is Schedule else schedule,
         stop=Stop(stop.metric, stop.patience) if stop else None,
         freeze=freeze,
+        groups=groups,
         checkpoint=checkpoint.every if checkpoint else None,
         loss_weights=weights,
         **{name: getattr(loop, name) for name in LOOP_KEYS},
     )
 
 
+PATTERN_FIELDS = ("lr", "weight_decay")
+"""The fields of optimizers that may map patterns of parameters to numbers."""
 LOOP_KEYS = tuple(field.name for field in dataclass_fields(Loop))
 
 
@@ -176,6 +183,26 @@ class _SettingsReader:
             self.diagnostics.error("L104", message, op.span, hint)
             return None
         return self.mapping_of(table[op.data], entries, f"train.{key} ({op.data})", entry)
+
+    def optimizer(self) -> tuple[Optimizer | None, Patterns]:
+        """Read the optimizer, and the patterns of those of its numbers that are mappings: the largest then stands for
+        all. Returns None, reported, if it is wrong."""
+        entry = self.settings.get("optimizer")
+        if entry is None or not isinstance(entry.value.data, Mapping):
+            return self.choice("optimizer", OPTIMIZERS, Adam()), {}
+
+        fields, patterns = dict(entry.value.data), dict[str, tuple[Pattern, ...]]()
+        for key in PATTERN_FIELDS:
+            if key in fields and isinstance(mapping := fields[key].value.data, Mapping):
+                patterns[key] = tuple(
+                    Pattern(text, self._number(f"train.optimizer.{key}", item.value), item.key)
+                    for text, item in mapping.items()
+                )
+                largest = max((pattern.number for pattern in patterns[key]), default=None)
+                fields[key] = Entry(fields[key].key, Value(largest, fields[key].value.span))
+        written = Entry(entry.key, replace(entry.value, data=fields))
+        reader = replace(self, settings={**self.settings, "optimizer": written})
+        return reader.choice("optimizer", OPTIMIZERS, Adam()), patterns
 
     def loss_weights(self, losses: Collection[str]) -> dict[str, float]:
         """Read `loss_weights: {auxiliary: 0.3}`; a loss without a weight has 1."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -24,6 +25,7 @@ from stackc.ir.optimizers import (
     WarmupCosine,
     WarmupLinear,
 )
+from stackc.ir.training import ParameterGroup
 
 _CLASSES: dict[type[Optimizer], type[torch.optim.Optimizer]] = {
     Adagrad: torch.optim.Adagrad, Adam: torch.optim.Adam, AdamW: torch.optim.AdamW,
@@ -31,20 +33,27 @@ _CLASSES: dict[type[Optimizer], type[torch.optim.Optimizer]] = {
 }  # fmt: skip
 
 
-def make_optimizer(settings: Optimizer, module: nn.Module) -> torch.optim.Optimizer:
-    """Return the optimizer of all that is not frozen; parameters with one axis, norms and biases, do not decay."""
-    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    matrices = [parameter for parameter in trained if parameter.dim() > 1]
-    vectors = [parameter for parameter in trained if parameter.dim() <= 1]
-    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+def make_optimizer(settings: Optimizer, module: nn.Module, trained: Sequence[ParameterGroup]) -> torch.optim.Optimizer:
+    """Return the optimizer of groups of the parameters of a module, each with its learning rate and weight decay."""
+    parameters = dict(module.named_parameters(remove_duplicate=False))
+    groups: list[dict[str, Any]] = [
+        {
+            "params": [parameters[name] for name in group.names],
+            "share": group.lr / settings.lr if settings.lr else 1.0,
+            "weight_decay": group.weight_decay,
+        }
+        for group in trained
+    ]
     options = {field.name: getattr(settings, field.name) for field in fields(settings)}
-    return _CLASSES[type(settings)]([group for group in groups if group["params"]], **options)
+    optimizer = _CLASSES[type(settings)](groups, **options)
+    set_rate(optimizer, settings.lr)
+    return optimizer
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of all parameters."""
+    """Set the highest learning rate, and with it those of all groups."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["share"]
 
 
 def rate_factor(schedule: Schedule | None, step: int, total: int) -> float:

@@ -25,7 +25,7 @@ from stackc.core.torch_internals import (
 from stackc.core.types import TensorType
 from stackc.frontend import Checked
 from stackc.ir.optimizers import Optimizer
-from stackc.ir.training import Training
+from stackc.ir.training import ParameterGroup, Training
 from stackc.proof.eager_mode import EagerMode
 from stackc.torch_backend.lower import lower
 from stackc.training.optimizer import make_optimizer
@@ -189,7 +189,7 @@ def optimizer_memory(settings: Optimizer) -> OptimizerMemory:
     """
     module = nn.Module()
     module.weight = nn.Parameter(torch.zeros(_PROBE))
-    optimizer = make_optimizer(settings, module)
+    optimizer = make_optimizer(settings, module, [ParameterGroup(settings.lr, settings.weight_decay, ("weight",))])
     module.weight.grad = torch.ones(_PROBE)
     optimizer.step()
 

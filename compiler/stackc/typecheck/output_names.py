@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from stackc.core.diagnostics import Collector, Note
+from stackc.core.name_patterns import plain_name
 from stackc.ir.program import Program
 from stackc.spec.document import Document
 
@@ -24,11 +23,3 @@ def require_own_names(document: Document, program: Program) -> None:
             message = f"'{output.name}' is the name of a parameter and of an output"
             diagnostics.error("S008", message, output.span, hint)
     diagnostics.raise_if_any()
-
-
-def plain_name(name: str) -> str:
-    """Return the name of a parameter without its reparametrization.
-
-    `parametrizations.weight.original` is `weight`, and so are `….original0` and `….original1` of weight normalization.
-    """
-    return re.sub(r"\bparametrizations\.([^.]+)\.original\d*$", r"\1", name)

@@ -26,7 +26,8 @@ from stackc.weights.files import Paths, TensorFile
 from stackc.weights.files.renamed import with_torch_names, without_prefix
 from stackc.weights.files.safetensors_file import SafetensorsFile
 from stackc.weights.mismatch import Misfit, Missing, first_of_each_code, report_mismatches
-from stackc.weights.rules import UNREAD_BUFFERS, Rule, plain_file_name, read_rules, wildcards
+from stackc.core.name_patterns import wildcards
+from stackc.weights.rules import UNREAD_BUFFERS, Rule, plain_file_name, read_rules
 from stackc.weights.sources import TensorSource, Weights, tensor_shape
 from stackc.weights.tensor_expressions.tree import (
     ConstantTensor,

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from stackc.core.diagnostics import MOST_GUESSED, Collector, Note, Span, SpecError, did_you_mean
+from stackc.core.name_patterns import plain_name, wildcards
 from stackc.spec.document import WeightsDecl
 from stackc.spec.expressions.expressions import Scope
-from stackc.typecheck.output_names import plain_name
 from stackc.weights.tensor_expressions.parser import parse_expression
 from stackc.weights.tensor_expressions.template import CaptureBinding, Template, bind
 from stackc.weights.tensor_expressions.tree import NamedTensor, TensorExpression
@@ -100,24 +100,6 @@ def older_name(name: str) -> str | None:
     """
     match = re.fullmatch(r"((?:.+\.)?)parametrizations\.([^.]+)\.(original[01]?|0\._[uv])", name)
     return f"{match[1]}{match[2]}{_OLDER_ENDINGS[match[3]]}" if match else None
-
-
-def wildcards(pattern: str) -> re.Pattern[str]:
-    """Compile a pattern: `*` matches one part of a dotted name or a piece of it, `**` any number of parts.
-
-    `{i}` matches a whole number, the same wherever `{i}` stands.
-    """
-    parts, captures = [], set[str]()
-    for text in re.split(r"(\*\*?|\{[^\W\d]\w*\})", pattern):
-        if text in ("*", "**"):
-            parts.append("([^.]+)" if text == "*" else "(.+)")
-        elif not text.startswith("{") or not text[1:-1].isidentifier():
-            parts.append(re.escape(text))
-        else:
-            name = text[1:-1]
-            parts.append(f"(?P={name})" if name in captures else rf"(?P<{name}>0|[1-9]\d{{0,8}})")
-            captures.add(name)
-    return re.compile("".join(parts))
 
 
 def check_names(

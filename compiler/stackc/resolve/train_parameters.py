@@ -1,0 +1,125 @@
+"""The parameters that are trained, in groups of one learning rate and weight decay.
+
+`lr` and `weight_decay` are numbers, or map patterns to numbers: the first that matches a parameter, or a part of the
+model with it inside, decides. Norms and all with a single axis (biases, gains) do not decay, unless a pattern ends in
+the parameter's own name (`**.bias`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stackc.core.diagnostics import Collector, Span, did_you_mean
+from stackc.core.name_patterns import is_below, plain_name, wildcards
+from stackc.core.types import TensorType
+from stackc.ir.optimizers import Optimizer
+from stackc.ir.program import Call, Program
+from stackc.ir.training import ParameterGroup
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """An entry of `lr: {"encoder.*": 1e-5}`."""
+
+    text: str
+    number: float
+    span: Span
+
+    def matches(self, name: str) -> bool:
+        """Return whether it matches a parameter, or a part of the model that the parameter is in."""
+        expression = wildcards(self.text)
+        parts = plain_name(name).split(".")
+        return any(expression.fullmatch(".".join(parts[:depth])) for depth in range(len(parts), 0, -1))
+
+    @property
+    def names_parameters(self) -> bool:
+        """Whether it ends in the name of a parameter, rather than in a wildcard: only if it matches one."""
+        return not re.search(r"[*}]$", self.text)
+
+    def is_about(self, name: str) -> bool:
+        """Return whether it means a parameter itself, not only the part of the model that it is in."""
+        return self.names_parameters and wildcards(self.text).fullmatch(plain_name(name)) is not None
+
+
+Patterns = Mapping[str, tuple[Pattern, ...]]
+"""The patterns of `lr` and of `weight_decay`; none where it is a number."""
+
+
+def frozen_parameters(program: Program, frozen: tuple[str, ...]) -> set[str]:
+    """Return the parameters of frozen modules: one that is tied is frozen if it is so in any place."""
+    return {
+        name
+        for call in program.calls
+        for path in frozen
+        if is_below(call.owner, path) or path == ""
+        for name in call.parameters.values()
+    }
+
+
+def parameter_groups(
+    program: Program, frozen: tuple[str, ...], optimizer: Optimizer, patterns: Patterns, span: Span, diagnostics: Collector
+) -> tuple[ParameterGroup, ...]:
+    """Return the groups of the parameters that are trained, in running order.
+
+    Reports L104 for a pattern that matches no parameter, or none that is trained and not matched before, and for a
+    parameter without a learning rate; L107 if nothing is trained.
+    """
+    still = frozen_parameters(program, frozen)
+    rates, decays, used = patterns.get("lr", ()), patterns.get("weight_decay", ()), set[Pattern]()
+    groups: dict[tuple[float, float], list[str]] = {}
+    for name, decaying in _parameters(program).items():
+        if name in still:
+            continue
+        rate, decay = (next((each for each in each_of if each.matches(name)), None) for each_of in (rates, decays))
+        used |= {each for each in (rate, decay) if each}
+        if rates and rate is None:
+            message, hint = f"no pattern of `lr` matches '{name}'", 'add `"*": …` for all others, or freeze it'
+            diagnostics.error("L104", message, rates[-1].span, hint)
+            return ()
+        amount = decay.number if decay else 0.0 if decays else optimizer.weight_decay
+        if not decaying and not (decay and decay.is_about(name)):
+            amount = 0.0
+        groups.setdefault((rate.number if rate else optimizer.lr, amount), []).append(name)
+
+    if not groups:
+        has_any = any(call.parameters for call in program.calls)
+        message = "every parameter of the model is frozen" if has_any else "the model has no parameters"
+        diagnostics.error("L107", f"{message}, so there is nothing to train", span, "leave a part of it unfrozen")
+    for key, each_of in patterns.items():
+        _check_used(key, each_of, used, program, still, diagnostics)
+    return tuple(ParameterGroup(rate, decay, tuple(names)) for (rate, decay), names in groups.items())
+
+
+def _check_used(
+    key: str, patterns: tuple[Pattern, ...], used: set[Pattern], program: Program, still: set[str], diagnostics: Collector
+) -> None:
+    """Report L104 for each pattern that decides about no parameter."""
+    names = list(_parameters(program))
+    for pattern in patterns:
+        if pattern in used:
+            continue
+        matched = [name for name in names if pattern.matches(name)]
+        if not matched:
+            known = dict.fromkeys([*program.modules(), *map(plain_name, names)])
+            message, hint = "matches no parameter of the model", did_you_mean(pattern.text, known)
+        elif still.issuperset(matched):
+            message, hint = "matches only what is frozen", "remove it"
+        else:
+            message, hint = "is never reached", "write it above the more general pattern: the first that matches decides"
+        diagnostics.error("L104", f"'{pattern.text}' under `{key}` {message}", pattern.span, hint)
+
+
+def _parameters(program: Program) -> dict[str, bool]:
+    """Return every parameter by the name of its owner, and whether it decays."""
+    parameters: dict[str, bool] = {}
+    for call in program.calls:
+        for local, name in call.parameters.items():
+            parameters.setdefault(name, _decays(call, local, call.signature.parameters[local]))
+    return parameters
+
+
+def _decays(call: Call, local: str, type_: TensorType) -> bool:
+    """Return whether weight decay applies: not to norms, to single axes and to the lengths of weight_norm."""
+    return type_.rank > 1 and call.component.family != "norm" and not local.endswith(".original0")
