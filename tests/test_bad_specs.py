@@ -31,6 +31,7 @@ ELSEWHERE = {
     "E501": "export/test_compile.py", "E502": "export/test_link.py", "E504": "test_out_of_memory.py",
     "P701": "test_pipeline.py", "P702": "proof/test_refusals.py", "P703": "proof/test_refusals.py",
     "W808": "weights/test_map.py", "W809": "proof/test_reference_vectors.py", "P710": "proof/test_reference_vectors.py",
+    "W810": "weights/test_parts.py",
     "W806": "weights/test_finite.py", "P706": "proof/test_undefined.py",
     "P704": "proof/test_planted_faults.py", "P705": "models/test_own_modules.py",
     "P720": "cli/test_reduce_command.py",

@@ -21,7 +21,7 @@ from stackc.ir.typed import TypedGraph
 from stackc.resolve.assertions import read_assertions
 from stackc.resolve.mentions import unused_params
 from stackc.resolve.resolve import Spelling, resolve
-from stackc.resolve.train_graph import refuse_losses, train_graph, with_counts
+from stackc.resolve.train_graph import refuse_learned, refuse_losses, train_graph, with_counts
 from stackc.resolve.train_settings import read_settings
 from stackc.spec.document import Document
 from stackc.spec.reader import parse
@@ -31,7 +31,7 @@ from stackc.typecheck.flatten import flatten
 from stackc.typecheck.infer import infer_types
 from stackc.typecheck.output_names import require_own_names
 from stackc.typecheck.ranges import value_ranges
-from stackc.weights.rules import check_names
+from stackc.weights.rules import check_names, check_part_names
 
 
 @dataclass(frozen=True)
@@ -149,16 +149,18 @@ def _checked(document: Document, overrides: Overrides) -> Checked:
 
     program = flatten(typed)
     require_own_names(document, program)
-    if document.weights and not overrides.params:  # other params may remove the parameters that a rule names
-        variants = document.huggingface is not None  # by its params, which an import sets
-        check_names(document.weights, program.tensors(), graph.params, program.aliases(), variants=variants)
+    if not overrides.params:  # other params may remove the parameters that a rule names
+        if document.weights:
+            variants = document.huggingface is not None  # by its params, which an import sets
+            check_names(document.weights, program.tensors(), graph.params, program.aliases(), variants=variants)
+        check_part_names(program)
     ranges = value_ranges(document, graph.params, program)
-    training = _training(document, graph, overrides) if document.train else None
+    training = _training(document, graph, program, overrides) if document.train else None
     assertions = read_assertions(graph, training)
     return Checked(document.source, document, graph, typed, program, ranges, training, assertions)
 
 
-def _training(document: Document, model: Graph, overrides: Overrides) -> Training:
+def _training(document: Document, model: Graph, exported: Program, overrides: Overrides) -> Training:
     """Return what `train` says of a model that is sound itself. Raises SpecError."""
     assert document.train is not None
     drawn = train_graph(document, model)
@@ -166,6 +168,7 @@ def _training(document: Document, model: Graph, overrides: Overrides) -> Trainin
     graph, losses, metrics = with_counts(graph, drawn)
     typed = infer_types(graph)
     program = flatten(typed)
+    refuse_learned(program, exported)
 
     settings = read_settings(document.train, graph, program, losses, metrics)
     bodies = {name: graph.root.nodes[name].body for name in metrics}

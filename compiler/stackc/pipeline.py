@@ -161,7 +161,7 @@ def run_stages(stages: Stages, options: Options, folder: Path, progress: Progres
 
         # lower: random weights are the module's own, so it comes first. With weights from a file only the proof needs
         # a module: it is made beside `write`, and PyTorch is imported beside `export`, which may not need it.
-        if stages.weights is None or last == "lower":
+        if stages.weights is None or stages.weights.missing or last == "lower":
             stages.module = _lower(stages.checked, stages.weights, options, progress)
         elif options.verify:
             background.submit(import_module, "torch")
@@ -233,14 +233,10 @@ def _open_weights(checked: Checked, options: Options, progress: Progress, *, say
 
 
 def _lower(checked: Checked, weights: Weights | None, options: Options, progress: Progress) -> nn.Module:
-    from stackc.torch_backend.lower import load_weights, lower
+    from stackc.torch_backend.lower import lower_with
 
-    if weights is None:
-        module = lower(checked.typed, seed=options.seed)
-        progress("lower", f"random weights, seed {options.seed}")
-    else:
-        module = load_weights(lower(checked.typed, seed=options.seed, device="meta"), weights)
-        progress("lower", "weights from the file")
+    module = lower_with(checked.typed, weights, seed=options.seed)
+    progress("lower", f"random weights, seed {options.seed}" if weights is None else "weights from the file")
     return module
 
 

@@ -46,9 +46,7 @@ def settings(optimizer: str) -> dict[str, tuple[float, float]]:
     """The learning rate and the decay of each parameter."""
     training = check_source(Source("model.yaml", spec(optimizer))).training
     assert training is not None
-    return {
-        name: (group.lr, group.weight_decay) for group in training.settings.groups for name in group.names
-    }
+    return {name: (group.lr, group.weight_decay) for group in training.settings.groups for name in group.names}
 
 
 def test_norms_and_biases_do_not_decay_and_embeddings_do() -> None:
@@ -76,7 +74,9 @@ def test_the_first_pattern_that_matches_decides() -> None:
 def test_decay_by_pattern_leaves_norms_out_unless_they_are_named() -> None:
     decays = {
         name: decay
-        for name, (_, decay) in settings('{op: sgd, lr: 1, weight_decay: {"head.bias": 0.3, body: 0.1, "**": 0.2}}').items()
+        for name, (_, decay) in settings(
+            '{op: sgd, lr: 1, weight_decay: {"head.bias": 0.3, body: 0.1, "**": 0.2}}'
+        ).items()
         if decay
     }
     assert decays == {
@@ -91,7 +91,11 @@ def test_steps_are_those_of_groups_by_hand() -> None:
     groups = [
         {"params": [state["embed.weight"]], "lr": 1e-1, "weight_decay": 0.1},
         {"params": [state[f"body.{i}.up.weight"] for i in (0, 1)], "lr": 1e-2, "weight_decay": 0.1},
-        {"params": [v for n, v in state.items() if n.startswith("body") and v.dim() == 1], "lr": 1e-2, "weight_decay": 0},
+        {
+            "params": [v for n, v in state.items() if n.startswith("body") and v.dim() == 1],
+            "lr": 1e-2,
+            "weight_decay": 0,
+        },
         {"params": [state["head.weight"]], "lr": 1e-1, "weight_decay": 0.5},
         {"params": [state["head.bias"]], "lr": 1e-1, "weight_decay": 0},
     ]
@@ -115,13 +119,14 @@ def test_steps_are_those_of_groups_by_hand() -> None:
 @pytest.mark.parametrize(
     ("optimizer", "message", "hint"),
     [
-        ('{op: sgd, lr: {bodi: 1, "*": 2}}', "'bodi' under `lr` matches no parameter of the model", "did you mean 'body'?"),
+        ('{op: sgd, lr: {bodi: 1, "*": 2}}', "'bodi' under `lr` matches no parameter of the model",
+         "did you mean 'body'?"),
         ('{op: sgd, lr: {"*": 1, body: 2}}', "'body' under `lr` is never reached",
          "write it above the more general pattern: the first that matches decides"),
         ("{op: sgd, lr: {body: 1}}", "no pattern of `lr` matches 'embed.weight'",
          'add `"*": …` for all others, or freeze it'),
-        ('{op: adam, weight_decay: {"**.wieght": 1}}', "'**.wieght' under `weight_decay` matches no parameter of the model",
-         None),
+        ('{op: adam, weight_decay: {"**.wieght": 1}}',
+         "'**.wieght' under `weight_decay` matches no parameter of the model", None),
     ],
 )  # fmt: skip
 def test_error_patterns(optimizer: str, message: str, hint: str | None) -> None:

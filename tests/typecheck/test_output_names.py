@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from stackc.core.diagnostics import SpecError
+from stackc.core.name_patterns import plain_name
 from stackc.frontend import check_source
 from stackc.spec.source import Source
-from stackc.core.name_patterns import plain_name
 
 
 @pytest.mark.parametrize(

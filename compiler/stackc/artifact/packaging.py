@@ -109,8 +109,16 @@ def value_infos(types: Mapping[str, TensorType], ranges: Mapping[str, ValueRange
 
 
 def weight_hashes(weights: Weights | None) -> dict[str, str] | None:
-    """Return the SHA-256 of every file that weights come from, by name; None for random weights."""
-    return {path.name: sha256(path) for path in weights.file.paths} if weights is not None else None
+    """Return the SHA-256 of every file that weights come from, by name; None for random weights.
+
+    Files of one name have the names of their folders before it, as many as tell them apart.
+    """
+    if weights is None:
+        return None
+    paths, depth = [path.absolute() for path in weights.file.paths], 1
+    while len({path.parts[-depth:] for path in paths}) < len(paths):
+        depth += 1
+    return {"/".join(path.parts[-depth:]): sha256(path) for path in paths}
 
 
 def _spec_hashes(checked: Checked) -> dict[str, str]:

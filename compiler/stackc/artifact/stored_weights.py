@@ -45,6 +45,24 @@ def find_all_weights(checked: Checked, override: Paths | None) -> Weights | None
     return find_weights(checked.document, checked.program, checked.graph.params, override, open_all_weights)
 
 
+def gather_part_weights(checked: Checked, seed: int, folder: Path) -> Path | None:
+    """Write the weights that parts of a spec bring, and the initial ones of the rest, to one file; None if none does.
+
+    Raises SpecError as `find_weights` does.
+    """
+    from stackc.torch_backend.lower import lower_with
+    from stackc.torch_backend.state import state_arrays
+    from stackc.weights.files.writing import write_safetensors
+
+    weights = find_all_weights(checked, None)
+    if weights is None:
+        return None
+    path = folder / f"{checked.document.name}.safetensors"
+    tensors = state_arrays(lower_with(checked.typed, weights, seed=seed))
+    write_safetensors(path, tensors, checked.program.tensors(), own_names=True)
+    return path
+
+
 @dataclass(frozen=True)
 class ArtifactTensors:
     """The parameters of an artifact by their names in the state_dict; `forms` has how the model stores each."""

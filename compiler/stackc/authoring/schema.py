@@ -13,7 +13,7 @@ from typing import Any
 
 from stackc.authoring.field_schema import Json, field_schema, ref
 from stackc.authoring.mapping_schema import key_schema, mapping_schema
-from stackc.authoring.reference.key import NODE_ID, Key
+from stackc.authoring.reference.key import NODE_ID, TEXT, Key, one_or_list
 from stackc.authoring.reference.keys import (
     BLOCK,
     CONFIG_PARAM,
@@ -34,9 +34,11 @@ from stackc.components.fields import FieldSpec, fields_of
 from stackc.components.plugins import load_plugins
 from stackc.components.reparam import REPARAMS, MinMax, Reparam
 from stackc.core.types import FLOATS, INPUT_DTYPES
+from stackc.resolve.operators import MEMBER_KEYS
 from stackc.spec.expressions.expressions import MAX_LENGTH
 from stackc.spec.names import EXPRESSION_WORDS, MERMAID_WORDS, MODULE_NAMES
 from stackc.spec.params import KINDS
+from stackc.spec.weights_key import PART_KEYS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SPECIAL = {
@@ -91,6 +93,7 @@ def _sections() -> Json:
         "nodes": _named(ref("node")),
         "outputs": _outputs(),
         "weights": {**mapping_schema(WEIGHTS), "type": ["object", "null"]},
+        "part_weights": _part_weights(),
         "reference": mapping_schema(KEYS["reference"]),
         "huggingface": {
             **mapping_schema(HUGGINGFACE),
@@ -244,14 +247,20 @@ def _implied_stack() -> Json:
     return {"required": ["of"], "not": {"required": ["op"]}, "properties": {"of": of}}
 
 
+def _part_weights() -> Json:
+    """Return the schema of the weights of a part: files, `false`, or a mapping as for those of a spec."""
+    keys = {name: key for name, key in WEIGHTS.items() if name in PART_KEYS}
+    return {"anyOf": [*one_or_list(TEXT)["anyOf"], {"const": False}, mapping_schema(keys), {"type": "null"}]}
+
+
 def _member() -> Json:
     """Return the schema of a sub-model of a stack: an op, or a mapping with its fields.
 
     No field is required here, because `with` of the stack may supply it.
     """
-    op = {"op": {**key_schema(NODE["op"])}}
-    rules = _rules_by_op(["op"], require_fields=False)
-    return {"anyOf": [ref("op"), {"type": "object", "required": ["op"], "properties": op, "allOf": rules}]}
+    keys = {name: key_schema(NODE[name]) for name in MEMBER_KEYS}
+    rules = _rules_by_op([*MEMBER_KEYS], require_fields=False)
+    return {"anyOf": [ref("op"), {"type": "object", "required": ["op"], "properties": keys, "allOf": rules}]}
 
 
 def _rules_by_op(common_keys: list[str], *, require_fields: bool, unless: Json | None = None) -> list[Json]:

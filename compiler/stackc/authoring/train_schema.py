@@ -8,8 +8,8 @@ from inspect import getdoc
 from stackc.authoring.field_schema import Json, field_schema, ref
 from stackc.authoring.mapping_schema import mapping_schema
 from stackc.authoring.reference.train_keys import BOUNDS, CHECKPOINTS, DATA, STOP, TRAIN
-from stackc.components.fields import dataclass_fields
-from stackc.ir.optimizers import OPTIMIZERS, SCHEDULES
+from stackc.components.fields import FieldSpec, dataclass_fields
+from stackc.ir.optimizers import OPTIMIZERS, PATTERN_FIELDS, SCHEDULES
 
 
 def train_sections() -> Json:
@@ -38,6 +38,15 @@ def _metric() -> Json:
     return {"type": "object", "properties": {"op": ref("op"), "of": text, "target": text}, "required": ["of", "target"]}
 
 
+def _field(spec: FieldSpec) -> Json:
+    """Return the schema of a field, which may map patterns of parameters to values."""
+    schema = field_schema(spec)
+    if spec.name not in PATTERN_FIELDS:
+        return schema
+    patterns = {"type": "object", "minProperties": 1, "additionalProperties": {"anyOf": schema["anyOf"]}}
+    return {**schema, "anyOf": [*schema["anyOf"], patterns]}
+
+
 def _choice(table: Mapping[str, type]) -> Json:
     """Return the schema of a choice: its name, where nothing is required, or a mapping with its fields."""
     plain, mappings = [], []
@@ -49,7 +58,7 @@ def _choice(table: Mapping[str, type]) -> Json:
             {
                 "type": "object",
                 "description": getdoc(make),
-                "properties": {"op": {"const": op}, **{spec.name: field_schema(spec) for spec in specs}},
+                "properties": {"op": {"const": op}, **{spec.name: _field(spec) for spec in specs}},
                 "required": ["op", *required],
                 "additionalProperties": False,
             }

@@ -9,7 +9,7 @@ from pathlib import Path
 from stackc.artifact.atomic import MANIFEST
 from stackc.artifact.folder import Artifact, load_artifact, sha256
 from stackc.artifact.packaging import value_infos
-from stackc.artifact.stored_weights import open_all_weights
+from stackc.artifact.stored_weights import gather_part_weights, open_all_weights
 from stackc.benchmark.candidates import is_model_file
 from stackc.core.diagnostics import Diagnostic, SpecError, did_you_mean
 from stackc.core.types import DimContract
@@ -144,6 +144,8 @@ def build_target(target: Target, path: Path, overrides: Overrides, out: Path) ->
     if target.model is not None or target.module is None:
         return target
     module = target.module
+    if module.weights is None and module.checked.program.parts:  # the lock of the artifact does not name their files
+        module = replace(module, weights=gather_part_weights(module.checked, module.seed, out))
     options = BuildOptions(overrides, module.weights, out, module.seed, verify=False, measure=False)
     folder = build(path, options).folder
 

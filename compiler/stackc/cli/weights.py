@@ -41,7 +41,8 @@ def command(spec: Path, files: tuple[Path, ...], overrides: Overrides, out: Path
     """List the parameters of SPEC: names, shapes, types, and the lines that they come from.
 
     With a FILE of weights, or a folder, or several: say what each parameter is read from, and propose entries of
-    `weights: {map: …}` for those that the file has under other names.
+    `weights: {map: …}` for those that the file has under other names. Without one, where parts of SPEC bring weights:
+    say what each is read from.
     """
     if out is not None and out.suffix != ".safetensors":
         raise click.UsageError(f"{out} is written as .safetensors: call it {out.with_suffix('.safetensors')}")
@@ -93,10 +94,12 @@ def list_tensors(program: Program) -> list[TensorRow]:
 
 def _compare(checked: Checked, files: Sequence[Path], *, required: bool) -> WeightComparison | None:
     """Compare the spec with the files, or, if they are `required`, with those that it names. None without any."""
-    from stackc.artifact.stored_weights import open_all_weights
+    from stackc.artifact.stored_weights import find_all_weights, open_all_weights
     from stackc.weights.files import describe_paths
-    from stackc.weights.match import compare_weights, weights_path
+    from stackc.weights.match import WeightComparison, compare_weights, weights_path
 
+    if not files and checked.program.parts and (weights := find_all_weights(checked, None)):
+        return WeightComparison(weights, (), (), ())
     paths, span = weights_path(checked.document, tuple(files) or None) if files or required else (None, None)
     if paths is None:
         if required:
@@ -122,7 +125,8 @@ def _write(comparison: WeightComparison, out: Path, *, quiet: bool) -> None:
     from stackc.weights.files.writing import write_safetensors
 
     try:
-        write_safetensors(out, comparison.weights, comparison.weights.types)
+        types = {name: comparison.weights.types[name] for name in comparison.weights}
+        write_safetensors(out, comparison.weights, types)
     except OSError as error:
         raise click.FileError(str(out), error.strerror) from None
     if not quiet:
@@ -148,8 +152,13 @@ def _kind(row: TensorRow) -> str:
 def _print_comparison(rows: Sequence[TensorRow], comparison: WeightComparison, proposals: Sequence[Proposal]) -> None:
     sources = comparison.weights.sources
     missing = {item.name for item in comparison.missing}
+    random = {} if comparison.diagnostics else dict.fromkeys(comparison.weights.missing, "random")
     cells = [
-        [row.name, str(row.shape), "missing" if row.name in missing else str(sources.get(row.name, "?"))]
+        [
+            row.name,
+            str(row.shape),
+            "missing" if row.name in missing else str(sources.get(row.name, random.get(row.name, "?"))),
+        ]
         for row in rows
     ]
     print_table([Column("tensor", wrap="never"), Column("shape", wrap="never"), Column("read from")], cells)

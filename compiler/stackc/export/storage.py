@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from stackc.core.name_patterns import plain_name
 from stackc.export.objects import Object, WeightSubgraph
 from stackc.export.weight_folding import only_moves
 from stackc.ir.program import Call
-from stackc.core.name_patterns import plain_name
 
 
 @dataclass(frozen=True, slots=True)

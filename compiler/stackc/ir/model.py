@@ -17,7 +17,7 @@ import networkx as nx
 from stackc.components.base import Component
 from stackc.core.diagnostics import Span
 from stackc.core.types import DimContract, TensorType
-from stackc.spec.document import Document
+from stackc.spec.document import Document, WeightsDecl
 from stackc.spec.expressions.expressions import ParamValue
 from stackc.spec.source import Source
 
@@ -45,6 +45,18 @@ class Operand:
     span: Span
 
 
+@dataclass(frozen=True)
+class NodeWeights:
+    """The files that a node is read from, and the params that their map may calculate with.
+
+    They are `is_written` if the spec names the files at the node; otherwise an included spec brings them.
+    """
+
+    decl: WeightsDecl
+    params: Mapping[str, ParamValue]
+    is_written: bool
+
+
 Kind = Literal["spec", "block", "stack"]
 Body: TypeAlias = "Component | Region"
 
@@ -67,7 +79,7 @@ class Node:
 
     `same_as` names the node of this region whose module is called again here. `fields` has the span of each field that
     the spec writes, and `entry` that of the node's entry. An `implied` node is not drawn: `merge: sum` asks for it.
-    Training leaves a `frozen` node, and all that is inside, as it is.
+    Training leaves a `frozen` node, and all that is inside, as it is. `weights` are the files that it is read from.
     """
 
     id: str
@@ -83,6 +95,7 @@ class Node:
     implied: bool = False
     entry: Span | None = None
     frozen: bool = False
+    weights: NodeWeights | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -70,6 +70,8 @@ class Adagrad(Optimizer):
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adagrad": Adagrad, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop, "sgd": SGD,
 }  # fmt: skip
+PATTERN_FIELDS = ("lr", "weight_decay")
+"""The fields of optimizers that may map patterns of parameters to numbers."""
 
 
 # -- schedules: all count steps, which are updates

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from stackc.components.base import Component, Signature
 from stackc.core.diagnostics import Span
 from stackc.core.types import Dim, DimContract, TensorType
+from stackc.spec.document import WeightsDecl
+from stackc.spec.expressions.expressions import ParamValue
 
 if TYPE_CHECKING:
     from stackc.components.reparam import Reparam
@@ -53,12 +55,26 @@ class Frame:
     span: Span
 
 
+@dataclass(frozen=True)
+class PartWeights:
+    """The files of weights of a part of a model, at the path of its module: all names in `decl` are inside of it.
+
+    `params` are those that its map may calculate with. It `is_written` if the spec names the files at the part itself;
+    otherwise an included spec brings them.
+    """
+
+    path: str
+    decl: WeightsDecl
+    params: Mapping[str, ParamValue]
+    is_written: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """A whole model, flat: `types` has the type of every value, `outputs` maps each output's name to its value.
 
-    `frames` are the blocks and stacks that the calls came from, inner ones first. `frozen` has the paths of modules
-    that training leaves as they are.
+    `frames` are the blocks and stacks that the calls came from, inner ones first. `frozen` has the paths of the
+    modules that training leaves as they are, `parts` those with files of weights of their own.
     """
 
     name: str
@@ -69,6 +85,7 @@ class Program:
     contract: DimContract
     frames: tuple[Frame, ...] = ()
     frozen: tuple[str, ...] = ()
+    parts: tuple[PartWeights, ...] = ()
 
     def index_bounds(self, call: Call) -> dict[str, Dim]:
         """Return the values that a call reads as indices, each with the number of entries that they are below."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from stackc.artifact.stored_weights import open_all_weights
+from stackc.artifact.stored_weights import gather_part_weights, open_all_weights
 from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.core.progress import Progress, no_progress
 from stackc.frontend import Checked, Overrides, check_spec
@@ -207,6 +207,8 @@ class _Case:
     def weight_source(self, checked: Checked) -> WeightSource | None:
         """Return the weights of the file that the options name, or else the spec."""
         path, _ = weights_path(checked.document, self.options.weights)
+        if self.options.weights is None and checked.program.parts:
+            path = gather_part_weights(checked, self.options.seed, self.folder)
         if path is None:
             return None
         decl, name = checked.document.weights, describe_paths(path)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from stackc.components import REGISTRY
 from stackc.components.base import Component
 from stackc.components.families.merge import MERGES
 from stackc.core.diagnostics import Span, SpecError, did_you_mean
-from stackc.ir.model import Tie
+from stackc.core.types import Dim
+from stackc.ir.model import Body, NodeWeights, Region, Tie
 from stackc.resolve.fields import component_of
+from stackc.resolve.operators import Operator
 from stackc.resolve.scope import Scope
-from stackc.spec.document import NodeEntry
+from stackc.spec.document import BlockDecl, NodeEntry
 from stackc.spec.expressions.expressions import OPEN
+from stackc.spec.weights_key import read_part_weights
 from stackc.spec.yaml.tree import Value
 
 
@@ -65,6 +69,28 @@ def ties_of(entry: NodeEntry | None, scope: Scope) -> dict[str, Tie]:
 def is_frozen(freeze: Value | None, scope: Scope) -> bool:
     """Return whether training leaves a node as it is: `freeze: true`, or an expression. Reports N310 for others."""
     return freeze is not None and _is_true(freeze, "freeze", scope)
+
+
+def node_weights(written: Value | None, operator: Operator, body: Body, what: str, scope: Scope) -> NodeWeights | None:
+    """Return the files that a node is read from: those written at it, else those that an included spec brings."""
+    brought = operator.weights if isinstance(operator, BlockDecl) else None
+    if written is None or written.data is None:
+        decl = brought
+    else:
+        decl = read_part_weights(written, f"weights of {what}", scope.diagnostics, brought)
+    if decl is None or not decl.files:
+        return None
+
+    inner = body.params if isinstance(body, Region) else {}
+    params = {name: value for name, value in {**scope.names, **inner}.items() if not isinstance(value, Dim)}
+    if written is not None and decl is not brought:
+        decl = replace(decl, files=tuple(_interpolated(file, scope) for file in decl.files))
+    return NodeWeights(decl, params, is_written=decl is not brought)
+
+
+def _interpolated(file: Value, scope: Scope) -> Value:
+    text = scope.text(file, "a file of weights")
+    return file if text is None else replace(file, data=text)
 
 
 def _is_true(value: Value, what: str, scope: Scope) -> bool:

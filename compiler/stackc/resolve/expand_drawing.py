@@ -10,7 +10,7 @@ from stackc.components.base import Component
 from stackc.core.diagnostics import Span
 from stackc.ir.model import Body, Kind, Node, Region
 from stackc.resolve.context import CallSite, Context, Instantiate
-from stackc.resolve.entries import is_frozen, reparam_places, ties_of
+from stackc.resolve.entries import is_frozen, node_weights, reparam_places, ties_of
 from stackc.resolve.operands import OperandMerger, check_merge
 from stackc.resolve.operators import (
     Operator,
@@ -187,8 +187,10 @@ class _Outputs:
 def _find_outputs(context: Context, use: DrawingUse, nodes: _Nodes, arrows: _Arrows, operators: _Operators) -> _Outputs:
     body, diagnostics = nodes.body, context.diagnostics
     roots_known = operators.roots_known
+    train = context.document.train if use.kind == "spec" else None
+    read = {arrow.source for arrow in train.body.drawing.arrows} if train else set()
     declared = output_sources(
-        body, use.kind, use.inputs, arrows.names, arrows.arrows, diagnostics, roots_known=roots_known
+        body, use.kind, use.inputs, arrows.names, arrows.arrows, diagnostics, roots_known=roots_known, read=read
     )
     taps = tap_sources(body, use.taps, declared, use.inputs, arrows.names, diagnostics)
     names = {output.name for output in (*declared, *taps)}
@@ -276,6 +278,7 @@ class _NodeBuilder:
             fields=fields | reparam_places(entry),
             entry=entry.span if entry else None,
             frozen=is_frozen(entry.freeze if entry else None, self.merger.scope),
+            weights=node_weights(entry.weights if entry else None, operator, module.body, site.what, self.merger.scope),
         )
 
     def _module(self, name: str, entry: NodeEntry | None, operator: Operator, site: CallSite) -> _Module | None:

@@ -9,7 +9,7 @@ from stackc.components.base import Component, Port
 from stackc.core.diagnostics import Span
 from stackc.ir.model import Node, Operand, Region, ValueRef
 from stackc.resolve.context import CallSite, Context, Instantiate
-from stackc.resolve.entries import is_frozen
+from stackc.resolve.entries import is_frozen, node_weights
 from stackc.resolve.operators import StackOf, member_key, op_name, outputs_of, ports_of
 from stackc.resolve.scope import Scope
 from stackc.resolve.stacks import Member, StackPlan, plan_stack
@@ -194,7 +194,10 @@ class _StackBuilder:
         body = body.returning(self._asked(name)) if isinstance(body, Component) else body
         spans = {key: entry.value.span for key, entry in fields.items()}
         frozen = is_frozen(member_key(member.written, "freeze"), scope)
-        return Node(name, body, tuple(operands), span, op=op_name(operator), fields=spans, frozen=frozen)
+        weights = node_weights(member_key(member.written, "weights"), operator, body, site.what, scope)
+        return Node(
+            name, body, tuple(operands), span, op=op_name(operator), fields=spans, frozen=frozen, weights=weights
+        )
 
     def _asked(self, name: str) -> set[str]:
         """Return the outputs of a sub-model that are carried or tapped; of a shared one, wherever it is called."""

@@ -52,7 +52,7 @@ def check_blocks(document: Document, diagnostics: Collector) -> None:
 def _whole_spec(document: Document) -> BlockDecl:
     """Return an included spec as a block: its inputs become ports."""
     ports = tuple(PortDecl(name, False, decl.span) for name, decl in document.inputs.items())
-    return BlockDecl(document.body, document.params, ports, document.inputs)
+    return BlockDecl(document.body, document.params, ports, document.inputs, document.weights)
 
 
 def _home(document: Document, scope: Scope) -> Scope:

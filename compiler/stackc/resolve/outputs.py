@@ -23,18 +23,20 @@ def output_sources(
     diagnostics: Collector,
     *,
     roots_known: bool = True,
+    read: Collection[str] = (),
 ) -> tuple[OutputDecl, ...]:
     """Return the outputs of a drawing: the declared ones, else its only sink, named `y` in a block.
 
     Reports N313 for an output that is not a node and for an ambiguous sink, N308 for an unused node. Sinks are reported
-    only if the `roots_known`: a node that has neither an arrow into it nor an op hides what the drawing means.
+    only if the `roots_known`: a node that has neither an arrow into it nor an op hides what the drawing means. Nodes
+    that are `read` elsewhere, by the losses of a spec, are used.
     """
     sources = {arrow.source for arrow in arrows}
     sinks = [name for name in names if name not in sources]
     if body.outputs:
         outputs = _declared_outputs(body, inputs, names, diagnostics)
         if len(outputs) == len(body.outputs) and roots_known:
-            _report_unused_nodes(body, sinks, outputs, diagnostics)
+            _report_unused_nodes(body, [name for name in sinks if name not in read], outputs, diagnostics)
         return outputs
 
     if len(sinks) == 1:

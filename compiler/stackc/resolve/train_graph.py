@@ -12,6 +12,7 @@ from stackc.components.base import Component
 from stackc.components.losses import Loss
 from stackc.core.diagnostics import Collector, Span, did_you_mean
 from stackc.ir.model import Graph, Region, ValueRef
+from stackc.ir.program import Program
 from stackc.ir.training import COUNT
 from stackc.resolve.train_metrics import MetricDecl, metric_entry, read_metrics
 from stackc.spec.document import Body, Document, OutputDecl, TrainDecl
@@ -107,6 +108,18 @@ def with_counts(graph: Graph, drawn: TrainGraph) -> tuple[Graph, tuple[str, ...]
     counts = {f"{name}.{COUNT}": ValueRef(name, 1) for name in (*losses, *metrics)}
     root = replace(graph.root, outputs={**graph.root.outputs, **counts})
     return replace(graph, root=root), tuple(losses), tuple(metrics)
+
+
+def refuse_learned(training: Program, model: Program) -> None:
+    """Raise SpecError L106 for each component under `train` with parameters or buffers that the model does not have."""
+    diagnostics, known = Collector(), model.tensors().keys()
+    for call in training.calls:
+        own = [name for name in (*call.parameters.values(), *call.buffers.values()) if name not in known]
+        if own:
+            message = f"'{call.path}' has weights of its own under train, so the exported model would not have them"
+            hint = "draw it among the nodes of the model: the losses may read it there"
+            diagnostics.error("L106", message, call.span, hint)
+    diagnostics.raise_if_any()
 
 
 def _check_names(document: Document, train: TrainDecl, sources: Mapping[str, str], diagnostics: Collector) -> None:

@@ -59,7 +59,12 @@ def frozen_parameters(program: Program, frozen: tuple[str, ...]) -> set[str]:
 
 
 def parameter_groups(
-    program: Program, frozen: tuple[str, ...], optimizer: Optimizer, patterns: Patterns, span: Span, diagnostics: Collector
+    program: Program,
+    frozen: tuple[str, ...],
+    optimizer: Optimizer,
+    patterns: Patterns,
+    span: Span,
+    diagnostics: Collector,
 ) -> tuple[ParameterGroup, ...]:
     """Return the groups of the parameters that are trained, in running order.
 
@@ -93,7 +98,12 @@ def parameter_groups(
 
 
 def _check_used(
-    key: str, patterns: tuple[Pattern, ...], used: set[Pattern], program: Program, still: set[str], diagnostics: Collector
+    key: str,
+    patterns: tuple[Pattern, ...],
+    used: set[Pattern],
+    program: Program,
+    still: set[str],
+    diagnostics: Collector,
 ) -> None:
     """Report L104 for each pattern that decides about no parameter."""
     names = list(_parameters(program))
@@ -107,7 +117,10 @@ def _check_used(
         elif still.issuperset(matched):
             message, hint = "matches only what is frozen", "remove it"
         else:
-            message, hint = "is never reached", "write it above the more general pattern: the first that matches decides"
+            message, hint = (
+                "is never reached",
+                "write it above the more general pattern: the first that matches decides",
+            )
         diagnostics.error("L104", f"'{pattern.text}' under `{key}` {message}", pattern.span, hint)
 
 

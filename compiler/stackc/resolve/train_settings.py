@@ -10,7 +10,7 @@ from stackc.components.fields import Probability, Range, Size, dataclass_fields
 from stackc.core.diagnostics import Collector, Span, SpecError, did_you_mean
 from stackc.core.types import Dim
 from stackc.ir.model import Graph
-from stackc.ir.optimizers import OPTIMIZERS, SCHEDULES, Adam, Optimizer, Schedule
+from stackc.ir.optimizers import OPTIMIZERS, PATTERN_FIELDS, SCHEDULES, Adam, Optimizer, Schedule
 from stackc.ir.program import Program
 from stackc.ir.training import DataSource, ParameterGroup, Precision, Stop, TrainSettings
 from stackc.resolve.fields import decode
@@ -112,8 +112,6 @@ def read_settings(
     )
 
 
-PATTERN_FIELDS = ("lr", "weight_decay")
-"""The fields of optimizers that may map patterns of parameters to numbers."""
 LOOP_KEYS = tuple(field.name for field in dataclass_fields(Loop))
 
 
@@ -193,7 +191,7 @@ class _SettingsReader:
 
         fields, patterns = dict(entry.value.data), dict[str, tuple[Pattern, ...]]()
         for key in PATTERN_FIELDS:
-            if key in fields and isinstance(mapping := fields[key].value.data, Mapping):
+            if key in fields and isinstance(mapping := fields[key].value.data, Mapping) and mapping:
                 patterns[key] = tuple(
                     Pattern(text, self._number(f"train.optimizer.{key}", item.value), item.key)
                     for text, item in mapping.items()

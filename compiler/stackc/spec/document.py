@@ -141,13 +141,15 @@ class Body:
 class BlockDecl:
     """A sub-model with its own name, params and input ports.
 
-    If a whole spec is used as a block, `inputs` are its declared inputs, needed for the nodes that they name by `to`.
+    If a whole spec is used as a block, `inputs` are its declared inputs, needed for the nodes that they name by `to`,
+    and `weights` are its own.
     """
 
     body: Body
     params: Mapping[str, ParamDecl]
     ports: tuple[PortDecl, ...]
     inputs: Mapping[str, InputDecl] = field(default_factory=dict)
+    weights: WeightsDecl | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
+from stackc.core.diagnostics import Collector
 from stackc.spec.document import ReferenceDecl, WeightsDecl
 from stackc.spec.yaml.getters import Getter
+from stackc.spec.yaml.tree import Entry, Value
 
 KEYS = ("file", "map", "ignore", "nonfinite", "prefix", "reference")
 REFERENCE_KEYS = ("file", "budget")
@@ -24,6 +29,30 @@ def read_weights(getter: Getter) -> WeightsDecl:
     ignored = getter.texts("ignore", "a list of patterns of names in the file")
     nonfinite = getter.texts("nonfinite", "a list of patterns of names in the file")
     return WeightsDecl(files, names, ignored, getter.span, nonfinite, getter.value("prefix"), _read_reference(getter))
+
+
+PART_KEYS = tuple(key for key in KEYS if key != "reference")
+
+
+def read_part_weights(value: Value, path: str, diagnostics: Collector, brought: WeightsDecl | None) -> WeightsDecl:
+    """Return the weights of a part of a model: `weights: FILE`, a list of files, or a mapping.
+
+    What it does not say is as the included spec has it that the part is, `brought`. No files are named by `false`.
+    """
+    if value.data is False:
+        return WeightsDecl((), {}, (), value.span)
+    if not isinstance(value.data, Mapping):
+        value = Value({"file": Entry(value.span, value)}, value.span)
+
+    getter = Getter.of(value, path, diagnostics).only(*PART_KEYS)
+    own = read_weights(getter)
+    if brought is None:
+        return own
+    changes = {key: getattr(own, field) for key, field in _FIELDS.items() if key in getter.entries}
+    return replace(brought, span=own.span, reference=None, **{_FIELDS[key]: value for key, value in changes.items()})
+
+
+_FIELDS = {"file": "files", "map": "names", "ignore": "ignore", "nonfinite": "nonfinite", "prefix": "prefix"}
 
 
 def _read_reference(getter: Getter) -> ReferenceDecl | None:

@@ -40,6 +40,24 @@ def lower(typed: TypedGraph, *, seed: int = 0, device: str = "cpu") -> nn.Module
         return lowering.lower_region(typed.root, "")
 
 
+def lower_with(typed: TypedGraph, weights: Mapping[str, npt.NDArray[np.generic]] | None, *, seed: int = 0) -> nn.Module:
+    """Return the module of a checked spec with these weights; the missing ones are drawn as `lower` draws them."""
+    if weights is None:
+        return lower(typed, seed=seed)
+    whole = lower(typed, seed=seed, device="meta")
+    if whole.state_dict().keys() - weights.keys() - _tied_names(whole, weights):
+        whole = lower(typed, seed=seed)
+    return load_weights(whole, weights)
+
+
+def _tied_names(module: nn.Module, weights: Mapping[str, object]) -> set[str]:
+    """Return the other names of the parameters that have weights."""
+    names: dict[int, set[str]] = {}
+    for name, parameter in module.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), set()).add(name)
+    return {name for group in names.values() if not group.isdisjoint(weights) for name in group}
+
+
 class _SkipInitialization(TorchFunctionMode):
     """Skips the functions that fill new tensors: on the device "meta" they only import torch._dynamo."""
 

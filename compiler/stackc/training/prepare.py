@@ -14,7 +14,7 @@ from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.frontend import Checked
 from stackc.ir.printer import print_program
 from stackc.ir.training import Training
-from stackc.torch_backend.lower import load_weights, lower
+from stackc.torch_backend.lower import lower_with
 from stackc.training.examples import Examples
 from stackc.weights.files import Paths
 
@@ -31,10 +31,7 @@ def training_module(checked: Checked, training: Training, path: Paths | None = N
     """Return the module of a model with its losses: with the weights of a file, or of that which the spec names, or
     random ones."""
     weights, seed = find_all_weights(checked, path), training.settings.seed
-    if weights is None:
-        module = lower(training.typed, seed=seed)
-    else:
-        module = load_weights(lower(training.typed, seed=seed, device="meta"), weights)
+    module = lower_with(training.typed, weights, seed=seed)
     return module.double() if training.settings.precision == "float64" else module
 
 

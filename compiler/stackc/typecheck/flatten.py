@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from stackc.core.diagnostics import Diagnostic, Span, SpecError
 from stackc.ir.model import Node, Region, ValueRef
-from stackc.ir.program import Call, Frame, Program
+from stackc.ir.program import Call, Frame, PartWeights, Program
 from stackc.ir.typed import TypedGraph, TypedRegion
 
 
@@ -32,7 +32,15 @@ def flatten(typed: TypedGraph) -> Program:
     outputs = {name: values[ref] for name, ref in typed.root.region.outputs.items()}
     name, contract = typed.graph.document.name, typed.graph.contract
     return Program(
-        name, inputs, tuple(calls), outputs, types, contract, tuple(walker.frames), frozen=tuple(walker.frozen)
+        name,
+        inputs,
+        tuple(calls),
+        outputs,
+        types,
+        contract,
+        tuple(walker.frames),
+        tuple(walker.frozen),
+        tuple(walker.parts.values()),
     )
 
 
@@ -40,13 +48,14 @@ def flatten(typed: TypedGraph) -> Program:
 class _Walker:
     """Collects the calls of a model, its frames, and its ties: parameter → the parameter it is tied to, and where.
 
-    `frozen` are the paths of modules that training leaves as they are.
+    `frozen` are the paths of modules that training leaves as they are, `parts` those with weights of their own.
     """
 
     calls: list[Call] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
     ties: dict[str, tuple[str, Span]] = field(default_factory=dict)
     frozen: dict[str, None] = field(default_factory=dict)
+    parts: dict[str, PartWeights] = field(default_factory=dict)
 
     def region(self, typed: TypedRegion, path: str, owner: str, values: dict[ValueRef, str]) -> dict[ValueRef, str]:
         """Append the calls of a region; `values` starts with its inputs and is returned with every value inside.
@@ -60,6 +69,9 @@ class _Walker:
                 self.ties[f"{node_owner}.{name}"] = owner + tie.path, tie.span
             if node.frozen:
                 self.frozen[node_owner] = None
+            if node.weights:
+                written = node.weights
+                self.parts[node_owner] = PartWeights(node_owner, written.decl, written.params, written.is_written)
 
             if id in typed.bodies:
                 outputs = self.body(typed.bodies[id], node, node_path, node_owner, values)

@@ -7,6 +7,7 @@ resolved_map.py  the map as one model needs it, for a lock
 sources.py    the tensors of a model, each read when it is needed
 match.py      match every tensor of a program with tensors of the file
 mismatch.py   report what does not fit
+parts.py      weights of a model whose parts have files of their own
 loading.py    open, match and check the weights of a spec
 proposals.py  propose entries of a map
 finite.py     tensors that hold NaN or Inf

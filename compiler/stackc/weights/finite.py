@@ -7,9 +7,9 @@ import math
 import numpy as np
 
 from stackc.core.diagnostics import Collector, Span
+from stackc.core.name_patterns import wildcards
 from stackc.spec.document import WeightsDecl
 from stackc.weights.files import Array
-from stackc.core.name_patterns import wildcards
 from stackc.weights.sources import Weights
 
 MOST = 12  # tensors that are named

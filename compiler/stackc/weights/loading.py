@@ -1,4 +1,4 @@
-"""Find the weights of a spec: open the files, match them, and require finite numbers."""
+"""Find the weights of a spec and of its parts: open the files, match them, and require finite numbers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from stackc.spec.expressions.expressions import Scope
 from stackc.weights.files import Paths, TensorFile, describe_paths, open_weights
 from stackc.weights.finite import require_finite
 from stackc.weights.match import declared_for, match_program, weights_path
+from stackc.weights.parts import declared_parts, find_part_weights
 from stackc.weights.sources import Weights
 
 
@@ -21,11 +22,14 @@ def find_weights(
     override: Paths | None,
     open_files: Callable[[Paths, Span | None], TensorFile] = open_weights,
 ) -> Weights | None:
-    """Match the files of the command line, or else of the spec, as `open_files` opens them; None if neither names one.
+    """Match the files of the command line, or else of the spec and its parts, as `open_files` opens them.
 
-    Every tensor is read once for the check that it is finite, and later again where it is used. Raises SpecError: W801
-    to W808 if the files do not fit.
+    None if nothing names a file. Every tensor is read once for the check that it is finite, and later again where it is
+    used. Raises SpecError: W801 to W808 and W810 if the files do not fit.
     """
+    if override is None and program.parts:
+        parts = declared_parts(document, program, params)
+        return find_part_weights(parts, program, open_files) if parts else None
     paths, span = weights_path(document, override)
     if paths is None:
         return None

@@ -9,7 +9,7 @@ names of parameters that are tied to it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from stackc.core.diagnostics import Collector, Diagnostic, Span, SpecError
+from stackc.core.name_patterns import wildcards
 from stackc.core.suggestions import bounded_suggestions
 from stackc.core.types import FLOATS, TensorType
 from stackc.ir.program import Program
@@ -26,7 +27,6 @@ from stackc.weights.files import Paths, TensorFile
 from stackc.weights.files.renamed import with_torch_names, without_prefix
 from stackc.weights.files.safetensors_file import SafetensorsFile
 from stackc.weights.mismatch import Misfit, Missing, first_of_each_code, report_mismatches
-from stackc.core.name_patterns import wildcards
 from stackc.weights.rules import UNREAD_BUFFERS, Rule, plain_file_name, read_rules
 from stackc.weights.sources import TensorSource, Weights, tensor_shape
 from stackc.weights.tensor_expressions.tree import (
@@ -103,8 +103,12 @@ def compare_weights(
     *,
     params: Scope | None = None,
     aliases: Mapping[str, str] | None = None,
+    optional: Container[str] = (),
 ) -> WeightComparison:
-    """Return what fits and what does not; see `match_weights`. Raises SpecError if the map itself is wrong."""
+    """Return what fits and what does not; see `match_weights`. The file may lack the `optional` tensors.
+
+    Raises SpecError if the map itself is wrong.
+    """
     decl = declared_for(file, decl)
     prefix = str(decl.prefix.data) if decl and decl.prefix else ""
     if not any("LayerNorm.gamma" in str(entry.value.data) for _, entry in (decl.alternatives() if decl else ())):
@@ -112,6 +116,7 @@ def compare_weights(
     matcher = _Matcher(
         without_prefix(file, prefix), prefix, file_name, span or (decl.span if decl else None), read_rules(decl),
         params or {}, aliases or {}, [wildcards(str(pattern.data)) for pattern in (decl.ignore if decl else ())],
+        optional,
     )  # fmt: skip
     for name, type_ in types.items():
         matcher.match(name, type_)
@@ -149,6 +154,7 @@ class _Matcher:
     params: Scope
     aliases: Mapping[str, str]
     ignored: list[re.Pattern[str]]
+    optional: Container[str] = ()
     sources: dict[str, TensorSource] = field(default_factory=dict)
     missing: list[Missing] = field(default_factory=list)
     misfits: list[Misfit] = field(default_factory=list)
@@ -167,7 +173,7 @@ class _Matcher:
             self.accept(name, type_, source)
         elif name.rpartition(".")[2] in UNREAD_BUFFERS and not type_.shape:
             self.sources[name] = TensorSource(ConstantTensor(0, ()))
-        else:
+        elif name not in self.optional:
             # a reparametrized parameter is asked for by its plain name
             self.missing.append(Missing(name, self.by_map(plain_file_name(name))[0], type_))
 

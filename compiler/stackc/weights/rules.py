@@ -14,6 +14,7 @@ from itertools import islice
 
 from stackc.core.diagnostics import MOST_GUESSED, Collector, Note, Span, SpecError, did_you_mean
 from stackc.core.name_patterns import plain_name, wildcards
+from stackc.ir.program import Program
 from stackc.spec.document import WeightsDecl
 from stackc.spec.expressions.expressions import Scope
 from stackc.weights.tensor_expressions.parser import parse_expression
@@ -133,6 +134,28 @@ def check_names(
         alike = dict.fromkeys([*_aligned(rule.key, candidates), *islice(candidates, MOST_GUESSED)])
         hint = did_you_mean(rule.key, islice(alike, MOST_GUESSED)) if candidates else "the model has no parameters"
         diagnostics.error("W805", f"'{rule.key}' matches no parameter", rule.key_span, hint)
+    diagnostics.raise_if_any()
+
+
+def check_part_names(program: Program) -> None:
+    """Check the entries of the maps that are written at parts of a model; see `check_names`.
+
+    The map of an included spec is left to a check of that spec: its params may have other values here.
+    """
+    diagnostics = Collector()
+    for part in program.parts:
+        if not part.is_written or not all(entry.key.file == part.decl.span.file for entry in part.decl.names.values()):
+            continue
+        prefix = f"{part.path}."
+        names, aliases = (
+            [name.removeprefix(prefix) for name in whole if name.startswith(prefix)]
+            for whole in (program.tensors(), program.aliases())
+        )
+        try:
+            check_names(part.decl, names, part.params, aliases)
+        except SpecError as error:  # every repeat of a member has the same
+            known = diagnostics.diagnostics
+            diagnostics.extend(SpecError(*(each for each in error.diagnostics if each not in known)))
     diagnostics.raise_if_any()
 
 

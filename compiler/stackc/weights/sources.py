@@ -62,9 +62,18 @@ class Weights(Mapping[str, Array]):
     def __len__(self) -> int:
         return len(self.sources)
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The tensors of the model that no file has: they keep their initial values."""
+        return tuple(name for name in self.types if name not in self.sources)
+
     def describe(self) -> str:
         """Say how many tensors there are, with a line for each note."""
-        return "\n  note: ".join([counted(len(self), "tensor"), *self.notes])
+        notes = list(self.notes)
+        if missing := self.missing:
+            first = ", ".join(missing[:3]) + (" …" if len(missing) > 3 else "")
+            notes.append(f"{counted(len(missing), 'other tensor')} drawn at random: {first}")
+        return "\n  note: ".join([counted(len(self), "tensor"), *notes])
 
     @property
     def notes(self) -> tuple[str, ...]:

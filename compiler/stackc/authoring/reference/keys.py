@@ -128,6 +128,19 @@ INPUT: Mapping[str, Key] = {
     "description": _DESCRIPTION,
 }
 
+FREEZE = Key(
+    "true, false or expression",
+    "whether training leaves it as it is: its weights and statistics, without dropout",
+    SWITCH,
+    "false",
+)
+PART_WEIGHTS = Key(
+    "path, list or mapping",
+    "the files that it is read from, as under `weights` of a spec, with names inside of it; `false` for random ones",
+    ref("part_weights"),
+    "those of the spec that it includes",
+)
+
 NODE: Mapping[str, Key] = {
     "op": Key("component or block", "what the node is", ref("op"), "its label, otherwise its id"),
     "merge": Key("a merge", f"how to combine several arrows into one port: {', '.join(MERGES)}", ref("merge")),
@@ -138,6 +151,8 @@ NODE: Mapping[str, Key] = {
     ),
     "same_as": Key("node", "the same module called again, with the same parameters", NODE_ID),
     "reparam": Key("mapping", "how to compute a parameter from the stored one: `weight: standardize`", ref("reparams")),
+    "freeze": FREEZE,
+    "weights": PART_WEIGHTS,
     "source": Key("FILE:LINE", "where the node was originally written; set in lock files", TEXT),
 }
 

@@ -19,7 +19,12 @@ TRAIN: Mapping[str, Key] = {
     "inputs": Key("mapping", "inputs that the losses take besides those of the model, as `label`", ref("inputs")),
     "nodes": Key("mapping", "what the losses are, in addition to their drawing", ref("nodes")),
     "data": Key("mapping", "the files of examples, and the size of a batch", ref("train_data"), required=True),
-    "optimizer": Key(_CHOICE, f"one of {', '.join(OPTIMIZERS)}, as torch.optim has them", ref("optimizer"), "adam"),
+    "optimizer": Key(
+        _CHOICE,
+        f"one of {', '.join(OPTIMIZERS)}, as torch.optim has them; `lr` and `weight_decay` are numbers or map patterns "
+        "of parameters to numbers",
+        ref("optimizer"), "adam",
+    ),
     "schedule": Key(
         _CHOICE, f"how the learning rate goes: {', '.join(SCHEDULES)}; all count steps", ref("schedule"), "constant"
     ),

@@ -6,6 +6,7 @@ opening.py           choose the format by the suffix; folders
 several.py           several files as one
 safetensors_file.py  safetensors
 writing.py           write a .safetensors file
+labelled.py          files of several parts of a model as one
 renamed.py           a file under other names: without a prefix, or PyTorch's for TensorFlow's
 shards.py            several files with an index, as Hugging Face writes them
 npz_file.py          NumPy's .npz

@@ -12,16 +12,20 @@ import numpy as np
 
 from stackc.core.types import TensorType
 from stackc.weights.files.base import Array
-from stackc.weights.files.safetensors_file import SAFETENSORS_TYPES
+from stackc.weights.files.safetensors_file import OWN_NAMES, SAFETENSORS_TYPES
 
 
-def write_safetensors(path: Path, tensors: Mapping[str, Array], types: Mapping[str, TensorType]) -> None:
+def write_safetensors(
+    path: Path, tensors: Mapping[str, Array], types: Mapping[str, TensorType], *, own_names: bool = False
+) -> None:
     """Write tensors of these types; each is asked for once, when it is written.
+
+    With `own_names` the file says that its names are those of the spec, so that no map applies.
 
     The file appears whole or not at all. Raises OSError if it cannot be written.
     """
     codes = {dtype: code for code, dtype in SAFETENSORS_TYPES.items()}
-    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    header: dict[str, object] = {"__metadata__": {"format": "pt"} | dict([OWN_NAMES] * own_names)}
     end = 0
     for name, type_ in types.items():
         shape = [dim.evaluate({}) for dim in type_.shape]
