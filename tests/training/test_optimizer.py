@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.optim import lr_scheduler
 
+from stackc.core.diagnostics import SpecError
 from stackc.ir.optimizers import (
     OPTIMIZERS,
     AdamW,
@@ -64,6 +65,11 @@ def test_every_optimizer_makes_a_step(make: type) -> None:
     module(torch.ones(1, 2)).sum().backward()
     optimizer.step()
     assert not torch.equal(module.weight, before)
+
+
+def test_error_a_model_without_parameters() -> None:
+    with pytest.raises(SpecError, match=r"L107.*the model has no parameters"):
+        make_optimizer(AdamW(), nn.ReLU(), [])
 
 
 def test_rates_of_groups_keep_their_proportion() -> None:

@@ -69,7 +69,7 @@ def parameter_groups(
     """Return the groups of the parameters that are trained, in running order.
 
     Reports L104 for a pattern that matches no parameter, or none that is trained and not matched before, and for a
-    parameter without a learning rate; L107 if nothing is trained.
+    parameter without a learning rate; L107 if all are frozen.
     """
     still = frozen_parameters(program, frozen)
     rates, decays, used = patterns.get("lr", ()), patterns.get("weight_decay", ()), set[Pattern]()
@@ -88,10 +88,9 @@ def parameter_groups(
             amount = 0.0
         groups.setdefault((rate.number if rate else optimizer.lr, amount), []).append(name)
 
-    if not groups:
-        has_any = any(call.parameters for call in program.calls)
-        message = "every parameter of the model is frozen" if has_any else "the model has no parameters"
-        diagnostics.error("L107", f"{message}, so there is nothing to train", span, "leave a part of it unfrozen")
+    if still and not groups:
+        message = "every parameter of the model is frozen, so there is nothing to train"
+        diagnostics.error("L107", message, span, "leave a part of it unfrozen")
     for key, each_of in patterns.items():
         _check_used(key, each_of, used, program, still, diagnostics)
     return tuple(ParameterGroup(rate, decay, tuple(names)) for (rate, decay), names in groups.items())

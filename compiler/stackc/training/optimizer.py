@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.ir.optimizers import (
     SGD,
     Adagrad,
@@ -34,7 +35,12 @@ _CLASSES: dict[type[Optimizer], type[torch.optim.Optimizer]] = {
 
 
 def make_optimizer(settings: Optimizer, module: nn.Module, trained: Sequence[ParameterGroup]) -> torch.optim.Optimizer:
-    """Return the optimizer of groups of the parameters of a module, each with its learning rate and weight decay."""
+    """Return the optimizer of groups of the parameters of a module, each with its learning rate and weight decay.
+
+    Raises SpecError L107 if there are none.
+    """
+    if not trained:
+        raise SpecError(Diagnostic("L107", "the model has no parameters, so there is nothing to train"))
     parameters = dict(module.named_parameters(remove_duplicate=False))
     groups: list[dict[str, Any]] = [
         {
