@@ -8,6 +8,7 @@ import torch
 from tests.training.stepping import Steps
 from torch.nn import functional as F
 
+from stackc.artifact.lock import write_lock
 from stackc.core.diagnostics import SpecError
 from stackc.frontend import check_source
 from stackc.spec.source import Source
@@ -147,3 +148,15 @@ def test_error_patterns_of_what_is_frozen() -> None:
 def test_error_numbers_of_patterns(value: str) -> None:
     with pytest.raises(SpecError):
         settings(f"{{op: sgd, lr: {value}}}")
+
+
+def test_the_lock_has_the_same_groups() -> None:
+    text = spec('{op: sgd, lr: {"body.{i}.up": 1e-2, "*": 1e-1}, weight_decay: {"**.bias": 0.5}}')
+    text += "  freeze: [embed]\n"
+    checked = check_source(Source("model.yaml", text))
+    locked = check_source(Source("lock.yaml", write_lock(checked)))
+    assert checked.training is not None
+    assert locked.training is not None
+    assert len(checked.training.settings.groups) == 4
+    assert locked.training.settings.groups == checked.training.settings.groups
+    assert locked.training.settings.freeze == ("embed",)

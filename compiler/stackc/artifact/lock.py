@@ -232,14 +232,19 @@ def _settings(settings: TrainSettings) -> dict[str, str]:
     """Return the settings that differ from their defaults; without the files of examples."""
     data = dataclasses.replace(settings.data, train=None, validation=None)
     weights = {name: weight for name, weight in settings.loss_weights.items() if weight != 1}
-    written = dataclasses.replace(settings, data=data, loss_weights=weights)
+    written = dataclasses.replace(settings, data=data, loss_weights=weights, groups=(), patterns={})
 
     lines: dict[str, str] = {}
     for name, value in _differing(written).items():
         if isinstance(value, (Optimizer, Schedule)):
             table: Mapping[str, type] = OPTIMIZERS if isinstance(value, Optimizer) else SCHEDULES
             (op,) = (op for op, make in table.items() if make is type(value))
-            lines[name] = _flow({"op": op} | {key: _scalar(each) for key, each in _differing(value).items()})
+            fields = {key: _scalar(each) for key, each in _differing(value).items()}
+            if isinstance(value, Optimizer):
+                fields |= {
+                    key: _flow({p: _scalar(n) for p, n in each.items()}) for key, each in settings.patterns.items()
+                }
+            lines[name] = _flow({"op": op} | fields)
         elif dataclasses.is_dataclass(value):
             lines[name] = _flow({key: _scalar(each) for key, each in _differing(value).items()})
         elif isinstance(value, Mapping):

@@ -54,6 +54,7 @@ class TrainSettings:
     ema             the decay of an average of the weights, which is what is evaluated and kept
     freeze          the paths of modules that keep their weights and statistics, without dropout
     groups          the parameters that are trained; `optimizer.lr` is the highest of their learning rates
+    patterns        of parameters, under `lr` and `weight_decay`, with the number of each, from which the groups follow
     checkpoint      the steps after which a checkpoint is written, besides that at the end of an epoch
     recalibrate     the batches from which the statistics of batch_norm are calculated anew before each evaluation
     """
@@ -71,6 +72,7 @@ class TrainSettings:
     ema: float | None = None
     freeze: tuple[str, ...] = ()
     groups: tuple[ParameterGroup, ...] = ()
+    patterns: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     loss_weights: Mapping[str, float] = field(default_factory=dict)
     checkpoint: int | None = None
     recalibrate: int | None = None

@@ -106,6 +106,7 @@ def read_settings(
         stop=Stop(stop.metric, stop.patience) if stop else None,
         freeze=freeze,
         groups=groups,
+        patterns={key: {each.text: each.number for each in each_of} for key, each_of in patterns.items()},
         checkpoint=checkpoint.every if checkpoint else None,
         loss_weights=weights,
         **{name: getattr(loop, name) for name in LOOP_KEYS},

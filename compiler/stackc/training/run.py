@@ -103,9 +103,8 @@ class TrainingRun:
         model.start_training()
         average = averaged_copy(model.module) if settings.ema is not None else None
         position = Position(made_with=run_identity(training, examples))
-        state = RunState(
-            position, model.module, make_optimizer(settings.optimizer, model.module, settings.groups), average
-        )
+        optimizer = make_optimizer(settings.optimizer, model.module, settings.groups)
+        state = RunState(position, model.module, optimizer, average)
 
         history = History(folder / HISTORY)
         if options.resume:
