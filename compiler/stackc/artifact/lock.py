@@ -229,10 +229,10 @@ def _metric(region: Region, node: Node) -> str:
 
 
 def _settings(settings: TrainSettings) -> dict[str, str]:
-    """Return the settings that differ from their defaults; without the files of examples."""
+    """Return the settings that differ from their defaults; without the files of examples and those of a run."""
     data = dataclasses.replace(settings.data, train=None, validation=None)
     weights = {name: weight for name, weight in settings.loss_weights.items() if weight != 1}
-    written = dataclasses.replace(settings, data=data, loss_weights=weights, groups=(), patterns={})
+    written = dataclasses.replace(settings, data=data, loss_weights=weights, groups=(), patterns={}, checkpoint=None)
 
     lines: dict[str, str] = {}
     for name, value in _differing(written).items():

@@ -166,17 +166,15 @@ class _Reader:
         return name or ""
 
     def task(self, root: Getter) -> str | None:
-        task = root.text("task")
-        if task is not None and task not in TASKS:
+        if (task := root.text("task")) is not None and task not in TASKS:
             span = root.entries["task"].value.span
             self.diagnostics.error("S005", f"'{task}' is not a task", span, did_you_mean(task, TASKS))
         return task
 
     def check_names(self, document: Document) -> None:
         """Report S008 for invalid names, and for a name that both a param and a dim have."""
-        for key, input in document.inputs.items():
-            check_name(key, "an input", input.span, self.diagnostics)
-        for key, input in document.train.inputs.items() if document.train else ():
+        of_train = document.train.inputs if document.train else {}
+        for key, input in (*document.inputs.items(), *of_train.items()):
             check_name(key, "an input", input.span, self.diagnostics)
         for key, block in document.blocks.items():
             check_name(key, "a block", block.body.span, self.diagnostics)
@@ -220,8 +218,9 @@ class _Reader:
             return self.check_not_empty(Drawing(), owner, value.span if value else getter.span)
 
         if not isinstance(value.data, str):
-            hint = "write `graph: |`, then one arrow per line below it: `x --> y[linear]`"
-            getter.wrong("graph", "text", value, hint)
+            getter.wrong(
+                "graph", "text", value, "write `graph: |`, then one arrow per line below it: `x --> y[linear]`"
+            )
             return Drawing()
         if value.block is None:
             hint = "write `graph: |`, then one arrow per line below it"
