@@ -173,8 +173,7 @@ class _Reader:
 
     def check_names(self, document: Document) -> None:
         """Report S008 for invalid names, and for a name that both a param and a dim have."""
-        of_train = document.train.inputs if document.train else {}
-        for key, input in (*document.inputs.items(), *of_train.items()):
+        for key, input in (*document.inputs.items(), *(document.train.inputs.items() if document.train else ())):
             check_name(key, "an input", input.span, self.diagnostics)
         for key, block in document.blocks.items():
             check_name(key, "a block", block.body.span, self.diagnostics)
@@ -201,9 +200,8 @@ class _Reader:
             if isinstance(entry.value.data, dict):
                 params[key] = read_param(key, Getter.of(entry.value, inner.at(key), self.diagnostics, entry.key))
             elif not is_list_of_scalars(entry.value):
-                inner.wrong(
-                    key, "a number, text, true, false, a list of these, or a mapping with its type", entry.value
-                )
+                wanted = "a number, text, true, false, a list of these, or a mapping with its type"
+                inner.wrong(key, wanted, entry.value)
             else:
                 params[key] = plain_param(key, entry)
         return params
