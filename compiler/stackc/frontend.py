@@ -174,7 +174,8 @@ def _training(document: Document, model: Graph, exported: Program, overrides: Ov
     bodies = {name: graph.root.nodes[name].body for name in metrics}
     rising = frozenset(name for name, body in bodies.items() if isinstance(body, Component) and body.family == "metric")
     ranges = value_ranges(drawn.document, graph.params, program)
-    return Training(typed, program, settings, losses, metrics, rising, ranges)
+    folder = Path(document.file).parent
+    return Training(typed, program, settings, losses, metrics, rising, ranges, folder, overrides.trust)
 
 
 MOST_TRIED = 8

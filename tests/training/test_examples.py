@@ -13,8 +13,9 @@ from tests.training.digits import SPEC, TRAIN
 from stackc.core.diagnostics import SpecError
 from stackc.frontend import check_source
 from stackc.spec.source import Source
-from stackc.training.columns import open_columns
-from stackc.training.examples import Examples, epoch_order
+from stackc.training.data.arrays import open_arrays
+from stackc.training.data.buckets import epoch_order
+from stackc.training.examples import Examples
 
 TRAINING = check_source(Source("digits.yaml", SPEC + TRAIN)).training
 IMAGES = np.linspace(0, 1, 6 * 64, dtype=np.float32).reshape(6, 1, 8, 8)
@@ -23,7 +24,7 @@ LABELS = np.arange(6)
 
 def examples(path: Path) -> Examples:
     assert TRAINING is not None
-    return Examples.open(path, TRAINING.program, TRAINING.ranges)
+    return Examples.open(path, TRAINING)
 
 
 def message(path: Path) -> str:
@@ -44,7 +45,7 @@ def test_columns_are_those_that_were_saved(tmp_path: Path, kind: str) -> None:
     else:
         np.savez(path, **arrays)
 
-    columns = open_columns(path)
+    columns = open_arrays(path).arrays
     for name, array in arrays.items():
         np.testing.assert_array_equal(columns[name], array)
     assert columns["image"].flags.writeable == (kind == "compressed"), "all others are views of the file"

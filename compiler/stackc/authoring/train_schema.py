@@ -7,7 +7,7 @@ from inspect import getdoc
 
 from stackc.authoring.field_schema import Json, field_schema, ref
 from stackc.authoring.mapping_schema import mapping_schema
-from stackc.authoring.reference.train_keys import BOUNDS, CHECKPOINTS, DATA, STOP, TRAIN
+from stackc.authoring.reference.train_keys import BOUNDS, CHECKPOINTS, COLUMN, DATA, STOP, TRAIN
 from stackc.components.fields import FieldSpec, dataclass_fields
 from stackc.ir.optimizers import OPTIMIZERS, PATTERN_FIELDS, SCHEDULES
 
@@ -17,6 +17,7 @@ def train_sections() -> Json:
     return {
         "train": _train(),
         "train_data": mapping_schema(DATA),
+        "train_column": mapping_schema(COLUMN),
         "train_stop": mapping_schema(STOP),
         "train_checkpoint": mapping_schema(CHECKPOINTS),
         "assert": {"type": ["object", "null"], "additionalProperties": {**mapping_schema(BOUNDS), "minProperties": 1}},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from stackc.core.value_range import ValueRange
@@ -15,6 +16,7 @@ COUNT = "count"
 """The second output of a loss or metric: how much its mean is over."""
 
 Precision = Literal["float32", "bfloat16", "float64"]
+Decoder = Literal["image", "audio"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +28,62 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class InputSource:
+    """The columns that an input is made from, and how.
+
+    columns         one of them, or several: numbers are stacked along the last axis, texts are a pair
+    decode          "image" or "audio" for a column of paths; None for values as they are
+    resize          whether images are resized to the size of the input
+    sample_rate     the rate that waveforms have to have
+    tokenizer       the tokenizer.json that makes ids of texts, as written
+    classes         the texts that stand for 0, 1, 2, …
+    pad             what fills up rows that are shorter than others of their batch; None if nothing does
+    truncate        whether rows are cut to the largest size that the contract allows
+    mask, lengths   inputs with 1 where nothing was filled up, and with the length of each row
+    types           the input with the type of each token, 0 or 1
+    join            whether the rows of a batch follow each other along one axis, as the nodes of graphs do
+    offset          the joined input that whole numbers count the entries of
+    members         the input with the number, within the batch, of the example that each joined entry belongs to
+    """
+
+    columns: tuple[str, ...]
+    decode: Decoder | None = None
+    resize: bool = False
+    sample_rate: int | None = None
+    tokenizer: str | None = None
+    classes: tuple[str, ...] = ()
+    pad: float | None = None
+    truncate: bool = False
+    mask: str | None = None
+    lengths: str | None = None
+    types: str | None = None
+    join: bool = False
+    offset: str | None = None
+    members: str | None = None
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """The inputs that are made beside it."""
+        return tuple(name for name in (self.mask, self.lengths, self.types, self.members) if name is not None)
+
+
+@dataclass(frozen=True, slots=True)
 class DataSource:
-    """The files of examples, as written, and how they are cut into batches."""
+    """The files of examples, as written, and how they are cut into batches.
+
+    An input that `columns` does not name is read from the column of its name. `buckets` is how many batches are sorted
+    by length together; `window` how many tokens of a file of tokens make an example. The number of `workers` changes
+    nothing but the time.
+    """
 
     batch: int
     train: str | None = None
     validation: str | None = None
     shuffle: bool = True
+    columns: Mapping[str, InputSource] = field(default_factory=dict)
+    buckets: int | None = None
+    window: int | None = None
+    workers: int = field(default=0, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +134,8 @@ class Training:
     """A model with its losses: the typed graph returns the outputs of the model, and then each mean and its count.
 
     `losses` and `metrics` are names of nodes, whose outputs are NAME and NAME.count; larger is better for the metrics
-    in `rising`. `ranges` has what inputs may hold.
+    in `rising`. `ranges` has what inputs may hold; files of examples are beside the spec, in `folder`, and the code of
+    the modules in `trust` may run to read them.
     """
 
     typed: TypedGraph
@@ -93,3 +145,5 @@ class Training:
     metrics: tuple[str, ...]
     rising: frozenset[str]
     ranges: Mapping[str, ValueRange]
+    folder: Path
+    trust: tuple[str, ...] = ()

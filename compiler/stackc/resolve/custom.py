@@ -46,7 +46,7 @@ def custom_operator(fields: Mapping[str, Entry], op: Value, scope: Scope) -> typ
         return None
 
     module = name.rpartition(".")[0]
-    if module and not _is_trusted(module, scope.trust):
+    if module and not is_trusted(module, scope.trust):
         message = f"'{name}' is code that is not trusted to run, so its inputs and outputs are unknown"
         scope.diagnostics.error("N316", message, of.span, f"`--trust {module}` lets it run")
         return None
@@ -73,7 +73,7 @@ def _outputs(entry: Entry | None, scope: Scope) -> tuple[str, ...] | None:
     return names
 
 
-def _is_trusted(module: str, trust: Sequence[str]) -> bool:
+def is_trusted(module: str, trust: Sequence[str]) -> bool:
     """Return whether a module, or a package that contains it, is trusted."""
     return any(f"{module}.".startswith(f"{trusted}.") for trusted in trust)
 
@@ -90,8 +90,8 @@ def _class_of(name: str, scope: Scope, imports: TrustedImports) -> type[nn.Modul
     from torch import nn  # before the folders are searched for anything
 
     with imports:
-        module, attributes = _import_module(name, scope.trust)
-    _require_not_shadowed(module, _folder(scope))
+        module, attributes = import_trusted(name, scope.trust)
+    require_not_shadowed(module, _folder(scope))
 
     value: Any = module
     for attribute in attributes:
@@ -105,7 +105,7 @@ def _class_of(name: str, scope: Scope, imports: TrustedImports) -> type[nn.Modul
     return value
 
 
-def _import_module(name: str, trust: Sequence[str]) -> tuple[ModuleType, list[str]]:
+def import_trusted(name: str, trust: Sequence[str]) -> tuple[ModuleType, list[str]]:
     """Import the innermost module of a dotted name; return it and the rest of the name. Raises Unfit."""
     from stackc.components.custom.foreign_errors import RAISED, describe
 
@@ -113,7 +113,7 @@ def _import_module(name: str, trust: Sequence[str]) -> tuple[ModuleType, list[st
     missing = parts[0]
     for end in range(len(parts) - 1, 0, -1):
         module = ".".join(parts[:end])
-        if not _is_trusted(module, trust):
+        if not is_trusted(module, trust):
             break
         try:
             return importlib.import_module(module), parts[end:]
@@ -129,7 +129,7 @@ def _import_module(name: str, trust: Sequence[str]) -> tuple[ModuleType, list[st
     raise Unfit(f"there is no module '{missing}'", "install it, or put it beside the spec")
 
 
-def _require_not_shadowed(module: ModuleType, folder: Path) -> None:
+def require_not_shadowed(module: ModuleType, folder: Path) -> None:
     """Raise Unfit if another module of the same name shadows the one beside the spec."""
     top = module.__name__.partition(".")[0]
     beside = [path for path in (folder / f"{top}.py", folder / top / "__init__.py") if path.is_file()]

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeVar
 
-from stackc.components.fields import Probability, Range, Size, dataclass_fields
+from stackc.components.fields import Natural, Probability, Range, Size, dataclass_fields
 from stackc.core.diagnostics import Collector, Span, SpecError, did_you_mean
 from stackc.core.types import Dim
 from stackc.ir.model import Graph
@@ -15,6 +15,7 @@ from stackc.ir.program import Program
 from stackc.ir.training import DataSource, ParameterGroup, Precision, Stop, TrainSettings
 from stackc.resolve.fields import decode
 from stackc.resolve.scope import Scope
+from stackc.resolve.train_columns import read_columns
 from stackc.resolve.train_parameters import Pattern, Patterns, parameter_groups
 from stackc.spec.document import TrainDecl
 from stackc.spec.includes import SpecFiles
@@ -22,6 +23,7 @@ from stackc.spec.yaml.getters import Getter
 from stackc.spec.yaml.tree import Entry, Value
 
 T = TypeVar("T")
+COLUMNS = "columns"
 TOTAL = "total"
 """The name of the weighted sum of several losses, where a metric is named."""
 
@@ -45,9 +47,12 @@ class Files:
     """The mapping `data`."""
 
     batch: Annotated[Size, "how many examples make a step"]
-    train: Annotated[str | None, "the file of examples"] = None
+    train: Annotated[str | None, "the file or folder of examples"] = None
     validation: Annotated[str | None, "the file that is evaluated after each epoch"] = None
     shuffle: Annotated[bool, "whether each epoch has an order of its own"] = True
+    buckets: Annotated[Size | None, "how many batches are sorted by length together"] = None
+    window: Annotated[Size | None, "how many tokens of a file of tokens make an example"] = None
+    workers: Annotated[Natural, "how many threads prepare the batches to come"] = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +80,8 @@ def read_settings(
     """
     reader = _SettingsReader(train.settings, spec_scope(graph), train.span)
     loop = reader.mapping_of(Loop, {key: train.settings[key] for key in LOOP_KEYS if key in train.settings}, "train")
-    data = reader.mapping("data", Files, "data: {train: …, batch: 64}")
+    data = reader.mapping("data", Files, "data: {train: …, batch: 64}", without=(COLUMNS,))
+    columns = read_columns(reader.columns, program.inputs, program.contract, reader.mapping_of, reader.diagnostics)
     stop = reader.mapping("stop", Patience) if "stop" in train.settings else None
     checkpoint = reader.mapping("checkpoint", Checkpoints) if "checkpoint" in train.settings else None
     optimizer, patterns = reader.optimizer()
@@ -94,13 +100,18 @@ def read_settings(
         written = train.settings["stop"].value.data
         span = written["metric"].value.span if isinstance(written, Mapping) else train.span
         reader.diagnostics.error("L104", message, span, did_you_mean(stop.metric, known))
+    if loop and loop.accumulate > 1 and any(source.join for source in columns.values()):
+        message = "a batch of joined examples cannot be cut into parts"
+        reader.diagnostics.error("L108", message, train.settings["accumulate"].key, "write `accumulate: 1`")
     reader.diagnostics.raise_if_any()
 
     assert loop, "whatever is wrong is reported"
     assert data, "whatever is wrong is reported"
     assert optimizer, "whatever is wrong is reported"
     return TrainSettings(
-        data=DataSource(data.batch, data.train, data.validation, data.shuffle),
+        data=DataSource(
+            columns=columns, **{field.name: getattr(data, field.name) for field in dataclass_fields(Files)}
+        ),
         optimizer=optimizer,
         schedule=None if type(schedule) is Schedule else schedule,
         stop=Stop(stop.metric, stop.patience) if stop else None,
@@ -136,8 +147,8 @@ class _SettingsReader:
     def diagnostics(self) -> Collector:
         return self.scope.diagnostics
 
-    def mapping(self, key: str, make: type[T], example: str = "") -> T | None:
-        """Read the mapping under a key; None, reported, if it is missing or wrong."""
+    def mapping(self, key: str, make: type[T], example: str = "", without: tuple[str, ...] = ()) -> T | None:
+        """Read the mapping under a key `without` some of its entries; None, reported, if it is missing or wrong."""
         entry = self.settings.get(key)
         if entry is None:
             self.diagnostics.error("S006", f"train has no `{key}`", self.span, f"for example `{example}`")
@@ -147,7 +158,14 @@ class _SettingsReader:
             message = f"train.{key} must be a mapping, but is {entry.value.kind}"
             self.diagnostics.error("S005", message, entry.value.span, f"for example `{example}`")
             return None
-        return self.mapping_of(make, entry.value.data, f"train.{key}", entry)
+        entries = {name: item for name, item in entry.value.data.items() if name not in without}
+        return self.mapping_of(make, entries, f"train.{key}", entry)
+
+    @property
+    def columns(self) -> Entry | None:
+        """The mapping `columns` of the data, None if there is none."""
+        data = self.settings["data"].value.data if "data" in self.settings else None
+        return data.get(COLUMNS) if isinstance(data, Mapping) else None
 
     def mapping_of(
         self, make: type[T], entries: Mapping[str, Entry], what: str, entry: Entry | None = None

@@ -101,7 +101,7 @@ def evaluate_session(
     does not return.
     """
     training = training_of(checked)
-    examples = Examples.open(data, training.program, training.ranges)
+    examples = Examples.open(data, training)
     module = module_with_losses(training, weights, seed)
     losses = LossesOfFile.of(checked, module)
 

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from stackc.artifact.packaging import value_infos
-from stackc.core.diagnostics import Diagnostic, SpecError, did_you_mean
-from stackc.core.types import DimContract
-from stackc.core.value_range import ValueRange
-from stackc.ir.program import Program
+from stackc.core.diagnostics import Diagnostic, SpecError
+from stackc.core.types import FLOATS, DimContract
+from stackc.ir.training import DataSource, Training
 from stackc.runtime import Array, ValueInfo, check_feeds
-from stackc.training.columns import Columns, open_columns
+from stackc.training.data.buckets import bucketed_order, epoch_order
+from stackc.training.data.column_store import RowError, open_store
+from stackc.training.data.input_reader import InputReader
+from stackc.training.data.prefetch import prefetched
 
 
 @dataclass(frozen=True)
@@ -27,64 +29,101 @@ class Batch:
 
 @dataclass(frozen=True)
 class Examples:
-    """A file of examples. Its columns are mapped to inputs by name; others are left alone."""
+    """A file of examples, or a folder, or a Dataset. Columns that are no input are left alone."""
 
     path: Path
-    columns: Columns
+    reader: InputReader
     inputs: tuple[ValueInfo, ...]
     contract: DimContract
+    settings: DataSource
 
     @staticmethod
-    def open(path: Path, program: Program, ranges: Mapping[str, ValueRange]) -> Examples:
-        """Open a file for the inputs of a program. Raises SpecError L201, also for an input without a column."""
-        columns = open_columns(path)
-        inputs = value_infos(program.inputs, ranges)
-        for value in inputs:
-            if value.name not in columns:
-                hint = did_you_mean(value.name, columns) or f"it has {', '.join(columns)}"
-                raise SpecError(Diagnostic("L201", f"{path} has no column '{value.name}'", hint=hint))
-        return Examples(path, columns, inputs, program.contract)
+    def open(path: Path, training: Training) -> Examples:
+        """Open a file for the inputs of a spec.
+
+        Raises SpecError L201 if it cannot be read, also for an input without a column; N316 for code that is not
+        trusted.
+        """
+        reader = InputReader.open(open_store(path, training), path, training)
+        inputs = value_infos(training.program.inputs, training.ranges)
+        return Examples(path, reader, inputs, training.program.contract, training.settings.data)
 
     def __len__(self) -> int:
-        return len(next(iter(self.columns.values())))
+        return len(self.reader.store)
+
+    @property
+    def kinds(self) -> Mapping[str, str]:
+        """What the columns are: a run is resumed with examples of the same kinds."""
+        return self.reader.store.kinds
+
+    def order(self, seed: int, epoch: int) -> Array:
+        """Return the order of the rows in an epoch, the same for a seed and an epoch; see `buckets`."""
+        order = epoch_order(len(self), seed, epoch, shuffle=self.settings.shuffle)
+        if self.settings.buckets is None:
+            return order
+        lengths = self.reader.row_lengths()
+        return bucketed_order(order, lengths, self.settings.batch, self.settings.buckets, (seed, epoch))
 
     def batches(self, size: int, order: Array | None = None, *, start: int = 0) -> Iterator[Batch]:
         """Yield batches of `size` examples, the last one smaller, in this order of rows; from number `start` on."""
         rows = np.arange(len(self)) if order is None else order
-        for begin in range(start * size, len(rows), size):
-            yield self.batch(rows[begin : begin + size])
+        parts = (rows[begin : begin + size] for begin in range(start * size, len(rows), size))
+        yield from prefetched(self.batch, parts, 0 if self.reader.store.is_random else self.settings.workers)
 
     def batch(self, rows: Array) -> Batch:
         """Return these rows as a batch. Raises SpecError L202, with the file and the row, if one does not fit."""
-        feeds = {value.name: self._converted(value, self.columns[value.name][rows]) for value in self.inputs}
         try:
+            feeds = self._feeds(rows)
             check_feeds(self.inputs, feeds, self.contract)
+        except RowError as error:
+            raise _misfit(f"{self.path}, row {rows[error.index]}", str(error), error.hint) from None
         except SpecError as error:
-            raise self._blamed(error, feeds, rows) from None
+            raise self._blamed(error, rows) from None
         return Batch(feeds, rows)
 
-    def _converted(self, value: ValueInfo, column: Array) -> Array:
-        """Return a column with the element type of its input, if that loses nothing."""
-        is_whole = value.dtype.startswith("int")
-        if column.dtype.kind not in ("bui" if is_whole else "f") or column.dtype == value.dtype:
-            return column
-        converted = column.astype(value.dtype)
-        return converted if not is_whole or np.array_equal(converted, column) else column
+    def _feeds(self, rows: Array) -> dict[str, Array]:
+        """Return the inputs, with their element types. Raises RowError."""
+        feeds, is_typed = self.reader.read(rows), self.reader.store.is_typed
+        return {value.name: _converted(value, feeds[value.name], is_typed=is_typed) for value in self.inputs}
 
-    def _blamed(self, error: SpecError, feeds: Mapping[str, Array], rows: Array) -> SpecError:
+    def _blamed(self, error: SpecError, rows: Array) -> SpecError:
         """Return what is wrong with a batch as L202 at the first row that is wrong by itself, or at all of them."""
-        for index, row in enumerate(rows):
+        counting = {value.shape[0] for value in self.inputs if value.shape}
+        contract = {name: limits for name, limits in self.contract.items() if name not in counting}
+        for row in rows:
             try:
-                check_feeds(self.inputs, {name: column[index : index + 1] for name, column in feeds.items()})
+                check_feeds(self.inputs, self._feeds(np.array([row])), contract)
             except SpecError as alone:
-                return _with_place(alone, f"{self.path}, row {row}")
-        return _with_place(error, f"{self.path}, rows {rows[0]} to {rows[-1]}" if len(rows) > 1 else str(self.path))
+                return self._with_place(alone, f"{self.path}, row {row}")
+        place = f"{self.path}, rows {rows.min()} to {rows.max()}" if len(rows) > 1 else f"{self.path}, row {rows[0]}"
+        return self._with_place(error, place)
+
+    def _with_place(self, error: SpecError, place: str) -> SpecError:
+        """Return errors of feeds as L202; that of a size that is too large says how it is cut."""
+        padded = [name for name, source in self.settings.columns.items() if source.pad is not None]
+        diagnostics = []
+        for each in error.diagnostics:
+            hint = each.hint
+            if each.code == "R417" and "at most" in each.message and padded:
+                hint = f"`columns: {{{padded[0]}: {{truncate: true}}}}` cuts longer rows; {hint}"
+            diagnostics.append(Diagnostic("L202", f"{place}: {each.message}", hint=hint))
+        return SpecError(*diagnostics)
 
 
-def epoch_order(count: int, seed: int, epoch: int, *, shuffle: bool) -> Array:
-    """Return the order of the examples in an epoch: random, but always the same for a seed and an epoch."""
-    return np.random.default_rng([seed, epoch]).permutation(count) if shuffle else np.arange(count)
+def _converted(value: ValueInfo, column: Array, *, is_typed: bool) -> Array:
+    """Return a column with the element type of its input, if that loses nothing but digits of floats.
+
+    Whole numbers are floats only where a column has no element type of its own, as that of a .csv.
+    """
+    is_float = value.dtype in FLOATS
+    if column.dtype == value.dtype or column.dtype.kind not in ("f" if is_float and is_typed else "buif"):
+        return column
+    if not is_float and is_typed and column.dtype.kind == "f":
+        return column
+    with np.errstate(invalid="ignore", over="ignore"):
+        converted = column.astype(value.dtype)
+    return converted if (is_float and column.dtype.kind == "f") or np.array_equal(converted, column) else column
 
 
-def _with_place(error: SpecError, place: str) -> SpecError:
-    return SpecError(*(Diagnostic("L202", f"{place}: {each.message}", hint=each.hint) for each in error.diagnostics))
+def _misfit(place: str, message: str, hint: str | None) -> SpecError:
+    return SpecError(Diagnostic("L202", f"{place}: {message}", hint=hint))

@@ -55,10 +55,9 @@ def open_training_data(checked: Checked, files: Mapping[str, Path]) -> tuple[Exa
 
 def run_identity(training: Training, examples: Examples) -> str:
     """Return a hash of what a run has to be continued with: the model, the settings, the kind of examples."""
-    columns = {name: (str(column.dtype), column.shape) for name, column in examples.columns.items()}
     program = [line.partition("//")[0] for line in print_program(training.program).splitlines()]
     settings = replace(training.settings, checkpoint=None)  # it leaves no trace in the weights
-    text = repr((program, settings, sorted(columns.items())))
+    text = repr((program, settings, sorted(examples.kinds.items()), len(examples)))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -67,4 +66,4 @@ def open_examples(checked: Checked, training: Training, files: Mapping[str, Path
     written = getattr(training.settings.data, name)
     beside = Path(checked.source.file).parent
     path = files.get(name) or (beside / written if written else None)
-    return Examples.open(path, training.program, training.ranges) if path else None
+    return Examples.open(path, training) if path else None

@@ -22,7 +22,7 @@ from stackc.ir.training import TrainSettings
 from stackc.resolve.train_settings import TOTAL
 from stackc.training.average import averaged_copy
 from stackc.training.checkpoint import Position, RunState, load_checkpoint, save_checkpoint, weights_of, write_tensors
-from stackc.training.examples import Batch, Examples, epoch_order
+from stackc.training.examples import Batch, Examples
 from stackc.training.history import History, claim_folder, clean_folder
 from stackc.training.optimizer import make_optimizer
 from stackc.training.prepare import open_training_data, run_identity, training_module, training_of
@@ -161,7 +161,7 @@ class TrainingRun:
     def batches(self, start: int) -> Iterator[Batch]:
         """Yield the batches of this epoch, in its order, from this number on."""
         position, data = self.state.position, self.settings.data
-        order = epoch_order(len(self.examples), self.settings.seed, position.epoch, shuffle=data.shuffle)
+        order = self.examples.order(self.settings.seed, position.epoch)
         return self.examples.batches(data.batch, order, start=start)
 
     @property

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from stackc.authoring.field_schema import ref
 from stackc.authoring.reference.key import AXIS, COUNT, NODE_ID, SWITCH, TEXT, Key, Schema, one_or_list
-from stackc.authoring.reference.train_keys import BOUNDS, CHECKPOINTS, DATA, STOP, TRAIN
+from stackc.authoring.reference.train_keys import BOUNDS, CHECKPOINTS, COLUMN, DATA, STOP, TRAIN
 from stackc.components.families.merge import MERGES
 from stackc.core.types import INPUT_DTYPES
 from stackc.resolve.stacks import Mode
@@ -352,6 +352,7 @@ KEYS: Mapping[str, Mapping[str, Key]] = MappingProxyType(
         "config_param": CONFIG_PARAM,
         "train": TRAIN,
         "train_data": DATA,
+        "train_column": COLUMN,
         "train_stop": STOP,
         "train_checkpoint": CHECKPOINTS,
         "assert": BOUNDS,

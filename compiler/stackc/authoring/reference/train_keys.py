@@ -8,17 +8,20 @@ from typing import get_args
 from stackc.authoring.field_schema import ref
 from stackc.authoring.reference.key import COUNT, NODE_ID, SWITCH, TEXT, Key, Schema, one_or_list
 from stackc.ir.optimizers import OPTIMIZERS, SCHEDULES
-from stackc.ir.training import Precision
+from stackc.ir.training import Decoder, Precision
 
 _POSITIVE: Schema = {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, ref("expression"), {"type": "null"}]}
 _WEIGHT: Schema = {"anyOf": [{"type": "number", "minimum": 0}, ref("expression")]}
+_COLUMNS: Schema = one_or_list(NODE_ID)
+_TEXT_OR_NONE: Schema = {"type": ["string", "null"]}
+_NATURAL: Schema = {"anyOf": [{"type": "integer", "minimum": 0}, ref("expression")]}
 _CHOICE = "an op, or a mapping with its `op` and its fields"
 
 TRAIN: Mapping[str, Key] = {
     "graph": Key("arrows", "the losses, drawn after nodes, outputs and inputs of the model", TEXT, required=True),
     "inputs": Key("mapping", "inputs that the losses take besides those of the model, as `label`", ref("inputs")),
     "nodes": Key("mapping", "what the losses are, in addition to their drawing", ref("nodes")),
-    "data": Key("mapping", "the files of examples, and the size of a batch", ref("train_data"), required=True),
+    "data": Key("mapping", "the examples, and what inputs they become", ref("train_data"), required=True),
     "optimizer": Key(
         _CHOICE,
         f"one of {', '.join(OPTIMIZERS)}, as torch.optim has them; `lr` and `weight_decay` are numbers or map patterns "
@@ -74,10 +77,66 @@ TRAIN: Mapping[str, Key] = {
 
 DATA: Mapping[str, Key] = {
     "batch": Key("number or expression", "how many examples make a step", ref("size"), required=True),
-    "train": Key("path", "the file of examples, .npz or .safetensors, with a column for each input", TEXT),
-    "validation": Key("path", "the file that is evaluated after each epoch", TEXT),
+    "train": Key(
+        "path, or MODULE:CLASS",
+        "the examples: an .npz, .safetensors, .csv, .tsv, .jsonl or .parquet, tokens in an .npy, a folder of images, "
+        "or a Dataset of one's own",
+        TEXT,
+    ),
+    "validation": Key("path, or MODULE:CLASS", "the examples that are evaluated after each epoch", TEXT),
+    "columns": Key(
+        "mapping", "what inputs are made from: `x: [age, income]`, `label: target`, or a mapping, see below",
+        {"type": ["object", "null"], "additionalProperties": {"anyOf": [_COLUMNS, ref("train_column")]}},
+        "each input from the column of its name",
+    ),
     "shuffle": Key("true or false", "whether each epoch has an order of its own", SWITCH, "true"),
-}
+    "buckets": Key(
+        "number or expression", "how many batches are sorted by length together, so that little is filled up", COUNT,
+        "none",
+    ),
+    "window": Key("number or expression", "how many tokens of an .npy make an example", COUNT, "none"),
+    "workers": Key(
+        "number or expression", "how many threads prepare batches; their order is that without", _NATURAL, "0"
+    ),
+}  # fmt: skip
+
+COLUMN: Mapping[str, Key] = {
+    "from": Key(
+        "column or list", "numbers of several columns are stacked along the last axis, two texts are a pair",
+        _COLUMNS, "the name of the input",
+    ),
+    "decode": Key(
+        ", ".join(get_args(Decoder)), "what the column has: paths beside the examples, or the bytes of files",
+        {"enum": [*get_args(Decoder), None]}, "none",
+    ),
+    "resize": Key("true or false", "whether images are resized to the height and width of the input", SWITCH, "false"),
+    "sample_rate": Key("number or expression", "the samples a second that waveforms have to have", COUNT, "any"),
+    "tokenizer": Key("path", "the tokenizer.json, beside the spec, that makes ids of texts", _TEXT_OR_NONE, "none"),
+    "classes": Key("list", "the texts that stand for 0, 1, 2, …", {"type": "array", "items": TEXT}, "none"),
+    "pad": Key(
+        "number or expression", "what fills up rows that are shorter than others of their batch",
+        {"anyOf": [{"type": "number"}, ref("expression"), {"type": "null"}]}, "none, so that they are refused",
+    ),
+    "truncate": Key(
+        "true or false", "whether longer rows are cut to the largest size under `dims`", SWITCH,
+        "false, so that they are refused",
+    ),
+    "mask": Key("an input", "the input that gets 1 where a row is, 0 where it is filled up", _TEXT_OR_NONE, "none"),
+    "lengths": Key("an input", "the input that gets the length of each row", _TEXT_OR_NONE, "none"),
+    "types": Key("an input", "the input that gets the type of each token: 1 in the second text", _TEXT_OR_NONE, "none"),
+    "join": Key(
+        "true or false", "whether the rows of a batch follow each other along the first axis without a fixed size, as "
+        "nodes and edges of graphs do", SWITCH, "false",
+    ),
+    "offset": Key(
+        "an input", "the joined input whose entries these numbers count, from 0 in each example: ends of edges",
+        _TEXT_OR_NONE, "none",
+    ),
+    "members": Key(
+        "an input", "the input that gets the number of the example, within the batch, of each joined entry",
+        _TEXT_OR_NONE, "none",
+    ),
+}  # fmt: skip
 
 CHECKPOINTS: Mapping[str, Key] = {
     "every": Key("number or expression", "the steps after which one is written", ref("size"), required=True),

@@ -1,4 +1,4 @@
-"""Columns of files of examples, read where they lie: memory does not grow with the file."""
+"""Columns of .npz and .safetensors, views of the file; tokens of an .npy, in windows."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import mmap
 import struct
 import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,27 +16,44 @@ import numpy as np
 from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.runtime import Array
 
-Columns = Mapping[str, Array]
-"""Arrays by name, each with one row for an example."""
-
 _BROKEN = (ValueError, EOFError, KeyError, OSError, struct.error, zipfile.BadZipFile)
 
 
-def open_columns(path: Path) -> Columns:
+@dataclass(frozen=True)
+class ArrayColumns:
+    """Arrays by name, each with one row for an example."""
+
+    arrays: Mapping[str, Array]
+    is_typed = True
+    is_random = False
+
+    @property
+    def kinds(self) -> Mapping[str, str]:
+        """The element type and the shape of each column."""
+        return {name: f"{array.dtype} {array.shape}" for name, array in self.arrays.items()}
+
+    def __len__(self) -> int:
+        return len(next(iter(self.arrays.values())))
+
+    def take(self, name: str, rows: Array) -> Array:
+        """Return some rows of a column."""
+        taken: Array = self.arrays[name][rows]
+        return taken
+
+    def lengths(self, name: str) -> Array:
+        """Return the length of each row of a column: the same for all."""
+        return np.zeros(len(self), np.int64)
+
+
+def open_arrays(path: Path) -> ArrayColumns:
     """Open the columns of a file, .npz or .safetensors, as views of it; those of a compressed .npz are read whole.
 
     Raises SpecError L201 if the file cannot be read, holds anything but arrays, or its columns differ in length.
     """
-    open_file = OPENERS.get(path.suffix)
-    if open_file is None:
-        raise SpecError(
-            Diagnostic("L201", f"{path}: unknown kind of examples", hint=f"stackc reads {', '.join(OPENERS)}")
-        )
     try:
-        columns = open_file(path)
+        columns = _OPENERS[path.suffix](path)
     except _BROKEN as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SpecError(Diagnostic("L201", f"cannot read the examples of {path}: {reason}")) from error
+        raise unreadable(path, error) from error
 
     lengths = {name: len(column) if column.ndim else -1 for name, column in columns.items()}
     if not lengths or set(lengths.values()) == {0}:
@@ -43,7 +61,37 @@ def open_columns(path: Path) -> Columns:
     if len(set(lengths.values())) > 1 or -1 in lengths.values():
         shown = ", ".join(f"{name} {length if length >= 0 else 'none'}" for name, length in lengths.items())
         raise SpecError(Diagnostic("L201", f"the columns of {path} differ in length: {shown}"))
-    return columns
+    return ArrayColumns(columns)
+
+
+def open_tokens(path: Path, window: int | None) -> ArrayColumns:
+    """Open a file of token ids, one after the other, as windows `tokens` and those one token further, `next`.
+
+    Raises SpecError L201 if it cannot be read, is no list of whole numbers, or shorter than a window.
+    """
+    try:
+        tokens = np.load(path, mmap_mode="r", allow_pickle=False)
+    except _BROKEN as error:
+        raise unreadable(path, error) from error
+    if tokens.ndim != 1 or tokens.dtype.kind not in "iu":
+        found = f"{tokens.dtype} {tokens.shape}"
+        raise SpecError(Diagnostic("L201", f"{path} must be a list of token ids, but is {found}"))
+    if window is None:
+        hint = "write `data: {window: 128}`"
+        raise SpecError(Diagnostic("L201", f"{path}: how many tokens make an example is not said", hint=hint))
+
+    count = (len(tokens) - 1) // window
+    if count < 1:
+        message = f"{path} has {len(tokens):,} tokens, too few for an example of {window:,} and the next token"
+        raise SpecError(Diagnostic("L201", message, hint="write a smaller `window`"))
+    windows = {"tokens": tokens[: count * window], "next": tokens[1 : count * window + 1]}
+    return ArrayColumns({name: array.reshape(count, window) for name, array in windows.items()})
+
+
+def unreadable(path: Path, error: Exception) -> SpecError:
+    """Return L201 for a file that cannot be read."""
+    reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+    return SpecError(Diagnostic("L201", f"cannot read the examples of {path}: {reason}"))
 
 
 def _open_npz(path: Path) -> dict[str, Array]:
@@ -91,4 +139,4 @@ def _open_safetensors(path: Path) -> dict[str, Array]:
     }
 
 
-OPENERS: Mapping[str, Callable[[Path], dict[str, Array]]] = {".npz": _open_npz, ".safetensors": _open_safetensors}
+_OPENERS: Mapping[str, Callable[[Path], dict[str, Array]]] = {".npz": _open_npz, ".safetensors": _open_safetensors}
