@@ -295,8 +295,8 @@ def _reparam(reparam: Reparam) -> str:
         return _flow({"standardize": _flow({"axes": axes, "eps": repr(reparam.eps)})})
 
     (name,) = (name for name, kind in REPARAMS.items() if kind is type(reparam))
-    values = {field.name: repr(getattr(reparam, field.name)) for field in dataclasses.fields(reparam)}
-    return _flow({name: _flow(values)})
+    values = {field.name: getattr(reparam, field.name) for field in dataclasses.fields(reparam)}
+    return _flow({name: _flow({key: repr(value) for key, value in values.items() if value is not None})})
 
 
 def _weights(checked: Checked) -> list[str]:

@@ -61,6 +61,7 @@ def schema() -> Json:
     }
 
 
+_ABOVE_0: Json = {"type": ["number", "null"], "exclusiveMinimum": 0}
 _ONE_END: Json = {"not": {"required": ["max", "below"]}}
 
 
@@ -304,7 +305,8 @@ def _reparam() -> Json:
         name: {**_reparam_options(reparam), "description": _summary(reparam)} for name, reparam in REPARAMS.items()
     }
     mapping = {"type": "object", "properties": kinds, "additionalProperties": False}
-    return {"anyOf": [{"enum": [*kinds]}, ref("interpolated"), {**mapping, "minProperties": 1, "maxProperties": 1}]}
+    plain = [name for name in kinds if "required" not in kinds[name]]
+    return {"anyOf": [{"enum": plain}, ref("interpolated"), {**mapping, "minProperties": 1, "maxProperties": 1}]}
 
 
 def _reparam_options(reparam: type[Reparam]) -> Json:
@@ -312,7 +314,9 @@ def _reparam_options(reparam: type[Reparam]) -> Json:
         bounds = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
         return {"anyOf": [bounds, {"type": "null"}]}
     options = {field.name: _option(field) for field in dataclasses.fields(reparam)}
-    return {"type": ["object", "null"], "properties": options, "additionalProperties": False}
+    required = [field.name for field in dataclasses.fields(reparam) if field.default is dataclasses.MISSING]
+    type_ = {"type": "object", "required": required} if required else {"type": ["object", "null"]}
+    return {**type_, "properties": options, "additionalProperties": False}
 
 
 def _option(field: dataclasses.Field[Any]) -> Json:
@@ -320,6 +324,9 @@ def _option(field: dataclasses.Field[Any]) -> Json:
     if field.name == "axes":
         axes = {"type": "array", "items": {"type": "integer"}}
         return {"anyOf": [{"const": "all"}, {"type": ["integer", "null"]}, axes]}
+    if field.name in ("rank", "alpha"):
+        size: Json = {"type": "integer", "minimum": 1} if field.name == "rank" else _ABOVE_0
+        return {"anyOf": [size, ref("expression")]}
     number = {"type": "integer" if isinstance(field.default, int) else "number"}
     bounds = {} if field.name == "axis" else {"minimum": 0}
     return {"anyOf": [number | bounds, ref("expression")], "default": field.default}

@@ -54,7 +54,7 @@ def _module(task: WorkerTask, feeds: Feeds, watch: Stopwatch) -> Load:
     import torch
 
     from stackc.proof.eager import tensor_of
-    from stackc.torch_backend.lower import load_weights, lower
+    from stackc.torch_backend.lower import lower_with
 
     if task.engine == "compile":
         import_inductor()
@@ -65,7 +65,7 @@ def _module(task: WorkerTask, feeds: Feeds, watch: Stopwatch) -> Load:
     tensors = _tensors(task, checked)
 
     def load() -> LoadedCandidate:
-        module = load_weights(lower(checked.typed, device="meta"), tensors).to(task.device)
+        module = lower_with(checked.typed, tensors, seed=task.seed).to(task.device)
         if task.engine == "compile":
             module.compile(dynamic=False)
         inputs = [tensor_of(feeds[name]).to(task.device) for name in checked.program.inputs]

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from stackc.components.base import SignatureError, axis_of
 from stackc.components.construction import ConstructorCall, construct
-from stackc.core.types import TensorType, product
+from stackc.core.types import Dim, TensorType, product
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reparam:
-    """How a parameter is computed from others, the originals, which are trained and stored in its place."""
+    """How a parameter is computed from others, the originals, which are trained and stored in its place.
+
+    Those that are `frozen` are stored and not trained.
+    """
+
+    frozen: ClassVar[tuple[str, ...]] = ()
 
     def check(self, parameter: TensorType) -> None:
         """Raise SignatureError if a parameter of this type cannot be normalized in this way."""
@@ -146,10 +151,52 @@ class SpectralNorm(Reparam):
         return construct(SpectralNormed, self.axis, self.iterations, self.eps)
 
 
+@dataclass(frozen=True, slots=True)
+class Lora(Reparam):
+    """ŵ = w + (alpha / rank) · B·A: low-rank adaptation, in which w stays and A [rank, n], B [m, rank] are trained.
+
+    w is taken as a matrix [m, n]: its first axis by all others. B is 0 at first. `alpha` is the rank by default. The
+    tensors are those of peft, Hugging Face. Hu et al. 2021, arXiv:2106.09685.
+    """
+
+    rank: int
+    alpha: float | None = None
+
+    frozen: ClassVar[tuple[str, ...]] = ("original",)
+
+    def check(self, parameter: TensorType) -> None:
+        """Raise SignatureError unless the parameter is a matrix, of a larger rank than that of the adaptation."""
+        if parameter.rank < 2:
+            raise SignatureError(f"lora expects a matrix, got {parameter}")
+        sizes = [size.constant for size in self._matrix(parameter)]
+        if any(size is not None and self.rank > size for size in sizes):
+            raise SignatureError(f"the rank {self.rank} of lora is beyond that of {parameter}")
+
+    def originals(self, parameter: TensorType) -> Mapping[str, TensorType]:
+        """Return the parameter itself, and the two factors of what is added."""
+        rows, columns = self._matrix(parameter)
+        first, second = parameter.with_shape(self.rank, columns), parameter.with_shape(rows, self.rank)
+        return {"original": parameter, LORA_A: first, LORA_B: second}
+
+    def construction(self) -> ConstructorCall[nn.Module]:
+        """Return the sum as a module whose factors take their sizes from the first parameter that it gets."""
+        from stackc.modules.reparam import LowRankAdapted
+
+        return construct(LowRankAdapted, self.rank, self.alpha)
+
+    def _matrix(self, parameter: TensorType) -> tuple[Dim, Dim]:
+        first, *others = parameter.shape
+        return first, product(others)
+
+
+LORA_A, LORA_B = "0.lora_A", "0.lora_B"
+"""The factors of a low-rank adaptation, below the name of its parameter."""
+
 REPARAMS: Mapping[str, type[Reparam]] = {
     "standardize": Standardize,
     "minmax": MinMax,
     "weight_norm": WeightNorm,
     "spectral_norm": SpectralNorm,
+    "lora": Lora,
 }
 """The names that `reparam:` accepts."""

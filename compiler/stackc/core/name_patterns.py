@@ -26,9 +26,26 @@ def wildcards(pattern: str) -> re.Pattern[str]:
 def plain_name(name: str) -> str:
     """Return the name of a parameter without its reparametrization.
 
-    `parametrizations.weight.original` is `weight`, and so are `….original0` and `….original1` of weight normalization.
+    `parametrizations.weight.original` is `weight`, and so are `….original0` and `….original1` of weight normalization;
+    `parametrizations.weight.0.lora_A` is `weight.lora_A`.
     """
+    name = re.sub(r"\bparametrizations\.([^.]+)\.0\.(lora_[AB])$", r"\1.\2", name)
     return re.sub(r"\bparametrizations\.([^.]+)\.original\d*$", r"\1", name)
+
+
+PEFT_PREFIX = "base_model.model."
+"""Begins the names of adapters that peft, Hugging Face, stores."""
+
+
+def is_factor(name: str) -> bool:
+    """Return whether a parameter is a factor of a low-rank adaptation, which adds nothing at first."""
+    return re.search(r"\bparametrizations\.[^.]+\.0\.lora_[AB]$", name) is not None
+
+
+def peft_name(factor: str) -> str:
+    """Return the name under which peft stores a factor: `base_model.model.body.lora_A.weight` for body.weight."""
+    parameter, _, letter = plain_name(factor).rpartition(".")
+    return f"{PEFT_PREFIX}{parameter.removesuffix('.weight')}.{letter}.weight"
 
 
 def is_below(name: str, path: str) -> bool:

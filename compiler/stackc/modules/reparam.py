@@ -1,5 +1,7 @@
 """Parametrizations for torch.nn.utils.parametrize: a parameter as a function of the tensors that are trained."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -103,3 +105,27 @@ class SpectralNormed(nn.Module):
     def matrix(self, w: Tensor) -> Tensor:
         """w as a matrix [the axis, all other axes]."""
         return w.movedim(self.axis, 0).flatten(1)
+
+
+class LowRankAdapted(nn.Module):
+    """Low-rank adaptation: the product of two small matrices is added."""
+
+    lora_A: nn.Parameter  # peft's name
+    lora_B: nn.Parameter
+
+    def __init__(self, rank: int, alpha: float | None = None) -> None:
+        super().__init__()
+        self.rank = rank
+        self.scale = (rank if alpha is None else alpha) / rank
+
+    def forward(self, w: Tensor) -> Tensor:
+        """w [m, ...] + scale · B [m, rank] · A [rank, n], where n is the product of the other axes."""
+        return w + self.scale * (self.lora_B @ self.lora_A).reshape(w.shape)
+
+    def right_inverse(self, w: Tensor) -> Tensor:
+        """What w is the sum of; the first one also initializes the factors, so that their product is 0."""
+        if "lora_A" not in self._parameters:
+            self.lora_A = nn.Parameter(w.new_empty(self.rank, w[0].numel()))
+            self.lora_B = nn.Parameter(w.new_zeros(w.shape[0], self.rank))
+            nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))
+        return w - self.scale * (self.lora_B @ self.lora_A).reshape(w.shape)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from stackc.components.reparam import REPARAMS, MinMax, Reparam, Standardize
+from stackc.components.reparam import REPARAMS, Lora, MinMax, Reparam, Standardize
 from stackc.core.diagnostics import SpecError, did_you_mean
 from stackc.resolve.operators import Operator, ScanOf, StackOf, op_name
 from stackc.resolve.scope import Scope
@@ -56,6 +56,8 @@ def _reparam(value: Value, scope: Scope) -> Reparam | None:
     if name == "minmax":
         return _minmax(options)
     fields = _options(name, options)
+    if name == "lora":
+        return _lora(fields, scope)
     return _standardize(fields, scope) if name == "standardize" else _of_numbers(name, fields, scope)
 
 
@@ -76,6 +78,7 @@ _EXAMPLES = {
     "standardize": "{axes: [1], eps: 1e-5}",
     "weight_norm": "{axis: 0}",
     "spectral_norm": "{axis: 0, iterations: 1}",
+    "lora": "{rank: 8, alpha: 16}",
 }
 
 
@@ -100,6 +103,16 @@ def _standardize(fields: Mapping[str, Entry], scope: Scope) -> Standardize:
     if isinstance(eps, bool) or not isinstance(eps, (int, float)) or eps < 0:
         raise ValueError("standardize: eps must be a number of at least 0")
     return Standardize(None if axes is None or axes.data == "all" else _numbers(axes, int), float(eps))
+
+
+def _lora(fields: Mapping[str, Entry], scope: Scope) -> Lora:
+    if "rank" not in fields:
+        raise ValueError("lora needs a rank, for example `lora: {rank: 8}`")
+    alpha = scope.number(fields["alpha"].value) if "alpha" in fields else None
+    if alpha is not None and (isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or alpha <= 0):
+        raise ValueError("lora: alpha must be a number above 0")
+    rank = scope.whole(fields["rank"].value, "lora: rank", 1, code="N310")
+    return Lora(rank, None if alpha is None else float(alpha))
 
 
 def _minmax(options: Value | None) -> MinMax:

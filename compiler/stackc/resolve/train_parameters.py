@@ -48,14 +48,31 @@ Patterns = Mapping[str, tuple[Pattern, ...]]
 
 
 def frozen_parameters(program: Program, frozen: tuple[str, ...]) -> set[str]:
-    """Return the parameters of frozen modules: one that is tied is frozen if it is so in any place."""
-    return {
-        name
-        for call in program.calls
-        for path in frozen
-        if is_below(call.owner, path) or path == ""
-        for name in call.parameters.values()
-    }
+    """Return the parameters that are not trained: those of frozen modules, and those that an adaptation leaves alone.
+
+    One that is tied is frozen if it is so in any place. What adapts a parameter is trained, in a frozen module too: it
+    is there for nothing else.
+    """
+    still: set[str] = set()
+    for call in program.calls:
+        kept, adapting = _adapted(call)
+        is_frozen = any(is_below(call.owner, path) for path in frozen)
+        still |= {
+            name for local, name in call.parameters.items() if local in kept or (is_frozen and local not in adapting)
+        }
+    return still
+
+
+def _adapted(call: Call) -> tuple[set[str], set[str]]:
+    """Return the parameters of a call that adaptations leave as they are, and those that are trained instead."""
+    kept, adapting = set[str](), set[str]()
+    for name, reparam in call.reparams:
+        if reparam.frozen:
+            owner, dot, local = name.rpartition(".")
+            prefix = f"{owner}{dot}parametrizations.{local}."
+            kept |= {f"{prefix}{original}" for original in reparam.frozen}
+            adapting |= {each for each in call.parameters if each.startswith(prefix)} - kept
+    return kept, adapting
 
 
 def parameter_groups(

@@ -112,7 +112,11 @@ class _Lowering:
             torch.manual_seed(int.from_bytes(digest[:8], "little", signed=True))
             module = component.module(*inputs)
 
-        register_reparams(module, node.reparams)
+        if node.reparams:
+            with torch.random.fork_rng(devices=[]):
+                digest = hashlib.sha256(f"{self.seed}:{path}:reparam".encode()).digest()
+                torch.manual_seed(int.from_bytes(digest[:8], "little", signed=True))
+                register_reparams(module, node.reparams)
         return module
 
     def class_of(self, typed: TypedRegion) -> type[nn.Module]:

@@ -29,7 +29,7 @@ from stackc.proof.jitter import model_spread
 from stackc.proof.sections import choosing_calls
 from stackc.proof.tolerance import Verdict, judge
 from stackc.runtime import Array, Session, open_session
-from stackc.torch_backend.lower import load_weights, lower
+from stackc.torch_backend.lower import lower_with
 from stackc.training.average import joined_means
 from stackc.training.examples import Batch, Examples
 from stackc.training.prepare import training_of
@@ -132,9 +132,7 @@ def require_outputs(checked: Checked) -> None:
 
 def module_with_losses(training: Training, weights: Weights | None, seed: int = 0) -> nn.Module:
     """Return the module of a model with its losses in float32, in eval mode, with these weights or random ones."""
-    if weights is None:
-        return lower(training.typed, seed=seed).eval()
-    return load_weights(lower(training.typed, device="meta"), weights).eval()
+    return lower_with(training.typed, weights, seed=seed).eval()
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 import torch
 
+from stackc.core.name_patterns import is_factor, peft_name
 from stackc.frontend import Checked
 from stackc.ir.training import TrainSettings
 from stackc.resolve.train_settings import TOTAL
@@ -31,6 +32,8 @@ from stackc.training.tensorboard import TensorBoard
 from stackc.weights.files.safetensors_file import OWN_NAMES
 
 RUNS = Path("runs")
+ADAPTER = "adapter.safetensors"
+"""The factors of low-rank adaptations alone, under the names of peft."""
 WEIGHTS, LAST, CHECKPOINT, HISTORY = "model.safetensors", "last.safetensors", "checkpoint.safetensors", "history.jsonl"
 _METADATA = dict([("format", "pt"), OWN_NAMES])
 
@@ -180,6 +183,8 @@ class TrainingRun:
         if watched is None or position.best is None or self._is_better(watched, position.best):
             position.best, position.best_epoch = watched, position.epoch
             write_tensors(self.folder / WEIGHTS, weights, _METADATA)
+            if adapter := {peft_name(name): tensor for name, tensor in weights.items() if is_factor(name)}:
+                write_tensors(self.folder / ADAPTER, adapter, {"format": "pt"})
 
     def save_checkpoint(self) -> None:
         """Write all that `--resume` continues from."""

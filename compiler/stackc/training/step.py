@@ -55,7 +55,13 @@ class Model:
         """Put the module into training, but for what is frozen."""
         self.module.train()
         for path in self.training.settings.freeze:
-            self.module.get_submodule(path).eval().requires_grad_(False)
+            self.module.get_submodule(path).eval()
+
+        named = list(self.module.named_parameters(remove_duplicate=False))  # tied ones under all of their names
+        names = {name for group in self.training.settings.groups for name in group.names}
+        trained = {id(parameter) for name, parameter in named if name in names}
+        for _, parameter in named:
+            parameter.requires_grad_(id(parameter) in trained)
 
     def _tensor(self, array: Array) -> Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(array))

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from stackc.core.diagnostics import Collector, Diagnostic, Span, SpecError
-from stackc.core.name_patterns import wildcards
+from stackc.core.name_patterns import PEFT_PREFIX, is_factor, plain_name, wildcards
 from stackc.core.suggestions import bounded_suggestions
 from stackc.core.types import FLOATS, TensorType
 from stackc.ir.program import Program
@@ -173,12 +173,15 @@ class _Matcher:
             self.accept(name, type_, source)
         elif name.rpartition(".")[2] in UNREAD_BUFFERS and not type_.shape:
             self.sources[name] = TensorSource(ConstantTensor(0, ()))
-        elif name not in self.optional:
+        elif name not in self.optional and not is_factor(name):
             # a reparametrized parameter is asked for by its plain name
             self.missing.append(Missing(name, self.by_map(plain_file_name(name))[0], type_))
 
     def candidates(self, name: str) -> Iterator[TensorSource]:
         """Yield what the parameter may be read from, in the order of the module's docstring."""
+        if is_factor(name):
+            yield from self.factors(name)
+            return
         plain = plain_file_name(name)
         names = dict.fromkeys([name, plain])
         for mapped in names:
@@ -187,6 +190,15 @@ class _Matcher:
         for alias in self.aliases_of.get(name, ()):
             yield from self.by_map(alias)
             yield TensorSource(NamedTensor(alias))
+
+    def factors(self, name: str) -> Iterator[TensorSource]:
+        """Yield what a factor of a low-rank adaptation may be read from: its own name, and those that peft stores."""
+        yield TensorSource(NamedTensor(name))
+        parameter, _, factor = plain_name(name).rpartition(".")
+        for source in (*self.by_map(parameter), TensorSource(NamedTensor(parameter))):
+            owner = str(source).removesuffix(".weight")
+            for prefix in ("", PEFT_PREFIX):
+                yield TensorSource(NamedTensor(f"{prefix}{owner}.{factor}.weight"))
 
     @cached_property
     def aliases_of(self) -> Mapping[str, list[str]]:
