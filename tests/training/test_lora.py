@@ -131,21 +131,15 @@ def test_an_adapter_is_saved_alone_and_folded_away(tmp_path: Path) -> None:
     }  # fmt: skip
 
     trained = load_file(tmp_path / "run" / "model.safetensors")
-    plain = {
-        name.replace("parametrizations.weight.original", "weight"): v
-        for name, v in trained.items()
-        if "lora" not in name
-    }
+    base = [name for name in trained if "lora" not in name]
+    plain = {name.replace("parametrizations.weight.original", "weight"): trained[name] for name in base}
     save_file(plain, tmp_path / "base.safetensors")
     files = (tmp_path / "base.safetensors", tmp_path / "run" / "adapter.safetensors")
     built = build(path, Options(weights=files, out=tmp_path / "out", measure=False))
-    (initializers,) = [
-        {value.name: numpy_helper.to_array(value) for value in onnx.load(built.folder / "model.onnx").graph.initializer}
-    ]
-    matrix = trained["head.parametrizations.weight.original"]
-    matrix = (
-        matrix + trained["head.parametrizations.weight.0.lora_B"] @ trained["head.parametrizations.weight.0.lora_A"]
-    )
+    graph = onnx.load(built.folder / "model.onnx").graph
+    initializers = {value.name: numpy_helper.to_array(value) for value in graph.initializer}
+    w, a, b = (trained[f"head.parametrizations.weight.{name}"] for name in ("original", "0.lora_A", "0.lora_B"))
+    matrix = w + b @ a
     matches = [v for v in initializers.values() if v.size == matrix.size and v.ndim == 2]
     assert any(np.allclose(v, matrix, atol=1e-6) or np.allclose(v, matrix.T, atol=1e-6) for v in matches)
     assert not any("lora" in name for name in initializers)
