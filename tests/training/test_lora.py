@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -60,7 +62,10 @@ def test_the_factors_are_trained_and_the_weight_stays(freeze: str) -> None:
     a, b = (state[f"body.parametrizations.weight.0.lora_{letter}"].requires_grad_() for letter in "AB")
     bias, head, head_bias = (state[name] for name in ("body.bias", "head.weight", "head.bias"))
     rest = [] if freeze else [value.requires_grad_() for value in (bias, head, head_bias)]
-    groups = [{"params": [a, b, *rest[1:2]]}, {"params": [rest[0], rest[2]] if rest else [], "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [
+        {"params": [a, b, *rest[1:2]]},
+        {"params": [rest[0], rest[2]] if rest else [], "weight_decay": 0.0},
+    ]
     optimizer = torch.optim.AdamW([group for group in groups if group["params"]], lr=0.1, weight_decay=0.1)
     assert (a.shape, b.shape, b.count_nonzero().item()) == ((2, 6), (5, 2), 0)
     assert a.abs().max() <= math.sqrt(1 / 6)  # as nn.Linear has it
@@ -94,7 +99,7 @@ def test_a_module_begins_as_without_it() -> None:
     assert all(torch.equal(value, again[name]) for name, value in adapted.items())
 
 
-def tensors(names: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+def tensors(names: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
     random = np.random.default_rng(1)
     return {name: random.standard_normal(shape).astype(np.float32) for name, shape in names.items()}
 
@@ -114,7 +119,8 @@ def test_base_weights_and_adapters_are_read(tmp_path: Path) -> None:
         module = lower_with_weights(check_spec(path), None, 0)
         a, b = (adapter[f"base_model.model.dense.lora_{letter}.weight"] * (count > 0) for letter in "AB")
         expected = base["dense.weight"] + 1.5 * b @ a
-        np.testing.assert_allclose(module.get_submodule("body").weight.detach().numpy(), expected, rtol=1e-5)  # type: ignore[union-attr,operator]
+        weight: torch.Tensor = module.get_submodule("body").weight  # type: ignore[assignment]  # with its factors
+        np.testing.assert_allclose(weight.detach().numpy(), expected, rtol=1e-5)
 
 
 @pytest.mark.slow

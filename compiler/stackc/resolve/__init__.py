@@ -27,6 +27,7 @@ mentions.py        dims and params that are never mentioned
 half_inputs.py     casts of inputs of half precision
 train_graph.py     the losses under `train:`, drawn beside the model
 train_metrics.py   metrics, which are nodes of that graph
+train_columns.py   what each input of the examples is made from
 train_parameters.py  the parameters that are trained, their learning rates and weight decay
 train_settings.py  all other settings under `train:`
 assertions.py      what a spec asserts of its losses and metrics

@@ -55,7 +55,8 @@ def read_columns(
     """
     columns: dict[str, InputSource] = {}
     places: dict[str, Span] = {}
-    for name, item in (Getter.of(entry.value, "train.data.columns", diagnostics).entries if entry else {}).items():
+    written = Getter.of(entry.value, "train.data.columns", diagnostics).entries if entry else {}
+    for name, item in written.items():
         if name not in inputs:
             message = f"train.data.columns names '{name}', which is no input"
             diagnostics.error("L104", message, item.key, did_you_mean(name, inputs))
@@ -67,7 +68,7 @@ def read_columns(
         alone, together = _problems(name, source, type_, contract), _problems_of_joined(name, source, columns, type_)
         for message, hint in (*alone, *together):
             diagnostics.error("L108", f"train.data.columns.{name}{message}", places[name], hint)
-    _check_made(columns, places, inputs, diagnostics)
+    _check_made(columns, places, inputs, written, diagnostics)
     return columns
 
 
@@ -148,6 +149,7 @@ def _check_made(
     columns: Mapping[str, InputSource],
     places: Mapping[str, Span],
     inputs: Mapping[str, TensorType],
+    written: Mapping[str, Entry],
     diagnostics: Collector,
 ) -> None:
     """Report L104 for what is made of no input, L108 for an input that is made twice."""
@@ -159,7 +161,9 @@ def _check_made(
                 continue
             if made not in inputs:
                 message = f"train.data.columns.{name}.{key} names '{made}', which is no input"
-                diagnostics.error("L104", message, places[name], did_you_mean(made, inputs))
+                fields = written[name].value.data
+                assert isinstance(fields, Mapping), "only a mapping makes further inputs"
+                diagnostics.error("L104", message, fields[key].value.span, did_you_mean(made, inputs))
             elif makers.setdefault(made, name) != name or made == name:
                 message = f"train.data.columns.{name}.{key} makes '{made}', which is made of a column already"
                 diagnostics.error("L108", message, places[name], "keep one of the two")

@@ -91,15 +91,8 @@ def read_settings(
     if optimizer:
         groups = parameter_groups(program, freeze, optimizer, patterns, train.span, reader.diagnostics)
 
-    if loop and (loop.epochs is None) == (loop.steps is None):
-        message = "train has both `epochs` and `steps`" if loop.epochs else "train says neither `epochs` nor `steps`"
-        hint = "keep one of the two" if loop.epochs else "say when it ends: `epochs: …` or `steps: …`"
-        reader.diagnostics.error("S006", message, train.span, hint)
-    if stop and stop.metric not in (known := (*losses, *metrics, *[TOTAL] * (len(losses) > 1))):
-        message = f"train.stop.metric names '{stop.metric}', which is no metric"
-        written = train.settings["stop"].value.data
-        span = written["metric"].value.span if isinstance(written, Mapping) else train.span
-        reader.diagnostics.error("L104", message, span, did_you_mean(stop.metric, known))
+    reader.check_end(loop)
+    reader.check_stop(stop, (*losses, *metrics, *[TOTAL] * (len(losses) > 1)))
     if loop and loop.accumulate > 1 and any(source.join for source in columns.values()):
         message = "a batch of joined examples cannot be cut into parts"
         reader.diagnostics.error("L108", message, train.settings["accumulate"].key, "write `accumulate: 1`")
@@ -160,6 +153,23 @@ class _SettingsReader:
             return None
         entries = {name: item for name, item in entry.value.data.items() if name not in without}
         return self.mapping_of(make, entries, f"train.{key}", entry)
+
+    def check_end(self, loop: Loop | None) -> None:
+        """Report S006 unless one of `epochs` and `steps` says when the training ends."""
+        if loop and (loop.epochs is None) == (loop.steps is None):
+            both = loop.epochs is not None
+            message = "train has both `epochs` and `steps`" if both else "train says neither `epochs` nor `steps`"
+            hint = "keep one of the two" if both else "say when it ends: `epochs: …` or `steps: …`"
+            self.diagnostics.error("S006", message, self.span, hint)
+
+    def check_stop(self, stop: Patience | None, known: Collection[str]) -> None:
+        """Report L104 if `stop` watches what is neither a loss nor a metric."""
+        if stop is None or stop.metric in known:
+            return
+        message = f"train.stop.metric names '{stop.metric}', which is no metric"
+        written = self.settings["stop"].value.data
+        span = written["metric"].value.span if isinstance(written, Mapping) else self.span
+        self.diagnostics.error("L104", message, span, did_you_mean(stop.metric, known))
 
     @property
     def columns(self) -> Entry | None:

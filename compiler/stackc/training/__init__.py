@@ -7,7 +7,7 @@ interrupt.py     Ctrl-C
 step.py          one update: losses, gradients, clipping
 optimizer.py     the optimizer of torch.optim, and the learning rate at each step
 examples.py      files of examples, in batches that are held to the inputs of the spec
-columns.py       columns of files, read where they lie
+data/            columns of files of every kind, and what inputs are made from them
 average.py       what is evaluated: means over all examples, the average of weights
 checkpoint.py    checkpoints, written whole or not at all
 history.py       the folder of a run, and the JSON lines of its history

@@ -14,8 +14,9 @@ from stackc.core.types import FLOATS, DimContract
 from stackc.ir.training import DataSource, Training
 from stackc.runtime import Array, ValueInfo, check_feeds
 from stackc.training.data.buckets import bucketed_order, epoch_order
-from stackc.training.data.column_store import RowError, open_store
+from stackc.training.data.column_store import RowError
 from stackc.training.data.input_reader import InputReader
+from stackc.training.data.open_store import open_store
 from stackc.training.data.prefetch import prefetched
 
 

@@ -1,6 +1,7 @@
 """Examples: columns of files become batches that are held to the inputs of the spec.
 
-column_store.py  what a file of examples is: columns by name, rows by number; which kind a path is
+column_store.py  what a file of examples is: columns by name, rows by number
+open_store.py    which kind a path is
 arrays.py        .npz, .safetensors, and tokens in an .npy: views of the file
 tables.py        .csv, .tsv, .jsonl and .parquet through Arrow: converted once, then read where they lie
 image_folder.py  a folder with one folder of images for each class

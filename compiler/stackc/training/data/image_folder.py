@@ -49,7 +49,7 @@ class ImageFolder:
         return np.zeros(len(self), np.int64)
 
 
-def open_folder(folder: Path, training: Training) -> ImageFolder:
+def open_image_folder(folder: Path, training: Training) -> ImageFolder:
     """Open a folder of images: its folders, sorted by name, are the classes 0, 1, 2, …, unless `classes` lists them.
 
     Raises SpecError L201 if there are no images, if one is of no class, or if there are not as many classes as the
