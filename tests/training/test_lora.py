@@ -62,7 +62,8 @@ def test_the_factors_are_trained_and_the_weight_stays(freeze: str) -> None:
     a, b = (state[f"body.parametrizations.weight.0.lora_{letter}"].requires_grad_() for letter in "AB")
     bias, head, head_bias = (state[name] for name in ("body.bias", "head.weight", "head.bias"))
     rest = [] if freeze else [value.requires_grad_() for value in (bias, head, head_bias)]
-    groups: list[dict[str, Any]] = [
+    undecayed = [rest[0], rest[2]] if rest else []
+    groups: list[dict[str, Any]] = [{"params": [a, b, *rest[1:2]]}, {"params": undecayed, "weight_decay": 0.0}]
         {"params": [a, b, *rest[1:2]]},
         {"params": [rest[0], rest[2]] if rest else [], "weight_decay": 0.0},
     ]
