@@ -12,6 +12,7 @@ average.py       what is evaluated: means over all examples, the average of weig
 checkpoint.py    checkpoints, written whole or not at all
 history.py       the folder of a run, and the JSON lines of its history
 recalibrate.py   statistics of batch_norm for the weights that are kept
+run_page.py      report.html: the curves beside the drawing
 tensorboard.py   files of TensorBoard
 nonfinite.py     the component where NaN or Inf arose
 ranks.py         training in several processes

@@ -51,6 +51,17 @@ def report_full_disk(path: Path) -> Iterator[None]:
         raise SpecError(Diagnostic("L205", f"cannot write {path}: {error.strerror or error}")) from error
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a file, whole or not at all. Raises SpecError L205 if the disk does not take it."""
+    beside = temporary_name(path)
+    try:
+        with report_full_disk(path):
+            beside.write_text(text, encoding="utf-8")
+            os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
 class History:
     """The file of events, each of which is in the file once it is appended, though the process be killed after that."""
 
@@ -86,27 +97,22 @@ class History:
                     self._file.truncate(end)
                 raise
 
-    def events(self) -> list[dict[str, Any]]:
-        """Return the events up to the first line that was not finished."""
-        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
-        events = []
-        for line in lines:
-            try:
-                events.append(json.loads(line))
-            except ValueError:
-                break  # the process ended while it wrote this line
-        return events
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Yield the events up to the first line that was not finished."""
+        if not self.path.exists():
+            return
+        with self.path.open(encoding="utf-8") as lines:
+            for line in lines:
+                try:
+                    event = json.loads(line)
+                except ValueError:
+                    return  # the process ended while it wrote this line
+                yield event
 
     def cut(self, step: int, epoch: int) -> None:
         """Remove what comes after a checkpoint: steps that were made again are recorded once. Raises SpecError L205."""
         kept = [event for event in self.events() if event.get("step", 0) <= step and event.get("epoch", 0) <= epoch]
-        beside = temporary_name(self.path)
-        try:
-            with report_full_disk(self.path):
-                beside.write_text("".join(json.dumps(event) + "\n" for event in kept), encoding="utf-8")
-                os.replace(beside, self.path)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_whole(self.path, "".join(json.dumps(event) + "\n" for event in kept))
 
     def validation(self, epoch: int) -> dict[str, float]:
         """Return the means over the validation data after an epoch; none without such data."""

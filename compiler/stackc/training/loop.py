@@ -17,6 +17,7 @@ from stackc.training.nonfinite import nonfinite_loss
 from stackc.training.optimizer import rate_factor, set_rate
 from stackc.training.recalibrate import recalibrated
 from stackc.training.run import Report, Trained, TrainingRun, TrainOptions
+from stackc.training.run_page import run_page
 from stackc.training.step import update
 
 __all__ = ["Report", "TrainOptions", "Trained", "train_model"]
@@ -29,7 +30,8 @@ def train_model(checked: Checked, options: TrainOptions | None = None, report: R
     for the folder of the run, L208 without a package; KeyboardInterrupt after Ctrl-C, once a checkpoint is written.
     """
     run = TrainingRun.start(checked, options or TrainOptions(), report)
-    with run.history, run.tensorboard or nullcontext(), stop_on_interrupt() as is_interrupted:
+    watching = run.tensorboard or nullcontext()
+    with run.history, watching, run_page(checked, run), stop_on_interrupt() as is_interrupted:
         while not run.is_done:
             train_epoch(run, is_interrupted)
             run.save_checkpoint()

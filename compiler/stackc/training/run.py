@@ -5,6 +5,7 @@ runs/NAME/
   last.safetensors        those of the last epoch
   checkpoint.safetensors  what `--resume` continues from
   history.jsonl           the loss and learning rate of each step, the means of each epoch
+  report.html             the curves beside the drawing
 """
 
 from __future__ import annotations

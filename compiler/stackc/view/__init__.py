@@ -9,6 +9,7 @@ svg.py       picture → SVG; with sizes.py, text.py (widths) and palette.py (co
 png.py       SVG → PNG
 tree.py      picture → tree for a terminal
 levels.py    typed graph → one laid-out picture for each distinct block; with facts.py (fields, types, lines)
+curves.py    curves → coordinates of an SVG
 html.py      levels → HTML page; its templates, scripts and styles are in pages/
 notebook.py  a checked spec or a build in a notebook: drawing and summary
 forms.py     the forms of a picture: name, file suffix and writer
