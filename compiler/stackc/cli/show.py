@@ -59,8 +59,18 @@ FORMS: dict[Form, tuple[str, ...]] = {
         "graph, the flat program; or the model as a file of plain PyTorch."
     ),
 )  # fmt: skip
+@click.option(
+    "--with-training", is_flag=True,
+    help="With --as torch: below the model its losses, and the loop that trains it as `stackc train` does.",
+)  # fmt: skip
 def command(
-    spec: Path, overrides: Overrides, out: Path | None, depth: int, tree: bool | None, form: Form | None
+    spec: Path,
+    overrides: Overrides,
+    out: Path | None,
+    depth: int,
+    tree: bool | None,
+    form: Form | None,
+    with_training: bool,
 ) -> None:
     """Draw SPEC as a tree, as Mermaid, or as a picture in a file; or print it in another form, with --as.
 
@@ -69,6 +79,8 @@ def command(
     With --as graph, a SPEC with errors is printed as far as it can be understood; the errors follow.
     """
     _check_usage(spec, overrides, out, tree, form)
+    if with_training and form != "torch":
+        raise click.UsageError("--with-training is for --as torch")
 
     if tree or (tree is None and not (form or out) and sys.stdout.isatty()):
         _print_tree(compose(check_spec(spec, overrides).typed, depth))
@@ -78,7 +90,7 @@ def command(
         _show_graph(load_source(spec), overrides, out)
         return
 
-    shown = _in_form(spec, overrides, form) if form else _draw(spec, overrides, out, depth)
+    shown = _in_form(spec, overrides, form, with_training=with_training) if form else _draw(spec, overrides, out, depth)
     _emit(shown, out)
 
 
@@ -119,7 +131,7 @@ def _recovered(source: Source, overrides: Overrides) -> str | None:
         return print_document(document)
 
 
-def _in_form(spec: Path, overrides: Overrides, form: Form) -> str:
+def _in_form(spec: Path, overrides: Overrides, form: Form, *, with_training: bool) -> str:
     if form == "yaml" or form == "mermaid":
         return convert_syntax(load_source(spec), form)
 
@@ -128,6 +140,11 @@ def _in_form(spec: Path, overrides: Overrides, form: Form) -> str:
         return print_typed(checked.typed)
     if form == "program":
         return print_program(checked.program)
+
+    if with_training:
+        from stackc.torch_backend.training_file import write_training
+
+        return write_training(checked)
 
     from stackc.torch_backend.torch_file import write_torch
 

@@ -7,6 +7,7 @@ ties.py          which parameters are tied to which, transitively
 forward.py       region → the lines of its forward
 names.py         names of a spec as Python identifiers
 torch_file.py    typed graph → one file of plain PyTorch
+training_file.py a spec with its training → one file of plain PyTorch; its template is in pages/
 classes.py       typed regions → the classes of that file, with parameters for the numbers that differ
 values.py        what submodules are made of: classes and their arguments, as data and as source
 support.py       the classes of stackc.modules that the file needs, as source

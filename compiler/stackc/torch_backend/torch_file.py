@@ -25,13 +25,18 @@ IMPORTS: Mapping[str, Import] = {
     "nn": ("torch", "nn", None),
     "F": ("torch.nn", "functional", "F"),
     "parametrize": ("torch.nn.utils", "parametrize", None),
+    "copy": ("copy", None, None),
+    "hashlib": ("hashlib", None, None),
+    "math": ("math", None, None),
+    "np": ("numpy", None, "np"),
 }
 
 
-def write_torch(typed: TypedGraph) -> str:
+def write_torch(typed: TypedGraph, loop: Callable[[str], str] | None = None) -> str:
     """Return the file: its last class is the model, constructed without arguments, with the lowered state_dict.
 
     It takes the inputs of the spec in their written order, and returns its outputs, as a tuple if there are several.
+    `loop` writes code to stand below, for the name of that class; it may use the names of IMPORTS.
     Needs PyTorch, for the signatures of the classes of torch.nn.
     """
     # The first pass finds the classes to copy, whose names the printed classes must avoid.
@@ -42,7 +47,7 @@ def write_torch(typed: TypedGraph) -> str:
     cost = cost_of(typed.root)[typed.root]
     titles = [_title(template) for template in templates[:-1]] + [f"The model: {cost.parameters:,} parameters."]
     classes = ["\n".join(_class(template, title)) for template, title in zip(templates, titles, strict=True)]
-    body = _join_definitions([*support.sources.values(), *classes])
+    body = _join_definitions([*support.sources.values(), *classes, *([loop(templates[-1].name)] if loop else [])])
 
     modules = {make.__module__: (make.__module__, None, None) for make in needed}
     imports = _used_imports({**modules, **support.imports, **IMPORTS}, body)
@@ -211,7 +216,7 @@ def _import_lines(imports: Iterable[Import]) -> list[str]:
     ordered = sorted(set(imports), key=str)
     for standard in (True, False):
         group = [i for i in ordered if (i[0].partition(".")[0] in sys.stdlib_module_names) is standard]
-        plain = [f"import {module}" for module, name, _ in group if name is None]
+        plain = [f"import {module}" + f" as {alias}" * bool(alias) for module, name, alias in group if name is None]
         by_module = {module: [i for i in group if i[0] == module and i[1]] for module, name, _ in group if name}
         named = [f"from {module} import {', '.join(_aliases(names))}" for module, names in sorted(by_module.items())]
         groups.append(plain + named)
