@@ -60,7 +60,7 @@ def test_examples_are_independent(op: str, fields: str) -> None:
 
 def test_batch_norm_mixes_examples_in_training_alone() -> None:
     text = MODEL.format(op="batch_norm", fields="axis: -1")
-    (found,) = in_training(text + TRAIN).dependences
+    (found,) = in_training(text + TRAIN).refusals
     assert found.message == (
         "'middle' (batch_norm) computes its statistics over all examples and positions in training"
     )
@@ -76,7 +76,7 @@ def test_a_loss_that_compares_examples_is_named() -> None:
     text = MODEL.format(op="gelu", fields="") + TRAIN.replace(
         "label: {dtype: int64, shape: [batch], below: 4}", "label: {shape: [batch, 4]}"
     )
-    (found,) = in_training(text.replace("cross_entropy", "contrastive")).dependences
+    (found,) = in_training(text.replace("cross_entropy", "contrastive")).refusals
     assert (found.path, found.op) == ("loss", "contrastive")
     assert "compares each example with all others" in found.message
 
@@ -91,20 +91,20 @@ def test_a_loss_that_compares_examples_is_named() -> None:
     ],
 )
 def test_requests_that_cannot_be_joined(op: str, fields: str, reason: str) -> None:
-    (found,) = joinable_requests(checked(MODEL.format(op=op, fields=fields)).program).dependences
+    (found,) = joinable_requests(checked(MODEL.format(op=op, fields=fields)).program).refusals
     assert found.message == reason
 
 
 def test_an_output_of_no_request() -> None:
     text = MODEL.format(op="gelu", fields="").replace("{logits: head}", "{logits: head, where: places}")
     text = text.replace("graph: |\n", "graph: |\n  x --> places[positions]\n")
-    (found,) = joinable_requests(checked(text).program).dependences
+    (found,) = joinable_requests(checked(text).program).refusals
     assert found.message == "the output 'where' has no batch axis, so that it belongs to no request"
 
 
 def test_inputs_that_share_no_dim() -> None:
     text = MODEL.format(op="gelu", fields="").replace("[batch, seq, 8]", "[1, 4, 8]")
-    (found,) = joinable_requests(checked(text).program).dependences
+    (found,) = joinable_requests(checked(text).program).refusals
     assert found.message == "the inputs share no dim (x float32[1, 4, 8])"
 
 
@@ -137,6 +137,6 @@ def test_requests_to_the_models_of_the_field_can_be_joined() -> None:
     for path in SPECS:
         answer = joinable_requests(check_spec(path).program)
         if not answer.is_independent:
-            (found,) = answer.dependences
+            (found,) = answer.refusals
             refused[path.stem] = found.message.partition(" (")[0] if answer.dim is None else found.message
     assert refused == REFUSED

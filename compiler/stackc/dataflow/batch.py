@@ -10,44 +10,29 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from stackc.components.along import Along, Portion, Reduces
-from stackc.core.diagnostics import Span
 from stackc.core.types import Dim, TensorType
-from stackc.dataflow.follow import AxisFlow, Blocked, follow_axis
+from stackc.dataflow.follow import AxisFlow, AxisRefusal, Blocked, follow_axis
 from stackc.ir.program import Call, Program
 from stackc.ir.training import Training
 
 BATCH_CHOICE = "the batch axis is the first one whose dim all inputs have"
 
 
-@dataclass(frozen=True, slots=True)
-class Dependence:
-    """Why entries of the batch depend on each other: a sentence, what to do, and the line of the spec, if there is one.
-
-    `path` and `op` are those of the component at fault.
-    """
-
-    message: str
-    hint: str | None = None
-    span: Span | None = None
-    path: str | None = None
-    op: str | None = None
-
-
 @dataclass(frozen=True)
 class BatchAnswer:
-    """Whether the entries of a batch are independent: they are if there is no dependence.
+    """Whether the entries of a batch are independent: they are if nothing is refused.
 
     `axes` has the batch axis of each input, `dim` its size; None if the inputs share none.
     """
 
     dim: Dim | None
     axes: Mapping[str, int]
-    dependences: tuple[Dependence, ...]
+    refusals: tuple[AxisRefusal, ...]
 
     @property
     def is_independent(self) -> bool:
         """Whether no entry depends on another."""
-        return not self.dependences
+        return not self.refusals
 
 
 def batch_axes(inputs: Mapping[str, TensorType]) -> tuple[Dim, dict[str, int]] | None:
@@ -91,42 +76,35 @@ def joinable_requests(program: Program) -> BatchAnswer:
 
 def _without_axis(program: Program) -> BatchAnswer:
     sizes = ", ".join(f"{name} {x}" for name, x in program.inputs.items()) or "there are none"
-    return BatchAnswer(None, {}, (Dependence(f"the inputs share no dim ({sizes})", BATCH_CHOICE),))
+    return BatchAnswer(None, {}, (AxisRefusal(f"the inputs share no dim ({sizes})", BATCH_CHOICE),))
 
 
-def _of_losses(flow: AxisFlow, losses: Mapping[str, str]) -> Iterator[Dependence]:
+def _of_losses(flow: AxisFlow, losses: Mapping[str, str]) -> Iterator[AxisRefusal]:
     """Yield what makes a loss depend on more than sums over independent examples."""
     for name, value in losses.items():
         own = flow.values[value]
         if not isinstance(own, Blocked):
-            yield Dependence(f"the loss '{name}' does not depend on the batch")
+            yield AxisRefusal(f"the loss '{name}' does not depend on the batch")
         elif not (isinstance(own.cause, Reduces) and own.cause.count):
-            yield _blocked(own)
+            yield own.refusal
     yield from _between_entries(flow, iter(losses.values()))
 
 
-def _of_outputs(flow: AxisFlow) -> Iterator[Dependence]:
+def _of_outputs(flow: AxisFlow) -> Iterator[AxisRefusal]:
     """Yield what makes an output depend on more than one entry, or be none of an entry."""
     for name, value in flow.program.outputs.items():
         own = flow.values[value]
         if isinstance(own, Blocked):
-            yield _blocked(own)
+            yield own.refusal
         elif not own:
-            yield Dependence(f"the output '{name}' has no batch axis, so that it belongs to no request")
+            yield AxisRefusal(f"the output '{name}' has no batch axis, so that it belongs to no request")
     yield from _between_entries(flow, iter(flow.program.outputs.values()))
 
 
-def _between_entries(flow: AxisFlow, values: Iterator[str]) -> Iterator[Dependence]:
+def _between_entries(flow: AxisFlow, values: Iterator[str]) -> Iterator[AxisRefusal]:
     """Yield the calls that go along the axis from entry to entry, or know an entry's place in the batch."""
     for call in flow.needed(values):
         answer = flow.calls.get(call.path, Along(()))
         if answer.states or answer.needs_positions:
             reason = "goes from one entry to the next" if answer.states else "depends on the place in the batch"
-            message = f"'{call.path}' ({call.component.op}) {reason}"
-            yield Dependence(message, None, call.span, call.path, call.component.op)
-
-
-def _blocked(value: Blocked) -> Dependence:
-    hint = None if isinstance(value.cause, Reduces) else value.cause.hint
-    call = value.call
-    return Dependence(str(value), hint, call.span, call.path, call.component.op)
+            yield AxisRefusal.of_call(call, reason)

@@ -12,8 +12,30 @@ from typing import TypeAlias
 
 from stackc.components.along import STATIC, Along, Followed, Mixes, Portions, Reduces
 from stackc.components.base import Component
+from stackc.core.diagnostics import Span
 from stackc.core.types import TensorType
 from stackc.ir.program import Call, Program
+
+
+@dataclass(frozen=True, slots=True)
+class AxisRefusal:
+    """Why something does not hold along an axis: a sentence, what to do, and the line of the spec, if there is one.
+
+    `path` and `op` are those of the component at fault.
+    """
+
+    message: str
+    hint: str | None = None
+    span: Span | None = None
+    path: str | None = None
+    op: str | None = None
+
+    @staticmethod
+    def of_call(call: Call, reason: str, hint: str | None = None) -> AxisRefusal:
+        """Return the refusal of a call; the reason follows its name."""
+        return AxisRefusal(
+            f"'{call.path}' ({call.component.op}) {reason}", hint, call.span, call.path, call.component.op
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +45,12 @@ class Blocked:
     call: Call
     cause: Mixes | Reduces
 
-    def __str__(self) -> str:
-        return f"'{self.call.path}' ({self.call.component.op}) {self.cause.reason}"
+    @property
+    def refusal(self) -> AxisRefusal:
+        """What to say of an output that needs the value."""
+        return AxisRefusal.of_call(
+            self.call, self.cause.reason, None if isinstance(self.cause, Reduces) else self.cause.hint
+        )
 
 
 FollowedValue: TypeAlias = Portions | Blocked
