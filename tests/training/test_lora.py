@@ -64,9 +64,6 @@ def test_the_factors_are_trained_and_the_weight_stays(freeze: str) -> None:
     rest = [] if freeze else [value.requires_grad_() for value in (bias, head, head_bias)]
     undecayed = [rest[0], rest[2]] if rest else []
     groups: list[dict[str, Any]] = [{"params": [a, b, *rest[1:2]]}, {"params": undecayed, "weight_decay": 0.0}]
-        {"params": [a, b, *rest[1:2]]},
-        {"params": [rest[0], rest[2]] if rest else [], "weight_decay": 0.0},
-    ]
     optimizer = torch.optim.AdamW([group for group in groups if group["params"]], lr=0.1, weight_decay=0.1)
     assert (a.shape, b.shape, b.count_nonzero().item()) == ((2, 6), (5, 2), 0)
     assert a.abs().max() <= math.sqrt(1 / 6)  # as nn.Linear has it
