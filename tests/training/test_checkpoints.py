@@ -191,3 +191,10 @@ def test_a_full_disk_is_reported_and_the_run_goes_on_once_there_is_room(
     shutil.copytree(folder, moved)
     stackc.train(spec, TrainOptions(out=moved, resume=True))
     assert_equal_runs(moved, whole)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes of files are those of POSIX")
+def test_files_of_a_run_can_be_read_by_those_whom_the_umask_lets(whole: Path) -> None:
+    modes = {path.name: path.stat().st_mode for path in whole.iterdir()}
+    assert len(modes) > 3
+    assert len(set(modes.values())) == 1, modes

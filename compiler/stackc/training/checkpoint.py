@@ -91,7 +91,10 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     beside = temporary_name(path)
     try:
         with report_full_disk(path):
+            beside.touch()
+            mode = beside.stat().st_mode  # as the umask has it; files of save_file can be read by their owner alone
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, beside, dict(metadata))
+            beside.chmod(mode)
             with beside.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(beside, path)
