@@ -226,7 +226,7 @@ def test_the_keys_are_those_of_document_node_param_and_stack() -> None:
     assert set(KEYS["torch"]) == set(custom._KEYS)
     words, _, mapping = SCHEMA["$defs"]["reparam"]["anyOf"]
     assert set(mapping["properties"]) == set(REPARAMS)
-    assert set(words["enum"]) == set(REPARAMS) - {"lora"}  # which has a rank
+    assert set(words["enum"]) == set(REPARAMS) - {"lora"}, "what needs options is no word alone"
 
 
 @pytest.mark.parametrize("op", REGISTRY)

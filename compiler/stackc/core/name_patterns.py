@@ -26,11 +26,10 @@ def wildcards(pattern: str) -> re.Pattern[str]:
 def plain_name(name: str) -> str:
     """Return the name of a parameter without its reparametrization.
 
-    `parametrizations.weight.original` is `weight`, and so are `….original0` and `….original1` of weight normalization;
-    `parametrizations.weight.0.lora_A` is `weight.lora_A`.
+    `parametrizations.weight.original` is `weight`, and so are `….original0` and `….original1` of weight normalization,
+    and `….0.lora_A` and `….0.lora_B` of low-rank adaptation.
     """
-    name = re.sub(r"\bparametrizations\.([^.]+)\.0\.(lora_[AB])$", r"\1.\2", name)
-    return re.sub(r"\bparametrizations\.([^.]+)\.original\d*$", r"\1", name)
+    return re.sub(r"\bparametrizations\.([^.]+)\.(original\d*|0\.lora_[AB])$", r"\1", name)
 
 
 PEFT_PREFIX = "base_model.model."
@@ -42,10 +41,13 @@ def is_factor(name: str) -> bool:
     return re.search(r"\bparametrizations\.[^.]+\.0\.lora_[AB]$", name) is not None
 
 
-def peft_name(factor: str) -> str:
-    """Return the name under which peft stores a factor: `base_model.model.body.lora_A.weight` for body.weight."""
-    parameter, _, letter = plain_name(factor).rpartition(".")
-    return f"{PEFT_PREFIX}{parameter.removesuffix('.weight')}.{letter}.weight"
+def peft_name(factor: str, parameter: str | None = None) -> str:
+    """Return the name under which peft stores a factor: `base_model.model.body.lora_A.weight` for body.weight.
+
+    `parameter` is what the file calls the parameter, if that is another name than the spec's.
+    """
+    owner, letter = (parameter or plain_name(factor)).removesuffix(".weight"), factor.rpartition(".")[2]
+    return f"{PEFT_PREFIX}{owner}.{letter}.weight"
 
 
 def is_below(name: str, path: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from stackc.core.diagnostics import Collector, Span, did_you_mean
 from stackc.core.name_patterns import is_below, plain_name, wildcards
@@ -29,18 +30,21 @@ class Pattern:
 
     def matches(self, name: str) -> bool:
         """Return whether it matches a parameter, or a part of the model that the parameter is in."""
-        expression = wildcards(self.text)
-        parts = plain_name(name).split(".")
-        return any(expression.fullmatch(".".join(parts[:depth])) for depth in range(len(parts), 0, -1))
-
-    @property
-    def names_parameters(self) -> bool:
-        """Whether it ends in the name of a parameter, rather than in a wildcard: only if it matches one."""
-        return not re.search(r"[*}]$", self.text)
+        return any(
+            self.expression.fullmatch(".".join(parts[:depth]))
+            for parts in (plain_name(name).split("."), name.split("."))
+            for depth in range(len(parts), 0, -1)
+        )
 
     def is_about(self, name: str) -> bool:
-        """Return whether it means a parameter itself, not only the part of the model that it is in."""
-        return self.names_parameters and wildcards(self.text).fullmatch(plain_name(name)) is not None
+        """Return whether it means a parameter itself: it ends in its name, rather than in a wildcard."""
+        is_special = not self.text.endswith(("*", "}"))
+        return is_special and any(self.expression.fullmatch(each) for each in (plain_name(name), name))
+
+    @cached_property
+    def expression(self) -> re.Pattern[str]:
+        """What it matches, as a regular expression."""
+        return wildcards(self.text)
 
 
 Patterns = Mapping[str, tuple[Pattern, ...]]

@@ -263,8 +263,7 @@ class _Reader:
             same_as=same_as.as_id if (same_as := getter.value("same_as")) else None,
             source=_parse_location(getter.text("source")),
             reparam=getter.inner("reparam").entries,
-            freeze=getter.value("freeze"),
-            weights=getter.value("weights"),
+            **{key: getter.value(key) for key in ("freeze", "weights")},
             fields={k: entry for k, entry in getter.entries.items() if k not in _NODE_KEYS},
         )
 

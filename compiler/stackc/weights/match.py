@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from stackc.core.diagnostics import Collector, Diagnostic, Span, SpecError
-from stackc.core.name_patterns import PEFT_PREFIX, is_factor, plain_name, wildcards
+from stackc.core.name_patterns import PEFT_PREFIX, is_factor, peft_name, plain_name, wildcards
 from stackc.core.suggestions import bounded_suggestions
 from stackc.core.types import FLOATS, TensorType
 from stackc.ir.program import Program
@@ -194,11 +194,11 @@ class _Matcher:
     def factors(self, name: str) -> Iterator[TensorSource]:
         """Yield what a factor of a low-rank adaptation may be read from: its own name, and those that peft stores."""
         yield TensorSource(NamedTensor(name))
-        parameter, _, factor = plain_name(name).rpartition(".")
+        parameter = plain_name(name)
         for source in (*self.by_map(parameter), TensorSource(NamedTensor(parameter))):
-            owner = str(source).removesuffix(".weight")
-            for prefix in ("", PEFT_PREFIX):
-                yield TensorSource(NamedTensor(f"{prefix}{owner}.{factor}.weight"))
+            stored = peft_name(name, str(source))
+            yield TensorSource(NamedTensor(stored))
+            yield TensorSource(NamedTensor(stored.removeprefix(PEFT_PREFIX)))
 
     @cached_property
     def aliases_of(self) -> Mapping[str, list[str]]:
