@@ -202,9 +202,9 @@ def diff(
     dims: Mapping[str, int] | None = None,
 ) -> "Difference":
     """Compare two specs; `params` and `dims` apply to both, unless they are checked already."""
-    from stackc.analysis.diff.comparison import compare
+    from stackc.analysis.diff.comparison import compare_specs
 
-    return compare(_checked(before, params, dims).typed, _checked(after, params, dims).typed)
+    return compare_specs(_checked(before, params, dims), _checked(after, params, dims))
 
 
 @whole_imports()

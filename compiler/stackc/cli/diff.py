@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from stackc.analysis.diff.changes import Change
-from stackc.analysis.diff.comparison import Difference, compare
+from stackc.analysis.diff.comparison import Difference, compare_specs
 from stackc.analysis.diff.report import write_markdown, write_page, write_text
 from stackc.cli.options import FilePath, SpecPath, json_option, override_options
 from stackc.cli.pictures import picture_target, write_file
@@ -31,7 +31,7 @@ from stackc.frontend import Overrides, check_spec
 def command(
     before: Path, after: Path, overrides: Overrides, markdown: bool, html: Path | None, depth: int, as_json: bool
 ) -> None:
-    """Compare two specs: components added, removed, changed, renamed, rewired; parameters and FLOPs.
+    """Compare two specs: components added, removed, changed, renamed, rewired; parameters and FLOPs; how they are trained.
 
     --set and --dims apply to both. The exit status is 0 whether or not they differ.
     """
@@ -41,7 +41,7 @@ def command(
         picture_target(html, "--html", (before, after), (".html",))
 
     left, right = check_spec(before, overrides), check_spec(after, overrides)
-    difference = compare(left.typed, right.typed)
+    difference = compare_specs(left, right)
 
     if html is not None:
         page = write_page(difference, (left.typed, left.sources), (right.typed, right.sources), depth)

@@ -27,7 +27,9 @@ from stackc.analysis.diff.alterations import (
 from stackc.analysis.diff.changes import Change, SpanPair
 from stackc.analysis.diff.declarations import declaration_changes
 from stackc.analysis.diff.matching import Digests, Match, is_merge, is_stack, match_nodes
+from stackc.analysis.diff.training import training_changes
 from stackc.analysis.plan.footprint import Footprint, footprint_of
+from stackc.frontend import Checked
 from stackc.ir.model import Node, Region
 from stackc.ir.typed import TypedGraph, TypedRegion
 from stackc.typecheck.cost import Cost, cost_of, cost_of_node
@@ -58,6 +60,18 @@ def compare(before: TypedGraph, after: TypedGraph) -> Difference:
     ]
     names = before.graph.document.name, after.graph.document.name
     return Difference(names, tuple(changes), footprint_of(before), footprint_of(after))
+
+
+def compare_specs(before: Checked, after: Checked) -> Difference:
+    """Return the difference between two checked specs: of their models, and of how these are trained."""
+    difference = compare(before.typed, after.typed)
+    with_a_lock = is_lock(before.graph.root) or is_lock(after.graph.root)
+
+    def nodes(old: TypedRegion, new: TypedRegion) -> tuple[Change, ...]:
+        return _Comparer(Digests(), cost_of(old), cost_of(new), {}).compare_pair(old, new).changes
+
+    trained = tuple(training_changes(before, after, nodes, with_a_lock=with_a_lock))
+    return dataclasses.replace(difference, changes=(*difference.changes, *trained))
 
 
 RegionPair: TypeAlias = tuple[TypedRegion, TypedRegion]
