@@ -51,14 +51,15 @@ class State:
     """What a call keeps of earlier entries, with its type once all entries have come.
 
     Along `axis` it grows with the entries, and is empty at first; without an axis it has that type from the start, and
-    is 0, or what enters `first`. `last` is how many of the entries are needed, if not all are.
+    is 0. `last` is how many of the last entries are needed, if not all are. A state that enters at a `port`, and
+    returns by the output of its name, is at first what is connected there.
     """
 
     name: str
     type: TensorType
     axis: int | None = None
     last: int | None = None
-    first: str | None = None
+    port: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,7 +169,7 @@ class Scan(Component):
             return static_beside(other)
         last = Reduces("returns its state after the last entry")
         outputs = (last if name in self.cell.states else {self.axis: Portion.NEW} for name, _ in self.cell.outputs)
-        states = tuple(State(name, inputs[name], first=name) for name in self.cell.states)
+        states = tuple(State(name, inputs[name], port=name) for name in self.cell.states)
         return Along(tuple(outputs), states)
 
     def _expected(self, name: str) -> Portions:

@@ -65,15 +65,13 @@ class Recurrent(Component):
             return pointwise_along(self, followed.axes, (x, *others))
         if self.bidirectional:
             return Mixes("reads the sequence from its end too", "write `bidirectional: false`", field="bidirectional")
-        entered = [port.name for port, other in zip(self.ports[1:], others, strict=False) if other is not None]
-        if "lengths" in entered:
+        if len(others) == len(self.ports) - 1 and others[-1] is not None:
             return Mixes("counts the positions of the whole sequence", port="lengths")
 
         names = self.outputs[1:]
         last = (Reduces("returns its state after the last entry"),) * len(names)
         state = TensorType(x.dtype, (Dim.of(self.layers), x.shape[0], Dim.of(self.hidden)))
-        firsts = ((name, f"{name}0") for name in names)
-        states = tuple(State(name, state, first=port if port in entered else None) for name, port in firsts)
+        states = tuple(State(name, state, port=f"{name}0") for name in names)
         return Along((first, *last), states)
 
     @property
