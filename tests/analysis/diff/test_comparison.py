@@ -330,7 +330,7 @@ def test_a_renamed_model_of_3000_nodes_takes_a_moment() -> None:
         )
 
     before, after = chain("a"), chain("b")
-    start = time.perf_counter()
+    start = time.process_time()
     differences = compare(before, after).changes
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert {change.kind for change in differences if change.op != "output"} == {"renamed"}

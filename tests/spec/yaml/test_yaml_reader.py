@@ -67,9 +67,9 @@ def test_an_alias_inside_of_its_anchor_or_without_one() -> None:
 def test_aliases_cannot_explode() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
-    start = time.perf_counter()
+    start = time.process_time()
     assert refused("\n".join(lines)) == ["S003 6 the spec is too big: more than 1,000,000 values"]
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "a: " + "[" * 70 + "]" * 70, "{a: " * 5000,
