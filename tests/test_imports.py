@@ -117,6 +117,28 @@ print(len(list(Path({str(SPECS)!r}).iterdir())), end="")
     assert done.stdout == str(len(list(SPECS.iterdir())))
 
 
+def test_a_spec_without_train_loads_nothing_of_training(tmp_path: Path) -> None:
+    text = "stackc: 1\ninputs: {x: {shape: [batch, 8]}}\ngraph: x --> y[linear]\nnodes: {y: {out: 4}}\n"
+    train = """train:
+  graph: |
+    y --> loss[mse]
+    y -->|target| loss
+  data: {batch: 8}
+  steps: 1
+"""
+    for name, more, expected in (("without", "", False), ("with", train, True)):
+        (tmp_path / f"{name}.yaml").write_text(text + more, encoding="utf-8")
+        code = f"""
+import sys
+from pathlib import Path
+from stackc.frontend import check_spec
+check_spec(Path({str(tmp_path / name)!r} + ".yaml"))
+print(any("train" in module or "optimizers" in module for module in sys.modules), end="")
+"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout == str(expected)
+
+
 def test_help_loads_click_and_nothing_of_the_compiler() -> None:
     code = "from click.testing import CliRunner; from stackc.cli import cli; CliRunner().invoke(cli, ['--help'])"
     assert not loaded_by(code) & (HEAVY | {"networkx", "yaml", "rich"})

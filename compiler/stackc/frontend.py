@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stackc.components.base import Component
 from stackc.core.arguments import checked_sizes, param_text
@@ -16,13 +17,11 @@ from stackc.core.value_range import ValueRange
 from stackc.ir.assertions import Assertion
 from stackc.ir.model import Graph
 from stackc.ir.program import Program
-from stackc.ir.training import Training
 from stackc.ir.typed import TypedGraph
 from stackc.resolve.assertions import read_assertions
+from stackc.resolve.losses_of_models import refuse_losses
 from stackc.resolve.mentions import unused_params
 from stackc.resolve.resolve import Spelling, resolve
-from stackc.resolve.train_graph import refuse_learned, refuse_losses, train_graph, with_counts
-from stackc.resolve.train_settings import read_settings
 from stackc.spec.document import Document
 from stackc.spec.reader import parse
 from stackc.spec.source import Source, load_source
@@ -32,6 +31,9 @@ from stackc.typecheck.infer import infer_types
 from stackc.typecheck.output_names import require_own_names
 from stackc.typecheck.ranges import value_ranges
 from stackc.weights.rules import check_names, check_part_names
+
+if TYPE_CHECKING:
+    from stackc.ir.training import Training
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,10 @@ def _checked(document: Document, overrides: Overrides) -> Checked:
 
 def _training(document: Document, model: Graph, exported: Program, overrides: Overrides) -> Training:
     """Return what `train` says of a model that is sound itself. Raises SpecError."""
+    from stackc.ir.training import Training
+    from stackc.resolve.train_graph import refuse_learned, train_graph, with_counts
+    from stackc.resolve.train_settings import read_settings
+
     assert document.train is not None
     drawn = train_graph(document, model)
     graph = resolve(drawn.document, overrides.params, overrides.dims, overrides.trust, overrides.spelling)

@@ -25,6 +25,7 @@ reparams.py        `reparam:` of a node
 sharing.py         `same_as:`, modules that are called again
 mentions.py        dims and params that are never mentioned
 half_inputs.py     casts of inputs of half precision
+losses_of_models.py  losses outside of `train:`
 train_graph.py     the losses under `train:`, drawn beside the model
 train_metrics.py   metrics, which are nodes of that graph
 train_columns.py   what each input of the examples is made from

@@ -8,32 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from stackc.components.base import Component
 from stackc.components.losses import Loss
 from stackc.core.diagnostics import Collector, Span, did_you_mean
-from stackc.ir.model import Graph, Region, ValueRef
+from stackc.ir.model import Graph, ValueRef
 from stackc.ir.program import Program
 from stackc.ir.training import COUNT
 from stackc.resolve.train_metrics import MetricDecl, metric_entry, read_metrics
 from stackc.spec.document import Body, Document, OutputDecl, TrainDecl
 from stackc.spec.drawing import Arrow, DrawnNode
-
-
-def refuse_losses(graph: Graph) -> None:
-    """Raise SpecError L101 for each loss or metric in the model itself."""
-    diagnostics, seen = Collector(), set[Region]()
-
-    def visit(region: Region) -> None:
-        seen.add(region)
-        for node in region.nodes.values():
-            if isinstance(node.body, Region) and node.body not in seen:
-                visit(node.body)
-            elif isinstance(node.body, Component) and node.body.is_for_training:
-                message = f"'{node.id}' ({node.op}) is for training, and cannot be a part of the model"
-                diagnostics.error("L101", message, node.span, "draw it in the graph under train, beside the model")
-
-    visit(graph.root)
-    diagnostics.raise_if_any()
 
 
 @dataclass(frozen=True)
