@@ -18,7 +18,6 @@ from stackc.ir.assertions import Assertion
 from stackc.ir.model import Graph
 from stackc.ir.program import Program
 from stackc.ir.typed import TypedGraph
-from stackc.resolve.assertions import read_assertions
 from stackc.resolve.losses_of_models import refuse_losses
 from stackc.resolve.mentions import unused_params
 from stackc.resolve.resolve import Spelling, resolve
@@ -158,8 +157,15 @@ def _checked(document: Document, overrides: Overrides) -> Checked:
         check_part_names(program)
     ranges = value_ranges(document, graph.params, program)
     training = _training(document, graph, program, overrides) if document.train else None
-    assertions = read_assertions(graph, training)
+    assertions = _assertions(graph, training) if document.asserts else ()
     return Checked(document.source, document, graph, typed, program, ranges, training, assertions)
+
+
+def _assertions(graph: Graph, training: Training | None) -> tuple[Assertion, ...]:
+    """Return what a spec asserts of its losses and metrics. Raises SpecError."""
+    from stackc.resolve.assertions import read_assertions
+
+    return read_assertions(graph, training)
 
 
 def _training(document: Document, model: Graph, exported: Program, overrides: Overrides) -> Training:
