@@ -197,6 +197,9 @@ UNSEEN = {
     "cuts the axis into several": "into one, where the size is 1",
     "divides positions by the last one": "it reads the number of entries alone",
     "gives other entries an axis that is as long as the followed one": "their number alone",
+    "reaches later positions": "a kernel of one entry, behind entries that are added",
+    "slides a kernel over the axis": "a kernel of one entry",
+    "slides a window over the axis": "a window of one entry",
     "scales its angles by the length of the sequence": "the number of entries alone",
     "takes the first entry of the axis": "no later one matters",
 }

@@ -28,12 +28,16 @@ A package that declares components imports what it needs from here.
 
 from typing import TYPE_CHECKING
 
+from stackc.components.along import Along, Followed, Mixes, Portion, Reduces, State
 from stackc.components.base import Component, Port, Signature, SignatureError
 from stackc.components.construction import construct
 from stackc.components.deprecated import install, moved_names
 from stackc.components.registry import REGISTRY, component
 
-__all__ = ["REGISTRY", "Component", "Port", "Signature", "SignatureError", "component", "construct"]
+__all__ = [
+    "REGISTRY", "Along", "Component", "Followed", "Mixes", "Port", "Portion", "Reduces", "Signature", "SignatureError",
+    "State", "component", "construct",
+]  # fmt: skip
 
 install()
 if not TYPE_CHECKING:

@@ -201,14 +201,16 @@ def sized_along(
         for axis in own
         for symbol in x.shape[axis].symbols()
     }
-    types = component.signature(*inputs).outputs
-    for own, y in zip(answer.outputs, types, strict=True):
-        if isinstance(own, Reduces):
-            continue
-        for axis, size in enumerate(y.shape):
-            if axis not in own and followed & size.symbols().keys():
-                reason = "gives other entries an axis that is as long as the followed one"
-                return Mixes(reason, "its fields, or `like`, have to name sizes of other axes")
+    named = Mixes(
+        "gives other entries an axis that is as long as the followed one",
+        "its fields, or `like`, have to name sizes of other axes",
+    )
+    if any(followed & bound.symbols().keys() for bound in component.index_bounds(*inputs).values()):
+        return named
+    for own, y in zip(answer.outputs, component.signature(*inputs).outputs, strict=True):
+        sizes = (size for axis, size in enumerate(y.shape) if not isinstance(own, Reduces) and axis not in own)
+        if any(followed & size.symbols().keys() for size in sizes):
+            return named
     return answer
 
 

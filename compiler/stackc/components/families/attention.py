@@ -229,6 +229,8 @@ class Attention(Component):
         inputs = (x, context, mask, bias, value, positions)
         of_x, of_context, of_mask, of_bias, of_value, of_positions = (*followed.axes, *({},) * 5)[:6]
         beside = pointwise_along(self, followed.axes, inputs[: len(followed.axes)])
+        if self._scaling.reach and (1 in of_x or of_positions):
+            return Mixes("scales its angles by the length of the sequence", field="rope_scaling")
         if isinstance(beside, Along) or any(axes.keys() - {1} for axes in (of_x, of_context, of_value, of_positions)):
             return beside
 
@@ -237,8 +239,6 @@ class Attention(Component):
             return static_beside("value")
         if positions is not None and of_positions.get(1) != of_x.get(1):
             return static_beside("positions")
-        if self._scaling.reach:
-            return Mixes("scales its angles by the length of the sequence", field="rope_scaling")
         scores = score_inputs(mask=(mask, of_mask), bias=(bias, of_bias))
         axis = AttendedAxis(of_x.get(1), keys, self.causal, self.window or None, scores)
         counts = positions is None and (self.rotary != "none" or self.alibi)

@@ -94,7 +94,7 @@ class Rotary(TypePreserving):
 
     def along(self, followed: Followed, x: TensorType, positions: TensorType | None = None) -> Along | Mixes:
         """Return that it counts the positions of a sequence, if no others enter."""
-        if 2 in followed.axes[0] and self._scaling.reach:
+        if self._scaling.reach and (2 in followed.axes[0] or any(followed.axes[1:])):
             return Mixes("scales its angles by the length of the sequence", field="rope_scaling")
         if followed.axes[0].keys() == {2} and positions is None:
             return counted_along(followed.axes[0])
