@@ -169,7 +169,7 @@ def show(
         from stackc.torch_backend.torch_file import write_torch
 
         return write_torch(checked.typed)
-    return render_picture(checked.typed, checked.sources, form, depth).data
+    return render_picture(checked.typed, checked.sources, form, depth, checked.training).data
 
 
 @whole_imports()

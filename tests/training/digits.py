@@ -29,6 +29,35 @@ train:
   seed: 3
   metrics: {accuracy: {of: logits, target: label}}
 """
+MANY_LOSSES = """\
+stackc: 1
+name: many
+params: {weight: 0.3}
+inputs: {x: {shape: [batch, 8]}}
+graph: x --> deep[stack] --> head[linear]
+nodes: {deep: {of: layer, repeat: 3}, head: {out: 10}}
+blocks: {layer: {inputs: [x], graph: "x --> up[linear] --> act[gelu]", nodes: {up: {out: 8}}}}
+outputs: {logits: head, mid: deep.1}
+train:
+  inputs: {label: {dtype: int64, shape: [batch], below: 10}, y: {shape: [batch, 8]}}
+  graph: |
+    logits --> scale --> loss[cross_entropy]
+    label -->|target| loss
+    deep -->|"1.act:"| inner[mse]
+    deep -->|"0.up:"| near[l1]
+    y -->|target| inner & near
+  nodes: {scale: {factor: 2}, loss: {label_smoothing: 0.1}}
+  data: {batch: 4, train: a.npz, validation: b.npz, shuffle: false}
+  optimizer: {op: sgd, lr: 0.1, momentum: 0.9}
+  schedule: {op: multi_step, milestones: [3, 5]}
+  epochs: 2
+  stop: {metric: acc, patience: 2}
+  freeze: [deep.0]
+  ema: 0.9
+  loss_weights: {inner: weight}
+  metrics: {acc: {op: accuracy, of: logits, target: label}, far: {op: mse, of: deep.2, target: y}}
+"""
+"""A spec with losses of outputs, taps and nodes, and most of the settings."""
 
 
 def write_examples(folder: Path, train: int, test: int) -> None:

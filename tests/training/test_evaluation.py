@@ -11,7 +11,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from safetensors.numpy import load_file, save_file
-from tests.training.digits import SPEC, TRAIN, write_digits
+from tests.training.digits import MANY_LOSSES, SPEC, TRAIN, write_digits
 from torch.nn import functional as F
 
 import stackc
@@ -20,35 +20,6 @@ from stackc.cli import cli
 from stackc.core.diagnostics import SpecError
 from stackc.frontend import check_spec
 from stackc.training.evaluation import evaluate_artifact
-
-MANY_LOSSES = """\
-stackc: 1
-name: many
-params: {weight: 0.3}
-inputs: {x: {shape: [batch, 8]}}
-graph: x --> deep[stack] --> head[linear]
-nodes: {deep: {of: layer, repeat: 3}, head: {out: 10}}
-blocks: {layer: {inputs: [x], graph: "x --> up[linear] --> act[gelu]", nodes: {up: {out: 8}}}}
-outputs: {logits: head, mid: deep.1}
-train:
-  inputs: {label: {dtype: int64, shape: [batch], below: 10}, y: {shape: [batch, 8]}}
-  graph: |
-    logits --> scale --> loss[cross_entropy]
-    label -->|target| loss
-    deep -->|"1.act:"| inner[mse]
-    deep -->|"0.up:"| near[l1]
-    y -->|target| inner & near
-  nodes: {scale: {factor: 2}, loss: {label_smoothing: 0.1}}
-  data: {batch: 4, train: a.npz, validation: b.npz, shuffle: false}
-  optimizer: {op: sgd, lr: 0.1, momentum: 0.9}
-  schedule: {op: multi_step, milestones: [3, 5]}
-  epochs: 2
-  stop: {metric: acc, patience: 2}
-  freeze: [deep.0]
-  ema: 0.9
-  loss_weights: {inner: weight}
-  metrics: {acc: {op: accuracy, of: logits, target: label}, far: {op: mse, of: deep.2, target: y}}
-"""
 
 
 def evaluate(*arguments: str | Path) -> Result:

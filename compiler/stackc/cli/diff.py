@@ -31,7 +31,7 @@ from stackc.frontend import Overrides, check_spec
 def command(
     before: Path, after: Path, overrides: Overrides, markdown: bool, html: Path | None, depth: int, as_json: bool
 ) -> None:
-    """Compare two specs: components added, removed, changed, renamed, rewired; parameters, FLOPs, training.
+    """Compare two specs: components added, removed, changed, renamed, rewired; parameters and FLOPs; training.
 
     --set and --dims apply to both. The exit status is 0 whether or not they differ.
     """

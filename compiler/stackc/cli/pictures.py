@@ -20,7 +20,7 @@ def draw_picture(checked: Checked, suffix: str, depth: int) -> str | bytes:
     form = form_of_suffix(suffix)
     assert form is not None, "picture_target lets no other suffix through"
 
-    picture = render_picture(checked.typed, checked.sources, form, depth)
+    picture = render_picture(checked.typed, checked.sources, form, depth, checked.training)
     if picture.missing:
         _warn_of_missing_glyphs(picture.missing)
     return picture.data

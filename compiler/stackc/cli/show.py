@@ -19,7 +19,7 @@ from stackc.resolve.resolve import resolve
 from stackc.spec.reader import parse
 from stackc.spec.source import MERMAID_SUFFIXES, YAML_SUFFIXES, Source, load_source
 from stackc.spec.writer import convert_syntax
-from stackc.view.compose import compose
+from stackc.view.forms import DrawnModel
 from stackc.view.picture import Picture
 
 Form = Literal["yaml", "mermaid", "graph", "typed", "program", "torch"]
@@ -83,7 +83,8 @@ def command(
         raise click.UsageError("--with-training is for --as torch")
 
     if tree or (tree is None and not (form or out) and sys.stdout.isatty()):
-        _print_tree(compose(check_spec(spec, overrides).typed, depth))
+        checked = check_spec(spec, overrides)
+        _print_tree(DrawnModel(checked.typed, checked.training).picture(depth))
         return
 
     if form == "graph":

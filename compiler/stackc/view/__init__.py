@@ -1,6 +1,7 @@
 """Typed graph → picture: Mermaid, DOT, SVG, PNG, an HTML page, a tree; without PyTorch.
 
 compose.py   typed graph → picture; with folding.py (repeats), captions.py (texts), around.py (residual arrows)
+training.py  losses and metrics, in a frame beside the model
 picture.py   the picture: boxes, clusters and arrows, before any format
 mermaid.py   picture → Mermaid
 dot.py       picture → DOT

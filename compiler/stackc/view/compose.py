@@ -32,7 +32,7 @@ def compose(typed: TypedGraph, depth: int = 1) -> Picture:
     box.
     """
     document = typed.graph.document
-    composer = _Composer(document, cost_of(typed.root))
+    composer = Composer(document, cost_of(typed.root))
     parts = composer.model(typed.root, depth)
     subtitle = " · ".join(cost_lines(composer.costs[typed.root]))
     return Picture(document.name, subtitle, _direction(document), parts, mark_around(composer.arrows))
@@ -40,7 +40,7 @@ def compose(typed: TypedGraph, depth: int = 1) -> Picture:
 
 def compose_inside(document: Document, typed: TypedRegion, costs: Mapping[TypedRegion, Cost]) -> Picture:
     """Return the picture of a block or stack alone, between ports, with everything in it closed; ids are local."""
-    composer, region = _Composer(document, costs), typed.region
+    composer, region = Composer(document, costs), typed.region
 
     ports: dict[str, Part] = {name: Box(name, name, (), "port", "port") for name in region.inputs}
     ends = {ValueRef(name): name for name in region.inputs}
@@ -58,7 +58,7 @@ def _direction(document: Document) -> str:
 
 
 @dataclass
-class _Composer:
+class Composer:
     """Collects `arrows`; `typed_boxes` has the titles of boxes that show the type of their value: inputs and ports."""
 
     document: Document
@@ -86,11 +86,16 @@ class _Composer:
         self, typed: TypedRegion, runs: Sequence[Run], path: str, depth: int, ends: Ends, first: dict[str, Part]
     ) -> tuple[Part, ...]:
         """Return the parts of a region, those in `first` before them, in the groups of its drawing. Adds to `ends`."""
-        parts = dict(first)
-        for run in runs:
-            parts |= self.run(typed, run, path, depth, ends)
+        parts = {**first, **self.run_parts(typed, runs, path, depth, ends)}
         drawing = self.drawing(typed.region)
         return _group_parts(parts, drawing, _merge_targets(typed.region), path) if drawing else tuple(parts.values())
+
+    def run_parts(self, typed: TypedRegion, runs: Sequence[Run], path: str, depth: int, ends: Ends) -> dict[str, Part]:
+        """Return the parts of these runs, by the names of their nodes. Adds to `ends`."""
+        parts: dict[str, Part] = {}
+        for run in runs:
+            parts |= self.run(typed, run, path, depth, ends)
+        return parts
 
     def run(self, typed: TypedRegion, run: Run, path: str, depth: int, ends: Ends) -> dict[str, Part]:
         """Return one repeat of a run, framed if it has several nodes. The outputs of the last repeat leave this one."""

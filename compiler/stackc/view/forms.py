@@ -16,7 +16,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
+    from stackc.ir.training import Training
     from stackc.ir.typed import TypedGraph
+    from stackc.view.picture import Picture
 
 FormName: TypeAlias = Literal["svg", "png", "mermaid", "dot", "html"]
 
@@ -31,18 +33,41 @@ class RenderedPicture:
 
 @dataclass(frozen=True, slots=True)
 class PictureForm:
-    """The suffix of a form's files, and its writer: typed graph, texts of files, depth → content of the file."""
+    """The suffix of a form's files, and its writer: model, texts of files, depth → content of the file."""
 
     suffix: str
-    write: Callable[[TypedGraph, Mapping[str, str], int], RenderedPicture]
+    write: Callable[[DrawnModel, Mapping[str, str], int], RenderedPicture]
 
 
-def render_picture(typed: TypedGraph, sources: Mapping[str, str], form: FormName, depth: int = 1) -> RenderedPicture:
+@dataclass(frozen=True, slots=True)
+class DrawnModel:
+    """A model, and what is drawn beside it: how it is trained, if the spec says so."""
+
+    typed: TypedGraph
+    training: Training | None = None
+
+    def picture(self, depth: int) -> Picture:
+        """Return the picture, with blocks and stacks opened down to `depth`."""
+        from stackc.view.compose import compose
+        from stackc.view.training import with_training
+
+        picture = compose(self.typed, depth)
+        return with_training(picture, self.typed, self.training, depth) if self.training else picture
+
+
+def render_picture(
+    typed: TypedGraph,
+    sources: Mapping[str, str],
+    form: FormName,
+    depth: int = 1,
+    training: Training | None = None,
+) -> RenderedPicture:
     """Draw a typed graph, with blocks and stacks opened down to `depth`. Raises SpecError (V101, V102).
 
-    `sources` has the texts of the spec's files by name, from which a page quotes the line of each node.
+    `sources` has the texts of the spec's files by name, from which a page quotes the line of each node. `training` is
+    drawn apart, in a frame of its own.
     """
-    return PICTURE_FORMS[form].write(typed, sources, depth)
+    return PICTURE_FORMS[form].write(DrawnModel(typed, training), sources, depth)
 
 
 def form_of_suffix(suffix: str) -> FormName | None:
@@ -50,38 +75,36 @@ def form_of_suffix(suffix: str) -> FormName | None:
     return next((name for name, form in PICTURE_FORMS.items() if form.suffix == suffix.lower()), None)
 
 
-def _svg(typed: TypedGraph, sources: Mapping[str, str], depth: int) -> RenderedPicture:
-    from stackc.view.svg import draw_svg
+def _svg(model: DrawnModel, sources: Mapping[str, str], depth: int) -> RenderedPicture:
+    from stackc.view.svg import write_svg
 
-    return RenderedPicture(draw_svg(typed, depth))
+    return RenderedPicture(write_svg(model.picture(depth)))
 
 
-def _png(typed: TypedGraph, sources: Mapping[str, str], depth: int) -> RenderedPicture:
+def _png(model: DrawnModel, sources: Mapping[str, str], depth: int) -> RenderedPicture:
     from stackc.view.png import draw_png
-    from stackc.view.svg import draw_svg
+    from stackc.view.svg import write_svg
 
-    raster = draw_png(draw_svg(typed, depth))
+    raster = draw_png(write_svg(model.picture(depth)))
     return RenderedPicture(raster.data, raster.missing)
 
 
-def _mermaid(typed: TypedGraph, sources: Mapping[str, str], depth: int) -> RenderedPicture:
-    from stackc.view.compose import compose
+def _mermaid(model: DrawnModel, sources: Mapping[str, str], depth: int) -> RenderedPicture:
     from stackc.view.mermaid import write_mermaid
 
-    return RenderedPicture(write_mermaid(compose(typed, depth)))
+    return RenderedPicture(write_mermaid(model.picture(depth)))
 
 
-def _dot(typed: TypedGraph, sources: Mapping[str, str], depth: int) -> RenderedPicture:
-    from stackc.view.compose import compose
+def _dot(model: DrawnModel, sources: Mapping[str, str], depth: int) -> RenderedPicture:
     from stackc.view.dot import write_dot
 
-    return RenderedPicture(write_dot(compose(typed, depth)))
+    return RenderedPicture(write_dot(model.picture(depth)))
 
 
-def _html(typed: TypedGraph, sources: Mapping[str, str], depth: int) -> RenderedPicture:
+def _html(model: DrawnModel, sources: Mapping[str, str], depth: int) -> RenderedPicture:
     from stackc.view.html import write_html
 
-    return RenderedPicture(write_html(typed, sources, depth))
+    return RenderedPicture(write_html(model.typed, sources, depth, model.training))
 
 
 PICTURE_FORMS: Mapping[FormName, PictureForm] = MappingProxyType(

@@ -13,6 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from stackc.ir.training import Training
 from stackc.ir.typed import TypedGraph
 from stackc.view.levels import Level, levels_of
 from stackc.view.palette import (
@@ -32,18 +33,20 @@ from stackc.view.picture import Box, Cluster, heading, walk
 from stackc.view.sizes import header_size
 
 
-def write_html(typed: TypedGraph, sources: Mapping[str, str], depth: int = 1) -> str:
+def write_html(typed: TypedGraph, sources: Mapping[str, str], depth: int = 1, training: Training | None = None) -> str:
     """Return the page of a checked spec, with blocks and stacks initially open down to `depth`.
 
     `sources` has the texts of the spec's files by name, for the source lines of nodes. Raises SpecError (V101, V102).
     """
     title = typed.graph.document.name
-    return render_page("show.html", title=title, view=page_data(typed, sources, depth))
+    return render_page("show.html", title=title, view=page_data(typed, sources, depth, training))
 
 
-def page_data(typed: TypedGraph, sources: Mapping[str, str], depth: int) -> dict[str, Any]:
+def page_data(
+    typed: TypedGraph, sources: Mapping[str, str], depth: int, training: Training | None = None
+) -> dict[str, Any]:
     """Return the data of the page's script: every level, and how many to open. Raises SpecError (V101, V102)."""
-    levels = levels_of(typed, sources)
+    levels = levels_of(typed, sources, training)
     return {
         "title": levels[0].picture.title,
         "subtitle": levels[0].picture.subtitle,

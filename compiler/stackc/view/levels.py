@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stackc.ir.model import Node
+from stackc.ir.training import Training
 from stackc.ir.typed import TypedGraph, TypedRegion
 from stackc.spec.document import Document
 from stackc.typecheck.cost import Cost, cost_of
@@ -18,6 +19,7 @@ from stackc.view.facts import Facts, facts_of, facts_of_input
 from stackc.view.folding import Run, fold_repeats, opens
 from stackc.view.layout import Layout, lay_out
 from stackc.view.picture import Picture
+from stackc.view.training import training_facts, with_training
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +40,21 @@ class Level:
     facts: Mapping[str, Facts]
 
 
-def levels_of(typed: TypedGraph, sources: Mapping[str, str]) -> tuple[Level, ...]:
-    """Return the whole model as the first level, then every distinct region inside. Raises SpecError (V101, V102)."""
+def levels_of(typed: TypedGraph, sources: Mapping[str, str], training: Training | None = None) -> tuple[Level, ...]:
+    """Return the whole model as the first level, with its training beside it, then every distinct region inside.
+
+    Raises SpecError (V101, V102).
+    """
     builder = _LevelBuilder(typed.graph.document, cost_of(typed.root), sources)
     facts = {
         name: facts_of_input(name, type_, typed.root.region.places.get(name), sources)
         for name, type_ in zip(typed.root.region.inputs, typed.root.inputs, strict=True)
     }
-    builder.add(typed.root, compose(typed), facts)
+    picture = compose(typed)
+    if training is not None:
+        picture = with_training(picture, typed, training)
+        facts |= training_facts(typed, training, sources)
+    builder.add(typed.root, picture, facts)
     return tuple(builder.levels[number] for number in range(len(builder.levels)))
 
 

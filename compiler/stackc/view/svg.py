@@ -28,7 +28,7 @@ text.wide {{ font-family: {_EAST_ASIAN}, {_LATIN}, sans-serif; }}
 
 
 def draw_svg(typed: TypedGraph, depth: int = 1) -> str:
-    """Return the SVG of a checked spec, with blocks and stacks open down to `depth`. Raises SpecError (V101, V102)."""
+    """Return the SVG of a model, with blocks and stacks open down to `depth`. Raises SpecError (V101, V102)."""
     return write_svg(compose(typed, depth))
 
 
