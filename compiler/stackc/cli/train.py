@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--compile", "compiled", is_flag=True, help="Run the module through torch.compile.")
 @click.option("--tensorboard", is_flag=True, help="Write files of TensorBoard too, into the folder of the run.")
+@click.option(
+    "--watch-components", is_flag=True,
+    help="Record norms of activations and gradients by component, and report where gradients vanish or explode.",
+)  # fmt: skip
 @json_option
 def command(
     spec: Path,
@@ -41,6 +45,7 @@ def command(
     checkpoint_every: int | None,
     compiled: bool,
     tensorboard: bool,
+    watch_components: bool,
     as_json: bool,
 ) -> None:
     """Train SPEC as its `train:` says, on one core or more.
@@ -48,12 +53,14 @@ def command(
     Ctrl-C writes a checkpoint and ends with status 130; `--resume` continues from it. `stackc build SPEC --weights
     runs/NAME` then builds the model with its best weights.
     """
+    if compiled and watch_components:
+        raise click.UsageError("--watch-components needs the values between components, which --compile does away with")
     from stackc.frontend import check_spec
 
     checked = check_spec(spec, overrides)
     from stackc.training import TrainOptions, train_model
 
-    options = TrainOptions(data, out, resume, checkpoint_every, compiled, tensorboard)
+    options = TrainOptions(data, out, resume, checkpoint_every, compiled, tensorboard, watch_components)
     folder = out or Path("runs") / checked.document.name
     try:
         with train_progress(as_json=as_json) as report:

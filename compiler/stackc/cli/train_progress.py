@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from stackc.training.run import Report
 
+MOST_FINDINGS = 4
+"""The most components named after an epoch."""
+
 
 @contextmanager
 def train_progress(*, as_json: bool) -> Iterator[Report]:
@@ -47,7 +50,8 @@ def progress_bar(console: Console) -> Iterator[Report]:
                 start = event["step"] - 1
                 bar = progress.add_task("train", total=event["steps"], completed=start, loss="", means="", speed="")
             if "epoch" in event:
-                progress.console.print(_epoch_line(event), highlight=False, markup=False)
+                for line in _epoch_lines(event):
+                    progress.console.print(line, highlight=False, markup=False)
                 progress.update(bar, means=means_text(event["validation"]))
                 return
             pace = progress.tasks[bar].speed
@@ -59,7 +63,17 @@ def progress_bar(console: Console) -> Iterator[Report]:
 
 def _print_epoch(event: dict[str, Any]) -> None:
     if "epoch" in event:
-        echo(_epoch_line(event))
+        for line in _epoch_lines(event):
+            echo(line)
+
+
+def _epoch_lines(event: dict[str, Any]) -> list[str]:
+    """Return an epoch as a line, and one for each component where gradients vanish or explode."""
+    findings = event.get("findings", [])
+    found = [f"  {printable(each['line'])}: {printable(each['message'])}" for each in findings[:MOST_FINDINGS]]
+    if len(findings) > MOST_FINDINGS:
+        found.append(f"  and at {len(findings) - MOST_FINDINGS} more components; history.jsonl has all")
+    return [_epoch_line(event), *found]
 
 
 def _epoch_line(event: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ checkpoint.py    checkpoints, written whole or not at all
 history.py       the folder of a run, and the JSON lines of its history
 recalibrate.py   statistics of batch_norm for the weights that are kept
 run_page.py      report.html: the curves beside the drawing
+watch_components.py   norms of activations and gradients by component
 tensorboard.py   files of TensorBoard
 nonfinite.py     the component where NaN or Inf arose
 ranks.py         training in several processes

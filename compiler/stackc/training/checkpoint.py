@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ from stackc.training.history import report_full_disk, temporary_name
 class Position:
     """Where a run is: the epoch, the batches done in it, all updates, and the best epoch so far.
 
-    `losses` is the sum of the losses of the epoch's batches. `made_with` is what a run has to be continued with.
+    `losses` is the sum of the losses of the epoch's batches, `norms` are those of watch_components.py. `made_with` is
+    what a run has to be continued with.
     """
 
     epoch: int = 0
@@ -37,6 +38,7 @@ class Position:
     best: float | None = None
     best_epoch: int = 0
     made_with: str = ""
+    norms: dict[str, list[float | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,8 @@ def load_checkpoint(path: Path, state: RunState) -> None:
         message = f"the run at {path.parent} was made with another model, other settings or other data"
         raise SpecError(Diagnostic("L204", message, hint="name another folder with `-o`"))
 
-    for field in fields(Position):
-        setattr(state.position, field.name, position[field.name])
+    for each in fields(Position):
+        setattr(state.position, each.name, position[each.name])
     state.module.load_state_dict(_below("model", tensors))
     if state.average is not None:
         state.average.load_state_dict(_below("average", tensors))

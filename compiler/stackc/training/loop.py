@@ -19,6 +19,7 @@ from stackc.training.recalibrate import recalibrated
 from stackc.training.run import Report, Trained, TrainingRun, TrainOptions
 from stackc.training.run_page import run_page
 from stackc.training.step import update
+from stackc.training.watch_components import epoch_means
 
 __all__ = ["Report", "TrainOptions", "Trained", "train_model"]
 
@@ -30,8 +31,8 @@ def train_model(checked: Checked, options: TrainOptions | None = None, report: R
     for the folder of the run, L208 without a package; KeyboardInterrupt after Ctrl-C, once a checkpoint is written.
     """
     run = TrainingRun.start(checked, options or TrainOptions(), report)
-    watching = run.tensorboard or nullcontext()
-    with run.history, watching, run_page(checked, run), stop_on_interrupt() as is_interrupted:
+    board, watched = run.tensorboard or nullcontext(), run.watch.attached() if run.watch else nullcontext()
+    with run.history, board, watched, run_page(checked, run), stop_on_interrupt() as is_interrupted:
         while not run.is_done:
             train_epoch(run, is_interrupted)
             run.save_checkpoint()
@@ -63,6 +64,8 @@ def train_step(run: TrainingRun, batch: Batch) -> None:
     if not math.isfinite(loss):
         raise nonfinite_loss(run.model, batch, position.step)
 
+    if run.watch is not None:
+        run.watch.step(position.norms)
     if run.state.average is not None:
         assert settings.ema is not None
         move_average(run.state.average, run.state.module, settings.ema)
@@ -80,7 +83,8 @@ def end_epoch(run: TrainingRun) -> None:
         if run.validation is not None:
             means = evaluate_model(kept, run.validation, settings.data.batch)
 
-    loss = position.losses / max(1, position.batch)
-    position.epoch, position.batch, position.losses = position.epoch + 1, 0, 0.0
-    run.record({"epoch": position.epoch, "step": position.step, "loss": loss, "validation": means})
+    loss, norms = position.losses / max(1, position.batch), epoch_means(position.norms, max(1, position.batch))
+    position.epoch, position.batch, position.losses, position.norms = position.epoch + 1, 0, 0.0, {}
+    event = {"epoch": position.epoch, "step": position.step, "loss": loss, "validation": means}
+    run.record(event | ({"components": norms, "findings": run.watch.findings(norms)} if run.watch else {}))
     run.keep_weights(kept, means)

@@ -30,6 +30,7 @@ from stackc.training.optimizer import make_optimizer
 from stackc.training.prepare import open_training_data, run_identity, training_module, training_of
 from stackc.training.step import Model
 from stackc.training.tensorboard import TensorBoard
+from stackc.training.watch_components import ComponentWatch
 from stackc.weights.files.safetensors_file import OWN_NAMES
 
 RUNS = Path("runs")
@@ -55,6 +56,7 @@ class TrainOptions:
     checkpoint_every   the steps after which a checkpoint is written, in place of those of the spec
     compiled           run the module through torch.compile
     tensorboard        write files of TensorBoard too, into the folder of the run
+    watch_components   record norms of activations and gradients by component
     """
 
     data: dict[str, Path] = field(default_factory=dict)
@@ -63,6 +65,7 @@ class TrainOptions:
     checkpoint_every: int | None = None
     compiled: bool = False
     tensorboard: bool = False
+    watch_components: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ class TrainingRun:
     folder: Path
     history: History
     tensorboard: TensorBoard | None
+    watch: ComponentWatch | None
     report: Report
     checkpoint_every: int | None
 
@@ -119,7 +123,8 @@ class TrainingRun:
         else:
             claim_folder(folder)
         every = options.checkpoint_every or settings.checkpoint
-        return TrainingRun(model, state, examples, validation, folder, history, tensorboard, report, every)
+        watch = ComponentWatch(model.module, checked.program) if options.watch_components else None
+        return TrainingRun(model, state, examples, validation, folder, history, tensorboard, watch, report, every)
 
     # -- how far it is
 

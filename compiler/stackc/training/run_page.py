@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +12,7 @@ from stackc.core.plurals import counted
 from stackc.frontend import Checked
 from stackc.training.history import write_whole
 from stackc.training.run import TrainingRun
+from stackc.training.watch_components import KINDS
 from stackc.view.curves import Chart, Series, chart_coordinates
 from stackc.view.html import page_data, render_page
 
@@ -56,8 +57,22 @@ def run_report(checked: Checked, events: Iterable[Mapping[str, Any]], best_epoch
         view=drawing_of(checked),
         charts=[drawn for chart in curves.charts() if (drawn := chart_coordinates(chart))],
         names=names,
+        components=component_rows(curves.epochs),
         rows=[{"cells": _cells(epoch, names), "best": epoch["epoch"] == best_epoch} for epoch in shown],
     )
+
+
+def component_rows(epochs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the norms of each component in the last epoch, and what was found there; none unless it was watched."""
+    watched = next((epoch for epoch in reversed(epochs) if "components" in epoch), None)
+    if watched is None:
+        return []
+    findings = {each["path"]: each for each in watched["findings"]}
+    return [
+        {"path": path, "cells": [f"{norms[kind]:.2e}" if kind in norms else "–" for kind in KINDS]}
+        | {"finding": f"gradients {findings[path]['gradients']}" if path in findings else ""}
+        for path, norms in watched["components"].items()
+    ]
 
 
 def drawing_of(checked: Checked) -> dict[str, Any] | None:
