@@ -39,6 +39,13 @@ def test_the_bar_has_steps_loss_metrics_and_the_time_left() -> None:
     assert "examples/s" in text
 
 
+def test_each_variant_of_a_sweep_has_a_bar() -> None:
+    event = {"loss": 0.5, "lr": 0.1, "examples": 50}
+    text = shown([event | {"step": step, "steps": 8} for step in range(1, 9)] + [event | {"step": 1, "steps": 5}])
+    assert "8/8" in text
+    assert text.rindex("1/5") > text.rindex("8/8")
+
+
 def test_foreign_names_are_text() -> None:
     epoch = {"epoch": 1, "step": 6, "loss": 0.25, "validation": {EVIL: 0.5}, "steps": 8}
     assert "x[bold]�[2J 0.5000" in shown([epoch])

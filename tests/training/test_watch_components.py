@@ -113,9 +113,8 @@ def test_gradients_that_explode(tmp_path: Path) -> None:
 
 
 def test_watching_leaves_no_trace_in_the_weights_and_is_resumed(tmp_path: Path) -> None:
-    spec = write_spec(
-        tmp_path, with_norms=True, keys="  accumulate: 2\n  clip: 0.1\n  checkpoint: {every: 1}\n  recalibrate: 1\n"
-    )
+    keys = "  accumulate: 2\n  clip: 0.1\n  checkpoint: {every: 1}\n  recalibrate: 1\n"
+    spec = write_spec(tmp_path, with_norms=True, keys=keys)
     plain = stackc.train(spec, TrainOptions(out=tmp_path / "plain")).folder
     whole = stackc.train(spec, TrainOptions(out=tmp_path / "whole", watch_components=True)).folder
     ours, theirs = load_file(whole / "last.safetensors"), load_file(plain / "last.safetensors")

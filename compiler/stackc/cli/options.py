@@ -202,7 +202,7 @@ def diagnostics_option(command: F) -> F:
 def _pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     """Parse `a=1 b=[2,3]`, or `a=1,b=[2,3]`. Raises click.BadParameter if a name has two values."""
     pairs: dict[str, str] = {}
-    for text in (part for value in values for part in _split_outside_brackets(value)):
+    for text in (part for value in values for part in split_outside_brackets(value)):
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
             raise click.BadParameter(f"'{text}' is not NAME=VALUE", ctx, option)
@@ -212,7 +212,7 @@ def _pairs(ctx: click.Context, option: click.Parameter, values: tuple[str, ...])
     return pairs
 
 
-def _split_outside_brackets(text: str) -> list[str]:
+def split_outside_brackets(text: str) -> list[str]:
     """Split at the commas between values, not at those of a list or a call."""
     parts, depth = [""], 0
     for character in text:

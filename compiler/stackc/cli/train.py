@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from stackc.cli.options import FilePath, data_option, json_option, override_options, spec_argument
+from stackc.cli.options import (
+    FilePath,
+    data_option,
+    json_option,
+    override_options,
+    spec_argument,
+    split_outside_brackets,
+)
 from stackc.cli.screen import echo, echo_json, style
+from stackc.cli.table import print_table
 from stackc.cli.train_progress import means_text, train_progress
-from stackc.frontend import Overrides
+from stackc.frontend import Checked, Overrides
 
 if TYPE_CHECKING:
-    from stackc.training.loop import Trained
+    from stackc.training.run import Trained, TrainOptions
+
+
+def _sweep(ctx: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> dict[str, list[str]]:
+    """Parse `layers=2,4`. Raises click.BadParameter without a value, or for a param that is named twice."""
+    values: dict[str, list[str]] = {}
+    for text in texts:
+        name, _, listed = text.partition("=")
+        parts = [part.strip() for part in split_outside_brackets(listed)]
+        if not name.strip() or not all(parts):
+            raise click.BadParameter(f"'{text}' is not NAME=A,B", ctx, option)
+        if values.setdefault(name.strip(), parts) is not parts:
+            raise click.BadParameter(f"{name.strip()} is swept twice", ctx, option)
+    return values
 
 
 @click.command("train")
@@ -35,6 +58,10 @@ if TYPE_CHECKING:
     "--watch-components", is_flag=True,
     help="Record norms of activations and gradients by component, and report where gradients vanish or explode.",
 )  # fmt: skip
+@click.option(
+    "--sweep", multiple=True, metavar="NAME=A,B,…", callback=_sweep,
+    help="Train a variant for each value of a param, or each combination, in a folder of its own.",
+)  # fmt: skip
 @json_option
 def command(
     spec: Path,
@@ -46,6 +73,7 @@ def command(
     compiled: bool,
     tensorboard: bool,
     watch_components: bool,
+    sweep: dict[str, list[str]],
     as_json: bool,
 ) -> None:
     """Train SPEC as its `train:` says, on one core or more.
@@ -57,23 +85,59 @@ def command(
         raise click.UsageError("--watch-components needs the values between components, which --compile does away with")
     from stackc.frontend import check_spec
 
-    checked = check_spec(spec, overrides)
-    from stackc.training import TrainOptions, train_model
+    checked = None if sweep else check_spec(spec, overrides)
+    from stackc.training import TrainOptions
 
     options = TrainOptions(data, out, resume, checkpoint_every, compiled, tensorboard, watch_components)
-    folder = out or Path("runs") / checked.document.name
-    try:
-        with train_progress(as_json=as_json) as report:
-            trained = train_model(checked, options, report)
-    except KeyboardInterrupt:
-        if not as_json and (folder / "checkpoint.safetensors").exists():
-            echo(style("interrupted", fg="yellow", bold=True), f"; `--resume` continues the run in {folder}/")
-        raise SystemExit(130) from None
+    if checked is None:
+        _train_sweep(spec, overrides, sweep, options, as_json=as_json)
+    else:
+        _train_one(checked, options, as_json=as_json)
 
+
+def _train_one(checked: Checked, options: TrainOptions, *, as_json: bool) -> None:
+    from stackc.training import train_model
+
+    folder = options.out or Path("runs") / checked.document.name
+    with _interruptible(folder, as_json=as_json), train_progress(as_json=as_json) as report:
+        trained = train_model(checked, options, report)
     if as_json:
         echo_json({"folder": str(trained.folder), "best_epoch": trained.best_epoch, "validation": trained.means})
     else:
         _print_result(trained)
+
+
+def _train_sweep(
+    spec: Path, overrides: Overrides, sweep: dict[str, list[str]], options: TrainOptions, *, as_json: bool
+) -> None:
+    from stackc.frontend import check_spec
+    from stackc.training.sweep import make_variants, sweep_json, sweep_table, train_variants
+
+    variants = make_variants(sweep, overrides, lambda each: check_spec(spec, each))
+    folder = options.out or Path("runs") / variants[0].checked.document.name
+    all_trained = []
+    with _interruptible(folder, as_json=as_json), train_progress(as_json=as_json) as report:
+        for variant, trained in train_variants(variants, folder, options, report):
+            all_trained.append((variant, trained))
+            if as_json:
+                echo_json(sweep_json(variant, trained))
+            else:
+                _print_result(trained)
+
+    if not as_json:
+        print_table(*sweep_table(all_trained))
+        echo(f"the curves of all are in {folder / 'report.html'}")
+
+
+@contextmanager
+def _interruptible(folder: Path, *, as_json: bool) -> Iterator[None]:
+    """End with status 130 after Ctrl-C, and say how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not as_json and next(folder.rglob("checkpoint.safetensors"), None):
+            echo(style("interrupted", fg="yellow", bold=True), f"; `--resume` continues the run in {folder}/")
+        raise SystemExit(130) from None
 
 
 def _print_result(trained: Trained) -> None:

@@ -46,6 +46,9 @@ def progress_bar(console: Console) -> Iterator[Report]:
 
         def report(event: dict[str, Any]) -> None:
             nonlocal bar
+            if bar is not None and event["step"] < progress.tasks[0].completed:  # the next variant of a sweep
+                progress.remove_task(bar)
+                bar = None
             if bar is None:  # with the first step, so that those of a resumed run do not count as made just now
                 start = event["step"] - 1
                 bar = progress.add_task("train", total=event["steps"], completed=start, loss="", means="", speed="")
@@ -54,7 +57,7 @@ def progress_bar(console: Console) -> Iterator[Report]:
                     progress.console.print(line, highlight=False, markup=False)
                 progress.update(bar, means=means_text(event["validation"]))
                 return
-            pace = progress.tasks[bar].speed
+            pace = progress.tasks[0].speed
             speed = f"{pace * event['examples']:,.0f} examples/s" if pace else ""
             progress.update(bar, completed=event["step"], loss=f"loss {event['loss']:.4g}", speed=speed)
 

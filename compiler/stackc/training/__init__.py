@@ -2,6 +2,7 @@
 
 loop.py          the loop: epochs, steps, evaluation, checkpoints
 run.py           one run: its model, its state, its data, its folder
+sweep.py         variants of a spec, trained and compared
 prepare.py       what a run needs of a checked spec
 interrupt.py     Ctrl-C
 step.py          one update: losses, gradients, clipping

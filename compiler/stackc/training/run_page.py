@@ -56,13 +56,16 @@ def run_report(checked: Checked, events: Iterable[Mapping[str, Any]], best_epoch
         heads=heads,
         view=drawing_of(checked),
         charts=[drawn for chart in curves.charts() if (drawn := chart_coordinates(chart))],
-        names=names,
-        components=component_rows(curves.epochs),
-        rows=[{"cells": _cells(epoch, names), "best": epoch["epoch"] == best_epoch} for epoch in shown],
+        components=norm_rows(curves.epochs),
+        table={
+            "title": "Epochs",
+            "columns": ["epoch", "step", "training loss", *names],
+            "rows": [[*_cells(epoch, names), "best" if epoch["epoch"] == best_epoch else ""] for epoch in shown],
+        },
     )
 
 
-def component_rows(epochs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def norm_rows(epochs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the norms of each component in the last epoch, and what was found there; none unless it was watched."""
     watched = next((epoch for epoch in reversed(epochs) if "components" in epoch), None)
     if watched is None:

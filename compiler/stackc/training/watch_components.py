@@ -7,7 +7,8 @@ activation_gradient   the Euclidean norm of the gradient of the loss with respec
 weight_gradient       the Euclidean norm of the gradient with respect to its parameters, before `clip`
 
 The components are those of the model, without its losses. Gradients vanish at one whose activation_gradient is less
-than 1e-6 of the largest of all, and explode at one where it is more than 1,000 times that of the last one in running order.
+than 1e-6 of the largest of all, and explode at one where it is more than 1,000 times that of the last one
+in running order.
 """
 
 from __future__ import annotations
