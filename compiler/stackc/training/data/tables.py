@@ -170,7 +170,7 @@ def _csv(path: Path) -> Iterator[Any]:
                     pass
                 break
             except arrow.ArrowInvalid as error:
-                found = re.search(r"column #(\d+): CSV conversion error to (\w+)", str(error))
+                found = re.search(r"column #(\d+):(?: Row #\d+:)? CSV conversion error to (\w+)", str(error))
                 if found is None or types[names[int(found[1])]] == arrow.string():
                     raise
                 wider = {"null": arrow.int64(), "int64": arrow.float64()}
