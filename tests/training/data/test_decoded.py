@@ -65,7 +65,7 @@ def test_a_folder_of_images_is_its_classes(tmp_path: Path) -> None:
     images = {name: write_image(folder / name / "1.png", 8, 8, 3) for name in ("dog", "cat")}
     write_image(folder / "dog" / "2.png", 6, 4, 3)
     inputs = "{x: {shape: [batch, 3, 8, 8]}, label: {dtype: int64, shape: [batch], below: 2}}"
-    data = "{batch: 4, columns: {x: {from: image, resize: true}}}"
+    data = "{batch: 4, columns: {x: {from: image, decode: image, resize: true}}}"
     batch = only_batch(opened(folder, inputs, data))
     np.testing.assert_array_equal(batch.feeds["label"], [0, 1, 1])
     pixels = (batch.feeds["x"] * 255).round().astype(np.uint8).transpose(0, 2, 3, 1)
@@ -99,7 +99,7 @@ def test_error_an_image_that_is_broken(tmp_path: Path) -> None:
     data = "{batch: 4, columns: {x: {decode: image}}}"
     examples = opened(path, "{x: {shape: [batch, 3, 8, 8]}}", data)
     assert complaint(examples)[0].startswith("L202 rows.jsonl, row 0: cannot read the image 'a.png': ")
-    with pytest.raises(SpecError, match="row 1: cannot read the image 'none.png': No such file"):
+    with pytest.raises(SpecError, match=r"row 1: cannot read the image 'none.png': No such file"):
         examples.batch(np.array([1]))
 
 

@@ -52,7 +52,7 @@ class ImageDecoder:
         if (height is not None and image.height != height) or (width is not None and image.width != width):
             wanted = f"{width or 'any'}×{height or 'any'}"
             message = f"the image {_shown(value)} is {image.width}×{image.height}, not {wanted} pixels"
-            raise RowError(index, message, "write `resize: true` for the input in `columns`")
+            raise RowError(index, message, "write `decode: image, resize: true` for the input in `columns`")
 
         array = np.asarray(image)
         if channel == 1:
