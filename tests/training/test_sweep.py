@@ -1,4 +1,4 @@
-"""`stackc train --sweep`: variants are the runs of their specs; an interrupted sweep goes on; one page has all curves."""
+"""`stackc train --sweep`: variants are runs of their specs; an interrupted sweep goes on; one page has all curves."""
 
 from __future__ import annotations
 
