@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 from torch import nn
 
 import stackc
+from stackc.artifact.stored_weights import gather_part_weights
 from stackc.core.diagnostics import SpecError
 from stackc.frontend import check_spec
 from stackc.pipeline import Options, build, lower_with_weights
@@ -144,6 +145,44 @@ def test_error_weights_that_do_not_fit(folder: Path) -> None:
     assert len(set(unmapped)) == len(unmapped)  # once for both members
     with pytest.raises(SpecError, match=r"W805.*'down.\*' matches no parameter"):
         check_spec(whole(folder, "{op: plain.yaml, weights: {file: other.safetensors, map: {down.*: dense.*}}}"))
+
+
+@pytest.mark.parametrize(
+    ("weights", "code", "message"),
+    [
+        ("{fil: x}", "S004", "unknown key 'fil' in weights of 'head'"),
+        ("{map: {weight: kernel}}", "S006", "the weights of 'head' name no file"),
+        ("3", "S005", "weights of 'head'.file must be a path, or a list of paths, but is a whole number"),
+        ("{file: x.npz, reference: y.npz}", "S004", "unknown key 'reference' in weights of 'head'"),
+    ],
+)
+def test_error_keys(folder: Path, weights: str, code: str, message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        check_spec(whole(folder, head=f", weights: {weights}"))
+    assert [(each.code, each.message) for each in caught.value.diagnostics] == [(code, message)]
+
+
+def test_error_weights_under_train(folder: Path) -> None:
+    train = """train:
+  inputs: {t: {shape: [batch, 3]}}
+  graph: |
+    head --> loss[mse]
+    t -->|target| loss
+  nodes: {loss: {weights: other.safetensors}}
+  data: {batch: 8}
+  steps: 1
+"""
+    with pytest.raises(SpecError, match=r"L106.*'loss' is under train, where nothing has weights"):
+        check_spec(whole(folder, more=train))
+
+
+def test_all_weights_are_gathered_in_one_file(folder: Path) -> None:
+    """For commands that continue with a lock, which does not name the files of parts."""
+    checked = check_spec(whole(folder))
+    path = gather_part_weights(checked, 7, folder)
+    assert path == folder / "whole.safetensors"
+    gathered, expected = (lower_with_weights(checked, file, 7).state_dict() for file in (path, None))
+    assert all(torch.equal(gathered[name], value) for name, value in expected.items())
 
 
 def test_error_weights_that_are_never_read(folder: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from stackc.components import REGISTRY
 from stackc.components.base import Component
 from stackc.components.families.merge import MERGES
-from stackc.core.diagnostics import Span, SpecError, did_you_mean
+from stackc.core.diagnostics import Collector, Span, SpecError, did_you_mean
 from stackc.core.types import Dim
 from stackc.ir.model import Body, NodeWeights, Region, Tie
 from stackc.resolve.fields import component_of
@@ -72,12 +72,20 @@ def is_frozen(freeze: Value | None, scope: Scope) -> bool:
 
 
 def node_weights(written: Value | None, operator: Operator, body: Body, what: str, scope: Scope) -> NodeWeights | None:
-    """Return the files that a node is read from: those written at it, else those that an included spec brings."""
+    """Return the files that a node is read from: those written at it, else those that an included spec brings.
+
+    Reports S004 and S005 for what is no mapping of weights, S006 for one without a file.
+    """
     brought = operator.weights if isinstance(operator, BlockDecl) else None
     if written is None or written.data is None:
         decl = brought
     else:
-        decl = read_part_weights(written, f"weights of {what}", scope.diagnostics, brought)
+        problems = Collector()
+        decl = read_part_weights(written, f"weights of {what}", problems, brought)
+        if not decl.files and written.data is not False and not problems.in_order:
+            hint = "add `file: …`, or write `weights: false` for random ones"
+            problems.error("S006", f"the weights of {what} name no file", written.span, hint)
+        scope.diagnostics.extend(SpecError(*problems.in_order))  # also those that a reader of text would repair
     if decl is None or not decl.files:
         return None
 

@@ -91,6 +91,7 @@ def _plain_component(node: Node, scope: Scope, site: CallSite) -> Component | No
         "has a tied parameter": (bool(node.ties), "tie parameters outside of the scan"),
         "has a reparametrized parameter": (bool(node.reparams), "remove `reparam`"),
         "is frozen": (node.frozen, "write `freeze` at the scan"),
+        "has weights of its own": (node.weights is not None, "write `weights` at the scan"),
     }
     for problem, (holds, hint) in problems.items():
         if holds:

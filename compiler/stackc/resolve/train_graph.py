@@ -101,6 +101,11 @@ def refuse_learned(training: Program, model: Program) -> None:
             message = f"'{call.path}' has weights of its own under train, so the exported model would not have them"
             hint = "draw it among the nodes of the model: the losses may read it there"
             diagnostics.error("L106", message, call.span, hint)
+
+    for part in training.parts:
+        if part.path not in {other.path for other in model.parts}:
+            message = f"'{part.path}' is under train, where nothing has weights"
+            diagnostics.error("L106", message, part.decl.span, "remove `weights`")
     diagnostics.raise_if_any()
 
 

@@ -66,9 +66,8 @@ class _Finder:
             return
         try:
             self.match(part, below)
-        except SpecError as error:  # every repeat of a member has the same
-            known = self.diagnostics.diagnostics
-            self.diagnostics.extend(SpecError(*(each for each in error.diagnostics if each not in known)))
+        except SpecError as error:
+            self.diagnostics.extend(error)
 
     def report_unread(self, part: PartWeights, *, has_parameters: bool) -> None:
         """Report W810 for the files of a part that has no parameters, or none that outer files lack.

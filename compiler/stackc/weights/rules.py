@@ -153,9 +153,8 @@ def check_part_names(program: Program) -> None:
         )
         try:
             check_names(part.decl, names, part.params, aliases)
-        except SpecError as error:  # every repeat of a member has the same
-            known = diagnostics.diagnostics
-            diagnostics.extend(SpecError(*(each for each in error.diagnostics if each not in known)))
+        except SpecError as error:
+            diagnostics.extend(error)
     diagnostics.raise_if_any()
 
 
