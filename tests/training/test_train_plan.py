@@ -170,6 +170,20 @@ def test_error_other_ranks(text: str) -> None:
         ranks_of(text)
 
 
+def test_error_memory_that_depends_on_values() -> None:
+    """PyTorch's ctc_loss allocates by the lengths that it is given."""
+    text = (
+        "stackc: 1\nname: tones\ndims: {time: {max: 32}, label: {max: 8}}\ninputs: {x: {shape: [batch, time, 4]}}\n"
+        "graph: x --> y[linear]\nnodes: {y: {out: 6}}\n"
+        "train:\n  inputs:\n    label: {dtype: int64, shape: [batch, label], min: 1, below: 6}\n"
+        "    lengths: {dtype: int64, shape: [batch], min: 8, max: 32}\n"
+        "  graph: |\n    y --> loss[ctc]\n    label -->|target| loss\n    lengths -->|lengths| loss\n"
+        "  data: {batch: 4}\n  epochs: 1\n"
+    )
+    with pytest.raises(SpecError, match=r"L221\]: the memory of 'tones' depends on the values of its inputs"):
+        plan_training(check_source(Source("tones.yaml", text)))
+
+
 def test_error_a_size_without_a_maximum() -> None:
     text = (
         "stackc: 1\nname: open\ninputs: {x: {shape: [batch, seq, 4]}}\ngraph: x --> y[linear]\nnodes: {y: {out: 4}}\n"
