@@ -25,7 +25,7 @@ from stackc.core.value_range import ValueRange
 from stackc.frontend import Checked
 from stackc.ir.model import Graph, Node, Region, ValueRef
 from stackc.ir.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Schedule
-from stackc.ir.training import Training, TrainSettings
+from stackc.ir.training import DataSource, Training, TrainSettings
 from stackc.spec.document import LANGUAGE_VERSION
 from stackc.spec.source import Source
 from stackc.weights.resolved_map import resolved_map
@@ -245,6 +245,8 @@ def _settings(settings: TrainSettings) -> dict[str, str]:
                     key: _flow({p: _scalar(n) for p, n in each.items()}) for key, each in settings.patterns.items()
                 }
             lines[name] = _flow({"op": op} | fields)
+        elif isinstance(value, DataSource):
+            lines[name] = _data(value)
         elif dataclasses.is_dataclass(value):
             lines[name] = _flow({key: _scalar(each) for key, each in _differing(value).items()})
         elif isinstance(value, Mapping):
@@ -252,6 +254,19 @@ def _settings(settings: TrainSettings) -> dict[str, str]:
         else:
             lines[name] = _list(value) if isinstance(value, tuple) else _scalar(value)
     return lines
+
+
+def _data(data: DataSource) -> str:
+    """Return the mapping `data`, with what each input is made from."""
+    fields = {key: _scalar(each) for key, each in _differing(data).items() if key != "columns"}
+    columns = {}
+    for name, source in data.columns.items():
+        entries = {"from": _list(source.columns)}
+        for key, each in _differing(source).items():
+            if key != "columns":
+                entries[key] = _list(each) if isinstance(each, tuple) else _scalar(each)
+        columns[name] = _flow(entries)
+    return _flow(fields | ({"columns": _flow(columns)} if columns else {}))
 
 
 def _differing(value: Any) -> dict[str, Any]:

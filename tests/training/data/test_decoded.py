@@ -128,12 +128,12 @@ def test_waveforms_are_those_of_soundfile(tmp_path: Path) -> None:
 
 def write_tokenizer(path: Path, *, longest: int | None = None) -> Tokenizer:
     tokenizer = Tokenizer(models.WordLevel(unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()  # type: ignore[assignment]
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
     tokenizer.train_from_iterator(TEXTS, trainers.WordLevelTrainer(special_tokens=special))
     ends = [("[CLS]", 2), ("[SEP]", 3)]
     pair = "[CLS] $A [SEP] $B:1 [SEP]:1"
-    tokenizer.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", pair, ends)  # type: ignore[assignment]
+    tokenizer.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", pair, ends)
     if longest:
         tokenizer.enable_truncation(longest)
     tokenizer.save(str(path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from safetensors.numpy import load_file
 from tests.training.data.test_decoded import write_tokenizer
 
 import stackc
+from stackc.artifact.lock import write_lock
+from stackc.frontend import check_source
+from stackc.spec.source import Source
 from stackc.training.loop import TrainOptions
 
 pytestmark = pytest.mark.slow
@@ -44,20 +48,28 @@ train:
     columns:
       ids: {from: text, tokenizer: tokenizer.json, pad: 0, mask: mask}
       label: {from: animal, classes: [cat, dog]}
-  optimizer: {op: adamw, lr: 1e-2}
-  epochs: 3
+  optimizer: {op: adamw, lr: 3e-2}
+  epochs: 8
   metrics: {accuracy: {of: logits, target: label}}
 """
+
+
+def test_the_lock_says_what_inputs_are_made_from() -> None:
+    checked = check_source(Source("animals.yaml", SPEC.replace("WORKERS", "2")))
+    again = check_source(Source("lock.yaml", write_lock(checked)))
+    assert checked.training is not None
+    assert again.training is not None
+    data = replace(checked.training.settings.data, train=None, validation=None)
+    assert again.training.settings.data == data
+    assert data.columns["label"].classes == ("cat", "dog")
 
 
 def test_resumed_and_with_workers_it_is_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STACKC_CACHE", str(tmp_path / "cache"))
     write_tokenizer(tmp_path / "tokenizer.json")
     random = np.random.default_rng(0)
-    rows = [{"animal": str(random.choice(["cat", "dog"])), "words": int(random.integers(1, 9))} for _ in range(50)]
-    lines = [
-        json.dumps({"text": f"the {row['animal']} {'sat ' * row['words']}", "animal": row["animal"]}) for row in rows
-    ]
+    rows = [(str(random.choice(["cat", "dog"])), int(random.integers(1, 9))) for _ in range(50)]
+    lines = [json.dumps({"text": f"the {animal} {'sat ' * count}", "animal": animal}) for animal, count in rows]
     (tmp_path / "rows.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     for workers in ("0", "3"):
         (tmp_path / f"workers{workers}.yaml").write_text(SPEC.replace("WORKERS", workers), encoding="utf-8")

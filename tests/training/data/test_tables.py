@@ -100,12 +100,12 @@ def test_whole_numbers_that_become_fractions_further_down(tmp_path: Path) -> Non
     path = tmp_path / "rows.csv"
     path.write_text("x\n" + "1234567\n" * count + "0.5\n", encoding="utf-8")
     batch = next(opened(path, "{x: {shape: [batch]}}", "{batch: 4}").batches(2, np.array([0, count])))
-    np.testing.assert_array_equal(batch.feeds["x"], np.float32([1234567, 0.5]))
+    np.testing.assert_array_equal(batch.feeds["x"], np.array([1234567, 0.5], np.float32))
 
     path = tmp_path / "rows.jsonl"
     path.write_text('{"x": 1234567}\n' * count + '{"x": 0.5}\n', encoding="utf-8")
     batch = next(opened(path, "{x: {shape: [batch]}}", "{batch: 4}").batches(2, np.array([0, count])))
-    np.testing.assert_array_equal(batch.feeds["x"], np.float32([1234567, 0.5]))
+    np.testing.assert_array_equal(batch.feeds["x"], np.array([1234567, 0.5], np.float32))
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
@@ -157,9 +157,9 @@ def test_graphs_are_parts_of_one(tmp_path: Path) -> None:
     data = f"{{batch: 3, columns: {{x: {atoms}, e: {bonds}}}}}"
     batch = only_batch(opened(write_rows(tmp_path / "rows.jsonl", rows), inputs, data))
 
-    nodes, edges, members = [], [], []
+    nodes, edges, members = list[Any](), list[Any](), list[int]()
     for number, (x, ends) in enumerate(graphs):
-        edges.append(ends + sum(map(len, nodes)))
+        edges.append(ends + sum(len(before) for before in nodes))
         nodes.append(x)
         members += [number] * len(x)
     np.testing.assert_array_equal(batch.feeds["x"], np.concatenate(nodes).astype(np.float32))
