@@ -92,7 +92,7 @@ def module_of(drawn: Drawn) -> nn.Module:
 
 def outputs(module: nn.Module, x: Tensor) -> Tensor:
     with torch.no_grad():
-        y = module(x)
+        y: Tensor | tuple[Tensor, ...] = module(x)
     return y[0] if isinstance(y, tuple) else y
 
 

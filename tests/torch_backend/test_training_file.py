@@ -88,6 +88,8 @@ VARIANTS = {
     "double": {"precision": "float64"},
     "half": {"precision": "bfloat16"},
     "stopped": {"optimizer": "{op: sgd, lr: 0.0}", "freeze": "[norm]", "stop": "{metric: loss, patience: 1}"},
+    "rates": {"optimizer": '{op: adamw, lr: {conv: 1e-3, "*": 1e-2}, weight_decay: 0.1}', "freeze": "[norm]"},
+    "rates without a schedule": {"optimizer": '{op: sgd, lr: {head: 0.1, "*": 0.01}}', "schedule": "", "clip": "1.0"},
     "in order": {"data": "{train: train.npz, batch: 64, shuffle: false}", "metrics": ""},
 }
 
@@ -132,6 +134,7 @@ def assert_equal_curves(folder: Path, text: str) -> None:
             "train.safetensors",
             r"L305.*reads \.npz files alone, but train\.data\.train is train\.safetensors",
         ),
+        ("batch: 50}", "batch: 50, columns: {label: label}}", "L305.*reads columns as they are"),
         ("  epochs: 3\n", "  epochs: 3\n  recalibrate: 2\n", "L305.*does not recalibrate statistics"),
         ("train:\n", "weights: {file: w.npz}\ntrain:\n", "L305.*starts from random weights"),
     ],

@@ -110,6 +110,8 @@ def test_gradients_that_explode(tmp_path: Path) -> None:
     found = watch.findings(means | {"t1": {"activation_gradient": 1.0}})
     assert [(each["path"], each["gradients"]) for each in found] == [("l0", "explode")]
     assert watch.findings({"l1": {"activation": 1.0}}) == []
+    (found_at_zero,) = watch.findings({"l0": {"activation_gradient": 1.0}, "t1": {"activation_gradient": 0.0}})[:1]
+    assert found_at_zero["ratio"] is None  # infinite, which JSON has no word for
 
 
 def test_watching_leaves_no_trace_in_the_weights_and_is_resumed(tmp_path: Path) -> None:

@@ -56,11 +56,16 @@ def _require_printable(checked: Checked, training: Training) -> None:
             raise _unprintable(
                 f"reads .npz files alone, but train.data.{name} is {file}", "convert it with NumPy", span
             )
+    if settings.data.columns or settings.data.window or settings.data.buckets:
+        hint = "leave out `columns`, `window` and `buckets`, and give each input a column of its name"
+        raise _unprintable("reads columns as they are", hint, span)
     if settings.recalibrate is not None:
         raise _unprintable("does not recalibrate statistics", "leave out `recalibrate`", span)
     if checked.document.weights is not None and checked.document.weights.files:
         span = checked.document.weights.span
         raise _unprintable("starts from random weights, but the spec names a file", "leave out `weights`", span)
+    if training.program.parts:
+        raise _unprintable("starts from random weights, but parts of the spec bring theirs", "leave them out", span)
 
 
 def _unprintable(what: str, hint: str, span: Span) -> SpecError:
@@ -71,6 +76,7 @@ def _loop(checked: Checked, training: Training, model: str) -> str:
     """Return the loop; `model` is the name of the class."""
     settings, program = training.settings, training.program
     drawn, otherwise = _initialized(training)
+    groups = [] if _by_axes(training) else list(_groups(training))
     columns = [f"{quoted(name)}: {_number_type(type_, settings.precision)}" for name, type_ in program.inputs.items()]
     validation = settings.data.validation or ("validation.npz" if settings.stop else None)
 
@@ -85,7 +91,8 @@ def _loop(checked: Checked, training: Training, model: str) -> str:
         figures=_constant("FIGURES", (*training.losses, *training.metrics)),
         drawn=_constant("DRAWN", drawn),
         frozen=_constant("FROZEN", settings.freeze),
-        start="start_training(model)" if settings.freeze else "model.train()",
+        groups=groups,
+        start="start_training(model)" if settings.freeze or groups else "model.train()",
         first=next(iter(program.inputs)),
         otherwise=", ".join(otherwise),
         losses=training.losses,
@@ -98,6 +105,32 @@ def _loop(checked: Checked, training: Training, model: str) -> str:
         kept="average" if settings.ema is not None else "model",
         figure=_figure(training),
     )  # fmt: skip
+
+
+def _by_axes(training: Training) -> bool:
+    """Return whether all is trained at one learning rate but for what is frozen, and matrices alone decay."""
+    settings, types = training.settings, training.program.tensors()
+    parameters = {name for call in training.program.calls for name in call.parameters.values()}
+    trained = {name: group for group in settings.groups for name in group.names}
+    left = {name for name in parameters - trained.keys() if not _is_inside(name, settings.freeze)}
+    decays = {True: settings.optimizer.weight_decay, False: 0.0}
+    return not left and all(
+        (group.lr, group.weight_decay) == (settings.optimizer.lr, decays[types[name].rank > 1])
+        for name, group in trained.items()
+    )
+
+
+def _is_inside(name: str, paths: Iterable[str]) -> bool:
+    return any(name.startswith(f"{path}.") for path in paths)
+
+
+def _groups(training: Training) -> Iterator[str]:
+    """Yield the lines of GROUPS: the learning rate as a share of the highest, the weight decay, the parameters."""
+    highest = training.settings.optimizer.lr
+    for group in training.settings.groups:
+        names = Bracketed("", (*map(quoted, group.names), *[""] * (len(group.names) == 1)))
+        share = group.lr / highest if highest else 1.0
+        yield from laid_out("", Bracketed("", (repr(share), repr(group.weight_decay), names)), ",", indent=4)
 
 
 def _number_type(type_: TensorType, precision: Precision) -> str:

@@ -64,10 +64,9 @@ class Model:
             parameter.requires_grad_(id(parameter) in trained)
 
     def _tensor(self, array: Array) -> Tensor:
-        tensor = torch.from_numpy(np.ascontiguousarray(array))
-        return (
-            tensor.double() if self.training.settings.precision == "float64" and tensor.is_floating_point() else tensor
-        )
+        """Return a copy in PyTorch's memory: products of arrays that lie at other addresses differ in the last digit."""
+        is_double = self.training.settings.precision == "float64" and array.dtype.kind == "f"
+        return torch.tensor(array, dtype=torch.float64 if is_double else None)
 
 
 def update(model: Model, optimizer: torch.optim.Optimizer, feeds: Mapping[str, Array]) -> float:

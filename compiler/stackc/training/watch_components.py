@@ -99,7 +99,8 @@ class ComponentWatch:
     def _finding(self, path: str, what: str, ratio: float, of: str) -> dict[str, Any]:
         call = self._calls[path]
         message = f"gradients {what} at '{path}' ({call.component.op}): their norm is {ratio:.1e} of {of}"
-        return {"path": path, "gradients": what, "ratio": ratio, "line": str(call.span), "message": message}
+        number = ratio if math.isfinite(ratio) else None  # JSON has no infinity
+        return {"path": path, "gradients": what, "ratio": number, "line": str(call.span), "message": message}
 
     # -- hooks; they are functions, so that a copy of the module shares them, and run in training alone
 

@@ -63,7 +63,7 @@ class InputReader:
         """Return the inputs by name, with the element types of the columns. Raises RowError."""
         values, token_types = dict[str, Taken](), dict[str, list[Array]]()
         for name, source in self.sources.items():
-            values[name], token_types[name] = self._values(name, source, rows)
+            values[name], token_types[name] = self._rows_of(name, source, rows)
             if source.truncate:
                 values[name] = shortened_rows(list(values[name]), self.types[name], self.contract)
                 token_types[name] = shortened_rows(token_types[name], self.types[name], self.contract)
@@ -89,7 +89,7 @@ class InputReader:
 
     # -- values of an input
 
-    def _values(self, name: str, source: InputSource, rows: Array) -> tuple[Taken, list[Array]]:
+    def _rows_of(self, name: str, source: InputSource, rows: Array) -> tuple[Taken, list[Array]]:
         """Return the rows of one input, decoded, and the types of their tokens, if they are tokens."""
         columns = [self.store.take(column, rows) for column in source.columns]
         if source.tokenizer:
