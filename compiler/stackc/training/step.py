@@ -64,7 +64,7 @@ class Model:
             parameter.requires_grad_(id(parameter) in trained)
 
     def _tensor(self, array: Array) -> Tensor:
-        """Return a copy in PyTorch's memory: products of arrays that lie at other addresses differ in the last digit."""
+        """Return a copy in PyTorch's memory: products of arrays at other addresses differ in the last digit."""
         is_double = self.training.settings.precision == "float64" and array.dtype.kind == "f"
         return torch.tensor(array, dtype=torch.float64 if is_double else None)
 
