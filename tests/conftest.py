@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,29 @@ def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STACKC_CACHE", str(run / "stackc-cache"))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _state_of_pytorch() -> Iterator[None]:
+    """What PyTorch has for the whole process is after each test as before it, for tests that follow as for users."""
+    before = _process_state()
+    yield
+    if before is not None:
+        assert _process_state() == before
+
+
+def _process_state() -> dict[str, object] | None:
+    """Threads, modes and default types of PyTorch; None where nothing has imported it."""
+    if "torch" not in sys.modules:
+        return None
+    import torch
+
+    return {
+        "threads": torch.get_num_threads(),
+        "gradients": torch.is_grad_enabled(),
+        "dtype": torch.get_default_dtype(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+    }
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -68,6 +68,7 @@ def main() -> None:
     parser.add_argument("--control", action="store_true", help="time a second session of the whole-model file as well")
     options = parser.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"
+    torch.set_num_threads(options.threads)
     print(f"{options.threads} of {os.cpu_count()} cores, opset {OPSET}, target {options.target}, {tool_versions()}")
     sys.exit(not all([_reached_by(name, options) for name in options.specs]))
 
@@ -188,7 +189,7 @@ def _compiled(module: nn.Module, feeds: Feeds, options: argparse.Namespace) -> C
     """torch.compile at this very size, as often a round as a file has sessions."""
     torch.compiler.reset()
     module.compile(dynamic=False)
-    run = eager_candidate(module, [torch.from_numpy(x) for x in feeds.values()], options.threads)
+    run = eager_candidate(module, [torch.from_numpy(x) for x in feeds.values()])
     return lambda: [run() for _ in range(options.sessions)]
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 
+from stackc.core.torch_threads import torch_threads
 from stackc.core.versions import tool_versions
 from stackc.frontend import Checked, check_spec
 from stackc.proof.points import MEASURED_FLOPS, draw_feeds, timing_point
@@ -125,9 +126,11 @@ def _self(kind: str, checked: Checked, model: Path, threads: int) -> Figure:
         if kind == "file":
             return session_candidate(open_session(model, "cpu", threads=threads), feeds)
         inputs = [torch.from_numpy(feeds[name]) for name in checked.program.inputs]
-        return eager_candidate(lower(checked.typed, seed=0), inputs, threads)
+        return eager_candidate(lower(checked.typed, seed=0), inputs)
 
-    return _figure(measure_briefly({"A": opened(), "B": opened()}), time.perf_counter() - start)
+    with torch_threads(threads):
+        comparison = measure_briefly({"A": opened(), "B": opened()})
+    return _figure(comparison, time.perf_counter() - start)
 
 
 def _figure(comparison: Comparison, seconds: float) -> Figure:

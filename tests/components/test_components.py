@@ -76,6 +76,7 @@ def test_error_indivisible_proposes_the_nearest_divisors(divisor: int, size: int
 
 def test_packages_import_what_they_need_from_here() -> None:
     names = {"REGISTRY", "Component", "Port", "Signature", "SignatureError", "component", "construct"}
+    names |= {"Along", "Followed", "Mixes", "Portion", "Reduces", "State"}
     assert set(stackc.components.__all__) == names
     assert all(hasattr(stackc.components, name) for name in names)
 

@@ -92,7 +92,7 @@ def test_parity_with_bound_inputs_and_outputs(case: Case, session: Session) -> N
 def test_speed_is_measured_on_the_device(case: Case, session: Session, capsys: pytest.CaptureFixture[str]) -> None:
     """Prints the figures, which are not tested."""
     candidates = {
-        "eager": eager_candidate(case.module, [torch.from_numpy(case.x).cuda()], threads=2),
+        "eager": eager_candidate(case.module, [torch.from_numpy(case.x).cuda()]),
         "onnx": session_candidate(session, {"x": case.x}),
     }
     comparison = measure(candidates, seconds=2)

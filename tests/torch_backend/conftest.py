@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from stackc.core.torch_threads import torch_threads
 from stackc.frontend import Checked
 from stackc.torch_backend.lower import lower
 from stackc.torch_backend.torch_file import write_torch
@@ -75,13 +76,8 @@ def _compare(models: Mapping[str, Checked], folder: Path) -> Pairs:
 
 def _on_one_thread(module: torch.nn.Module, inputs: list[Tensor]) -> Tensor | tuple[Tensor, ...]:
     """Run a module as the printed file is run: sums take another order with another number of threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.no_grad():
-            outputs: Tensor | tuple[Tensor, ...] = module(*inputs)
-    finally:
-        torch.set_num_threads(threads)
+    with torch_threads(1), torch.no_grad():
+        outputs: Tensor | tuple[Tensor, ...] = module(*inputs)
     return outputs
 
 

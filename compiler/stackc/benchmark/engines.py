@@ -59,6 +59,7 @@ def _module(task: WorkerTask, feeds: Feeds, watch: Stopwatch) -> Load:
     if task.engine == "compile":
         import_inductor()
 
+    torch.set_num_threads(task.threads)
     torch.backends.cudnn.allow_tf32 = False  # compute in true float32, as the sessions do
     with TrustedImports(task.trust, (task.beside,)):
         checked = check_spec(Path(task.source), Overrides(trust=task.trust))
@@ -69,7 +70,7 @@ def _module(task: WorkerTask, feeds: Feeds, watch: Stopwatch) -> Load:
         if task.engine == "compile":
             module.compile(dynamic=False)
         inputs = [tensor_of(feeds[name]).to(task.device) for name in checked.program.inputs]
-        run = eager_candidate(module, inputs, task.threads, wait=watch.stream is None)
+        run = eager_candidate(module, inputs, wait=watch.stream is None)
         return LoadedCandidate(run, lambda results: _by_name(checked.program.outputs, results))
 
     return load

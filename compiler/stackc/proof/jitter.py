@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from stackc.core.torch_threads import torch_threads
 from stackc.ir.program import Call, Program
 from stackc.proof.eager import Values, run_call, run_eager
 from stackc.proof.eager_mode import EagerMode
@@ -79,19 +80,8 @@ def call_spread(double: nn.Module, call: Call, values: Values) -> dict[str, Arra
 
 def _spreads(run: Callable[[], Sequence[Array]], module: nn.Module, passes: int = PASSES) -> list[Array]:
     """Return the largest distance of jittered results from the exact ones, element by element."""
-    with _one_thread():
+    with torch_threads(1):  # passes of many small operators would mostly wait for a second thread
         return _measured_spreads(run, module, passes)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Run operators in one thread: passes of many small ones would mostly wait for a second."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _measured_spreads(run: Callable[[], Sequence[Array]], module: nn.Module, passes: int) -> list[Array]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
+from stackc.core.torch_threads import torch_threads
 from stackc.core.value_range import ValueRange
 from stackc.ir.program import Program
 from stackc.proof.eager import tensor_of
@@ -31,5 +32,6 @@ def measure_beside_eager(
     feeds = draw_feeds(program, ranges, point, seed=seed)
     inputs = [tensor_of(feeds[name]) for name in program.inputs]
     session = open_session(model, provider, threads=threads)
-    candidates = {"eager": eager_candidate(module, inputs, threads), "onnx": session_candidate(session, feeds)}
-    return measure_briefly(candidates), point
+    candidates = {"eager": eager_candidate(module, inputs), "onnx": session_candidate(session, feeds)}
+    with torch_threads(threads):
+        return measure_briefly(candidates), point

@@ -17,17 +17,14 @@ def session_candidate(session: Session, feeds: Feeds) -> Candidate:
     return session.bind(feeds)
 
 
-def eager_candidate(
-    module: torch.nn.Module, inputs: Sequence[torch.Tensor], threads: int, *, wait: bool = True
-) -> Candidate:
+def eager_candidate(module: torch.nn.Module, inputs: Sequence[torch.Tensor], *, wait: bool = True) -> Candidate:
     """Return a function that runs the module on its inputs, in eval and inference mode, and returns its outputs.
 
-    A call waits until the device is done; without `wait`, until all work is launched. PyTorch has one number of
-    `threads` for the whole process, which this sets: open the session with the same number.
+    A call waits until the device is done; without `wait`, until all work is launched. It takes the threads that
+    PyTorch has when it runs: `torch_threads` sets them, to the number of the session beside it.
     """
     import torch
 
-    torch.set_num_threads(threads)
     module.eval()
     synchronize = wait and any(tensor.is_cuda for tensor in inputs)
 
