@@ -14,7 +14,7 @@ from tests.components.test_axes import perturbed
 from tests.components.test_signature_property import below, draw_sizes, filled, several
 from torch import Tensor, nn
 
-from stackc.components import REGISTRY
+from stackc.components import REGISTRY, Component
 from stackc.components.along import Along, Followed, Mixes, Portion, Portions, Reduces
 from stackc.core.types import Dim
 
@@ -111,12 +111,26 @@ def kept(y: Tensor, axes: list[int], keep: Callable[[int], bool]) -> Tensor:
     return y
 
 
+def examine(op: str, hold: Callable[[str, st.DataObject], None]) -> None:
+    """Draw questions to a component: many where it has an answer of its own, some where it follows from its axes."""
+    is_own = REGISTRY[op].along is not Component.along
+
+    @settings(max_examples=60 if is_own else 8, deadline=None)
+    @given(data=st.data())
+    def search(data: st.DataObject) -> None:
+        hold(op, data)
+
+    search()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("op", sorted(REGISTRY.keys() - NO_INPUTS))
-@settings(max_examples=8, deadline=None)
-@given(data=st.data())
-def test_entries_depend_on_those_that_are_declared(op: str, data: st.DataObject) -> None:
+def test_entries_depend_on_those_that_are_declared(op: str) -> None:
     """Pointwise: x[j] changes y[j] alone, exactly. Causal: y[< j] is bit-equal. Static: nothing changes."""
+    examine(op, hold_declared_entries)
+
+
+def hold_declared_entries(op: str, data: st.DataObject) -> None:
     question = data.draw(questions(op))
     answer = question.answer
     if isinstance(answer, Mixes):
@@ -146,10 +160,12 @@ def test_entries_depend_on_those_that_are_declared(op: str, data: st.DataObject)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("op", sorted(REGISTRY.keys() - NO_INPUTS))
-@settings(max_examples=5, deadline=None)
-@given(data=st.data())
-def test_the_first_entries_alone_have_the_first_outputs(op: str, data: st.DataObject) -> None:
+def test_the_first_entries_alone_have_the_first_outputs(op: str) -> None:
     """What is pointwise or causal depends on no later entry, and neither on how many there are."""
+    examine(op, hold_first_entries)
+
+
+def hold_first_entries(op: str, data: st.DataObject) -> None:
     question = data.draw(questions(op, training=False, some=False))
     answer = question.answer
     if isinstance(answer, Mixes) or not all(isinstance(own, dict) for own in answer.outputs[:1]):

@@ -128,7 +128,8 @@ def _groups(training: Training) -> Iterator[str]:
     """Yield the lines of GROUPS: the learning rate as a share of the highest, the weight decay, the parameters."""
     highest = training.settings.optimizer.lr
     for group in training.settings.groups:
-        names = Bracketed("", (*map(quoted, group.names), *[""] * (len(group.names) == 1)))
+        first, *others = map(quoted, group.names)
+        names = Bracketed("", (first, *others)) if others else f"({first},)"
         share = group.lr / highest if highest else 1.0
         yield from laid_out("", Bracketed("", (repr(share), repr(group.weight_decay), names)), ",", indent=4)
 

@@ -38,6 +38,7 @@ class Table:
     path: Path
     reader: Any
     starts: Array
+    views: dict[str, list[Array] | None]
     is_typed = False
     is_random = False
 
@@ -55,6 +56,8 @@ class Table:
         column = self.reader.schema.get_field_index(name)
         pieces = np.searchsorted(self.starts, rows, side="right") - 1
         order = np.argsort(pieces, kind="stable")
+        if (views := self._views_of(name, column)) is not None:
+            return np.stack([views[piece][row - self.starts[piece]] for piece, row in zip(pieces, rows, strict=True)])
 
         parts = []
         for piece in np.unique(pieces):
@@ -64,6 +67,14 @@ class Table:
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
         return _values(joined.take(arrow.array(back)), name)
+
+    def _views_of(self, name: str, column: int) -> list[Array] | None:
+        """Return each piece of a column of numbers, or of lists of a fixed size, as it lies in the file; else None."""
+        if name not in self.views:
+            pieces = [self.reader.get_batch(piece).column(column) for piece in range(len(self.starts) - 1)]
+            views = [_view(piece) for piece in pieces]
+            self.views[name] = None if any(view is None for view in views) else [v for v in views if v is not None]
+        return self.views[name]
 
     def lengths(self, name: str) -> Array:
         """Return the length of each row: of a list or of a text; 0 for a number."""
@@ -93,7 +104,7 @@ def open_table(path: Path) -> Table:
     sizes = [reader.get_batch(piece).num_rows for piece in range(reader.num_record_batches)]
     if not sum(sizes):
         raise SpecError(Diagnostic("L201", f"{path} has no examples"))
-    return Table(path, reader, np.cumsum([0, *sizes]))
+    return Table(path, reader, np.cumsum([0, *sizes]), {})
 
 
 def _cached(path: Path, key: str) -> Any:
@@ -225,6 +236,19 @@ _PIECES: Mapping[str, Callable[[Path], Iterator[Any]]] = {
 }  # fmt: skip
 
 # -- values of Arrow
+
+
+def _view(array: Any) -> Array | None:
+    """Return an Arrow array as NumPy sees it in place; None if it is empty somewhere, or of another kind."""
+    types = needed_package("pyarrow", "a table").types
+    shape = [len(array)]
+    while types.is_fixed_size_list(array.type) and not array.null_count:
+        shape.append(array.type.list_size)
+        array = array.flatten()
+    if array.null_count or not (types.is_integer(array.type) or types.is_floating(array.type)):
+        return None
+    view: Array = array.to_numpy(zero_copy_only=True).reshape(shape)
+    return view
 
 
 def _values(array: Any, name: str) -> Taken:
