@@ -128,6 +128,9 @@ def _sort_key(diagnostic: Diagnostic) -> tuple[str, int, int]:
 MOST_GUESSED = 2000
 """How many names are compared with a misspelt one; with more, suggesting would take longer than checking."""
 
+MOST_LISTED = 16
+"""How many known names a hint lists where none is similar: as many as a stack has fields, with some to spare."""
+
 
 def closest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that a misspelt one means. Returns None if none is similar or there are too many."""
@@ -142,7 +145,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     candidates = sorted(set(known))
     if close := closest(name, candidates):
         return f"did you mean '{close}'?"
-    if 0 < len(candidates) <= 12 and len(name) <= LONGEST_LINE:
+    if 0 < len(candidates) <= MOST_LISTED and len(name) <= LONGEST_LINE:
         return f"known here: {', '.join(candidates)}"
     return None
 
