@@ -35,6 +35,7 @@ COMMANDS = {
     "build": "Build a spec: check, lower, export, prove, measure, package.",
     "train": "Train a spec as its `train:` says, on files of examples.",
     "evaluate": "Compute the losses and metrics of a model on a file of examples.",
+    "attribute": "Attribute an output of a model to its inputs and components.",
     "check": "Check a spec and report its parameters and FLOPs.",
     "show": "Draw a spec: a tree on the screen; Mermaid, SVG, PNG or an HTML page in a file.",
     "watch": "Check and redraw a spec whenever it is saved.",
