@@ -69,8 +69,12 @@ def actual(tensors: Any) -> list[tuple[str, tuple[int, ...], torch.dtype]]:
 
 
 def run(module: nn.Module, inputs: list[Tensor | None]) -> tuple[tuple[Tensor, ...], int]:
-    """Return the outputs and the FLOPs that torch counts; fused attention kernels are off, since it knows only some."""
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+    """Return the outputs and the FLOPs that torch counts; fused attention kernels are off, since it knows only some.
+
+    Where the package opt_einsum is installed, torch.einsum takes another order of products than from the left.
+    """
+    in_order = torch.backends.opt_einsum.flags(enabled=False)
+    with in_order, sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         outputs = several(module(*inputs))
     return outputs, counter.get_total_flops()
 

@@ -222,7 +222,9 @@ class Einsum(Component):
 
 
 def _einsum_flops(inputs: list[str], output: str, sizes: dict[str, Dim]) -> Dim:
-    """Return 2 FLOPs per multiply-add of the products of two inputs each, from the left, as PyTorch computes them.
+    """Return 2 FLOPs per multiply-add of the products of two inputs each, from the left.
+
+    That is how the exported model computes them, and PyTorch too, unless the package opt_einsum lets it find an order.
 
     A product that sums over no letter is elementwise, and a letter of one input alone is summed over before.
     """
