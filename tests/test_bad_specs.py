@@ -54,6 +54,7 @@ ELSEWHERE = {
     **dict.fromkeys((f"A6{number:02}" for number in range(1, 11) if number not in (7, 8)), "artifact/test_folder.py"),
     "A614": "artifact/test_folder.py", "A607": "artifact/test_atomic.py", "A608": "artifact/test_atomic.py",
     **dict.fromkeys(("A611", "A612", "A613"), "artifact/test_verify.py"),
+    **dict.fromkeys(("A621", "A622", "A623"), "artifact/test_identity.py"),
 }  # fmt: skip
 
 

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 from stackc.artifact.atomic import atomic_folder, check_place
 from stackc.artifact.build_options import Options as Options
 from stackc.artifact.folder import MODEL, PARITY, VECTORS, named_vectors
+from stackc.artifact.identity import model_metadata
 from stackc.artifact.packaging import BuildFacts, package, weight_hashes
 from stackc.artifact.report_page import Findings
 from stackc.artifact.stage_files import stage_folder, write_stage_files
@@ -262,7 +263,7 @@ def _write_beside_lowering(
     assert stages.linked is not None, "write comes after export"
     tensors = stages.weights if stages.module is None else state_arrays(stages.module)
     assert tensors is not None, "weights are the file's or the module's"
-    written: Future[ExportedModel] = background.submit(_write, stages.linked, tensors, folder)
+    written: Future[ExportedModel] = background.submit(_write, stages.linked, tensors, stages.checked, folder)
 
     reference = None
     if options.verify:
@@ -278,10 +279,10 @@ def _write_beside_lowering(
     return reference
 
 
-def _write(linked: LinkedProgram, tensors: Mapping[str, Array], folder: Path) -> ExportedModel:
+def _write(linked: LinkedProgram, tensors: Mapping[str, Array], checked: Checked, folder: Path) -> ExportedModel:
     from stackc.export import write_model
 
-    return write_model(linked, tensors, folder)
+    return write_model(linked, tensors, folder, model_metadata(checked))
 
 
 def _prove(stages: Stages, reference: Reference, folder: Path, options: Options, progress: Progress) -> Parity:

@@ -4,6 +4,7 @@ folder.py          names of the files, sealing, loading, running a built model
 atomic.py          write a folder completely or not at all
 manifest.py        manifest.json
 lock.py            spec.lock.yaml
+identity.py        what an ONNX file says about itself, apart from its folder
 verify.py          hashes, ONNX checker, recorded outputs
 report_page.py     report.html
 packaging.py       the last stage of a build: everything into the folder

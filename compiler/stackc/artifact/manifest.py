@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from stackc.core.types import Dim, DimRange
+from stackc.core.types import Dim, DimContract, DimRange
 from stackc.core.value_range import ValueRange
 from stackc.runtime import ValueInfo
 
@@ -39,7 +39,7 @@ class Manifest:
     versions: Mapping[str, str]
     spec: Mapping[str, str]
     weights: Mapping[str, str] | None
-    dims: Mapping[str, DimRange]
+    dims: DimContract
     inputs: tuple[ValueInfo, ...]
     outputs: tuple[ValueInfo, ...]
     opset: int
@@ -78,14 +78,29 @@ def write_manifest(manifest: Manifest) -> str:
         "weights": None if manifest.weights is None else dict(manifest.weights),
         "files": dict(manifest.files),
         "tolerances": dict(manifest.tolerances),
-        "dims": {name: _dim_json(dim) for name, dim in manifest.dims.items()},
-        "inputs": list(map(_value_json, manifest.inputs)),
-        "outputs": list(map(_value_json, manifest.outputs)),
+        **contract_json(manifest.dims, manifest.inputs, manifest.outputs),
         "asserted": list(manifest.asserted),
     }
 
     text = json.dumps({**tree, "digest": ""}, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
     return text.replace(_NO_DIGEST, f'"digest": "{_digest(text)}"', 1)
+
+
+def contract_json(
+    dims: DimContract, inputs: Iterable[ValueInfo], outputs: Iterable[ValueInfo]
+) -> dict[str, dict[str, Any] | list[dict[str, Any]]]:
+    """Return the contract of a model: the ranges of its dims, types of inputs and outputs, and values of inputs."""
+    return {
+        "dims": {name: _dim_json(dim) for name, dim in dims.items()},
+        "inputs": list(map(_value_json, inputs)),
+        "outputs": list(map(_value_json, outputs)),
+    }
+
+
+def parse_contract(text: str) -> tuple[DimContract, tuple[ValueInfo, ...], tuple[ValueInfo, ...]]:
+    """Parse a contract that is written alone: dims, inputs, outputs. Raises ManifestError if it is none."""
+    root = _parse_json(text)
+    return root.mapping("dims", _dim), _inputs(root), root.sequence("outputs", _value)
 
 
 _NO_DIGEST = '"digest": ""'
@@ -112,12 +127,7 @@ def parse_manifest(text: str) -> Manifest:
     Raises ManifestError if it is not a manifest, has a later format than this version reads, or differs in any
     character from what was written.
     """
-    try:
-        tree = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ManifestError(f"it is not JSON: {error}") from error
-
-    root = _Tree(tree, "")
+    root = _parse_json(text)
     if (version := root.get("format", int)) > FORMAT:
         raise ManifestError(f"it has format {version}, and this version of stackc reads {FORMAT}: update stackc")
 
@@ -147,6 +157,13 @@ def parse_manifest(text: str) -> Manifest:
     if _digest(text.replace(f'"digest": "{digest}"', _NO_DIGEST, 1)) != digest:
         raise ManifestError("it has changed since it was written")
     return manifest
+
+
+def _parse_json(text: str) -> _Tree:
+    try:
+        return _Tree(json.loads(text), "")
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"it is not JSON: {error}") from error
 
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ result.py         figures, for tables and JSON
 plot.py           all runs in one picture
 """
 
-from stackc.benchmark.candidates import BenchmarkCandidate, BenchmarkPlan, is_model_file, plan_benchmark
+from stackc.benchmark.candidates import BenchmarkCandidate, BenchmarkPlan, plan_benchmark
 from stackc.benchmark.result import BenchmarkEntry, Result
 from stackc.benchmark.run_benchmark import BenchmarkOptions, run_benchmark
 from stackc.benchmark.targets import is_spec_target
@@ -28,7 +28,6 @@ __all__ = [
     "BenchmarkOptions",
     "BenchmarkPlan",
     "Result",
-    "is_model_file",
     "is_spec_target",
     "plan_benchmark",
     "run_benchmark",

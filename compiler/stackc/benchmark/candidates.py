@@ -12,6 +12,7 @@ from stackc.core.plurals import counted
 from stackc.runtime import Provider
 from stackc.runtime.openvino import INSTALL, has_openvino
 from stackc.runtime.providers import choose
+from stackc.spec.binary_kinds import is_model_file
 
 OPTIONAL: tuple[Engine, ...] = ("compile", "openvino")
 """Left out, with the reason, if they fail and were not asked for."""
@@ -83,11 +84,6 @@ def plan_benchmark(
         for (target, engine, provider, count), name in zip(rows, _names(rows, labels), strict=True)
     )
     return BenchmarkPlan(labels, candidates, left_out)
-
-
-def is_model_file(path: Path) -> bool:
-    """Return whether a target is an ONNX file, not a spec or an artifact."""
-    return path.suffix.lower() == ".onnx"
 
 
 def _labels(paths: Sequence[Path]) -> tuple[str, ...]:

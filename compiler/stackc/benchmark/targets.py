@@ -10,7 +10,6 @@ from stackc.artifact.atomic import MANIFEST
 from stackc.artifact.folder import Artifact, load_artifact, sha256
 from stackc.artifact.packaging import value_infos
 from stackc.artifact.stored_weights import gather_part_weights, open_all_weights
-from stackc.benchmark.candidates import is_model_file
 from stackc.core.diagnostics import Diagnostic, SpecError, did_you_mean
 from stackc.core.types import DimContract
 from stackc.core.versions import tool_versions
@@ -19,6 +18,7 @@ from stackc.onnx_format.files import declared_inputs, read_model
 from stackc.pipeline import Options as BuildOptions
 from stackc.pipeline import build
 from stackc.runtime import ValueInfo
+from stackc.spec.binary_kinds import is_model_file
 from stackc.spec.source import LOCK
 from stackc.weights.files import Paths, describe_paths
 from stackc.weights.match import match_program, weights_path

@@ -96,7 +96,8 @@ def command(
     load is the time from imported libraries to the first outputs, memory the peak of the process beyond the libraries.
     A ratio whose interval contains 1 is noise.
     """
-    from stackc.benchmark import BenchmarkOptions, is_model_file, is_spec_target, run_benchmark
+    from stackc.benchmark import BenchmarkOptions, is_spec_target, run_benchmark
+    from stackc.spec.binary_kinds import is_model_file
 
     if overrides.params and not any(map(is_spec_target, targets)):
         raise click.UsageError("--set is for specs: the params of an artifact are fixed when it is built")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,11 @@ from stackc.cli.screen import echo, echo_json
 from stackc.core.plurals import counted
 from stackc.frontend import Checked, Overrides, check_spec
 from stackc.resolve.unused import unread_outputs
+from stackc.spec.binary_kinds import is_model_file
+from stackc.spec.source import load_source
+
+if TYPE_CHECKING:
+    from stackc.artifact.identity import ModelIdentity
 
 
 @click.command("check")
@@ -20,13 +25,51 @@ from stackc.resolve.unused import unread_outputs
 @override_options
 @diagnostics_option
 def command(spec: Path, overrides: Overrides, as_json: bool) -> None:
-    """Check SPEC: names, arrows, shapes and types. Report its parameters and FLOPs. Does not import PyTorch."""
+    """Check SPEC: names, arrows, shapes and types. Report its parameters and FLOPs. Does not import PyTorch.
+
+    Of an ONNX file that stackc built, tell the spec it was built from and whether it is unchanged.
+    """
+    if is_model_file(spec):
+        _check_file(spec, as_json=as_json)
+        return
+
     checked = check_spec(spec, overrides)
     if as_json:
         echo_json(_facts(checked))
     else:
         _print_summary(checked)
         _print_notes(checked)
+
+
+def _check_file(path: Path, *, as_json: bool) -> None:
+    """Tell what an ONNX file says about itself. Raises SpecError S009 if it is not one of stackc's."""
+    from stackc.artifact.identity import read_identity
+
+    identity = read_identity(path)
+    if identity is None:
+        load_source(path)  # raises: it is no spec
+    elif as_json:
+        echo_json(_identity_facts(identity))
+    else:
+        _print_identity(path, identity)
+
+
+def _identity_facts(identity: ModelIdentity) -> dict[str, Any]:
+    from stackc.artifact.manifest import contract_json
+
+    told = {"name": identity.name, "version": identity.version, "digest": identity.digest}
+    return told | contract_json(identity.dims, identity.inputs, identity.outputs)
+
+
+def _print_identity(path: Path, identity: ModelIdentity) -> None:
+    echo(f"{path}: built by stackc {identity.version} from the spec '{identity.name}', unchanged since")
+    for kind, values in (("in ", identity.inputs), ("out", identity.outputs)):
+        for value in values:
+            echo(f"  {kind}  {value.name}: {value}")
+    for name, limits in identity.dims.items():
+        multiple = f", a multiple of {limits.multiple_of}" if limits.multiple_of > 1 else ""
+        echo(f"  dim  {name}: {limits.minimum} to {limits.maximum or 'any'}{multiple}")
+    echo(f"  digest {identity.digest}")
 
 
 def _facts(checked: Checked) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from stackc.export.compile_cached import compile_cached
 from stackc.export.functions import fold_functions
 from stackc.export.link import LinkedGraph, link
 from stackc.export.units import Unit, units_of
-from stackc.export.write import INLINE_LIMIT, write
+from stackc.export.write import INLINE_LIMIT, NO_METADATA, write
 from stackc.ir.program import Program
 from stackc.runtime.compatibility import first_release
 
@@ -98,14 +98,20 @@ def link_program(
     return LinkedProgram(program, linked, len(objects), recalled, opset, runs_on, clock.seconds)
 
 
-def write_model(linked: LinkedProgram, weights: Mapping[str, np.ndarray[Any, Any]], folder: Path) -> ExportedModel:
+def write_model(
+    linked: LinkedProgram,
+    weights: Mapping[str, np.ndarray[Any, Any]],
+    folder: Path,
+    metadata: Mapping[str, str] = NO_METADATA,
+) -> ExportedModel:
     """Write the model with its weights into an existing folder.
 
-    `weights` has every parameter and buffer by its name in the state_dict; it is read one tensor at a time.
+    `weights` has every parameter and buffer by its name in the state_dict; it is read one tensor at a time. `metadata`
+    goes into the model, by key.
     """
     clock = _Clock(dict(linked.seconds))
     inline = weight_bytes(linked.program) <= INLINE_LIMIT
-    files = clock("write", lambda: write(linked.graph, weights, folder, inline=inline))
+    files = clock("write", lambda: write(linked.graph, weights, folder, inline=inline, metadata=metadata))
     return ExportedModel(linked, files, clock.seconds)
 
 

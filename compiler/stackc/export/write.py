@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -22,19 +23,29 @@ from stackc.export.link import LinkedGraph
 from stackc.export.weight_folding import run_subgraph
 from stackc.onnx_format.checker import require_valid
 from stackc.onnx_format.files import DATA, MODEL
+from stackc.onnx_format.identity import stamp_model, write_signed
 
 Array = np.ndarray[Any, Any]
 
+NO_METADATA: Mapping[str, str] = MappingProxyType({})
 INLINE_LIMIT = 100_000_000
 # Large tensors start where every system can map them into memory (Windows in steps of 64 KiB).
 LARGE, LARGE_ALIGNMENT, SMALL_ALIGNMENT = 1 << 20, 1 << 16, 64
 
 
-def write(linked: LinkedGraph, weights: Mapping[str, Array], folder: Path, *, inline: bool) -> dict[Path, str]:
+def write(
+    linked: LinkedGraph,
+    weights: Mapping[str, Array],
+    folder: Path,
+    *,
+    inline: bool,
+    metadata: Mapping[str, str] = NO_METADATA,
+) -> dict[Path, str]:
     """Write the model, and its data beside it unless `inline`; return the files with their SHA-256, the model first.
 
-    `weights` is asked for one tensor of the state_dict at a time, and may read it only then. Raises onnx's
-    ValidationError or InferenceError if the result is not a valid model.
+    `weights` is asked for one tensor of the state_dict at a time, and may read it only then. `metadata` goes into the
+    model, by key, with a digest of all that is written. Raises onnx's ValidationError or InferenceError if the result
+    is not a valid model.
     """
     model = onnx.ModelProto()
     model.CopyFrom(linked.model)
@@ -49,9 +60,8 @@ def write(linked: LinkedGraph, weights: Mapping[str, Array], folder: Path, *, in
             model.graph.initializer.extend(_write_external(data, stored_arrays(linked, weights)))
         hashes[folder / DATA] = data.digest.hexdigest()
 
-    serialized = model.SerializeToString(deterministic=True)
-    (folder / MODEL).write_bytes(serialized)
-    hashes[folder / MODEL] = hashlib.sha256(serialized).hexdigest()
+    stamp_model(model, metadata)
+    hashes[folder / MODEL] = write_signed(model, folder / MODEL, hashes.get(folder / DATA))
     require_valid(folder / MODEL, model)
     return hashes
 

@@ -49,6 +49,12 @@ def read_model(path: Path, hint: str | None = None) -> ModelProto:
     return model
 
 
+def data_locations(model: ModelProto) -> tuple[str, ...]:
+    """Return the files of external data that a model names, each once, relative to its folder."""
+    entries = (entry for tensor in _tensors(model) for entry in tensor.external_data if entry.key == "location")
+    return tuple(dict.fromkeys(os.fsdecode(entry.value) for entry in entries))
+
+
 def leads_out(folder: Path, name: str | bytes) -> bool:
     """Return whether a name leads out of the folder: by `..`, as an absolute path or through a symbolic link.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ _BEGINNINGS = (
     ),
     (b"\x89HDF", BinaryKind("an HDF5 file", "save the weights as .safetensors, and give them beside a spec")),
 )
-_ONNX = BinaryKind("an ONNX model", "a spec is YAML or Mermaid; `stackc bench MODEL.onnx` times such a file")
+_ONNX = BinaryKind("an ONNX model", "`stackc show MODEL.onnx` shows what is in it, `stackc bench MODEL.onnx` times it")
 _SAFETENSORS = BinaryKind("a file of weights (safetensors)", _WEIGHTS)
 _PICKLE = BinaryKind("a pickle, as PyTorch writes", _WEIGHTS)
 _ARCHIVES = {
@@ -37,6 +38,11 @@ _ARCHIVES = {
     ),
 }
 _ARCHIVE = BinaryKind("an archive, as PyTorch writes for weights", _WEIGHTS)
+
+
+def is_model_file(path: Path) -> bool:
+    """Return whether a path is that of an ONNX file, by its suffix, and so neither a spec nor an artifact."""
+    return path.suffix.lower() == ".onnx"
 
 
 def binary_kind(suffix: str, data: bytes) -> BinaryKind | None:
