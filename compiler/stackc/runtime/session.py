@@ -16,6 +16,9 @@ from stackc.runtime.feeds import Array, Feeds, ValueInfo, numpy_name
 from stackc.runtime.onnxruntime_internals import error_cause, error_types, onnxruntime
 from stackc.runtime.providers import Provider, choose, open_with
 
+OPTIMIZED = "optimized.onnx"
+"""The graph that a session with a profile runs: after ONNX Runtime's fusions, with its weights beside it."""
+
 _BFLOAT16 = 16
 """The number of the element type in ONNX's TensorProto."""
 
@@ -42,6 +45,10 @@ class Session:
         except error_types() as error:
             raise _run_error(error) from error
         return {output.name: value for output, value in zip(self.outputs, values, strict=True)}
+
+    def end_profile(self) -> Path:
+        """End the profile of a session that was opened with one, and return its file, in JSON."""
+        return Path(self._session.end_profiling())
 
     def bind(self, feeds: Feeds) -> BoundSession:
         """Copy inputs to the device of the model once, and bind them. Speed is measured on the result."""
@@ -114,14 +121,16 @@ def open_session(
     stream: int | None = None,
     optimize: bool = True,
     prepack: bool = True,
+    profile: Path | None = None,
 ) -> Session:
     """Open a model, from its file or serialized, on a provider: "cpu", "cuda", "tensorrt", or "auto".
 
     `threads` is the number for one operation, None for all cores; `deterministic` forbids kernels whose result changes
     from run to run; `tensors` are the initializers that a serialized model does not contain; `stream` is the CUDA
     stream to run on, as a number; `optimize=False` runs the graph as it is written; `prepack=False` opens without
-    copying matrices into the layout of the kernels, for a session that is run once. Raises SpecError: R400 to R404 if
-    the provider does not open, R405 if the model does not.
+    copying matrices into the layout of the kernels, for a session that is run once; `profile` is a folder for the time
+    of each node, and for OPTIMIZED, the graph that is run. Raises SpecError: R400 to R404 if the provider does not
+    open, R405 if the model does not.
     """
     chosen, reason = choose(provider)
     if isinstance(model, Path) and not os.path.isfile(model):
@@ -133,6 +142,8 @@ def open_session(
             options.graph_optimization_level = onnxruntime().GraphOptimizationLevel.ORT_DISABLE_ALL
         if not prepack:
             options.add_session_config_entry("session.disable_prepacking", "1")
+        if profile is not None:
+            _profile_into(options, profile)
         session = open_with(chosen, model if isinstance(model, bytes) else str(model), options, stream)
     except error_types() as error:
         subject = "the model" if isinstance(model, bytes) else str(model)
@@ -158,6 +169,15 @@ def _options(threads: int | None, deterministic: bool, tensors: Feeds) -> Any:
     # `placement` reads this information
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     return options
+
+
+def _profile_into(options: Any, folder: Path) -> None:
+    options.enable_profiling = True
+    options.profile_file_prefix = str(folder / "profile")
+    options.optimized_model_filepath = str(folder / OPTIMIZED)
+    key = "session.optimized_model_external_initializers"
+    options.add_session_config_entry(f"{key}_file_name", f"{OPTIMIZED}.data")
+    options.add_session_config_entry(f"{key}_min_size_in_bytes", "1024")
 
 
 def _value_info(argument: Any) -> ValueInfo:

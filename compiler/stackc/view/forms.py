@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from stackc.ir.training import Training
     from stackc.ir.typed import TypedGraph
+    from stackc.view.overlays import Overlay
     from stackc.view.picture import Picture
 
 FormName: TypeAlias = Literal["svg", "png", "mermaid", "dot", "html"]
@@ -41,10 +42,11 @@ class PictureForm:
 
 @dataclass(frozen=True, slots=True)
 class DrawnModel:
-    """A model, and what is drawn beside it: how it is trained, if the spec says so."""
+    """A model, and what is drawn beside it: how it is trained, if the spec says so, and `overlays` of a page."""
 
     typed: TypedGraph
     training: Training | None = None
+    overlays: tuple[Overlay, ...] = ()
 
     def picture(self, depth: int) -> Picture:
         """Return the picture, with blocks and stacks opened down to `depth`."""
@@ -61,13 +63,14 @@ def render_picture(
     form: FormName,
     depth: int = 1,
     training: Training | None = None,
+    overlays: tuple[Overlay, ...] = (),
 ) -> RenderedPicture:
     """Draw a typed graph, with blocks and stacks opened down to `depth`. Raises SpecError (V101, V102).
 
     `sources` has the texts of the spec's files by name, from which a page quotes the line of each node. `training` is
-    drawn apart, in a frame of its own.
+    drawn apart, in a frame of its own. A page can be coloured by `overlays`.
     """
-    return PICTURE_FORMS[form].write(DrawnModel(typed, training), sources, depth)
+    return PICTURE_FORMS[form].write(DrawnModel(typed, training, overlays), sources, depth)
 
 
 def form_of_suffix(suffix: str) -> FormName | None:
@@ -104,7 +107,7 @@ def _dot(model: DrawnModel, sources: Mapping[str, str], depth: int) -> RenderedP
 def _html(model: DrawnModel, sources: Mapping[str, str], depth: int) -> RenderedPicture:
     from stackc.view.html import write_html
 
-    return RenderedPicture(write_html(model.typed, sources, depth, model.training))
+    return RenderedPicture(write_html(model.typed, sources, depth, model.training, model.overlays))
 
 
 PICTURE_FORMS: Mapping[FormName, PictureForm] = MappingProxyType(

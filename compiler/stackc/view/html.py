@@ -6,7 +6,7 @@ spec is escaped by the template, or set as text by the script.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from typing import Any
@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from stackc.ir.training import Training
 from stackc.ir.typed import TypedGraph
 from stackc.view.levels import Level, levels_of
+from stackc.view.overlays import Overlay, cost_overlays
 from stackc.view.palette import (
     DARK_PAPER,
     FAINT,
@@ -33,25 +34,41 @@ from stackc.view.picture import Box, Cluster, heading, walk
 from stackc.view.sizes import header_size
 
 
-def write_html(typed: TypedGraph, sources: Mapping[str, str], depth: int = 1, training: Training | None = None) -> str:
+def write_html(
+    typed: TypedGraph,
+    sources: Mapping[str, str],
+    depth: int = 1,
+    training: Training | None = None,
+    overlays: Sequence[Overlay] = (),
+) -> str:
     """Return the page of a checked spec, with blocks and stacks initially open down to `depth`.
 
-    `sources` has the texts of the spec's files by name, for the source lines of nodes. Raises SpecError (V101, V102).
+    `sources` has the texts of the spec's files by name, for the source lines of nodes. The drawing can be coloured by
+    `overlays`, and by parameters and FLOPs. Raises SpecError (V101, V102).
     """
-    title = typed.graph.document.name
-    return render_page("show.html", title=title, view=page_data(typed, sources, depth, training))
+    title, measured = typed.graph.document.name, {overlay.name for overlay in overlays}
+    overlays = [*overlays, *(each for each in cost_overlays(typed) if each.name not in measured)]
+    return render_page("show.html", title=title, view=page_data(typed, sources, depth, training, overlays))
 
 
 def page_data(
-    typed: TypedGraph, sources: Mapping[str, str], depth: int, training: Training | None = None
+    typed: TypedGraph,
+    sources: Mapping[str, str],
+    depth: int,
+    training: Training | None = None,
+    overlays: Sequence[Overlay] = (),
 ) -> dict[str, Any]:
-    """Return the data of the page's script: every level, and how many to open. Raises SpecError (V101, V102)."""
+    """Return the data of the page's script: every level, how many to open, and what to colour by.
+
+    Raises SpecError (V101, V102).
+    """
     levels = levels_of(typed, sources, training)
     return {
         "title": levels[0].picture.title,
         "subtitle": levels[0].picture.subtitle,
         "depth": depth,
         "levels": [_level(level) for level in levels],
+        "overlays": [overlay.data() for overlay in overlays],
     }
 
 
@@ -103,7 +120,9 @@ def _box(box: Box, level: Level) -> dict[str, Any]:
 
     if inside := level.inside.get(box.id):
         cluster = Cluster(box.id, box.title, box.lines, box.family, (), box.repeat)
-        data |= {"inside": {"level": inside.level, "path": inside.path}, "head": header_size(cluster)}
+        data |= {"inside": asdict(inside), "head": header_size(cluster)}
+    if copies := level.copies.get(box.id):
+        data["copies"] = copies
     if facts := level.facts.get(box.id):
         data["facts"] = {name: value for name, value in asdict(facts).items() if value}
     return data

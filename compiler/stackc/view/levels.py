@@ -24,20 +24,28 @@ from stackc.view.training import training_facts, with_training
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """The content of a box: the number of a level, and the path from the box to the nodes in it (`0.` in a stack)."""
+    """The content of a box: the number of a level, and the path from the box to the nodes in it (`0.` in a stack).
+
+    `copies` are the paths to all that the content stands for, the drawn one first: `0.`, `1.`, …
+    """
 
     level: int
     path: str
+    copies: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Level:
-    """One picture with everything in it closed. The keys of `inside` and `facts` are ids of its boxes."""
+    """One picture with everything in it closed. The keys of `inside`, `facts` and `copies` are ids of its boxes.
+
+    `copies` has the ids of the nodes that a box stands for, its own first, if they are several.
+    """
 
     picture: Picture
     layout: Layout
     inside: Mapping[str, Inside]
     facts: Mapping[str, Facts]
+    copies: Mapping[str, tuple[str, ...]]
 
 
 def levels_of(typed: TypedGraph, sources: Mapping[str, str], training: Training | None = None) -> tuple[Level, ...]:
@@ -72,24 +80,28 @@ class _LevelBuilder:
         """Add the level of a region, and those inside it. `facts` are those of its inputs."""
         number = self.numbers[typed] = len(self.numbers)
         inside: dict[str, Inside] = {}
-        all_facts = dict(facts)
+        all_facts, all_copies = dict(facts), dict[str, tuple[str, ...]]()
 
         for copies in (each for run in fold_repeats(typed) for each in _copies(run)):
             node = copies[0]
             cost = cost_of_copies(typed, copies, self.costs)
+            if len(copies) > 1:
+                all_copies[node.id] = tuple(copy.id for copy in copies)
             all_facts[node.id] = facts_of(typed, node, cost, self.sources)
             if (body := typed.bodies.get(node.id)) and opens(body, fold_repeats(body)):
                 inside[node.id] = self.into(body)
-        self.levels[number] = Level(picture, lay_out(picture), inside, all_facts)
+        self.levels[number] = Level(picture, lay_out(picture), inside, all_facts, all_copies)
 
-    def into(self, body: TypedRegion, path: str = "") -> Inside:
+    def into(self, body: TypedRegion, path: str = "", copies: tuple[str, ...] = ("",)) -> Inside:
         """Return the level of a body, adding it if it is new; for a stack of equal members, the level of the member."""
         runs = fold_repeats(body)
         if body.region.kind == "stack" and len(runs) == 1 and (only := runs[0].only):
-            return self.into(body.bodies[only.id], f"{path}{only.id}.")
+            members = [node.id for (node,) in runs[0].repeats]
+            inner = tuple(f"{copy}{member}." for copy in copies for member in members)
+            return self.into(body.bodies[only.id], f"{path}{only.id}.", inner)
         if body not in self.numbers:
             self.add(body, compose_inside(self.document, body, self.costs), {})
-        return Inside(self.numbers[body], path)
+        return Inside(self.numbers[body], path, copies)
 
 
 def _copies(run: Run) -> list[tuple[Node, ...]]:

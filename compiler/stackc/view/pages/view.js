@@ -20,18 +20,25 @@ function html(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Return every node, from the outside in: {path, box, above}; `above` has the paths to open to reach it. */
+/**
+ * Return every node, from the outside in: {path, box, above, paths}; `above` has the paths to open to reach it, `paths`
+ * those of all nodes that it is drawn for, its own first.
+ */
 function listNodes(levels) {
   const nodes = [];
-  let waiting = [{ number: 0, prefix: "", above: [] }];
+  let waiting = [{ number: 0, prefix: "", above: [], copies: [""] }];
   while (waiting.length && nodes.length < MOST_BOXES) {
     const deeper = [];
-    for (const { number, prefix, above } of waiting) {
+    for (const { number, prefix, above, copies } of waiting) {
       for (const box of levels[number].boxes) {
         if (!box.facts && box.form !== "output") continue;
         const path = prefix + box.id;
-        nodes.push({ path, box, above });
-        if (box.inside) deeper.push({ number: box.inside.level, prefix: `${path}.${box.inside.path}`, above: [...above, path] });
+        const paths = copies.flatMap((copy) => (box.copies ?? [box.id]).map((id) => copy + id));
+        nodes.push({ path, box, above, paths });
+        if (box.inside) {
+          const inner = paths.flatMap((each) => box.inside.copies.map((copy) => `${each}.${copy}`));
+          deeper.push({ number: box.inside.level, prefix: `${path}.${box.inside.path}`, above: [...above, path], copies: inner });
+        }
       }
     }
     waiting = deeper;
@@ -45,9 +52,11 @@ function start(host) {
   const [canvas, layer, panel, input, results] = [".canvas", ".scene", "aside", "input", ".search ol"].map(find);
   const nodes = listNodes(data.levels);
   const byPath = new Map(nodes.map((node) => [node.path, node]));
+  const overlays = new Map((data.overlays ?? []).map((overlay) => [overlay.name, { ...overlay, heats: heats(overlay, nodes) }]));
   const marks = new Map(Object.entries(data.marks ?? {}));
   const open = new Set(nodes.filter(({ box, above }) => box.inside && above.length < data.depth - 1).map(({ path }) => path));
   const drawn = new Map(); // path → its element and coordinates in the scene
+  let overlay = null; // what the drawing is coloured by; families if null
   let scene, selected = null, hits = new Set();
   let camera = { x: 0, y: 0, zoom: 1 };
 
@@ -136,7 +145,24 @@ function start(host) {
     scene = place(data.levels, 0, "", open);
     drawn.clear();
     layer.replaceChildren(draw(scene, 0, 0));
+    heat();
     show();
+  }
+
+  /** Colour the boxes that are drawn by the overlay, the largest number among them most. */
+  function heat() {
+    canvas.classList.toggle("heated", overlay !== null);
+    find(".legend").hidden = overlay === null;
+    if (!overlay) return;
+
+    const closed = [...drawn].filter(([path]) => !open.has(path) && overlay.heats.has(path));
+    const most = Math.max(0, ...closed.map(([path]) => overlay.heats.get(path)));
+    for (const [path, { group }] of closed) {
+      group.classList.add("hot");
+      group.style.setProperty("--heat", most ? 0.85 * (overlay.heats.get(path) / most) : 0);
+    }
+    const [name, least, top, note] = find(".legend").querySelectorAll("b, span, small");
+    [name.textContent, least.textContent, top.textContent, note.textContent] = [overlay.name, amount(0, overlay.unit), amount(most, overlay.unit), overlay.note];
   }
 
   function show() {
@@ -250,6 +276,7 @@ function start(host) {
       html("div", { class: "path" }, path),
       html("span", { class: `chip ${box.family}` }, facts.op ?? box.form),
       ...(facts.costs ?? []).map((cost) => html("p", { class: "cost" }, cost)),
+      ...[...overlays.values()].filter(({ name, heats }) => name !== "parameters" && heats.has(path)).map(({ name, unit, heats }) => html("p", { class: "cost" }, `${name}: ${amount(heats.get(path), unit)}`)),
       ...table("Fields", facts.fields, facts.written ?? []),
       ...table("Inputs", facts.inputs),
       ...table("Outputs", facts.outputs),
@@ -357,6 +384,10 @@ function start(host) {
 
   const closer = (factor) => { const { width, height } = canvas.getBoundingClientRect(); zoomAt(width / 2, height / 2, factor); };
   const actions = { unfold: () => unfold(true), fold: () => unfold(false), closer: () => closer(1.3), farther: () => closer(1 / 1.3), fit: () => fit() };
+  const colours = find("select");
+  colours.hidden = !overlays.size;
+  colours.replaceChildren(...["family", ...overlays.keys()].map((name) => html("option", { value: name }, `by ${name}`)));
+  colours.addEventListener("change", () => { overlay = overlays.get(colours.value) ?? null; render(); });
   for (const button of host.querySelectorAll("[data-do]")) button.addEventListener("click", actions[button.dataset.do]);
   input.addEventListener("input", search);
   input.addEventListener("focus", search);
