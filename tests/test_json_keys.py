@@ -79,10 +79,10 @@ OUTPUTS = (
     Output(
         "bench",
         (
-            f"bench proven/tiny {OWN} --only eager,onnx {QUICK}",
+            f"bench proven/tiny {OWN} --only eager,onnx --per-component {QUICK}",
             f"bench random/tiny/model.onnx twin.onnx --dims batch=2,seq=2 {QUICK}",
         ),
-        data=("inputs", "sizes", "versions"),
+        data=("inputs", "sizes", "versions", "per_component[].sizes"),
         varies=BUSY
         | {
             "candidates[].device_memory_bytes": "int|null",
@@ -148,10 +148,10 @@ OUTPUTS = (
         ),
     ),
     Output("reduce", (f"reduce tiny.yaml {OWN} --command false --json",), varies={"file": "str|null"}),
-    Output("report", files=("proven/tiny/report.json",), varies=BUSY),
-    Output("report_page", files=("proven/tiny/report.html",)),
+    Output("report", files=("proven/tiny/report.json",), data=("profile.sizes",), varies=BUSY),
+    Output("report_page", files=("proven/tiny/report.html",), data=("overlays[].values",)),
     Output("schema", ("schema",), depth=1),
-    Output("show_page", files=("show.html",)),
+    Output("show_page", files=("show.html",), data=("overlays[].values",)),
     Output("verify", (f"verify proven/tiny {CPU} --json",)),
     Output("zoo", ("zoo --json",), data=("[].record",), varies={"[].record": "object|null"}),
 )

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from stackc.proof.points import Point
     from stackc.proof.report import Parity
     from stackc.timing import Comparison
+    from stackc.timing.component_times import ComponentTimes
 
 EXPORTED = Path("exported")
 
@@ -102,6 +103,7 @@ class Stages:
     parity: Parity | None = None
     speed: Comparison | None = None
     measured: Point | None = None
+    components: ComponentTimes | None = None
     weight_hashes: Mapping[str, str] | None = None
     asserted: tuple[Asserted, ...] = ()
 
@@ -196,6 +198,8 @@ def run_stages(stages: Stages, options: Options, folder: Path, progress: Progres
 
     # measure: the session and the eager module in turns.
     stages.speed, stages.measured = _measure(stages.checked, reference.module, folder, options)
+    if stages.session.provider == "cpu":
+        stages.components = _profile(stages.checked, stages.measured, folder, options)
     progress("measure", str(stages.speed.ratios[0]))
 
 
@@ -318,6 +322,15 @@ def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options
     return measure_beside_eager(checked.program, checked.ranges, module, folder / MODEL, *settings)
 
 
+def _profile(checked: Checked, point: Point, folder: Path, options: Options) -> ComponentTimes:
+    """Measure where the time of a run goes, at the point that was timed."""
+    from stackc.proof.points import draw_feeds
+    from stackc.timing.component_times import time_components
+
+    feeds = draw_feeds(checked.program, checked.ranges, point, seed=options.seed)
+    return time_components(checked.program, folder / MODEL, feeds, point.sizes, options.threads)
+
+
 def _require_validation(stages: Stages, options: Options) -> None:
     """Raise SpecError if what the spec asserts cannot be measured: before the long work, which would be in vain."""
     if stages.checked.assertions and _why_unchecked(stages, options) is None:
@@ -357,7 +370,7 @@ def _facts(stages: Stages, options: Options) -> BuildFacts:
         opset=options.opset,
         target=options.target,
         session=stages.session,
-        findings=Findings(stages.parity, stages.speed, stages.measured, stages.asserted),
+        findings=Findings(stages.parity, stages.speed, stages.measured, stages.components, stages.asserted),
     )
 
 

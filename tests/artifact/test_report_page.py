@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from stackc.artifact.folder import load_artifact
 from stackc.artifact.report_page import Findings, write_report
 from stackc.pipeline import Built, Options, build
 from stackc.timing import Comparison, Ratio, Timing
+from stackc.timing.component_times import ComponentTime, ComponentTimes
 
 pytestmark = pytest.mark.slow
 
@@ -126,6 +128,38 @@ def test_timings_and_their_verdict(page: Page, proven: Built, tmp_path: Path) ->
         ["eager", "4", "4", "4", "9"],
         ["onnx", "1", "1", "1", "9"],
     ]
+
+
+def test_where_the_time_goes(page: Page, proven: Built, tmp_path: Path) -> None:
+    spans = {call.path: call.span for call in proven.checked.program.calls}
+    seconds = {"a": 0.002, "e": 0.0005, "sum": 0.0015}
+    rows = [ComponentTime(path, "op", spans[path], each, 10**6, 2048) for path, each in seconds.items()]
+    rows[2] = replace(rows[2], shared_with=("a",))
+    times = ComponentTimes(tuple(rows), {"batch": 4}, 7, 1, 0.005, 0.0, 1e9)
+    assert proven.parity is not None
+    findings = Findings(proven.parity, components=times)
+    manifest = load_artifact(proven.folder).manifest
+    (tmp_path / "page.html").write_text(write_report(proven.checked, manifest, findings, proven.folder), "utf-8")
+    page.goto((tmp_path / "page.html").as_uri())
+
+    there = section(page, "Where the time goes")
+    expect(there).to_contain_text("A run takes 5 ms under the profile, 4 ms in components")
+    lines = [row.split("\t") for row in there.locator("tr").all_inner_texts()[1:]]
+    assert [line[0] for line in lines] == ["a", "sum", "e"]
+    assert [text.strip() for text in lines[1][3:]] == ["1.5", "", "1 M", "667 MFLOP/s", "67%", "2.05 kB", "a"]
+
+    choice = page.locator("select")
+    assert choice.locator("option").all_inner_texts() == [
+        "by family",
+        "by time",
+        "by error",
+        "by parameters",
+        "by FLOPs",
+    ]
+    choice.select_option("time")
+    expect(page.locator(".legend")).to_have_text("time0 ms2 msat batch=4")
+    there.locator("[data-go=e]").click()
+    expect(page.locator("aside")).to_contain_text("time: 0.5 ms")
 
 
 def test_what_a_spec_says_is_text(page: Page, proven: Built) -> None:

@@ -44,6 +44,30 @@ def test_the_engines_are_those_of_the_benchmark() -> None:
 
 
 @pytest.mark.slow
+def test_where_the_time_goes(folder: Path) -> None:
+    graph = "inputs: {x: {shape: [batch, 8]}}\ngraph: x --> up[linear] --> act[gelu]\nnodes: {up: {out: 4}}\n"
+    Path("two.yaml").write_text(f"stackc: 1\nname: two\n{graph}", encoding="utf-8")
+    done = bench("two.yaml", "--dims", "batch=4", "--only", "onnx", "--per-component", *QUICK)
+    assert done.exit_code == 0, done.output
+    assert "a matrix product reaches" in done.stdout
+    rows = {line.split()[0]: line.split() for line in done.stdout.splitlines() if " two.yaml:4 " in line}
+    assert rows.keys() == {"up", "act"}
+    assert rows["up"][5] == "256"  # 2·4·8·4 FLOPs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("one.onnx",), "an ONNX file has no components"),
+        (("none.yaml", "--only", "eager"), "profiles ONNX Runtime on the CPU: --only onnx --provider cpu"),
+    ],
+)
+def test_there_is_nothing_to_profile(folder: Path, arguments: tuple[str, ...], message: str) -> None:
+    done = bench(*arguments, "--per-component", *QUICK)
+    assert (done.exit_code, message in done.output) == (2, True)
+
+
+@pytest.mark.slow
 def test_the_table(folder: Path) -> None:
     done = bench("one.onnx", "same.onnx", "--dims", "batch=32", "--only", "onnx", *QUICK)
     assert done.exit_code == 0, done.output
@@ -64,6 +88,7 @@ def test_json_is_complete(folder: Path) -> None:
     result = json.loads(bench("one.onnx", "same.onnx", *options).stdout)
     assert result.keys() == {
         "sizes", "inputs", "seed", "cores", "busy_cores_of_others", "versions", "candidates", "ratios", "left_out",
+        "per_component",
     }  # fmt: skip
     assert (result["sizes"], result["inputs"]) == ({"batch": 32}, {"x": "float32[32, 64]"})
     assert {"stackc", "torch", "openvino"} <= result["versions"].keys()

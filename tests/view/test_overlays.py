@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from tests.benchmarks.report_page import page_of, specs
 
+from stackc.core.diagnostics import Span
 from stackc.core.types import DimRange
 from stackc.frontend import Checked, check_source
 from stackc.spec.source import Source
+from stackc.view.facts import LONGEST_LINE, line_at
 from stackc.view.html import write_html
 from stackc.view.overlays import Overlay, cost_overlays, usual_sizes
 
@@ -128,3 +131,32 @@ def test_the_drawing_is_coloured_by_what_is_chosen(page: Page, checked: Checked,
 def test_a_model_without_numbers_offers_no_choice(page: Page, tmp_path: Path) -> None:
     plain = check_source(Source("plain.yaml", "stackc: 1\nname: plain\ninputs: {x: {shape: [4]}}\ngraph: x --> relu"))
     expect(opened(page, plain, tmp_path, ()).locator("select")).to_be_hidden()
+
+
+@pytest.mark.slow
+def test_a_report_of_1500_components_opens(page: Page, tmp_path: Path) -> None:
+    """In a drawing that is one line of the spec: tests/benchmarks/report_page.py has the times."""
+    name, text = next(specs())
+    large = check_source(Source("large.yaml", text))
+    path = tmp_path / "report.html"
+    path.write_text(page_of(large), encoding="utf-8")
+    assert path.stat().st_size < 5e6, name
+
+    page.goto(path.as_uri())
+    assert page.locator(".canvas [data-path^=n]").count() == 1500
+    assert page.locator(".times tr").count() == 1001
+    page.locator("select").select_option("time")
+    assert heat(page, "n1499") == 0.85
+    assert page.locator("text=report.json has 500 more.").count() == 1
+
+
+def test_of_a_long_line_the_part_around_a_node_is_shown() -> None:
+    text = "a" * 1000 + "node" + "b" * 1000
+    shown = line_at(Span("f.yaml", 1, 1001, 1005), {"f.yaml": text})
+    assert shown.startswith("…aaa")
+    assert shown.endswith("bbb…")
+    assert "anodeb" in shown
+    assert len(shown) == LONGEST_LINE + 2
+    assert line_at(Span("f.yaml", 1), {"f.yaml": text}) == "a" * LONGEST_LINE + "…"
+    assert line_at(Span("f.yaml", 1, 2004), {"f.yaml": text}) == "…" + "b" * LONGEST_LINE
+    assert line_at(Span("f.yaml", 2), {"f.yaml": "x\n  y: z  "}) == "y: z"

@@ -56,7 +56,8 @@ def package(facts: BuildFacts, folder: Path) -> None:
     (folder / LOCK).write_text(write_lock(checked), encoding="utf-8")
     (folder / DRAWING).write_text(draw_svg(checked.typed), encoding="utf-8")
     if findings.speed:
-        (folder / REPORT).write_text(json.dumps(findings.speed.to_json(), indent=2) + "\n", encoding="utf-8")
+        timings = findings.speed.to_json() | ({"profile": findings.components.to_json()} if findings.components else {})
+        (folder / REPORT).write_text(json.dumps(timings, indent=2) + "\n", encoding="utf-8")
 
     manifest = make_manifest(facts)
     (folder / PAGE).write_text(write_report(checked, manifest, findings, folder), encoding="utf-8")

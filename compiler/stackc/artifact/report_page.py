@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stackc.artifact.manifest import Manifest
+from stackc.artifact.overlays import measured_overlays
 from stackc.core.plurals import counted
 from stackc.core.types import DimRange
 from stackc.core.value_range import ValueRange
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from stackc.proof.tolerance import Verdict
     from stackc.runtime import ValueInfo
     from stackc.timing import Comparison
+    from stackc.timing.component_times import ComponentTimes
 
 MOST_ROWS = 1000
 """The most rows of a table; parity.json has all of them."""
@@ -30,11 +32,13 @@ MOST_ROWS = 1000
 
 @dataclass(frozen=True)
 class Findings:
-    """The proof, the timing and the point it was measured at, and what the spec asserts; None for what was left out."""
+    """The proof, the timing and the point it was measured at, the time of each component, and what the spec asserts;
+    None for what was left out."""
 
     parity: Parity | None = None
     speed: Comparison | None = None
     measured: Point | None = None
+    components: ComponentTimes | None = None
     asserted: tuple[Asserted, ...] = ()
 
 
@@ -43,7 +47,8 @@ def write_report(checked: Checked, manifest: Manifest, findings: Findings, folde
 
     Raises SpecError (V101, V102).
     """
-    view = page_data(checked.typed, checked.sources, depth=1) | {"quiet": True, "scrolls": True}
+    overlays = measured_overlays(checked, findings.parity, findings.components)
+    view = page_data(checked.typed, checked.sources, 1, overlays=overlays) | {"quiet": True, "scrolls": True}
 
     return render_page(
         "report.html",
@@ -51,6 +56,7 @@ def write_report(checked: Checked, manifest: Manifest, findings: Findings, folde
         view=view,
         proof=_proof_section(findings.parity, random=manifest.weights is None),
         speed=_speed_section(findings.speed, findings.measured),
+        times=_time_section(findings.components),
         asserted=[_asserted_row(asserted) for asserted in findings.asserted],
         parameters=parameters_text(checked.cost.parameters),
         flops=sum_text(checked.cost.flops),
@@ -158,6 +164,16 @@ def _speed_section(speed: Comparison | None, point: Point | None) -> dict[str, A
         "verdict": ratio.verdict,
         "others": None if speed.others is None else f"{speed.others:.1f}",
     }
+
+
+def _time_section(times: ComponentTimes | None) -> dict[str, Any] | None:
+    """Return the table of component times, slowest first; None if they were not measured."""
+    if times is None:
+        return None
+    from stackc.timing.time_table import time_rows, time_summary
+
+    hidden = max(0, len(times.rows) - MOST_ROWS)
+    return {"summary": time_summary(times), "rows": time_rows(times, MOST_ROWS), "hidden": hidden}
 
 
 def _asserted_row(asserted: Asserted) -> tuple[str, str, str, str]:

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from stackc.benchmark.agreement import OutputDifference
@@ -14,6 +14,7 @@ from stackc.benchmark.candidates import BenchmarkCandidate, LeftOut
 from stackc.benchmark.job import Memory, Opened
 from stackc.core.versions import installed_version, tool_versions
 from stackc.timing import Comparison, Timing
+from stackc.timing.component_times import ComponentTimes
 from stackc.timing.statistics import PERCENTILES
 
 
@@ -52,7 +53,7 @@ class BenchmarkEntry:
 @dataclass(frozen=True)
 class Result:
     """All candidates at one point: `inputs` has the type and shape of each input, `batch` is the number of samples in a
-    run, None if the inputs have no common batch."""
+    run, None if the inputs have no common batch. `components` has the time of each component, by candidate."""
 
     entries: tuple[BenchmarkEntry, ...]
     comparison: Comparison
@@ -61,6 +62,7 @@ class Result:
     inputs: Mapping[str, str]
     batch: int | None
     seed: int
+    components: Mapping[str, ComponentTimes] = field(default_factory=dict)
 
     def throughput(self, timing: Timing) -> float:
         """Return the samples per second, or the runs if no batch is known."""
@@ -83,6 +85,7 @@ class Result:
             "versions": bench_versions(),
             "candidates": [self._row(entry) for entry in self.entries],
             "ratios": shared["ratios"],
+            "per_component": [{"candidate": name} | times.to_json() for name, times in self.components.items()],
             "left_out": [dataclasses.asdict(left_out) for left_out in self.left_out],
         }
 

@@ -8,6 +8,7 @@ agree       their outputs against each other's            equality.py
 time        in turns, until the time is up; repeated
             in new processes                              repetitions.py
 compare     repetitions → percentiles and ratios          timing/statistics.py
+profile     components → their times, if asked for        timing/component_times.py
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ from stackc.core.diagnostics import Collector, SpecError
 from stackc.core.plurals import counted
 from stackc.core.progress import Progress, no_progress
 from stackc.frontend import Overrides
-from stackc.runtime import write_npz
+from stackc.runtime import Feeds, write_npz
 from stackc.timing import Comparison, compare_candidates
+from stackc.timing.component_times import ComponentTimes, time_components
 from stackc.weights.files import Paths
 
 ROUNDS = (20, 3000)
@@ -47,8 +49,8 @@ ROUNDS = (20, 3000)
 @dataclass(frozen=True)
 class BenchmarkOptions:
     """Options besides the plan: params, trusted code and weights of specs, sizes of dims, the seed of weights and
-    inputs, the seconds to time and the number of repetitions to spread them over, the baseline (None for the first
-    candidate), and how far outputs may differ."""
+    inputs, the seconds to time and the number of repetitions to spread them over, whether to profile components, the
+    baseline (None for the first candidate), and how far outputs may differ."""
 
     overrides: Overrides = field(default_factory=Overrides)
     dims: Mapping[str, int] = field(default_factory=dict)
@@ -56,6 +58,7 @@ class BenchmarkOptions:
     seed: int = 0
     seconds: float = 6.0
     repetitions: int = 3
+    per_component: bool = False
     baseline: str | None = None
     tolerance: float = TOLERANCE
 
@@ -75,12 +78,13 @@ def run_benchmark(paths: Sequence[Path], plan: BenchmarkPlan, options: Benchmark
         targets = _build_targets(paths, targets, options, folder, report)
         jobs = [_job(index, candidate, targets, folder) for index, candidate in enumerate(_candidates(plan, options))]
         measured = _repeat(jobs, targets, options, report)
+        components = _profiled(measured, targets, feeds, sizes, report) if options.per_component else {}
 
     repetitions = [result.repetition for result in measured.results]
     comparison = compare_candidates(measured.names, repetitions, baseline=options.baseline, seed=options.seed)
     entries = tuple(_entry(job.candidate, targets, measured, comparison) for job in measured.jobs)
     left_out = (*plan.left_out, *measured.left_out)
-    return Result(entries, comparison, left_out, sizes, inputs, batch_of(targets, feeds), options.seed)
+    return Result(entries, comparison, left_out, sizes, inputs, batch_of(targets, feeds), options.seed, components)
 
 
 def _read_targets(paths: Sequence[Path], plan: BenchmarkPlan, options: BenchmarkOptions) -> list[Target]:
@@ -179,6 +183,22 @@ def _add_repetition(
     number, rounds = len(measured.results) + 1, len(result.repetition.seconds)
     report("time", f"repetition {number} of {options.repetitions}: {counted(rounds, 'round')}")
     return replace(measured, results=(*measured.results, result))
+
+
+def _profiled(
+    measured: _Repetitions, targets: Sequence[Target], feeds: Feeds, sizes: Mapping[str, int], report: Progress
+) -> dict[str, ComponentTimes]:
+    """Return the time of each component, by the candidate: those that run the ONNX file of a spec on the CPU."""
+    components: dict[str, ComponentTimes] = {}
+    for job in measured.jobs:
+        candidate, target = job.candidate, targets[job.candidate.target]
+        if (candidate.engine, candidate.provider) == ("onnx", "cpu") and target.module and target.model:
+            program = target.module.checked.program
+            entering = {name: feeds[name] for name in program.inputs}
+            at = {name: sizes[name] for name in program.contract}
+            components[candidate.name] = time_components(program, target.model, entering, at, candidate.threads)
+            report("profile", f"{candidate.name}: {counted(components[candidate.name].runs, 'run')}")
+    return components
 
 
 def _entry(

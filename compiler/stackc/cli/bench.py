@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from collections.abc import Iterable, Iterator
@@ -20,9 +21,11 @@ from stackc.frontend import Overrides
 if TYPE_CHECKING:
     from stackc.benchmark import BenchmarkEntry, BenchmarkPlan, Result
     from stackc.benchmark.job import Engine
+    from stackc.timing.component_times import ComponentTimes
 
 ENGINES = ("eager", "compile", "onnx", "openvino")
 PLOTS = (".svg", ".png")
+MOST_COMPONENTS = 40
 
 
 def _plot_path(ctx: click.Context, option: click.Parameter, path: Path | None) -> Path | None:
@@ -80,12 +83,16 @@ def _plot_path(ctx: click.Context, option: click.Parameter, path: Path | None) -
     "--tolerance", type=click.FloatRange(0), default=1e-3, show_default=True,
     help="How far outputs may differ, relative to their largest value; inf to compare different models.",
 )  # fmt: skip
+@click.option(
+    "--per-component", is_flag=True,
+    help="Also show where the time goes: each component, by ONNX Runtime's own profile, on the CPU.",
+)  # fmt: skip
 @click.option("--plot", type=FilePath(), callback=_plot_path, help="Plot all runs to a .svg or .png file.")
 @json_option
 def command(
     targets: tuple[Path, ...], overrides: Overrides, weights: tuple[Path, ...], seed: int, engines: tuple[Engine, ...],
     providers: tuple[str, ...], threads: tuple[int, ...], baseline: str | None, seconds: float, sittings: int,
-    tolerance: float, plot: Path | None, as_json: bool,
+    tolerance: float, per_component: bool, plot: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Compare the speed of TARGETs: specs, artifacts (exported/NAME) and any ONNX files.
 
@@ -105,9 +112,11 @@ def command(
         raise click.UsageError("--weights is for specs and artifacts: an ONNX file has its own")
 
     plan = _plan(targets, engines, providers, threads, baseline)
+    if per_component:
+        _require_profiled(plan, targets)
     options = BenchmarkOptions(
         overrides=replace(overrides, dims={}), dims=overrides.dims, weights=weights or None, seed=seed, seconds=seconds,
-        repetitions=sittings, baseline=baseline, tolerance=tolerance,
+        repetitions=sittings, per_component=per_component, baseline=baseline, tolerance=tolerance,
     )  # fmt: skip
     result = run_benchmark(targets, plan, options, stage_report(quiet=as_json))
 
@@ -141,6 +150,17 @@ def _plan(
     return plan
 
 
+def _require_profiled(plan: BenchmarkPlan, targets: tuple[Path, ...]) -> None:
+    """Refuse a plan with nothing to profile, as wrong usage."""
+    from stackc.spec.binary_kinds import is_model_file
+
+    on_cpu = [each for each in plan.candidates if (each.engine, each.provider) == ("onnx", "cpu")]
+    if not on_cpu:
+        raise click.UsageError("--per-component profiles ONNX Runtime on the CPU: --only onnx --provider cpu")
+    if all(is_model_file(targets[each.target]) for each in on_cpu):
+        raise click.UsageError("--per-component is for specs and artifacts: an ONNX file has no components")
+
+
 def _print(result: Result) -> None:
     """Print the table, the ratios, and notes on the figures."""
     medians = [entry.timing.median * 1e3 for entry in result.entries]
@@ -155,6 +175,22 @@ def _print(result: Result) -> None:
         echo_text(str(ratio))
     for note in _notes(result):
         echo(note)
+    for name, times in result.components.items():
+        _print_components(name, times)
+
+
+def _print_components(candidate: str, times: ComponentTimes) -> None:
+    """Print the slowest components of a candidate, by path and line."""
+    from stackc.core.plurals import counted
+    from stackc.timing.time_table import time_rows, time_summary
+
+    echo("")
+    echo(f"{candidate}: {time_summary(times)}")
+    columns = ["component", "op", "line", "ms", "share", "FLOPs", "rate", "of product", "moved", "shares nodes with"]
+    rows = [list(dataclasses.astuple(row)) for row in time_rows(times, MOST_COMPONENTS)]
+    print_table(columns, rows)
+    if (hidden := len(times.rows) - MOST_COMPONENTS) > 0:
+        echo(f"{counted(hidden, 'faster component')} not shown; --json has all of them")
 
 
 def _cells(entry: BenchmarkEntry, result: Result, digits: int) -> list[str]:

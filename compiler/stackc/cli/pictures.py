@@ -13,14 +13,18 @@ from stackc.frontend import Checked
 from stackc.spec.source import is_spec_file
 from stackc.view.forms import SUFFIXES as SUFFIXES
 from stackc.view.forms import form_of_suffix, render_picture
+from stackc.view.overlays import Overlay
 
 
-def draw_picture(checked: Checked, suffix: str, depth: int) -> str | bytes:
-    """Return the content of a file that ends in one of SUFFIXES. Warn about characters that a PNG cannot show."""
+def draw_picture(checked: Checked, suffix: str, depth: int, overlays: tuple[Overlay, ...] = ()) -> str | bytes:
+    """Return the content of a file that ends in one of SUFFIXES; a page can be coloured by `overlays`.
+
+    Warn about characters that a PNG cannot show.
+    """
     form = form_of_suffix(suffix)
     assert form is not None, "picture_target lets no other suffix through"
 
-    picture = render_picture(checked.typed, checked.sources, form, depth, checked.training)
+    picture = render_picture(checked.typed, checked.sources, form, depth, checked.training, overlays)
     if picture.missing:
         _warn_of_missing_glyphs(picture.missing)
     return picture.data

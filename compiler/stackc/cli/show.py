@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Literal
@@ -74,7 +75,8 @@ def command(
 ) -> None:
     """Draw SPEC as a tree, as Mermaid, or as a picture in a file; or print it in another form, with --as.
 
-    Arrows carry shapes; nodes carry parameters and FLOPs. Equal members of a stack are drawn once, with ×12.
+    Arrows carry shapes; nodes carry parameters and FLOPs. Equal members of a stack are drawn once, with ×12. A page
+    (-o page.html) can be coloured by parameters and FLOPs, that of an artifact by time and error too.
 
     With --as graph, a SPEC with errors is printed as far as it can be understood; the errors follow.
     """
@@ -153,7 +155,13 @@ def _in_form(spec: Path, overrides: Overrides, form: Form, *, with_training: boo
 
 
 def _draw(spec: Path, overrides: Overrides, out: Path | None, depth: int) -> str | bytes:
-    return draw_picture(check_spec(spec, overrides), out.suffix.lower() if out else ".mmd", depth)
+    checked, suffix = check_spec(spec, overrides), out.suffix.lower() if out else ".mmd"
+    if suffix != ".html" or not os.path.isdir(spec):
+        return draw_picture(checked, suffix, depth)
+
+    from stackc.artifact.overlays import stored_overlays
+
+    return draw_picture(checked, suffix, depth, stored_overlays(spec))
 
 
 def _emit(shown: str | bytes, out: Path | None) -> None:

@@ -6,6 +6,7 @@ libraries.py               shared libraries that an ELF file needs, and whether 
 onnxruntime_internals.py   onnxruntime, and its undocumented APIs
 providers.py               which execution provider opens, and why another one does not
 session.py                 a model opened on a provider
+profile.py                 the time of each node of a session
 placement.py               the nodes that are not on the provider that was asked for
 compatibility.py           the first release of ONNX Runtime that runs a file
 openvino.py                OpenVINO, for `stackc bench`

@@ -1,11 +1,15 @@
 """Measure the speed of candidates that run in turns.
 
-beside_eager.py a model and its eager module, at one point
-candidates.py   a module and a session as candidates
-interleave.py   warm-up and rounds
-rest.py         a wait until threads no longer spin
-statistics.py   percentiles, ratios and their intervals
-system_load.py  how many cores other programs kept busy
+beside_eager.py     a model and its eager module, at one point
+candidates.py       a module and a session as candidates
+interleave.py       warm-up and rounds
+rest.py             a wait until threads no longer spin
+statistics.py       percentiles, ratios and their intervals
+system_load.py      how many cores other programs kept busy
+component_times.py  the time of each component, from a profile
+fused_nodes.py      the components that a node of the optimized graph belongs to
+matrix_product.py   what the processor reaches in a matrix product
+time_table.py       component times as text
 """
 
 from stackc.timing.candidates import eager_candidate, session_candidate

@@ -13,6 +13,8 @@ from stackc.typecheck.cost import Cost
 from stackc.view.captions import cost_lines, field_text, reparam_text
 
 Pair = tuple[str, str]
+LONGEST_LINE = 400
+"""Characters of a line of the spec: each node of a drawing that is one line would have the whole of it."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,15 @@ def facts_of_input(name: str, type_: TensorType, span: Span | None, sources: Map
 
 
 def line_at(span: Span, sources: Mapping[str, str]) -> str:
-    """Return the line of the spec at a span; empty if the text is not available."""
+    """Return the line of the spec at a span; empty if the text is not available, of a long line the part around it."""
     lines = sources.get(span.file, "").split("\n")
-    return lines[span.line - 1].strip() if 0 < span.line <= len(lines) else ""
+    line = lines[span.line - 1] if 0 < span.line <= len(lines) else ""
+    if len(line.strip()) <= LONGEST_LINE:
+        return line.strip()
+
+    start = max(0, min((span.column or 1) - 1 - LONGEST_LINE // 2, len(line) - LONGEST_LINE))
+    end = start + LONGEST_LINE
+    return f"{'…' * (start > 0)}{line[start:end].strip()}{'…' * (end < len(line))}"
 
 
 def _outputs(typed: TypedRegion, node: Node) -> Sequence[Pair]:
