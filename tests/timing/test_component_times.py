@@ -16,7 +16,7 @@ from stackc.proof.points import Point, draw_feeds
 from stackc.runtime.profile import NodeTime, Profile, read_profile
 from stackc.timing import component_times
 from stackc.timing.component_times import ComponentTimes, time_components
-from stackc.timing.fused_nodes import component_of, nodes_within
+from stackc.timing.fused_nodes import nodes_within, stamped_path
 from stackc.timing.time_table import time_rows, time_summary
 
 IMAGE = """
@@ -105,7 +105,7 @@ def test_fused_convolutions_are_led_back(image: Case, tmp_path: Path) -> None:
     optimized = image.optimized(tmp_path)
     within = nodes_within(onnx.load(image.model), optimized)
     components = [
-        sorted({component_of(node) for node in within[node.name]})
+        sorted({stamped_path(node) for node in within[node.name]})
         for node in optimized.graph.node
         if node.op_type.endswith("Conv")  # or FusedConv, where nothing is blocked
     ]
@@ -117,10 +117,10 @@ def test_what_is_computed_once_for_several_belongs_to_all(text: Case, tmp_path: 
     """The mask of both layers is made of the same input by the same nodes."""
     optimized = text.optimized(tmp_path)
     within = nodes_within(onnx.load(text.model), optimized)
-    shared = {node.op_type for node in optimized.graph.node if len({component_of(n) for n in within[node.name]}) > 1}
+    shared = {node.op_type for node in optimized.graph.node if len({stamped_path(n) for n in within[node.name]}) > 1}
     assert {"BiasGelu", "Where"} <= shared
     (masks,) = [node for node in optimized.graph.node if node.op_type == "Where"]
-    assert {component_of(node) for node in within[masks.name]} == {"encoder.0.attn", "encoder.1.attn"}
+    assert {stamped_path(node) for node in within[masks.name]} == {"encoder.0.attn", "encoder.1.attn"}
 
 
 def test_all_time_is_shared_out_by_work(image: Case, one_millisecond: list[Profile]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from stackc.artifact.folder import PARITY, REPORT
 from stackc.frontend import Checked
-from stackc.view.overlays import Overlay, cost_overlays, sizes_text
+from stackc.view.overlays import Overlay, cost_overlays, point_text
 
 if TYPE_CHECKING:
     from stackc.proof.report import Parity
@@ -39,7 +39,7 @@ def _measured(proof: Mapping[str, Any], profile: Mapping[str, Any]) -> tuple[Ove
     overlays = []
     if rows := profile.get("components"):
         times = {row["path"]: float(row["milliseconds"]) for row in rows}
-        overlays.append(Overlay("time", "ms", times, note=f"at {sizes_text(profile['sizes'])}"))
+        overlays.append(Overlay("time", "ms", times, note=f"at {point_text(profile['sizes'])}"))
     if errors := _errors(proof.get("components") or ()):
         overlays.append(Overlay("error", "%", errors, "max", "of what is allowed"))
     return tuple(overlays)

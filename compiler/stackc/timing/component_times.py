@@ -23,7 +23,7 @@ from stackc.onnx_format.files import data_locations
 from stackc.runtime import Feeds, open_session
 from stackc.runtime.profile import NodeTime, Profile, read_profile
 from stackc.runtime.session import OPTIMIZED
-from stackc.timing.fused_nodes import component_of, nodes_within
+from stackc.timing.fused_nodes import nodes_within, stamped_path
 from stackc.timing.matrix_product import FLOPS, open_product
 
 WARM, ROUNDS, SECONDS = 2, (5, 50), 0.5
@@ -197,11 +197,11 @@ class _Shares:
         products: dict[str, int] = {}
         for node in file.graph.node:
             if node.op_type in _PRODUCTS:
-                products[component_of(node)] = products.get(component_of(node), 0) + 1
+                products[stamped_path(node)] = products.get(stamped_path(node), 0) + 1
 
         work = {}
         for node in file.graph.node:
-            call = calls.get(component_of(node))
+            call = calls.get(stamped_path(node))
             if call is not None and node.op_type not in _MOVES:
                 work[node.name] = float(_elements(program, call, sizes))
                 if node.op_type in _PRODUCTS:
@@ -212,7 +212,7 @@ class _Shares:
         """Return the share of each component in nodes that are one; equal ones if all of them are free."""
         shares: dict[str, float] = {}
         for node in nodes:
-            if path := component_of(node):
+            if path := stamped_path(node):
                 shares[path] = shares.get(path, 0.0) + self.work.get(node.name, 0.0)
         total = sum(shares.values())
         return {path: work / total if total else 1 / len(shares) for path, work in shares.items()}

@@ -36,7 +36,7 @@ def nodes_within(file: onnx.ModelProto, optimized: onnx.ModelProto) -> dict[str,
     return {name: tuple(origin.nodes[index] for index in sorted(indices)) for name, indices in within.items()}
 
 
-def component_of(node: onnx.NodeProto) -> str:
+def stamped_path(node: onnx.NodeProto) -> str:
     """Return the path of the component that a node is stamped with; "" if it is of none."""
     return next((entry.value for entry in node.metadata_props if entry.key == PATH), "")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from stackc.core.plurals import counted
 from stackc.timing.component_times import ComponentTime, ComponentTimes
 from stackc.view.figures import bytes_text, scaled
-from stackc.view.overlays import Overlay, sizes_text
+from stackc.view.overlays import Overlay, point_text
 
 _SHOWN = 3
 """Components that share a node, by name; more are counted."""
@@ -40,13 +40,13 @@ def time_summary(times: ComponentTimes) -> str:
     """Say what was measured: the run, the sizes, and the matrix product beside it."""
     run = f"a run takes {times.run_seconds * 1e3:.3g} ms under the profile, {times.seconds * 1e3:.3g} ms in components"
     product = f"a matrix product reaches {scaled(times.product_flops)}FLOP/s"
-    return f"{run}; {product} ({sizes_text(times.sizes)}, {counted(times.threads, 'thread')}, medians of {times.runs})"
+    return f"{run}; {product} ({point_text(times.sizes)}, {counted(times.threads, 'thread')}, medians of {times.runs})"
 
 
 def time_overlay(times: ComponentTimes) -> Overlay:
     """Return the milliseconds of every component, to colour a drawing by."""
     return Overlay(
-        "time", "ms", {row.path: row.seconds * 1e3 for row in times.rows}, note=f"at {sizes_text(times.sizes)}"
+        "time", "ms", {row.path: row.seconds * 1e3 for row in times.rows}, note=f"at {point_text(times.sizes)}"
     )
 
 

@@ -43,11 +43,11 @@ def cost_overlays(typed: TypedGraph, sizes: Mapping[str, int] | None = None) -> 
     costs = dict(_component_costs(typed.root, ""))
     parameters = Overlay("parameters", "", {path: float(cost.parameters) for path, cost in costs.items()})
     flops = {path: float(cost.flops.evaluate(sizes)) for path, cost in costs.items()}
-    overlays = parameters, Overlay("FLOPs", "", flops, note=f"at {sizes_text(sizes)}")
+    overlays = parameters, Overlay("FLOPs", "", flops, note=f"at {point_text(sizes)}")
     return tuple(overlay for overlay in overlays if any(overlay.values.values()))
 
 
-def sizes_text(sizes: Mapping[str, int]) -> str:
+def point_text(sizes: Mapping[str, int]) -> str:
     """Return `batch=1, seq=128`."""
     return ", ".join(f"{name}={size}" for name, size in sizes.items()) or "fixed sizes"
 
