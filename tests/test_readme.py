@@ -114,8 +114,10 @@ def test_the_build_prints_what_stands_there(working_folder: Path) -> None:
 def test_the_commands_of_a_section_run_in_their_order(section: str, working_folder: Path) -> None:
     """Those of Train run in tests/cli/test_train_command.py. What builds measure is left out."""
     if section == "Import":
-        sizes = {"vocab_size": 61, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4}
-        BertModel(BertConfig(**sizes, intermediate_size=40)).save_pretrained("all-MiniLM-L6-v2")
+        config = BertConfig(
+            vocab_size=61, hidden_size=24, num_hidden_layers=2, num_attention_heads=4, intermediate_size=40
+        )
+        BertModel(config).save_pretrained("all-MiniLM-L6-v2")
 
     lines = commands(section)
     assert len(lines) == 3

@@ -15,6 +15,7 @@ from stackc.core.diagnostics import Note, Span, SpecError
 from stackc.core.plurals import counted
 from stackc.core.value_range import ValueRange
 from stackc.ir.assertions import Assertion
+from stackc.ir.budget import Budget
 from stackc.ir.model import Graph
 from stackc.ir.program import Program
 from stackc.ir.typed import TypedGraph
@@ -80,6 +81,7 @@ class Checked:
     ranges: Mapping[str, ValueRange]
     training: Training | None = None
     assertions: tuple[Assertion, ...] = ()
+    budget: Budget | None = None
 
     def __repr__(self) -> str:
         components = counted(len(self.program.calls), "component")
@@ -158,7 +160,8 @@ def _checked(document: Document, overrides: Overrides) -> Checked:
     ranges = value_ranges(document, graph.params, program)
     training = _training(document, graph, program, overrides) if document.train else None
     assertions = _assertions(graph, training) if document.asserts else ()
-    return Checked(document.source, document, graph, typed, program, ranges, training, assertions)
+    budget = _budget(graph) if document.budget else None
+    return Checked(document.source, document, graph, typed, program, ranges, training, assertions, budget)
 
 
 def _assertions(graph: Graph, training: Training | None) -> tuple[Assertion, ...]:
@@ -166,6 +169,13 @@ def _assertions(graph: Graph, training: Training | None) -> tuple[Assertion, ...
     from stackc.resolve.assertions import read_assertions
 
     return read_assertions(graph, training)
+
+
+def _budget(graph: Graph) -> Budget:
+    """Return how much error a file of lower precision may have. Raises SpecError."""
+    from stackc.resolve.budget import read_budget
+
+    return read_budget(graph)
 
 
 def _training(document: Document, model: Graph, exported: Program, overrides: Overrides) -> Training:

@@ -8,6 +8,7 @@ export    Program → ONNX graph without weights         export
 write     ONNX graph, tensors → ONNX file              export
 open      ONNX file → session                          runtime
 prove     session against module → Parity              proof
+quantize  float32 file → one in another format         precision
 measure   session against module → Comparison          timing
 assert    session, examples → figures within bounds    training
 package   all of these → exported/NAME/                artifact
@@ -29,9 +30,9 @@ from typing import TYPE_CHECKING
 
 from stackc.artifact.atomic import atomic_folder, check_place
 from stackc.artifact.build_options import Options as Options
-from stackc.artifact.folder import MODEL, PARITY, VECTORS, named_vectors
+from stackc.artifact.folder import MODEL, PARITY, VECTORS, named_vectors, sha256
 from stackc.artifact.identity import model_metadata
-from stackc.artifact.packaging import BuildFacts, package, weight_hashes
+from stackc.artifact.packaging import BuildFacts, package, value_infos, weight_hashes
 from stackc.artifact.report_page import Findings
 from stackc.artifact.stage_files import stage_folder, write_stage_files
 from stackc.artifact.stored_weights import find_all_weights
@@ -40,6 +41,7 @@ from stackc.core.plurals import counted
 from stackc.core.progress import Progress, Stage, no_progress
 from stackc.frontend import Checked, check_spec
 from stackc.ir.assertions import Asserted, unchecked
+from stackc.ir.budget import DEFAULT
 from stackc.out_of_memory import report_out_of_memory
 from stackc.runtime import Array, Session, describe_session, open_session, write_npz
 from stackc.runtime.providers import choose
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from stackc.export import ExportedModel, LinkedProgram
+    from stackc.precision.quantize import Precision
     from stackc.proof.components import Reference
     from stackc.proof.points import Point
     from stackc.proof.report import Parity
@@ -71,6 +74,7 @@ class Built:
     speed: Comparison | None
     measured: Point | None
     random_weights: bool = False
+    precision: Precision | None = None
 
     def __repr__(self) -> str:
         return f"<Built {self.folder}: {', '.join(text for _, text in self._results())}>"
@@ -87,7 +91,8 @@ class Built:
         """Say what the proof and the timing came to."""
         proof = self.parity.describe(random_weights=self.random_weights) if self.parity else "built without a proof"
         speed = [("speed", f"{self.speed.ratios[0]} at {self.measured}")] if self.speed else []
-        return [("proof", proof), *speed]
+        precision = [("precision", self.precision.describe())] if self.precision else []
+        return [("proof", proof), *precision, *speed]
 
 
 @dataclass
@@ -101,6 +106,7 @@ class Stages:
     exported: ExportedModel | None = None
     session: Session | None = None
     parity: Parity | None = None
+    precision: Precision | None = None
     speed: Comparison | None = None
     measured: Point | None = None
     components: ComponentTimes | None = None
@@ -129,7 +135,8 @@ def build(path: Path, options: Options | None = None, progress: Progress = no_pr
     assert stages.exported is not None, "the last stage comes after write"
     exported, session, parity = stages.exported, stages.session, stages.parity
     random = stages.weights is None
-    return Built(target, stages.checked, exported, session, parity, stages.speed, stages.measured, random)
+    built = Built(target, stages.checked, exported, session, parity, stages.speed, stages.measured, random)
+    return replace(built, precision=stages.precision)
 
 
 def build_until(
@@ -180,7 +187,10 @@ def run_stages(stages: Stages, options: Options, folder: Path, progress: Progres
         # write: the file, with its weights.
         reference = _write_beside_lowering(stages, options, folder, progress, background)
         stages.weight_hashes = hashes.result() if hashes else None
-    if last == "write" or reference is None:
+    if last == "write":
+        return
+    if reference is None:
+        _quantize(stages, None, folder, options, progress)
         return
 
     # open: the file as it is deployed, on the provider it is deployed on.
@@ -193,7 +203,12 @@ def run_stages(stages: Stages, options: Options, folder: Path, progress: Progres
     # against those of the module, by the module in float64
     stages.parity = _prove(stages, reference, folder, options, progress)
     progress("prove", stages.parity.describe(random_weights=stages.weights is None))
-    if last == "prove" or not options.measure:
+    if last == "prove":
+        return
+
+    # quantize: the proven file is replaced by one in another format, held to its budget.
+    _quantize(stages, reference, folder, options, progress)
+    if not options.measure:
         return
 
     # measure: the session and the eager module in turns.
@@ -314,6 +329,28 @@ def _prove(stages: Stages, reference: Reference, folder: Path, options: Options,
     return parity
 
 
+def _quantize(stages: Stages, reference: Reference | None, folder: Path, options: Options, progress: Progress) -> None:
+    """Replace the file in `folder`, and the session of it, by one in the format that the options ask for, if any."""
+    if options.quantize is None:
+        return
+    from stackc.precision.quantize import quantize_file
+
+    checked, exported, budget = stages.checked, stages.exported, options.quantize.budget or stages.checked.budget
+    assert exported is not None, "quantize comes after write"
+    inputs = value_infos(checked.program.inputs, checked.ranges)
+    stages.precision, files = quantize_file(
+        folder, checked.program, checked.ranges, inputs, options.quantize, budget or DEFAULT, reference,
+        provider=stages.session.provider if stages.session else options.provider, threads=options.threads,
+        seed=options.seed,
+    )  # fmt: skip
+
+    stages.exported = replace(exported, files={file: sha256(file) for file in files})
+    if stages.session is not None:
+        stages.session = open_session(folder / MODEL, options.provider, threads=options.threads)
+    sizes = ", ".join(f"{file.name} {file.stat().st_size / 1e6:,.1f} MB" for file in files)
+    progress("quantize", f"{stages.precision.describe()}; {sizes}")
+
+
 def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options) -> tuple[Comparison, Point]:
     """Time the module and a session of the file in turns."""
     from stackc.timing.beside_eager import measure_beside_eager
@@ -370,7 +407,9 @@ def _facts(stages: Stages, options: Options) -> BuildFacts:
         opset=options.opset,
         target=options.target,
         session=stages.session,
-        findings=Findings(stages.parity, stages.speed, stages.measured, stages.components, stages.asserted),
+        findings=Findings(
+            stages.parity, stages.speed, stages.measured, stages.components, stages.asserted, stages.precision
+        ),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stackc.frontend import Overrides
+from stackc.precision.request import Quantization
 from stackc.weights.files import Paths
 
 
@@ -27,6 +28,7 @@ class Options:
     reference         an .npz of numbers recorded from the original, which the module has to compute
     thorough          prove larger sizes: whatever fits in half of this machine's memory, however long it takes
     asserts           hold the file to what the spec asserts of its figures
+    quantize          the format of weights other than float32, and its budget; None for float32
     first_failure     end the proof at the first draw that fails: enough to reduce a spec
     """
 
@@ -47,4 +49,5 @@ class Options:
     reference: Path | None = None
     thorough: bool = False
     asserts: bool = True
+    quantize: Quantization | None = None
     first_failure: bool = False

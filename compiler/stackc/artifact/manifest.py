@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from stackc.core.types import Dim, DimContract, DimRange
 from stackc.core.value_range import ValueRange
+from stackc.precision.formats import FLOAT32
 from stackc.runtime import ValueInfo
 
 FORMAT = 1
@@ -31,6 +32,7 @@ class Manifest:
     parity      the summary of the proof, any JSON value
     tolerances  the largest allowed distance of each output from the recorded one
     assumptions what the proof assumed of the values of inputs without a range, by input
+    precision   the format of the weights, float32 or another, and then how far outputs and components are off
     asserted    the figures that the spec asserts: name, min, max, what was measured and on what, as JSON
     files       hashes of every other file of the folder
     """
@@ -54,6 +56,12 @@ class Manifest:
     code: Mapping[str, str] = field(default_factory=dict)
     assumptions: Mapping[str, str] = field(default_factory=dict)
     asserted: tuple[Any, ...] = ()
+    precision: Mapping[str, Any] = field(default_factory=lambda: {"format": FLOAT32})
+
+    @property
+    def format(self) -> str:
+        """The format of the weights."""
+        return str(self.precision["format"])
 
     @property
     def proven_sizes(self) -> str:
@@ -80,6 +88,7 @@ def write_manifest(manifest: Manifest) -> str:
         "tolerances": dict(manifest.tolerances),
         **contract_json(manifest.dims, manifest.inputs, manifest.outputs),
         "asserted": list(manifest.asserted),
+        "precision": dict(manifest.precision),
     }
 
     text = json.dumps({**tree, "digest": ""}, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
@@ -151,6 +160,7 @@ def parse_manifest(text: str) -> Manifest:
         code=root.mapping("code", _text) if "code" in root.entries() else {},
         assumptions=root.mapping("assumptions", _text) if "assumptions" in root.entries() else {},
         asserted=root.sequence("asserted", lambda tree: tree.entries()) if "asserted" in root.entries() else (),
+        precision=_precision(root),
     )
 
     digest = root.get("digest", str)
@@ -260,6 +270,15 @@ def _allowed(tree: _Tree) -> ValueRange | None:
 
     ends = {key: _whole_or_float(tree.child(key)) for key in ("min", "max") if key in tree.entries()}
     return ValueRange(ends.get("min"), ends.get("max")) if ends else None
+
+
+def _precision(root: _Tree) -> Mapping[str, Any]:
+    """Parse the precision; artifacts of earlier versions, which do not have it, are float32."""
+    if "precision" not in root.entries():
+        return MappingProxyType({"format": FLOAT32})
+    precision = root.child("precision")
+    precision.get("format", str)
+    return MappingProxyType(precision.entries())
 
 
 def _size(tree: _Tree) -> int | str | None:

@@ -25,6 +25,7 @@ from stackc.core.value_range import ValueRange
 from stackc.core.versions import tool_versions
 from stackc.frontend import Checked
 from stackc.ir.program import Program
+from stackc.precision.formats import FLOAT32
 from stackc.runtime import Session, ValueInfo
 from stackc.view.svg import draw_svg
 from stackc.weights.sources import Weights
@@ -66,7 +67,7 @@ def package(facts: BuildFacts, folder: Path) -> None:
 
 def make_manifest(facts: BuildFacts) -> Manifest:
     """Return the manifest of a build, without the hashes of its files."""
-    checked, session, parity = facts.checked, facts.session, facts.findings.parity
+    checked, session, parity, precision = facts.checked, facts.session, facts.findings.parity, facts.findings.precision
     program = checked.program
     outputs = {name: program.types[value] for name, value in program.outputs.items()}
 
@@ -86,10 +87,17 @@ def make_manifest(facts: BuildFacts) -> Manifest:
         provider=session.provider if session else None,
         reason=session.reason if session else "not opened: built without its proof",
         parity=parity.summary() if parity else None,
-        tolerances=parity.tolerances if parity else {},
+        tolerances=_tolerances(facts.findings),
+        precision=precision.to_json() if precision else {"format": FLOAT32},
         assumptions=checked.assumptions,
         asserted=tuple(asserted.to_json() for asserted in facts.findings.asserted),
     )
+
+
+def _tolerances(findings: Findings) -> dict[str, float]:
+    """Return how far each output may be from the recorded one wherever the file is run."""
+    proven = findings.parity.tolerances if findings.parity else {}
+    return findings.precision.tolerances(proven) if findings.precision else proven
 
 
 def value_infos(types: Mapping[str, TensorType], ranges: Mapping[str, ValueRange]) -> tuple[ValueInfo, ...]:

@@ -19,6 +19,8 @@ from stackc.view.figures import bytes_text, parameters_text, sum_text
 from stackc.view.html import page_data, render_page
 
 if TYPE_CHECKING:
+    from stackc.precision.figures import OutputError
+    from stackc.precision.quantize import Precision
     from stackc.proof.points import Point
     from stackc.proof.report import ComponentRow, Parity, ParityRow, ReferenceRow
     from stackc.proof.tolerance import Verdict
@@ -32,14 +34,17 @@ MOST_ROWS = 1000
 
 @dataclass(frozen=True)
 class Findings:
-    """The proof, the timing and the point it was measured at, the time of each component, and what the spec asserts;
-    None for what was left out."""
+    """The proof, the timing and its point, the time of each component, what the spec asserts, and the precision.
+
+    None stands for what was left out, and for the precision of a file in float32.
+    """
 
     parity: Parity | None = None
     speed: Comparison | None = None
     measured: Point | None = None
     components: ComponentTimes | None = None
     asserted: tuple[Asserted, ...] = ()
+    precision: Precision | None = None
 
 
 def write_report(checked: Checked, manifest: Manifest, findings: Findings, folder: Path) -> str:
@@ -57,6 +62,7 @@ def write_report(checked: Checked, manifest: Manifest, findings: Findings, folde
         proof=_proof_section(findings.parity, random=manifest.weights is None),
         speed=_speed_section(findings.speed, findings.measured),
         times=_time_section(findings.components),
+        precision=_precision_section(findings.precision),
         asserted=[_asserted_row(asserted) for asserted in findings.asserted],
         parameters=parameters_text(checked.cost.parameters),
         flops=sum_text(checked.cost.flops),
@@ -176,6 +182,27 @@ def _time_section(times: ComponentTimes | None) -> dict[str, Any] | None:
     return {"summary": time_summary(times), "rows": time_rows(times, MOST_ROWS), "hidden": hidden}
 
 
+def _precision_section(precision: Precision | None) -> dict[str, Any] | None:
+    """Return what the weights have become, and the errors of outputs and components, the largest first."""
+    if precision is None:
+        return None
+    rows = sorted(precision.rows, key=lambda row: -row.error.relative)
+    return {
+        "summary": precision.describe(),
+        "rows": [(row.output, str(row.point), *_error(row.error)) for row in rows[:MOST_ROWS]],
+        "components": [
+            (each.path, each.op, ", ".join(each.formats), _file_and_line(str(each.span)), *_error(each.error))
+            for each in precision.components[:MOST_ROWS]
+        ],
+    }
+
+
+def _error(error: OutputError) -> tuple[str, str, str]:
+    from stackc.precision.figures import cosine_text
+
+    return _number(error.max_error), cosine_text(error.cosine), f"{error.relative:.2%}"
+
+
 def _asserted_row(asserted: Asserted) -> tuple[str, str, str, str]:
     figure = "–" if asserted.figure is None else f"{asserted.figure:.6g}"
     return asserted.assertion.name, asserted.assertion.bounds, figure, asserted.note
@@ -226,6 +253,7 @@ def _facts(manifest: Manifest) -> list[tuple[str, str]]:
     return [
         ("opset", str(manifest.opset)),
         ("target", manifest.target),
+        ("precision", manifest.format),
         ("provider", manifest.provider or "none"),
         ("reason", manifest.reason),
         *manifest.versions.items(),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stackc.cli.budget_options import budget_options
 from stackc.cli.options import (
     FilePath,
     json_option,
@@ -23,9 +24,13 @@ from stackc.cli.screen import echo, echo_json, echo_text, safe_json, style
 from stackc.cli.table import Column, print_table
 from stackc.core.progress import STAGES, Stage
 from stackc.frontend import Overrides
+from stackc.ir.budget import Budget
+from stackc.precision.formats import FORMATS, Format
+from stackc.precision.request import Quantization
 
 if TYPE_CHECKING:
     from stackc.pipeline import Stages
+    from stackc.precision.quantize import Precision
     from stackc.proof.points import Point
     from stackc.proof.report import Parity
     from stackc.proof.tolerance import Verdict
@@ -72,6 +77,19 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Prove the largest sizes of the dims however long it takes, with up to half of this machine's memory.",
 )
+@click.option(
+    "--quantize",
+    type=click.Choice(FORMATS),
+    metavar="FORMAT",
+    help=f"Give the weights another format and hold the file to a budget: {', '.join(FORMATS)}.",
+)
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="NAMES",
+    help="Components or weights that stay float32 with --quantize, or patterns of their names: encoder.0,*.mlp.down.",
+)
+@budget_options
 @click.option("--no-assert", is_flag=True, help="Build the artifact even if a figure is not what the spec asserts.")
 @click.option("--no-bench", is_flag=True, help="Skip the timing.")
 @click.option("--no-cache", is_flag=True, help="Compile every component again and keep none; see `stackc cache`.")
@@ -79,7 +97,8 @@ if TYPE_CHECKING:
 def command(
     spec: Path, overrides: Overrides, weights: tuple[Path, ...], reference: Path | None, out: Path | None, opset: int,
     target: str, functions: bool, seed: int, provider: str, require_provider: bool, threads: int | None,
-    until: Stage | None, no_verify: bool, per_component: bool, thorough: bool, no_assert: bool, no_bench: bool,
+    until: Stage | None, no_verify: bool, per_component: bool, thorough: bool, quantize: Format | None,
+    keep: tuple[str, ...], budget: Budget | None, data: Path | None, no_assert: bool, no_bench: bool,
     no_cache: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Build SPEC into OUT/NAME: an ONNX model, proven equal to its PyTorch module, and measured.
@@ -89,6 +108,7 @@ def command(
     _check_usage(until, no_verify=no_verify, no_bench=no_bench, require_provider=require_provider,
                  proof_options={"--per-component": per_component, "--thorough": thorough,
                                 "--reference": reference is not None})  # fmt: skip
+    wanted = _quantization(quantize, keep, budget, data, until, no_verify=no_verify)
     from stackc.artifact.folder import MANIFEST, PARITY
     from stackc.pipeline import Options, build, build_until
 
@@ -97,6 +117,7 @@ def command(
         target=target, functions=functions,
         provider=provider, verify=not no_verify, measure=not no_bench, asserts=not no_assert, threads=threads,
         cache=not no_cache, per_component=per_component, thorough=thorough, require_provider=require_provider,
+        quantize=wanted,
     )  # fmt: skip
     progress = stage_report(quiet=as_json)
 
@@ -110,6 +131,7 @@ def command(
         click.echo(safe_json((built.folder / MANIFEST).read_text(encoding="utf-8")), nl=False)
     else:
         _print_parity(built.parity, built.folder / PARITY)
+        _print_precision(built.precision)
         _print_speed(built.speed, built.measured)
         echo(style("built", fg="green", bold=True), f" {built.folder}/")
 
@@ -132,6 +154,25 @@ def _check_usage(
         raise click.UsageError(f"{proof_option} is a part of the proof, which comes after --until {until}")
     if require_provider and stops_at < STAGES.index("open"):
         raise click.UsageError(f"--require-provider is checked when the model is opened, after --until {until}")
+
+
+def _quantization(
+    format: Format | None, keep: tuple[str, ...], budget: Budget | None, data: Path | None, until: Stage | None,
+    *, no_verify: bool,
+) -> Quantization | None:  # fmt: skip
+    """Return the format that is asked for and its budget. Raises UsageError for options that contradict each other."""
+    options = {"--keep": keep, "--max-error and --cosine": budget, "--data": data}
+    extra = next((name for name, value in options.items() if value), None)
+    if format is None and extra:
+        raise click.UsageError(f"{extra} is for --quantize, which says what the weights become")
+    if format is not None and no_verify and budget:
+        raise click.UsageError("--max-error and --cosine are checked against the module, which --no-verify skips")
+    if format is not None and until is not None and until != "measure":
+        raise click.UsageError(f"--quantize changes the file that is proven, which comes after --until {until}")
+    if format is None:
+        return None
+    kept = tuple(name for names in keep for name in names.split(",") if name)
+    return Quantization(format, kept, budget, data)
 
 
 def _report_stop(until: Stage, stages: Stages, files: Sequence[Path], *, hint: str, as_json: bool) -> None:
@@ -195,6 +236,25 @@ def _print_speed(speed: Comparison | None, measured: Point | None) -> None:
     if speed.disturbed:
         busy = f"{speed.others:.1f} of {os.cpu_count()} cores"
         echo(f"  other programs kept {busy} busy meanwhile: measure again on an idle machine")
+
+
+def _print_precision(precision: Precision | None) -> None:
+    """Print the outputs and the components of a file in another format, the largest errors first."""
+    if precision is None or not precision.rows:
+        return
+    from stackc.precision.figures import cosine_text
+
+    rows = sorted(precision.rows, key=lambda row: -row.error.relative)
+    table = [[row.output, str(row.point), f"{row.error.max_error:.1e}", cosine_text(row.error.cosine)] for row in rows]
+    columns = [Column(title) for title in ("output", "sizes", "largest error", "smallest cosine")]
+    print_table(columns, table[:SHOWN], caption=f"Distance of the {precision.format} file from PyTorch:")
+
+    columns = [Column("component", wrap="anywhere"), *(Column(t, wrap="never") for t in ("line", "format", "error"))]
+    table = [
+        [f"{each.path} ({each.op})", Path(str(each.span)).name, ", ".join(each.formats), f"{each.error.relative:.2%}"]
+        for each in precision.components[:SHOWN]
+    ]
+    print_table(columns, table, caption="Error of each component by itself, of the length of its output:")
 
 
 SHOWN = 20

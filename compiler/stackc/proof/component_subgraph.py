@@ -117,7 +117,7 @@ class ComponentSubgraph:
         At an extreme draw `ordinary` has the largest number of each value at others, as for `judge`; choices among
         numbers that are equal or not finite are not judged then.
         """
-        results = self.fault or self._run(values)
+        results = self.fault or self.run(values)
 
         def judged(spreads: Mapping[str, Array]) -> list[Verdict]:
             return [
@@ -178,7 +178,7 @@ class ComponentSubgraph:
                 return f"has {frozen}"
         return None
 
-    def _run(self, values: Values) -> dict[str, Array] | str:
+    def run(self, values: Values) -> dict[str, Array] | str:
         """Return what the file computes, by tensor, or the reason why it computes nothing."""
         results: dict[str, Array] = {}
         if self.session:

@@ -251,6 +251,14 @@ class AssertDecl:
     span: Span = field(compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class BudgetDecl:
+    """How much error a file of lower precision may have: texts, and numbers or expressions over params."""
+
+    entries: Mapping[str, Entry]
+    span: Span = field(compare=False)
+
+
 TASKS = ("text", "vision", "speech", "multimodal", "tables", "graphs")
 """What models are for, as `stackc init --list` groups them."""
 
@@ -274,6 +282,7 @@ class Document:
     task: str | None = None
     train: TrainDecl | None = None
     asserts: tuple[AssertDecl, ...] = ()
+    budget: BudgetDecl | None = None
 
     @property
     def file(self) -> str:

@@ -1,0 +1,42 @@
+"""Options that bound the error of a file of lower precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from stackc.cli.options import FilePath
+from stackc.ir.budget import Budget
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+max_error_option = click.option(
+    "--max-error", type=click.FloatRange(min=0, min_open=True), metavar="DISTANCE",
+    help="The largest distance that a number of an output may have from PyTorch's.",
+)  # fmt: skip
+cosine_option = click.option(
+    "--cosine", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="COSINE",
+    help="The smallest cosine that a vector of an output may have with PyTorch's. Default: 0.99.",
+)  # fmt: skip
+user_data_option = click.option(
+    "--data", type=FilePath(), metavar="FILE.npz",
+    help="Inputs by name, with the first axis for examples: the budget holds on them too.",
+)  # fmt: skip
+
+
+def budget_options(command: F) -> F:
+    """Add `--data`, and `--max-error` and `--cosine`, which the command receives as `budget`: None for the spec's."""
+
+    @max_error_option
+    @cosine_option
+    @user_data_option
+    @wraps(command)
+    def with_budget(*args: Any, max_error: float | None, cosine: float | None, data: Path | None, **kwargs: Any) -> Any:
+        budget = Budget(max_error=max_error, cosine=cosine) if max_error is not None or cosine is not None else None
+        return command(*args, budget=budget, data=data, **kwargs)
+
+    return with_budget  # type: ignore[return-value]  # click passes keywords, which the type cannot express
