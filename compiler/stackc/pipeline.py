@@ -41,7 +41,7 @@ from stackc.core.plurals import counted
 from stackc.core.progress import Progress, Stage, no_progress
 from stackc.frontend import Checked, check_spec
 from stackc.ir.assertions import Asserted, unchecked
-from stackc.ir.budget import DEFAULT
+from stackc.onnx_format.files import file_sizes
 from stackc.out_of_memory import report_out_of_memory
 from stackc.runtime import Array, Session, describe_session, open_session, write_npz
 from stackc.runtime.providers import choose
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from stackc.export import ExportedModel, LinkedProgram
-    from stackc.precision.quantize import Precision
+    from stackc.precision.quantize import ReducedPrecision
     from stackc.proof.components import Reference
     from stackc.proof.points import Point
     from stackc.proof.report import Parity
@@ -74,7 +74,7 @@ class Built:
     speed: Comparison | None
     measured: Point | None
     random_weights: bool = False
-    precision: Precision | None = None
+    precision: ReducedPrecision | None = None
 
     def __repr__(self) -> str:
         return f"<Built {self.folder}: {', '.join(text for _, text in self._results())}>"
@@ -106,7 +106,7 @@ class Stages:
     exported: ExportedModel | None = None
     session: Session | None = None
     parity: Parity | None = None
-    precision: Precision | None = None
+    precision: ReducedPrecision | None = None
     speed: Comparison | None = None
     measured: Point | None = None
     components: ComponentTimes | None = None
@@ -133,10 +133,8 @@ def build(path: Path, options: Options | None = None, progress: Progress = no_pr
             package(_facts(stages, options), folder)
 
     assert stages.exported is not None, "the last stage comes after write"
-    exported, session, parity = stages.exported, stages.session, stages.parity
-    random = stages.weights is None
-    built = Built(target, stages.checked, exported, session, parity, stages.speed, stages.measured, random)
-    return replace(built, precision=stages.precision)
+    made = stages.exported, stages.session, stages.parity, stages.speed, stages.measured
+    return Built(target, stages.checked, *made, stages.weights is None, stages.precision)
 
 
 def build_until(
@@ -189,10 +187,27 @@ def run_stages(stages: Stages, options: Options, folder: Path, progress: Progres
         stages.weight_hashes = hashes.result() if hashes else None
     if last == "write":
         return
-    if reference is None:
-        _quantize(stages, None, folder, options, progress)
+    if reference is not None:
+        _open_and_prove(stages, reference, folder, options, progress, last)
+    if last in ("open", "prove"):
         return
 
+    # quantize: the proven file is replaced by one in another format, held to its budget.
+    if options.quantize is not None:
+        _quantize(stages, reference, folder, options, progress)
+    if not options.measure or reference is None:
+        return
+
+    # measure: the session and the eager module in turns.
+    stages.speed, stages.measured = _measure(stages.checked, reference.module, folder, options)
+    if stages.session is not None and stages.session.provider == "cpu":
+        stages.components = _profile(stages.checked, stages.measured, folder, options)
+    progress("measure", str(stages.speed.ratios[0]))
+
+
+def _open_and_prove(
+    stages: Stages, reference: Reference, folder: Path, options: Options, progress: Progress, last: Stage | None
+) -> None:
     # open: the file as it is deployed, on the provider it is deployed on.
     stages.session = open_session(folder / MODEL, options.provider, threads=options.threads)
     progress("open", _describe_session(stages, stages.session, options))
@@ -203,19 +218,6 @@ def run_stages(stages: Stages, options: Options, folder: Path, progress: Progres
     # against those of the module, by the module in float64
     stages.parity = _prove(stages, reference, folder, options, progress)
     progress("prove", stages.parity.describe(random_weights=stages.weights is None))
-    if last == "prove":
-        return
-
-    # quantize: the proven file is replaced by one in another format, held to its budget.
-    _quantize(stages, reference, folder, options, progress)
-    if not options.measure:
-        return
-
-    # measure: the session and the eager module in turns.
-    stages.speed, stages.measured = _measure(stages.checked, reference.module, folder, options)
-    if stages.session.provider == "cpu":
-        stages.components = _profile(stages.checked, stages.measured, folder, options)
-    progress("measure", str(stages.speed.ratios[0]))
 
 
 # -- the stages
@@ -293,8 +295,7 @@ def _write_beside_lowering(
         reference = Reference.of(stages.module)
 
     stages.exported = written.result()
-    files = stages.exported.paths
-    progress("write", ", ".join(f"{path.name} {path.stat().st_size / 1e6:,.1f} MB" for path in files))
+    progress("write", file_sizes(stages.exported.paths))
     return reference
 
 
@@ -330,25 +331,20 @@ def _prove(stages: Stages, reference: Reference, folder: Path, options: Options,
 
 
 def _quantize(stages: Stages, reference: Reference | None, folder: Path, options: Options, progress: Progress) -> None:
-    """Replace the file in `folder`, and the session of it, by one in the format that the options ask for, if any."""
-    if options.quantize is None:
-        return
+    """Replace the file in `folder`, and the session of it, by one in the format that the options ask for."""
     from stackc.precision.quantize import quantize_file
 
-    checked, exported, budget = stages.checked, stages.exported, options.quantize.budget or stages.checked.budget
-    assert exported is not None, "quantize comes after write"
-    inputs = value_infos(checked.program.inputs, checked.ranges)
+    assert options.quantize is not None and stages.exported is not None, "it comes after write, if it is asked for"
+    inputs = value_infos(stages.checked.program.inputs, stages.checked.ranges)
     stages.precision, files = quantize_file(
-        folder, checked.program, checked.ranges, inputs, options.quantize, budget or DEFAULT, reference,
-        provider=stages.session.provider if stages.session else options.provider, threads=options.threads,
-        seed=options.seed,
+        folder, stages.checked, inputs, options.quantize, reference,
+        provider=options.provider, threads=options.threads, seed=options.seed,
     )  # fmt: skip
 
-    stages.exported = replace(exported, files={file: sha256(file) for file in files})
+    stages.exported = replace(stages.exported, files={file: sha256(file) for file in files})
     if stages.session is not None:
         stages.session = open_session(folder / MODEL, options.provider, threads=options.threads)
-    sizes = ", ".join(f"{file.name} {file.stat().st_size / 1e6:,.1f} MB" for file in files)
-    progress("quantize", f"{stages.precision.describe()}; {sizes}")
+    progress("quantize", f"{stages.precision.describe()}; {file_sizes(files)}")
 
 
 def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options) -> tuple[Comparison, Point]:

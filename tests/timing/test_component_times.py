@@ -191,5 +191,6 @@ def test_a_profile_is_read_without_its_first_runs(tmp_path: Path) -> None:
     assert profile.runs == 3
     assert profile.run_seconds == pytest.approx(50e-6)
     add = profile.nodes["a/Add"]
-    assert (add.op_type, add.seconds, add.value_bytes) == ("Add", pytest.approx(5e-6), 12)
+    assert (add.op_type, add.value_bytes) == ("Add", 12)
+    assert add.seconds == pytest.approx(5e-6)
     assert profile.nodes["loop/Mul"].seconds == pytest.approx(3e-6)

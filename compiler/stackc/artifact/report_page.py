@@ -20,7 +20,7 @@ from stackc.view.html import page_data, render_page
 
 if TYPE_CHECKING:
     from stackc.precision.figures import OutputError
-    from stackc.precision.quantize import Precision
+    from stackc.precision.quantize import ReducedPrecision
     from stackc.proof.points import Point
     from stackc.proof.report import ComponentRow, Parity, ParityRow, ReferenceRow
     from stackc.proof.tolerance import Verdict
@@ -44,7 +44,7 @@ class Findings:
     measured: Point | None = None
     components: ComponentTimes | None = None
     asserted: tuple[Asserted, ...] = ()
-    precision: Precision | None = None
+    precision: ReducedPrecision | None = None
 
 
 def write_report(checked: Checked, manifest: Manifest, findings: Findings, folder: Path) -> str:
@@ -182,7 +182,7 @@ def _time_section(times: ComponentTimes | None) -> dict[str, Any] | None:
     return {"summary": time_summary(times), "rows": time_rows(times, MOST_ROWS), "hidden": hidden}
 
 
-def _precision_section(precision: Precision | None) -> dict[str, Any] | None:
+def _precision_section(precision: ReducedPrecision | None) -> dict[str, Any] | None:
     """Return what the weights have become, and the errors of outputs and components, the largest first."""
     if precision is None:
         return None

@@ -20,6 +20,7 @@ from stackc.artifact.normed_weights import direction_of, magnitudes, signed_plac
 from stackc.cache import user_cache
 from stackc.core.diagnostics import Diagnostic, Span, SpecError
 from stackc.frontend import Checked, check_spec
+from stackc.precision.formats import FLOAT32
 from stackc.weights.files import Array, Paths, TensorFile, open_weights
 from stackc.weights.files.base import report_broken_file
 from stackc.weights.files.onnx_file import OnnxFile
@@ -85,6 +86,12 @@ class ArtifactTensors:
         from stackc.export.weight_folding import only_moves
 
         artifact = load_artifact(folder)
+        if artifact.manifest.format != FLOAT32:
+            message = (
+                f"the parameters cannot be read back from {folder}: its model has them in {artifact.manifest.format}"
+            )
+            hint = "name the file of weights that the artifact was built from"
+            raise SpecError(Diagnostic("W804", message, hint=hint))
         program = check_spec(folder).program
         manifest = artifact.manifest
         linked = link_program(program, opset=manifest.opset, target=manifest.target, cache=user_cache())

@@ -17,6 +17,8 @@ from stackc.runtime import Array
 
 TOLERANCE = 1e-3
 """As a share of the largest number of an output."""
+REDUCED_TOLERANCE = 0.1
+"""The same for a file with weights of lower precision than float32, which was held to a budget as it was built."""
 MOST_CHOSEN = 0.01
 """The share of an output of whole numbers that may differ: two correct models may break ties differently."""
 _HINT = "set `--tolerance 0.1` for a file that is less exact by design, or `--tolerance inf` for another model"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from stackc.benchmark.agreement import OutputDifference, compare_outputs
+from stackc.benchmark.agreement import REDUCED_TOLERANCE, TOLERANCE, OutputDifference, compare_outputs
 from stackc.benchmark.inputs import lead_of
 from stackc.benchmark.job import MODULES
 from stackc.benchmark.repetitions import OpenCandidate
 from stackc.benchmark.targets import Target
+from stackc.precision.formats import FLOAT32
 from stackc.runtime import Array, read_npz
 
 Compared = Mapping[str, OutputDifference | str]
@@ -34,12 +35,19 @@ def require_equal(opened: Sequence[OpenCandidate], targets: Sequence[Target], to
             compared[each.name] = target.module.mismatch
         elif model in first_of_model:
             first = first_of_model[model]
-            compared[each.name] = compare_outputs(each.name, _outputs(each), first.name, _outputs(first), tolerance)
+            allowed = _allowed(tolerance, each, first, targets)
+            compared[each.name] = compare_outputs(each.name, _outputs(each), first.name, _outputs(first), allowed)
         else:
             first_of_model[model] = each
             if model != _identity(lead):
                 compared[each.name] = f"{target.label} is another model"
     return compared
+
+
+def _allowed(tolerance: float, one: OpenCandidate, other: OpenCandidate, targets: Sequence[Target]) -> float:
+    """Return the tolerance that was asked for; without one, more of it if a file is not float32."""
+    formats = {targets[each.job.candidate.target].precision for each in (one, other)}
+    return REDUCED_TOLERANCE if tolerance == TOLERANCE and formats != {FLOAT32} else tolerance
 
 
 def _identity(target: Target) -> object:

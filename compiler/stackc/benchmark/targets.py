@@ -17,6 +17,7 @@ from stackc.frontend import Checked, Overrides, check_spec
 from stackc.onnx_format.files import declared_inputs, read_model
 from stackc.pipeline import Options as BuildOptions
 from stackc.pipeline import build
+from stackc.precision.formats import FLOAT32
 from stackc.runtime import ValueInfo
 from stackc.spec.binary_kinds import is_model_file
 from stackc.spec.source import LOCK
@@ -46,7 +47,8 @@ class TargetModule:
 class Target:
     """What is timed. `module` is None for an ONNX file alone, `model` for a spec that is not built yet.
 
-    Two targets of the same `identity`, a text, compute the same; None equals nothing.
+    Two targets of the same `identity`, a text, compute the same; None equals nothing. `precision` is the format of the
+    weights of the model; those of the module are float32.
     """
 
     label: str
@@ -55,6 +57,7 @@ class Target:
     model: Path | None
     module: TargetModule | None
     identity: str | None = None
+    precision: str = FLOAT32
 
 
 def read_target(label: str, path: Path, overrides: Overrides, weights: Paths | None, seed: int) -> Target:
@@ -107,7 +110,8 @@ def _read_artifact(label: str, artifact: Artifact, trust: tuple[str, ...], weigh
         weights_note=_weights_note(weights, seed),
         mismatch=_weights_mismatch(artifact, weights),
     )
-    return Target(label, manifest.inputs, manifest.dims, artifact.model, module, _identity(artifact))
+    identity = _identity(artifact)
+    return Target(label, manifest.inputs, manifest.dims, artifact.model, module, identity, manifest.format)
 
 
 def _identity(artifact: Artifact) -> str | None:

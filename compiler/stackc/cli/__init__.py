@@ -1,5 +1,6 @@
 """The command line: one module per command, imported only when the command runs.
 
+budget_options                     bounds of error, for `stackc build` and `stackc tune`
 options, screen, report, table, pictures   shared: options, printing, diagnostics and numbers, tables, picture files
 plain_text                         output to terminals whose encoding lacks characters
 diagnose                           the findings that `stackc doctor` prints

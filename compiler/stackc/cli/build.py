@@ -30,7 +30,7 @@ from stackc.precision.request import Quantization
 
 if TYPE_CHECKING:
     from stackc.pipeline import Stages
-    from stackc.precision.quantize import Precision
+    from stackc.precision.quantize import ReducedPrecision
     from stackc.proof.points import Point
     from stackc.proof.report import Parity
     from stackc.proof.tolerance import Verdict
@@ -108,6 +108,8 @@ def command(
     _check_usage(until, no_verify=no_verify, no_bench=no_bench, require_provider=require_provider,
                  proof_options={"--per-component": per_component, "--thorough": thorough,
                                 "--reference": reference is not None})  # fmt: skip
+    if quantize is not None and functions:
+        raise click.UsageError("--quantize changes operators of the file, which --functions hides in functions")
     wanted = _quantization(quantize, keep, budget, data, until, no_verify=no_verify)
     from stackc.artifact.folder import MANIFEST, PARITY
     from stackc.pipeline import Options, build, build_until
@@ -238,7 +240,7 @@ def _print_speed(speed: Comparison | None, measured: Point | None) -> None:
         echo(f"  other programs kept {busy} busy meanwhile: measure again on an idle machine")
 
 
-def _print_precision(precision: Precision | None) -> None:
+def _print_precision(precision: ReducedPrecision | None) -> None:
     """Print the outputs and the components of a file in another format, the largest errors first."""
     if precision is None or not precision.rows:
         return

@@ -11,10 +11,13 @@ import click
 from stackc.analysis.diff.changes import Change
 from stackc.analysis.diff.comparison import Difference, compare_specs
 from stackc.analysis.diff.report import write_markdown, write_page, write_text
+from stackc.artifact.atomic import MANIFEST
+from stackc.artifact.folder import load_artifact
 from stackc.cli.options import FilePath, SpecPath, json_option, override_options
 from stackc.cli.pictures import picture_target, write_file
 from stackc.cli.screen import echo, echo_json, echo_text
 from stackc.frontend import Overrides, check_spec
+from stackc.precision.formats import FLOAT32
 
 
 @click.command("diff")
@@ -43,17 +46,29 @@ def command(
     left, right = check_spec(before, overrides), check_spec(after, overrides)
     difference = compare_specs(left, right)
 
+    formats = _formats(before, after)
     if html is not None:
         page = write_page(difference, (left.typed, left.sources), (right.typed, right.sources), depth)
         write_file(html, page)
     if as_json:
-        echo_json(_facts(difference))
+        echo_json(_facts(difference) | {"precision": dict(zip(("before", "after"), formats, strict=True))})
     elif markdown:
         echo_text(write_markdown(difference), nl=False)
     elif html is None:
         echo_text(write_text(difference), nl=False)
+        if formats[0] != formats[1]:
+            echo(f"  precision    {formats[0]} → {formats[1]}")
     else:
         echo(f"wrote {html}")
+
+
+def _formats(before: Path, after: Path) -> tuple[str, str]:
+    """Return the formats of the weights; those of a spec are float32."""
+    return _format(before), _format(after)
+
+
+def _format(path: Path) -> str:
+    return load_artifact(path).manifest.format if (path / MANIFEST).is_file() else FLOAT32
 
 
 def _change(change: Change) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def command(artifact: Path, provider: str, threads: int | None, as_json: bool) -
     manifest = verified.artifact.manifest
     if as_json:
         facts = {"artifact": str(artifact), "files": len(manifest.files), "bytes": verified.bytes}
-        facts |= {"random_weights": manifest.weights is None}
+        facts |= {"random_weights": manifest.weights is None, "precision": manifest.format}
         rows = [dataclasses.asdict(distance) for distance in verified.distances]
         echo_json(facts | {"provider": verified.provider, "outputs": rows, "proven": manifest.proven_sizes}, indent=2)
         return
@@ -35,7 +35,7 @@ def command(artifact: Path, provider: str, threads: int | None, as_json: bool) -
     tick = style("✓", fg="green")
     echo(tick, f" files    {len(manifest.files)} unchanged since the build, {verified.bytes:,} bytes")
     weights = "" if manifest.weights is not None else ", with random weights"
-    echo(tick, f" model    valid ONNX, opset {manifest.opset}{weights}")
+    echo(tick, f" model    valid ONNX, opset {manifest.opset}, {manifest.format}{weights}")
     for distance in verified.distances:
         difference = f"differs from the recorded one by {distance.found:.1e}, of {distance.allowed:.1e} allowed"
         if not distance.numbers:

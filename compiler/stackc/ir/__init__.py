@@ -4,6 +4,7 @@ model.py             Graph: regions of nodes, each operand at its port
 typed.py             TypedGraph: the same regions with the type of every value
 program.py           Program: one call per component, flat, in running order
 training.py          Training: what `train:` says
+budget.py            how much error a file of lower precision may have
 assertions.py        what a spec asserts of figures, and what a build has measured of them
 optimizers.py        optimizers and schedules as a spec writes them
 ranks.py             the ranks of a training, and what is asked of a plan for them

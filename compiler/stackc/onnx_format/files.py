@@ -4,7 +4,7 @@ lies outside the file's folder."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 MODEL, DATA = "model.onnx", "model.onnx.data"
 """A model that stackc writes, and its external data, if it has any, beside it."""
+
+
+def file_sizes(files: Iterable[Path]) -> str:
+    """Return names and sizes: `model.onnx 1.2 MB, model.onnx.data 438.0 MB`."""
+    return ", ".join(f"{file.name} {file.stat().st_size / 1e6:,.1f} MB" for file in files)
 
 
 def read_model(path: Path, hint: str | None = None) -> ModelProto:

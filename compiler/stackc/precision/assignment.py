@@ -14,7 +14,7 @@ Assignment = Mapping[str, Format]
 
 
 def assign_format(nodes: Sequence[WeightedNode], format: Format, kept: Collection[str] = ()) -> dict[str, Format]:
-    """Give every weight that takes it the format, but for those that `kept` names: `fits` says how.
+    """Give every weight that takes it the format, but for those that `kept` names: `names_weight` says how.
 
     A weight that several nodes share gets it if all of them take it. Raises SpecError P733 for a name that fits no
     weight, P734 if there is nothing that takes the format.
@@ -24,7 +24,9 @@ def assign_format(nodes: Sequence[WeightedNode], format: Format, kept: Collectio
         raise SpecError(_nothing_takes(nodes, format))
 
     _require_known(kept, taking)
-    assignment = {node.initializer: format for node in taking if not any(fits(node, pattern) for pattern in kept)}
+    assignment = {
+        node.initializer: format for node in taking if not any(names_weight(node, pattern) for pattern in kept)
+    }
     if not assignment:
         message = f"--keep leaves no weight for {format}"
         raise SpecError(Diagnostic("P733", message, hint="keep fewer, or build without --quantize"))
@@ -37,7 +39,7 @@ def takers(nodes: Sequence[WeightedNode], format: Format) -> list[WeightedNode]:
     return [node for node in nodes if node.initializer not in refused]
 
 
-def fits(node: WeightedNode, pattern: str) -> bool:
+def names_weight(node: WeightedNode, pattern: str) -> bool:
     """Return whether a pattern names the weight, the component or anything above it: `encoder.*.attn`, `encoder.0`."""
     names = [node.name, *_prefixes(node.name), node.path, *_prefixes(node.path)]
     return any(fnmatchcase(name, pattern) for name in names)
@@ -53,7 +55,7 @@ def _require_known(patterns: Iterable[str], nodes: Sequence[WeightedNode]) -> No
     diagnostics = Collector()
     names = {name: None for node in nodes for name in (node.name, node.path, *_prefixes(node.path))}
     for pattern in patterns:
-        if not any(fits(node, pattern) for node in nodes):
+        if not any(names_weight(node, pattern) for node in nodes):
             listed = "name one of " + ", ".join(f"'{node.name}'" for node in nodes[:5]) + ", …" * (len(nodes) > 5)
             message = f"--keep {pattern}: no weight of that name changes its format"
             diagnostics.error("P733", message, hint=did_you_mean(pattern, names) or listed)

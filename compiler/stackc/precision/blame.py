@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from stackc.core.diagnostics import Diagnostic, Span, SpecError
 from stackc.ir.budget import Budget
-from stackc.precision.budget_proof import ComponentError, OutputRow, worst_row
+from stackc.precision.budget_proof import BudgetRow, ComponentError, worst_row
 from stackc.precision.figures import OutputError
 
 MOST_NAMED = 8
@@ -19,7 +19,7 @@ Holds = Callable[[Sequence[str]], bool]
 
 
 def budget_failure(
-    format: str, budget: Budget, rows: Sequence[OutputRow], components: Sequence[ComponentError], holds: Holds
+    format: str, budget: Budget, rows: Sequence[BudgetRow], components: Sequence[ComponentError], holds: Holds
 ) -> SpecError:
     """Return a P731 for each line of the spec that has a component to blame; `components` has the largest error first.
 
@@ -65,7 +65,7 @@ def _keep_hint(paths: Sequence[str], count: int | None) -> str:
     return f"`--keep {','.join(paths[:count])}` leaves {'it' if count == 1 else 'them'} in float32, or "
 
 
-def _allow_hint(rows: Sequence[OutputRow], budget: Budget) -> str:
+def _allow_hint(rows: Sequence[BudgetRow], budget: Budget) -> str:
     """Name the budget that the file as it is stays within, rounded to what it allows."""
     options = []
     if budget.max_error is not None:

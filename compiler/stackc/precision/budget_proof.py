@@ -32,7 +32,7 @@ class ExpectedOutputs:
 
 
 @dataclass(frozen=True, slots=True)
-class OutputRow:
+class BudgetRow:
     """How far one output of the file is off at one point."""
 
     output: str
@@ -78,14 +78,14 @@ def expect_outputs(reference: Reference, program: Program, draws: Iterable[Draw]
     return tuple(expected)
 
 
-def output_rows(session: Session, expected: Iterable[ExpectedOutputs]) -> tuple[OutputRow, ...]:
+def output_rows(session: Session, expected: Iterable[ExpectedOutputs]) -> tuple[BudgetRow, ...]:
     """Run the file on the same inputs. Raises SpecError (R406) if it does not run."""
     return tuple(row for each in expected for row in _rows_at(session, each))
 
 
-def _rows_at(session: Session, expected: ExpectedOutputs) -> list[OutputRow]:
+def _rows_at(session: Session, expected: ExpectedOutputs) -> list[BudgetRow]:
     outputs = session.run(expected.feeds)
-    return [OutputRow(name, expected.point, output_error(outputs[name], x)) for name, x in expected.outputs.items()]
+    return [BudgetRow(name, expected.point, output_error(outputs[name], x)) for name, x in expected.outputs.items()]
 
 
 def stays_within(session: Session, expected: Iterable[ExpectedOutputs], budget: Budget) -> bool:
@@ -93,7 +93,7 @@ def stays_within(session: Session, expected: Iterable[ExpectedOutputs], budget: 
     return not any(row.error.breaks(budget) for each in expected for row in _rows_at(session, each))
 
 
-def worst_row(rows: Sequence[OutputRow], budget: Budget) -> OutputRow:
+def worst_row(rows: Sequence[BudgetRow], budget: Budget) -> BudgetRow:
     """Return the row that uses most of the budget."""
     return max(rows, key=lambda row: row.error.used(budget))
 

@@ -12,16 +12,16 @@ import onnx
 
 from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.core.plurals import counted
-from stackc.core.value_range import ValueRange
-from stackc.ir.budget import Budget
+from stackc.frontend import Checked
+from stackc.ir.budget import DEFAULT, Budget
 from stackc.ir.program import Program
 from stackc.onnx_format.files import MODEL
 from stackc.precision.assignment import Assignment, assign_format
 from stackc.precision.blame import budget_failure
 from stackc.precision.budget_proof import (
+    BudgetRow,
     ComponentError,
     ExpectedOutputs,
-    OutputRow,
     component_errors_of,
     expect_outputs,
     first_draw,
@@ -30,7 +30,7 @@ from stackc.precision.budget_proof import (
     worst_row,
 )
 from stackc.precision.formats import FLOAT32, Format
-from stackc.precision.reduce_file import reduce_model, write_reduced
+from stackc.precision.reduce_file import reduce_model, with_matmuls, write_reduced
 from stackc.precision.request import Quantization
 from stackc.precision.user_data import read_user_data, user_draws
 from stackc.precision.weighted_nodes import WeightedNode, weighted_nodes
@@ -42,7 +42,7 @@ from stackc.runtime import Feeds, Session, ValueInfo, open_session
 
 
 @dataclass(frozen=True)
-class Precision:
+class ReducedPrecision:
     """The precision of a file, and how far it is off; no rows if it was not run.
 
     `formats` has the format of each weight that is not float32, by the name of its initializer.
@@ -51,7 +51,7 @@ class Precision:
     format: str = FLOAT32
     formats: Assignment = field(default_factory=dict)
     budget: Budget | None = None
-    rows: tuple[OutputRow, ...] = ()
+    rows: tuple[BudgetRow, ...] = ()
     components: tuple[ComponentError, ...] = ()
 
     def describe(self) -> str:
@@ -100,8 +100,9 @@ class ReducibleFile:
     @staticmethod
     def load(path: Path, program: Program, provider: str, threads: int | None) -> ReducibleFile:
         """Read the file and the weights beside it."""
-        nodes = weighted_nodes(StampedModel.load(path, program))
-        return ReducibleFile(onnx.load(path), nodes, program, provider, threads)
+        model = with_matmuls(onnx.load(path))
+        nodes = weighted_nodes(StampedModel(model, path.parent, program))
+        return ReducibleFile(model, nodes, program, provider, threads)
 
     def reduce(self, assignment: Assignment, calibration: Sequence[Feeds] = ()) -> onnx.ModelProto:
         """Return the model with weights in other formats. Raises SpecError P735."""
@@ -127,39 +128,38 @@ class ReducibleFile:
 
 def quantize_file(
     folder: Path,
-    program: Program,
-    ranges: Mapping[str, ValueRange],
+    checked: Checked,
     inputs: Sequence[ValueInfo],
     wanted: Quantization,
-    budget: Budget,
     reference: Reference | None,
     *,
     provider: str,
     threads: int | None,
     seed: int,
-) -> tuple[Precision, tuple[Path, ...]]:
+) -> tuple[ReducedPrecision, tuple[Path, ...]]:
     """Replace the file in the folder by one of the wanted format; without a reference it is not held to the budget.
 
     Returns its precision and its files. Raises SpecError: P731 if it is beyond the budget, P732 without the data that
     ranges are measured on, P733 to P735, and those of the user's data.
     """
     _require_data(wanted)
+    program, budget = checked.program, wanted.budget or checked.budget or DEFAULT
     batches = read_user_data(wanted.data, inputs, program.contract) if wanted.data else ()
     file = ReducibleFile.load(folder / MODEL, program, provider, threads)
     assignment = assign_format(file.nodes, wanted.format, wanted.kept)
     reduced = file.reduce(assignment, batches)
     files = write_reduced(reduced, folder)
     if reference is None:
-        return Precision(wanted.format, assignment), files
+        return ReducedPrecision(wanted.format, assignment), files
 
     data = user_draws(wanted.data, batches, program) if wanted.data else []
-    all_draws = [*draws(program, ranges, seed=seed), *data]
+    all_draws = [*draws(program, checked.ranges, seed=seed), *data]
     expected = expect_outputs(reference, program, all_draws)
     under_test = ModelUnderTest(StampedModel.load(folder / MODEL, program), provider, threads)
     rows = output_rows(open_session(folder / MODEL, provider, threads=threads), expected)
     at = first_draw(all_draws, data)
     components = component_errors_of(under_test, reference, at[1], file.formats_by_path(assignment))
-    precision = Precision(wanted.format, assignment, budget, rows, components)
+    precision = ReducedPrecision(wanted.format, assignment, budget, rows, components)
     if any(row.error.breaks(budget) for row in rows):
         raise _failure(file, precision, budget, batches, expected)
     return precision, files
@@ -174,7 +174,7 @@ def _require_data(wanted: Quantization) -> None:
 
 def _failure(
     file: ReducibleFile,
-    precision: Precision,
+    precision: ReducedPrecision,
     budget: Budget,
     batches: Sequence[Feeds],
     expected: Sequence[ExpectedOutputs],

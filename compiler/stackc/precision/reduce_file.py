@@ -23,7 +23,7 @@ from stackc.precision.formats import FORMATS, Format
 from stackc.precision.weighted_nodes import WeightedNode
 from stackc.proof.stamped_model import stamp_of
 from stackc.runtime import Feeds
-from stackc.runtime.quantizers import quantize_dynamic, quantize_static, quantize_weights
+from stackc.runtime.quantizers import gemm_as_matmul, quantize_dynamic, quantize_static, quantize_weights
 
 _HALVES = {"float16": TensorProto.FLOAT16, "bfloat16": TensorProto.BFLOAT16}
 _FIRST: tuple[Format, ...] = ("int8-static", *(format for format in FORMATS if format != "int8-static"))
@@ -86,6 +86,12 @@ def _stored_in(model: onnx.ModelProto, initializers: Sequence[str], element: int
     del halved.graph.node[:]
     halved.graph.node.extend(nodes)
     return halved
+
+
+def with_matmuls(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model with every Gemm as MatMul and Add, stamped as the Gemm was."""
+    rewritten = gemm_as_matmul(model)
+    return rewritten if rewritten is model else _restored(rewritten, model)
 
 
 # -- stamps

@@ -56,7 +56,7 @@ def _is_matrix(tensor: onnx.TensorProto) -> bool:
 
 
 def _is_weight(node: onnx.NodeProto, position: int) -> bool:
-    """Return whether an operator of ONNX's own reads its weight here; the table of a lookup is its first input."""
+    """Return whether an operator of ONNX reads its weight at this position; the table of a lookup is the first."""
     if node.domain not in ("", "ai.onnx"):
         return False
     if node.op_type in ("LSTM", "GRU", "RNN"):

@@ -28,7 +28,7 @@ class BudgetFields:
 
 
 def read_budget(graph: Graph) -> Budget:
-    """Return the budget of a spec. Raises SpecError N310 for what is no number, P736 for what bounds nothing."""
+    """Return the budget of a spec. Raises SpecError: N310 for a bound that is no number, P736 for one of no use."""
     decl, scope = graph.document.budget, spec_scope(graph)
     assert decl is not None, "there is a budget to read"
     fields = {field.name: field for field in dataclass_fields(BudgetFields)}
@@ -75,7 +75,9 @@ def budget_problems(budget: Budget, spans: dict[str, Span]) -> list[Diagnostic]:
         problem("perplexity_ratio", message, "it is how many times as large it may be: 1 or more, as 1.01")
     if (budget.metric is None) != (budget.drop is None):
         known, other = ("metric", "drop") if budget.drop is None else ("drop", "metric")
-        problem(known, f"the budget has {known} without {other}", "write both: `{metric: accuracy, drop: 0.005}`")
+        problem(known, f"the budget has {known} without {other}", "write both, as `{metric: …, drop: …}`")
     if not problems and not (budget.on_outputs or budget.metric or budget.perplexity_ratio):
-        problem("data", "the budget has data but bounds nothing", "add a bound: `cosine: 0.999`")
+        problem(
+            "data", "the budget has data but bounds nothing", "say what it bounds, as cosine: 0.999 or max_error: 0.01"
+        )
     return problems

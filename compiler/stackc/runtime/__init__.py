@@ -8,6 +8,7 @@ providers.py               which execution provider opens, and why another one d
 session.py                 a model opened on a provider
 profile.py                 the time of each node of a session
 placement.py               the nodes that are not on the provider that was asked for
+quantizers.py              onnxruntime.quantization, over chosen nodes of a model
 compatibility.py           the first release of ONNX Runtime that runs a file
 openvino.py                OpenVINO, for `stackc bench`
 """

@@ -1,9 +1,10 @@
-"""ONNX Runtime's own quantizers, each over chosen nodes of a model; none of the arithmetic is ours."""
+"""ONNX Runtime's own quantizers, each over chosen nodes of a model: none of the arithmetic is ours."""
 
 from __future__ import annotations
 
 import logging
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,10 @@ ACCURACY = 4
 
 
 def quantize_dynamic(model: ModelProto, nodes: Sequence[str]) -> ModelProto:
-    """Return the model with these MatMul nodes in int8: signed weights per channel, inputs measured at each run."""
+    """Return the model with these MatMul nodes in int8.
+
+    Weights are signed and have a scale per channel; the range of what enters is measured as it runs.
+    """
     from onnxruntime.quantization import QuantType
     from onnxruntime.quantization import quantize_dynamic as quantize
 
@@ -66,6 +70,22 @@ def quantize_weights(model: ModelProto, nodes: Collection[str], bits: Literal[4,
         quantizer.process()
     quantized: ModelProto = quantizer.model.model
     return quantized
+
+
+def gemm_as_matmul(model: ModelProto) -> ModelProto:
+    """Return the model with every Gemm as MatMul and Add, which is what the quantizers take.
+
+    It stays as it is if another node reads the matrix of a Gemm: ONNX Runtime's tool transposes that in its place.
+    """
+    from onnxruntime.quantization.onnx_model import ONNXModel
+
+    readers = Counter(name for node in model.graph.node for name in node.input)
+    if any(node.op_type == "Gemm" and readers[node.input[1]] > 1 for node in model.graph.node):
+        return model
+    rewritten = ONNXModel(_copy(model))
+    rewritten.replace_gemm_with_matmul()
+    result: ModelProto = rewritten.model
+    return result
 
 
 def _copy(model: ModelProto) -> ModelProto:

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from stackc.authoring.field_schema import ref
 from stackc.authoring.reference.key import AXIS, COUNT, NODE_ID, SWITCH, TEXT, Key, Schema, one_or_list
-from stackc.authoring.reference.train_keys import BOUNDS, CHECKPOINTS, COLUMN, DATA, STOP, TRAIN
+from stackc.authoring.reference.train_keys import BOUNDS, BUDGET, CHECKPOINTS, COLUMN, DATA, STOP, TRAIN
 from stackc.components.families.merge import MERGES
 from stackc.core.types import INPUT_DTYPES
 from stackc.resolve.stacks import Mode
@@ -68,6 +68,11 @@ SPEC: Mapping[str, Key] = {
         "mapping",
         "bounds of losses and metrics on the validation data, that a build has to keep: `accuracy: {min: 0.95}`",
         ref("assert"),
+    ),
+    "budget": Key(
+        "mapping",
+        "how much error a file of lower precision may have, for `--quantize` and `stackc tune`: `{cosine: 0.999}`",
+        ref("budget"),
     ),
 }
 
@@ -356,6 +361,7 @@ KEYS: Mapping[str, Mapping[str, Key]] = MappingProxyType(
         "train_stop": STOP,
         "train_checkpoint": CHECKPOINTS,
         "assert": BOUNDS,
+        "budget": BUDGET,
     }
 )
 """The mappings of a spec, by what they describe."""

@@ -148,6 +148,29 @@ BOUNDS: Mapping[str, Key] = {
     "max": Key("number or expression", "the largest figure that passes", _BOUND, "no bound"),
 }
 
+BUDGET: Mapping[str, Key] = {
+    "max_error": Key(
+        "number or expression", "the largest distance of a number of an output from PyTorch's", _BOUND, "no bound"
+    ),
+    "cosine": Key(
+        "number or expression",
+        "the smallest cosine of a vector of an output, along its last axis, with PyTorch's",
+        _BOUND,
+        "no bound",
+    ),
+    "metric": Key("a metric", "the metric of `train` that may get worse on `data`; needs `drop`", TEXT, "no bound"),
+    "drop": Key("number or expression", "by how much the metric may be worse than that of the float32 file", _BOUND),
+    "perplexity_ratio": Key(
+        "number or expression",
+        "how many times float32's perplexity of the next token may be, on `data`",
+        _BOUND,
+        "no bound",
+    ),
+    "data": Key(
+        "a path", "an .npz file of inputs by name, beside the spec; its first axis is examples", TEXT, "drawn inputs"
+    ),
+}
+
 STOP: Mapping[str, Key] = {
     "metric": Key("a metric", "the metric or loss that has to improve, or `total`", TEXT, required=True),
     "patience": Key("number or expression", "the epochs to wait for that", ref("size"), required=True),
