@@ -45,13 +45,14 @@ if TYPE_CHECKING:
 
     from stackc.analysis.diff.comparison import Difference
     from stackc.analysis.plan.planning import Plan
+    from stackc.artifact.built import Built
     from stackc.artifact.verify import Verified
     from stackc.benchmark import Result
     from stackc.core.diagnostics import Diagnostic, SpecError
     from stackc.core.progress import Progress
     from stackc.frontend import Checked
     from stackc.hub.importing import Imported, ImportOptions
-    from stackc.pipeline import Built, Options
+    from stackc.pipeline import Options
     from stackc.reduction.search import Reduced
     from stackc.spec.document import Document
     from stackc.training.loop import Report, Trained, TrainOptions
@@ -66,7 +67,7 @@ SpecPath: TypeAlias = str | PathLike[str]
 Text: TypeAlias = Literal["mermaid", "dot", "svg", "html", "torch"]
 
 _TYPES = {
-    "Built": "stackc.pipeline",
+    "Built": "stackc.artifact.built",
     "Checked": "stackc.frontend",
     "Diagnostic": "stackc.core.diagnostics",
     "Difference": "stackc.analysis.diff.comparison",

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 
 from stackc.artifact.atomic import atomic_folder, check_place
 from stackc.artifact.build_options import Options as Options
+from stackc.artifact.built import Built as Built
 from stackc.artifact.folder import MODEL, PARITY, VECTORS, named_vectors, sha256
 from stackc.artifact.identity import model_metadata
 from stackc.artifact.packaging import BuildFacts, package, value_infos, weight_hashes
@@ -60,39 +61,6 @@ if TYPE_CHECKING:
     from stackc.timing.component_times import ComponentTimes
 
 EXPORTED = Path("exported")
-
-
-@dataclass(frozen=True, repr=False)
-class Built:
-    """A finished build: its folder and what the stages made; None if a stage was left out."""
-
-    folder: Path
-    checked: Checked
-    exported: ExportedModel
-    session: Session | None
-    parity: Parity | None
-    speed: Comparison | None
-    measured: Point | None
-    random_weights: bool = False
-    precision: ReducedPrecision | None = None
-
-    def __repr__(self) -> str:
-        return f"<Built {self.folder}: {', '.join(text for _, text in self._results())}>"
-
-    def _repr_html_(self) -> str:
-        """The drawing with a summary, for notebooks."""
-        from stackc.view.notebook import checked_html
-
-        checked = self.checked
-        rows = [("folder", str(self.folder)), *self._results()]
-        return checked_html(checked.typed, checked.program, checked.cost, rows)
-
-    def _results(self) -> list[tuple[str, str]]:
-        """Say what the proof and the timing came to."""
-        proof = self.parity.describe(random_weights=self.random_weights) if self.parity else "built without a proof"
-        speed = [("speed", f"{self.speed.ratios[0]} at {self.measured}")] if self.speed else []
-        precision = [("precision", self.precision.describe())] if self.precision else []
-        return [("proof", proof), *precision, *speed]
 
 
 @dataclass
@@ -334,7 +302,8 @@ def _quantize(stages: Stages, reference: Reference | None, folder: Path, options
     """Replace the file in `folder`, and the session of it, by one in the format that the options ask for."""
     from stackc.precision.quantize import quantize_file
 
-    assert options.quantize is not None and stages.exported is not None, "it comes after write, if it is asked for"
+    assert options.quantize is not None, "it is asked for"
+    assert stages.exported is not None, "quantize comes after write"
     inputs = value_infos(stages.checked.program.inputs, stages.checked.ranges)
     stages.precision, files = quantize_file(
         folder, stages.checked, inputs, options.quantize, reference,
