@@ -119,6 +119,7 @@ def _train(spec: Path, batch: int) -> None:
     from stackc.frontend import check_spec
     from stackc.training.optimizer import make_optimizer
     from stackc.training.prepare import training_module
+    from stackc.training.ranks import RankBatch
     from stackc.training.step import Model, update
 
     training = check_spec(spec).training
@@ -134,7 +135,7 @@ def _train(spec: Path, batch: int) -> None:
         model.start_training()
         optimizer = make_optimizer(training.settings.optimizer, model.module, training.settings.groups)
         for _ in range(STEPS):
-            update(model, optimizer, feeds)
+            update(model, optimizer, RankBatch.alone(feeds))
     print(json.dumps(sampler.peak - sampler.before))
 
 

@@ -13,6 +13,7 @@ from stackc.runtime import Array
 from stackc.spec.source import Source
 from stackc.training.optimizer import make_optimizer
 from stackc.training.prepare import training_module
+from stackc.training.ranks import RankBatch
 from stackc.training.step import Model, update
 
 
@@ -41,4 +42,4 @@ class Steps:
 
     def step(self, **feeds: Array) -> float:
         """Make one step; return the loss before it."""
-        return update(self.model, self.optimizer, feeds)
+        return update(self.model, self.optimizer, RankBatch.alone(feeds))

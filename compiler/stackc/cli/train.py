@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,10 @@ def _sweep(ctx: click.Context, option: click.Parameter, texts: tuple[str, ...]) 
     "--sweep", multiple=True, metavar="NAME=A,B,…", callback=_sweep,
     help="Train a variant for each value of a param, or each combination, in a folder of its own.",
 )  # fmt: skip
+@click.option(
+    "--shard", is_flag=True,
+    help="Share weights, gradients and the optimizer's state among the ranks of torchrun, block by block.",
+)  # fmt: skip
 @json_option
 def command(
     spec: Path,
@@ -74,21 +79,27 @@ def command(
     tensorboard: bool,
     watch_components: bool,
     sweep: dict[str, list[str]],
+    shard: bool,
     as_json: bool,
 ) -> None:
     """Train SPEC as its `train:` says, on one core or more.
 
     Ctrl-C writes a checkpoint and ends with status 130; `--resume` continues from it. `stackc build SPEC --weights
     runs/NAME` then builds the model with its best weights.
+
+    `torchrun --nproc-per-node 2 -m stackc train SPEC` trains in several processes, each on its share of every batch;
+    after a process is lost, torchrun starts them again (`--max-restarts 3`), and they resume from the last checkpoint.
     """
     if compiled and watch_components:
         raise click.UsageError("--watch-components needs the values between components, which --compile does away with")
+    if sweep and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise click.UsageError("--sweep trains in one process: leave out torchrun, or train one variant at a time")
     from stackc.frontend import check_spec
 
     checked = None if sweep else check_spec(spec, overrides)
     from stackc.training import TrainOptions
 
-    options = TrainOptions(data, out, resume, checkpoint_every, compiled, tensorboard, watch_components)
+    options = TrainOptions(data, out, resume, checkpoint_every, compiled, tensorboard, watch_components, shard)
     if checked is None:
         _train_sweep(spec, overrides, sweep, options, as_json=as_json)
     else:
@@ -98,9 +109,12 @@ def command(
 def _train_one(checked: Checked, options: TrainOptions, *, as_json: bool) -> None:
     from stackc.training import train_model
 
-    folder = options.out or Path("runs") / checked.document.name
-    with _interruptible(folder, as_json=as_json), train_progress(as_json=as_json) as report:
+    folder, is_first = options.out or Path("runs") / checked.document.name, os.environ.get("RANK", "0") == "0"
+    progress = train_progress(as_json=as_json) if is_first else nullcontext(lambda event: None)
+    with _interruptible(folder, is_silent=as_json or not is_first), progress as report:
         trained = train_model(checked, options, report)
+    if not is_first:
+        return  # the other processes that torchrun starts print errors alone
     if as_json:
         echo_json({"folder": str(trained.folder), "best_epoch": trained.best_epoch, "validation": trained.means})
     else:
@@ -116,7 +130,7 @@ def _train_sweep(
     variants = make_variants(sweep, overrides, lambda each: check_spec(spec, each))
     folder = options.out or Path("runs") / variants[0].checked.document.name
     all_trained = []
-    with _interruptible(folder, as_json=as_json), train_progress(as_json=as_json) as report:
+    with _interruptible(folder, is_silent=as_json), train_progress(as_json=as_json) as report:
         for variant, trained in train_variants(variants, folder, options, report):
             all_trained.append((variant, trained))
             if as_json:
@@ -130,12 +144,12 @@ def _train_sweep(
 
 
 @contextmanager
-def _interruptible(folder: Path, *, as_json: bool) -> Iterator[None]:
+def _interruptible(folder: Path, *, is_silent: bool) -> Iterator[None]:
     """End with status 130 after Ctrl-C, and say how to go on."""
     try:
         yield
     except KeyboardInterrupt:
-        if not as_json and next(folder.rglob("checkpoint.safetensors"), None):
+        if not is_silent and next(folder.rglob("checkpoint.safetensors"), None):
             echo(style("interrupted", fg="yellow", bold=True), f"; `--resume` continues the run in {folder}/")
         raise SystemExit(130) from None
 

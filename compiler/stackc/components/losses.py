@@ -34,9 +34,13 @@ Positive = Annotated[float, Range(minimum=1e-12)]
 
 @dataclass(frozen=True, kw_only=True)
 class Loss(Component):
-    """The base class of losses and metrics."""
+    """The base class of losses and metrics.
+
+    `mixes_examples` says that it is no mean of what each example has by itself, so that it has no parts.
+    """
 
     is_for_training: ClassVar[bool] = True
+    mixes_examples: ClassVar[bool] = False
 
     def term_axes(self, *inputs: Any) -> tuple[Axes, ...]:
         """Return the axes of each input along which its terms are independent, with their place among the terms."""

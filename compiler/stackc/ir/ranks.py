@@ -45,3 +45,16 @@ def ranks_of(text: str) -> RankGrid:
         return RankGrid(first, int(match[2]))
     per_machine = max(number for number in range(1, _MOST_PER_MACHINE + 1) if first % number == 0)
     return RankGrid(first // per_machine, per_machine)
+
+
+def launch_command(spec: str, ranks: RankGrid, *, shard: bool) -> str:
+    """Return the command that starts the ranks: for several machines, once on each, with one of them as the HOST."""
+    train = f"stackc train {spec}{' --shard' * shard}"
+    if ranks.count == 1:
+        return train
+    if ranks.machines == 1:
+        flags = f"--nproc-per-node {ranks.per_machine}"
+    else:
+        flags = f"--nnodes {ranks.machines} --nproc-per-node {ranks.per_machine} --rdzv-backend c10d"
+        flags += " --rdzv-endpoint HOST:29400"
+    return f"torchrun {flags} --max-restarts 3 -m {train}"

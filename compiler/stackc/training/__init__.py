@@ -17,7 +17,8 @@ run_page.py      report.html: the curves beside the drawing
 watch_components.py   norms of activations and gradients by component
 tensorboard.py   files of TensorBoard
 nonfinite.py     the component where NaN or Inf arose
-ranks.py         training in several processes
+ranks.py         the processes that train together, and what they tell each other
+parallel.py      a model on several of them: DDP, FSDP2, and what they refuse
 step_memory.py   the memory of a step, without running it
 train_plan.py    `stackc plan --train`: the memory of each rank, the largest batch
 assertions.py    what a spec asserts of its losses and metrics, held against the ONNX file

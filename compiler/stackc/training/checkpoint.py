@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.core.types import TensorType
 from stackc.training.history import report_full_disk, temporary_name
+from stackc.training.ranks import ALONE, Ranks, placed_as, whole
 
 
 @dataclass
@@ -51,20 +52,28 @@ class RunState:
     average: nn.Module | None
 
 
-def save_checkpoint(path: Path, state: RunState) -> None:
-    """Write a checkpoint. Raises SpecError L205 if the disk does not take it; an earlier one then stays."""
+def save_checkpoint(path: Path, state: RunState, ranks: Ranks = ALONE) -> None:
+    """Write a checkpoint, as rank 0. Raises SpecError L205 if the disk does not take it; an earlier one then stays.
+
+    It is the same whether one process trains or several, but for the random numbers, of which each rank has its own.
+    """
     tensors = _tensors_of("model", state.module)
     if state.average is not None:
         tensors |= _tensors_of("average", state.average)
     optimizer = state.optimizer.state_dict()
     for index, values in optimizer["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items() if isinstance(value, Tensor)}
-    tensors["random"] = torch.get_rng_state()
-    write_tensors(path, tensors, {"position": json.dumps(asdict(state.position))})
+        whole_values = {key: whole(value) for key, value in values.items() if isinstance(value, Tensor)}
+        tensors |= {f"optimizer.{index}.{name}": value for name, value in whole_values.items()}
+    first, *others = ranks.all_of(torch.get_rng_state())
+    tensors |= {"random": first} | {f"random.{number}": state for number, state in enumerate(others, 1)}
+    if ranks.is_first:
+        write_tensors(path, tensors, {"position": json.dumps(asdict(state.position))})
 
 
-def load_checkpoint(path: Path, state: RunState) -> None:
-    """Set a state to that of a checkpoint. Raises SpecError L204 if there is none, or it is of another run."""
+def load_checkpoint(path: Path, state: RunState, ranks: Ranks = ALONE) -> None:
+    """Set a state to that of a checkpoint, of as many ranks or of others: then random numbers are new on some.
+
+    Raises SpecError L204 if there is none, or it is of another run."""
     if not path.is_file():
         raise SpecError(Diagnostic("L204", f"there is no run to resume at {path.parent}", hint="leave out `--resume`"))
     try:
@@ -79,13 +88,15 @@ def load_checkpoint(path: Path, state: RunState) -> None:
 
     for each in fields(Position):
         setattr(state.position, each.name, position[each.name])
-    state.module.load_state_dict(_below("model", tensors))
+    _load(state.module, _below("model", tensors))
     if state.average is not None:
-        state.average.load_state_dict(_below("average", tensors))
+        _load(state.average, _below("average", tensors))
     optimizer = state.optimizer.state_dict()
-    optimizer["state"] = _optimizer_state(_below("optimizer", tensors))
+    optimizer["state"] = _optimizer_state(_below("optimizer", tensors), state.optimizer)
     state.optimizer.load_state_dict(optimizer)
-    torch.set_rng_state(tensors["random"])
+    random = tensors.get(f"random.{ranks.number}" if ranks.number else "random")
+    if random is not None:
+        torch.set_rng_state(random)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -109,11 +120,19 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
 def weights_of(module: nn.Module, types: Mapping[str, TensorType]) -> dict[str, Tensor]:
     """Return the tensors of a module that a spec has, in its element types: a tied one under the name of its owner."""
     state = module.state_dict()
-    return {name: state[name].to(getattr(torch, type_.dtype)) for name, type_ in types.items()}
+    return {name: whole(state[name]).to(getattr(torch, type_.dtype)) for name, type_ in types.items()}
 
 
 def _tensors_of(prefix: str, module: nn.Module) -> dict[str, Tensor]:
-    return {f"{prefix}.{name}": tensor.detach().clone() for name, tensor in module.state_dict().items()}
+    return {f"{prefix}.{name}": whole(tensor.detach()).clone() for name, tensor in module.state_dict().items()}
+
+
+def _load(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Set the tensors of a module, shared among the ranks as they are."""
+    current = module.state_dict()
+    module.load_state_dict(
+        {name: placed_as(tensor, current[name]) if name in current else tensor for name, tensor in tensors.items()}
+    )
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -122,10 +141,13 @@ def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def _optimizer_state(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Any]]:
-    """Return the state of each parameter by its number."""
+def _optimizer_state(tensors: Mapping[str, Tensor], optimizer: torch.optim.Optimizer) -> dict[int, dict[str, Any]]:
+    """Return the state of each parameter by its number, shared among the ranks as the parameter is."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Any]] = {}
     for name, tensor in tensors.items():
         index, _, key = name.partition(".")
-        state.setdefault(int(index), {})[key] = tensor
+        parameter = parameters[int(index)]
+        placed = placed_as(tensor, parameter) if tensor.shape == parameter.shape else tensor
+        state.setdefault(int(index), {})[key] = placed
     return state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +68,10 @@ class Examples:
     def batches(self, size: int, order: Array | None = None, *, start: int = 0) -> Iterator[Batch]:
         """Yield batches of `size` examples, the last one smaller, in this order of rows; from number `start` on."""
         rows = np.arange(len(self)) if order is None else order
-        parts = (rows[begin : begin + size] for begin in range(start * size, len(rows), size))
+        yield from self.batches_of(rows[begin : begin + size] for begin in range(start * size, len(rows), size))
+
+    def batches_of(self, parts: Iterable[Array]) -> Iterator[Batch]:
+        """Yield a batch for each of these arrays of rows, read ahead by the workers."""
         yield from prefetched(self.batch, parts, 0 if self.reader.store.is_random else self.settings.workers)
 
     def batch(self, rows: Array) -> Batch:

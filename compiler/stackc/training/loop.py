@@ -11,10 +11,10 @@ import torch
 
 from stackc.frontend import Checked
 from stackc.training.average import evaluate_model, move_average
-from stackc.training.examples import Batch
 from stackc.training.interrupt import stop_on_interrupt
 from stackc.training.nonfinite import nonfinite_loss
 from stackc.training.optimizer import rate_factor, set_rate
+from stackc.training.ranks import RankBatch, join_ranks
 from stackc.training.recalibrate import recalibrated
 from stackc.training.run import Report, Trained, TrainingRun, TrainOptions
 from stackc.training.run_page import run_page
@@ -28,17 +28,24 @@ def train_model(checked: Checked, options: TrainOptions | None = None, report: R
     """Train a checked spec into runs/NAME/.
 
     Raises SpecError: L105 without `train:`, L201 and L202 for data, L203 for a loss that is not finite, L204 and L205
-    for the folder of the run, L208 without a package; KeyboardInterrupt after Ctrl-C, once a checkpoint is written.
+    for the folder of the run, L208 without a package, L223 to L225 for several ranks; KeyboardInterrupt after Ctrl-C,
+    once a checkpoint is written.
     """
-    run = TrainingRun.start(checked, options or TrainOptions(), report)
-    board, watched = run.tensorboard or nullcontext(), run.watch.attached() if run.watch else nullcontext()
-    with run.history, board, watched, run_page(checked, run), stop_on_interrupt() as is_interrupted:
-        while not run.is_done:
-            train_epoch(run, is_interrupted)
-            run.save_checkpoint()
-            if is_interrupted():
-                raise KeyboardInterrupt
-    return run.finish()
+    with join_ranks() as ranks:
+        run = TrainingRun.start(checked, options or TrainOptions(), report, ranks)
+        board, watched = run.tensorboard or nullcontext(), run.watch.attached() if run.watch else nullcontext()
+        page = run_page(checked, run) if ranks.is_first else nullcontext()
+        with run.history, board, watched, page, stop_on_interrupt() as is_pressed:
+
+            def is_interrupted() -> bool:
+                return ranks.any(is_pressed())
+
+            while not run.is_done:
+                train_epoch(run, is_interrupted)
+                run.save_checkpoint()
+                if is_interrupted():
+                    raise KeyboardInterrupt
+        return run.finish()
 
 
 def train_epoch(run: TrainingRun, is_interrupted: Callable[[], bool]) -> None:
@@ -55,14 +62,14 @@ def train_epoch(run: TrainingRun, is_interrupted: Callable[[], bool]) -> None:
         end_epoch(run)
 
 
-def train_step(run: TrainingRun, batch: Batch) -> None:
+def train_step(run: TrainingRun, batch: RankBatch) -> None:
     """Make one update at the learning rate of the schedule. Raises SpecError L203 if the loss is not finite."""
     position, settings = run.state.position, run.settings
     rate = settings.optimizer.lr * rate_factor(settings.schedule, position.step, run.total_steps)
     set_rate(run.state.optimizer, rate)
-    loss = update(run.model, run.state.optimizer, batch.feeds)
+    loss = update(run.model, run.state.optimizer, batch)
     if not math.isfinite(loss):
-        raise nonfinite_loss(run.model, batch, position.step)
+        run.ranks.agree(nonfinite_loss(run.model, batch.batch, position.step))
 
     if run.watch is not None:
         run.watch.step(position.norms)
@@ -70,7 +77,7 @@ def train_step(run: TrainingRun, batch: Batch) -> None:
         assert settings.ema is not None
         move_average(run.state.average, run.state.module, settings.ema)
     position.step, position.batch, position.losses = position.step + 1, position.batch + 1, position.losses + loss
-    run.record({"step": position.step, "loss": loss, "lr": rate}, examples=len(batch.rows))
+    run.record({"step": position.step, "loss": loss, "lr": rate}, examples=batch.size)
 
 
 def end_epoch(run: TrainingRun) -> None:
@@ -79,9 +86,9 @@ def end_epoch(run: TrainingRun) -> None:
     kept = run.evaluated
     with torch.random.fork_rng(devices=[]):
         if settings.recalibrate is not None:
-            kept = recalibrated(kept, islice(run.batches(0), settings.recalibrate))
+            kept = recalibrated(kept, (each.batch for each in islice(run.batches(0), settings.recalibrate)))
         if run.validation is not None:
-            means = evaluate_model(kept, run.validation, settings.data.batch)
+            means = evaluate_model(kept, run.validation, settings.data.batch, run.ranks)
 
     loss, norms = position.losses / max(1, position.batch), epoch_means(position.norms, max(1, position.batch))
     position.epoch, position.batch, position.losses, position.norms = position.epoch + 1, 0, 0.0, {}

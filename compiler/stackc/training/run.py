@@ -6,28 +6,34 @@ runs/NAME/
   checkpoint.safetensors  what `--resume` continues from
   history.jsonl           the loss and learning rate of each step, the means of each epoch
   report.html             the curves beside the drawing
+  launch.txt              what started the ranks, if torchrun did: started again by it, they resume the run
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
+from torch import Tensor, nn
 
+from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.core.name_patterns import is_factor, peft_name
 from stackc.frontend import Checked
+from stackc.ir.ranks import RankGrid, launch_command
 from stackc.ir.training import TrainSettings
 from stackc.resolve.train_settings import TOTAL
 from stackc.training.average import averaged_copy
 from stackc.training.checkpoint import Position, RunState, load_checkpoint, save_checkpoint, weights_of, write_tensors
-from stackc.training.examples import Batch, Examples
+from stackc.training.examples import Examples
 from stackc.training.history import History, claim_folder, clean_folder
 from stackc.training.optimizer import make_optimizer
+from stackc.training.parallel import require_ranks, shard_module, with_ddp
 from stackc.training.prepare import open_training_data, run_identity, training_module, training_of
+from stackc.training.ranks import ALONE, RankBatch, Ranks, is_restart
 from stackc.training.step import Model
 from stackc.training.tensorboard import TensorBoard
 from stackc.training.watch_components import ComponentWatch
@@ -37,6 +43,7 @@ RUNS = Path("runs")
 ADAPTER = "adapter.safetensors"
 """The factors of low-rank adaptations alone, under the names of peft."""
 WEIGHTS, LAST, CHECKPOINT, HISTORY = "model.safetensors", "last.safetensors", "checkpoint.safetensors", "history.jsonl"
+LAUNCH = "launch.txt"
 _METADATA = dict([("format", "pt"), OWN_NAMES])
 
 Report: TypeAlias = Callable[[dict[str, Any]], None]
@@ -57,6 +64,7 @@ class TrainOptions:
     compiled           run the module through torch.compile
     tensorboard        write files of TensorBoard too, into the folder of the run
     watch_components   record norms of activations and gradients by component
+    shard              share the weights among the ranks
     """
 
     data: dict[str, Path] = field(default_factory=dict)
@@ -66,6 +74,7 @@ class TrainOptions:
     compiled: bool = False
     tensorboard: bool = False
     watch_components: bool = False
+    shard: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,49 @@ class Trained:
     steps: int
     best_epoch: int
     means: dict[str, float]
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What a run starts from: its model, the average of its weights, its data, and where it begins."""
+
+    model: Model
+    average: nn.Module | None
+    examples: Examples
+    validation: Examples | None
+    position: Position
+
+    @staticmethod
+    def of(checked: Checked, options: TrainOptions, ranks: Ranks) -> _Prepared:
+        """Make the module and open the files, without a word to other ranks."""
+        training = training_of(checked)
+        if ranks.count > 1:
+            require_ranks(training, shard=options.shard, watched=options.watch_components)
+        elif options.shard:
+            hint = f"start ranks: `{launch_command(checked.source.file, RankGrid(1, 2), shard=True)}`"
+            raise SpecError(Diagnostic("L224", "one process has nothing to share", hint=hint))
+        examples, validation = open_training_data(checked, options.data)
+        torch.manual_seed(training.settings.seed)
+        model = Model(training_module(checked, training), training)
+        if options.compiled:
+            model.module.compile()
+        model.start_training()
+        average = averaged_copy(model.module) if training.settings.ema is not None else None
+        position = Position(made_with=run_identity(training, examples))
+        return _Prepared(model, average, examples, validation, position)
+
+    def on(self, ranks: Ranks, *, shard: bool) -> tuple[Model, RunState]:
+        """Put the model on the ranks, and make the optimizer of what this rank has of it."""
+        model, settings = self.model, self.model.training.settings
+        if shard:
+            paths = [frame.path for frame in model.training.program.frames]
+            for module in (model.module, self.average):
+                if module is not None:
+                    shard_module(module, paths)
+        elif ranks.count > 1:
+            model = with_ddp(model)
+        optimizer = make_optimizer(settings.optimizer, model.module, settings.groups)
+        return model, RunState(self.position, model.module, optimizer, self.average)
 
 
 @dataclass(frozen=True)
@@ -92,39 +144,43 @@ class TrainingRun:
     watch: ComponentWatch | None
     report: Report
     checkpoint_every: int | None
+    ranks: Ranks = ALONE
 
     @staticmethod
-    def start(checked: Checked, options: TrainOptions, report: Report) -> TrainingRun:
+    def start(checked: Checked, options: TrainOptions, report: Report, ranks: Ranks = ALONE) -> TrainingRun:
         """Make the module and the optimizer, in the state of the run to resume if there is one.
 
-        Raises SpecError L105, L201, L204 and L205 as `train_model`.
+        Raises SpecError L105, L201, L204, L205 and L223 as `train_model`.
         """
-        training, folder = training_of(checked), options.out or RUNS / checked.document.name
-        settings = training.settings
-        examples, validation = open_training_data(checked, options.data)
-        tensorboard = TensorBoard(folder) if options.tensorboard else None
+        folder = options.out or RUNS / checked.document.name
+        history, launch = History(folder / HISTORY), folder / LAUNCH
+        prepared, tensorboard, error = None, None, None
+        resumes = options.resume or is_restart(ranks, launch)
+        try:
+            prepared = _Prepared.of(checked, options, ranks)
+            tensorboard = TensorBoard(folder) if options.tensorboard and ranks.is_first else None
+            if ranks.is_first and not resumes:
+                claim_folder(folder)
+            if ranks.is_first and ranks.launch is not None:
+                launch.write_text(ranks.launch, encoding="utf-8")
+        except SpecError as caught:
+            error = caught
+        ranks.agree(error)
+        assert prepared is not None, "else there is an error"
 
-        torch.manual_seed(settings.seed)
-        model = Model(training_module(checked, training), training)
-        if options.compiled:
-            model.module.compile()
-        model.start_training()
-        average = averaged_copy(model.module) if settings.ema is not None else None
-        position = Position(made_with=run_identity(training, examples))
-        optimizer = make_optimizer(settings.optimizer, model.module, settings.groups)
-        state = RunState(position, model.module, optimizer, average)
-
-        history = History(folder / HISTORY)
-        if options.resume:
+        # From here on ranks wait for each other. Each draws dropout of its own; weights are drawn by their paths.
+        model, state = prepared.on(ranks, shard=options.shard)
+        torch.manual_seed(prepared.model.training.settings.seed + ranks.number)
+        if resumes:
             if (folder / CHECKPOINT).exists() or not history.path.exists():
-                load_checkpoint(folder / CHECKPOINT, state)  # else it was killed before the first, and starts again
-            clean_folder(folder)
-            history.cut(position.step, position.epoch)
-        else:
-            claim_folder(folder)
-        every = options.checkpoint_every or settings.checkpoint
+                load_checkpoint(folder / CHECKPOINT, state, ranks)  # else it was killed before the first: start again
+            if ranks.is_first:
+                clean_folder(folder)
+                history.cut(state.position.step, state.position.epoch)
+        every = options.checkpoint_every or model.training.settings.checkpoint
         watch = ComponentWatch(model.module, checked.program) if options.watch_components else None
-        return TrainingRun(model, state, examples, validation, folder, history, tensorboard, watch, report, every)
+        data = prepared.examples, prepared.validation
+        return TrainingRun(model, state, *data, folder, history, tensorboard, watch, report, every, ranks)
 
     # -- how far it is
 
@@ -167,37 +223,39 @@ class TrainingRun:
 
     # -- what the loop asks of it
 
-    def batches(self, start: int) -> Iterator[Batch]:
-        """Yield the batches of this epoch, in its order, from this number on."""
+    def batches(self, start: int) -> Iterator[RankBatch]:
+        """Yield the batches of this epoch, in its order, from this number on: this rank's share of each."""
         position, data = self.state.position, self.settings.data
         order = self.examples.order(self.settings.seed, position.epoch)
-        return self.examples.batches(data.batch, order, start=start)
+        return self.ranks.batches(self.examples, data.batch, order, start)
 
     @property
     def evaluated(self) -> Model:
         """The model as it is evaluated and kept: the average of its weights if there is one."""
-        return replace(self.model, module=self.state.average or self.state.module)
+        return replace(self.model, module=self.state.average or self.state.module, wrapped=None)
 
     def keep_weights(self, model: Model, means: dict[str, float]) -> None:
         """Write the weights of a model: as the last ones, and as the best ones if its means over the validation data
         say so."""
         position = self.state.position
         weights = weights_of(model.module, self.model.training.program.tensors())
-        write_tensors(self.folder / LAST, weights, _METADATA)
+        self._write(LAST, weights, _METADATA)
 
         watched = means.get(self._watched)
         if watched is None or position.best is None or self._is_better(watched, position.best):
             position.best, position.best_epoch = watched, position.epoch
-            write_tensors(self.folder / WEIGHTS, weights, _METADATA)
+            self._write(WEIGHTS, weights, _METADATA)
             if adapter := {peft_name(name): tensor for name, tensor in weights.items() if is_factor(name)}:
-                write_tensors(self.folder / ADAPTER, adapter, {"format": "pt"})
+                self._write(ADAPTER, adapter, {"format": "pt"})
 
     def save_checkpoint(self) -> None:
         """Write all that `--resume` continues from."""
-        save_checkpoint(self.folder / CHECKPOINT, self.state)
+        save_checkpoint(self.folder / CHECKPOINT, self.state, self.ranks)
 
     def record(self, event: dict[str, Any], **more: Any) -> None:
-        """Append an event to the history, and report it, with what only those who watch need."""
+        """Append an event to the history, and report it, with what only those who watch need: as the first rank."""
+        if not self.ranks.is_first:
+            return
         self.history.append(event)
         if self.tensorboard is not None:
             self.tensorboard.write(event)
@@ -207,6 +265,11 @@ class TrainingRun:
         """Return what came of the run."""
         position = self.state.position
         return Trained(self.folder, position.step, position.best_epoch, self.history.validation(position.best_epoch))
+
+    def _write(self, name: str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+        """Write a file of tensors into the folder, as the first rank."""
+        if self.ranks.is_first:
+            write_tensors(self.folder / name, tensors, metadata)
 
     @property
     def _watched(self) -> str:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.ir.training import COUNT, Training
 from stackc.runtime import Array
+from stackc.training.ranks import RankBatch, Ranks
 
 Means = Mapping[str, tuple[Tensor, Tensor]]
 """The mean and the count of each loss and metric."""
@@ -21,10 +22,14 @@ Means = Mapping[str, tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class Model:
-    """The module of a model with its losses, in its place and precision."""
+    """The module of a model with its losses, in its place and precision.
+
+    `wrapped` runs in its stead where ranks join their gradients.
+    """
 
     module: nn.Module
     training: Training
+    wrapped: nn.Module | None = None
 
     def means(self, feeds: Mapping[str, Array]) -> Means:
         """Run the module, and return the mean and the count of each loss and metric."""
@@ -35,14 +40,16 @@ class Model:
         settings, program = self.training.settings, self.training.program
         reduced = torch.autocast("cpu", torch.bfloat16) if settings.precision == "bfloat16" else nullcontext()
         with reduced:
-            returned = self.module(*inputs)
+            returned = (self.wrapped or self.module)(*inputs)
         outputs = dict(zip(program.outputs, returned, strict=True))
         names = (*self.training.losses, *self.training.metrics)
         return {name: (outputs[name], outputs[f"{name}.{COUNT}"]) for name in names}
 
-    def loss(self, means: Means) -> Tensor:
-        """Return the weighted sum of all losses."""
+    def loss(self, means: Means, factors: Mapping[str, float] | None = None) -> Tensor:
+        """Return the weighted sum of all losses, each times its factor."""
         weights = self.training.settings.loss_weights
+        if factors is not None:
+            weights = {name: weight * factors[name] for name, weight in weights.items()}
         terms = [
             means[name][0] if weights[name] == 1 else weights[name] * means[name][0] for name in self.training.losses
         ]
@@ -69,31 +76,29 @@ class Model:
         return torch.tensor(array, dtype=torch.float64 if is_double else None)
 
 
-def update(model: Model, optimizer: torch.optim.Optimizer, feeds: Mapping[str, Array]) -> float:
+def update(model: Model, optimizer: torch.optim.Optimizer, batch: RankBatch) -> float:
     """Make one step, and return the loss of the batch; the weights stay as they are if that is not finite.
 
-    A batch in parts has the gradients of the whole: the mean over all is Σ mean·count / Σ count. Raises SpecError L206
-    if the parts of several losses count differently, so that this does not hold.
+    A batch in parts has the gradients of the whole: the mean over all is Σ mean·count / Σ count, over the parts as over
+    the ranks. Raises SpecError L206 if the parts of several losses count differently, so that this does not hold.
     """
-    settings = model.training.settings
+    settings, ranks = model.training.settings, batch.ranks
     optimizer.zero_grad(set_to_none=True)
     loss, counted, counts = 0.0, 0.0, list[list[float]]()
 
-    for part in parts_of(feeds, settings.accumulate):
-        means = model.means(part)
-        total = model.loss(means)
-        counts.append([float(means[name][1]) for name in model.training.losses])
-        count = counts[-1][0]
-        counted += count
-        share = count / counted if counted else 1.0
+    for feeds, is_counted in parts_of(batch, settings.accumulate):
+        part = _PartLoss.of(model, model.means(feeds), ranks, is_counted=is_counted)
+        counts.append(part.counts)
+        counted += part.counts[0]
+        share = part.counts[0] / counted if counted else 1.0
         if share < 1:
-            _scale_gradients(model.module, 1 - share)
-        (total if share == 1 else total * share).backward()
-        loss += (total.item() - loss) * share
+            _scale_gradients(optimizer, 1 - share)
+        (part.total if share == 1 else part.total * share).backward()
+        loss += (part.mean - loss) * share
 
     if not _are_proportional(counts):
         message = "the losses count differently in the parts of a batch, so that their sum cannot be accumulated"
-        raise SpecError(Diagnostic("L206", message, hint="write `accumulate: 1`, or a single loss"))
+        ranks.agree(SpecError(Diagnostic("L206", message, hint="write `accumulate: 1`, or a single loss")))
     if not np.isfinite(loss):
         return loss
     if settings.clip is not None:
@@ -102,13 +107,51 @@ def update(model: Model, optimizer: torch.optim.Optimizer, feeds: Mapping[str, A
     return loss
 
 
-def parts_of(feeds: Mapping[str, Array], count: int) -> Iterator[Mapping[str, Array]]:
-    """Cut a batch along its first axis into so many parts, as equal as possible, or as many as it has examples."""
-    size = min(len(array) for array in feeds.values())
-    ends = [size * part // count for part in range(count + 1)]
+@dataclass(frozen=True)
+class _PartLoss:
+    """The loss of a part of a batch, of which each rank has a share.
+
+    mean     the weighted sum of the means over the shares of all ranks
+    counts   the count of each loss, over all ranks
+    total    this rank's term, so that the mean of the terms of all ranks, and of their gradients, is that of the part
+    """
+
+    mean: float
+    counts: list[float]
+    total: Tensor
+
+    @staticmethod
+    def of(model: Model, means: Means, ranks: Ranks, *, is_counted: bool) -> _PartLoss:
+        """Join what the ranks have: of each loss Σ mean·count / Σ count. The means of one that does not count are 0."""
+        names, weights = model.training.losses, model.training.settings.loss_weights
+        counts = [means[name][1].item() if is_counted else 0.0 for name in names]
+        if ranks.count == 1:
+            total = model.loss(means)
+            return _PartLoss(total.item(), counts, total)
+
+        sums = [means[name][0].item() * count if is_counted else 0.0 for name, count in zip(names, counts, strict=True)]
+        joined = ranks.sums([*counts, *sums])
+        totals, numerators = joined[: len(names)], joined[len(names) :]
+        rows = [*zip(names, counts, totals, numerators, strict=True)]
+        factors = {name: ranks.count * count / total if total else 0.0 for name, count, total, _ in rows}
+        mean = sum(weights[name] * numerator / total for name, _, total, numerator in rows if total)
+        return _PartLoss(mean, totals, model.loss(means, factors))
+
+
+def parts_of(batch: RankBatch, count: int) -> Iterator[tuple[Mapping[str, Array], bool]]:
+    """Cut a batch along its first axis into so many parts, as equal as possible, or as many as it has examples.
+
+    All ranks have as many parts as that with the most examples; what a rank lacks is a part that does not count.
+    """
+    feeds = batch.batch.feeds
+    size, parts = min(len(array) for array in feeds.values()), min(count, batch.largest)
+    ends = [size * part // parts for part in range(parts + 1)]
     for start, end in pairwise(ends):
-        if end > start:
-            yield {name: array[start:end] for name, array in feeds.items()}
+        is_there = end > start
+        yield (
+            {n: array[start:end] if is_there else array[:1] for n, array in feeds.items()},
+            batch.is_counted and is_there,
+        )
 
 
 def _are_proportional(counts: list[list[float]]) -> bool:
@@ -121,7 +164,9 @@ def _are_proportional(counts: list[list[float]]) -> bool:
     )
 
 
-def _scale_gradients(module: nn.Module, factor: float) -> None:
-    for parameter in module.parameters():
-        if parameter.grad is not None:
-            parameter.grad.mul_(factor)
+def _scale_gradients(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Scale what the optimizer sees: after a forward pass the module of a rank may hold gathered weights instead."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            if parameter.grad is not None:
+                parameter.grad.mul_(factor)

@@ -19,9 +19,9 @@ from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.core.types import Dim, TensorType
 from stackc.frontend import Checked
 from stackc.ir.optimizers import OPTIMIZERS, Adam, Optimizer
-from stackc.ir.ranks import RankGrid, TrainPlanOptions
+from stackc.ir.ranks import RankGrid, TrainPlanOptions, launch_command
 from stackc.proof.sizes import machine_memory
-from stackc.training.ranks import sharded_blocks
+from stackc.training.parallel import sharded_blocks
 from stackc.training.step_memory import OptimizerMemory, StepMemory, TracedModel, bytes_of, optimizer_memory
 
 _UNITS_IN_FLIGHT = 3
@@ -94,19 +94,6 @@ def plan_training(checked: Checked, options: TrainPlanOptions | None = None) -> 
         largest_batch=largest,
         command=launch_command(checked.source.file, options.ranks, shard=options.shard),
     )
-
-
-def launch_command(spec: str, ranks: RankGrid, *, shard: bool) -> str:
-    """Return the command that starts the ranks: for several machines, once on each, with one of them as the HOST."""
-    train = f"stackc train {spec}{' --shard' * shard}"
-    if ranks.count == 1:
-        return train
-    if ranks.machines == 1:
-        flags = f"--nproc-per-node {ranks.per_machine}"
-    else:
-        flags = f"--nnodes {ranks.machines} --nproc-per-node {ranks.per_machine} --rdzv-backend c10d"
-        flags += " --rdzv-endpoint HOST:29400"
-    return f"torchrun {flags} --max-restarts 3 -m {train}"
 
 
 @dataclass(frozen=True)

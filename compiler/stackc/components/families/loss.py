@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from stackc.components.axes import Axes
 from stackc.components.base import (
@@ -295,6 +295,7 @@ class Contrastive(Loss):
     2021, arXiv:2103.00020.
     """
 
+    mixes_examples: ClassVar[bool] = True
     temperature: Annotated[Positive, "what scores are divided by"] = 0.07
     symmetric: Annotated[bool, "whether targets are to find their x too"] = True
 
