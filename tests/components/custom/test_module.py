@@ -273,6 +273,73 @@ def test_error_recurrent_layers_have_a_component(make: type[nn.Module], op: str,
     assert error.hint == f"the component `{op}` computes the same at any size: write `op: {op}`"
 
 
+class Tagger(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.along = nn.LSTM(16, 4, batch_first=True, bidirectional=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.along(input=x)[0]
+        return y
+
+
+class Pooled(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.adaptive_avg_pool1d(x, 3)
+
+
+@pytest.mark.parametrize(
+    ("component", "x", "op"),
+    [
+        (custom(Tagger), VECTORS, "lstm"),
+        (custom(Pooled), VECTORS, None),
+        (custom(Pooled), SIGNALS, "adaptive_avg_pool1d"),
+        (custom(nn.AdaptiveAvgPool2d, output_size=3), IMAGES, "adaptive_avg_pool2d"),
+        (custom(nn.AdaptiveMaxPool2d, output_size=(2, 3)), IMAGES, "adaptive_max_pool2d"),
+        (custom(nn.EmbeddingBag, num_embeddings=9, embedding_dim=4), IDS, "embedding_bag"),
+    ],
+)
+def test_error_what_is_exported_for_one_size_names_its_component(
+    component: CustomModule, x: TensorType, op: str | None, refused: Refused
+) -> None:
+    """An adaptive pool over an axis that is a number is no such thing."""
+    if op is None:
+        assert component.signature(x).outputs[0].shape == shape(BATCH, SEQ, 3)
+    else:
+        error = refused(component, x)
+        assert (error.code, error.hint) == (
+            "T211",
+            f"the component `{op}` computes the same at any size: write `op: {op}`",
+        )
+
+
+def test_a_recurrent_layer_of_a_fixed_length_is_taken() -> None:
+    fixed = VECTORS.with_shape(BATCH, 5, 16)
+    assert custom(Tagger).signature(fixed).outputs == (VECTORS.with_shape(BATCH, 5, 8),)
+
+
+class Config:
+    """Sizes, as libraries hold them."""
+
+
+class Configured(nn.Module):
+    def __init__(self, config: Config, dropout: float = 0.0) -> None:
+        super().__init__()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+def test_error_an_argument_that_no_spec_can_write() -> None:
+    with pytest.raises(Unfit) as caught:
+        custom_module(Configured, "library.Configured", ("y",))
+    assert (
+        str(caught.value) == "the constructor of library.Configured takes 'config', a Config, which no spec can write"
+    )
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("name instead a torch.nn.Module of your own that makes it")
+
+
 def test_error_sizes_with_a_rest(refused: Refused) -> None:
     odd = VECTORS.with_shape(BATCH, 4, SEQ, SEQ)
     error = refused(custom(nn.PixelUnshuffle, downscale_factor=2), odd)

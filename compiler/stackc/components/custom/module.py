@@ -7,7 +7,6 @@ What other components declare is derived: the fields are the arguments of the co
 from __future__ import annotations
 
 import inspect
-import re
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -79,15 +78,15 @@ def _signature(module: CustomModule, inputs: tuple[TensorType | None, ...]) -> S
             return traced(lambda: module.construction().build(), inputs, module.outputs)
     except SignatureError as error:
         if error.hint is None or error.code == "T211":
-            error.hint = _same_component(module.make) or error.hint
+            error.hint = same_component(module.make) or error.hint
         raise
 
 
-def _same_component(make: type[nn.Module]) -> str | None:
+def same_component(make: type[nn.Module]) -> str | None:
     """Return a hint at the component that has the name of a class of torch.nn, such as lstm for LSTM."""
-    words = re.findall(r"[A-Z]+(?=[A-Z][a-z]|$|\d)|[A-Z][a-z]+|\d\w*", make.__name__)
-    op = "_".join(words).lower()
-    if not make.__module__.startswith("torch.nn.") or op not in REGISTRY:
+    ops = (op for op in REGISTRY if op.replace("_", "") == make.__name__.lower())
+    op = next(ops, None) if make.__module__.startswith("torch.nn.") else None
+    if op is None:
         return None
     return f"the component `{op}` computes the same at any size: write `op: {op}`"
 
@@ -163,6 +162,10 @@ def _fields(make: type[nn.Module], name: str) -> Iterator[FieldSpec]:
             continue
 
         hint = hints.get(parameter.name)
+        if required and isinstance(hint, type) and hint not in (*_SCALARS, *_WRITABLE):
+            message = f"the constructor of {name} takes '{parameter.name}', a {hint.__name__}, which no spec can write"
+            wrapper = "a torch.nn.Module of your own that makes it and calls the class: see `stackc help language`"
+            raise Unfit(message, f"name instead {wrapper}, custom modules")
         if not _is_plain(hint):
             hint = _ANYTHING if required else _type_of_default(parameter.default)
         yield field_of(parameter.name, hint, required=required, default=None if required else parameter.default)
@@ -184,6 +187,7 @@ def _constructor(make: type[nn.Module]) -> inspect.Signature:
 
 _ANYTHING = int | float | bool | str | None | tuple[float | str, ...]
 _SCALARS = (int, float, bool, str)
+_WRITABLE = (list, tuple, object, NoneType)
 
 
 def _is_plain(hint: Any) -> bool:

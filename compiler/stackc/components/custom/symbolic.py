@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from stackc.components.base import Signature, SignatureError
 from stackc.components.custom.foreign_errors import RAISED, describe, raised_at
+from stackc.components.custom.frozen_sizes import RefuseFrozenSizes, refuse_frozen_lengths
 from stackc.components.custom.trusted_imports import missing_trust
 from stackc.core.torch_internals import (
     CleanDiv,
@@ -52,17 +53,19 @@ def traced(make: Callable[[], nn.Module], inputs: Sequence[TensorType | None], o
     """Return the signature of a module on inputs of these types, None at an unconnected port.
 
     Raises SignatureError: T210 if the module cannot be constructed or run on them, or does not return one tensor for
-    each of `outputs`; T211 if its output sizes depend on values, or if it works for one size only;
+    each of `outputs`; T211 if its output sizes depend on values, or if it works or is exported for one size only;
     N316 if it imports a module that is not trusted.
     """
     sizes = _Sizes(inputs)
     with sizes.fake, torch.no_grad(), _quiet():
         with _signature_errors("cannot be constructed", sizes):
             module = make().eval()
+        refuse_frozen_lengths(module)
         tensors = [None if x is None else sizes.tensor(x) for x in inputs]
         with (
             _signature_errors("fails on these inputs", sizes),
             FlopCounterMode(display=False) as counter,
+            RefuseFrozenSizes(),  # type: ignore[no-untyped-call]  # PyTorch's base class has no annotations
             enable_python_dispatcher(),
         ):
             result = module(*tensors)
@@ -169,6 +172,8 @@ def _signature_errors(failure: str, sizes: _Sizes) -> Iterator[None]:
     """Turn whatever the user's code raises into a SignatureError."""
     try:
         yield
+    except SignatureError:
+        raise
     except _DATA_DEPENDENT as error:
         message = f"its computation depends on the values of its inputs{raised_at(error)}"
         hint = "a graph cannot depend on values: use torch.where to choose elementwise"
