@@ -22,7 +22,7 @@ from stackc.export.guards import guards_of
 from stackc.export.prepare import PreparedUnit, prepare
 from stackc.export.shape_sources import Axis, choose_source, shared_sizes
 from stackc.export.split import UnitInterface
-from stackc.export.translations import TRANSLATIONS
+from stackc.export.translations import translations
 from stackc.export.units import Unit
 
 
@@ -63,7 +63,7 @@ def _export(units: Sequence[PreparedUnit], opset: int) -> tuple[onnx.ModelProto,
         dynamo=True,
         optimize=True,
         verbose=False,
-        custom_translation_table=TRANSLATIONS,
+        custom_translation_table=dict(translations(opset)),
     )
     assert exported is not None
 

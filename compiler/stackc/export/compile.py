@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from stackc.components.custom.module import CustomModule, same_component
 from stackc.core.diagnostics import Collector, Diagnostic, Span, SpecError
 from stackc.export.objects import Object
 from stackc.export.units import DOMAINS, Unexportable, Unit
@@ -63,4 +64,5 @@ def _explain(unit: Unit, span: Span, error: Exception) -> Diagnostic:
 
     lines = (line.strip() for line in str(cause).splitlines())
     reason = next((line for line in lines if line), type(cause).__name__)
-    return Diagnostic("E501", f"{unit.component.op} cannot be exported: {reason}", span)
+    hint = same_component(unit.component.make) if isinstance(unit.component, CustomModule) else None
+    return Diagnostic("E501", f"{unit.component.op} cannot be exported: {reason}", span, hint)

@@ -13,6 +13,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import simpleeval
 
@@ -24,6 +25,7 @@ _FUNCTIONS: dict[str, Callable[..., object]] = {
     "FloatTrueDiv": operator.truediv, "FloatPow": operator.pow, "PowByNatural": operator.pow, "TruncToInt": int,
     "FloorToInt": math.floor, "CeilToInt": math.ceil,
 }  # fmt: skip
+_LARGEST_RAISE = 64
 _NODES = ("Expr", "BinOp", "UnaryOp", "BoolOp", "Compare", "Call", "Name", "Constant")
 
 
@@ -57,6 +59,28 @@ def counterexample(
     for sizes in _sample_sizes(symbols, axes.values(), numbers):
         if sizes != proven and not holds(constraint, {name: dim.evaluate(sizes) for name, dim in axes.items()}):
             return sizes
+    return None
+
+
+def working_minima(
+    constraints: Iterable[str], inputs: Sequence[TensorType | None], contract: DimContract
+) -> Mapping[str, int] | None:
+    """Return the smallest sizes of dims from which on all constraints hold; None if there are none up to 64 above."""
+    minima: dict[str, int] = {}
+    raised = dict(contract)
+    by_symbols = sorted(constraints, key=lambda text: len(set(re.findall(r"x\d+_\d+", text))))
+
+    for _ in range(_LARGEST_RAISE):
+        failing = (counterexample(constraint, inputs, raised) for constraint in by_symbols)
+        sizes = next((sizes for sizes in failing if sizes is not None), None)
+        if sizes is None:
+            return minima
+        for name, size in sizes.items():
+            limits = raised.get(name, DimRange())
+            minima[name] = size + limits.multiple_of
+            raised[name] = replace(limits, minimum=minima[name])
+            if limits.maximum is not None and minima[name] > limits.maximum:
+                return None
     return None
 
 

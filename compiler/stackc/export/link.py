@@ -9,14 +9,15 @@ nodes; the graph goes to write.py, with `--functions` by way of functions.py. Li
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import onnx
 
 from stackc._version import __version__
-from stackc.core.diagnostics import Collector
-from stackc.export.constraints import constraint_text, counterexample
+from stackc.core.diagnostics import Collector, Diagnostic, SpecError
+from stackc.core.types import TensorType
+from stackc.export.constraints import constraint_text, counterexample, working_minima
 from stackc.export.functions import CONSTANT, BlockCall
 from stackc.export.objects import IR_VERSION, Object, WeightSubgraph, opset_imports
 from stackc.export.storage import Storage, Stored, plan_storage, source_of
@@ -81,14 +82,30 @@ def require_constraints(program: Program, compiled: Sequence[Object]) -> None:
             continue
         checked.add((constraints, inputs))
 
-        for constraint in constraints:
-            sizes = counterexample(constraint, inputs, program.contract)
-            if sizes is not None:
-                allowed = ", ".join(f"{name} = {size}" for name, size in sizes.items()) or "other sizes"
-                rule = f"'{call.path}' branches on its sizes and was compiled for {constraint_text(constraint, inputs)}"
-                hint = "narrow the dims contract to the sizes that the model is for"
-                diagnostics.error("E502", f"{rule}, but the dims contract allows {allowed}", call.span, hint)
+        if violated := tuple(_violated(call, constraints, inputs, program)):
+            diagnostics.extend(SpecError(*violated))
     diagnostics.raise_if_any()
+
+
+def _violated(
+    call: Call, constraints: Sequence[str], inputs: Sequence[TensorType | None], program: Program
+) -> Iterator[Diagnostic]:
+    """Yield the E502 of each constraint that the contract does not imply; of the first alone if larger sizes do."""
+    minima = working_minima(constraints, inputs, program.contract)
+    hint = "narrow the dims contract to the sizes that the model is for"
+    if minima:
+        declared = ", ".join(f"{name}: {{min: {size}}}" for name, size in minima.items())
+        hint = f"declare the sizes that it works at: `dims: {{{declared}}}`"
+
+    for constraint in constraints:
+        sizes = counterexample(constraint, inputs, program.contract)
+        if sizes is None:
+            continue
+        allowed = ", ".join(f"{name} = {size}" for name, size in sizes.items()) or "other sizes"
+        rule = f"'{call.path}' branches on its sizes and was compiled for {constraint_text(constraint, inputs)}"
+        yield Diagnostic("E502", f"{rule}, but the dims contract allows {allowed}", call.span, hint)
+        if minima:
+            return
 
 
 @dataclass

@@ -1,22 +1,27 @@
-"""Translate normalizations and variances into ONNX that is as exact as PyTorch where the mean is large.
+"""Translate operators of PyTorch into ONNX that is as exact as PyTorch, where the exporter's own form is not.
 
-The exporter's own forms are not: GroupNormalization is E[x²] − E[x]² in single precision, and the means of
-InstanceNormalization and ReduceMean are sums of one number after the other. Here each row is shifted by the mean of its
-first numbers before it enters a kernel. The difference is as exact as the numbers themselves, and what is left of the
-mean is about as large as the standard deviation. A table by operators of PyTorch gives a custom module the same form as
-a component. Decision 042 has the measurements.
+Normalizations and variances where the mean is large: the exporter's GroupNormalization is E[x²] − E[x]² in single
+precision, and its means are sums of one number after the other. Here each row is shifted by the mean of its first
+numbers before it enters a kernel. The difference is as exact as the numbers themselves, and what is left of the mean is
+about as large as the standard deviation. A table by operators of PyTorch gives a custom module the same form as a
+component. Decision 042 has the measurements.
+
+Attention, where a query may see no key: PyTorch's result is 0, the exporter's below opset 23 a mean of all values. And
+with masks that are broadcast along queries, which ONNX Runtime's operator refuses. Decision 097.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
-from onnxscript import onnx_types, opset18
+from onnxscript import ir, onnx_types, opset18, opset23
+from onnxscript.function_libs.torch_lib.ops.nn import aten_scaled_dot_product_attention
 
 # annotations of onnxscript are for functions that it parses; those here are traced, which tells tensors from attributes
 op: Any = opset18
+op23: Any = opset23
 if TYPE_CHECKING:
     TensorType: TypeAlias = Any
 else:
@@ -146,6 +151,54 @@ def _for_each_feature(value: float, x: TensorType) -> TensorType:
     return op.Expand(op.CastLike(op.Constant(value_floats=[value]), x), op.Shape(x, start=1, end=2))
 
 
+def attention_of_primitives(
+    query: TensorType,
+    key: TensorType,
+    value: TensorType,
+    attn_mask: TensorType | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> TensorType:
+    """query [batch, heads, queries, n], key, value [batch, heads, keys, n] → like query, 0 where a mask has no True."""
+    y = aten_scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)
+    if attn_mask is None or attn_mask.dtype != ir.DataType.BOOL:
+        return y
+
+    last = op.Constant(value_ints=[-1])
+    keys = op.ReduceMax(op.Cast(attn_mask, to=ir.DataType.INT32), last, keepdims=True)
+    return op.Where(op.Cast(keys, to=ir.DataType.BOOL), y, op.CastLike(0.0, y))
+
+
+def attention_operator(
+    query: TensorType,
+    key: TensorType,
+    value: TensorType,
+    attn_mask: TensorType | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> TensorType:
+    """query [batch, heads, queries, n], key, value [batch, heads, keys, n] → like query, by ONNX's operator.
+
+    ONNX Runtime does not broadcast a mask along the queries.
+    """
+    assert len(query.shape) == len(key.shape) == len(value.shape) == 4, "only tensors with heads are supported"
+    if attn_mask is not None and attn_mask.shape[-2] == 1 and query.shape[2] != 1:
+        one = op.Constant(value_ints=[1])
+        attn_mask = op.Expand(attn_mask, op.Concat(op.Shape(query, start=2, end=3), one, axis=0))
+    y, _, _, _ = op23.Attention(query, key, value, attn_mask=attn_mask, scale=scale, is_causal=is_causal)
+    return y
+
+
+def translations(opset: int) -> Mapping[Callable[..., Any], Callable[..., Any]]:
+    """Return what the exporter takes in place of its own translations, by operator."""
+    attention = attention_operator if opset >= 23 else attention_of_primitives
+    return {**TRANSLATIONS, torch.ops.aten.scaled_dot_product_attention.default: attention}
+
+
 TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     torch.ops.aten._native_batch_norm_legit_no_training.default: batch_norm,
     torch.ops.aten._native_batch_norm_legit.no_stats: batch_norm_without_statistics,
@@ -153,4 +206,4 @@ TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     torch.ops.aten.instance_norm.default: instance_norm,
     torch.ops.prims.var.default: variance,  # var, std, var_mean and std_mean are decomposed to it
 }
-"""What the exporter takes in place of its own translations, by operator."""
+"""Those that are the same at every opset."""
