@@ -169,7 +169,12 @@ def run_stages(stages: Stages, options: Options, folder: Path, progress: Progres
     # measure: the session and the eager module in turns.
     stages.speed, stages.measured = _measure(stages.checked, reference.module, folder, options)
     if stages.session is not None and stages.session.provider == "cpu":
-        stages.components = _profile(stages.checked, stages.measured, folder, options)
+        from stackc.timing.component_times import profile_at
+
+        checked, model = stages.checked, folder / MODEL
+        stages.components = profile_at(
+            checked.program, checked.ranges, model, stages.measured, options.threads, options.seed
+        )
     progress("measure", str(stages.speed.ratios[0]))
 
 
@@ -206,6 +211,10 @@ def _check(path: Path, options: Options, progress: Progress) -> Checked:
         choose(options.provider)  # before the long work: a provider that does not open is an error of its own
 
     checked = check_spec(path, options.overrides)
+    if options.asserted:
+        from stackc.resolve.assertions import with_bounds
+
+        checked = replace(checked, assertions=with_bounds(checked.assertions, checked.training, options.asserted))
     components, parameters = len(checked.program.calls), checked.cost.parameters
     assumed = "".join(f"\n  note: {assumption}" for assumption in checked.assumptions.values())
     progress("check", f"{counted(components, 'component')}, {counted(parameters, 'parameter')}{assumed}")
@@ -324,34 +333,43 @@ def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options
     return measure_beside_eager(checked.program, checked.ranges, module, folder / MODEL, *settings)
 
 
-def _profile(checked: Checked, point: Point, folder: Path, options: Options) -> ComponentTimes:
-    """Measure where the time of a run goes, at the point that was timed."""
-    from stackc.proof.points import draw_feeds
-    from stackc.timing.component_times import time_components
-
-    feeds = draw_feeds(checked.program, checked.ranges, point, seed=options.seed)
-    return time_components(checked.program, folder / MODEL, feeds, point.sizes, options.threads)
-
-
 def _require_validation(stages: Stages, options: Options) -> None:
     """Raise SpecError if what the spec asserts cannot be measured: before the long work, which would be in vain."""
-    if stages.checked.assertions and _why_unchecked(stages, options) is None:
+    of_outputs = [each for each in stages.checked.assertions if not each.of_speed]
+    if of_outputs and _why_unchecked(stages, options) is None:
         from stackc.training.assertions import validation_examples
 
         validation_examples(stages.checked)
 
 
 def _hold_assertions(stages: Stages, options: Options, progress: Progress) -> tuple[Asserted, ...]:
-    """Return the figures that the spec asserts, measured of the file. Raises SpecError L304 if one is out of bounds."""
-    assertions, why = stages.checked.assertions, _why_unchecked(stages, options)
-    asserted = unchecked(assertions, why or "")
-    if assertions and why is None:
+    """Return the figures that the spec asserts, measured of the file.
+
+    Raises SpecError L304 or R451 if one is out of bounds.
+    """
+    checked, why = stages.checked, _why_unchecked(stages, options)
+    of_outputs = [each for each in checked.assertions if not each.of_speed]
+    asserted = unchecked(of_outputs, why or "")
+    if of_outputs and why is None:
         from stackc.training.assertions import hold_assertions
 
-        asserted = hold_assertions(stages.checked, stages.session, stages.weights)
+        asserted = hold_assertions(replace(checked, assertions=tuple(of_outputs)), stages.session, stages.weights)
+    asserted += _hold_speed(stages, options)
     if asserted:
         progress("assert", "\n           ".join(map(str, asserted)))
     return asserted
+
+
+def _hold_speed(stages: Stages, options: Options) -> tuple[Asserted, ...]:
+    """Return the figures of speed that are asserted, measured. Raises SpecError R451 if one is out of bounds."""
+    of_speed = [each for each in stages.checked.assertions if each.of_speed]
+    if not of_speed or not (options.asserts and options.verify):
+        return unchecked(of_speed, "built without a proof" if options.asserts else "built without assertions")
+    from stackc.timing.speed_assertions import hold_speed, speed_figures
+
+    spans = {call.path: call.span for call in stages.checked.program.calls}
+    note = f"at {stages.measured}" if stages.measured else ""
+    return hold_speed(of_speed, speed_figures(stages.speed, note, stages.session, spans, stages.components))
 
 
 def _why_unchecked(stages: Stages, options: Options) -> str | None:

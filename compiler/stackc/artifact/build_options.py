@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +30,7 @@ class Options:
     thorough          prove larger sizes: whatever fits in half of this machine's memory, however long it takes
     asserts           hold the file to what the spec asserts of its figures
     quantize          the format of weights other than float32, and its budget; None for float32
+    asserted          more of that by name, `p50_ms<=30`, in the place of what the spec asserts under the same name
     first_failure     end the proof at the first draw that fails: enough to reduce a spec
     """
 
@@ -50,4 +52,5 @@ class Options:
     thorough: bool = False
     asserts: bool = True
     quantize: Quantization | None = None
+    asserted: Mapping[str, str] = field(default_factory=dict)
     first_failure: bool = False

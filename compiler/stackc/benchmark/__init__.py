@@ -13,6 +13,7 @@ job.py            the messages between both
 engines.py        what a process can time: PyTorch, ONNX Runtime, OpenVINO
 stopwatch.py      wall clock and CUDA events
 memory.py         memory of a process, and its peak
+asserted_speed.py  the files held to bounds of their speed
 result.py         figures, for tables and JSON
 plot.py           all runs in one picture
 """

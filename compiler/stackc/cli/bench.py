@@ -5,22 +5,23 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from stackc.cli.options import FilePath, SpecPath, comma_separated, json_option, override_options
+from stackc.cli.options import FilePath, SpecPath, assert_option, comma_separated, json_option, override_options
 from stackc.cli.report import stage_report
-from stackc.cli.screen import echo, echo_json, echo_text
+from stackc.cli.screen import echo, echo_json, echo_text, style
 from stackc.cli.table import print_table
 from stackc.frontend import Overrides
 
 if TYPE_CHECKING:
     from stackc.benchmark import BenchmarkEntry, BenchmarkPlan, Result
     from stackc.benchmark.job import Engine
+    from stackc.ir.assertions import Assertion
     from stackc.timing.component_times import ComponentTimes
 
 ENGINES = ("eager", "compile", "onnx", "openvino")
@@ -87,12 +88,14 @@ def _plot_path(ctx: click.Context, option: click.Parameter, path: Path | None) -
     "--per-component", is_flag=True,
     help="Also show where the time goes: each component, by ONNX Runtime's own profile, on the CPU.",
 )  # fmt: skip
+@assert_option
 @click.option("--plot", type=FilePath(), callback=_plot_path, help="Plot all runs to a .svg or .png file.")
 @json_option
 def command(
     targets: tuple[Path, ...], overrides: Overrides, weights: tuple[Path, ...], seed: int, engines: tuple[Engine, ...],
     providers: tuple[str, ...], threads: tuple[int, ...], baseline: str | None, seconds: float, sittings: int,
-    tolerance: float, per_component: bool, plot: Path | None, as_json: bool,
+    tolerance: float, per_component: bool, asserted: dict[str, str], plot: Path | None,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Compare the speed of TARGETs: specs, artifacts (exported/NAME) and any ONNX files.
 
@@ -114,9 +117,10 @@ def command(
     plan = _plan(targets, engines, providers, threads, baseline)
     if per_component:
         _require_profiled(plan, targets)
+    bounds = _bounds(asserted, plan)
     options = BenchmarkOptions(
         overrides=replace(overrides, dims={}), dims=overrides.dims, weights=weights or None, seed=seed, seconds=seconds,
-        repetitions=sittings, per_component=per_component, baseline=baseline, tolerance=tolerance,
+        repetitions=sittings, per_component=per_component or bool(bounds), baseline=baseline, tolerance=tolerance,
     )  # fmt: skip
     result = run_benchmark(targets, plan, options, stage_report(quiet=as_json))
 
@@ -124,8 +128,35 @@ def command(
         echo_json(result.to_json(), indent=2, allow_nan=False)
     else:
         _print(result)
+        for name, times in result.components.items() if per_component else ():
+            _print_components(name, times)
     if plot is not None:
         _draw(result, plot, quiet=as_json)
+    _hold(result, bounds, quiet=as_json)
+
+
+def _bounds(asserted: Mapping[str, str], plan: BenchmarkPlan) -> tuple[Assertion, ...]:
+    """Return what is asserted. Raises click.UsageError for a figure that the plan cannot measure, SpecError L302."""
+    if not asserted:
+        return ()
+    from stackc.benchmark.asserted_speed import unmeasured
+    from stackc.resolve.assertions import with_bounds
+
+    bounds = with_bounds((), None, asserted)
+    if why := unmeasured(bounds, plan.candidates):
+        raise click.UsageError(why)
+    return bounds
+
+
+def _hold(result: Result, bounds: Sequence[Assertion], *, quiet: bool) -> None:
+    """Hold the ONNX files to what is asserted. Raises SpecError R451."""
+    if not bounds:
+        return
+    from stackc.benchmark.asserted_speed import hold_files
+
+    for held in hold_files(result, bounds):
+        if not quiet:
+            echo(style("✓", fg="green"), f" {held}")
 
 
 def _plan(
@@ -175,8 +206,6 @@ def _print(result: Result) -> None:
         echo_text(str(ratio))
     for note in _notes(result):
         echo(note)
-    for name, times in result.components.items():
-        _print_components(name, times)
 
 
 def _print_components(candidate: str, times: ComponentTimes) -> None:

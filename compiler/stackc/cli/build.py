@@ -12,6 +12,7 @@ import click
 from stackc.cli.budget_options import budget_options
 from stackc.cli.options import (
     FilePath,
+    assert_option,
     json_option,
     override_options,
     provider_option,
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
     help="Components or weights that stay float32 with --quantize, or patterns of their names: encoder.0,*.mlp.down.",
 )
 @budget_options
+@assert_option
 @click.option("--no-assert", is_flag=True, help="Build the artifact even if a figure is not what the spec asserts.")
 @click.option("--no-bench", is_flag=True, help="Skip the timing.")
 @click.option("--no-cache", is_flag=True, help="Compile every component again and keep none; see `stackc cache`.")
@@ -98,8 +100,8 @@ def command(
     spec: Path, overrides: Overrides, weights: tuple[Path, ...], reference: Path | None, out: Path | None, opset: int,
     target: str, functions: bool, seed: int, provider: str, require_provider: bool, threads: int | None,
     until: Stage | None, no_verify: bool, per_component: bool, thorough: bool, quantize: Format | None,
-    keep: tuple[str, ...], budget: Budget | None, data: Path | None, no_assert: bool, no_bench: bool,
-    no_cache: bool, as_json: bool,
+    keep: tuple[str, ...], budget: Budget | None, data: Path | None, asserted: dict[str, str], no_assert: bool,
+    no_bench: bool, no_cache: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Build SPEC into OUT/NAME: an ONNX model, proven equal to its PyTorch module, and measured.
 
@@ -111,15 +113,17 @@ def command(
     if quantize is not None and functions:
         raise click.UsageError("--quantize changes operators of the file, which --functions hides in functions")
     wanted = _quantization(quantize, keep, budget, data, until, no_verify=no_verify)
+    if asserted and (no_assert or no_verify or until):
+        raise click.UsageError("--assert holds a whole build to its figures: without --no-assert, --no-verify, --until")
     from stackc.artifact.folder import MANIFEST, PARITY
     from stackc.pipeline import Options, build, build_until
 
     options = Options(
         overrides=overrides, weights=weights or None, reference=reference, out=out, seed=seed, opset=opset,
         target=target, functions=functions,
-        provider=provider, verify=not no_verify, measure=not no_bench, asserts=not no_assert, threads=threads,
-        cache=not no_cache, per_component=per_component, thorough=thorough, require_provider=require_provider,
-        quantize=wanted,
+        provider=provider, verify=not no_verify, measure=not no_bench, asserts=not no_assert, asserted=asserted,
+        threads=threads, cache=not no_cache, per_component=per_component, thorough=thorough,
+        require_provider=require_provider, quantize=wanted,
     )  # fmt: skip
     progress = stage_report(quiet=as_json)
 

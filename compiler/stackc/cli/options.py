@@ -15,6 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from stackc.core.diagnostics import SpecError, shortened
+from stackc.ir.assertions import SPEED_FIGURES
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -83,6 +84,27 @@ threads_option = click.option(
     "--threads", type=click.IntRange(min=1), help="Threads per operation. Default: all cores."
 )
 
+
+def _comparisons(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """Parse `p50_ms<=30,accuracy>=0.9` to comparisons by name. Raises click.BadParameter if one is not a comparison."""
+    comparisons: dict[str, str] = {}
+    for text in (part.strip() for value in values for part in value.split(",")):
+        match = re.fullmatch(r"([^\s<>=]+)\s*(<=|>=)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)", text, re.IGNORECASE)
+        if match is None:
+            raise click.BadParameter(f"'{shortened(text)}' is not NAME<=NUMBER or NAME>=NUMBER", ctx, option)
+        name = match[1]
+        if comparisons.setdefault(name, "".join(match.groups())) != "".join(match.groups()):
+            raise click.BadParameter(f"{name} is asserted twice", ctx, option)
+    return comparisons
+
+
+assert_option = click.option(
+    "--assert", "asserted", multiple=True, metavar="NAME<=NUMBER", callback=_comparisons,
+    help=(
+        "Fail unless a figure is within a bound, such as 'p50_ms<=30,ratio_to_eager<=1' (quoted: < is the shell's); "
+        f"of speed there are {', '.join(SPEED_FIGURES)}."
+    ),
+)  # fmt: skip
 
 Completer: TypeAlias = Callable[[click.Context, click.Parameter, str], list[str]]
 

@@ -9,6 +9,10 @@ from typing import Any
 
 from stackc.core.diagnostics import Span
 
+SPEED_FIGURES = ("p50_ms", "p90_ms", "p99_ms", "ratio_to_eager", "cpu_nodes")
+"""Figures of every build: percentiles of a run in milliseconds, its median as a share of eager PyTorch's, and how many
+nodes run on the CPU."""
+
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
@@ -23,6 +27,11 @@ class Assertion:
         """Return whether a figure is within the bounds, but for the rounding of a mean; NaN is not."""
         reached = any(math.isclose(figure, bound, rel_tol=1e-9) for bound in (self.minimum, self.maximum))
         return reached or self.minimum <= figure <= self.maximum
+
+    @property
+    def of_speed(self) -> bool:
+        """Whether it is about the speed of the file, not about what it computes."""
+        return self.name in SPEED_FIGURES
 
     @property
     def bounds(self) -> str:
@@ -47,9 +56,10 @@ class Asserted:
 
     def __str__(self) -> str:
         name, bounds = self.assertion.name, self.assertion.bounds
-        return (
-            f"{name} {bounds} {self.note}" if self.figure is None else f"{name} {self.figure:.4f} {bounds} {self.note}"
+        measured = (
+            "" if self.figure is None else f"{self.figure:.4g} " if self.assertion.of_speed else f"{self.figure:.4f} "
         )
+        return f"{name} {measured}{bounds} {self.note}".rstrip()
 
     def to_json(self) -> dict[str, Any]:
         """Return the facts for the manifest; bounds that the spec does not have are null."""

@@ -9,6 +9,7 @@ system_load.py      how many cores other programs kept busy
 component_times.py  the time of each component, from a profile
 fused_nodes.py      the components that a node of the optimized graph belongs to
 matrix_product.py   what the processor reaches in a matrix product
+speed_assertions.py bounds of times, of the ratio to eager PyTorch, of nodes on the CPU
 time_table.py       component times as text
 """
 

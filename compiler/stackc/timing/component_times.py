@@ -17,9 +17,11 @@ import onnx
 from onnx.helper import tensor_dtype_to_np_dtype
 
 from stackc.core.diagnostics import Span
+from stackc.core.value_range import ValueRange
 from stackc.export.functions import unfold_functions
 from stackc.ir.program import Call, Program
 from stackc.onnx_format.files import data_locations
+from stackc.proof.points import Point, draw_feeds
 from stackc.runtime import Feeds, open_session
 from stackc.runtime.profile import NodeTime, Profile, read_profile
 from stackc.runtime.session import OPTIMIZED
@@ -111,6 +113,18 @@ def _row_json(row: ComponentTime) -> dict[str, Any]:
         "bytes": row.bytes,
         "shared_with": list(row.shared_with),
     }
+
+
+def profile_at(
+    program: Program,
+    ranges: Mapping[str, ValueRange],
+    model: Path,
+    point: Point,
+    threads: int | None,
+    seed: int,
+) -> ComponentTimes:
+    """Return the time of each component at a point, on inputs drawn there. Raises what `time_components` does."""
+    return time_components(program, model, draw_feeds(program, ranges, point, seed=seed), point.sizes, threads)
 
 
 def time_components(

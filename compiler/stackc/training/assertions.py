@@ -33,7 +33,8 @@ def validation_examples(checked: Checked) -> Examples:
 def hold_assertions(checked: Checked, session: Session | None, weights: Weights | None) -> tuple[Asserted, ...]:
     """Measure every figure that is asserted, of a file with trained weights.
 
-    Raises SpecError L304 for each that is out of its bounds, and what `validation_examples` raises.
+    `checked` asserts nothing else. Raises SpecError L304 for each that is out of its bounds, and what
+    `validation_examples` raises.
     """
     assert session is not None, "there is something to measure"
     assert weights is not None, "random weights assert nothing"

@@ -66,7 +66,8 @@ SPEC: Mapping[str, Key] = {
     "train": Key("mapping", "how the model is trained, for `stackc train`", ref("train")),
     "assert": Key(
         "mapping",
-        "bounds of losses and metrics on the validation data, that a build has to keep: `accuracy: {min: 0.95}`",
+        "bounds that a build has to keep: of losses and metrics on the validation data, `accuracy: {min: 0.95}`, "
+        "and of speed, `ratio_to_eager: {max: 1}`",
         ref("assert"),
     ),
     "budget": Key(
