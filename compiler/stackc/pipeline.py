@@ -168,13 +168,8 @@ def run_stages(stages: Stages, options: Options, folder: Path, progress: Progres
 
     # measure: the session and the eager module in turns.
     stages.speed, stages.measured = _measure(stages.checked, reference.module, folder, options)
-    if stages.session is not None and stages.session.provider == "cpu":
-        from stackc.timing.component_times import profile_at
-
-        checked, model = stages.checked, folder / MODEL
-        stages.components = profile_at(
-            checked.program, checked.ranges, model, stages.measured, options.threads, options.seed
-        )
+    assert stages.session is not None, "measure comes after open"
+    stages.components = _profile(stages.checked, stages.measured, stages.session, folder / MODEL, options)
     progress("measure", str(stages.speed.ratios[0]))
 
 
@@ -333,6 +328,15 @@ def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options
     return measure_beside_eager(checked.program, checked.ranges, module, folder / MODEL, *settings)
 
 
+def _profile(checked: Checked, point: Point, session: Session, model: Path, options: Options) -> ComponentTimes | None:
+    """Measure where the time of a run goes, at the point that was timed; None if it is not run on the CPU."""
+    from stackc.timing.component_times import profile_at
+
+    if session.provider != "cpu":
+        return None
+    return profile_at(checked.program, checked.ranges, model, point, options.threads, options.seed)
+
+
 def _require_validation(stages: Stages, options: Options) -> None:
     """Raise SpecError if what the spec asserts cannot be measured: before the long work, which would be in vain."""
     of_outputs = [each for each in stages.checked.assertions if not each.of_speed]
@@ -343,10 +347,7 @@ def _require_validation(stages: Stages, options: Options) -> None:
 
 
 def _hold_assertions(stages: Stages, options: Options, progress: Progress) -> tuple[Asserted, ...]:
-    """Return the figures that the spec asserts, measured of the file.
-
-    Raises SpecError L304 or R451 if one is out of bounds.
-    """
+    """Return what is asserted, measured of the file. Raises SpecError L304 or R451 if a figure is out of bounds."""
     checked, why = stages.checked, _why_unchecked(stages, options)
     of_outputs = [each for each in checked.assertions if not each.of_speed]
     asserted = unchecked(of_outputs, why or "")
