@@ -36,6 +36,7 @@ ELSEWHERE = {
     "P704": "proof/test_planted_faults.py", "P705": "models/test_own_modules.py",
     "P720": "cli/test_reduce_command.py",
     **dict.fromkeys(("P731", "P732", "P733", "P734", "P735"), "precision/test_quantize.py"),
+    **dict.fromkeys(("P737", "R461"), "tuning/test_tune.py"),
     "L105": "cli/test_train_command.py",
     **dict.fromkeys(("L201", "L202"), "training/test_examples.py"),
     **dict.fromkeys(("L203", "L204", "L205", "L206"), "training/test_loop.py"),

@@ -21,19 +21,8 @@ HEAVY = {"torch", "onnx", "onnxruntime", "onnxscript", "onnx_ir", "transformers"
 ROOMS = [
     *("_version", "core", "spec", "modules", "components", "ir", "resolve", "typecheck", "dataflow", "weights", "view"),
     *("frontend", "transforms", "runtime", "torch_backend", "onnx_format", "cache", "export", "proof", "timing"),
-    *(
-        "precision",
-        "artifact",
-        "out_of_memory",
-        "training",
-        "pipeline",
-        "benchmark",
-        "analysis",
-        "hub",
-        "tuning",
-        "generation",
-    ),
-    *("deployment", "reduction", "attribution", "authoring", "__init__", "cli", "__main__"),
+    *("precision", "artifact", "out_of_memory", "training", "tuning", "pipeline", "benchmark", "analysis", "hub"),
+    *("generation", "deployment", "reduction", "attribution", "authoring", "__init__", "cli", "__main__"),
 ]
 """The rooms in the order of the pipeline: each imports itself and rooms before it. `__init__` is the public API."""
 

@@ -33,7 +33,7 @@ from stackc.artifact.build_options import Options as Options
 from stackc.artifact.built import Built as Built
 from stackc.artifact.folder import MODEL, PARITY, VECTORS, named_vectors, sha256
 from stackc.artifact.identity import model_metadata
-from stackc.artifact.packaging import BuildFacts, package, value_infos, weight_hashes
+from stackc.artifact.packaging import BuildFacts, package, weight_hashes
 from stackc.artifact.report_page import Findings
 from stackc.artifact.stage_files import stage_folder, write_stage_files
 from stackc.artifact.stored_weights import find_all_weights
@@ -161,7 +161,7 @@ def run_stages(stages: Stages, options: Options, folder: Path, progress: Progres
         return
 
     # quantize: the proven file is replaced by one in another format, held to its budget.
-    if options.quantize is not None:
+    if options.quantize is not None or options.tune is not None:
         _quantize(stages, reference, folder, options, progress)
     if not options.measure or reference is None:
         return
@@ -304,20 +304,17 @@ def _prove(stages: Stages, reference: Reference, folder: Path, options: Options,
 
 def _quantize(stages: Stages, reference: Reference | None, folder: Path, options: Options, progress: Progress) -> None:
     """Replace the file in `folder`, and the session of it, by one in the format that the options ask for."""
-    from stackc.precision.quantize import quantize_file
+    from stackc.tuning.build_stage import reduce_precision
 
-    assert options.quantize is not None, "it is asked for"
     assert stages.exported is not None, "quantize comes after write"
-    inputs = value_infos(stages.checked.program.inputs, stages.checked.ranges)
-    stages.precision, files = quantize_file(
-        folder, stages.checked, inputs, options.quantize, reference,
-        provider=options.provider, threads=options.threads, seed=options.seed,
-    )  # fmt: skip
-
-    stages.exported = replace(stages.exported, files={file: sha256(file) for file in files})
+    reduced = reduce_precision(folder, stages.checked, reference, stages.weights, options, progress)
+    stages.precision = reduced.precision
+    if not reduced.files:
+        return
+    stages.exported = replace(stages.exported, files={file: sha256(file) for file in reduced.files})
     if stages.session is not None:
         stages.session = open_session(folder / MODEL, options.provider, threads=options.threads)
-    progress("quantize", f"{stages.precision.describe()}; {file_sizes(files)}")
+    progress("quantize", f"{stages.precision.describe()}; {file_sizes(reduced.files)}")
 
 
 def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options) -> tuple[Comparison, Point]:

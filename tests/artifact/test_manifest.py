@@ -111,6 +111,9 @@ UNSEALED = """{
     "passed": true,
     "ratio": 1.1
   },
+  "precision": {
+    "format": "float32"
+  },
   "provider": "cpu",
   "reason": "asked for",
   "runs_on": "onnxruntime >= 1.18",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stackc.frontend import Overrides
-from stackc.precision.request import Quantization
+from stackc.precision.request import Quantization, Tuning
 from stackc.weights.files import Paths
 
 
@@ -31,6 +31,7 @@ class Options:
     asserts           hold the file to what the spec asserts of its figures
     quantize          the format of weights other than float32, and its budget; None for float32
     asserted          more of that by name, `p50_ms<=30`, in the place of what the spec asserts under the same name
+    tune              search the format that is fastest within its budget; None to search nothing
     first_failure     end the proof at the first draw that fails: enough to reduce a spec
     """
 
@@ -53,4 +54,5 @@ class Options:
     asserts: bool = True
     quantize: Quantization | None = None
     asserted: Mapping[str, str] = field(default_factory=dict)
+    tune: Tuning | None = None
     first_failure: bool = False

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from stackc.artifact.manifest import Manifest
 from stackc.artifact.overlays import measured_overlays
 from stackc.core.plurals import counted
@@ -17,10 +19,12 @@ from stackc.frontend import Checked
 from stackc.ir.assertions import Asserted
 from stackc.view.figures import bytes_text, parameters_text, sum_text
 from stackc.view.html import page_data, render_page
+from stackc.view.pareto import ParetoPoint, draw_pareto
 
 if TYPE_CHECKING:
     from stackc.precision.figures import OutputError
     from stackc.precision.quantize import ReducedPrecision
+    from stackc.precision.tuned import Tuned, TunedCandidate
     from stackc.proof.points import Point
     from stackc.proof.report import ComponentRow, Parity, ParityRow, ReferenceRow
     from stackc.proof.tolerance import Verdict
@@ -190,11 +194,46 @@ def _precision_section(precision: ReducedPrecision | None) -> dict[str, Any] | N
     return {
         "summary": precision.describe(),
         "rows": [(row.output, str(row.point), *_error(row.error)) for row in rows[:MOST_ROWS]],
+        "tuned": _tuning_section(precision.tuned),
         "components": [
             (each.path, each.op, ", ".join(each.formats), _file_and_line(str(each.span)), *_error(each.error))
             for each in precision.components[:MOST_ROWS]
         ],
     }
+
+
+def _tuning_section(tuned: Tuned | None) -> dict[str, Any] | None:
+    """Return every candidate of a search, the chosen one first, and the picture of speed against error."""
+    if tuned is None:
+        return None
+    points = [
+        ParetoPoint(
+            each.name, each.speed.ratio if each.speed else 1.0, each.relative, each.within, each is tuned.chosen
+        )
+        for each in tuned.candidates
+        if each.relative is not None and each.engine != "setting"
+    ]
+    return {
+        "summary": tuned.describe(),
+        "measured": tuned.measured,
+        "picture": Markup(draw_pareto(points)),
+        "rows": [_candidate_row(each) for each in tuned.candidates],
+    }
+
+
+def _candidate_row(candidate: TunedCandidate) -> tuple[str, ...]:
+    from stackc.precision.figures import cosine_text
+
+    speed, cosine = candidate.speed, candidate.cosine
+    return (
+        candidate.name,
+        f"{speed.milliseconds:.3g}" if speed else "–",
+        f"{speed.ratio:.2f}×" if speed else "–",
+        "–" if candidate.max_error is None else _number(candidate.max_error),
+        "–" if cosine is None else cosine_text(cosine),
+        "–" if candidate.bytes is None else bytes_text(candidate.bytes),
+        candidate.reason,
+    )
 
 
 def _error(error: OutputError) -> tuple[str, str, str]:

@@ -34,6 +34,7 @@ COMMANDS = {
     "import": "Import a Hugging Face model: its spec, its weights, its tokenizer.",
     "zoo": "Print the verified catalog of the specs that come with stackc.",
     "build": "Build a spec: check, lower, export, prove, measure, package.",
+    "tune": "Build a spec in the format that is fastest here within a budget of error.",
     "train": "Train a spec as its `train:` says, on files of examples.",
     "evaluate": "Compute the losses and metrics of a model on a file of examples.",
     "attribute": "Attribute an output of a model to its inputs and components.",

@@ -40,3 +40,28 @@ def budget_options(command: F) -> F:
         return command(*args, budget=budget, data=data, **kwargs)
 
     return with_budget  # type: ignore[return-value]  # click passes keywords, which the type cannot express
+
+
+def task_budget_options(command: F) -> F:
+    """Add the options of `budget_options`, and those of budgets that are measured on examples."""
+
+    @max_error_option
+    @cosine_option
+    @click.option("--metric", metavar="NAME", help="A metric of `train` that may get worse by --drop on --data.")
+    @click.option("--drop", type=click.FloatRange(min=0), metavar="AMOUNT", help="By how much --metric may get worse.")
+    @click.option(
+        "--perplexity-ratio", type=click.FloatRange(min=1), metavar="RATIO",
+        help="How many times as large the perplexity of the next token may be on --data.",
+    )  # fmt: skip
+    @user_data_option
+    @wraps(command)
+    def with_budget(
+        *args: Any, max_error: float | None, cosine: float | None, metric: str | None, drop: float | None,
+        perplexity_ratio: float | None, data: Path | None, **kwargs: Any,
+    ) -> Any:  # fmt: skip
+        if (metric is None) != (drop is None):
+            raise click.UsageError("--metric and --drop go together: --metric accuracy --drop 0.005")
+        budget = Budget(max_error, cosine, metric, drop, perplexity_ratio)
+        return command(*args, budget=None if budget == Budget() else budget, data=data, **kwargs)
+
+    return with_budget  # type: ignore[return-value]  # click passes keywords, which the type cannot express

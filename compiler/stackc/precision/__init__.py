@@ -8,6 +8,7 @@ weighted_nodes.py  the nodes of a file that have a constant matrix, by the name 
 assignment.py      which weight gets which format, and patterns of names
 reduce_file.py     a file with its weights in other formats, every node stamped again
 request.py         what a build is asked for
+tuned.py           what a search for the fastest format has found
 figures.py         how far outputs are off: distance, cosine, choices
 user_data.py       the user's inputs in batches that the contract allows
 budget_proof.py    a reduced file against its module, by output and by component

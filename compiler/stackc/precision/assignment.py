@@ -13,24 +13,32 @@ Assignment = Mapping[str, Format]
 """The format of each weight by the name of its initializer; those that are not in it stay float32."""
 
 
-def assign_format(nodes: Sequence[WeightedNode], format: Format, kept: Collection[str] = ()) -> dict[str, Format]:
+def assign_format(
+    nodes: Sequence[WeightedNode], format: Format, kept: Collection[str] = (), *, strict: bool = True
+) -> dict[str, Format]:
     """Give every weight that takes it the format, but for those that `kept` names: `names_weight` says how.
 
     A weight that several nodes share gets it if all of them take it. Raises SpecError P733 for a name that fits no
-    weight, P734 if there is nothing that takes the format.
+    weight, P734 if there is nothing that takes the format; unless it is `strict`, a name may fit other formats alone.
     """
     taking = takers(nodes, format)
     if not taking:
         raise SpecError(_nothing_takes(nodes, format))
 
-    _require_known(kept, taking)
-    assignment = {
-        node.initializer: format for node in taking if not any(names_weight(node, pattern) for pattern in kept)
-    }
-    if not assignment:
+    if strict:
+        _require_known(kept, taking)
+    changing = [node for node in taking if not any(names_weight(node, pattern) for pattern in kept)]
+    if not changing:
         message = f"--keep leaves no weight for {format}"
         raise SpecError(Diagnostic("P733", message, hint="keep fewer, or build without --quantize"))
-    return assignment
+    return {node.initializer: format for node in changing}
+
+
+def kept_weights(nodes: Sequence[WeightedNode], patterns: Collection[str]) -> dict[str, None]:
+    """Return the initializers that the patterns name. Raises SpecError P733 for one that fits no weight."""
+    _require_known(patterns, nodes)
+    kept = (node.initializer for node in nodes if any(names_weight(node, pattern) for pattern in patterns))
+    return dict.fromkeys(kept)
 
 
 def takers(nodes: Sequence[WeightedNode], format: Format) -> list[WeightedNode]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from stackc.components.custom.foreign_errors import RAISED
 from stackc.core.diagnostics import Span
@@ -19,7 +19,7 @@ from stackc.proof.components import Draw, Reference
 from stackc.proof.eager import Values, run_eager
 from stackc.proof.points import Point
 from stackc.proof.value_draws import is_extreme
-from stackc.runtime import Array, Session
+from stackc.runtime import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +61,13 @@ class ComponentError:
         return {**named, **self.error.to_json()}
 
 
+class FileRunner(Protocol):
+    """What runs a file: a session, or another engine."""
+
+    def run(self, feeds: Mapping[str, Array], /) -> Mapping[str, Array]:
+        """Return the outputs by name. Raises SpecError if the run fails."""
+
+
 def expect_outputs(reference: Reference, program: Program, draws: Iterable[Draw]) -> tuple[ExpectedOutputs, ...]:
     """Run the module in float32 on every draw but those beyond what the spec declares.
 
@@ -78,17 +85,17 @@ def expect_outputs(reference: Reference, program: Program, draws: Iterable[Draw]
     return tuple(expected)
 
 
-def output_rows(session: Session, expected: Iterable[ExpectedOutputs]) -> tuple[BudgetRow, ...]:
+def output_rows(session: FileRunner, expected: Iterable[ExpectedOutputs]) -> tuple[BudgetRow, ...]:
     """Run the file on the same inputs. Raises SpecError (R406) if it does not run."""
     return tuple(row for each in expected for row in _rows_at(session, each))
 
 
-def _rows_at(session: Session, expected: ExpectedOutputs) -> list[BudgetRow]:
+def _rows_at(session: FileRunner, expected: ExpectedOutputs) -> list[BudgetRow]:
     outputs = session.run(expected.feeds)
     return [BudgetRow(name, expected.point, output_error(outputs[name], x)) for name, x in expected.outputs.items()]
 
 
-def stays_within(session: Session, expected: Iterable[ExpectedOutputs], budget: Budget) -> bool:
+def stays_within(session: FileRunner, expected: Iterable[ExpectedOutputs], budget: Budget) -> bool:
     """Return whether every output stays within the budget; stops at the first that does not."""
     return not any(row.error.breaks(budget) for each in expected for row in _rows_at(session, each))
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import onnx
 
@@ -32,6 +32,7 @@ from stackc.precision.budget_proof import (
 from stackc.precision.formats import FLOAT32, Format
 from stackc.precision.reduce_file import reduce_model, with_matmuls, write_reduced
 from stackc.precision.request import Quantization
+from stackc.precision.tuned import Tuned
 from stackc.precision.user_data import read_user_data, user_draws
 from stackc.precision.weighted_nodes import WeightedNode, weighted_nodes
 from stackc.proof.component_subgraph import ModelUnderTest
@@ -45,7 +46,8 @@ from stackc.runtime import Feeds, Session, ValueInfo, open_session
 class ReducedPrecision:
     """The precision of a file, and how far it is off; no rows if it was not run.
 
-    `formats` has the format of each weight that is not float32, by the name of its initializer.
+    `formats` has the format of each weight that is not float32, by the name of its initializer. `figures` are those of
+    a task, of the float32 file and of this one; `tuned` is the search that ended here, if there was one.
     """
 
     format: str = FLOAT32
@@ -53,9 +55,13 @@ class ReducedPrecision:
     budget: Budget | None = None
     rows: tuple[BudgetRow, ...] = ()
     components: tuple[ComponentError, ...] = ()
+    figures: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    tuned: Tuned | None = None
 
     def describe(self) -> str:
         """Say what has which format, and how much of the budget the worst output uses."""
+        if not self.formats:
+            return "all weights in float32"
         changed = f"{counted(len(self.formats), 'weight')} in {self.format}"
         if not self.rows or self.budget is None:
             return f"{changed}, not held to a budget"
@@ -83,7 +89,9 @@ class ReducedPrecision:
             "formats": dict(sorted(self.formats.items())),
             "budget": self.budget.to_json() if self.budget and self.rows else None,
             "outputs": [row.to_json() for row in self.rows],
+            "figures": {name: list(pair) for name, pair in self.figures.items()},
             "components": [component.to_json() for component in self.components],
+            "tuning": self.tuned.to_json() if self.tuned else None,
         }
 
 
@@ -146,7 +154,7 @@ def quantize_file(
     program, budget = checked.program, wanted.budget or checked.budget or DEFAULT
     batches = read_user_data(wanted.data, inputs, program.contract) if wanted.data else ()
     file = ReducibleFile.load(folder / MODEL, program, provider, threads)
-    assignment = assign_format(file.nodes, wanted.format, wanted.kept)
+    assignment = assignment_of(file, wanted)
     reduced = file.reduce(assignment, batches)
     files = write_reduced(reduced, folder)
     if reference is None:
@@ -163,6 +171,13 @@ def quantize_file(
     if any(row.error.breaks(budget) for row in rows):
         raise _failure(file, precision, budget, batches, expected)
     return precision, files
+
+
+def assignment_of(file: ReducibleFile, wanted: Quantization) -> Assignment:
+    """Return the format of each weight that changes. Raises SpecError P733 and P734."""
+    if wanted.formats is not None:
+        return wanted.formats
+    return assign_format(file.nodes, cast(Format, wanted.format), wanted.kept)
 
 
 def _require_data(wanted: Quantization) -> None:

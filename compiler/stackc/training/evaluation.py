@@ -23,6 +23,7 @@ from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.frontend import Checked, Overrides, check_spec
 from stackc.ir.program import Call, Program
 from stackc.ir.training import COUNT, Training
+from stackc.precision.budget_proof import FileRunner
 from stackc.proof.components import Reference
 from stackc.proof.eager import as_tuple, cast, computing_in, in_double, run_eager, tensor_of
 from stackc.proof.jitter import model_spread
@@ -155,7 +156,7 @@ class LossesOfFile:
         modules = {call.owner: in_double(module.get_submodule(call.owner)) for call in calls}
         return LossesOfFile(training, checked.program, calls, modules)
 
-    def parts(self, session: Session, examples: Examples, batch: int) -> Iterator[Means]:
+    def parts(self, session: FileRunner, examples: Examples, batch: int) -> Iterator[Means]:
         """Yield the means of each batch."""
         for part in examples.batches(batch):
             yield self.means(part.feeds, session.run({name: part.feeds[name] for name in self.model.inputs}))

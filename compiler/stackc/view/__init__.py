@@ -11,6 +11,7 @@ png.py       SVG → PNG
 tree.py      picture → tree for a terminal
 levels.py    typed graph → one laid-out picture for each distinct block; with facts.py (fields, types, lines)
 overlays.py  numbers by which a page colours the drawing
+pareto.py     speed against error of many candidates, as a picture
 curves.py    curves → coordinates of an SVG
 html.py      levels → HTML page; its templates, scripts and styles are in pages/
 notebook.py  a checked spec or a build in a notebook: drawing and summary
