@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stackc.pipeline import Options, build
 from stackc.precision.formats import Format
 from stackc.precision.quantize import ReducibleFile
-from stackc.tuning.knapsack import Choice, _solve, frontier
+from stackc.tuning.knapsack import Choice, best_assignment, error_range
 from stackc.tuning.tables import brought_errors, mixable_nodes
 
 FORMATS: tuple[Format, ...] = ("int8", "int4-weights")
@@ -37,7 +37,7 @@ def best_by_hand(choices: list[Choice], limit: float) -> float:
 @settings(max_examples=40, deadline=None)
 @given(CHOICES, st.integers(0, 100))
 def test_no_assignment_within_the_limit_saves_more(choices: list[Choice], limit: int) -> None:
-    chosen = _solve(choices, limit + 0.5)
+    chosen = best_assignment(choices, limit + 0.5)
     taken = [choice for choice in choices if chosen.get(choice.weight) == choice.format]
     assert sum(choice.error for choice in taken) <= limit + 0.5
     assert sum(choice.saved for choice in taken) == best_by_hand(choices, limit + 0.5)
@@ -45,19 +45,19 @@ def test_no_assignment_within_the_limit_saves_more(choices: list[Choice], limit:
 
 @settings(max_examples=20, deadline=None)
 @given(CHOICES)
-def test_the_frontier_goes_from_the_fastest_to_the_most_exact(choices: list[Choice]) -> None:
-    def totals(assignment: dict[str, Format]) -> tuple[float, float]:
-        taken = [choice for choice in choices if assignment.get(choice.weight) == choice.format]
-        return sum(choice.saved for choice in taken), sum(choice.error for choice in taken)
-
-    found = [totals(assignment) for assignment in frontier(choices)]
-    assert found[0][0] == best_by_hand(choices, np.inf)
-    assert [saved for saved, _ in found] == sorted((saved for saved, _ in found), reverse=True)
+def test_the_range_goes_up_to_the_error_of_the_fastest_assignment(choices: list[Choice]) -> None:
+    ends = error_range(choices)
+    assert ends is not None
+    fastest = best_assignment(choices, ends[1])
+    taken = [choice for choice in choices if fastest.get(choice.weight) == choice.format]
+    assert sum(choice.saved for choice in taken) == best_by_hand(choices, np.inf)
+    assert ends[0] == min(choice.error for choice in choices)
 
 
 def test_what_saves_nothing_is_not_chosen() -> None:
-    assert frontier([Choice("w", "int8", -1.0, 0.0), Choice("v", "int8", 0.0, 0.0)]) == []
-    assert frontier([Choice("w", "int8", 2.0, 1.0), Choice("v", "int8", -2.0, 0.0)]) == [{"w": "int8"}]
+    assert error_range([Choice("w", "int8", -1.0, 0.0), Choice("v", "int8", 0.0, 0.0)]) is None
+    assert best_assignment([Choice("w", "int8", 2.0, 1.0), Choice("v", "int8", -2.0, 0.0)], np.inf) == {"w": "int8"}
+    assert best_assignment([Choice("w", "int8", 2.0, np.inf)], np.inf) == {}
 
 
 SPEC = """\

@@ -78,7 +78,7 @@ def _candidates(wanted: Tuning, *, has_data: bool) -> list[tuple[str, str]]:
         without = "left out: it needs data, `--data FILE.npz`"
         found.append((format, without if format == "int8-static" and not has_data else FACTS[format].description))
     if wanted.mixed:
-        mixed = f"formats by weight, from tables of errors and times: at most {STEPS}, until one is within the budget"
+        mixed = f"formats by weight, from tables of errors and times: at most {STEPS}"
         found.append(("mixed", mixed))
     found += [("openvino float32", "the float32 file in OpenVINO"), ("openvino bfloat16", "the same in bfloat16")]
     return [*found, ("settings", "fewer threads, denormals as zero")]

@@ -3,13 +3,14 @@
 prepare    the float32 file, as it is proven, and what PyTorch makes of all inputs
 uniform    each format for everything that takes it
 tables     by weight and format: the error at the outputs, the time of the product
-mixed      assignments of the knapsack, from the fastest on, until one is within the budget
+mixed      assignments of the knapsack: the fastest, then others by bisection of their error
 engines    OpenVINO, where it is installed
 settings   threads and denormals, for the chosen file
 """
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,7 +36,7 @@ from stackc.proof.points import MEASURED_FLOPS, draw_feeds, draws, timing_point
 from stackc.runtime import Feeds, ValueInfo, open_session
 from stackc.runtime.openvino import has_openvino, open_request
 from stackc.tuning.kept_results import KeptResults, identity_of
-from stackc.tuning.knapsack import Choice, frontier, require_solver
+from stackc.tuning.knapsack import STEPS, Choice, best_assignment, error_range, require_solver
 from stackc.tuning.measure import Measurer
 from stackc.tuning.tables import brought_errors, mixable_nodes, product_times, rows_entering
 from stackc.tuning.task_budget import figures_of, task_budgets
@@ -179,12 +180,29 @@ class _Search:
                 yield self.measurer.of_assignment(format, assignment, self.calibration)
 
     def mixed(self) -> Iterator[TunedCandidate]:
-        """Yield assignments of the knapsack, the fastest first, up to the first that is within the budget."""
-        for number, assignment in enumerate(frontier(self._choices()), 1):
-            candidate = self.measurer.of_assignment(f"mixed {number}", assignment)
-            yield candidate
-            if candidate.within:
+        """Yield assignments of the knapsack: the fastest, then by bisection of the error that they may bring.
+
+        What that error comes to at the outputs is seen only there, so each is made, run and held to the budget.
+        """
+        choices = self._choices()
+        if (ends := error_range(choices)) is None:
+            yield TunedCandidate("mixed", {}, reason="no product takes less time in another format")
+            return
+
+        low, high = math.log(ends[0]), math.log(ends[1])
+        limit, tried = math.inf, dict[frozenset[tuple[str, Format]], bool]()
+        for _ in range(STEPS):
+            assignment = best_assignment(choices, limit)
+            key = frozenset(assignment.items())
+            if assignment and key not in tried:
+                candidate = self.measurer.of_assignment(f"mixed {len(tried) + 1}", assignment)
+                tried[key] = candidate.within
+                yield candidate
+            if limit == math.inf and tried[key]:
                 return
+            if limit < math.inf:
+                low, high = (math.log(limit), high) if not assignment or tried[key] else (low, math.log(limit))
+            limit = math.exp((low + high) / 2.0)
 
     def _choices(self) -> list[Choice]:
         """Return the tables of errors and times as choices of the knapsack."""
