@@ -46,6 +46,7 @@ ELSEWHERE = {
     **dict.fromkeys(("L303", "L304"), "training/test_assertions.py"),
     "L207": "cli/test_train_command.py", "L208": "training/test_progress.py",
     "L209": "training/test_sweep.py",
+    **dict.fromkeys(("X004", "X005", "X006"), "cli/test_failures.py"),
     "V101": "view/test_svg.py", "V102": "view/test_svg.py", "V103": "view/test_show_command.py",
     **dict.fromkeys(("R400", "R401", "R402", "R403", "R404"), "runtime/test_providers.py"),
     **dict.fromkeys(("R405", "R406"), "runtime/test_session.py"), "R407": "runtime/test_placement.py",

@@ -98,3 +98,14 @@ def test_text_is_the_default(wrong: str) -> None:
     done = CliRunner().invoke(cli, ["check", wrong])
     assert isinstance(done.exception, SpecError)
     assert [d.code for d in done.exception.diagnostics] == ["N306", "N309"]
+
+
+def test_concat_along_the_batch_axis_warns(tmp_path: Path) -> None:
+    text = "stackc: 1\ninputs: {x: {shape: [batch, 8]}}\ngraph: |\n  x --> g[gelu] --> join[concat]\n  x --> join\n"
+    path = tmp_path / "joined.yaml"
+    path.write_text(f"{text}nodes: {{join: {{axis: 0}}}}\n", encoding="utf-8")
+    warning = f"'join' (concat) joins along the batch axis; `axis: -1` joins features ({path}:4)"
+    assert f"warning: {warning}\n" in CliRunner().invoke(cli, ["check", str(path)]).output
+    assert json.loads(CliRunner().invoke(cli, ["check", str(path), "--json"]).output)["warnings"] == [warning]
+    path.write_text(text, encoding="utf-8")
+    assert "warning" not in CliRunner().invoke(cli, ["check", str(path)]).output

@@ -181,6 +181,7 @@ def test_an_interrupt_leaves_the_smallest_so_far(
     reduced = reduce_spec(tmp_path / "two.yaml", command="any")
     assert reduced.text == failing[-1]
     assert not reduced.finished
+    assert reduced.interrupted
 
 
 # -- refusals

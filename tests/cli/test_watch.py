@@ -90,7 +90,7 @@ def test_it_checks_and_draws_at_every_save_and_ends_on_ctrl_c(spec: Path, watchi
     watching.line_with("36 parameters")
 
     watching.process.send_signal(signal.SIGINT)
-    assert watching.process.wait(timeout=20) == 0
+    assert watching.process.wait(timeout=20) == 130
     assert all("Traceback" not in line for line in watching.lines.queue)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stackc.core.types import Dim
-from stackc.dataflow.batch import BatchAnswer, batch_axes, independent_examples, joinable_requests
+from stackc.dataflow.batch import BatchAnswer, batch_axes, independent_examples, joinable_requests, joined_batches
 from stackc.frontend import Checked, check_source, check_spec
 from stackc.spec.source import Source
 
@@ -140,3 +140,23 @@ def test_requests_to_the_models_of_the_field_can_be_joined() -> None:
             (found,) = answer.refusals
             refused[path.stem] = found.message.partition(" (")[0] if answer.dim is None else found.message
     assert refused == REFUSED
+
+
+# -- concatenation of batches
+
+
+@pytest.mark.parametrize(("axis", "expected"), [(0, ["join"]), (-3, ["join"]), (1, []), (-1, [])])
+def test_concat_along_the_batch_axis_is_found(axis: int, expected: list[str]) -> None:
+    text = (
+        "stackc: 1\ninputs: {x: {shape: [batch, seq, 8]}}\ngraph: |\n  x --> g[gelu] --> join[concat]\n  x --> join\n"
+    )
+    program = checked(f"{text}nodes: {{join: {{axis: {axis}}}}}\n").program
+    assert [call.path for call in joined_batches(program)] == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "path", [path for path in SPECS if "concat" in path.read_text("utf-8")], ids=lambda path: path.stem
+)
+def test_no_spec_of_the_zoo_joins_batches(path: Path) -> None:
+    assert joined_batches(check_spec(path).program) == ()

@@ -1,5 +1,6 @@
 """Arrays in files: what numpy writes is read, what is written numpy reads, and nothing in a file is ever run."""
 
+import pickle
 import zipfile
 from pathlib import Path
 
@@ -73,8 +74,19 @@ def test_error_objects_are_not_unpickled(tmp_path: Path) -> None:
 
     path = tmp_path / "x.npz"
     np.savez(path, ids=np.array([Trap()], dtype=object))
-    assert problem(path)[0] == "R422"
+    message = f"{path} is not a whole .npz file: an array holds Python objects, not numbers"
+    assert problem(path) == ("R422", message)
     assert not (tmp_path / "trapped").exists()
+
+
+@pytest.mark.parametrize("junk", [b"junk, and more", pickle.dumps({"a": 1}), b"", b"PK\x03\x04junk", b"\x80\x04"])
+def test_error_junk_is_not_answered_with_advice_to_unpickle(junk: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    path.write_bytes(junk)
+    code, message = problem(path)
+    assert code == "R422"
+    assert message.startswith(f"{path} is not a whole .npz file: ")
+    assert "pickle" not in message
 
 
 def test_error_one_array_without_a_name(tmp_path: Path) -> None:

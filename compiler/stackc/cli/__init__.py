@@ -2,6 +2,7 @@
 
 budget_options                     bounds of error, for `stackc build` and `stackc tune`
 options, screen, report, table, pictures   shared: options, printing, diagnostics and numbers, tables, picture files
+failures                           failures of the command line itself, as JSON, and its schema
 plain_text                         output to terminals whose encoding lacks characters
 diagnose                           the findings that `stackc doctor` prints
 training_plan                      what `stackc plan --train` prints
@@ -17,7 +18,8 @@ import keyword
 import os
 import re
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -64,6 +66,30 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 class LazyGroup(click.Group):
     """A group that imports a command only when it is needed."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run a command line as click does; Ctrl-C ends with status 130, and with `--json` every failure is JSON.
+
+        Raises SpecError, which `--json` prints as well, for its caller to print.
+        """
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, standalone_mode, **extra)
+        words = sys.argv[1:] if args is None else args
+
+        try:
+            status = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        except SpecError:
+            raise
+        except Exception as error:
+            _exit_failed(error, words)
+        sys.exit(status if isinstance(status, int) else 0)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse as click does. Arguments, which are printed as they are, may not steer the terminal."""
@@ -121,7 +147,7 @@ def cli(ctx: click.Context, color: ColourChoice) -> None:
 
 
 def main() -> None:
-    """Run the command line. Exit status: 0 success, 1 the spec or the proof failed, 2 wrong usage."""
+    """Run the command line. Exit status: 0 success, 1 the spec or the proof failed, 2 wrong usage, 130 Ctrl-C."""
     # Large specs, importing PyTorch, and exported graphs create millions of objects and hardly any cycles. Collecting
     # after every 700 of them takes a third of the time of a check, and half a second of a build.
     gc.set_threshold(1_000_000, 50, 50)
@@ -136,6 +162,23 @@ def main() -> None:
         _exit(1)
     except SystemExit as done:
         _exit(done.code)
+
+
+def _exit_failed(error: Exception, words: Sequence[str]) -> NoReturn:
+    """Print what has ended a command, and exit. Raises the error itself if it is one of stackc."""
+    from stackc.cli.failures import INTERRUPTED, asks_for_json, print_failure
+
+    as_json = asks_for_json(words)
+    if as_json:
+        print_failure(error)
+    if isinstance(error, click.ClickException):
+        if not as_json:
+            error.show()
+        sys.exit(error.exit_code)
+    if isinstance(error, click.Abort):
+        click.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
+    raise error
 
 
 def _exit(status: str | int | None) -> NoReturn:

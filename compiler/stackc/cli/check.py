@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,9 @@ import click
 
 from stackc.cli.options import diagnostics_option, override_options, spec_argument
 from stackc.cli.report import rounded
-from stackc.cli.screen import echo, echo_json
+from stackc.cli.screen import echo, echo_json, style
 from stackc.core.plurals import counted
+from stackc.dataflow.batch import joined_batches
 from stackc.frontend import Checked, Overrides, check_spec
 from stackc.resolve.unused import unread_outputs
 from stackc.spec.binary_kinds import is_model_file
@@ -85,6 +87,7 @@ def _facts(checked: Checked) -> dict[str, Any]:
         "unread_outputs": [f"{block}.{name}" for block, name in unread_outputs(checked.graph.root)],
         "unused_params": list(checked.unused_params),
         "assumptions": checked.assumptions,
+        "warnings": list(_warnings(checked)),
         "diagnostics": [],
     }
 
@@ -106,9 +109,17 @@ def _print_summary(checked: Checked) -> None:
     echo(f"  FLOPs: {cost.flops}")
 
 
+def _warnings(checked: Checked) -> Iterator[str]:
+    """Yield what is legal, and rarely meant."""
+    for call in joined_batches(checked.program):
+        yield f"'{call.path}' (concat) joins along the batch axis; `axis: -1` joins features ({call.span})"
+
+
 def _print_notes(checked: Checked) -> None:
     """Print what is assumed of inputs, and what the spec declares or computes without using it."""
     document, graph = checked.document, checked.graph
+    for warning in _warnings(checked):
+        echo(style("warning: ", fg="yellow", bold=True), warning)
     for name, assumption in checked.assumptions.items():
         echo(f"  note: {assumption} ({document.inputs[name].span})")
     for name in checked.unused_params:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from stackc.cli.failures import INTERRUPTED
 from stackc.cli.options import FilePath, json_option, override_options, provider_option, spec_argument, threads_option
 from stackc.cli.report import stage_report
 from stackc.cli.screen import echo, echo_json, echo_text, style
@@ -89,6 +90,8 @@ def command(
         echo_json(_facts(reduced, out, repeat), indent=2)
     else:
         _print(reduced, out, repeat)
+    if reduced.interrupted:  # what is printed is the smallest until then
+        raise SystemExit(INTERRUPTED)
 
 
 def _refuse_to_overwrite(spec: Path, out: Path | None) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stackc.cli.failures import INTERRUPTED
 from stackc.cli.options import (
     FilePath,
     data_option,
@@ -151,7 +152,9 @@ def _interruptible(folder: Path, *, is_silent: bool) -> Iterator[None]:
     except KeyboardInterrupt:
         if not is_silent and next(folder.rglob("checkpoint.safetensors"), None):
             echo(style("interrupted", fg="yellow", bold=True), f"; `--resume` continues the run in {folder}/")
-        raise SystemExit(130) from None
+        if as_json:
+            raise
+        raise SystemExit(INTERRUPTED) from None
 
 
 def _print_result(trained: Trained) -> None:

@@ -37,6 +37,7 @@ def command(spec: Path, overrides: Overrides, out: Path | None, depth: int) -> N
                 files[:] = [first, *(Path(source.file) for source in checked.graph.includes)]
     except KeyboardInterrupt:
         echo()
+        raise
 
 
 def _drawer(out: Path, depth: int, spec: Path) -> Callable[[Checked], None]:

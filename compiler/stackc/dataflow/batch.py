@@ -10,6 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from stackc.components.along import Along, Portion, Reduces
+from stackc.components.base import axis_of
+from stackc.components.families.merge import Concat
+from stackc.core.diagnostics import Span
 from stackc.core.types import Dim, TensorType
 from stackc.dataflow.follow import AxisFlow, AxisRefusal, Blocked, follow_axis
 from stackc.ir.program import Call, Program
@@ -62,6 +65,19 @@ def independent_examples(training: Training) -> BatchAnswer:
     flow = follow_axis(program, {name: {axis: Portion.NEW} for name, axis in axes.items()}, trains)
     losses = {name: program.outputs[name] for name in training.losses}
     return BatchAnswer(size, axes, tuple(dict.fromkeys(_of_losses(flow, losses))))
+
+
+def joined_batches(program: Program) -> tuple[Call, ...]:
+    """Return the calls of `concat` along the batch axis, one for each place in the spec: they join other examples."""
+    batch = batch_axes(program.inputs)
+    calls: dict[Span, Call] = {}
+    for call in program.calls:
+        if batch is None or not isinstance(call.component, Concat):
+            continue
+        first = program.types[next(name for name in call.inputs if name is not None)]
+        if first.rank > 1 and first.shape[axis_of(call.component.axis, first)] == batch[0]:
+            calls.setdefault(call.span, call)
+    return tuple(calls.values())
 
 
 def joinable_requests(program: Program) -> BatchAnswer:

@@ -276,7 +276,7 @@ class _Case:
             raise self.nothing_to_reduce("the command exits with status 0" if self.command else "alone it builds")
         oracle = replace(self.oracle(judge, failures[0], failures), must_check=False, file=file)
 
-        text, finished = source.text, True
+        text, interrupted = source.text, False
 
         def fails(candidate: str) -> bool:
             nonlocal text
@@ -287,9 +287,10 @@ class _Case:
         try:
             reduce_text(source.text, fails)
         except KeyboardInterrupt:
-            finished = False
+            interrupted = True
         return Reduced(
-            text, source.syntax, seed, failures[0], None, None, None, oracle.tried, 0.0, finished and not oracle.late
+            text, source.syntax, seed, failures[0], None, None, None, oracle.tried, 0.0,
+            not interrupted and not oracle.late, interrupted,
         )  # fmt: skip
 
     def oracle(self, judge: Judge, target: Failure, failures: Failures) -> Oracle:

@@ -40,6 +40,7 @@ class Reduced:
     tried: int
     seconds: float
     finished: bool
+    interrupted: bool = False
 
 
 @dataclass
@@ -59,7 +60,7 @@ class Search:
 
     def run(self) -> Reduced:
         """Run every pass until none makes the spec smaller, and return what is left. Ctrl-C ends the search early."""
-        finished = True
+        interrupted = False
         try:
             self.greedy(lambda: sizes.shrunk(self.tree))
             self.inline()
@@ -68,14 +69,14 @@ class Search:
                 pass
             self.shorten()
         except KeyboardInterrupt:
-            finished = False
+            interrupted = True
 
         text = write_tree(self.tree)
         trial = self.oracle.answers.get(self.oracle.key(text, self.seed))
         failure = next(each for each in trial.failures if each == self.oracle.target) if trial else self.oracle.target
         return Reduced(
             text, "yaml", self.seed, failure, self.tree.components(), self.before, self.weight_bytes(),
-            self.oracle.tried, 0.0, finished and not self.oracle.late,
+            self.oracle.tried, 0.0, not interrupted and not self.oracle.late, interrupted,
         )  # fmt: skip
 
     def passes(self) -> bool:

@@ -27,7 +27,14 @@ def read_npz(path: Path) -> dict[str, Array]:
     except OSError as error:
         raise SpecError(Diagnostic("R421", f"cannot read {path}: {error.strerror or error}")) from error
     except _BROKEN as error:
-        raise SpecError(Diagnostic("R422", f"{path} is not a whole .npz file: {error}", hint=_HINT)) from error
+        raise SpecError(Diagnostic("R422", f"{path} is not a whole .npz file: {_reason(error)}", hint=_HINT)) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what is broken. NumPy proposes to unpickle what it cannot read, which runs code: never quote that."""
+    if "Object arrays" in str(error):
+        return "an array holds Python objects, not numbers"
+    return "it begins as no .npz does" if "pickle" in str(error) else str(error)
 
 
 def _arrays(path: Path, loaded: object) -> dict[str, Array]:
