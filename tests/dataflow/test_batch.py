@@ -12,6 +12,7 @@ from stackc.frontend import Checked, check_source, check_spec
 from stackc.spec.source import Source
 
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.yaml"))
+WITH_CONCAT = [path for path in SPECS if "concat" in path.read_text(encoding="utf-8")]
 MODEL = """\
 stackc: 1
 name: model
