@@ -6,6 +6,7 @@ failures                           failures of the command line itself, as JSON,
 plain_text                         output to terminals whose encoding lacks characters
 diagnose                           the findings that `stackc doctor` prints
 training_plan                      what `stackc plan --train` prints
+stage_progress                     the lines and the bar of commands that run in stages
 train_progress                     the bar and the lines of `stackc train`
 file_watch                         waiting for saved files, for `stackc watch`
 """

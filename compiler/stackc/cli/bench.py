@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import click
 
 from stackc.cli.options import FilePath, SpecPath, assert_option, comma_separated, json_option, override_options
-from stackc.cli.report import stage_report
 from stackc.cli.screen import echo, echo_json, echo_text, style
+from stackc.cli.stage_progress import stage_progress
 from stackc.cli.table import print_table
 from stackc.frontend import Overrides
 
@@ -122,7 +122,8 @@ def command(
         overrides=replace(overrides, dims={}), dims=overrides.dims, weights=weights or None, seed=seed, seconds=seconds,
         repetitions=sittings, per_component=per_component or bool(bounds), baseline=baseline, tolerance=tolerance,
     )  # fmt: skip
-    result = run_benchmark(targets, plan, options, stage_report(quiet=as_json))
+    with stage_progress(quiet=as_json) as progress:
+        result = run_benchmark(targets, plan, options, progress)
 
     if as_json:
         echo_json(result.to_json(), indent=2, allow_nan=False)

@@ -20,8 +20,8 @@ from stackc.cli.options import (
     spec_argument,
     threads_option,
 )
-from stackc.cli.report import stage_report
 from stackc.cli.screen import echo, echo_json, echo_text, safe_json, style
+from stackc.cli.stage_progress import stage_progress
 from stackc.cli.table import Column, print_table
 from stackc.core.progress import STAGES, Stage
 from stackc.frontend import Overrides
@@ -30,7 +30,7 @@ from stackc.precision.formats import FORMATS, Format
 from stackc.precision.request import Quantization
 
 if TYPE_CHECKING:
-    from stackc.pipeline import Stages
+    from stackc.pipeline import Options, Stages
     from stackc.precision.quantize import ReducedPrecision
     from stackc.proof.points import Point
     from stackc.proof.report import Parity
@@ -125,14 +125,16 @@ def command(
         threads=threads, cache=not no_cache, per_component=per_component, thorough=thorough,
         require_provider=require_provider, quantize=wanted,
     )  # fmt: skip
-    progress = stage_report(quiet=as_json)
+    expected = _expected_stages(until, options)
 
     if until is not None:
-        stages, files = build_until(spec, until, options, progress)
+        with stage_progress(expected, quiet=as_json) as progress:
+            stages, files = build_until(spec, until, options, progress)
         _report_stop(until, stages, files, hint="" if out else "; `-o FOLDER` keeps what was made", as_json=as_json)
         return
 
-    built = build(spec, options, progress)
+    with stage_progress(expected, quiet=as_json) as progress:
+        built = build(spec, options, progress)
     if as_json:
         click.echo(safe_json((built.folder / MANIFEST).read_text(encoding="utf-8")), nl=False)
     else:
@@ -140,6 +142,15 @@ def command(
         _print_precision(built.precision)
         _print_speed(built.speed, built.measured)
         echo(style("built", fg="green", bold=True), f" {built.folder}/")
+
+
+def _expected_stages(until: Stage | None, options: Options) -> tuple[Stage, ...]:
+    """Return the stages that will certainly come."""
+    stages = STAGES[: STAGES.index(until) + 1] if until else STAGES
+    left_out = {"weights"} if options.weights is None else set()
+    left_out |= set() if options.verify else {"open", "prove", "measure"}
+    left_out |= set() if options.measure else {"measure"}
+    return tuple(stage for stage in stages if stage not in left_out)
 
 
 def _check_usage(

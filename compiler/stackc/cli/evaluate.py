@@ -16,8 +16,9 @@ from stackc.cli.options import (
     provider_option,
     threads_option,
 )
-from stackc.cli.report import diagnostics_as_json, stage_report
+from stackc.cli.report import diagnostics_as_json
 from stackc.cli.screen import echo, echo_json
+from stackc.cli.stage_progress import stage_progress
 from stackc.cli.table import Column, print_table
 from stackc.core.diagnostics import SpecError
 from stackc.frontend import Overrides
@@ -88,7 +89,8 @@ def _evaluate_spec(
         provider=provider,
         threads=threads,
     )
-    built = build(spec, options, stage_report(quiet=quiet))
+    with stage_progress(quiet=quiet) as progress:
+        built = build(spec, options, progress)
     assert built.session is not None, "the build has opened the file to prove it"
     found = find_all_weights(built.checked, weights or None)
     return evaluate_session(

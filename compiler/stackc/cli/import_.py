@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from stackc.cli.options import FilePath, json_option
-from stackc.cli.report import stage_report
 from stackc.cli.screen import echo, echo_json, style
+from stackc.cli.stage_progress import stage_progress
 from stackc.core.plurals import counted
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def command(
     from stackc.hub.importing import ImportOptions, import_from
 
     options = ImportOptions(name=name, architecture=architecture, copy=copy, force=force, check=check)
-    imported = import_from(source, out, options, stage_report(quiet=as_json))
+    with stage_progress(quiet=as_json) as progress:
+        imported = import_from(source, out, options, progress)
     if as_json:
         echo_json(_facts(imported))
     else:

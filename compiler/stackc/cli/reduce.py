@@ -9,8 +9,8 @@ import click
 
 from stackc.cli.failures import INTERRUPTED
 from stackc.cli.options import FilePath, json_option, override_options, provider_option, spec_argument, threads_option
-from stackc.cli.report import stage_report
 from stackc.cli.screen import echo, echo_json, echo_text, style
+from stackc.cli.stage_progress import stage_progress
 from stackc.core.plurals import counted
 from stackc.frontend import Overrides
 
@@ -75,7 +75,8 @@ def command(
         overrides=overrides, weights=weights or None, provider=provider, threads=threads, per_component=per_component,
         thorough=thorough, **{**recorded_options(spec), **given},
     )  # fmt: skip
-    reduced = reduce_spec(spec, options, command=judge, seconds=seconds, progress=stage_report(quiet=as_json))
+    with stage_progress(quiet=as_json) as progress:
+        reduced = reduce_spec(spec, options, command=judge, seconds=seconds, progress=progress)
 
     file = out or Path("reduced.mmd" if reduced.syntax == "mermaid" else "reduced.yaml")
     weight_file = file.with_suffix(".safetensors") if reduced.weights is not None else None

@@ -52,13 +52,13 @@ def has_colours() -> bool | None:
     return True if os.environ.get("FORCE_COLOR") else None
 
 
-def rich_console(*, width: int | None = None) -> Console:
+def rich_console(*, width: int | None = None, err: bool = False) -> Console:
     """Return a console of rich with these colours, that takes words as they are."""
     from rich.console import Console
 
     colours = has_colours()
     system: Literal["auto"] | None = None if colours is False else "auto"
-    return Console(width=width, highlight=False, color_system=system, force_terminal=colours or None)
+    return Console(stderr=err, width=width, highlight=False, color_system=system, force_terminal=colours or None)
 
 
 def style(text: object, fg: str | None = None, *, bold: bool = False) -> Styled:
