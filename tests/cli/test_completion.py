@@ -6,8 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from stackc.authoring.starter_specs import templates
@@ -50,6 +52,26 @@ def test_bash_completes(path: str) -> None:
     assert completed(path, "init", "--template", "") == [*templates()]
     assert completed(path, "help", "lang") == ["language"]
     assert completed(path, "nonsense", "") == [*COMMANDS]
+
+
+def offered(line: list[str], incomplete: str) -> list[str]:
+    """What any shell is given for a word behind the line."""
+    complete = ShellComplete(cli, {}, "stackc", "_STACKC_COMPLETE")
+    return [item.value for item in complete.get_completions(line, incomplete)]
+
+
+def test_params_dims_and_nodes_of_the_spec_at_hand(tmp_path: Path) -> None:
+    seed = str(Path(__file__).parents[2] / "specs" / "seed.mmd")
+    assert offered(["check", seed, "--set"], "") == ["dim=", "heads=", "norm="]
+    assert offered(["check", seed, "--set"], "dim=64,h") == ["dim=64,heads="]
+    assert offered(["plan", seed, "--dims"], "") == ["batch=", "seq="]
+    assert offered(["build", seed, "--keep"], "A.n") == ["A.norm1", "A.norm2"]
+    assert offered(["build", seed, "--keep"], "A.attn,E") == ["A.attn,E"]
+    assert "A" in offered(["build", seed, "--keep"], "")
+    (tmp_path / "bad.yaml").write_text("stackc: [", encoding="utf-8")
+    for spec in (str(tmp_path / "bad.yaml"), str(tmp_path / "missing.yaml")):
+        assert offered(["check", spec, "--set"], "") == offered(["build", spec, "--keep"], "") == []
+    assert offered(["check", "--set"], "") == []
 
 
 @pytest.mark.parametrize(

@@ -311,3 +311,36 @@ def test_images_have_the_shape_of_images() -> None:
 def test_only_ops_that_exist_are_proposed() -> None:
     proposed = {op for ops in MEANT.values() for op in ops} | {*ops_by_arity(1), *ops_by_arity(2)}
     assert proposed - {"block", "stack"} <= REGISTRY.keys()
+
+
+# -- questions
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, *answers: str) -> Result:
+    """What `stackc init` makes of answers on a terminal."""
+    monkeypatch.setattr("stackc.cli.init._is_terminal", lambda: True)
+    return CliRunner().invoke(cli, ["init"], input="".join(f"{answer}\n" for answer in answers))
+
+
+def test_it_asks_for_task_template_and_sizes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = asked(monkeypatch, "1", "3", "", "64", "4")
+    assert done.exit_code == 0, done.output
+    assert "first steps  diagram, ensemble, mlp, transformer_encoder" in done.output
+    assert "hidden [128]: 64" in done.output
+    written = (folder / "mlp.yaml").read_text(encoding="utf-8")
+    assert written == starters()["mlp"].read_text(encoding="utf-8").replace(
+        "hidden: 128, classes: 10", "hidden: 64, classes: 4"
+    )
+    assert check_spec(folder / "mlp.yaml").program.outputs
+
+
+def test_a_size_that_cannot_be_is_refused_and_nothing_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = asked(monkeypatch, "1", "3", "", "-3", "4")
+    assert isinstance(done.exception, SpecError)
+    assert list(folder.iterdir()) == []
+
+
+def test_in_a_pipe_it_does_not_ask() -> None:
+    done = CliRunner().invoke(cli, ["init"], input="1\n")
+    assert done.exit_code == 2
+    assert "name a Mermaid file, or a template" in done.output

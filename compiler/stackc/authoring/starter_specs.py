@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from stackc.hub.zoo import zoo_document, zoo_files
 from stackc.spec.document import TASKS
+from stackc.spec.reader import parse
+from stackc.spec.source import Source
 
 FIRST_STEPS = "first steps"
 OTHERS = "others"
@@ -47,3 +50,13 @@ def description_of(starter: Traversable) -> str:
     # "et al. 2018" goes on: only a capital begins another sentence
     sentence, *others = re.split(r"\. (?=[A-Z])", text, maxsplit=1)
     return f"{sentence}." if others else sentence
+
+
+def with_params(source: Source, values: Mapping[str, str]) -> str:
+    """Return the text of a spec whose params have these defaults. Raises SpecError for a text that is no spec."""
+    lines = source.text.split("\n")
+    places = {name: parse(source).params[name].default.span for name in values}
+    for name, span in sorted(places.items(), key=lambda item: item[1], reverse=True):  # the last of a line first
+        line = lines[span.line - 1]
+        lines[span.line - 1] = line[: span.column - 1] + values[name] + line[span.end - 1 :]
+    return "\n".join(lines)

@@ -4,6 +4,7 @@ budget_options                     bounds of error, for `stackc build` and `stac
 options, screen, report, table, pictures   shared: options, printing, diagnostics and numbers, tables, picture files
 failures                           failures of the command line itself, as JSON, and its schema
 plain_text                         output to terminals whose encoding lacks characters
+spec_completion                    shell completion from the spec on the command line
 diagnose                           the findings that `stackc doctor` prints
 training_plan                      what `stackc plan --train` prints
 stage_progress                     the lines and the bar of commands that run in stages

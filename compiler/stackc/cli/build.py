@@ -21,6 +21,7 @@ from stackc.cli.options import (
     threads_option,
 )
 from stackc.cli.screen import echo, echo_json, echo_text, safe_json, style
+from stackc.cli.spec_completion import complete_components
 from stackc.cli.stage_progress import stage_progress
 from stackc.cli.table import Column, print_table
 from stackc.core.progress import STAGES, Stage
@@ -88,6 +89,7 @@ if TYPE_CHECKING:
     "--keep",
     multiple=True,
     metavar="NAMES",
+    shell_complete=complete_components,
     help="Components or weights that stay float32 with --quantize, or patterns of their names: encoder.0,*.mlp.down.",
 )
 @budget_options

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -38,7 +40,8 @@ def command(diagram: Path | None, template: str | None, listed: bool, out: Path 
 
     DIAGRAM is a Mermaid file or a block in Markdown, FILE.md#NAME, named by its title or the heading above it. The
     front matter above it has the op of every node that is certain, suggestions for the others, and the inputs that the
-    drawing needs. In the drawing, an arrow's label that names an operation becomes a node.
+    drawing needs. In the drawing, an arrow's label that names an operation becomes a node. Without either it asks, on a
+    terminal, for the task, the template and its sizes.
     """
     if listed:
         _list()
@@ -49,7 +52,9 @@ def command(diagram: Path | None, template: str | None, listed: bool, out: Path 
     elif diagram:
         _write_scaffold(diagram, out, force)
     else:
-        raise click.UsageError("name a Mermaid file, or a template: `stackc init --template mlp`")
+        if not _is_terminal():
+            raise click.UsageError("name a Mermaid file, or a template: `stackc init --template mlp`")
+        _ask(out, force)
 
 
 def _list() -> None:
@@ -63,6 +68,46 @@ def _list() -> None:
         echo(style(group, bold=True))
         for name, spec in specs.items():
             echo("  ", style(name.ljust(width), fg="cyan"), f"  {description_of(spec)}")
+
+
+def _is_terminal() -> bool:
+    """Return whether somebody can answer."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _ask(out: Path | None, force: bool) -> None:
+    """Ask for the task, the template and the values of its params, and write it with them. Raises SpecError."""
+    from stackc.authoring.starter_specs import description_of, templates_by_task, with_params
+    from stackc.frontend import check_source
+    from stackc.spec.reader import parse
+    from stackc.spec.source import Source
+
+    groups = templates_by_task()
+    specs = groups[_choice("task", {task: ", ".join(names) for task, names in groups.items()})]
+    name = _choice("template", {name: description_of(spec) for name, spec in specs.items()})
+    text = specs[name].read_text(encoding="utf-8")
+    source = Source(specs[name].name, text)
+
+    values: dict[str, str] = {}
+    for param in parse(source).params.values():
+        if isinstance(param.default.data, int | float | str) and not isinstance(param.default.data, bool):
+            default = str(param.default.data)
+            answer = click.prompt(param.name, default=default)
+            values |= {param.name: answer} if answer != default else {}
+
+    text = with_params(source, values)
+    check_source(Source(source.file, text))
+    target = out or Path(source.file)
+    _write(target, text, force)
+    echo(f"wrote {target}; next: stackc build {target}")
+
+
+def _choice(what: str, texts: Mapping[str, str]) -> str:
+    """Ask for one of several by its number."""
+    for number, (name, text) in enumerate(texts.items(), 1):
+        echo(f"{number:3} ", style(name, fg="cyan"), f"  {text}")
+    number = click.prompt(what, type=click.IntRange(1, len(texts)), default=1)
+    return [*texts][number - 1]
 
 
 def _write_template(name: str, out: Path | None, force: bool) -> None:

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from stackc.cli.spec_completion import complete_dims, complete_params
 from stackc.core.diagnostics import SpecError, shortened
 from stackc.ir.assertions import SPEED_FIGURES
 
@@ -127,6 +128,7 @@ def override_options(command: F) -> F:
         multiple=True,
         metavar="NAME=VALUE",
         callback=_pairs,
+        shell_complete=complete_params,
         help="Set a param of the spec; separate several with commas: dim=3,layers=4.",
     )
     @click.option(
@@ -135,6 +137,7 @@ def override_options(command: F) -> F:
         multiple=True,
         metavar="NAME=SIZE",
         callback=_sizes,
+        shell_complete=complete_dims,
         help="Fix the size of a dim; separate several with commas: batch=8,seq=128.",
     )
     @click.option(
