@@ -9,6 +9,7 @@ diagnose                           the findings that `stackc doctor` prints
 training_plan                      what `stackc plan --train` prints
 stage_progress                     the lines and the bar of commands that run in stages
 train_progress                     the bar and the lines of `stackc train`
+git_revisions                      specs as they are in revisions of git, for `stackc diff --git`
 file_watch                         waiting for saved files, for `stackc watch`
 """
 
