@@ -19,8 +19,8 @@ SPECS = Path(__file__).parents[1] / "specs"
 HEAVY = {"torch", "onnx", "onnxruntime", "onnxscript", "onnx_ir", "transformers", "numpy"}
 
 ROOMS = [
-    *("_version", "core", "spec", "modules", "components", "ir", "resolve", "typecheck", "dataflow", "weights", "view"),
-    *("frontend", "transforms", "runtime", "torch_backend", "onnx_format", "cache", "export", "proof", "timing"),
+    *("_version", "core", "spec", "modules", "components", "ir", "resolve", "typecheck", "dataflow", "transforms"),
+    *("weights", "view", "frontend", "runtime", "torch_backend", "onnx_format", "cache", "export", "proof", "timing"),
     *("precision", "artifact", "out_of_memory", "training", "tuning", "pipeline", "benchmark", "analysis", "hub"),
     *("generation", "deployment", "reduction", "attribution", "authoring", "__init__", "cli", "__main__"),
 ]

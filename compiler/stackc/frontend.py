@@ -16,13 +16,14 @@ from stackc.core.plurals import counted
 from stackc.core.value_range import ValueRange
 from stackc.ir.assertions import Assertion
 from stackc.ir.budget import Budget
+from stackc.ir.decoding import Decoding
 from stackc.ir.model import Graph
 from stackc.ir.program import Program
 from stackc.ir.typed import TypedGraph
 from stackc.resolve.losses_of_models import refuse_losses
 from stackc.resolve.mentions import unused_params
 from stackc.resolve.resolve import Spelling, resolve
-from stackc.spec.document import Document
+from stackc.spec.document import DecodeDecl, Document
 from stackc.spec.reader import parse
 from stackc.spec.source import Source, load_source
 from stackc.typecheck.cost import Cost, cost_of
@@ -82,6 +83,7 @@ class Checked:
     training: Training | None = None
     assertions: tuple[Assertion, ...] = ()
     budget: Budget | None = None
+    decoding: Decoding | None = None
 
     def __repr__(self) -> str:
         components = counted(len(self.program.calls), "component")
@@ -161,7 +163,16 @@ def _checked(document: Document, overrides: Overrides) -> Checked:
     training = _training(document, graph, program, overrides) if document.train else None
     assertions = _assertions(graph, training) if document.asserts else ()
     budget = _budget(graph) if document.budget else None
-    return Checked(document.source, document, graph, typed, program, ranges, training, assertions, budget)
+    decoding = _decoding(document.decode, program) if document.decode else None
+    return Checked(document.source, document, graph, typed, program, ranges, training, assertions, budget, decoding)
+
+
+def _decoding(decl: DecodeDecl, program: Program) -> Decoding:
+    """Return the decoding step that a spec asks for. Raises SpecError."""
+    from stackc.resolve.decode_settings import read_decode_settings
+    from stackc.transforms.decoding_step import derive_step
+
+    return derive_step(program, read_decode_settings(decl, program))
 
 
 def _assertions(graph: Graph, training: Training | None) -> tuple[Assertion, ...]:

@@ -26,7 +26,7 @@ from stackc.frontend import Checked
 from stackc.ir.model import Graph, Node, Region, ValueRef
 from stackc.ir.optimizers import OPTIMIZERS, SCHEDULES, Optimizer, Schedule
 from stackc.ir.training import DataSource, Training, TrainSettings
-from stackc.spec.document import LANGUAGE_VERSION
+from stackc.spec.document import LANGUAGE_VERSION, DecodeDecl
 from stackc.spec.source import Source
 from stackc.weights.resolved_map import resolved_map
 
@@ -56,8 +56,19 @@ def write_graph(graph: Graph, ranges: Mapping[str, ValueRange], training: Traini
         *body,
         *(["blocks:", *writer.lines] if writer.lines else []),
         *train,
+        *_decode(document.decode),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _decode(decl: DecodeDecl | None) -> list[str]:
+    """Return the line of the decoding step, if there is one."""
+    if decl is None or decl.along is None:
+        return []
+    lists = {"inputs": decl.inputs, "whole": decl.whole, "outputs": decl.outputs}
+    names = {key: [_text(str(each.data)) for each in values] for key, values in lists.items() if values}
+    entries = [f"along: {_text(str(decl.along.data))}", *(f"{key}: [{', '.join(own)}]" for key, own in names.items())]
+    return [f"decode: {{{', '.join(entries)}}}"]
 
 
 # `_origin` parses this line, also in locks that earlier versions wrote.

@@ -13,6 +13,7 @@ from typing import Any
 
 from stackc.authoring.field_schema import Json, field_schema, ref
 from stackc.authoring.mapping_schema import key_schema, mapping_schema
+from stackc.authoring.reference.decode_keys import DECODE
 from stackc.authoring.reference.key import NODE_ID, TEXT, Key, one_or_list
 from stackc.authoring.reference.keys import (
     BLOCK,
@@ -102,6 +103,7 @@ def _sections() -> Json:
         },
         "config_params": {"type": ["object", "null"], "additionalProperties": _config_param()},
         **train_sections(),
+        "decode": mapping_schema(DECODE),
     }
 
 

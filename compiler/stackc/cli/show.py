@@ -142,7 +142,8 @@ def _in_form(spec: Path, overrides: Overrides, form: Form, *, with_training: boo
     if form == "typed":
         return print_typed(checked.typed)
     if form == "program":
-        return print_program(checked.program)
+        steps = [checked.decoding.program] if checked.decoding else []
+        return "\n".join(map(print_program, (checked.program, *steps)))
 
     if with_training:
         from stackc.torch_backend.training_file import write_training

@@ -112,7 +112,7 @@ def _train_one(checked: Checked, options: TrainOptions, *, as_json: bool) -> Non
 
     folder, is_first = options.out or Path("runs") / checked.document.name, os.environ.get("RANK", "0") == "0"
     progress = train_progress(as_json=as_json) if is_first else nullcontext(lambda event: None)
-    with _interruptible(folder, is_silent=as_json or not is_first), progress as report:
+    with _interruptible(folder, as_json=as_json, is_first=is_first), progress as report:
         trained = train_model(checked, options, report)
     if not is_first:
         return  # the other processes that torchrun starts print errors alone
@@ -131,7 +131,7 @@ def _train_sweep(
     variants = make_variants(sweep, overrides, lambda each: check_spec(spec, each))
     folder = options.out or Path("runs") / variants[0].checked.document.name
     all_trained = []
-    with _interruptible(folder, is_silent=as_json), train_progress(as_json=as_json) as report:
+    with _interruptible(folder, as_json=as_json), train_progress(as_json=as_json) as report:
         for variant, trained in train_variants(variants, folder, options, report):
             all_trained.append((variant, trained))
             if as_json:
@@ -145,15 +145,15 @@ def _train_sweep(
 
 
 @contextmanager
-def _interruptible(folder: Path, *, is_silent: bool) -> Iterator[None]:
-    """End with status 130 after Ctrl-C, and say how to go on."""
+def _interruptible(folder: Path, *, as_json: bool, is_first: bool = True) -> Iterator[None]:
+    """End with status 130 after Ctrl-C, and say how to go on; with JSON, what prints every error as JSON says it."""
     try:
         yield
     except KeyboardInterrupt:
-        if not is_silent and next(folder.rglob("checkpoint.safetensors"), None):
-            echo(style("interrupted", fg="yellow", bold=True), f"; `--resume` continues the run in {folder}/")
-        if as_json:
+        if as_json and is_first:
             raise
+        if is_first and next(folder.rglob("checkpoint.safetensors"), None):
+            echo(style("interrupted", fg="yellow", bold=True), f"; `--resume` continues the run in {folder}/")
         raise SystemExit(INTERRUPTED) from None
 
 

@@ -19,6 +19,7 @@ losses.py            what losses and metrics share
 rope_scaling.py      scalings of rotary positions for longer sequences
 scan.py              `op: scan`, a block applied along an axis
 families/            the components
+steps/               what they run as in a step along a sequence
 custom/              a user's own torch.nn.Module
 plugins.py           components of installed packages
 deprecated.py        names and module paths of the previous release

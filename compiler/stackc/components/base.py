@@ -165,6 +165,13 @@ class Component:
         """
         return pointwise_along(self, followed.axes, inputs)
 
+    def step_form(self, along: Along, *inputs: Any) -> Component | None:
+        """Return what it runs as on new entries alone, where it acts as `along` says; None if it has no such form yet.
+
+        See steps/ for its ports. By default what counts no positions and keeps nothing runs as it is.
+        """
+        return None if along.states or along.needs_positions or along.sliced else self
+
     def empty_axes(self, *inputs: Any) -> tuple[Collection[int], ...]:
         """Return the axes, counted from 0, of each of these inputs that may have no entries; see axes.py.
 

@@ -5,6 +5,7 @@ typed.py             TypedGraph: the same regions with the type of every value
 program.py           Program: one call per component, flat, in running order
 training.py          Training: what `train:` says
 budget.py            how much error a file of lower precision may have
+decoding.py          Decoding: the step of a model that generates
 assertions.py        what a spec asserts of figures, and what a build has measured of them
 optimizers.py        optimizers and schedules as a spec writes them
 ranks.py             the ranks of a training, and what is asked of a plan for them

@@ -58,7 +58,7 @@ class ScaledDotProductAttention(nn.Module):
         def forward(
             query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, bias: Tensor | None = None
         ) -> Tensor:
-            return _attend(self, query, key, value, self.score_bias(mask, bias, query, key), opset)
+            return onnx_attended(self, query, key, value, self.score_bias(mask, bias, query, key), opset)
 
         return forward
 
@@ -305,13 +305,15 @@ def exported(attention: Attention, opset: int, target: str) -> Callable[..., Ten
         if with_positions:
             q, k, v = attention.project(*inputs, positions)
         else:
-            q, k, v = _joined_heads(attention, inputs)
-        return attention.merged(_attend(attention, q, k, v, attention.score_bias(mask, bias, q, k, positions), opset))
+            q, k, v = joined_heads(attention, inputs)
+        return attention.merged(
+            onnx_attended(attention, q, k, v, attention.score_bias(mask, bias, q, k, positions), opset)
+        )
 
     return forward
 
 
-def _attend(
+def onnx_attended(
     attention: ScaledDotProductAttention, q: Tensor, k: Tensor, v: Tensor, score_bias: Tensor | None, opset: int
 ) -> Tensor:
     """Return the values mixed by their scores; capped ones by ONNX's operator, where it exists."""
@@ -322,7 +324,7 @@ def _attend(
     return _onnx_attention(attention, q, k, v, score_bias)
 
 
-def _joined_heads(attention: Attention, inputs: Sequence[Tensor]) -> list[Tensor]:
+def joined_heads(attention: Attention, inputs: Sequence[Tensor]) -> list[Tensor]:
     """Return q, k, v [batch, heads, positions, head_dim], as parts of one product if they are of the same tensor."""
     pairs = zip(inputs, (attention.q, attention.k, attention.v), strict=True)
     parts: list[Tensor] = []

@@ -32,6 +32,7 @@ train_columns.py   what each input of the examples is made from
 train_parameters.py  the parameters that are trained, their learning rates and weight decay
 train_settings.py  all other settings under `train:`
 budget.py          how much error a file of lower precision may have
+decode_settings.py what `decode:` names
 assertions.py      what a spec asserts of its losses and metrics
 unused.py          blocks, and outputs of blocks, that are never used
 """

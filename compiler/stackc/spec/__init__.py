@@ -10,6 +10,7 @@ input_key.py   declarations of inputs
 weights_key.py the key `weights`
 assert_key.py  the key `assert`
 budget_key.py  the key `budget`
+decode_key.py  the key `decode`
 huggingface_key.py  the key `huggingface`
 binary_kinds.py  models, weights and pictures that are given in place of a spec
 characters.py  characters that no text of a spec may have, raw or escaped

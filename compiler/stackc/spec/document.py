@@ -259,6 +259,17 @@ class BudgetDecl:
     span: Span = field(compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class DecodeDecl:
+    """What a decoding step takes and returns: the dim that grows, inputs of new entries, inputs at full length."""
+
+    along: Value | None
+    inputs: tuple[Value, ...]
+    whole: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    span: Span = field(compare=False)
+
+
 TASKS = ("text", "vision", "speech", "multimodal", "tables", "graphs")
 """What models are for, as `stackc init --list` groups them."""
 
@@ -283,6 +294,7 @@ class Document:
     train: TrainDecl | None = None
     asserts: tuple[AssertDecl, ...] = ()
     budget: BudgetDecl | None = None
+    decode: DecodeDecl | None = None
 
     @property
     def file(self) -> str:

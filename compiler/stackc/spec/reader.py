@@ -9,6 +9,7 @@ from pathlib import Path
 from stackc.core.diagnostics import Collector, Diagnostic, Note, Span, SpecError, did_you_mean
 from stackc.spec.assert_key import read_bounds
 from stackc.spec.budget_key import read_budget_key
+from stackc.spec.decode_key import read_decode
 from stackc.spec.document import (
     LANGUAGE_VERSION,
     NONFINITE,
@@ -38,7 +39,7 @@ from stackc.spec.yaml.yaml_reader import read_yaml
 
 _DOCUMENT_KEYS = (
     "stackc", "name", "dims", "params", "inputs", "graph", "nodes", "blocks", "outputs", "weights", "description",
-    "task", "huggingface", "train", "assert", "budget",
+    "task", "huggingface", "train", "assert", "budget", "decode",
 )  # fmt: skip
 TRAIN_SETTINGS = (
     "data", "optimizer", "schedule", "epochs", "steps", "metrics", "stop", "clip", "accumulate", "precision", "seed",
@@ -128,6 +129,7 @@ class _Reader:
             train=self.train(root.inner("train")) if "train" in root.entries else None,
             asserts=read_bounds(root.inner("assert")),
             budget=read_budget_key(root.inner("budget")) if "budget" in root.entries else None,
+            decode=read_decode(root.inner("decode")) if "decode" in root.entries else None,
         )
 
         self.check_names(document)

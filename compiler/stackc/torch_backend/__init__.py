@@ -1,6 +1,7 @@
 """Typed graph → PyTorch: the module that `lower` returns, and the source that `show --as torch` prints.
 
 lower.py         typed graph → nn.Module, and loading weights into it
+flat.py          program → nn.Module that runs its calls one by one, for what comes of a pass
 state.py         the state of a module as arrays
 reparam.py       reparametrizations, registered on a module
 ties.py          which parameters are tied to which, transitively

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, get_args
 
 from stackc.authoring.field_schema import ref
+from stackc.authoring.reference.decode_keys import DECODE
 from stackc.authoring.reference.key import AXIS, COUNT, NODE_ID, SWITCH, TEXT, Key, Schema, one_or_list
 from stackc.authoring.reference.train_keys import BOUNDS, BUDGET, CHECKPOINTS, COLUMN, DATA, STOP, TRAIN
 from stackc.components.families.merge import MERGES
@@ -75,6 +76,7 @@ SPEC: Mapping[str, Key] = {
         "how much error a file of lower precision may have, for `--quantize` and `stackc tune`: `{cosine: 0.999}`",
         ref("budget"),
     ),
+    "decode": Key("mapping", "the step that generates: what grows, and what goes in and out", ref("decode")),
 }
 
 DIM: Mapping[str, Key] = {
@@ -363,6 +365,7 @@ KEYS: Mapping[str, Mapping[str, Key]] = MappingProxyType(
         "train_checkpoint": CHECKPOINTS,
         "assert": BOUNDS,
         "budget": BUDGET,
+        "decode": DECODE,
     }
 )
 """The mappings of a spec, by what they describe."""

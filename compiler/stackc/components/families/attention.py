@@ -244,6 +244,17 @@ class Attention(Component):
         counts = positions is None and (self.rotary != "none" or self.alibi)
         return axis.answer(self, 1, self._states(axis, x, context, positions), needs_positions=counts)
 
+    def step_form(self, along: Along, *inputs: TensorType | None) -> Component | None:
+        """Return the attention that appends to keys and values, if it keeps nothing else and attends to x itself."""
+        from stackc.components.steps.attention import AttentionStep
+
+        if not along.states:
+            return self
+        _, context, _, _, value, _ = inputs
+        kept = [state.name for state in along.states]
+        fits = kept == ["keys", "values"] and context is None and value is None and not self.probabilities
+        return AttentionStep(of=self, heads=self.heads) if fits else None
+
     def _states(
         self, axis: AttendedAxis, x: TensorType, context: TensorType | None, positions: TensorType | None
     ) -> list[State]:

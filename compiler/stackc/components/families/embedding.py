@@ -129,6 +129,12 @@ class LearnedPosition(Component):
         """Return that it reads how many positions there are, and where they start."""
         return counted_along(only_axes(followed.axes[0], 1))
 
+    def step_form(self, along: Along, *inputs: TensorType | None) -> Component:
+        """Return the rows of the positions that new entries have."""
+        from stackc.components.steps.positions import LearnedPositionStep
+
+        return LearnedPositionStep(of=self) if along.needs_positions else self
+
     def signature(self, x: TensorType) -> Signature:
         """Return the first `seq` rows of weight [max, dim]; in the element type of x if that is a float."""
         if x.rank not in (2, 3):
@@ -185,6 +191,12 @@ class SinusoidalPosition(Component):
             return Mixes("counts the positions that its mask keeps", port="mask")
         batch: Axes = {0: (0,)}
         return carried(self, (only_axes(followed.axes[0], 0), followed.axes[1]), (batch, batch))
+
+    def step_form(self, along: Along, *inputs: TensorType | None) -> Component:
+        """Return the sinusoids of the positions that new entries have."""
+        from stackc.components.steps.positions import SinusoidalPositionStep
+
+        return SinusoidalPositionStep(of=self) if along.needs_positions else self
 
     def signature(self, x: TensorType, mask: TensorType | None = None) -> Signature:
         """Return one vector per position, in the element type of x."""

@@ -138,6 +138,12 @@ class Positions(Component):
         part = followed.axes[0].get(axis_of(self.axis, x))
         return counted_along({} if part is None else {0: part})
 
+    def step_form(self, along: Along, *inputs: TensorType | None) -> Component:
+        """Return the positions that new entries have."""
+        from stackc.components.steps.positions import PositionsStep
+
+        return PositionsStep(of=self) if along.needs_positions else self
+
     def signature(self, x: TensorType) -> Signature:
         """Return one number for each entry of the axis."""
         return Signature((TensorType(self.dtype, (x.shape[axis_of(self.axis, x)],)),))
