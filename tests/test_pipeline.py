@@ -114,8 +114,8 @@ def test_a_model_that_differs_fails_the_build_and_the_earlier_artifact_stands(
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     honest = building._write
 
-    def tampered(assembled: Any, tensors: Any, checked: Any, folder: Path) -> Any:
-        exported = honest(assembled, tensors, checked, folder)
+    def tampered(assembled: Any, step: Any, tensors: Any, checked: Any, folder: Path) -> Any:
+        exported = honest(assembled, step, tensors, checked, folder)
         model = onnx.load(folder / "model.onnx")
         (bias,) = (t for t in model.graph.initializer if t.name == "linear.bias")
         array = onnx.numpy_helper.to_array(bias).copy()

@@ -19,8 +19,6 @@ module either, and neither PyTorch nor ONNX Runtime is imported.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -31,9 +29,10 @@ from typing import TYPE_CHECKING
 from stackc.artifact.atomic import atomic_folder, check_place
 from stackc.artifact.build_options import Options as Options
 from stackc.artifact.built import Built as Built
-from stackc.artifact.folder import MODEL, PARITY, VECTORS, named_vectors, sha256
+from stackc.artifact.folder import MODEL, sha256
 from stackc.artifact.identity import model_metadata
 from stackc.artifact.packaging import BuildFacts, package, weight_hashes
+from stackc.artifact.proving import profile_file, prove_file, prove_step_file, time_file
 from stackc.artifact.report_page import Findings
 from stackc.artifact.stage_files import stage_folder, write_stage_files
 from stackc.artifact.stored_weights import find_all_weights
@@ -42,9 +41,10 @@ from stackc.core.plurals import counted
 from stackc.core.progress import Progress, Stage, no_progress
 from stackc.frontend import Checked, check_spec
 from stackc.ir.assertions import Asserted, unchecked
+from stackc.ir.program import Program
 from stackc.onnx_format.files import file_sizes
 from stackc.out_of_memory import report_out_of_memory
-from stackc.runtime import Array, Session, describe_session, open_session, write_npz
+from stackc.runtime import Array, Session, describe_session, open_session
 from stackc.runtime.providers import choose
 from stackc.weights.files import Paths
 from stackc.weights.sources import Weights
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from stackc.proof.components import Reference
     from stackc.proof.points import Point
     from stackc.proof.report import Parity
+    from stackc.proof.step_proof import StepParity
     from stackc.timing import Comparison
     from stackc.timing.component_times import ComponentTimes
 
@@ -71,10 +72,12 @@ class Stages:
     weights: Weights | None = None
     module: nn.Module | None = None
     linked: LinkedProgram | None = None
+    step: LinkedProgram | None = None
     exported: ExportedModel | None = None
     session: Session | None = None
     parity: Parity | None = None
     precision: ReducedPrecision | None = None
+    step_parity: StepParity | None = None
     speed: Comparison | None = None
     measured: Point | None = None
     components: ComponentTimes | None = None
@@ -145,8 +148,7 @@ def run_stages(stages: Stages, options: Options, folder: Path, progress: Progres
             return
 
         # export: distinct components are compiled, or recalled from the cache, and linked.
-        stages.linked = _link(stages.checked, options)
-        progress("export", stages.linked.describe(options.target))
+        _link_all(stages, options, progress)
         if last == "export":
             return
 
@@ -167,9 +169,9 @@ def run_stages(stages: Stages, options: Options, folder: Path, progress: Progres
         return
 
     # measure: the session and the eager module in turns.
-    stages.speed, stages.measured = _measure(stages.checked, reference.module, folder, options)
+    stages.speed, stages.measured = time_file(stages.checked, reference.module, folder, options)
     assert stages.session is not None, "measure comes after open"
-    stages.components = _profile(stages.checked, stages.measured, stages.session, folder / MODEL, options)
+    stages.components = profile_file(stages.checked, stages.measured, stages.session, folder, options)
     progress("measure", str(stages.speed.ratios[0]))
 
 
@@ -184,8 +186,14 @@ def _open_and_prove(
 
     # prove: the module against what was recorded from the original, if anything was; then the outputs of the session
     # against those of the module, by the module in float64
-    stages.parity = _prove(stages, reference, folder, options, progress)
-    progress("prove", stages.parity.describe(random_weights=stages.weights is None))
+    assert stages.linked is not None, "prove comes after export"
+    random_weights = stages.weights is None
+    stages.parity = prove_file(
+        stages.checked, reference, stages.session, stages.linked, folder, options, progress,
+        random_weights=random_weights,
+    )  # fmt: skip
+    progress("prove", stages.parity.describe(random_weights=random_weights))
+    stages.step_parity = prove_step_file(stages.checked, reference, folder, options, progress)
 
 
 # -- the stages
@@ -234,13 +242,20 @@ def _lower(checked: Checked, weights: Weights | None, options: Options, progress
     return module
 
 
-def _link(checked: Checked, options: Options) -> LinkedProgram:
+def _link_all(stages: Stages, options: Options, progress: Progress) -> None:
+    """Link the model, and its decoding step if it has one."""
+    stages.linked = _link(stages.checked.program, options)
+    progress("export", stages.linked.describe(options.target))
+    if stages.checked.decoding is not None:
+        stages.step = _link(stages.checked.decoding.program, options)
+        progress("export", f"decoding step: {stages.step.describe(options.target)}")
+
+
+def _link(program: Program, options: Options) -> LinkedProgram:
     from stackc.export import link_program
 
     cache = user_cache() if options.cache else None
-    return link_program(
-        checked.program, opset=options.opset, target=options.target, functions=options.functions, cache=cache
-    )
+    return link_program(program, opset=options.opset, target=options.target, functions=options.functions, cache=cache)
 
 
 def _write_beside_lowering(
@@ -256,7 +271,9 @@ def _write_beside_lowering(
     assert stages.linked is not None, "write comes after export"
     tensors = stages.weights if stages.module is None else state_arrays(stages.module)
     assert tensors is not None, "weights are the file's or the module's"
-    written: Future[ExportedModel] = background.submit(_write, stages.linked, tensors, stages.checked, folder)
+    written: Future[ExportedModel] = background.submit(
+        _write, stages.linked, stages.step, tensors, stages.checked, folder
+    )
 
     reference = None
     if options.verify:
@@ -271,35 +288,12 @@ def _write_beside_lowering(
     return reference
 
 
-def _write(linked: LinkedProgram, tensors: Mapping[str, Array], checked: Checked, folder: Path) -> ExportedModel:
+def _write(
+    linked: LinkedProgram, step: LinkedProgram | None, tensors: Mapping[str, Array], checked: Checked, folder: Path
+) -> ExportedModel:
     from stackc.export import write_model
 
-    return write_model(linked, tensors, folder, model_metadata(checked))
-
-
-def _prove(stages: Stages, reference: Reference, folder: Path, options: Options, progress: Progress) -> Parity:
-    """Prove the file in `folder`, and write the parity report and the test vectors beside it."""
-    from stackc.proof.parity import prove
-    from stackc.proof.reference_vectors import hold_to_original
-
-    checked, session, linked = stages.checked, stages.session, stages.linked
-    assert linked is not None, "prove comes after export"
-    assert session is not None, "prove comes after open"
-    held = hold_to_original(checked, reference, options.reference, progress, random_weights=stages.weights is None)
-    parity = prove(
-        checked.program, reference, session, folder / MODEL, checked.ranges, linked=linked.graph,
-        nonfinite={output.name: frozenset(output.nonfinite) for output in checked.document.body.outputs},
-        seed=options.seed, threads=options.threads, per_component=options.per_component, thorough=options.thorough,
-        first_failure=options.first_failure,
-    )  # fmt: skip
-
-    parity = replace(parity, reference=held)
-    (folder / PARITY).write_text(json.dumps(parity.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    vectors = named_vectors(parity.inputs, parity.outputs)
-    for draw, (inputs, outputs) in parity.masked.items():
-        vectors |= named_vectors(inputs, outputs, f"{draw}.")
-    write_npz(folder / VECTORS, vectors)
-    return parity
+    return write_model(linked, tensors, folder, model_metadata(checked), step=step)
 
 
 def _quantize(stages: Stages, reference: Reference | None, folder: Path, options: Options, progress: Progress) -> None:
@@ -315,23 +309,6 @@ def _quantize(stages: Stages, reference: Reference | None, folder: Path, options
     if stages.session is not None:
         stages.session = open_session(folder / MODEL, options.provider, threads=options.threads)
     progress("quantize", f"{stages.precision.describe()}; {file_sizes(reduced.files)}")
-
-
-def _measure(checked: Checked, module: nn.Module, folder: Path, options: Options) -> tuple[Comparison, Point]:
-    """Time the module and a session of the file in turns."""
-    from stackc.timing.beside_eager import measure_beside_eager
-
-    settings = options.provider, options.threads or os.cpu_count() or 1, options.seed
-    return measure_beside_eager(checked.program, checked.ranges, module, folder / MODEL, *settings)
-
-
-def _profile(checked: Checked, point: Point, session: Session, model: Path, options: Options) -> ComponentTimes | None:
-    """Measure where the time of a run goes, at the point that was timed; None if it is not run on the CPU."""
-    from stackc.timing.component_times import profile_at
-
-    if session.provider != "cpu":
-        return None
-    return profile_at(checked.program, checked.ranges, model, point, options.threads, options.seed)
 
 
 def _require_validation(stages: Stages, options: Options) -> None:
@@ -391,6 +368,7 @@ def _facts(stages: Stages, options: Options) -> BuildFacts:
         findings=Findings(
             stages.parity, stages.speed, stages.measured, stages.components, stages.asserted, stages.precision
         ),
+        step_parity=stages.step_parity.to_json() if stages.step_parity else None,
     )
 
 

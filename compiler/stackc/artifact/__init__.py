@@ -9,6 +9,7 @@ verify.py          hashes, ONNX checker, recorded outputs
 report_page.py     report.html
 overlays.py        times and errors of a build, to colour a drawing by
 built.py           a finished build, as it is returned
+proving.py         the proof and the timing of the file, and what they record beside it
 packaging.py       the last stage of a build: everything into the folder
 build_options.py   the options of a build
 stage_files.py     the files of a build that stops early

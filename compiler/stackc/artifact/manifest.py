@@ -34,6 +34,7 @@ class Manifest:
     assumptions what the proof assumed of the values of inputs without a range, by input
     precision   the format of the weights, float32 or another, and then how far outputs and components are off
     asserted    the figures that the spec asserts: name, min, max, what was measured and on what, as JSON
+    decoding    the decoding step: its dims, inputs, outputs, states and proof, as JSON; None if there is none
     files       hashes of every other file of the folder
     """
 
@@ -57,6 +58,7 @@ class Manifest:
     assumptions: Mapping[str, str] = field(default_factory=dict)
     asserted: tuple[Any, ...] = ()
     precision: Mapping[str, Any] = field(default_factory=lambda: {"format": FLOAT32})
+    decoding: Mapping[str, Any] | None = None
 
     @property
     def format(self) -> str:
@@ -90,6 +92,8 @@ def write_manifest(manifest: Manifest) -> str:
         "asserted": list(manifest.asserted),
         "precision": dict(manifest.precision),
     }
+    if manifest.decoding is None:
+        del tree["decoding"]
 
     text = json.dumps({**tree, "digest": ""}, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
     return text.replace(_NO_DIGEST, f'"digest": "{_digest(text)}"', 1)
@@ -161,6 +165,7 @@ def parse_manifest(text: str) -> Manifest:
         assumptions=root.mapping("assumptions", _text) if "assumptions" in root.entries() else {},
         asserted=root.sequence("asserted", lambda tree: tree.entries()) if "asserted" in root.entries() else (),
         precision=_precision(root),
+        decoding=root.child("decoding").entries() if "decoding" in root.entries() else None,
     )
 
     digest = root.get("digest", str)

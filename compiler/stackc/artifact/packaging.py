@@ -24,6 +24,7 @@ from stackc.core.types import TensorType
 from stackc.core.value_range import ValueRange
 from stackc.core.versions import tool_versions
 from stackc.frontend import Checked
+from stackc.ir.decoding import Decoding
 from stackc.ir.program import Program
 from stackc.precision.formats import FLOAT32
 from stackc.runtime import Session, ValueInfo
@@ -49,6 +50,7 @@ class BuildFacts:
     target: str
     session: Session | None
     findings: Findings
+    step_parity: Mapping[str, object] | None = None
 
 
 def package(facts: BuildFacts, folder: Path) -> None:
@@ -91,6 +93,7 @@ def make_manifest(facts: BuildFacts) -> Manifest:
         precision=precision.to_json() if precision else {"format": FLOAT32},
         assumptions=checked.assumptions,
         asserted=tuple(asserted.to_json() for asserted in facts.findings.asserted),
+        decoding=_decoding(checked.decoding, facts.step_parity) if checked.decoding else None,
     )
 
 
@@ -98,6 +101,27 @@ def _tolerances(findings: Findings) -> dict[str, float]:
     """Return how far each output may be from the recorded one wherever the file is run."""
     proven = findings.parity.tolerances if findings.parity else {}
     return findings.precision.tolerances(proven) if findings.precision else proven
+
+
+def _decoding(decoding: Decoding, parity: Mapping[str, object] | None) -> dict[str, object]:
+    """Return what the manifest says of the decoding step; `parity` is that of its proof."""
+    settings, program = decoding.settings, decoding.program
+    types = {name: program.types[value] for name, value in program.outputs.items()}
+    return {
+        "along": settings.along,
+        "past": decoding.past,
+        "longest": decoding.lengths.maximum,
+        "new": [*settings.inputs],
+        "whole": [*settings.whole],
+        "states": {state.past: state.present for state in decoding.states},
+        "inputs": [_shape_json(value) for value in value_infos(program.inputs, {})],
+        "outputs": [_shape_json(value) for value in value_infos(types, {})],
+        "parity": parity,
+    }
+
+
+def _shape_json(value: ValueInfo) -> dict[str, object]:
+    return {"name": value.name, "dtype": value.dtype, "shape": [*value.shape]}
 
 
 def value_infos(types: Mapping[str, TensorType], ranges: Mapping[str, ValueRange]) -> tuple[ValueInfo, ...]:

@@ -23,7 +23,7 @@ from stackc.export.compile_cached import compile_cached
 from stackc.export.functions import fold_functions
 from stackc.export.link import LinkedGraph, link
 from stackc.export.units import Unit, units_of
-from stackc.export.write import INLINE_LIMIT, NO_METADATA, write
+from stackc.export.write import INLINE_LIMIT, NO_METADATA, write, write_step
 from stackc.ir.program import Program
 from stackc.runtime.compatibility import first_release
 
@@ -103,15 +103,19 @@ def write_model(
     weights: Mapping[str, np.ndarray[Any, Any]],
     folder: Path,
     metadata: Mapping[str, str] = NO_METADATA,
+    *,
+    step: LinkedProgram | None = None,
 ) -> ExportedModel:
-    """Write the model with its weights into an existing folder.
+    """Write the model with its weights into an existing folder, and its decoding step beside it, with the same weights.
 
     `weights` has every parameter and buffer by its name in the state_dict; it is read one tensor at a time. `metadata`
     goes into the model, by key.
     """
     clock = _Clock(dict(linked.seconds))
-    inline = weight_bytes(linked.program) <= INLINE_LIMIT
+    inline = step is None and weight_bytes(linked.program) <= INLINE_LIMIT
     files = clock("write", lambda: write(linked.graph, weights, folder, inline=inline, metadata=metadata))
+    if step is not None:
+        clock("write step", lambda: write_step(step.graph, linked.graph, weights, folder, metadata))
     return ExportedModel(linked, files, clock.seconds)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO
@@ -20,9 +20,10 @@ import onnx
 from onnx import numpy_helper
 
 from stackc.export.link import LinkedGraph
+from stackc.export.storage import Stored
 from stackc.export.weight_folding import run_subgraph
 from stackc.onnx_format.checker import require_valid
-from stackc.onnx_format.files import DATA, MODEL
+from stackc.onnx_format.files import DATA, MODEL, STEP
 from stackc.onnx_format.identity import stamp_model, write_signed
 
 Array = np.ndarray[Any, Any]
@@ -64,6 +65,44 @@ def write(
     hashes[folder / MODEL] = write_signed(model, folder / MODEL, hashes.get(folder / DATA))
     require_valid(folder / MODEL, model)
     return hashes
+
+
+def write_step(
+    step: LinkedGraph,
+    whole: LinkedGraph,
+    weights: Mapping[str, Array],
+    folder: Path,
+    metadata: Mapping[str, str] = NO_METADATA,
+) -> Path:
+    """Write the decoding step of a model that is written to the folder, with external data; return its path.
+
+    Its initializers refer to the same data. A form of a weight that the model does not store is stored inside the step.
+    Raises what `write` raises.
+    """
+    model = onnx.ModelProto()
+    model.CopyFrom(step.model)
+    written = onnx.load(folder / MODEL, load_external_data=False).graph.initializer
+    tensors = {tensor.name: tensor for tensor in written}
+    names = {_form(stored): stored.names for stored in whole.weights}
+
+    others = [stored for stored in step.weights if _form(stored) not in names]
+    for stored in step.weights:
+        for own, name in zip(stored.names, names.get(_form(stored), ()), strict=False):
+            model.graph.initializer.add().CopyFrom(tensors[name])
+            model.graph.initializer[-1].name = own
+    for name, array in stored_arrays(replace(step, weights=tuple(others)), weights):
+        model.graph.initializer.append(numpy_helper.from_array(array, name))
+
+    stamp_model(model, metadata)
+    with (folder / DATA).open("rb") as data:
+        write_signed(model, folder / STEP, hashlib.file_digest(data, "sha256").hexdigest())
+    require_valid(folder / STEP, model)
+    return folder / STEP
+
+
+def _form(stored: Stored) -> tuple[tuple[str, ...], bytes | None]:
+    """Return what tells stored forms apart: the tensors of the state_dict, and what is made of them."""
+    return stored.sources, None if stored.subgraph is None else stored.subgraph.model
 
 
 def stored_arrays(linked: LinkedGraph, weights: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MODEL, DATA = "model.onnx", "model.onnx.data"
 """A model that stackc writes, and its external data, if it has any, beside it."""
+STEP = "step.onnx"
+"""The decoding step of a model, whose weights are the external data of the model."""
 
 
 def file_sizes(files: Iterable[Path]) -> str:

@@ -24,6 +24,7 @@ jitter.py              how far the truth moves with the roundings of float32, by
 tolerance.py           how far an output may be from the truth
 reference_vectors.py   the module against numbers recorded from the original
 parity.py              the proof: all of these in order
+step_proof.py          a decoding step, run in pieces, against the whole model
 report.py              what a proof found, as data
 undefined.py           NaN and Inf of the truth itself, at the components from which they come
 failing_inputs.py      sizes and whole numbers that a module fails on, and what keeps them out

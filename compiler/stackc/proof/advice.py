@@ -31,7 +31,7 @@ OVERFLOW = "float32 ends at 3.4e38: scale its inputs down, or take an op that do
 
 def is_custom(component: Component) -> bool:
     """Return whether a component is somebody's own code: of `op: torch`, or of another package."""
-    return not type(component).__module__.startswith("stackc.components.families.")
+    return not type(component).__module__.startswith(("stackc.components.families.", "stackc.components.steps."))
 
 
 def fault_of(component: Component | None) -> str:

@@ -16,7 +16,9 @@ class FlatModule(nn.Module):
 
     def __init__(self, program: Program) -> None:
         super().__init__()
-        self.program = program
+        self.inputs = tuple(program.inputs)
+        self.calls = [(call.owner, call.inputs, call.outputs) for call in program.calls]
+        self.outputs = tuple(program.outputs.values())
         for call in program.calls:
             if call.owner == call.path:
                 types = [None if name is None else program.types[name] for name in call.inputs]
@@ -26,13 +28,13 @@ class FlatModule(nn.Module):
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Run every call; return the outputs of the program."""
-        values = dict(zip(self.program.inputs, inputs, strict=True))
-        for call in self.program.calls:
-            entering = (None if name is None else values[name] for name in call.inputs)
-            outputs = self.get_submodule(call.owner)(*entering)
+        values = dict(zip(self.inputs, inputs, strict=True))
+        for owner, names, results in self.calls:
+            entering = (None if name is None else values[name] for name in names)
+            outputs = self.get_submodule(owner)(*entering)
             outputs = (outputs,) if isinstance(outputs, Tensor) else outputs
-            values |= dict(zip(call.outputs, outputs, strict=True))
-        return tuple(values[value] for value in self.program.outputs.values())
+            values |= dict(zip(results, outputs, strict=True))
+        return tuple(values[value] for value in self.outputs)
 
 
 def lower_program(program: Program, whole: nn.Module) -> nn.Module:
