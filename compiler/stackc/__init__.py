@@ -13,6 +13,7 @@ One function for each stage, as far as its command goes and without printing any
     stackc.train("digits.yaml").means                      # runs/digits/, its losses and metrics
     built = stackc.build("specs/seed.mmd")                 # exported/seed/, with its proof
     outputs = stackc.run(built.folder, {"x": array})       # without PyTorch
+    pieces = stackc.generate("exported/gpt2", "Once upon") # token by token, of a spec with `decode`
     stackc.verify(built.folder)
 
 Everything that is wrong with a spec is raised together, as one `SpecError`. Importing stackc loads none of the stages:
@@ -31,7 +32,7 @@ if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
     if (_module.partition("m")[2] if _module.startswith("-") else _module).partition(".")[0] == "stackc":
         del sys.path[0]
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Built", "Checked", "Diagnostic", "Difference", "Document", "ImportOptions", "Imported", "Options", "Plan",
     "Reduced", "Result", "SpecError", "TrainOptions", "Trained", "Verified", "__version__", "bench", "build", "check",
-    "compile", "diff", "import_model", "load", "module", "plan", "reduce", "run", "show", "train", "verify",
+    "compile", "diff", "generate", "import_model", "load", "module", "plan", "reduce", "run", "show", "train", "verify",
 ]  # fmt: skip
 
 SpecPath: TypeAlias = str | PathLike[str]
@@ -293,6 +294,35 @@ def run(
 
     feeds = {name: np.asarray(array) for name, array in inputs.items()}
     return run_artifact(Path(artifact), feeds, provider, threads=threads)
+
+
+@whole_imports()
+def generate(
+    artifact: SpecPath,
+    prompt: "str | Sequence[int]",
+    *,
+    tokens: int | None = None,
+    temperature: float = 0.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    eos: "Sequence[int] | None" = None,
+    provider: str = "auto",
+    threads: int | None = None,
+) -> "Iterator[str] | Iterator[int]":
+    """Return what follows a prompt, piece by piece: texts after a text, tokens after ids; without PyTorch.
+
+    `artifact` is the folder of a build whose spec has `decode`. Raises SpecError: G911 if it has no step, G912 if a
+    text has no tokenizer, G913 if the prompt does not fit, G914 for sampling that has no meaning.
+    """
+    from pathlib import Path
+
+    from stackc.generation.generating import Generator
+    from stackc.generation.sampling import Sampling
+
+    sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
+    generator = Generator(Path(artifact), sampling=sampling, tokens=tokens, eos=eos, provider=provider, threads=threads)
+    return generator.of_text(prompt) if isinstance(prompt, str) else generator.of_ids(prompt)
 
 
 @whole_imports()

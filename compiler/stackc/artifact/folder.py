@@ -29,6 +29,9 @@ PARITY = "parity.json"
 REPORT = "report.json"
 """The timings."""
 PAGE = "report.html"
+TOKENIZER, GENERATION = "tokenizer.json", "generation_config.json"
+TEXT_FILES = (TOKENIZER, "tokenizer_config.json", GENERATION)
+"""The files that a build takes along from the folder of a spec that decodes."""
 
 LARGEST_MANIFEST = 64_000_000  # bytes; the manifest of a model with a thousand outputs has less than one million
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stackc.artifact.folder import DRAWING, LOCK, PAGE, REPORT, seal, sha256
+from stackc.artifact.folder import DRAWING, LOCK, PAGE, REPORT, TEXT_FILES, seal, sha256
 from stackc.artifact.lock import write_lock
 from stackc.artifact.manifest import Manifest
 from stackc.artifact.report_page import Findings, write_report
@@ -57,6 +57,8 @@ def package(facts: BuildFacts, folder: Path) -> None:
     """Write the lock, the drawing, the reports and the manifest, and seal the folder."""
     checked, findings = facts.checked, facts.findings
     (folder / LOCK).write_text(write_lock(checked), encoding="utf-8")
+    if checked.decoding is not None:
+        _copy_text_files(Path(checked.source.file).parent, folder)
     (folder / DRAWING).write_text(draw_svg(checked.typed), encoding="utf-8")
     if findings.speed:
         timings = findings.speed.to_json() | ({"profile": findings.components.to_json()} if findings.components else {})
@@ -65,6 +67,13 @@ def package(facts: BuildFacts, folder: Path) -> None:
     manifest = make_manifest(facts)
     (folder / PAGE).write_text(write_report(checked, manifest, findings, folder), encoding="utf-8")
     seal(folder, manifest, facts.exported.files)
+
+
+def _copy_text_files(source: Path, folder: Path) -> None:
+    """Take the tokenizer along that lies beside the spec, and what ends a text."""
+    for name in TEXT_FILES:
+        if (source / name).is_file():
+            (folder / name).write_bytes((source / name).read_bytes())
 
 
 def make_manifest(facts: BuildFacts) -> Manifest:

@@ -50,6 +50,7 @@ COMMANDS = {
     "plan": "Report parameters, FLOPs and memory by block, and what fits in a given memory.",
     "weights": "List the parameters of a spec, or compare them with a file of weights.",
     "run": "Run an artifact on inputs from an .npz file.",
+    "generate": "Generate text with an artifact that decodes, token by token.",
     "bench": "Compare the speed of specs, artifacts and ONNX files.",
     "verify": "Verify an artifact: hashes, ONNX validity, recorded outputs.",
     "reduce": "Reduce a spec that fails to the smallest one that still does.",
