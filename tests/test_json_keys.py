@@ -152,6 +152,7 @@ OUTPUTS = (
     Output("report_page", files=("proven/tiny/report.html",), data=("overlays[].values",)),
     Output("schema", ("schema",), depth=1),
     Output("show_page", files=("show.html",), data=("overlays[].values",)),
+    Output("tune_plan", (f"tune tiny.yaml {OWN} --plan --json",), data=("candidates",)),
     Output("verify", (f"verify proven/tiny {CPU} --json",)),
     Output("zoo", ("zoo --json",), data=("[].record",), varies={"[].record": "object|null"}),
 )

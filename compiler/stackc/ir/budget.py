@@ -18,6 +18,7 @@ class Budget:
     cosine            the smallest cosine of any vector of an output with PyTorch's
     metric, drop      by how much a metric of `train` may be worse than that of the float32 file, on `data`
     perplexity_ratio  how many times as large the perplexity of the next token may be, on `data`
+    outputs           the outputs that `max_error` and `cosine` are for; all of them if there are none
     data              an .npz file of inputs by name, and of what a metric compares with
     """
 
@@ -27,6 +28,7 @@ class Budget:
     drop: float | None = None
     perplexity_ratio: float | None = None
     data: Path | None = None
+    outputs: tuple[str, ...] = ()
     span: Span | None = None
 
     @property
@@ -34,8 +36,13 @@ class Budget:
         """Whether the outputs themselves are held, at points of the dims contract and on data."""
         return self.max_error is not None or self.cosine is not None
 
+    def holds(self, output: str) -> bool:
+        """Return whether an output is one that distances and cosines are for."""
+        return not self.outputs or output in self.outputs
+
     def __str__(self) -> str:
-        return ", ".join(self._texts())
+        of = f" of {', '.join(self.outputs)}" if self.outputs else ""
+        return ", ".join(self._texts()) + of
 
     def _texts(self) -> Iterator[str]:
         if self.max_error is not None:
@@ -51,7 +58,8 @@ class Budget:
         """Return the bounds that are set."""
         bounds = {
             "max_error": self.max_error, "cosine": self.cosine, "metric": self.metric, "drop": self.drop,
-            "perplexity_ratio": self.perplexity_ratio, "data": None if self.data is None else self.data.name,
+            "perplexity_ratio": self.perplexity_ratio,
+            "outputs": list(self.outputs) or None, "data": None if self.data is None else self.data.name,
         }  # fmt: skip
         return {name: bound for name, bound in bounds.items() if bound is not None}
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from stackc.core.diagnostics import Diagnostic, Span, SpecError
 from stackc.ir.budget import Budget
-from stackc.precision.budget_proof import BudgetRow, ComponentError, worst_row
+from stackc.precision.budget_proof import BudgetRow, ComponentError, held_rows, worst_row
 from stackc.precision.figures import OutputError
 
 MOST_NAMED = 8
@@ -67,7 +67,7 @@ def _keep_hint(paths: Sequence[str], count: int | None) -> str:
 
 def _allow_hint(rows: Sequence[BudgetRow], budget: Budget) -> str:
     """Name the budget that the file as it is stays within, rounded to what it allows."""
-    options = []
+    options, rows = [], held_rows(rows, budget)
     if budget.max_error is not None:
         largest = max(row.error.max_error for row in rows)
         if not math.isfinite(largest):

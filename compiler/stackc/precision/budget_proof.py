@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from stackc.components.custom.foreign_errors import RAISED
-from stackc.core.diagnostics import Span
+from stackc.core.diagnostics import Diagnostic, Span, SpecError, did_you_mean
 from stackc.ir.budget import Budget
 from stackc.ir.program import Call, Program
 from stackc.precision.figures import OutputError, output_error
@@ -38,6 +38,10 @@ class BudgetRow:
     output: str
     point: Point
     error: OutputError
+
+    def breaks(self, budget: Budget) -> bool:
+        """Return whether the output is further off than the budget allows, if the budget is for it."""
+        return budget.holds(self.output) and self.error.breaks(budget)
 
     def to_json(self) -> dict[str, Any]:
         """Return the output, the point and the figures."""
@@ -97,12 +101,26 @@ def _rows_at(session: FileRunner, expected: ExpectedOutputs) -> list[BudgetRow]:
 
 def stays_within(session: FileRunner, expected: Iterable[ExpectedOutputs], budget: Budget) -> bool:
     """Return whether every output stays within the budget; stops at the first that does not."""
-    return not any(row.error.breaks(budget) for each in expected for row in _rows_at(session, each))
+    return not any(row.breaks(budget) for each in expected for row in _rows_at(session, each))
+
+
+def require_outputs_of(budget: Budget, program: Program) -> None:
+    """Raise SpecError P736 for an output of a budget that the model does not have."""
+    unknown = [name for name in budget.outputs if name not in program.outputs]
+    if unknown:
+        hint = did_you_mean(unknown[0], program.outputs) or f"the outputs are {', '.join(program.outputs)}"
+        message = f"the budget is for '{unknown[0]}', which is no output of the model"
+        raise SpecError(Diagnostic("P736", message, budget.span, hint))
+
+
+def held_rows(rows: Sequence[BudgetRow], budget: Budget) -> list[BudgetRow]:
+    """Return the rows of outputs that the budget is for."""
+    return [row for row in rows if budget.holds(row.output)]
 
 
 def worst_row(rows: Sequence[BudgetRow], budget: Budget) -> BudgetRow:
     """Return the row that uses most of the budget."""
-    return max(rows, key=lambda row: row.error.used(budget))
+    return max(held_rows(rows, budget), key=lambda row: row.error.used(budget))
 
 
 def component_errors_of(

@@ -26,6 +26,7 @@ from stackc.precision.budget_proof import (
     expect_outputs,
     first_draw,
     output_rows,
+    require_outputs_of,
     stays_within,
     worst_row,
 )
@@ -152,6 +153,7 @@ def quantize_file(
     """
     _require_data(wanted)
     program, budget = checked.program, wanted.budget or checked.budget or DEFAULT
+    require_outputs_of(budget, program)
     batches = read_user_data(wanted.data, inputs, program.contract) if wanted.data else ()
     file = ReducibleFile.load(folder / MODEL, program, provider, threads)
     assignment = assignment_of(file, wanted)
@@ -168,7 +170,7 @@ def quantize_file(
     at = first_draw(all_draws, data)
     components = component_errors_of(under_test, reference, at[1], file.formats_by_path(assignment))
     precision = ReducedPrecision(wanted.format, assignment, budget, rows, components)
-    if any(row.error.breaks(budget) for row in rows):
+    if any(row.breaks(budget) for row in rows):
         raise _failure(file, precision, budget, batches, expected)
     return precision, files
 
@@ -195,7 +197,7 @@ def _failure(
     expected: Sequence[ExpectedOutputs],
 ) -> SpecError:
     """Return the diagnostics of a file that is beyond its budget."""
-    broken = {str(row.point) for row in precision.rows if row.error.breaks(budget)}
+    broken = {str(row.point) for row in precision.rows if row.breaks(budget)}
     first = sorted(expected, key=lambda each: str(each.point) not in broken)  # these decide soonest
 
     def holds(paths: Sequence[str]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stackc.core.diagnostics import Diagnostic, SpecError
-from stackc.core.types import DimContract
+from stackc.core.types import DimContract, DimRange
 from stackc.ir.program import Program
 from stackc.proof.components import Draw
 from stackc.proof.points import Point
@@ -40,14 +40,14 @@ def missing(feeds: Feeds, inputs: Sequence[ValueInfo]) -> bool:
 
 
 def batches_of(arrays: Feeds, inputs: Sequence[ValueInfo], contract: DimContract) -> list[dict[str, Array]]:
-    """Cut arrays along their first axis; one batch if the inputs do not share that dim, or it is a number."""
+    """Cut arrays along their first axis; one batch if the inputs do not share that dim; a fixed size is a batch."""
     firsts = {value.shape[0] if value.shape else None for value in inputs}
     sizes = {len(arrays[value.name]) for value in inputs}
     (first, *others), (total, *differing) = firsts or {None}, sizes or {0}
-    if others or differing or not isinstance(first, str) or first not in contract or total == 0:
+    if others or differing or total == 0 or first is None or (isinstance(first, str) and first not in contract):
         return [dict(arrays)]
 
-    limits = contract[first]
+    limits = DimRange(first, first) if isinstance(first, int) else contract[first]
     most = min(MOST_AT_ONCE, limits.maximum or MOST_AT_ONCE)
     step = max(limits.multiple_of, most // limits.multiple_of * limits.multiple_of, limits.minimum)
     return [{name: x[start : start + step] for name, x in arrays.items()} for start in range(0, total, step)]

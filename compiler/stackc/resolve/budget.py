@@ -25,6 +25,7 @@ class BudgetFields:
     drop: Annotated[float | None, "by how much it may get worse"] = None
     perplexity_ratio: Annotated[float | None, "how many times as large the perplexity may be"] = None
     data: Annotated[str | None, "the file of inputs"] = None
+    outputs: Annotated[tuple[str, ...], "the outputs that max_error and cosine are for"] = ()
 
 
 def read_budget(graph: Graph) -> Budget:
@@ -77,7 +78,5 @@ def budget_problems(budget: Budget, spans: dict[str, Span]) -> list[Diagnostic]:
         known, other = ("metric", "drop") if budget.drop is None else ("drop", "metric")
         problem(known, f"the budget has {known} without {other}", "write both, as `{metric: …, drop: …}`")
     if not problems and not (budget.on_outputs or budget.metric or budget.perplexity_ratio):
-        problem(
-            "data", "the budget has data but bounds nothing", "say what it bounds, as cosine: 0.999 or max_error: 0.01"
-        )
+        problem("data", "the budget bounds nothing", "say what it bounds, as cosine: 0.999 or max_error: 0.01")
     return problems

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stackc.spec.document import BudgetDecl
 from stackc.spec.yaml.getters import Getter
 
-BUDGET_KEYS = ("max_error", "cosine", "metric", "drop", "perplexity_ratio", "data")
+BUDGET_KEYS = ("max_error", "cosine", "metric", "drop", "perplexity_ratio", "data", "outputs")
 
 
 def read_budget_key(getter: Getter) -> BudgetDecl | None:

@@ -9,7 +9,7 @@ from typing import Any
 from stackc.core.diagnostics import SpecError
 from stackc.ir.budget import Budget
 from stackc.precision.assignment import Assignment
-from stackc.precision.budget_proof import BudgetRow, ExpectedOutputs, FileRunner, output_rows, worst_row
+from stackc.precision.budget_proof import BudgetRow, ExpectedOutputs, FileRunner, held_rows, output_rows, worst_row
 from stackc.precision.figures import OutputError
 from stackc.precision.quantize import ReducibleFile
 from stackc.precision.tuned import Speed, TunedCandidate
@@ -93,8 +93,8 @@ class Measurer:
             for task in self.tasks
             if (problem := task.problem(facts["figures"][task.name], self.plain_figures[task.name]))
         ]
-        worst = worst_row(rows, self.budget)
-        if worst.error.breaks(self.budget):
+        worst, rows = worst_row(rows, self.budget), held_rows(rows, self.budget)
+        if worst.breaks(self.budget):
             problems.insert(0, f"'{worst.output}' {worst.error} at {worst.point}: beyond {self.budget}")
         return replace(
             candidate,

@@ -24,7 +24,7 @@ from stackc.frontend import Checked
 from stackc.ir.budget import DEFAULT
 from stackc.onnx_format.files import DATA, MODEL
 from stackc.precision.assignment import Assignment, assign_format, kept_weights, takers
-from stackc.precision.budget_proof import expect_outputs
+from stackc.precision.budget_proof import expect_outputs, require_outputs_of
 from stackc.precision.formats import FORMATS, Format
 from stackc.precision.quantize import ReducibleFile
 from stackc.precision.request import Tuning
@@ -137,6 +137,7 @@ class _Search:
     ) -> _Search:  # fmt: skip
         """Run the module on all inputs, and open the float32 file."""
         program, budget = checked.program, wanted.budget or checked.budget or DEFAULT
+        require_outputs_of(budget, program)
         path = wanted.data or budget.data
         batches = read_user_data(path, inputs, program.contract) if path else ()
         tasks = task_budgets(checked, budget, path, inputs, weights)
@@ -210,8 +211,9 @@ class _Search:
         saved = self._savings(nodes_of)
         choices = []
         for format, nodes in nodes_of.items():
-            compute = partial(brought_errors, self.file, format, nodes, self.measurer.feeds)
-            errors, _ = self.measurer.results.get(f"errors {format} {sorted(self.kept)}", compute)
+            budget = self.measurer.budget
+            compute = partial(brought_errors, self.file, format, nodes, self.measurer.feeds, budget)
+            errors, _ = self.measurer.results.get(f"errors {format} {sorted(self.kept)} {budget.outputs}", compute)
             for weight, error in errors.items():
                 gain = sum(saved[node.path, node.shape][format] for node in nodes if node.initializer == weight)
                 choices.append(Choice(weight, format, gain, error))

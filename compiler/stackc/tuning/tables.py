@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from stackc.ir.budget import DEFAULT, Budget
 from stackc.ir.program import Program
 from stackc.precision.assignment import takers
 from stackc.precision.figures import output_error
@@ -24,21 +25,23 @@ MIXED: tuple[Format, ...] = ("int8", "int8-weights", "int4-weights")
 
 
 def brought_errors(
-    file: ReducibleFile, format: Format, nodes: Sequence[WeightedNode], feeds: Feeds
+    file: ReducibleFile, format: Format, nodes: Sequence[WeightedNode], feeds: Feeds, budget: Budget = DEFAULT
 ) -> dict[str, float]:
     """Return the squared error that each weight brings to the outputs if it alone has the format, by its initializer.
 
-    Errors are lengths of differences by the length of the output, of the output where that is largest.
+    Errors are lengths of differences by the length of the output, of the output where that is largest,
+    among those that the budget is for.
     """
     reduced = file.reduce({node.initializer: format for node in nodes})
     session = file.open(switched_model(file.model, reduced, nodes))
     off = {PREFIX + node.node: np.array(False) for node in nodes}
     plain = session.run({**feeds, **off})
+    held = {name: output for name, output in plain.items() if budget.holds(name)}
 
     errors: dict[str, float] = {}
     for weight in dict.fromkeys(node.initializer for node in nodes):
         on = {PREFIX + node.node: np.array(True) for node in nodes if node.initializer == weight}
-        errors[weight] = _squared_error(session.run({**feeds, **off, **on}), plain)
+        errors[weight] = _squared_error(session.run({**feeds, **off, **on}), held)
     return errors
 
 

@@ -148,6 +148,7 @@ BOUNDS: Mapping[str, Key] = {
     "max": Key("number or expression", "the largest figure that passes", _BOUND, "no bound"),
 }
 
+_NAMES: Schema = {"type": "array", "items": {"type": "string"}}
 BUDGET: Mapping[str, Key] = {
     "max_error": Key(
         "number or expression", "the largest distance of a number of an output from PyTorch's", _BOUND, "no bound"
@@ -166,6 +167,7 @@ BUDGET: Mapping[str, Key] = {
         _BOUND,
         "no bound",
     ),
+    "outputs": Key("list of outputs", "the outputs that `max_error` and `cosine` are for", _NAMES, "all"),
     "data": Key(
         "a path", "an .npz file of inputs by name, beside the spec; its first axis is examples", TEXT, "drawn inputs"
     ),
