@@ -36,6 +36,7 @@ ELSEWHERE = {
     "W810": "weights/test_parts.py",
     "W806": "weights/test_finite.py", "P706": "proof/test_undefined.py",
     "P704": "proof/test_planted_faults.py", "P705": "models/test_own_modules.py",
+    **dict.fromkeys(("P721", "P722", "P723"), "analysis/onnx_files/test_against.py"),
     "P720": "cli/test_reduce_command.py",
     **dict.fromkeys(("P731", "P732", "P733", "P734", "P735"), "precision/test_quantize.py"),
     **dict.fromkeys(("P737", "R461"), "tuning/test_tune.py"),

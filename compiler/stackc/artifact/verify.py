@@ -64,7 +64,7 @@ def verify(path: Path, provider: str = "auto", *, threads: int | None = None) ->
     session = open_session(artifact.model, provider, threads=threads)
     distances: tuple[Distance, ...] = ()
     if VECTORS in artifact.manifest.files:
-        vectors = _read_vectors(artifact)
+        vectors = read_vectors(artifact)
         distances = _compare_outputs(artifact, [(session.run(inputs), expected) for inputs, expected in vectors])
 
     size = sum((path / name).stat().st_size for name in artifact.manifest.files)
@@ -83,7 +83,7 @@ def _require_valid(artifact: Artifact) -> None:
         raise SpecError(Diagnostic("A611", message, hint="build it again")) from error
 
 
-def _read_vectors(artifact: Artifact) -> list[tuple[dict[str, Array], dict[str, Array]]]:
+def read_vectors(artifact: Artifact) -> list[tuple[dict[str, Array], dict[str, Array]]]:
     """Return the recorded inputs and outputs by name, once for each draw.
 
     Raises SpecError A613 if the names are not the manifest's, or an input holds what the manifest does not allow.

@@ -17,6 +17,7 @@ from stackc.frontend import Overrides, check_source, check_spec
 from stackc.ir.document_printer import print_document
 from stackc.ir.printer import print_graph, print_program, print_typed
 from stackc.resolve.resolve import resolve
+from stackc.spec.binary_kinds import is_model_file
 from stackc.spec.reader import parse
 from stackc.spec.source import MERMAID_SUFFIXES, YAML_SUFFIXES, Source, load_source
 from stackc.spec.writer import convert_syntax
@@ -78,11 +79,18 @@ def command(
     Arrows carry shapes; nodes carry parameters and FLOPs. Equal members of a stack are drawn once, with ×12. A page
     (-o page.html) can be coloured by parameters and FLOPs, that of an artifact by time and error too.
 
+    Of an ONNX file of any origin, show opset, inputs, outputs, tensors, and operators by the scopes of their names;
+    --depth opens them. External data is not read.
+
     With --as graph, a SPEC with errors is printed as far as it can be understood; the errors follow.
     """
     _check_usage(spec, overrides, out, tree, form)
     if with_training and form != "torch":
         raise click.UsageError("--with-training is for --as torch")
+
+    if is_model_file(spec):
+        _show_file(spec, depth, plain=not (overrides.params or overrides.dims or overrides.trust or out or form))
+        return
 
     if tree or (tree is None and not (form or out) and sys.stdout.isatty()):
         checked = check_spec(spec, overrides)
@@ -95,6 +103,17 @@ def command(
 
     shown = _in_form(spec, overrides, form, with_training=with_training) if form else _draw(spec, overrides, out, depth)
     _emit(shown, out)
+
+
+def _show_file(path: Path, depth: int, *, plain: bool) -> None:
+    """Show what is in an ONNX file. Raises click.UsageError for options that are for specs."""
+    if not plain:
+        raise click.UsageError("an ONNX file is shown as text, with --depth alone; all other options are for specs")
+    from stackc.analysis.onnx_files.outline import outline_file
+    from stackc.analysis.onnx_files.tree import outline_lines
+
+    for line in outline_lines(outline_file(path), depth):
+        echo(line)
 
 
 def _check_usage(spec: Path, overrides: Overrides, out: Path | None, tree: bool | None, form: Form | None) -> None:

@@ -4,6 +4,7 @@ lies outside the file's folder."""
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,19 @@ def data_locations(model: ModelProto) -> tuple[str, ...]:
     """Return the files of external data that a model names, each once, relative to its folder."""
     entries = (entry for tensor in _tensors(model) for entry in tensor.external_data if entry.key == "location")
     return tuple(dict.fromkeys(os.fsdecode(entry.value) for entry in entries))
+
+
+def save_beside_data(model: ModelProto, path: Path, source: Path) -> None:
+    """Write a model whose external data lies in the folder `source`: beside links to it, or else beside copies."""
+    import onnx
+
+    for location in data_locations(model):
+        (path.parent / location).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(source / location, path.parent / location)
+        except OSError:  # another file system, or one without links
+            shutil.copyfile(source / location, path.parent / location)
+    onnx.save(model, path)
 
 
 def leads_out(folder: Path, name: str | bytes) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
@@ -20,7 +19,7 @@ from stackc.core.diagnostics import Span
 from stackc.core.value_range import ValueRange
 from stackc.export.functions import unfold_functions
 from stackc.ir.program import Call, Program
-from stackc.onnx_format.files import data_locations
+from stackc.onnx_format.files import save_beside_data
 from stackc.proof.points import Point, draw_feeds
 from stackc.runtime import Feeds, open_session
 from stackc.runtime.profile import NodeTime, Profile, read_profile
@@ -159,12 +158,7 @@ def _without_functions(model: Path, file: onnx.ModelProto, folder: Path) -> Path
     """Return the file to profile: ONNX Runtime inlines functions under names of its own, so they are unfolded here."""
     if not onnx.load(model, load_external_data=False).functions:
         return model
-    for location in data_locations(file):
-        try:
-            os.link(model.parent / location, folder / location)
-        except OSError:  # another file system, or one without links
-            shutil.copyfile(model.parent / location, folder / location)
-    onnx.save(file, folder / model.name)
+    save_beside_data(file, folder / model.name, model.parent)
     return folder / model.name
 
 
