@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from stackc.artifact.folder import load_artifact, run_artifact, seal, verify_files
+from stackc.artifact.manifest import Manifest, parse_manifest
 from stackc.artifact.verify import verify
 from stackc.cli import cli
 from stackc.core.diagnostics import SpecError
@@ -216,3 +217,40 @@ def test_an_artifact_without_a_proof_is_opened_only(artifact: Path) -> None:
     assert problem(artifact)[0] == "A604"
     seal(artifact, dataclasses.replace(manifest, parity=None, tolerances={}))
     assert verify(artifact, "cpu").distances == ()
+
+
+def test_a_run_without_denormals_is_held_to_the_recorded_outputs(artifact: Path, tmp_path: Path) -> None:
+    """In a process of its own: the first session of a process decides for all."""
+    recorded = read_npz(artifact / "testvectors.npz")
+    inputs = {name.removeprefix("input."): a for name, a in recorded.items() if name.startswith("input.")}
+    write_npz(tmp_path / "in.npz", inputs)
+    command = [
+        sys.executable,
+        "-m",
+        "stackc",
+        "run",
+        str(artifact),
+        "-i",
+        str(tmp_path / "in.npz"),
+        "--provider",
+        "cpu",
+    ]
+    flushed = [*command, "--flush-denormals", "-o", str(tmp_path / "out.npz")]
+    subprocess.run(flushed, check=True, capture_output=True)
+    manifest = load_artifact(artifact).manifest
+    for name, array in read_npz(tmp_path / "out.npz").items():
+        assert np.abs(array - recorded[f"output.{name}"]).max() <= manifest.tolerances[name]
+
+    write_npz(artifact / "testvectors.npz", {n: a + np.float32(n.startswith("output.")) for n, a in recorded.items()})
+    reseal(artifact)
+    refused = subprocess.run(flushed, check=False, capture_output=True, text=True)
+    assert (refused.returncode, "error[A612]" in refused.stderr) == (1, True)
+
+    (artifact / "testvectors.npz").unlink()
+    seal(artifact, dataclasses.replace(load_manifest(artifact), files={}))
+    refused = subprocess.run(flushed, check=False, capture_output=True, text=True)
+    assert (refused.returncode, "error[R452]" in refused.stderr) == (1, True)
+
+
+def load_manifest(artifact: Path) -> Manifest:
+    return parse_manifest((artifact / "manifest.json").read_text(encoding="utf-8"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from stackc.core.diagnostics import Collector, Diagnostic, SpecError
 from stackc.core.special_files import special_kind
 from stackc.onnx_format.files import MODEL as MODEL
 from stackc.onnx_format.files import leads_out, read_model
-from stackc.runtime import Array, Feeds, check_feeds, open_session, require_placed
+from stackc.runtime import Array, Feeds, Session, check_feeds, open_session, require_placed
 from stackc.spec.source import LOCK as LOCK
 
 # The files of an artifact, with MANIFEST, LOCK, and MODEL, whose external data lies beside it.
@@ -158,15 +158,24 @@ def verify_files(artifact: Artifact) -> None:
 
 
 def run_artifact(
-    path: Path, feeds: Feeds, provider: str = "auto", *, threads: int | None = None, require_provider: bool = False
+    path: Path,
+    feeds: Feeds,
+    provider: str = "auto",
+    *,
+    threads: int | None = None,
+    require_provider: bool = False,
+    prove: Callable[[Artifact, Session], None] | None = None,
 ) -> dict[str, Array]:
     """Run the model without PyTorch and return its outputs by name.
 
-    Raises what `load_artifact`, `check_feeds` and sessions raise, and with `require_provider` R407.
+    With `prove`, the session takes denormals for zero and has to pass it first. Raises what `load_artifact`,
+    `check_feeds`, sessions and `prove` raise, and with `require_provider` R407.
     """
     artifact = load_artifact(path)
     check_feeds(artifact.manifest.inputs, feeds, artifact.manifest.dims)
-    session = open_session(artifact.model, provider, threads=threads)
+    session = open_session(artifact.model, provider, threads=threads, flush_denormals=prove is not None)
+    if prove is not None:
+        prove(artifact, session)
     if require_provider:
         require_placed(session)
     return session.run(feeds)

@@ -20,7 +20,7 @@ from stackc.artifact.folder import MASKED, VECTORS, Artifact, load_artifact, ver
 from stackc.core.archives import zip_bomb_size
 from stackc.core.diagnostics import Collector, Diagnostic, SpecError
 from stackc.proof.tolerance import distance
-from stackc.runtime import Array, check_feeds, open_session, read_npz
+from stackc.runtime import Array, Session, check_feeds, open_session, read_npz
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,18 @@ def verify(path: Path, provider: str = "auto", *, threads: int | None = None) ->
 
     size = sum((path / name).stat().st_size for name in artifact.manifest.files)
     return Verified(artifact, size, session.provider, distances)
+
+
+def hold_to_recorded(artifact: Artifact, session: Session) -> None:
+    """Hold a session that computes otherwise than the proven one, such as without denormals, to the recorded outputs.
+
+    Raises SpecError R452 if there are none, A612 for each output that differs by more than the proof allows.
+    """
+    if VECTORS not in artifact.manifest.files:
+        message = f"{artifact.folder} has recorded no outputs to hold a run without denormals to"
+        raise SpecError(Diagnostic("R452", message, hint="build it without `--no-verify`, or run it with denormals"))
+    vectors = read_vectors(artifact)
+    _compare_outputs(artifact, [(session.run(inputs), expected) for inputs, expected in vectors])
 
 
 def _require_valid(artifact: Artifact) -> None:

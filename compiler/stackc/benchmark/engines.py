@@ -100,7 +100,13 @@ def _session(task: WorkerTask, feeds: Feeds, watch: Stopwatch) -> Load:
     choose(task.provider)  # imports ONNX Runtime and opens the provider
 
     def load() -> LoadedCandidate:
-        session = open_session(Path(task.source), task.provider, threads=task.threads, stream=watch.stream)
+        session = open_session(
+            Path(task.source),
+            task.provider,
+            threads=task.threads,
+            stream=watch.stream,
+            flush_denormals=task.flush_denormals,
+        )
         bound = session.bind(feeds)
         run = bound if watch.stream is None else bound.launch
         off_provider = tuple(off_provider_lines(session)) if task.provider != "cpu" else ()

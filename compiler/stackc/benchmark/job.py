@@ -21,7 +21,8 @@ class WorkerTask:
     """One candidate to time: `source` is the spec of a module, or an ONNX file.
 
     `inputs` is an .npz to read, `outputs` one to write. A module without `weights`, files of tensors, draws them from
-    `seed`. `trust` names the Python modules whose code may run; they may be in the folder `beside`.
+    `seed`. `flush_denormals` is for ONNX Runtime. `trust` names the Python modules whose code may run; they may be in
+    the folder `beside`.
     """
 
     engine: Engine
@@ -34,6 +35,7 @@ class WorkerTask:
     seed: int = 0
     trust: tuple[str, ...] = ()
     beside: str = "."
+    flush_denormals: bool = False
 
     @property
     def device(self) -> Literal["cpu", "cuda"]:

@@ -49,8 +49,8 @@ ROUNDS = (20, 3000)
 @dataclass(frozen=True)
 class BenchmarkOptions:
     """Options besides the plan: params, trusted code and weights of specs, sizes of dims, the seed of weights and
-    inputs, the seconds to time and the number of repetitions to spread them over, whether to profile components, the
-    baseline (None for the first candidate), and how far outputs may differ."""
+    inputs, the seconds to time and the number of repetitions to spread them over, whether to profile components and to
+    flush denormals in ONNX Runtime, the baseline (None for the first candidate), and how far outputs may differ."""
 
     overrides: Overrides = field(default_factory=Overrides)
     dims: Mapping[str, int] = field(default_factory=dict)
@@ -59,6 +59,7 @@ class BenchmarkOptions:
     seconds: float = 6.0
     repetitions: int = 3
     per_component: bool = False
+    flush_denormals: bool = False
     baseline: str | None = None
     tolerance: float = TOLERANCE
 
@@ -76,7 +77,10 @@ def run_benchmark(paths: Sequence[Path], plan: BenchmarkPlan, options: Benchmark
         folder = Path(name)
         write_npz(folder / "inputs.npz", feeds)
         targets = _build_targets(paths, targets, options, folder, report)
-        jobs = [_job(index, candidate, targets, folder) for index, candidate in enumerate(_candidates(plan, options))]
+        jobs = [
+            _job(index, candidate, targets, folder, options)
+            for index, candidate in enumerate(_candidates(plan, options))
+        ]
         measured = _repeat(jobs, targets, options, report)
         components = _profiled(measured, targets, feeds, sizes, report) if options.per_component else {}
 
@@ -119,7 +123,9 @@ def _candidates(plan: BenchmarkPlan, options: BenchmarkOptions) -> list[Benchmar
     ]
 
 
-def _job(index: int, candidate: BenchmarkCandidate, targets: Sequence[Target], folder: Path) -> BenchmarkJob:
+def _job(
+    index: int, candidate: BenchmarkCandidate, targets: Sequence[Target], folder: Path, options: BenchmarkOptions
+) -> BenchmarkJob:
     """Create the folder and the task of a candidate."""
     job_folder, target = folder / f"candidate-{index}", targets[candidate.target]
     job_folder.mkdir()
@@ -134,6 +140,7 @@ def _job(index: int, candidate: BenchmarkCandidate, targets: Sequence[Target], f
         threads=candidate.threads,
         inputs=str(folder / "inputs.npz"),
         outputs=str(job_folder / "outputs.npz"),
+        flush_denormals=options.flush_denormals and candidate.engine == "onnx",
     )
     if module:
         paths = (module.weights,) if isinstance(module.weights, Path) else module.weights or ()

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stackc.cli.options import FilePath, SpecPath, assert_option, comma_separated, json_option, override_options
+from stackc.cli.options import (
+    FilePath,
+    SpecPath,
+    assert_option,
+    comma_separated,
+    flush_option,
+    json_option,
+    override_options,
+)
 from stackc.cli.screen import echo, echo_json, echo_text, style
 from stackc.cli.stage_progress import stage_progress
 from stackc.cli.table import print_table
@@ -89,13 +97,14 @@ def _plot_path(ctx: click.Context, option: click.Parameter, path: Path | None) -
     help="Also show where the time goes: each component, by ONNX Runtime's own profile, on the CPU.",
 )  # fmt: skip
 @assert_option
+@flush_option
 @click.option("--plot", type=FilePath(), callback=_plot_path, help="Plot all runs to a .svg or .png file.")
 @json_option
 def command(
     targets: tuple[Path, ...], overrides: Overrides, weights: tuple[Path, ...], seed: int, engines: tuple[Engine, ...],
     providers: tuple[str, ...], threads: tuple[int, ...], baseline: str | None, seconds: float, sittings: int,
-    tolerance: float, per_component: bool, asserted: dict[str, str], plot: Path | None,
-    as_json: bool,
+    tolerance: float, per_component: bool, asserted: dict[str, str],
+    flush_denormals: bool, plot: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Compare the speed of TARGETs: specs, artifacts (exported/NAME) and any ONNX files.
 
@@ -120,7 +129,8 @@ def command(
     bounds = _bounds(asserted, plan)
     options = BenchmarkOptions(
         overrides=replace(overrides, dims={}), dims=overrides.dims, weights=weights or None, seed=seed, seconds=seconds,
-        repetitions=sittings, per_component=per_component or bool(bounds), baseline=baseline, tolerance=tolerance,
+        repetitions=sittings, per_component=per_component or bool(bounds), flush_denormals=flush_denormals,
+        baseline=baseline, tolerance=tolerance,
     )  # fmt: skip
     with stage_progress(quiet=as_json) as progress:
         result = run_benchmark(targets, plan, options, progress)

@@ -106,6 +106,10 @@ assert_option = click.option(
         f"of speed there are {', '.join(SPEED_FIGURES)}."
     ),
 )  # fmt: skip
+flush_option = click.option(
+    "--flush-denormals", is_flag=True,
+    help="Take numbers below 1e-38 for zero, faster on some processors; outputs are held to what is proven.",
+)  # fmt: skip
 
 Completer: TypeAlias = Callable[[click.Context, click.Parameter, str], list[str]]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stackc.cli.options import FilePath, json_option, provider_option, require_option, threads_option
+from stackc.cli.options import FilePath, flush_option, json_option, provider_option, require_option, threads_option
 from stackc.cli.screen import echo, echo_json
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @provider_option
 @require_option
 @threads_option
+@flush_option
 @json_option
 def command(
     artifact: Path,
@@ -43,6 +44,7 @@ def command(
     provider: str,
     require_provider: bool,
     threads: int | None,
+    flush_denormals: bool,
     as_json: bool,
 ) -> None:
     """Run ARTIFACT (exported/NAME) on the arrays of an .npz file. Does not import PyTorch."""
@@ -53,9 +55,13 @@ def command(
         raise click.BadParameter(message, param_hint="--output")
 
     from stackc.artifact.folder import run_artifact
+    from stackc.artifact.verify import hold_to_recorded
     from stackc.runtime import read_npz, write_npz
 
-    outputs = run_artifact(artifact, read_npz(source), provider, threads=threads, require_provider=require_provider)
+    prove = hold_to_recorded if flush_denormals else None
+    outputs = run_artifact(
+        artifact, read_npz(source), provider, threads=threads, require_provider=require_provider, prove=prove
+    )
     if target:
         write_npz(target, outputs)
     if as_json:

@@ -122,7 +122,7 @@ def open_session(
     optimize: bool = True,
     prepack: bool = True,
     profile: Path | None = None,
-    denormals_as_zero: bool = False,
+    flush_denormals: bool = False,
 ) -> Session:
     """Open a model, from its file or serialized, on a provider: "cpu", "cuda", "tensorrt", or "auto".
 
@@ -130,9 +130,9 @@ def open_session(
     from run to run; `tensors` are the initializers that a serialized model does not contain; `stream` is the CUDA
     stream to run on, as a number; `optimize=False` runs the graph as it is written; `prepack=False` opens without
     copying matrices into the layout of the kernels, for a session that is run once; `profile` is a folder for the time
-    of each node, and for OPTIMIZED, the graph that is run; `denormals_as_zero` computes with 0 for numbers below 1e-38,
-    which processors are slow on, in the calling thread too. Raises SpecError: R400 to R404 if the provider does not
-    open, R405 if the model does not.
+    of each node, and for OPTIMIZED, the graph that is run; `flush_denormals` takes numbers below 1e-38 for zero, which
+    holds for this thread and all that start later, and only in the first session of a process. Raises SpecError: R400
+    to R404 if the provider does not open, R405 if the model does not.
     """
     chosen, reason = choose(provider)
     if isinstance(model, Path) and not os.path.isfile(model):
@@ -144,10 +144,10 @@ def open_session(
             options.graph_optimization_level = onnxruntime().GraphOptimizationLevel.ORT_DISABLE_ALL
         if not prepack:
             options.add_session_config_entry("session.disable_prepacking", "1")
+        if flush_denormals:
+            options.add_session_config_entry("session.set_denormal_as_zero", "1")
         if profile is not None:
             _profile_into(options, profile)
-        if denormals_as_zero:
-            options.add_session_config_entry("session.set_denormal_as_zero", "1")
         session = open_with(chosen, model if isinstance(model, bytes) else str(model), options, stream)
     except error_types() as error:
         subject = "the model" if isinstance(model, bytes) else str(model)

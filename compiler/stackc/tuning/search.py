@@ -249,7 +249,7 @@ class _Search:
             session = open_session(model, provider, threads=fewer)
             candidate = self.measurer.of_setting(f"chosen, {counted(fewer, 'thread')}", formats, session, plain)
             yield _setting(candidate, f"--threads {fewer}")
-        session = open_session(model, provider, threads=self.settings.threads, denormals_as_zero=True)
+        session = open_session(model, provider, threads=self.settings.threads, flush_denormals=True)
         option = "session.set_denormal_as_zero"
         yield _setting(self.measurer.of_setting("chosen, denormals as zero", formats, session, plain), option)
 
