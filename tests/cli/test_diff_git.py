@@ -61,8 +61,8 @@ def test_each_revision_has_its_own_parts(revisions: str, expected: tuple[int, in
 
 def test_places_are_those_of_the_repository() -> None:
     changes = json.loads(diff("--git", "HEAD~1..HEAD", "whole.yaml", "--json").stdout)["changes"]
-    places = {side for change in changes for side in change["at"].values()}
-    assert places == {"models/parts/part.yaml:3", "models/parts/part.yaml:4", "models/whole.yaml:3"}
+    files = {side.partition(":")[0] for change in changes for side in change["at"].values()}
+    assert files == {"models/parts/part.yaml", "models/whole.yaml"}
 
 
 @pytest.mark.parametrize(

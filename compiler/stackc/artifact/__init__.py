@@ -7,6 +7,7 @@ lock.py            spec.lock.yaml
 identity.py        what an ONNX file says about itself, apart from its folder
 verify.py          hashes, ONNX checker, recorded outputs
 report_page.py     report.html
+model_card.py      a card for the Hugging Face hub
 overlays.py        times and errors of a build, to colour a drawing by
 built.py           a finished build, as it is returned
 proving.py         the proof and the timing of the file, and what they record beside it

@@ -53,6 +53,7 @@ COMMANDS = {
     "generate": "Generate text with an artifact that decodes, token by token.",
     "bench": "Compare the speed of specs, artifacts and ONNX files.",
     "verify": "Verify an artifact: hashes, ONNX validity, recorded outputs.",
+    "card": "Write a Hugging Face model card of an artifact.",
     "reduce": "Reduce a spec that fails to the smallest one that still does.",
     "schema": "Print the JSON Schema of specs, for editors.",
     "ops": "List the components, or describe one: formula, ports, fields, an example.",
