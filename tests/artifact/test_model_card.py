@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +12,11 @@ from click.testing import CliRunner
 from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 
+from stackc.artifact.folder import load_artifact
+from stackc.artifact.model_card import write_card
 from stackc.cli import cli
+from stackc.core.diagnostics import Span
+from stackc.ir.assertions import Asserted, Assertion
 from stackc.pipeline import Options, build
 
 pytestmark = pytest.mark.slow
@@ -74,5 +79,12 @@ def test_the_card_says_what_the_artifact_says(artifact: Path, tmp_path: Path) ->
 
 def test_without_a_license_none_is_named(artifact: Path) -> None:
     text = CliRunner().invoke(cli, ["card", str(artifact)]).stdout
-    assert "license" not in ModelCard(text).data.to_dict()
+    assert "license" not in text.split("---")[1]
     assert text.startswith("---\nlibrary_name: onnx\n")
+
+
+def test_a_figure_that_the_spec_asserts_is_in_it(artifact: Path) -> None:
+    loaded = load_artifact(artifact)
+    fact = Asserted(Assertion("accuracy", 0.9, 1.0, Span("rows.yaml", 1)), 0.9375, "on 64 examples").to_json()
+    text = write_card(replace(loaded, manifest=replace(loaded.manifest, asserted=(fact,))), PARAMETERS)
+    assert ["accuracy, on 64 examples", "0.9375"] in cells(text)

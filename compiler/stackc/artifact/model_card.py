@@ -111,8 +111,8 @@ def _figures(artifact: Artifact, parameters: int) -> str:
     report = artifact.folder / REPORT
     times = json.loads(report.read_text(encoding="utf-8"))["milliseconds"] if report.is_file() else {}
     rows += [(f"p50 of a run, {name}", f"{time['p50']:,.3g} ms") for name, time in times.items()]
-    for asserted in artifact.manifest.asserted:
-        rows.append((str(asserted["name"]), f"{asserted['value']:.4g}"))
+    measured = [each for each in artifact.manifest.asserted if each["measured"] is not None]
+    rows += [(f"{each['name']}, {each['note']}", f"{each['measured']:.4g}") for each in measured]
     return _table(("figure", "measured"), rows)
 
 

@@ -10,17 +10,26 @@ from stackc.cli import COMMANDS
 from stackc.cli.options import completing
 from stackc.cli.screen import rich_console
 
+TOPICS = ("language", "agents")
+
 
 @click.command("help")
-@click.argument("topic", required=False, shell_complete=completing(lambda: ["language", *COMMANDS]))
+@click.argument("topic", required=False, shell_complete=completing(lambda: [*TOPICS, *COMMANDS]))
 @click.pass_context
 def command(ctx: click.Context, topic: str | None) -> None:
-    """Explain how to write a spec, `stackc help language`, or what a command does, `stackc help COMMAND`."""
+    """Explain how to write a spec, `stackc help language`, or what a command does, `stackc help COMMAND`.
+
+    `stackc help agents` prints a skill file for coding agents: how to write, check and build specs.
+    """
     root = ctx.find_root()
     if topic is None:
-        click.echo(f"{root.get_help()}\n\nstackc help language: how to write a spec")
+        click.echo(
+            f"{root.get_help()}\n\nstackc help language: how to write a spec\nstackc help agents: a skill file for coding agents"
+        )
     elif topic == "language":
         _print_language()
+    elif topic == "agents":
+        _print_agents()
     elif (
         topic in COMMANDS
         and isinstance(root.command, click.Group)
@@ -31,8 +40,15 @@ def command(ctx: click.Context, topic: str | None) -> None:
     else:
         from stackc.core.diagnostics import did_you_mean
 
-        hint = did_you_mean(topic, ["language", *COMMANDS]) or "see `stackc help`"
+        hint = did_you_mean(topic, [*TOPICS, *COMMANDS]) or "see `stackc help`"
         raise click.BadParameter(f"no help topic '{topic}'; {hint}")
+
+
+def _print_agents() -> None:
+    """Print the skill file as it is, to be redirected into a SKILL.md."""
+    from stackc.authoring.reference.language import agents
+
+    click.echo(agents(), nl=False)
 
 
 def _print_language() -> None:

@@ -20,6 +20,11 @@ def language() -> str:
     return _TABLE.sub(_render_table, text)
 
 
+def agents() -> str:
+    """Return the skill file for coding agents as Markdown, with its name and description in front."""
+    return files("stackc.authoring.reference").joinpath("agents.md").read_text(encoding="utf-8")
+
+
 def recipes() -> str:
     """Return the spec whose blocks are the recipes."""
     return files("stackc.authoring.reference").joinpath("recipes.yaml").read_text(encoding="utf-8")
