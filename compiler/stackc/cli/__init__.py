@@ -5,6 +5,7 @@ options, screen, report, table, pictures   shared: options, printing, diagnostic
 failures                           failures of the command line itself, as JSON, and its schema
 plain_text                         output to terminals whose encoding lacks characters
 spec_completion                    shell completion from the spec on the command line
+pre_commit                         the hook of pre-commit
 diagnose                           the findings that `stackc doctor` prints
 training_plan                      what `stackc plan --train` prints
 stage_progress                     the lines and the bar of commands that run in stages

@@ -23,9 +23,8 @@ def command(ctx: click.Context, topic: str | None) -> None:
     """
     root = ctx.find_root()
     if topic is None:
-        click.echo(
-            f"{root.get_help()}\n\nstackc help language: how to write a spec\nstackc help agents: a skill file for coding agents"
-        )
+        topics = "stackc help language: how to write a spec\nstackc help agents: a skill file for coding agents"
+        click.echo(f"{root.get_help()}\n\n{topics}")
     elif topic == "language":
         _print_language()
     elif topic == "agents":
