@@ -150,7 +150,7 @@ def _whole_exporter(checked: Checked) -> Callable[[], object]:
     module = lower(checked.typed).eval()
     feeds = draw_feeds(checked.program, checked.ranges, Point("traced", {"batch": 2, "seq": 7}))
     inputs = tuple(torch.from_numpy(feeds[name]) for name in checked.program.inputs)
-    dynamic = tuple({axis: torch.export.Dim.DYNAMIC for axis in range(x.dim())} for x in inputs)
+    dynamic = tuple(dict.fromkeys(range(x.dim()), torch.export.Dim.DYNAMIC) for x in inputs)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
 
     def run() -> object:

@@ -1,4 +1,6 @@
-"""Typed program → ONNX model: compile each distinct component once, then link. In the order of a build:
+"""Typed program → ONNX model: compile each distinct component once, then link.
+
+In the order of a build:
 
 pipeline.py         the stage from end to end: `link_program`, then, separately, `write_model`
 units.py            1. calls → units: which components are distinct

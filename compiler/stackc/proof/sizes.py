@@ -47,7 +47,7 @@ def _beyond(name: str, limits: DimRange, axis: Dim, reach: int) -> int:
     Other dims have a size of 1.
     """
     size = limits.least_filled
-    while axis.evaluate({symbol: multiple for symbol, multiple in axis.symbols().items()} | {name: size}) <= reach + 1:
+    while axis.evaluate(dict(axis.symbols()) | {name: size}) <= reach + 1:
         if size > 64 * (reach + 1):
             return limits.least  # the axis does not grow with the dim
         size *= 2

@@ -58,7 +58,7 @@ class Ratio:
 
     @property
     def verdict(self) -> str:
-        """ "faster", "slower", or "noise" if the interval contains 1."""
+        """One of "faster", "slower", and "noise" if the interval contains 1."""
         if self.low <= 1 <= self.high:
             return "noise"
         return "faster" if self.high < 1 else "slower"

@@ -126,8 +126,10 @@ class _ClassCollector:
             for typed in (typed for typed, own_height in self.heights.items() if own_height == height):
                 outline = self.outline(typed)
                 by_skeleton.setdefault(outline.skeleton(), []).append(outline)
-            for outlines in by_skeleton.values():
-                templates.append(self.template(outlines, root_name if outlines[0].typed is root else None))
+            templates += [
+                self.template(outlines, root_name if outlines[0].typed is root else None)
+                for outlines in by_skeleton.values()
+            ]
         return templates
 
     def visit(self, typed: TypedRegion, id: str) -> int:

@@ -146,7 +146,7 @@ def test_whole_numbers_take_the_same_in_every_precision() -> None:
     total = make_plan(checked.typed).total
     assert total.activations.whole == 0
     ids = sum(8 for type_ in checked.typed.root.inputs if type_.dtype == "int64")
-    least = peak(checked.typed.root, {name: 1 for name in checked.graph.contract}, FLOAT16)
+    least = peak(checked.typed.root, dict.fromkeys(checked.graph.contract, 1), FLOAT16)
     assert least >= ids
 
 
