@@ -97,7 +97,7 @@ def _search(row: Row, options: argparse.Namespace, folder: Path) -> bool:
     start = time.monotonic()
     outputs = ("sentence_embedding",) if row.spec == "minilm" else ()
     tuning = Tuning(budget=Budget(cosine=row.cosine, outputs=outputs), data=row.data, seconds=options.seconds)
-    overrides = Overrides(dims={name: size for name, size in row.sizes.items()})
+    overrides = Overrides(dims=dict(row.sizes))
     wanted = Options(overrides, row.weights, folder / "out", measure=False, tune=tuning, threads=options.threads)
     built = build(SPECS / f"{row.spec}.yaml", wanted)
     minutes = (time.monotonic() - start) / 60.0
