@@ -78,7 +78,7 @@ class ReducedPrecision:
         for row in self.rows:
             if row.output not in proven:
                 continue
-            bound = self.budget.max_error if self.budget else None
+            bound = self.budget.max_error if self.budget and self.budget.holds(row.output) else None
             most = bound if bound is not None else 2.0 * row.error.max_error
             allowed[row.output] = max(allowed[row.output], proven[row.output] + most)
         return allowed
