@@ -58,6 +58,7 @@ ELSEWHERE = {
     **dict.fromkeys(("R421", "R422", "R423"), "runtime/test_npz.py"),
     **dict.fromkeys(("R431", "R432"), "benchmark/test_workers.py"), "R433": "benchmark/test_agreement.py",
     **dict.fromkeys(("R434", "R435", "R436", "R437"), "benchmark/test_targets.py"),
+    **dict.fromkeys(("L233", "L234", "L235"), "training/test_private_run.py"),
     **dict.fromkeys(("R441", "R442", "R443", "R444", "R445"), "attribution/test_attribute.py"),
     **dict.fromkeys((f"A6{number:02}" for number in range(1, 11) if number not in (7, 8)), "artifact/test_folder.py"),
     "A614": "artifact/test_folder.py", "A607": "artifact/test_atomic.py", "A608": "artifact/test_atomic.py",

@@ -208,7 +208,12 @@ def _training(document: Document, model: Graph, exported: Program, overrides: Ov
     rising = frozenset(name for name, body in bodies.items() if isinstance(body, Component) and body.family == "metric")
     ranges = value_ranges(drawn.document, graph.params, program)
     folder = Path(document.file).parent
-    return Training(typed, program, settings, losses, metrics, rising, ranges, folder, overrides.trust)
+    training = Training(typed, program, settings, losses, metrics, rising, ranges, folder, overrides.trust)
+    if settings.privacy is not None:
+        from stackc.dataflow.private_examples import refuse_dependent_examples
+
+        refuse_dependent_examples(training, document.train.settings["privacy"].key)
+    return training
 
 
 MOST_TRIED = 8

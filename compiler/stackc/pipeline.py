@@ -36,6 +36,7 @@ from stackc.artifact.proving import profile_file, prove_file, prove_step_file, t
 from stackc.artifact.report_page import Findings
 from stackc.artifact.stage_files import stage_folder, write_stage_files
 from stackc.artifact.stored_weights import find_all_weights
+from stackc.artifact.weight_privacy import privacy_of_weights
 from stackc.cache import user_cache
 from stackc.core.plurals import counted
 from stackc.core.progress import Progress, Stage, no_progress
@@ -361,6 +362,7 @@ def _facts(stages: Stages, options: Options) -> BuildFacts:
         checked=stages.checked,
         exported=stages.exported,
         weight_hashes=stages.weight_hashes,
+        weight_privacy=privacy_of_weights(stages.weights),
         seed=options.seed,
         opset=options.opset,
         target=options.target,

@@ -15,5 +15,6 @@ packaging.py       the last stage of a build: everything into the folder
 build_options.py   the options of a build
 stage_files.py     the files of a build that stops early
 stored_weights.py  parameters read back from the model
+weight_privacy.py  what private training says of weights
 normed_weights.py  g and v of a weight that weight_norm made, taken apart
 """

@@ -33,6 +33,7 @@ class Manifest:
     tolerances  the largest allowed distance of each output from the recorded one
     assumptions what the proof assumed of the values of inputs without a range, by input
     precision   the format of the weights, float32 or another, and then how far outputs and components are off
+    privacy     what holds for weights of private training, by the name of the file: epsilon and delta, as JSON
     asserted    the figures that the spec asserts: name, min, max, what was measured and on what, as JSON
     decoding    the decoding step: its dims, inputs, outputs, states and proof, as JSON; None if there is none
     files       hashes of every other file of the folder
@@ -57,6 +58,7 @@ class Manifest:
     code: Mapping[str, str] = field(default_factory=dict)
     assumptions: Mapping[str, str] = field(default_factory=dict)
     asserted: tuple[Any, ...] = ()
+    privacy: Mapping[str, Any] = field(default_factory=dict)
     precision: Mapping[str, Any] = field(default_factory=lambda: {"format": FLOAT32})
     decoding: Mapping[str, Any] | None = None
 
@@ -91,6 +93,7 @@ def write_manifest(manifest: Manifest) -> str:
         **contract_json(manifest.dims, manifest.inputs, manifest.outputs),
         "asserted": list(manifest.asserted),
         "precision": dict(manifest.precision),
+        "privacy": dict(manifest.privacy),
     }
     if manifest.decoding is None:
         del tree["decoding"]
@@ -166,6 +169,7 @@ def parse_manifest(text: str) -> Manifest:
         asserted=root.sequence("asserted", lambda tree: tree.entries()) if "asserted" in root.entries() else (),
         precision=_precision(root),
         decoding=root.child("decoding").entries() if "decoding" in root.entries() else None,
+        privacy=root.mapping("privacy", lambda tree: tree.entries()) if "privacy" in root.entries() else {},
     )
 
     digest = root.get("digest", str)

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stackc.artifact.folder import DRAWING, LOCK, PAGE, REPORT, TEXT_FILES, seal, sha256
 from stackc.artifact.lock import write_lock
@@ -39,12 +39,14 @@ if TYPE_CHECKING:
 class BuildFacts:
     """The facts of a build that its artifact records.
 
-    `weight_hashes` is None for random weights, `session` if nothing was proven.
+    `weight_hashes` is None for random weights, `session` if nothing was proven; `weight_privacy` has what private
+    training says of the weights.
     """
 
     checked: Checked
     exported: ExportedModel
     weight_hashes: Mapping[str, str] | None
+    weight_privacy: Mapping[str, Any]
     seed: int
     opset: int
     target: str
@@ -101,6 +103,7 @@ def make_manifest(facts: BuildFacts) -> Manifest:
         tolerances=_tolerances(facts.findings),
         precision=precision.to_json() if precision else {"format": FLOAT32},
         assumptions=checked.assumptions,
+        privacy=facts.weight_privacy,
         asserted=tuple(asserted.to_json() for asserted in facts.findings.asserted),
         decoding=_decoding(checked.decoding, facts.step_parity) if checked.decoding else None,
     )

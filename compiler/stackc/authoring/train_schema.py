@@ -7,7 +7,7 @@ from inspect import getdoc
 
 from stackc.authoring.field_schema import Json, field_schema, ref
 from stackc.authoring.mapping_schema import mapping_schema
-from stackc.authoring.reference.train_keys import BOUNDS, BUDGET, CHECKPOINTS, COLUMN, DATA, STOP, TRAIN
+from stackc.authoring.reference.train_keys import BOUNDS, BUDGET, CHECKPOINTS, COLUMN, DATA, PRIVACY, STOP, TRAIN
 from stackc.components.fields import FieldSpec, dataclass_fields
 from stackc.ir.optimizers import OPTIMIZERS, PATTERN_FIELDS, SCHEDULES
 
@@ -20,6 +20,7 @@ def train_sections() -> Json:
         "train_column": mapping_schema(COLUMN),
         "train_stop": mapping_schema(STOP),
         "train_checkpoint": mapping_schema(CHECKPOINTS),
+        "train_privacy": mapping_schema(PRIVACY),
         "assert": {"type": ["object", "null"], "additionalProperties": {**mapping_schema(BOUNDS), "minProperties": 1}},
         "budget": {**mapping_schema(BUDGET), "type": ["object", "null"]},
         "metrics": {"type": ["object", "null"], "additionalProperties": _metric()},

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from stackc.training.run import Report
 
+TEXTS = ("loss", "means", "epsilon", "speed")
+"""What stands beside the bar."""
 MOST_FINDINGS = 4
 """The most components named after an epoch."""
 
@@ -33,13 +35,14 @@ def train_progress(*, as_json: bool) -> Iterator[Report]:
 
 @contextmanager
 def progress_bar(console: Console) -> Iterator[Report]:
-    """Show a bar: steps, loss, the latest means over the validation data, examples a second, the time left.
+    """Show a bar: steps, loss, the latest means over the validation data, the epsilon spent if there is a budget,
+    examples a second, the time left.
 
     Lines of epochs are printed above it.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-    texts = (TextColumn(f"{{task.fields[{name}]}}", markup=False) for name in ("loss", "means", "speed"))
+    texts = (TextColumn(f"{{task.fields[{name}]}}", markup=False) for name in TEXTS)
     columns = (BarColumn(bar_width=24), MofNCompleteColumn(), *texts, TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         bar: TaskID | None = None
@@ -51,11 +54,12 @@ def progress_bar(console: Console) -> Iterator[Report]:
                 bar = None
             if bar is None:  # with the first step, so that those of a resumed run do not count as made just now
                 start = event["step"] - 1
-                bar = progress.add_task("train", total=event["steps"], completed=start, loss="", means="", speed="")
+                empty: dict[str, Any] = dict.fromkeys(TEXTS, "")
+                bar = progress.add_task("train", total=event["steps"], completed=start, **empty)
             if "epoch" in event:
                 for line in _epoch_lines(event):
                     progress.console.print(line, highlight=False, markup=False)
-                progress.update(bar, means=means_text(event["validation"]))
+                progress.update(bar, means=means_text(event["validation"]), epsilon=_epsilon_text(event))
                 return
             pace = progress.tasks[0].speed
             speed = f"{pace * event['examples']:,.0f} examples/s" if pace else ""
@@ -82,7 +86,12 @@ def _epoch_lines(event: dict[str, Any]) -> list[str]:
 def _epoch_line(event: dict[str, Any]) -> str:
     """Return an epoch as a line: the loss over its batches, then the means over the validation data."""
     line = f"epoch {event['epoch']:3}  step {event['step']:6,} of {event['steps']:,}  loss {event['loss']:.4f}"
-    return f"{line}  validation: {means_text(event['validation'])}" if event["validation"] else line
+    line += f"  validation: {means_text(event['validation'])}" if event["validation"] else ""
+    return f"{line}  {_epsilon_text(event)}".rstrip()
+
+
+def _epsilon_text(event: dict[str, Any]) -> str:
+    return f"epsilon {event['epsilon']:.3g}" if "epsilon" in event else ""
 
 
 def means_text(means: dict[str, float]) -> str:

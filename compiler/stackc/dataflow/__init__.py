@@ -2,5 +2,6 @@
 
 follow.py  one axis, from inputs to every value; `Component.along` says what each component does to it
 batch.py   the batch axis: whether examples are independent, whether requests may be joined
+private_examples.py   whether a model can be trained with `privacy`
 step.py    a sequence axis: whether the model can run on new entries alone, and what it keeps
 """

@@ -96,6 +96,15 @@ class ParameterGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class PrivacyBudget:
+    """Differential privacy of the examples: (epsilon, delta), and the largest norm of the gradient of one of them."""
+
+    epsilon: float
+    delta: float
+    clip: float
+
+
+@dataclass(frozen=True, slots=True)
 class TrainSettings:
     """The settings of the loop.
 
@@ -108,6 +117,7 @@ class TrainSettings:
     patterns        of parameters, under `lr` and `weight_decay`, with the number of each, from which the groups follow
     checkpoint      the steps after which a checkpoint is written, besides that at the end of an epoch
     recalibrate     the batches from which the statistics of batch_norm are calculated anew before each evaluation
+    privacy         what the weights may tell of any one example; None if that does not matter
     """
 
     data: DataSource
@@ -127,6 +137,7 @@ class TrainSettings:
     loss_weights: Mapping[str, float] = field(default_factory=dict)
     checkpoint: int | None = None
     recalibrate: int | None = None
+    privacy: PrivacyBudget | None = None
 
 
 @dataclass(frozen=True, eq=False)

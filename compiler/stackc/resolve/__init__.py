@@ -30,6 +30,7 @@ train_graph.py     the losses under `train:`, drawn beside the model
 train_metrics.py   metrics, which are nodes of that graph
 train_columns.py   what each input of the examples is made from
 train_parameters.py  the parameters that are trained, their learning rates and weight decay
+train_privacy.py   the settings that do not go with `privacy`
 train_settings.py  all other settings under `train:`
 budget.py          how much error a file of lower precision may have
 decode_settings.py what `decode:` names

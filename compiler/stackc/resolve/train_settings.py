@@ -12,11 +12,12 @@ from stackc.core.types import Dim
 from stackc.ir.model import Graph
 from stackc.ir.optimizers import OPTIMIZERS, PATTERN_FIELDS, SCHEDULES, Adam, Optimizer, Schedule
 from stackc.ir.program import Program
-from stackc.ir.training import DataSource, ParameterGroup, Precision, Stop, TrainSettings
+from stackc.ir.training import DataSource, ParameterGroup, Precision, PrivacyBudget, Stop, TrainSettings
 from stackc.resolve.fields import decode
 from stackc.resolve.scope import Scope
 from stackc.resolve.train_columns import read_columns
 from stackc.resolve.train_parameters import Pattern, Patterns, parameter_groups
+from stackc.resolve.train_privacy import refuse_with_privacy
 from stackc.spec.document import TrainDecl
 from stackc.spec.includes import SpecFiles
 from stackc.spec.yaml.getters import Getter
@@ -24,6 +25,7 @@ from stackc.spec.yaml.tree import Entry, Value
 
 T = TypeVar("T")
 COLUMNS = "columns"
+PRIVACY_EXAMPLE = "privacy: {epsilon: 3, delta: 1e-5, clip: 1.0}"
 TOTAL = "total"
 """The name of the weighted sum of several losses, where a metric is named."""
 
@@ -70,13 +72,22 @@ class Checkpoints:
     every: Annotated[Size, "the steps after which one is written"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Privacy:
+    """The mapping `privacy`."""
+
+    epsilon: Annotated[float, Range(minimum=1e-12), "the budget: how much the weights may tell of an example"]
+    delta: Annotated[float, Range(minimum=1e-30, below=1.0), "the probability that they tell more"]
+    clip: Annotated[float, Range(minimum=1e-12), "the largest norm of the gradient of one example"]
+
+
 def read_settings(
     train: TrainDecl, graph: Graph, program: Program, losses: Collection[str], metrics: Collection[str]
 ) -> TrainSettings:
     """Return the settings of a train graph with these losses and metrics.
 
     Raises SpecError with everything that is wrong: N309, N310 and N311 for fields, S006 for what is missing, L104 for
-    names that nothing has.
+    names that nothing has, L231 for settings that do not go with `privacy`.
     """
     reader = _SettingsReader(train.settings, spec_scope(graph), train.span)
     loop = reader.mapping_of(Loop, {key: train.settings[key] for key in LOOP_KEYS if key in train.settings}, "train")
@@ -84,6 +95,7 @@ def read_settings(
     columns = read_columns(reader.columns, program.inputs, program.contract, reader.mapping_of, reader.diagnostics)
     stop = reader.mapping("stop", Patience) if "stop" in train.settings else None
     checkpoint = reader.mapping("checkpoint", Checkpoints) if "checkpoint" in train.settings else None
+    privacy = reader.mapping("privacy", Privacy, PRIVACY_EXAMPLE) if "privacy" in train.settings else None
     optimizer, patterns = reader.optimizer()
     schedule = reader.choice("schedule", SCHEDULES, Schedule())
     weights, freeze = reader.loss_weights(losses), reader.freeze(program)
@@ -96,6 +108,8 @@ def read_settings(
     if loop and loop.accumulate > 1 and any(source.join for source in columns.values()):
         message = "a batch of joined examples cannot be cut into parts"
         reader.diagnostics.error("L108", message, train.settings["accumulate"].key, "write `accumulate: 1`")
+    if privacy:
+        refuse_with_privacy(train.settings, columns, reader.diagnostics)
     reader.diagnostics.raise_if_any()
 
     assert loop, "whatever is wrong is reported"
@@ -112,6 +126,7 @@ def read_settings(
         groups=groups,
         patterns={key: {each.text: each.number for each in each_of} for key, each_of in patterns.items()},
         checkpoint=checkpoint.every if checkpoint else None,
+        privacy=PrivacyBudget(privacy.epsilon, privacy.delta, privacy.clip) if privacy else None,
         loss_weights=weights,
         **{name: getattr(loop, name) for name in LOOP_KEYS},
     )

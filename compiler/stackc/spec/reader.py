@@ -43,7 +43,7 @@ _DOCUMENT_KEYS = (
 )  # fmt: skip
 TRAIN_SETTINGS = (
     "data", "optimizer", "schedule", "epochs", "steps", "metrics", "stop", "clip", "accumulate", "precision", "seed",
-    "ema", "freeze", "loss_weights", "checkpoint", "recalibrate",
+    "ema", "freeze", "loss_weights", "checkpoint", "recalibrate", "privacy",
 )  # fmt: skip
 _NODE_KEYS = ("op", "merge", "tie", "same_as", "reparam", "source", "freeze", "weights")
 

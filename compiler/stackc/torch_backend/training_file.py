@@ -61,6 +61,8 @@ def _require_printable(checked: Checked, training: Training) -> None:
         raise _unprintable("reads columns as they are", hint, span)
     if settings.recalibrate is not None:
         raise _unprintable("does not recalibrate statistics", "leave out `recalibrate`", span)
+    if settings.privacy is not None:
+        raise _unprintable("adds no noise for `privacy`", "leave out `privacy`, or train with `stackc train`", span)
     if checked.document.weights is not None and checked.document.weights.files:
         span = checked.document.weights.span
         raise _unprintable("starts from random weights, but the spec names a file", "leave out `weights`", span)

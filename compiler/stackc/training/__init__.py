@@ -7,6 +7,8 @@ prepare.py       what a run needs of a checked spec
 interrupt.py     Ctrl-C
 step.py          one update: losses, gradients, clipping
 optimizer.py     the optimizer of torch.optim, and the learning rate at each step
+private_run.py   `privacy`: the noise for a budget, the draws of examples, what is spent
+per_example.py   the gradient of each example, and an update of them with noise
 examples.py      files of examples, in batches that are held to the inputs of the spec
 data/            columns of files of every kind, and what inputs are made from them
 average.py       what is evaluated: means over all examples, the average of weights

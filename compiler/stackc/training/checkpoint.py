@@ -15,13 +15,14 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.core.types import TensorType
 from stackc.training.history import report_full_disk, temporary_name
 from stackc.training.ranks import ALONE, Ranks, placed_as, whole
+from stackc.weights.files.safetensors_file import read_metadata
 
 
 @dataclass
@@ -29,7 +30,7 @@ class Position:
     """Where a run is: the epoch, the batches done in it, all updates, and the best epoch so far.
 
     `losses` is the sum of the losses of the epoch's batches, `norms` are those of watch_components.py. `made_with` is
-    what a run has to be continued with.
+    what a run has to be continued with. `secret` is what draws and noise of `privacy` are made from.
     """
 
     epoch: int = 0
@@ -40,6 +41,7 @@ class Position:
     best_epoch: int = 0
     made_with: str = ""
     norms: dict[str, list[float | None]] = field(default_factory=dict)
+    secret: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ def save_checkpoint(path: Path, state: RunState, ranks: Ranks = ALONE) -> None:
     first, *others = ranks.all_of(torch.get_rng_state())
     tensors |= {"random": first} | {f"random.{number}": state for number, state in enumerate(others, 1)}
     if ranks.is_first:
-        write_tensors(path, tensors, {"position": json.dumps(asdict(state.position))})
+        is_secret = bool(state.position.secret)
+        write_tensors(path, tensors, {"position": json.dumps(asdict(state.position))}, is_secret=is_secret)
 
 
 def load_checkpoint(path: Path, state: RunState, ranks: Ranks = ALONE) -> None:
@@ -99,13 +102,17 @@ def load_checkpoint(path: Path, state: RunState, ranks: Ranks = ALONE) -> None:
         torch.set_rng_state(random)
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a .safetensors file, whole or not at all. Raises SpecError L205 if that fails."""
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str], *, is_secret: bool = False
+) -> None:
+    """Write a .safetensors file, whole or not at all; a secret one for its owner alone. Raises SpecError L205 if that
+    fails."""
     beside = temporary_name(path)
     try:
         with report_full_disk(path):
             beside.touch()
-            mode = beside.stat().st_mode  # as the umask has it; files of save_file can be read by their owner alone
+            # as the umask has it; files of save_file can be read by their owner alone
+            mode = 0o600 if is_secret else beside.stat().st_mode
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, beside, dict(metadata))
             beside.chmod(mode)
             with beside.open("rb") as file:
@@ -115,6 +122,11 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
         raise SpecError(Diagnostic("L205", f"cannot write {path}: {error}")) from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def rewrite_metadata(path: Path, metadata: dict[str, str]) -> None:
+    """Write a .safetensors file again, with other values in its metadata. Raises SpecError L205 if that fails."""
+    write_tensors(path, load_file(path), read_metadata(path) | metadata)
 
 
 def weights_of(module: nn.Module, types: Mapping[str, TensorType]) -> dict[str, Tensor]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from stackc.artifact.packaging import value_infos
 from stackc.core.diagnostics import Diagnostic, SpecError
-from stackc.core.types import FLOATS, DimContract
+from stackc.core.types import FLOATS, Dim, DimContract
 from stackc.ir.training import DataSource, Training
 from stackc.runtime import Array, ValueInfo, check_feeds
 from stackc.training.data.buckets import bucketed_order, epoch_order
@@ -73,6 +73,16 @@ class Examples:
     def batches_of(self, parts: Iterable[Array]) -> Iterator[Batch]:
         """Yield a batch for each of these arrays of rows, read ahead by the workers."""
         yield from prefetched(self.batch, parts, 0 if self.reader.store.is_random else self.settings.workers)
+
+    def drawn_batches(self, draws: Iterable[Array], batch: Dim) -> Iterator[Batch]:
+        """Yield a batch for each draw of rows, however many the contract allows for the dim of the batch."""
+        free = batch.symbols()
+        anything = replace(self, contract={name: own for name, own in self.contract.items() if name not in free})
+
+        def read(rows: Array) -> Batch:
+            return anything.batch(rows) if len(rows) else Batch({}, rows)
+
+        yield from prefetched(read, draws, 0 if self.reader.store.is_random else self.settings.workers)
 
     def batch(self, rows: Array) -> Batch:
         """Return these rows as a batch. Raises SpecError L202, with the file and the row, if one does not fit."""

@@ -14,6 +14,7 @@ from stackc.training.average import evaluate_model, move_average
 from stackc.training.interrupt import stop_on_interrupt
 from stackc.training.nonfinite import nonfinite_loss
 from stackc.training.optimizer import rate_factor, set_rate
+from stackc.training.per_example import private_update
 from stackc.training.ranks import RankBatch, join_ranks
 from stackc.training.recalibrate import recalibrated
 from stackc.training.run import Report, Trained, TrainingRun, TrainOptions
@@ -28,8 +29,8 @@ def train_model(checked: Checked, options: TrainOptions | None = None, report: R
     """Train a checked spec into runs/NAME/.
 
     Raises SpecError: L105 without `train:`, L201 and L202 for data, L203 for a loss that is not finite, L204 and L205
-    for the folder of the run, L208 without a package, L223 to L225 for several ranks; KeyboardInterrupt after Ctrl-C,
-    once a checkpoint is written.
+    for the folder of the run, L208 without a package, L223 to L225 for several ranks, L233 to L235 for `privacy`;
+    KeyboardInterrupt after Ctrl-C, once a checkpoint is written.
     """
     with join_ranks() as ranks:
         run = TrainingRun.start(checked, options or TrainOptions(), report, ranks)
@@ -45,6 +46,7 @@ def train_model(checked: Checked, options: TrainOptions | None = None, report: R
                 run.save_checkpoint()
                 if is_interrupted():
                     raise KeyboardInterrupt
+            run.forget_secret()
         return run.finish()
 
 
@@ -67,7 +69,7 @@ def train_step(run: TrainingRun, batch: RankBatch) -> None:
     position, settings = run.state.position, run.settings
     rate = settings.optimizer.lr * rate_factor(settings.schedule, position.step, run.total_steps)
     set_rate(run.state.optimizer, rate)
-    loss = update(run.model, run.state.optimizer, batch)
+    loss = update_weights(run, batch)
     if not math.isfinite(loss):
         run.ranks.agree(nonfinite_loss(run.model, batch.batch, position.step))
 
@@ -78,6 +80,15 @@ def train_step(run: TrainingRun, batch: RankBatch) -> None:
         move_average(run.state.average, run.state.module, settings.ema)
     position.step, position.batch, position.losses = position.step + 1, position.batch + 1, position.losses + loss
     run.record({"step": position.step, "loss": loss, "lr": rate}, examples=batch.size)
+
+
+def update_weights(run: TrainingRun, batch: RankBatch) -> float:
+    """Make one update, and return the loss of the batch; for a draw of no examples, the mean loss of the epoch."""
+    position, optimizer = run.state.position, run.state.optimizer
+    if run.private is None:
+        return update(run.model, optimizer, batch)
+    loss = private_update(run.private.per_example, optimizer, batch.batch.feeds, position.secret, position.step)
+    return position.losses / max(1, position.batch) if loss is None else loss
 
 
 def end_epoch(run: TrainingRun) -> None:
@@ -93,5 +104,6 @@ def end_epoch(run: TrainingRun) -> None:
     loss, norms = position.losses / max(1, position.batch), epoch_means(position.norms, max(1, position.batch))
     position.epoch, position.batch, position.losses, position.norms = position.epoch + 1, 0, 0.0, {}
     event = {"epoch": position.epoch, "step": position.step, "loss": loss, "validation": means}
+    event |= {"epsilon": run.epsilon} if run.private else {}
     run.record(event | ({"components": norms, "findings": run.watch.findings(norms)} if run.watch else {}))
     run.keep_weights(kept, means)

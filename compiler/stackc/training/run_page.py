@@ -47,6 +47,11 @@ def run_report(checked: Checked, events: Iterable[Mapping[str, Any]], best_epoch
         heads.append((str(best_epoch), "is the best epoch"))
         heads += [(f"{value:.4g}", name) for name, value in best["validation"].items()]
 
+    budget = checked.training.settings.privacy if checked.training else None
+    if budget is not None and curves.epochs:
+        spent = curves.epochs[-1]["epsilon"]
+        heads.append((f"{spent:.3g}", f"epsilon spent of {budget.epsilon:g}, at delta {budget.delta:g}"))
+
     names = list(curves.validation)
     shown = curves.epochs[-MOST_ROWS:]
     return render_page(

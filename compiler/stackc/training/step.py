@@ -33,7 +33,11 @@ class Model:
 
     def means(self, feeds: Mapping[str, Array]) -> Means:
         """Run the module, and return the mean and the count of each loss and metric."""
-        return self.means_of([self._tensor(feeds[name]) for name in self.training.program.inputs])
+        return self.means_of(self.tensors(feeds))
+
+    def tensors(self, feeds: Mapping[str, Array]) -> list[Tensor]:
+        """Return feeds as the inputs of the module."""
+        return [self._tensor(feeds[name]) for name in self.training.program.inputs]
 
     def means_of(self, inputs: Sequence[Tensor]) -> Means:
         """Run the module on its inputs, and return the mean and the count of each loss and metric."""

@@ -69,9 +69,13 @@ class TrainPlan:
 def plan_training(checked: Checked, options: TrainPlanOptions | None = None) -> TrainPlan:
     """Return the plan of a checked spec; without `train:`, as if its loss were the sum of its outputs.
 
-    Raises SpecError L221 if its memory depends on values, L222 if a size is open that has no maximum.
+    Raises SpecError L221 if its memory depends on values, L222 if a size is open that has no maximum, L235 for one
+    with `privacy`, whose steps hold gradients of single examples.
     """
     options = options or TrainPlanOptions()
+    if checked.training is not None and checked.training.settings.privacy is not None:
+        message = "a step under `privacy` holds a gradient for each example, which the plan does not count"
+        raise SpecError(Diagnostic("L235", message, hint="leave out `privacy` for the plan, or `--train`"))
     model = TracedModel.of(checked)
     batch_dim = _batch_dim(model.inputs)
     planner = _Planner(checked, options, model, batch_dim, _open_sizes(checked, model, batch_dim))

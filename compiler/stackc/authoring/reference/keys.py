@@ -12,7 +12,7 @@ from typing import Any, get_args
 from stackc.authoring.field_schema import ref
 from stackc.authoring.reference.decode_keys import DECODE
 from stackc.authoring.reference.key import AXIS, COUNT, NODE_ID, SWITCH, TEXT, Key, Schema, one_or_list
-from stackc.authoring.reference.train_keys import BOUNDS, BUDGET, CHECKPOINTS, COLUMN, DATA, STOP, TRAIN
+from stackc.authoring.reference.train_keys import BOUNDS, BUDGET, CHECKPOINTS, COLUMN, DATA, PRIVACY, STOP, TRAIN
 from stackc.components.families.merge import MERGES
 from stackc.core.types import INPUT_DTYPES
 from stackc.resolve.stacks import Mode
@@ -363,6 +363,7 @@ KEYS: Mapping[str, Mapping[str, Key]] = MappingProxyType(
         "train_column": COLUMN,
         "train_stop": STOP,
         "train_checkpoint": CHECKPOINTS,
+        "train_privacy": PRIVACY,
         "assert": BOUNDS,
         "budget": BUDGET,
         "decode": DECODE,

@@ -73,6 +73,10 @@ TRAIN: Mapping[str, Key] = {
         "the batches of examples from which the statistics of batch_norm are calculated anew before each evaluation, "
         "for the weights that are evaluated and kept; with `ema` above all", COUNT, "none",
     ),
+    "privacy": Key(
+        "mapping", "what the weights may tell of any one example: `{epsilon: 3, delta: 1e-5, clip: 1.0}`",
+        ref("train_privacy"),
+    ),
 }  # fmt: skip
 
 DATA: Mapping[str, Key] = {
@@ -141,6 +145,23 @@ COLUMN: Mapping[str, Key] = {
 CHECKPOINTS: Mapping[str, Key] = {
     "every": Key("number or expression", "the steps after which one is written", ref("size"), required=True),
 }
+
+_ABOVE_0: Schema = {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, ref("expression")]}
+_BETWEEN_0_AND_1: Schema = {
+    "anyOf": [{"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, ref("expression")]
+}
+PRIVACY: Mapping[str, Key] = {
+    "epsilon": Key(
+        "number or expression", "the budget ε of the whole run: the noise is chosen for it", _ABOVE_0, required=True
+    ),
+    "delta": Key(
+        "number 0 < · < 1", "the probability δ that the weights tell more, below 1 / the number of examples",
+        _BETWEEN_0_AND_1, required=True,
+    ),
+    "clip": Key(
+        "number or expression", "the largest norm of the gradient of one example", _ABOVE_0, required=True
+    ),
+}  # fmt: skip
 
 _BOUND: Schema = {"anyOf": [{"type": "number"}, ref("expression"), {"type": "null"}]}
 BOUNDS: Mapping[str, Key] = {

@@ -18,6 +18,8 @@ SAFETENSORS_TYPES = {
 }  # fmt: skip
 
 
+PRIVACY = "privacy"
+"""The entry of the metadata of a file with weights of private training: what holds for them, as JSON."""
 OWN_NAMES = ("names", "stackc")
 """The entry of the metadata of a file whose tensors have the names and the form of a spec, as those of a run have."""
 
@@ -63,6 +65,13 @@ class SafetensorsFile:
         with report_broken_file(self.path):
             view: Array = np.memmap(self.path, dtype.newbyteorder("<"), "r", self.offsets[name], shape).view(np.ndarray)
             return view if view.flags.aligned else view.copy()
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the metadata of a file that `open` has read."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        return dict(json.loads(file.read(size)).get("__metadata__", {}))
 
 
 def _require_valid_header(path: Path) -> None:
