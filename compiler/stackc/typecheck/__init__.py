@@ -2,6 +2,7 @@
 
 infer.py           types and signatures, region by region
 empty_axes.py      axes that may be empty, of components that need an entry
+cast_help.py       the `cast` that is enough where element types do not fit
 contract_help.py   what to declare under `dims:` where sizes do not fit
 parameters.py      tied, shared and reparametrized parameters
 flatten.py         the typed graph as a flat program

@@ -18,6 +18,7 @@ from stackc.core.types import INT64, Bounds, Dim, TensorType, product
 from stackc.ir.model import Graph, Node, Region, ValueRef
 from stackc.ir.typed import TypedGraph, TypedRegion
 from stackc.spec.document import DimDecl, Document
+from stackc.typecheck.cast_help import with_cast
 from stackc.typecheck.contract_help import declaration
 from stackc.typecheck.empty_axes import EmptyAxis, report_empty_axes
 from stackc.typecheck.parameters import check_same_module, check_ties, with_originals
@@ -224,7 +225,8 @@ class _Checker:
         symbols = {symbol for type_ in operands if type_ for dim in type_.shape for symbol in dim.symbols()}
         notes += [note for name, note in self.misspelt.items() if name in symbols]
         message = f"{_title(region, node)} ({node.op}): {error.message}"
-        self.diagnostics.error(error.code, message, span, error.hint, *notes)
+        hint = error.hint if is_about_parameters else with_cast(node, operands, error)
+        self.diagnostics.error(error.code, message, span, hint, *notes)
 
     def _origin(self, message: str, region: Region, ref: ValueRef, default: Span) -> Note:
         """Return a note at the node that computes a value, which may be outside of the blocks that the value enters."""
