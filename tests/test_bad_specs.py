@@ -64,6 +64,8 @@ ELSEWHERE = {
     "A614": "artifact/test_folder.py", "A607": "artifact/test_atomic.py", "A608": "artifact/test_atomic.py",
     **dict.fromkeys(("A611", "A612", "A613"), "artifact/test_verify.py"),
     **dict.fromkeys(("A621", "A622", "A623"), "artifact/test_identity.py"),
+    **dict.fromkeys(("D801", "D802", "D803", "D804"), "deployment/test_package.py"),
+    **dict.fromkeys(("D805", "D806"), "deployment/test_openvino.py"),
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from stackc.core.types import Dim, DimContract, DimRange
 from stackc.core.value_range import ValueRange
 from stackc.precision.formats import FLOAT32
-from stackc.runtime import ValueInfo
+from stackc.runtime.feeds import ValueInfo
 
 FORMAT = 1
 

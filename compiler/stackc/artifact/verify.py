@@ -63,8 +63,7 @@ def verify(path: Path, provider: str = "auto", *, threads: int | None = None) ->
 
     session = open_session(artifact.model, provider, threads=threads)
     distances: tuple[Distance, ...] = ()
-    if VECTORS in artifact.manifest.files:
-        vectors = read_vectors(artifact)
+    if vectors := recorded_vectors(artifact):
         distances = _compare_outputs(artifact, [(session.run(inputs), expected) for inputs, expected in vectors])
 
     size = sum((path / name).stat().st_size for name in artifact.manifest.files)
@@ -79,7 +78,7 @@ def hold_to_recorded(artifact: Artifact, session: Session) -> None:
     if VECTORS not in artifact.manifest.files:
         message = f"{artifact.folder} has recorded no outputs to hold a run without denormals to"
         raise SpecError(Diagnostic("R452", message, hint="build it without `--no-verify`, or run it with denormals"))
-    vectors = read_vectors(artifact)
+    vectors = recorded_vectors(artifact)
     _compare_outputs(artifact, [(session.run(inputs), expected) for inputs, expected in vectors])
 
 
@@ -95,12 +94,14 @@ def _require_valid(artifact: Artifact) -> None:
         raise SpecError(Diagnostic("A611", message, hint="build it again")) from error
 
 
-def read_vectors(artifact: Artifact) -> list[tuple[dict[str, Array], dict[str, Array]]]:
-    """Return the recorded inputs and outputs by name, once for each draw.
+def recorded_vectors(artifact: Artifact) -> list[tuple[dict[str, Array], dict[str, Array]]]:
+    """Return the recorded inputs and outputs by name, once for each draw; none without a proof.
 
     Raises SpecError A613 if the names are not the manifest's, or an input holds what the manifest does not allow.
     """
     file, manifest = artifact.folder / VECTORS, artifact.manifest
+    if VECTORS not in manifest.files:
+        return []
     _refuse_bombs(file)
     arrays = read_npz(file)
 
@@ -149,20 +150,27 @@ def _compare_outputs(
 
     Raises SpecError A612 for each beyond its tolerance.
     """
+    distances = output_distances(artifact, runs)
+    diagnostics = Collector()
+    hint = "the model or the version of ONNX Runtime is not the one of the build"
+    for each in distances:
+        if not each.found <= each.allowed:  # also for NaN
+            off = f"{each.found:.2e} from the recorded one; {each.allowed:.2e} is allowed"
+            diagnostics.error("A612", f"the output '{each.output}' is {off}", hint=hint)
+    diagnostics.raise_if_any()
+    return distances
+
+
+def output_distances(
+    artifact: Artifact, runs: Sequence[tuple[Mapping[str, Array], Mapping[str, Array]]]
+) -> tuple[Distance, ...]:
+    """Return the largest distance of each output from the recorded one, over all runs as (got, expected)."""
     distances: dict[str, Distance] = {}
     for got, expected in runs:
         for name, array in expected.items():
             allowed = artifact.manifest.tolerances.get(name, 0.0)
             each = Distance(name, distance(got[name], array), allowed, *_counts(array))
             distances[name] = _together(distances[name], each) if name in distances else each
-
-    diagnostics = Collector()
-    hint = "the model or the version of ONNX Runtime is not the one of the build"
-    for each in distances.values():
-        if not each.found <= each.allowed:  # also for NaN
-            off = f"{each.found:.2e} from the recorded one; {each.allowed:.2e} is allowed"
-            diagnostics.error("A612", f"the output '{each.output}' is {off}", hint=hint)
-    diagnostics.raise_if_any()
     return tuple(distances.values())
 
 

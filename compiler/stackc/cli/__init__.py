@@ -55,6 +55,7 @@ COMMANDS = {
     "bench": "Compare the speed of specs, artifacts and ONNX files.",
     "verify": "Verify an artifact: hashes, ONNX validity, recorded outputs.",
     "card": "Write a Hugging Face model card of an artifact.",
+    "deploy": "Deploy an artifact: as a wheel, to OpenVINO, to Triton.",
     "reduce": "Reduce a spec that fails to the smallest one that still does.",
     "schema": "Print the JSON Schema of specs, for editors.",
     "ops": "List the components, or describe one: formula, ports, fields, an example.",

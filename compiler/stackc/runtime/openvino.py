@@ -1,7 +1,8 @@
-"""OpenVINO, another runtime for ONNX files on a CPU, if it is installed: only `stackc bench` uses it."""
+"""OpenVINO, another runtime for ONNX files on a CPU, if it is installed: for `stackc bench` and `stackc deploy`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.runtime.feeds import Array, Feeds
 
 INSTALL = "pip install openvino"
@@ -55,13 +57,7 @@ def open_request(model: Path, feeds: Feeds, threads: int, *, bfloat16: bool = Fa
     Its CPU plugin rounds to bfloat16 on processors that are faster with it: float32 is asked for, or that.
     """
     ov = openvino()
-    settings = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": threads,
-        "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
-        "EXECUTION_MODE_HINT": "PERFORMANCE" if bfloat16 else "ACCURACY",
-    }
-    compiled = ov.Core().compile_model(str(model), "CPU", settings)
+    compiled = ov.Core().compile_model(str(model), "CPU", _settings(threads, bfloat16=bfloat16))
 
     request = compiled.create_infer_request()
     tensors = {name: ov.Tensor(np.ascontiguousarray(a), shared_memory=True) for name, a in feeds.items()}
@@ -70,3 +66,40 @@ def open_request(model: Path, feeds: Feeds, threads: int, *, bfloat16: bool = Fa
 
     names = tuple(output.get_any_name() for output in compiled.outputs)
     return Request(request, names, tuple(tensors.values()))
+
+
+def _settings(threads: int | None, *, bfloat16: bool = False) -> dict[str, str | int]:
+    settings: dict[str, str | int] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
+        "EXECUTION_MODE_HINT": "PERFORMANCE" if bfloat16 else "ACCURACY",
+    }
+    return settings if threads is None else settings | {"INFERENCE_NUM_THREADS": threads}
+
+
+def convert_to_ir(model: Path, target: Path) -> None:
+    """Write an ONNX file in OpenVINO's format, its weights as they are. Raises SpecError D805 if that fails."""
+    ov = openvino()
+    try:
+        ov.save_model(ov.Core().read_model(str(model)), str(target), compress_to_fp16=False)
+    except RuntimeError as error:
+        raise _refusal("convert", error) from error
+
+
+def run_openvino(model: Path, runs: Sequence[Feeds], threads: int | None = None) -> list[dict[str, Array]]:
+    """Run a file on the CPU in float32 on each of some inputs. Raises SpecError D805 with OpenVINO's message."""
+    try:
+        compiled = openvino().Core().compile_model(str(model), "CPU", _settings(threads))
+        names = [output.get_any_name() for output in compiled.outputs]
+        return [
+            {name: np.array(value) for name, value in zip(names, compiled(dict(feeds)).values(), strict=True)}
+            for feeds in runs
+        ]
+    except RuntimeError as error:
+        raise _refusal("run", error) from error
+
+
+def _refusal(verb: str, error: RuntimeError) -> SpecError:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    hint = "serve the ONNX file itself, with `--to triton` or `stackc serve`"
+    return SpecError(Diagnostic("D805", f"OpenVINO does not {verb} the model: {lines[-1]}", hint=hint))

@@ -17,7 +17,7 @@ import onnx
 import onnx.inliner
 
 from stackc.artifact.folder import VECTORS, Artifact, load_artifact
-from stackc.artifact.verify import read_vectors
+from stackc.artifact.verify import recorded_vectors
 from stackc.core.diagnostics import Diagnostic, Note, Span, SpecError
 from stackc.export.functions import unfold_functions
 from stackc.frontend import Overrides, check_spec
@@ -104,7 +104,7 @@ def run_beside(path: Path, file: Path, provider: str, threads: int | None, trust
     session = open_session(file, provider, threads=threads)
     entering = _paired("input", artifact.manifest.inputs, session.inputs, file)
     leaving = _paired("output", artifact.manifest.outputs, session.outputs, file)
-    vectors = read_vectors(artifact)
+    vectors = recorded_vectors(artifact)
     found = dict.fromkeys(leaving, 0.0)
     for inputs, expected in vectors:
         feeds = {entering[name]: array for name, array in inputs.items()}
