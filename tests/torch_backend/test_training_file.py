@@ -136,7 +136,11 @@ def assert_equal_curves(folder: Path, text: str) -> None:
         ),
         ("batch: 50}", "batch: 50, columns: {label: label}}", "L305.*reads columns as they are"),
         ("  epochs: 3\n", "  epochs: 3\n  recalibrate: 2\n", "L305.*does not recalibrate statistics"),
-        ("  epochs: 3\n", "  epochs: 3\n  privacy: {epsilon: 3, delta: 1e-5, clip: 1}\n", "L305.*adds no noise"),
+        (
+            "  epochs: 3\n",
+            "  epochs: 3\n  freeze: [norm]\n  privacy: {epsilon: 3, delta: 1e-5, clip: 1}\n",
+            "L305.*adds no noise",
+        ),
         ("train:\n", "weights: {file: w.npz}\ntrain:\n", "L305.*starts from random weights"),
     ],
 )

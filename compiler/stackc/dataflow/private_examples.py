@@ -8,7 +8,7 @@ from stackc.dataflow.follow import AxisRefusal
 from stackc.ir.training import Training
 
 CODE = "L232"
-_NORM_HINT = "take `group_norm` with `groups`, which sees one example alone, or freeze it: `freeze: true`"
+_NORM_HINT = "take group_norm (`groups: …`), which sees one example alone, or freeze the node (`freeze: …`)"
 _HINT = "privacy needs losses that are means over independent examples"
 
 

@@ -18,7 +18,7 @@ def refuse_with_privacy(
     own = {key: entry for key, entry in settings.items() if entry.value.data is not None}
     if "clip" in own:
         message = "`clip` bounds the gradient of a batch; under `privacy`, that of each example is bounded"
-        diagnostics.error(CODE, message, own["clip"].key, "remove it: `privacy` has a `clip` of its own")
+        diagnostics.error(CODE, message, own["clip"].key, "remove it; privacy has one of its own")
     if "recalibrate" in own:
         message = "`recalibrate` calculates statistics of the examples, to which `privacy` adds no noise"
         diagnostics.error(CODE, message, own["recalibrate"].key, "remove it")
@@ -35,4 +35,5 @@ def refuse_with_privacy(
     joined = next((name for name, source in columns.items() if source.join), None)
     if joined is not None and "columns" in data:
         message = f"the rows of '{joined}' are joined, so that no axis says which example an entry belongs to"
-        diagnostics.error(CODE, message, data["columns"].key, "fill rows up (`pad`) instead, or remove `privacy`")
+        hint = "fill rows up (`pad: …`) instead, or train without privacy"
+        diagnostics.error(CODE, message, data["columns"].key, hint)
