@@ -23,6 +23,7 @@ def test_importing_it_loads_none_of_the_stages() -> None:
     code = "import sys; before = set(sys.modules); import stackc; print(*sorted(set(sys.modules) - before))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     own = ["stackc", "stackc._version", "stackc.core", "stackc.core.arguments", "stackc.core.interrupts"]
+    own.append("stackc.core.public_types")
     assert [name for name in loaded if name.startswith("stackc")] == own
     heavy = {"numpy", "torch", "onnx", "onnxruntime", "networkx", "yaml", "click", "rich", "simpleeval", "dataclasses"}
     assert not heavy & set(loaded)

@@ -44,6 +44,7 @@ ELSEWHERE = {
     **dict.fromkeys(("L201", "L202"), "training/test_examples.py"),
     **dict.fromkeys(("L203", "L204", "L205", "L206"), "training/test_loop.py"),
     **dict.fromkeys(("L221", "L222"), "training/test_train_plan.py"),
+    **dict.fromkeys(("L223", "L224", "L225"), "training/test_ranks.py"),
     "R452": "artifact/test_verify.py",
     "R451": "timing/test_speed_assertions.py",
     "L301": "training/test_evaluation.py", "L305": "torch_backend/test_training_file.py",

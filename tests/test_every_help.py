@@ -92,7 +92,7 @@ def followed(diagnostic: Diagnostic, text: str) -> Iterator[str]:
         yield with_line(re.sub(r"\|[^|]*\|", literal(shown), line, count=1))
     if removed := re.match(r"remove `([\w-]+)(: \w+)?`", diagnostic.hint or ""):
         for line in lines:
-            yield text.replace(line, re.sub(rf"(, )?{removed[1]}: \w+(?(1)|(, )?)", "", line))
+            yield text.replace(line, re.sub(rf"(, )?{removed[1]}: [\w.]+(?(1)|(, )?)", "", line))
 
 
 def literal(text: str) -> Callable[[re.Match[str]], str]:

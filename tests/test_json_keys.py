@@ -156,7 +156,9 @@ OUTPUTS = (
     Output("verify", (f"verify proven/tiny {CPU} --json",)),
     Output("zoo", ("zoo --json",), data=("[].record",), varies={"[].record": "object|null"}),
 )
-ELSEWHERE = {(command, "--json") for command in ("attribute", "evaluate", "generate", "import", "run", "train")}
+ELSEWHERE = {
+    (command, "--json") for command in ("attribute", "deploy", "evaluate", "generate", "import", "run", "train")
+}
 """Options whose keys another test has: tests/cli/test_commands.py, tests/hub/test_import.py, …"""
 
 

@@ -110,7 +110,7 @@ def test_the_build_prints_what_stands_there(working_folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("section", ["Import", "Prove"])
+@pytest.mark.parametrize("section", ["Import", "Ship", "Prove"])
 def test_the_commands_of_a_section_run_in_their_order(section: str, working_folder: Path) -> None:
     """Those of Train run in tests/cli/test_train_command.py. What builds measure is left out."""
     if section == "Import":
@@ -118,6 +118,9 @@ def test_the_commands_of_a_section_run_in_their_order(section: str, working_fold
             vocab_size=61, hidden_size=24, num_hidden_layers=2, num_attention_heads=4, intermediate_size=40
         )
         BertModel(config).save_pretrained("all-MiniLM-L6-v2")
+
+    if section == "Ship":
+        assert CliRunner().invoke(cli, ["build", "specs/seed.mmd", "--no-bench"]).exit_code == 0
 
     lines = commands(section)
     assert len(lines) == 3
@@ -130,7 +133,7 @@ def test_the_commands_of_every_section_are_run() -> None:
     """A section with commands is one that these tests run, or tests/cli/test_train_command.py; those of pip .ci/run."""
     sections = re.findall(r"^## (.*)\n", README, re.MULTILINE)
     with_commands = [name for name in sections[:-1] if commands(name)]
-    assert with_commands == ["Import", "Train", "Prove"]
+    assert with_commands == ["Import", "Train", "Ship", "Prove"]
 
     ci = (PROJECT / ".ci" / "run").read_text(encoding="utf-8").replace(" --quiet", "")
     index = "https://download.pytorch.org/whl/cpu"

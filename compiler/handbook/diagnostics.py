@@ -10,17 +10,19 @@ from stackc.authoring.reference.codes import CodePage, Snippet, code_pages
 
 STAGES = {
     "S": "The text",
-    "X": "Expressions",
+    "X": "Expressions, and use of the command line",
     "N": "Names and arrows",
     "T": "Types and shapes",
     "L": "Training",
     "V": "Pictures",
     "W": "Weights",
     "H": "Imports",
+    "G": "Generation",
     "E": "Export",
     "P": "Proof",
     "R": "Runtime",
     "A": "Artifacts",
+    "D": "Deployment",
 }
 
 

@@ -13,7 +13,6 @@ One function for each stage, as far as its command goes and without printing any
     stackc.train("digits.yaml").means                      # runs/digits/, its losses and metrics
     built = stackc.build("specs/seed.mmd")                 # exported/seed/, with its proof
     outputs = stackc.run(built.folder, {"x": array})       # without PyTorch
-    pieces = stackc.generate("exported/gpt2", "Once upon") # token by token, of a spec with `decode`
     stackc.verify(built.folder)
 
 Everything that is wrong with a spec is raised together, as one `SpecError`. Importing stackc loads none of the stages:
@@ -67,34 +66,8 @@ __all__ = [
 SpecPath: TypeAlias = str | PathLike[str]
 Text: TypeAlias = Literal["mermaid", "dot", "svg", "html", "torch"]
 
-_TYPES = {
-    "Built": "stackc.artifact.built",
-    "Checked": "stackc.frontend",
-    "Diagnostic": "stackc.core.diagnostics",
-    "Difference": "stackc.analysis.diff.comparison",
-    "Document": "stackc.spec.document",
-    "ImportOptions": "stackc.hub.importing",
-    "Imported": "stackc.hub.importing",
-    "Options": "stackc.pipeline",
-    "Plan": "stackc.analysis.plan.planning",
-    "Reduced": "stackc.reduction.search",
-    "Result": "stackc.benchmark",
-    "SpecError": "stackc.core.diagnostics",
-    "TrainOptions": "stackc.training.loop",
-    "Trained": "stackc.training.loop",
-    "Verified": "stackc.artifact.verify",
-}
-
-
 if not TYPE_CHECKING:  # a type checker knows them from above, and with this it would know every name
-
-    def __getattr__(name: str) -> Any:
-        """Import the types of the stages when they are asked for."""
-        if name not in _TYPES:
-            raise AttributeError(f"module 'stackc' has no attribute '{name}'")
-        from importlib import import_module
-
-        return getattr(import_module(_TYPES[name]), name)
+    from stackc.core.public_types import public_type as __getattr__  # noqa: F401  Python asks it for names
 
 
 @whole_imports()

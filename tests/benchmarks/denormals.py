@@ -3,7 +3,7 @@
     python -m tests.benchmarks.denormals
 
 The softmax of masked scores leaves numbers below 1e-38, and some processors multiply them slowly. A built file runs as
-it is and with `session.set_denormal_as_zero`, beside eager PyTorch; compared is processor time, in turns, one thread each.
+it is and with `session.set_denormal_as_zero`, beside eager PyTorch: processor time, in turns, one thread each.
 Every candidate has a process of its own, since the first session of a process decides for all of its threads. Printed
 are the ratios to eager of the same mask, and how far the outputs with the option are from those without. `--layers`,
 `--seq` and `--rounds` make it smaller.

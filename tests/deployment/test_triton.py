@@ -13,7 +13,7 @@ from typing import Any
 import onnx
 import pytest
 from click.testing import CliRunner
-from google.protobuf import text_format
+from google.protobuf import text_format  # type: ignore[import-untyped]  # its stubs are a package that changes what onnx has
 
 from stackc.artifact.folder import load_artifact
 from stackc.artifact.manifest import Manifest

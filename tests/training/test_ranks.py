@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 from tests.training.digits import SPEC as DIGITS
 from tests.training.digits import TRAIN as DIGITS_TRAIN
@@ -28,7 +29,7 @@ from stackc.ir.training import Training
 from stackc.spec.source import Source
 from stackc.training.loop import TrainOptions
 from stackc.training.parallel import require_ranks
-from stackc.training.ranks import ALONE, Ranks, is_restart
+from stackc.training.ranks import ALONE, Ranks, is_restart, join_ranks
 
 SPEC = """\
 stackc: 1
@@ -236,6 +237,17 @@ def test_error_nothing_to_share(tmp_path: Path) -> None:
     path.write_text(DIGITS + DIGITS_TRAIN, encoding="utf-8")
     with pytest.raises(SpecError, match=r"L224\]: one process has nothing to share"):
         stackc.train(path, TrainOptions(out=tmp_path / "run", shard=True))
+
+
+def test_a_rank_that_is_lost_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What gloo raises on the ranks that are left; other errors pass through."""
+    for name, value in {"WORLD_SIZE": "2", "RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda backend: None)
+    with pytest.raises(SpecError, match=r"L225\]: rank 1 of 2 has lost another one"), join_ranks():
+        raise RuntimeError("[../third_party/gloo/gloo/transport/tcp/pair.cc:534] Connection closed by peer")
+    with pytest.raises(RuntimeError, match="another"), join_ranks():
+        raise RuntimeError("another")
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 20])

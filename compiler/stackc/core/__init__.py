@@ -10,6 +10,7 @@ name_patterns.py  patterns of the names of parameters
 plurals.py      counts with their noun in the right number
 interrupts.py   interrupts that wait for the end of an import
 progress.py     the stages of a build by name, and the callback that reports progress
+public_types.py  the types of `import stackc`, imported when they are asked for
 torch_threads.py  the number of PyTorch's threads, set for a while
 torch_internals.py  the private and experimental APIs of PyTorch, in one place
 special_files.py  pipes, sockets and devices where a file is expected

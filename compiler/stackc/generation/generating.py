@@ -10,7 +10,7 @@ import numpy as np
 from stackc.artifact.folder import TOKENIZER
 from stackc.generation.sampling import Sampling
 from stackc.generation.stepper import Stepper
-from stackc.generation.text import Tokenizer, ends_of
+from stackc.generation.text import TextTokenizer, ends_of
 
 TOKENS = 64
 """How many tokens follow a prompt at most, unless a number is asked for."""
@@ -37,12 +37,12 @@ class Generator:
         self.tokens = tokens
         self.eos = ends_of(artifact) if eos is None else frozenset(eos)
         self.tokenizer_file = artifact / TOKENIZER
-        self._tokenizer: Tokenizer | None = None
+        self._tokenizer: TextTokenizer | None = None
 
     @property
-    def tokenizer(self) -> Tokenizer:
+    def tokenizer(self) -> TextTokenizer:
         """The tokenizer of the artifact, read when it is needed. Raises SpecError G912."""
-        self._tokenizer = self._tokenizer or Tokenizer.load(self.tokenizer_file)
+        self._tokenizer = self._tokenizer or TextTokenizer.load(self.tokenizer_file)
         return self._tokenizer
 
     def of_ids(self, ids: Sequence[int]) -> Iterator[int]:

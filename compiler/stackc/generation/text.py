@@ -17,13 +17,13 @@ BROKEN = "\ufffd"
 
 
 @dataclass(frozen=True)
-class Tokenizer:
+class TextTokenizer:
     """A tokenizer of the package tokenizers."""
 
     tokenizer: Any
 
     @staticmethod
-    def load(path: Path) -> Tokenizer:
+    def load(path: Path) -> TextTokenizer:
         """Read a tokenizer.json. Raises SpecError G912 if it cannot be read, or the package is missing."""
         try:
             package = importlib.import_module("tokenizers")
@@ -31,7 +31,7 @@ class Tokenizer:
             message = "making ids of texts needs the package tokenizers"
             raise SpecError(Diagnostic("G912", message, hint="pip install 'stackc[generate]'")) from None
         try:
-            return Tokenizer(package.Tokenizer.from_str(path.read_text(encoding="utf-8")))
+            return TextTokenizer(package.Tokenizer.from_str(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             hint = "put the tokenizer.json of the model beside its spec and build it again, or pass ids"
             raise SpecError(Diagnostic("G912", f"there is no tokenizer at {path}", hint=hint)) from None
