@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from safetensors.numpy import load_file
 from tests.training.digits import SPEC as DIGITS
 from tests.training.digits import TRAIN as DIGITS_TRAIN
@@ -222,6 +221,12 @@ def test_error_batch_norm() -> None:
     assert refusals(fixed + DIGITS_TRAIN) == []
 
 
+def test_error_softmax_over_the_batch() -> None:
+    text = DIGITS.replace("norm[batch_norm]", "norm[softmax]").replace("norm: {axis: 1}", "norm: {axis: 0}")
+    what = "each rank has a share of a batch: 'norm' (softmax) normalizes over the axis"
+    assert refusals(text + DIGITS_TRAIN) == [f"5 L223 {what}"]
+
+
 def test_error_a_loss_that_compares_examples() -> None:
     text = (
         "stackc: 1\nname: pair\ninputs: {x: {shape: [batch, 4]}, y: {shape: [batch, 4]}}\n"
@@ -243,7 +248,7 @@ def test_a_rank_that_is_lost_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> N
     """What gloo raises on the ranks that are left; other errors pass through."""
     for name, value in {"WORLD_SIZE": "2", "RANK": "1"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(torch.distributed, "init_process_group", lambda backend: None)
+    monkeypatch.setattr("stackc.training.ranks._connect", lambda: None)
     with pytest.raises(SpecError, match=r"L225\]: rank 1 of 2 has lost another one"), join_ranks():
         raise RuntimeError("[../third_party/gloo/gloo/transport/tcp/pair.cc:534] Connection closed by peer")
     with pytest.raises(RuntimeError, match="another"), join_ranks():

@@ -11,26 +11,20 @@ from torch.nn.parallel import DistributedDataParallel
 from stackc.components.families.norm import BatchNorm
 from stackc.components.losses import Loss
 from stackc.core.diagnostics import Collector, Diagnostic, SpecError
+from stackc.dataflow.batch import independent_examples
 from stackc.ir.program import Call
 from stackc.ir.training import Training
 from stackc.training.step import Model
+
+_ONE_PROCESS = "train it in one process, without torchrun"
 
 
 def require_ranks(training: Training, *, shard: bool = False, watched: bool = False) -> None:
     """Raise SpecError L223 for whatever would be something else on several ranks than on one."""
     diagnostics, settings = Collector(), training.settings
-    for call in training.program.calls:
-        is_frozen = any(call.path == path or call.path.startswith(f"{path}.") for path in settings.freeze)
-        if isinstance(call.component, BatchNorm) and not is_frozen:
-            message = f"'{call.path}' (batch_norm) normalizes over a batch, of which each rank has a share"
-            hint = "PyTorch synchronizes it on GPUs alone: use `group_norm` (`groups: 2, axis: 1`), or freeze it"
-            diagnostics.error("L223", message, call.span, hint)
-        if isinstance(call.component, Loss) and call.component.mixes_examples:
-            what = f"'{call.path}' ({call.component.op})"
-            message = f"{what} compares the examples of a batch, of which each rank has a share"
-            hint = "train it in one process, with `accumulate` left out"
-            diagnostics.error("L223", message, call.span, hint)
-        diagnostics.extend(SpecError(*_scalars(call) if shard else ()))
+    diagnostics.extend(SpecError(*_mixed_examples(training)))
+    for call in training.program.calls if shard else ():
+        diagnostics.extend(SpecError(*_scalars(call)))
     if settings.recalibrate is not None:
         hint = "leave it out: several ranks train no batch_norm whose statistics change"
         diagnostics.error("L223", "train.recalibrate is for one process", None, hint)
@@ -38,6 +32,34 @@ def require_ranks(training: Training, *, shard: bool = False, watched: bool = Fa
         hint = "leave it out, or train a few steps in one process with it"
         diagnostics.error("L223", "--watch-components is for one process: a rank has norms of its share", None, hint)
     diagnostics.raise_if_any()
+
+
+def _mixed_examples(training: Training) -> Iterator[Diagnostic]:
+    """Yield an error for each component that computes something of several examples, of which a rank has a share.
+
+    Joined examples, as the graphs of a batch, have no axis to follow: there batch_norm and losses are looked at alone.
+    """
+    freeze, named = training.settings.freeze, set[str]()
+    for call in training.program.calls:
+        is_frozen = any(call.path == path or call.path.startswith(f"{path}.") for path in freeze)
+        if isinstance(call.component, BatchNorm) and not is_frozen:
+            message = f"'{call.path}' (batch_norm) normalizes over a batch, of which each rank has a share"
+            hint = "PyTorch synchronizes it on GPUs alone: use `group_norm` (`groups: 2, axis: 1`), or freeze it"
+        elif isinstance(call.component, Loss) and call.component.mixes_examples:
+            what = f"'{call.path}' ({call.component.op})"
+            message = f"{what} compares the examples of a batch, of which each rank has a share"
+            hint = _ONE_PROCESS
+        else:
+            continue
+        named.add(call.path)
+        yield Diagnostic("L223", message, call.span, hint)
+
+    if any(source.join for source in training.settings.data.columns.values()):
+        return
+    for refusal in independent_examples(training).refusals:
+        if refusal.path not in named:
+            message = f"each rank has a share of a batch: {refusal.message}"
+            yield Diagnostic("L223", message, refusal.span, _ONE_PROCESS)
 
 
 def _scalars(call: Call) -> Iterator[Diagnostic]:

@@ -144,7 +144,7 @@ def join_ranks() -> Iterator[Ranks]:
         return
 
     try:
-        distributed.init_process_group("gloo")
+        _connect()
         yield ranks
     except RuntimeError as error:
         if "gloo" not in str(error).lower():
@@ -153,6 +153,16 @@ def join_ranks() -> Iterator[Ranks]:
         message = f"rank {ranks.number} of {ranks.count} has lost another one"
         raise SpecError(Diagnostic("L225", message, hint=hint)) from None
     distributed.destroy_process_group()  # after an error the process ends with it: others may be waiting for this rank
+
+
+def _connect() -> None:
+    """Connect the ranks. Those of a restart keep clear of the addresses that lost ones left in torchrun's store."""
+    from torch.distributed.rendezvous import rendezvous
+
+    store, number, count = next(rendezvous("env://"))
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    own = distributed.PrefixStore(f"attempt_{attempt}", store)  # type: ignore[attr-defined]  # documented, not exported
+    distributed.init_process_group("gloo", store=own, rank=number, world_size=count)
 
 
 def _ranks_of_environment(variables: Mapping[str, str]) -> Ranks:
