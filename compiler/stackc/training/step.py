@@ -148,6 +148,10 @@ def parts_of(batch: RankBatch, count: int) -> Iterator[tuple[Mapping[str, Array]
     All ranks have as many parts as that with the most examples; what a rank lacks is a part that does not count.
     """
     feeds = batch.batch.feeds
+    if count == 1:
+        yield feeds, batch.is_counted  # joined examples differ in length, and have no first axis to cut
+        return
+
     size, parts = min(len(array) for array in feeds.values()), min(count, batch.largest)
     ends = [size * part // parts for part in range(parts + 1)]
     for start, end in pairwise(ends):
