@@ -1,7 +1,9 @@
 """Build every spec of the zoo: prove it, measure it, and with `--record` keep what it came to for `stackc zoo`.
 
 `--small` takes small sizes and no timing, and prints the wall time of all builds, cold and warm. Full sizes need an
-idle machine, since every build is timed; one that other programs disturbed is not recorded. A model of more than 300
+idle machine, since every build is timed; one that other programs disturbed is not recorded. Records are written one by
+one, and `--missing` goes on where they end: with what has none of these versions. A spec that fails is printed, and the
+others are built. A model of more than 300
 million parameters is built at small sizes, as its proof in float64 would not fit, and its record names them.
 """
 
@@ -21,6 +23,7 @@ from tests.benchmarks.timing_truth import processor
 from tests.hub.small_sizes import small_params
 
 import stackc
+from stackc.core.diagnostics import SpecError
 from stackc.core.versions import tool_versions
 from stackc.frontend import Overrides
 from stackc.hub.catalog import CATALOG, BuildRecord
@@ -42,10 +45,17 @@ def main() -> None:
     parser.add_argument("--specs", nargs="*", default=list(zoo_files()), help="names of specs (default: all)")
     parser.add_argument("--small", action="store_true", help="small sizes, cold and warm, without timing")
     parser.add_argument("--record", action="store_true", help=f"write {CATALOG} of stackc")
+    parser.add_argument("--missing", action="store_true", help="leave out what has a record of these versions")
     options = parser.parse_args()
 
     print(f"{processor()}, {os.cpu_count()} cores; {tool_versions()}")
-    sys.exit(not (_small(options.specs) if options.small else _full(options.specs, record=options.record)))
+    specs = [name for name in options.specs if not (options.missing and _is_recorded(name))]
+    sys.exit(not (_small(specs) if options.small else _full(specs, record=options.record)))
+
+
+def _is_recorded(name: str) -> bool:
+    record = json.loads(RECORDS.read_text(encoding="utf-8")).get(name)
+    return record is not None and record["versions"] == tool_versions()
 
 
 def _small(specs: list[str]) -> bool:
@@ -67,23 +77,28 @@ def _seconds(specs: list[str], folder: Path) -> float:
 
 
 def _full(specs: list[str], *, record: bool) -> bool:
-    """Build at full size; keep the records of builds that nothing disturbed."""
+    """Build at full size; keep the records of builds that nothing disturbed. Return whether that was all of them."""
     records = json.loads(RECORDS.read_text(encoding="utf-8"))
-    undisturbed = True
+    all_sound = True
     for name in specs:
-        params = _fitting_params(name)
-        with tempfile.TemporaryDirectory() as folder:
-            built = stackc.build(_path(name), Options(out=Path(folder), overrides=Overrides(params=params)))
+        try:
+            params = _fitting_params(name)
+            with tempfile.TemporaryDirectory() as folder:
+                built = stackc.build(_path(name), Options(out=Path(folder), overrides=Overrides(params=params)))
+        except SpecError as error:
+            print(f"  {name}: {error}", flush=True)
+            all_sound = False
+            continue
         others = built.speed.others if built.speed else None
         new = _record(built, params)
         print(f"  {name}: error {new.error:.2f}, time {new.speed:.3f} {new.interval}, others {others}", flush=True)
 
         if others is not None and others > DISTURBED:
-            undisturbed = False
+            all_sound = False
         elif record:
             records[name] = asdict(new)
             RECORDS.write_text(json.dumps(dict(sorted(records.items())), indent=1, ensure_ascii=False) + "\n", "utf-8")
-    return undisturbed
+    return all_sound
 
 
 def _fitting_params(name: str) -> dict[str, str]:
