@@ -129,6 +129,32 @@ def test_components_move_bytes(tmp_path: Path, dtype: str) -> None:
     )
 
 
+BOOLEANS = """\
+stackc: 1
+name: booleans
+dims: {batch: {max: 3}}
+inputs: {x: {dtype: bool, shape: [batch, 4]}, keep: {dtype: bool, shape: [batch, 1]}, y: {dtype: bool, shape: [4]}}
+graph: |
+  x --> either[where]
+  keep -->|condition| either
+  y -->|other| either
+  x --> filled[where]
+  keep -->|condition| filled
+nodes: {filled: {value: 1}}
+outputs: [either, filled]
+"""
+
+
+@pytest.mark.parametrize("opset", [18, 23])
+def test_booleans_are_chosen_by_booleans(tmp_path: Path, opset: int) -> None:
+    built = stackc.build(spec(tmp_path, BOOLEANS), Options(out=tmp_path, opset=opset, measure=False))
+    x, y = np.array([[True, False, True, False]] * 2), np.array([True, True, False, False])
+    keep = np.array([[True], [False]])
+    outputs = stackc.run(built.folder, {"x": x, "keep": keep, "y": y})
+    np.testing.assert_array_equal(outputs["either"], np.where(keep, x, y))
+    np.testing.assert_array_equal(outputs["filled"], np.where(keep, x, True))
+
+
 def test_halves_are_cast_as_they_enter(tmp_path: Path) -> None:
     path = spec(tmp_path, HALVES)
     built = stackc.build(path, Options(out=tmp_path))

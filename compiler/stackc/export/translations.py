@@ -193,6 +193,13 @@ def attention_operator(
     return y
 
 
+def where(condition: TensorType, x: TensorType, other: TensorType) -> TensorType:
+    """condition: booleans, x and other: numbers or booleans → x where it is true; ONNX Runtime chooses no booleans."""
+    if x.dtype != ir.DataType.BOOL:
+        return op.Where(condition, x, other)
+    return op.Or(op.And(condition, x), op.And(op.Not(condition), other))
+
+
 def translations(opset: int) -> Mapping[Callable[..., Any], Callable[..., Any]]:
     """Return what the exporter takes in place of its own translations, by operator."""
     attention = attention_operator if opset >= 23 else attention_of_primitives
@@ -204,6 +211,7 @@ TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     torch.ops.aten._native_batch_norm_legit.no_stats: batch_norm_without_statistics,
     torch.ops.aten.group_norm.default: group_norm,
     torch.ops.aten.instance_norm.default: instance_norm,
+    torch.ops.aten.where.self: where,
     torch.ops.prims.var.default: variance,  # var, std, var_mean and std_mean are decomposed to it
 }
 """Those that are the same at every opset."""
