@@ -29,7 +29,7 @@ ELSEWHERE = {
     **dict.fromkeys(("W801", "W802", "W803"), "weights/test_match.py"), "W804": "weights/test_files.py",
     **dict.fromkeys(("H901", "H902", "H903", "H904", "H905", "H906", "H907"), "hub/test_import.py"),
     **dict.fromkeys(("G921", "G922"), "proof/test_step_proof.py"),
-    **dict.fromkeys(("G911", "G912", "G913", "G914"), "generation/test_generate.py"),
+    **dict.fromkeys(("G911", "G912", "G913"), "generation/test_generate.py"), "G914": "generation/test_sampling.py",
     "E501": "export/test_compile.py", "E502": "export/test_link.py", "E504": "test_out_of_memory.py",
     "P701": "test_pipeline.py", "P702": "proof/test_refusals.py", "P703": "proof/test_refusals.py",
     "W808": "weights/test_map.py", "W809": "proof/test_reference_vectors.py", "P710": "proof/test_reference_vectors.py",
