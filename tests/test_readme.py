@@ -94,8 +94,11 @@ def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
-def test_the_build_prints_what_stands_there(working_folder: Path) -> None:
+def test_the_build_prints_what_stands_there(working_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its stages and lines, but for numbers, the provider of the machine, and which program was the faster."""
+    monkeypatch.setenv(
+        "STACKC_CACHE", str(working_folder / "cache")
+    )  # other tests have compiled some of its components
     done = CliRunner().invoke(cli, ["build", "README.md#mood"])
     assert done.exit_code == 0, done.output
 

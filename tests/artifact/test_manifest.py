@@ -114,6 +114,7 @@ UNSEALED = """{
   "precision": {
     "format": "float32"
   },
+  "privacy": {},
   "provider": "cpu",
   "reason": "asked for",
   "runs_on": "onnxruntime >= 1.18",

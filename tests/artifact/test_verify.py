@@ -66,7 +66,7 @@ def test_a_sound_artifact_without_pytorch(artifact: Path) -> None:
 
 def test_random_weights_are_said_to_be_random(artifact: Path) -> None:
     said = CliRunner().invoke(cli, ["verify", str(artifact)]).output
-    assert "valid ONNX, opset 23, with random weights" in said
+    assert "valid ONNX, opset 23, float32, with random weights" in said
     assert json.loads(CliRunner().invoke(cli, ["verify", str(artifact), "--json"]).output)["random_weights"] is True
 
     manifest = load_artifact(artifact).manifest

@@ -68,6 +68,7 @@ def page_of(checked: Checked) -> str:
         proof=proof,
         speed=None,
         times=section,
+        precision=None,
         parameters="",
         flops="",
         **empty,

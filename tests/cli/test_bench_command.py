@@ -216,7 +216,7 @@ def test_an_interrupt_leaves_nothing_behind(folder: Path) -> None:
 
     process.send_signal(signal.SIGINT)
     process.communicate()
-    assert process.returncode == 1
+    assert process.returncode == 130
     assert processes_with(str(temporary)) == []
     assert list(temporary.glob("stackc-bench-*")) == []
 

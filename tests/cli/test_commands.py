@@ -102,7 +102,7 @@ def test_mistakes_are_one_message_and_nothing_is_written(
         pytest.skip("CUDA opens here, so requesting it is not a mistake")
     done = stackc(*arguments, cwd=tmp_path)
     assert done.returncode == status, done.stderr
-    assert message in done.stderr
+    assert message in (done.stdout if "--json" in arguments else done.stderr)
     assert "Traceback" not in done.stderr
     written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")}
     assert not written - {"exported"}

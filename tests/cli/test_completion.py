@@ -107,5 +107,6 @@ def test_commands_are_completed_without_importing_them() -> None:
         "stackc.core.arguments",
         "stackc.core.diagnostics",
         "stackc.core.interrupts",
+        "stackc.core.public_types",
         "stackc.core.suggestions",
     }

@@ -110,7 +110,7 @@ def reported_codes(name: str, text: str, folder: Path) -> list[str]:
     except SpecError as error:
         messages = [render(diagnostic, {file: text}) for diagnostic in error.diagnostics]
         assert messages
-        assert all(re.match(r"error\[[SXNTWL]\d{3}\]: \S", message) for message in messages), messages
+        assert all(re.match(r"error\[[SXNTWLGP]\d{3}\]: \S", message) for message in messages), messages
         return [diagnostic.code for diagnostic in error.diagnostics]
     return []
 

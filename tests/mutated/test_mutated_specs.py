@@ -80,7 +80,7 @@ def test_ten_thousand_texts_are_accepted_or_refused_with_diagnostics(project: Pa
     # They reach every stage: most codes that a text can cause are reported, and some texts are still valid.
     assert sum(part["sound"] for part in parts) > COUNT / 50
     codes = {code for part in parts for code in part["codes"]}
-    assert {code[0] for code in codes} == set("SXNTWL")
+    assert {code[0] for code in codes} >= set("SXNTWLG")
     assert len(codes) > 45
 
 

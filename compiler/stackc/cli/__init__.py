@@ -29,7 +29,7 @@ import click
 
 from stackc._version import __version__
 from stackc.cli.plain_text import degrade_output
-from stackc.cli.screen import ColourChoice, choose_colours, has_colours
+from stackc.cli.screen import ColourChoice, choose_colours, echo, has_colours
 from stackc.core.diagnostics import SpecError, did_you_mean
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _exit_failed(error: Exception, words: Sequence[str]) -> NoReturn:
             error.show()
         sys.exit(error.exit_code)
     if isinstance(error, click.Abort):
-        click.echo("interrupted", err=True)
+        echo("interrupted", err=True)
         sys.exit(INTERRUPTED)
     raise error
 
