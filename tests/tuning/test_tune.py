@@ -299,3 +299,15 @@ def test_every_format_has_its_time(spec: Path, times: GivenTimes) -> None:
     """The real clock, for a moment: every format that a product can have is timed beside float32."""
     formats: tuple[Format, ...] = tables.MIXED
     assert set(tables.product_times(4, (32, 64), formats, "cpu", 1, 0.01)) == {"float32", *formats}
+
+
+def test_error_a_decoding_step_reads_the_float32_weights(tmp_path: Path) -> None:
+    """P735: its file shares the data, which another format would replace."""
+    spec = tmp_path / "gpt2.yaml"
+    text = (Path(__file__).parents[2] / "specs" / "gpt2.yaml").read_text(encoding="utf-8")
+    decode = "\ndecode: {along: seq, inputs: [input_ids], whole: [attention_mask], outputs: [logits]}\n"
+    spec.write_text(text + decode, encoding="utf-8")
+    sizes = "vocab=61,dim=32,layers=1,heads=4,positions=48"
+    options = ["--set", sizes, "--quantize", "int8", "--no-bench", "-o", str(tmp_path / "out")]
+    done = CliRunner().invoke(cli, ["build", str(spec), *options])
+    assert "error[P735]: the decoding step reads the float32 weights" in done.output
