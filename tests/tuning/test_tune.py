@@ -310,4 +310,5 @@ def test_error_a_decoding_step_reads_the_float32_weights(tmp_path: Path) -> None
     sizes = "vocab=61,dim=32,layers=1,heads=4,positions=48"
     options = ["--set", sizes, "--quantize", "int8", "--no-bench", "-o", str(tmp_path / "out")]
     done = CliRunner().invoke(cli, ["build", str(spec), *options])
-    assert "error[P735]: the decoding step reads the float32 weights" in done.output
+    assert isinstance(done.exception, SpecError), done.output
+    assert [each.code for each in done.exception.diagnostics] == ["P735"]
