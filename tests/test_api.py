@@ -22,8 +22,8 @@ SPECS = Path(__file__).parents[1] / "specs"
 def test_importing_it_loads_none_of_the_stages() -> None:
     code = "import sys; before = set(sys.modules); import stackc; print(*sorted(set(sys.modules) - before))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    own = ["stackc", "stackc._version", "stackc.core", "stackc.core.arguments", "stackc.core.interrupts"]
-    own.append("stackc.core.public_types")
+    parts = ("arguments", "interrupts", "public_types")
+    own = ["stackc", "stackc._version", "stackc.core", *(f"stackc.core.{part}" for part in parts)]
     assert [name for name in loaded if name.startswith("stackc")] == own
     heavy = {"numpy", "torch", "onnx", "onnxruntime", "networkx", "yaml", "click", "rich", "simpleeval", "dataclasses"}
     assert not heavy & set(loaded)

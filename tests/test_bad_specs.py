@@ -39,7 +39,7 @@ ELSEWHERE = {
     **dict.fromkeys(("P721", "P722", "P723"), "analysis/onnx_files/test_against.py"),
     "P720": "cli/test_reduce_command.py",
     **dict.fromkeys(("P731", "P732", "P733", "P734", "P735"), "precision/test_quantize.py"),
-    **dict.fromkeys(("P737", "R461"), "tuning/test_tune.py"),
+    **dict.fromkeys(("P737", "P738", "R461"), "tuning/test_tune.py"),
     "L105": "cli/test_train_command.py",
     **dict.fromkeys(("L201", "L202"), "training/test_examples.py"),
     **dict.fromkeys(("L203", "L204", "L205", "L206"), "training/test_loop.py"),

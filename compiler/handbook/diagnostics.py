@@ -31,7 +31,7 @@ def write_diagnostics(folder: Path) -> dict[str, list[str]]:
     folder.mkdir(parents=True)
     grouped: dict[str, list[CodePage]] = {}
     for page in code_pages().values():
-        grouped.setdefault(STAGES.get(page.code[0], page.code[0]), []).append(page)
+        grouped.setdefault(STAGES[page.code[0]], []).append(page)
         (folder / f"{page.code}.md").write_text(_page(page), encoding="utf-8")
     (folder / "index.md").write_text(_index(grouped), encoding="utf-8")
     return {stage: [f"{page.code}.md" for page in pages] for stage, pages in grouped.items()}

@@ -41,14 +41,17 @@ def problems(site: Path) -> Iterator[str]:
     for file in sorted(site.rglob("*.html")):
         if file.name == "404.html":
             continue  # is shown at any address, so that its links begin at the root
+
         page, name = read(file), file.relative_to(site).as_posix()
         for address in page.loaded:
             if urlsplit(address).netloc:
                 yield f"{name} loads {address} from another host"
+
         for address in [*page.links, *page.loaded]:
             parts = urlsplit(address)
             if parts.scheme or parts.netloc:
                 continue
+
             target = site / posixpath.normpath(posixpath.join(posixpath.dirname(name), unquote(parts.path)))
             target = file if not parts.path else target / "index.html" if target.is_dir() else target
             if not target.is_file():

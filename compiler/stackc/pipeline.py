@@ -38,6 +38,7 @@ from stackc.artifact.stage_files import stage_folder, write_stage_files
 from stackc.artifact.stored_weights import find_all_weights
 from stackc.artifact.weight_privacy import privacy_of_weights
 from stackc.cache import user_cache
+from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.core.plurals import counted
 from stackc.core.progress import Progress, Stage, no_progress
 from stackc.frontend import Checked, check_spec
@@ -215,6 +216,10 @@ def _check(path: Path, options: Options, progress: Progress) -> Checked:
         choose(options.provider)  # before the long work: a provider that does not open is an error of its own
 
     checked = check_spec(path, options.overrides)
+    if checked.decoding is not None and (options.quantize is not None or options.tune is not None):
+        message = "the decoding step reads the float32 weights of the model, which another format would replace"
+        span = checked.decoding.settings.span
+        raise SpecError(Diagnostic("P738", message, span, "leave out `decode:`, or build it in float32"))
     if options.asserted:
         from stackc.resolve.assertions import with_bounds
 

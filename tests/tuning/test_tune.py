@@ -301,14 +301,15 @@ def test_every_format_has_its_time(spec: Path, times: GivenTimes) -> None:
     assert set(tables.product_times(4, (32, 64), formats, "cpu", 1, 0.01)) == {"float32", *formats}
 
 
-def test_error_a_decoding_step_reads_the_float32_weights(tmp_path: Path) -> None:
-    """P735: its file shares the data, which another format would replace."""
+@pytest.mark.parametrize("command", [["build", "--quantize", "int8"], ["tune"]], ids=lambda words: words[0])
+def test_error_a_decoding_step_reads_the_float32_weights(command: list[str], tmp_path: Path) -> None:
+    """Before the long work: its file shares the data, which another format would replace."""
     spec = tmp_path / "gpt2.yaml"
     text = (Path(__file__).parents[2] / "specs" / "gpt2.yaml").read_text(encoding="utf-8")
     decode = "\ndecode: {along: seq, inputs: [input_ids], whole: [attention_mask], outputs: [logits]}\n"
     spec.write_text(text + decode, encoding="utf-8")
-    sizes = "vocab=61,dim=32,layers=1,heads=4,positions=48"
-    options = ["--set", sizes, "--quantize", "int8", "--no-bench", "-o", str(tmp_path / "out")]
-    done = CliRunner().invoke(cli, ["build", str(spec), *options])
+    done = CliRunner().invoke(cli, [command[0], str(spec), *command[1:], "-o", str(tmp_path / "out")])
     assert isinstance(done.exception, SpecError), done.output
-    assert [each.code for each in done.exception.diagnostics] == ["P735"]
+    (found,) = done.exception.diagnostics
+    assert (found.code, found.span and found.span.line) == ("P738", text.count("\n") + 2)
+    assert not (tmp_path / "out").exists()

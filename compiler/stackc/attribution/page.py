@@ -50,6 +50,7 @@ def write_attribution_page(
 def _example(found: Attributions, feeds: Feeds, row: int, tokens: Mapping[int, str] | None) -> dict[str, Any]:
     components = [(part, float(values[row])) for part, values in found.components.items()]
     largest = max([abs(value) for _, value in components if np.isfinite(value)], default=0.0)
+
     return {
         "number": row,
         "value": _number(found.values[row]),
@@ -138,6 +139,7 @@ def _attention(
             "path": path, "shape": cut.shape, "whole": probabilities.shape[2:],
             "bytes": base64.b64encode(bytes_.tobytes()).decode(),
         })  # fmt: skip
+
     words = {
         name: [[_word(id, tokens) for id in row] for row in ids[:shown, :MOST_KEYS]]
         for name, ids in feeds.items()

@@ -50,6 +50,7 @@ def failure_schema() -> dict[str, Any]:
         column={"type": "integer", "minimum": 0},
         end={"type": "integer", "minimum": 0, "description": "The column after the last character."},
     )
+
     note = _record(
         "A second place that the message refers to.", message={"type": "string"}, span={"$ref": "#/$defs/span"}
     )
@@ -61,6 +62,7 @@ def failure_schema() -> dict[str, Any]:
         hint={"type": ["string", "null"], "description": "What makes the problem go away."},
         notes={"type": "array", "items": {"$ref": "#/$defs/note"}},
     )
+
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A failure of stackc",

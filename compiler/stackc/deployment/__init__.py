@@ -1,4 +1,4 @@
-"""Artifacts into what people run: `stackc deploy` and `stackc serve`.
+"""Artifacts into what people run: `stackc deploy`.
 
 kinds.py          the kinds of deployments, by name
 fresh_folder.py   write a folder that does not exist yet, completely or not at all
@@ -9,5 +9,4 @@ standalone.py     the `run` of that wheel
 openvino_ir.py    OpenVINO's files, held to the recorded outputs
 triton.py         a model repository for Triton
 triton_config.py  its config.pbtxt
-serving/          the server of `stackc serve`
 """

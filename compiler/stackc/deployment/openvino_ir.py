@@ -27,7 +27,7 @@ def write_ir(artifact: Artifact, folder: Path, *, threads: int | None = None) ->
     for each in distances:
         if not each.found <= each.allowed:  # also for NaN
             off = f"{each.found:.2e} from the recorded one; {each.allowed:.2e} is allowed"
-            hint = "serve the ONNX file itself, with `--to triton` or `stackc serve`"
+            hint = "serve the ONNX file itself, with `--to triton` or `--to package`"
             diagnostics.error("D806", f"in OpenVINO the output '{each.output}' is {off}", hint=hint)
     diagnostics.raise_if_any()
     return distances

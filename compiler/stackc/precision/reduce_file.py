@@ -55,6 +55,7 @@ def _apply(
         "int8-weights": lambda: quantize_weights(model, frozenset(names), 8),
         "int4-weights": lambda: quantize_weights(model, frozenset(names), 4),
     }
+
     if format in _HALVES:
         return _stored_in(model, [node.initializer for node in nodes], _HALVES[format])
     try:

@@ -101,5 +101,5 @@ def run_openvino(model: Path, runs: Sequence[Feeds], threads: int | None = None)
 
 def _refusal(verb: str, error: RuntimeError) -> SpecError:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    hint = "serve the ONNX file itself, with `--to triton` or `stackc serve`"
+    hint = "deploy the ONNX file itself: `--to triton` or `--to package`"
     return SpecError(Diagnostic("D805", f"OpenVINO does not {verb} the model: {lines[-1]}", hint=hint))

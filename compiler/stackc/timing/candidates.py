@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import torch
 
 
+LARGEST_OF_HEAP = 2**25
+"""Bytes: beyond it glibc takes every tensor from the system by itself (DEFAULT_MMAP_THRESHOLD_MAX of malloc.c)."""
+
+
 def session_candidate(session: Session, feeds: Feeds) -> Candidate:
     """Return a session bound to inputs on its device; its number of threads was set when it was opened."""
     return session.bind(feeds)
@@ -37,10 +41,6 @@ def eager_candidate(module: torch.nn.Module, inputs: Sequence[torch.Tensor], *, 
         return outputs
 
     return run
-
-
-LARGEST_OF_HEAP = 2**25
-"""Bytes: beyond it glibc takes every tensor from the system by itself (DEFAULT_MMAP_THRESHOLD_MAX of malloc.c)."""
 
 
 def _raise_threshold_of_freed_memory() -> None:

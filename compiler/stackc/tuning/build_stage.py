@@ -41,12 +41,8 @@ def reduce_precision(
 ) -> ReducedFile:
     """Replace the file in the folder by one in the format of the options, or in the one that a search finds.
 
-    Raises SpecError as `quantize_file` and `tune_file` do, P731 for a figure of a task that is beyond the budget, and
-    P735 for a model with a decoding step.
+    Raises SpecError as `quantize_file` and `tune_file` do, and P731 for a figure of a task that is beyond the budget.
     """
-    if checked.decoding is not None:
-        message = "the decoding step reads the float32 weights of the model's file, which another format replaces"
-        raise SpecError(Diagnostic("P735", message, hint="leave out `decode` here, or `--quantize`"))
     inputs = value_infos(checked.program.inputs, checked.ranges)
     wanted, tuned = options.quantize, None
     if options.tune is not None:

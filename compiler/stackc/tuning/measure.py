@@ -87,6 +87,7 @@ class Measurer:
         """Return the candidate with its results, and why it is beyond the budget, if it is."""
         if "failed" in facts:
             return replace(candidate, reason=facts["failed"])
+
         rows = [_row_of(each, self.expected) for each in facts["rows"]]
         problems = [
             problem
@@ -96,6 +97,7 @@ class Measurer:
         worst, rows = worst_row(rows, self.budget), held_rows(rows, self.budget)
         if worst.breaks(self.budget):
             problems.insert(0, f"'{worst.output}' {worst.error} at {worst.point}: beyond {self.budget}")
+
         return replace(
             candidate,
             speed=Speed(*facts["speed"]),

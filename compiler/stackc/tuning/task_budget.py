@@ -143,6 +143,7 @@ def _next_token_ports(checked: Checked, budget: Budget) -> tuple[str, str]:
         and program.types[value].shape[:2] == type_.shape
         and checked.ranges[name].below == program.types[value].shape[2].constant
     ]
+
     if len(pairs) != 1:
         message = "perplexity needs tokens [batch, seq] and logits [batch, seq, vocab]"
         message += ", and several inputs and outputs are such" if pairs else ", which the inputs and outputs are not"

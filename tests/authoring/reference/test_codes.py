@@ -48,6 +48,14 @@ def test_codes_that_a_spec_can_show_are_shown() -> None:
     }  # sizes, files, code, commands
 
 
+@pytest.mark.parametrize("document", ["stackc/authoring/reference/codes.md", "DESIGN.md"])
+def test_the_letters_of_codes_are_explained(document: str) -> None:
+    """Where the documents list them: `S the text, …`, up to the full stop."""
+    text = (PACKAGE.parent / document).read_text(encoding="utf-8")
+    (listed,) = re.findall(r"S the text,[^.]*", text)
+    assert set(re.findall(r"(?:^|,\s+)([A-Z]) ", listed)) == {code[0] for code in PAGES}
+
+
 @pytest.mark.parametrize("page", PAGES.values(), ids=lambda page: page.code)
 def test_the_page_says_something(page: CodePage) -> None:
     assert page.text.endswith(".")
