@@ -11,13 +11,14 @@ import pytest
 import torch
 from click.testing import CliRunner
 from safetensors.torch import save_file
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 import stackc
 from stackc.cli import cli
 from stackc.core.diagnostics import Diagnostic, SpecError
 from stackc.frontend import Overrides
+from stackc.generation.text import TextTokenizer
 from stackc.pipeline import Options, build
 
 pytestmark = pytest.mark.slow
@@ -140,6 +141,17 @@ def test_error_a_prompt_that_does_not_fit(pair: tuple[Path, Any]) -> None:
     assert refusal(artifact, []).message == "the prompt is empty: it has no token"
     assert refusal(artifact, [61]).message == "the prompt has the id 61, but the ids of the model are 0 to 60"
     assert len([*stackc.generate(artifact, [1] * 40, tokens=8, eos=[])]) == 8
+
+
+def test_a_character_of_several_tokens_is_shown_once_it_is_whole() -> None:
+    """With a token for each byte: what is streamed is the text."""
+    letters = {letter: id for id, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    tokenizer = Tokenizer(models.BPE(letters, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    ids = tokenizer.encode("a 模é!").ids
+    assert len(ids) == 8
+    assert [*TextTokenizer(tokenizer).pieces(ids)] == ["a", " ", "模", "é", "!"]
 
 
 def test_error_no_tokenizer(pair: tuple[Path, Any], tmp_path: Path) -> None:

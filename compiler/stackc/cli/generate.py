@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -69,10 +69,10 @@ def command(
         following = generator.of_ids(entering)
         if as_json:
             found = [*following]
-            shown = None if isinstance(prompt, list) else "".join(generator.tokenizer.pieces(found))
+            shown = None if isinstance(prompt, list) else "".join(generator.texts(found))
             results.append({"prompt": entering, "tokens": found, "text": shown})
         else:
-            _stream(following, None if isinstance(prompt, list) else generator.tokenizer.pieces)
+            _stream(following, None if isinstance(prompt, list) else generator.texts)
     if as_json:
         echo_json({"generated": results})
 
@@ -87,7 +87,7 @@ def _lines(path: Path | None) -> list[str | list[int]]:
     return lines
 
 
-def _stream(following: Iterator[int], pieces: object) -> None:
+def _stream(following: Iterator[int], texts: Callable[[Iterator[int]], Iterator[str]] | None) -> None:
     """Print tokens as they come, or their texts, then how many there were in a second."""
     count, start = 0, time.perf_counter()
 
@@ -97,7 +97,7 @@ def _stream(following: Iterator[int], pieces: object) -> None:
             count += 1
             yield token
 
-    shown = pieces(counted()) if callable(pieces) else (f"{token} " for token in counted())
+    shown = (f"{token} " for token in counted()) if texts is None else texts(counted())
     for piece in shown:
         echo_text(piece, nl=False)
     echo()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -66,5 +66,8 @@ class Generator:
 
     def of_text(self, text: str) -> Iterator[str]:
         """Return the pieces of the text that follows. Raises SpecError G912 and G913 at once."""
-        tokens = self.of_ids(self.tokenizer.ids(text))
+        return self.texts(self.of_ids(self.tokenizer.ids(text)))
+
+    def texts(self, tokens: Iterable[int]) -> Iterator[str]:
+        """Return the pieces of the text of tokens, without those that end it. Raises SpecError G912 at once."""
         return self.tokenizer.pieces(token for token in tokens if token not in self.eos)

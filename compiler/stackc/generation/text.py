@@ -12,9 +12,6 @@ from typing import Any
 from stackc.artifact.folder import GENERATION
 from stackc.core.diagnostics import Diagnostic, SpecError
 
-BROKEN = "\ufffd"
-"""What stands for bytes that are not yet a character."""
-
 
 @dataclass(frozen=True)
 class TextTokenizer:
@@ -45,16 +42,11 @@ class TextTokenizer:
 
     def pieces(self, tokens: Iterable[int]) -> Iterator[str]:
         """Yield the text of each token; one whose bytes are part of a character is held back until it is whole."""
-        seen: list[int] = []
-        shown = ""
+        decoders = importlib.import_module("tokenizers.decoders")
+        stream = decoders.DecodeStream(skip_special_tokens=True)
         for token in tokens:
-            seen.append(token)
-            text: str = self.tokenizer.decode(seen)
-            if not text.endswith(BROKEN):
-                yield text[len(shown) :]
-                shown = text
-        if (text := self.tokenizer.decode(seen)) != shown:
-            yield text[len(shown) :]
+            if text := stream.step(self.tokenizer, token):
+                yield text
 
 
 def ends_of(folder: Path) -> frozenset[int]:
