@@ -81,7 +81,7 @@ def _candidates(wanted: Tuning, *, has_data: bool) -> list[tuple[str, str]]:
         mixed = f"formats by weight, from tables of errors and times: at most {STEPS}"
         found.append(("mixed", mixed))
     found += [("openvino float32", "the float32 file in OpenVINO"), ("openvino bfloat16", "the same in bfloat16")]
-    return [*found, ("settings", "fewer threads, denormals as zero")]
+    return [*found, ("settings", "fewer threads")]
 
 
 def _listed(names: Sequence[str], most: int = 4) -> str:

@@ -5,7 +5,7 @@ uniform    each format for everything that takes it
 tables     by weight and format: the error at the outputs, the time of the product
 mixed      assignments of the knapsack: the fastest, then others by bisection of their error
 engines    OpenVINO, where it is installed
-settings   threads and denormals, for the chosen file
+settings   threads, for the chosen file
 """
 
 from __future__ import annotations
@@ -241,7 +241,7 @@ class _Search:
             yield self.measurer.of_engine(name, "openvino", start)
 
     def settings_of(self, formats: Assignment) -> Iterator[TunedCandidate]:
-        """Open the chosen file with fewer threads, and with denormals as zero."""
+        """Open the chosen file with fewer threads. Denormals are a setting of the process (decision 101): not measured."""
         model = self.file.reduce(formats, self.calibration).SerializeToString() if formats else self.folder / MODEL
         provider, threads = self.settings.provider, self.settings.threads or os.cpu_count() or 1
         plain = open_session(model, provider, threads=self.settings.threads)
@@ -249,9 +249,6 @@ class _Search:
             session = open_session(model, provider, threads=fewer)
             candidate = self.measurer.of_setting(f"chosen, {counted(fewer, 'thread')}", formats, session, plain)
             yield _setting(candidate, f"--threads {fewer}")
-        session = open_session(model, provider, threads=self.settings.threads, flush_denormals=True)
-        option = "session.set_denormal_as_zero"
-        yield _setting(self.measurer.of_setting("chosen, denormals as zero", formats, session, plain), option)
 
 
 def _drawn(checked: Checked, seed: int) -> Draw:
