@@ -241,7 +241,7 @@ class _Search:
             yield self.measurer.of_engine(name, "openvino", start)
 
     def settings_of(self, formats: Assignment) -> Iterator[TunedCandidate]:
-        """Open the chosen file with fewer threads; on denormals the first session of a process decides (decision 101)."""
+        """Open the chosen file with fewer threads. On denormals a process decides once (decision 101)."""
         model = self.file.reduce(formats, self.calibration).SerializeToString() if formats else self.folder / MODEL
         provider, threads = self.settings.provider, self.settings.threads or os.cpu_count() or 1
         plain = open_session(model, provider, threads=self.settings.threads)
