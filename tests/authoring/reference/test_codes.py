@@ -17,6 +17,7 @@ from stackc.frontend import check_source
 from stackc.spec.source import Source
 
 PACKAGE = Path(stackc.__file__).parent
+DESIGN = Path(__file__).parents[3] / "compiler" / "DESIGN.md"
 PAGES = code_pages()
 SHOWN = [page for page in PAGES.values() if page.wrong]
 
@@ -48,11 +49,12 @@ def test_codes_that_a_spec_can_show_are_shown() -> None:
     }  # sizes, files, code, commands
 
 
-@pytest.mark.parametrize("document", ["stackc/authoring/reference/codes.md", "DESIGN.md"])
-def test_the_letters_of_codes_are_explained(document: str) -> None:
+@pytest.mark.parametrize(
+    "document", [PACKAGE / "authoring" / "reference" / "codes.md", DESIGN], ids=lambda path: path.name
+)
+def test_the_letters_of_codes_are_explained(document: Path) -> None:
     """Where the documents list them: `S the text, …`, up to the full stop."""
-    text = (PACKAGE.parent / document).read_text(encoding="utf-8")
-    (listed,) = re.findall(r"S the text,[^.]*", text)
+    (listed,) = re.findall(r"S the text,[^.]*", document.read_text(encoding="utf-8"))
     assert set(re.findall(r"(?:^|,\s+)([A-Z]) ", listed)) == {code[0] for code in PAGES}
 
 
