@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from stackc.core.types import Dim
-from stackc.dataflow.batch import BatchAnswer, batch_axes, independent_examples, joinable_requests, joined_batches
+from stackc.dataflow.batch import BatchAnswer, independent_examples, joinable_requests
+from stackc.dataflow.batch_axis import batch_axes, joined_batches
 from stackc.frontend import Checked, check_source, check_spec
 from stackc.spec.source import Source
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from stackc.components.along import Portion
-from stackc.dataflow.batch import batch_axes, joinable_requests
+from stackc.dataflow.batch import joinable_requests
+from stackc.dataflow.batch_axis import batch_axes
 from stackc.dataflow.follow import Blocked, follow_axis
 from stackc.dataflow.step import decoding_step
 from stackc.frontend import Checked, check_source

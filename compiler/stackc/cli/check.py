@@ -12,7 +12,7 @@ from stackc.cli.options import diagnostics_option, override_options, spec_argume
 from stackc.cli.report import rounded
 from stackc.cli.screen import echo, echo_json, style
 from stackc.core.plurals import counted
-from stackc.dataflow.batch import joined_batches
+from stackc.dataflow.batch_axis import joined_batches
 from stackc.frontend import Checked, Overrides, check_spec
 from stackc.resolve.unused import unread_outputs
 from stackc.spec.binary_kinds import is_model_file

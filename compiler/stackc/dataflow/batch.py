@@ -1,8 +1,4 @@
-"""The batch axis: whether the examples of a batch are independent in training, and requests in evaluation.
-
-The batch axis is the first axis of the first input whose size is a dim that every input has; of each input it is the
-first axis of that size. In most models it is axis 0 of all inputs.
-"""
+"""Whether the examples of a batch are independent in training, and requests in evaluation."""
 
 from __future__ import annotations
 
@@ -10,10 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from stackc.components.along import Along, Portion, Reduces
-from stackc.components.base import axis_of
-from stackc.components.families.merge import Concat
-from stackc.core.diagnostics import Span
-from stackc.core.types import Dim, TensorType
+from stackc.core.types import Dim
+from stackc.dataflow.batch_axis import batch_axes
 from stackc.dataflow.follow import AxisFlow, AxisRefusal, Blocked, follow_axis
 from stackc.ir.program import Call, Program
 from stackc.ir.training import Training
@@ -38,15 +32,6 @@ class BatchAnswer:
         return not self.refusals
 
 
-def batch_axes(inputs: Mapping[str, TensorType]) -> tuple[Dim, dict[str, int]] | None:
-    """Return the size of the batch axis, and its place in every input; None if the inputs share no dim."""
-    types = [*inputs.values()]
-    for size in types[0].shape if types else ():
-        if size.constant is None and all(size in x.shape for x in types):
-            return size, {name: x.shape.index(size) for name, x in inputs.items()}
-    return None
-
-
 def independent_examples(training: Training) -> BatchAnswer:
     """Return whether the examples of a batch are independent up to each loss, in training.
 
@@ -65,19 +50,6 @@ def independent_examples(training: Training) -> BatchAnswer:
     flow = follow_axis(program, {name: {axis: Portion.NEW} for name, axis in axes.items()}, trains)
     losses = {name: program.outputs[name] for name in training.losses}
     return BatchAnswer(size, axes, tuple(dict.fromkeys(_of_losses(flow, losses))))
-
-
-def joined_batches(program: Program) -> tuple[Call, ...]:
-    """Return the calls of `concat` along the batch axis, one for each place in the spec: they join other examples."""
-    batch = batch_axes(program.inputs)
-    calls: dict[Span, Call] = {}
-    for call in program.calls:
-        if batch is None or not isinstance(call.component, Concat):
-            continue
-        first = program.types[next(name for name in call.inputs if name is not None)]
-        if first.rank > 1 and first.shape[axis_of(call.component.axis, first)] == batch[0]:
-            calls.setdefault(call.span, call)
-    return tuple(calls.values())
 
 
 def joinable_requests(program: Program) -> BatchAnswer:

@@ -20,7 +20,7 @@ from torch.func import functional_call, grad_and_value, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from stackc.core.types import Dim
-from stackc.dataflow.batch import batch_axes
+from stackc.dataflow.batch_axis import batch_axes
 from stackc.runtime import Array
 from stackc.training.private_run import PrivatePlan, secret_number
 from stackc.training.step import Model
